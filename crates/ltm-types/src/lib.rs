@@ -1,0 +1,20 @@
+//! The types that every part of ltm-live shares: ids, cursors, log entries, snapshots, the
+//! messages on the wire, problem details and the names of keys.
+//!
+//! Nothing here does I/O. JSON that is only carried stays text ([`serde_json::value::RawValue`],
+//! [`bytestring::ByteString`]), so that it reaches the subscriber as the producer wrote it.
+
+mod cursor;
+mod entry;
+mod id;
+pub mod keys;
+mod message;
+mod problem;
+mod snapshot;
+
+pub use cursor::{Cursor, CursorError};
+pub use entry::{Entry, Kind};
+pub use id::{LtmId, LtmIdError};
+pub use message::{Frame, ResetReason, deleted_frame, entry_frame, live_frame, reset_frame};
+pub use problem::{Problem, ProblemKind};
+pub use snapshot::{Snapshot, now};

@@ -1,0 +1,120 @@
+//! One entry of a log.
+
+use std::fmt;
+
+use bytestring::ByteString;
+
+use crate::Cursor;
+
+/// What an entry is; the name of its one field in the stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A step of the LTM.
+    Snapshot,
+    /// The LTM went back to an earlier snapshot, or undid that.
+    Rollback,
+    /// An error was recorded or changed.
+    Error,
+    /// The log ends: the LTM was deleted.
+    Deleted,
+    /// A kind that a newer version writes. It is part of the chain and changes no state.
+    Other(Box<str>),
+}
+
+impl Kind {
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "snapshot" => Self::Snapshot,
+            "rollback" => Self::Rollback,
+            "error" => Self::Error,
+            "deleted" => Self::Deleted,
+            other => Self::Other(other.into()),
+        }
+    }
+
+    /// The name, as the stream and the wire spell it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Rollback => "rollback",
+            Self::Error => "error",
+            Self::Deleted => "deleted",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether entries of this kind carry a `patch` from the state before to the state after.
+    pub fn changes_state(&self) -> bool {
+        matches!(self, Self::Snapshot | Self::Rollback)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One entry of a log: where it stands, what it is, and its JSON exactly as the wire carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place.
+    pub cursor: Cursor,
+    /// What it is.
+    pub kind: Kind,
+    /// Its JSON text.
+    pub payload: ByteString,
+}
+
+impl Entry {
+    /// The entry that follows `previous`.
+    pub fn after(previous: Cursor, kind: Kind, payload: ByteString) -> Self {
+        Self {
+            cursor: previous.next(&kind, &payload),
+            kind,
+            payload,
+        }
+    }
+
+    /// Whether this entry comes right after `previous`; see [`Cursor::continues`].
+    pub fn continues(&self, previous: Cursor) -> bool {
+        self.cursor.continues(previous, &self.kind, &self.payload)
+    }
+
+    /// The text that is published to the LTM's channel: `<cursor> <kind> <payload>`.
+    pub fn to_live(&self) -> String {
+        format!("{} {} {}", self.cursor, self.kind, self.payload)
+    }
+
+    /// Reads what [`Entry::to_live`] wrote; `None` where it is anything else.
+    pub fn from_live(text: &ByteString) -> Option<Self> {
+        let (cursor, rest) = text.split_once(' ')?;
+        let (kind, payload) = rest.split_once(' ')?;
+        Some(Self {
+            cursor: cursor.parse().ok()?,
+            kind: Kind::from_name(kind),
+            payload: text.slice_ref(payload),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_live_message_gives_the_entry_back(seq in 1u64.., check: u64, kind in "[a-z]{1,9}", payload in ".*") {
+            let entry = Entry { cursor: Cursor { seq, check }, kind: Kind::from_name(&kind), payload: payload.into() };
+            prop_assert_eq!(Entry::from_live(&entry.to_live().into()), Some(entry));
+        }
+
+        #[test]
+        fn a_foreign_message_is_refused_without_a_panic(text in ".*") {
+            let _ = Entry::from_live(&text.into());
+        }
+    }
+}

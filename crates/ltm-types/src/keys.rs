@@ -1,0 +1,61 @@
+//! The names of keys and channels in Redis.
+//!
+//! All keys of one LTM share the hash tag `{id}`: one Redis Cluster slot, one script.
+
+use crate::LtmId;
+
+/// The counter that new ids come from.
+pub const IDS: &str = "ltm:ids";
+
+/// The index that lists LTMs: a sorted set whose members are ids of twenty digits.
+pub fn index(playground: bool) -> &'static str {
+    if playground {
+        "ltm:index:playground"
+    } else {
+        "ltm:index"
+    }
+}
+
+/// An id as a member of the index: zero-padded, so that the order of text is the order of ids.
+pub fn index_member(id: LtmId) -> String {
+    format!("{:020}", id.get())
+}
+
+/// The stream.
+pub fn log(id: LtmId) -> String {
+    format!("ltm:{{{id}}}:log")
+}
+
+/// The hash of what is known about the LTM beside its state.
+pub fn meta(id: LtmId) -> String {
+    format!("ltm:{{{id}}}:meta")
+}
+
+/// The hash of a state and the cursor that it is as of.
+pub fn checkpoint(id: LtmId) -> String {
+    format!("ltm:{{{id}}}:checkpoint")
+}
+
+/// The hash of the Idempotency-Keys that were seen lately.
+pub fn idempotency(id: LtmId) -> String {
+    format!("ltm:{{{id}}}:idem")
+}
+
+/// The answer to a creation with an Idempotency-Key.
+pub fn created(key: &str) -> String {
+    format!("ltm:created:{key}")
+}
+
+/// The channel to which each appended entry is published.
+pub fn live(id: LtmId) -> String {
+    format!("ltm:{{{id}}}:live")
+}
+
+/// The LTM whose [`live`] channel this is.
+pub fn live_id(channel: &str) -> Option<LtmId> {
+    channel
+        .strip_prefix("ltm:{")?
+        .strip_suffix("}:live")?
+        .parse()
+        .ok()
+}

@@ -1,0 +1,143 @@
+//! The messages that a subscriber receives, as text.
+//!
+//! A message is encoded once, when its entry arrives; every subscriber is sent the same bytes.
+
+use bytestring::ByteString;
+use serde::Serialize;
+
+use crate::{Cursor, Entry, Kind, LtmId};
+
+/// One message, ready to send, and where a subscriber stands once it has it.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The subscriber's cursor after this message.
+    pub cursor: Cursor,
+    /// The cursor before it; a message is only for a subscriber that stands here.
+    pub previous: Cursor,
+    /// Whether the log ends with it.
+    pub last: bool,
+    /// The JSON text; empty where the entry's kind is unknown and nothing is sent for it.
+    pub text: ByteString,
+}
+
+impl Frame {
+    /// The bytes that this frame holds in memory.
+    pub fn weight(&self) -> usize {
+        self.text.len() + size_of::<Self>()
+    }
+}
+
+/// Why a subscriber is told to replace its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResetReason {
+    /// It asked, with `init=state`.
+    Requested,
+    /// The entries after its cursor were removed by retention.
+    Trimmed,
+    /// The log does not continue from its cursor: lost in a failover, or recreated.
+    Forked,
+}
+
+impl ResetReason {
+    /// The reason as the wire spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Trimmed => "trimmed",
+            Self::Forked => "forked",
+        }
+    }
+}
+
+/// The message for `entry`, which follows `previous` in the log of `id`.
+pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
+    let Entry {
+        cursor,
+        kind,
+        payload,
+    } = entry;
+    let text = match kind {
+        Kind::Deleted => deleted_frame(id, *cursor),
+        Kind::Snapshot | Kind::Rollback | Kind::Error => {
+            format!(r#"{{"id":{id},"cursor":"{cursor}","{kind}":{payload}}}"#).into()
+        }
+        Kind::Other(_) => ByteString::new(),
+    };
+    Frame {
+        cursor: *cursor,
+        previous,
+        last: *kind == Kind::Deleted,
+        text,
+    }
+}
+
+/// The message that gives the whole state as of `cursor`; `state` is a JSON object's text.
+pub fn reset_frame(
+    id: LtmId,
+    cursor: Cursor,
+    reason: ResetReason,
+    state: &str,
+    snapshots_count: u64,
+) -> Frame {
+    let reason = reason.as_str();
+    let text = format!(
+        r#"{{"id":{id},"cursor":"{cursor}","reset":{{"reason":"{reason}","state":{state},"snapshots_count":{snapshots_count}}}}}"#
+    );
+    Frame {
+        cursor,
+        previous: cursor,
+        last: false,
+        text: text.into(),
+    }
+}
+
+/// The message that the LTM was deleted.
+pub fn deleted_frame(id: LtmId, cursor: Cursor) -> ByteString {
+    format!(r#"{{"id":{id},"cursor":"{cursor}","deleted":true}}"#).into()
+}
+
+/// The message that everything which was there at the connect has been sent.
+pub fn live_frame(id: LtmId, cursor: Cursor) -> ByteString {
+    format!(r#"{{"id":{id},"cursor":"{cursor}","live":true}}"#).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_is_one_json_object_with_id_and_cursor() {
+        let id = LtmId::new(u64::MAX).unwrap();
+        let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, r#"{"n":1.00}"#.into());
+        let frame = entry_frame(id, Cursor::ORIGIN, &entry);
+        let reset = reset_frame(id, entry.cursor, ResetReason::Forked, r#"{"a":0.10}"#, 1);
+        for text in [
+            &frame.text,
+            &reset.text,
+            &deleted_frame(id, entry.cursor),
+            &live_frame(id, entry.cursor),
+        ] {
+            let message: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(message["id"], serde_json::json!(u64::MAX));
+            assert_eq!(
+                message["cursor"],
+                serde_json::json!(entry.cursor.to_string())
+            );
+        }
+        assert!(frame.text.ends_with(r#""snapshot":{"n":1.00}}"#));
+        assert!(
+            reset
+                .text
+                .contains(r#""reset":{"reason":"forked","state":{"a":0.10},"snapshots_count":1}"#)
+        );
+    }
+
+    #[test]
+    fn an_entry_of_a_future_kind_moves_the_cursor_and_says_nothing() {
+        let entry = Entry::after(Cursor::ORIGIN, Kind::from_name("labelled"), "{}".into());
+        let frame = entry_frame(LtmId::new(1).unwrap(), Cursor::ORIGIN, &entry);
+        assert!(frame.text.is_empty());
+        assert_eq!(frame.cursor, entry.cursor);
+    }
+}
