@@ -1,0 +1,34 @@
+//! The log of every LTM, in Redis: create, append, read, fold, follow. The only crate that speaks
+//! Redis.
+//!
+//! [`Store`] reads and writes; [`Live`] tells what is appended as it happens. The log is the truth
+//! and the live channel only speed: [`join`] says what a live entry is to somebody who stands at a
+//! cursor, and where it does not fit, the log decides.
+
+mod append;
+mod connection;
+mod create;
+pub mod diff;
+mod error;
+mod history;
+pub mod json;
+mod live;
+mod log;
+mod meta;
+mod number;
+pub mod patch;
+mod script;
+mod state;
+
+pub use append::{
+    Answer, Append, AppendError, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS, Producer,
+    fingerprint,
+};
+pub use connection::{Redis, RedisSettings};
+pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
+pub use error::StoreError;
+pub use history::History;
+pub use live::{Live, LiveEvent, LiveEvents};
+pub use log::{Join, Read, Store, Window, WindowBounds, join};
+pub use meta::{Meta, Page, Row};
+pub use state::State;

@@ -1,0 +1,182 @@
+//! The connection to Redis.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
+    Pipeline, ProtocolVersion, RedisError, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    io::tcp::TcpSettings,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::error::{StoreError, is_transient};
+
+/// Where Redis is and how long to wait for it: the section `redis` of the settings.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host:port/db`, or `redis+unix:///path?db=0`.
+    pub url: String,
+    /// The longest wait for an answer.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub response_timeout: Duration,
+    /// The longest wait for a connection.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub connect_timeout: Duration,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self {
+            url: "redis://127.0.0.1:6379/0".into(),
+            response_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl RedisSettings {
+    /// The URL without its password, for logs.
+    pub fn shown_url(&self) -> String {
+        let Some((scheme, rest)) = self.url.split_once("://") else {
+            return "(not a URL)".into();
+        };
+        match rest.rsplit_once('@') {
+            Some((_, host)) => format!("{scheme}://***@{host}"),
+            None => self.url.clone(),
+        }
+    }
+
+    pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, StoreError> {
+        let info = self
+            .url
+            .as_str()
+            .into_connection_info()
+            .map_err(|e| StoreError::Refused(format!("redis.url {}: {e}", self.shown_url())))?;
+        let redis = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3);
+        Ok(info
+            .set_redis_settings(redis)
+            .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+    }
+
+    pub(crate) fn connection_config(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.response_timeout))
+    }
+}
+
+/// A handle to Redis that connects when it is needed, and again after a failure. Clones share one
+/// connection.
+#[derive(Clone)]
+pub struct Redis {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    config: AsyncConnectionConfig,
+    /// How many times a connection was tried for; those who waited for the same try share its outcome.
+    tries: AtomicU64,
+    current: Mutex<Option<MultiplexedConnection>>,
+}
+
+impl Redis {
+    /// A handle for these settings. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] where the URL cannot be read.
+    pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
+        let client = Client::open(settings.connection_info()?)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                client,
+                config: settings.connection_config(),
+                tries: AtomicU64::new(0),
+                current: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] where none comes in time.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.query::<Value>(&redis::cmd("PING")).await?;
+        Ok(())
+    }
+
+    /// Sends one command.
+    pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
+        let (attempt, mut connection) = self.connection().await?;
+        let answer = connection
+            .send_packed_command(cmd)
+            .await
+            .and_then(Value::extract_error);
+        self.judge(attempt, &answer).await;
+        Ok(T::from_redis_value(answer?)?)
+    }
+
+    /// Sends several commands in one go; the answers come in their order.
+    pub(crate) async fn pipeline(
+        &self,
+        pipeline: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Value>, RedisError> {
+        let (attempt, mut connection) = self.connection().await?;
+        let answer = connection.req_packed_commands(pipeline, 0, count).await;
+        self.judge(attempt, &answer).await;
+        answer?.into_iter().map(Value::extract_error).collect()
+    }
+
+    /// The connection, and which try it came from.
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
+        let seen = self.inner.tries.load(Ordering::SeqCst);
+        let mut current = self.inner.current.lock().await;
+        let tries = self.inner.tries.load(Ordering::SeqCst);
+        if let Some(connection) = &*current {
+            return Ok((tries, connection.clone()));
+        }
+        if tries != seen {
+            let error = std::io::Error::new(
+                std::io::ErrorKind::NotConnected,
+                "no connection could be made",
+            );
+            return Err(error.into());
+        }
+        let outcome = self
+            .inner
+            .client
+            .get_multiplexed_async_connection_with_config(&self.inner.config)
+            .await;
+        let tries = self.inner.tries.fetch_add(1, Ordering::SeqCst) + 1;
+        let connection = outcome?;
+        *current = Some(connection.clone());
+        Ok((tries, connection))
+    }
+
+    /// Lets a connection go that failed in a way that another one may not.
+    async fn judge<T>(&self, attempt: u64, answer: &Result<T, RedisError>) {
+        let Err(error) = answer else { return };
+        if is_transient(error) {
+            let mut current = self.inner.current.lock().await;
+            if self.inner.tries.load(Ordering::SeqCst) == attempt {
+                *current = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Reading an LTM's log.
+
+use bytestring::ByteString;
+use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
+use redis::{Value, from_redis_value_ref as from_value};
+
+use crate::{connection::Redis, error::StoreError, script};
+
+/// The logs in Redis. Clones share one connection.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) redis: Redis,
+}
+
+/// How much one read may bring. It stops after the entry that passes `bytes`.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowBounds {
+    /// Bytes of payload.
+    pub bytes: usize,
+    /// Entries.
+    pub entries: usize,
+}
+
+impl Default for WindowBounds {
+    fn default() -> Self {
+        Self {
+            bytes: 256 * 1024,
+            entries: 512,
+        }
+    }
+}
+
+/// A part of a log, and where the log was when it was read.
+#[derive(Debug)]
+pub struct Window {
+    /// Entries in order, each continuing the one before.
+    pub entries: Vec<Entry>,
+    /// The cursor of the log's last entry at the moment of the read.
+    pub head: Cursor,
+}
+
+/// What follows a cursor in a log.
+#[derive(Debug)]
+pub enum Read {
+    /// The entries after it; none where the cursor is the head.
+    Continues(Window),
+    /// The entries right after it are no longer kept.
+    Trimmed,
+    /// The log holds another history than the cursor names.
+    Forked,
+}
+
+impl Store {
+    /// The logs that this handle to Redis leads to.
+    pub fn new(redis: Redis) -> Self {
+        Self { redis }
+    }
+
+    /// The handle to Redis.
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    /// Reads what follows `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`]; [`StoreError::Damaged`] where an entry does not continue the one
+    /// before it; [`StoreError::Unavailable`].
+    pub async fn read_after(
+        &self,
+        id: LtmId,
+        after: Cursor,
+        bounds: WindowBounds,
+    ) -> Result<Read, StoreError> {
+        let window = self.window(id, after, bounds).await?;
+        Ok(match judge(after, window.head, window.entries.first()) {
+            Continuation::Continues => Read::Continues(window),
+            Continuation::Trimmed => Read::Trimmed,
+            Continuation::Forked => Read::Forked,
+        })
+    }
+
+    /// Where each log is; `None` where there is no such LTM.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Damaged`] where a head is not a cursor.
+    pub async fn heads(&self, ids: &[LtmId]) -> Result<Vec<Option<Cursor>>, StoreError> {
+        let mut pipeline = redis::pipe();
+        for &id in ids {
+            pipeline.cmd("HGET").arg(keys::meta(id)).arg("cursor");
+        }
+        let answers = self.redis.pipeline(&pipeline, ids.len()).await?;
+        let head = |(&id, answer): (&LtmId, &Value)| match from_value::<Option<String>>(answer) {
+            Ok(None) => Ok(None),
+            Ok(Some(text)) => text
+                .parse()
+                .map(Some)
+                .map_err(|_| damaged(id, Cursor::ORIGIN, "its head is not a cursor")),
+            Err(e) => Err(StoreError::from(redis::RedisError::from(e))),
+        };
+        ids.iter().zip(&answers).map(head).collect()
+    }
+
+    /// Where one log is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::heads`], and [`StoreError::Unknown`].
+    pub async fn head(&self, id: LtmId) -> Result<Cursor, StoreError> {
+        self.heads(&[id])
+            .await?
+            .pop()
+            .flatten()
+            .ok_or(StoreError::Unknown(id))
+    }
+
+    /// The entry at `cursor`, where the log still holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn entry(&self, id: LtmId, cursor: Cursor) -> Result<Option<Entry>, StoreError> {
+        let place = cursor.to_string();
+        let mut range = redis::cmd("XRANGE");
+        range.arg(keys::log(id)).arg(&place).arg(&place);
+        let found: Vec<(String, Vec<Vec<u8>>)> = self.redis.query(&range).await?;
+        let Some((_, fields)) = found.into_iter().next() else {
+            return Ok(None);
+        };
+        let [kind, payload] = <[Vec<u8>; 2]>::try_from(fields)
+            .map_err(|_| damaged(id, cursor, "it has not one field"))?;
+        Ok(Some(Entry {
+            cursor,
+            kind: kind_of(id, cursor, &kind)?,
+            payload: text(id, cursor, payload)?,
+        }))
+    }
+
+    /// The entries after the place `after`, whether or not the log continues from that cursor.
+    pub(crate) async fn window(
+        &self,
+        id: LtmId,
+        after: Cursor,
+        bounds: WindowBounds,
+    ) -> Result<Window, StoreError> {
+        let mut call = script::READ.call(&[&keys::log(id), &keys::meta(id)]);
+        call.arg(after.to_string())
+            .arg(bounds.bytes)
+            .arg(bounds.entries);
+        let Value::Array(answer) = script::READ.run(&self.redis, &call).await? else {
+            return Err(damaged(id, after, "it is not a stream"));
+        };
+        let mut answer = answer.into_iter();
+        let Some(head) = answer.next() else {
+            return Err(StoreError::Unknown(id));
+        };
+        let head = cursor_of(id, &head)?;
+        let mut entries: Vec<Entry> = Vec::with_capacity(answer.len() / 3);
+        while let (Some(cursor), Some(kind), Some(payload)) =
+            (answer.next(), answer.next(), answer.next())
+        {
+            let cursor = cursor_of(id, &cursor)?;
+            let (Value::BulkString(kind), Value::BulkString(payload)) = (kind, payload) else {
+                return Err(damaged(id, cursor, "it has not one field"));
+            };
+            let entry = Entry {
+                cursor,
+                kind: kind_of(id, cursor, &kind)?,
+                payload: text(id, cursor, payload)?,
+            };
+            if entries
+                .last()
+                .is_some_and(|last| !entry.continues(last.cursor))
+            {
+                return Err(damaged(
+                    id,
+                    cursor,
+                    "it does not continue the entry before it",
+                ));
+            }
+            entries.push(entry);
+        }
+        Ok(Window { entries, head })
+    }
+}
+
+enum Continuation {
+    Continues,
+    Trimmed,
+    Forked,
+}
+
+/// Whether a log whose head is `head`, and whose first entry after the place `after` is `first`,
+/// continues from `after`.
+fn judge(after: Cursor, head: Cursor, first: Option<&Entry>) -> Continuation {
+    match first {
+        Some(first) if first.continues(after) => Continuation::Continues,
+        Some(first)
+            if after
+                .seq
+                .checked_add(1)
+                .is_some_and(|next| first.cursor.seq > next) =>
+        {
+            Continuation::Trimmed
+        }
+        None if head == after => Continuation::Continues,
+        None if head.seq > after.seq => Continuation::Trimmed,
+        _ => Continuation::Forked,
+    }
+}
+
+/// What an entry is to somebody who has everything up to `position`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// It comes next.
+    Deliver,
+    /// It is the last one that was had.
+    Duplicate,
+    /// It is of another history.
+    Forked,
+    /// It is of a place further on, or further back: only the log can tell.
+    Gap,
+}
+
+/// Merges a backlog and what comes live: what to do with `entry` at `position`.
+///
+/// After [`Join::Gap`] and [`Join::Forked`] the log is read from `position`, and decides.
+pub fn join(position: Cursor, entry: &Entry) -> Join {
+    if entry.cursor == position {
+        Join::Duplicate
+    } else if entry.continues(position) {
+        Join::Deliver
+    } else if entry.cursor.seq == position.seq
+        || position.seq.checked_add(1) == Some(entry.cursor.seq)
+    {
+        Join::Forked
+    } else {
+        Join::Gap
+    }
+}
+
+pub(crate) fn damaged(id: LtmId, at: Cursor, detail: &str) -> StoreError {
+    StoreError::Damaged {
+        id,
+        at,
+        detail: detail.into(),
+    }
+}
+
+fn cursor_of(id: LtmId, value: &Value) -> Result<Cursor, StoreError> {
+    from_value::<String>(value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))
+}
+
+fn kind_of(id: LtmId, cursor: Cursor, name: &[u8]) -> Result<Kind, StoreError> {
+    let name =
+        std::str::from_utf8(name).map_err(|_| damaged(id, cursor, "its kind is not text"))?;
+    Ok(Kind::from_name(name))
+}
+
+fn text(id: LtmId, cursor: Cursor, payload: Vec<u8>) -> Result<ByteString, StoreError> {
+    ByteString::try_from(payload).map_err(|_| damaged(id, cursor, "its payload is not text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn history(payloads: &[String]) -> Vec<Entry> {
+        let mut position = Cursor::ORIGIN;
+        let next = |payload: &String| {
+            let entry = Entry::after(position, Kind::Snapshot, payload.as_str().into());
+            position = entry.cursor;
+            entry
+        };
+        payloads.iter().map(next).collect()
+    }
+
+    proptest! {
+        /// Entries arrive doubled, swapped and with holes; every gap is filled from the log.
+        #[test]
+        fn whatever_arrives_live_the_merge_gives_the_log(
+            payloads in prop::collection::vec("[a-z]{0,3}", 1..20),
+            arrivals in prop::collection::vec(0usize..20, 0..60),
+        ) {
+            let log = history(&payloads);
+            let (mut position, mut seen) = (Cursor::ORIGIN, Vec::new());
+            for arrival in arrivals.into_iter().filter(|&i| i < log.len()) {
+                match join(position, &log[arrival]) {
+                    Join::Deliver => {
+                        seen.push(log[arrival].clone());
+                        position = log[arrival].cursor;
+                    }
+                    Join::Duplicate => {}
+                    Join::Forked | Join::Gap => {
+                        let from = usize::try_from(position.seq).unwrap();
+                        for entry in log.iter().skip(from).take_while(|e| e.cursor.seq <= log[arrival].cursor.seq) {
+                            prop_assert_eq!(join(position, entry), Join::Deliver);
+                            seen.push(entry.clone());
+                            position = entry.cursor;
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(&seen[..], &log[..seen.len()]);
+        }
+
+        #[test]
+        fn an_entry_of_another_history_is_never_delivered(
+            shared in prop::collection::vec("[a-z]{0,3}", 0..6),
+            ours in prop::collection::vec("[a-z]{0,3}", 1..6),
+            theirs in prop::collection::vec("[A-Z]{1,3}", 1..6),
+        ) {
+            let ours = history(&[shared.clone(), ours].concat());
+            let theirs = history(&[shared.clone(), theirs].concat());
+            let position = ours.last().unwrap().cursor;
+            for entry in &theirs[shared.len()..] {
+                prop_assert!(matches!(join(position, entry), Join::Forked | Join::Gap));
+            }
+        }
+
+        #[test]
+        fn a_log_is_trimmed_forked_or_goes_on(
+            payloads in prop::collection::vec("[a-z]{0,3}", 1..10), position in 0usize..10, kept in 0usize..10, other: u64,
+        ) {
+            let log = history(&payloads);
+            let position = position.min(log.len());
+            let after = if position == 0 { Cursor::ORIGIN } else { log[position - 1].cursor };
+            let head = log.last().unwrap().cursor;
+            let kept_entries = &log[kept.min(log.len() - 1)..];
+            let first = kept_entries.iter().find(|e| e.cursor > after);
+            let trimmed = first.is_some_and(|e| e.cursor.seq > after.seq + 1);
+            prop_assert_eq!(matches!(judge(after, head, first), Continuation::Trimmed), trimmed);
+            prop_assert_eq!(matches!(judge(after, head, first), Continuation::Continues), !trimmed);
+            if after.seq > 0 && other != after.check {
+                let foreign = Cursor { check: other, ..after };
+                let first = log.iter().find(|e| e.cursor > foreign);
+                prop_assert!(matches!(judge(foreign, head, first), Continuation::Forked));
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+pub(crate) fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-3i64..3).prop_map(Value::from),
+        "[a-c]{0,2}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-c~/]{0,2}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+pub(crate) fn objects() -> impl Strategy<Value = Map<String, Value>> {
+    prop::collection::btree_map("[a-c~/]{0,2}", values(), 0..4)
+        .prop_map(|map| map.into_iter().collect())
+}
+
+fn pointers() -> impl Strategy<Value = String> {
+    prop::collection::vec("[a-c]|~0|~1|-|[0-3]|", 1..4)
+        .prop_map(|tokens| format!("/{}", tokens.join("/")))
+}
+
+/// Operations that mostly hit something in a small state, and often fail.
+fn patches() -> impl Strategy<Value = Vec<Value>> {
+    let operation = prop_oneof![
+        (pointers(), values())
+            .prop_map(|(path, value)| json!({"op": "add", "path": path, "value": value})),
+        (pointers(), values())
+            .prop_map(|(path, value)| json!({"op": "replace", "path": path, "value": value})),
+        pointers().prop_map(|path| json!({"op": "remove", "path": path})),
+        (pointers(), pointers())
+            .prop_map(|(from, path)| json!({"op": "move", "from": from, "path": path})),
+        (pointers(), pointers())
+            .prop_map(|(from, path)| json!({"op": "copy", "from": from, "path": path})),
+    ];
+    prop::collection::vec(operation, 0..5)
+}
+
+const LIMITS: Limits = Limits {
+    max_bytes: 1 << 20,
+    max_depth: 64,
+    max_operations: 100,
+};
+
+fn parsed(patch: &Value) -> Vec<PatchOperation> {
+    parse(&patch.to_string(), &LIMITS).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #[test]
+    fn a_patch_does_what_the_library_does_or_nothing(state in objects(), patch in patches()) {
+        let operations = parsed(&json!(patch));
+        let before = Value::Object(state);
+        let mut expected = before.clone();
+        let library = patch_unsafe(&mut expected, &operations);
+        let mut tree = Tree::new(before.clone());
+        match tree.apply(&operations, &LIMITS) {
+            Ok(()) => prop_assert_eq!(tree.value(), &expected),
+            Err(_) => prop_assert_eq!(tree.value(), &before),
+        }
+        prop_assert_eq!(tree.bytes(), Tree::new(tree.value().clone()).bytes());
+        // The library lets `move` put a value into itself in one case that RFC 6902 forbids.
+        if tree.value() == &before && library.is_ok() {
+            let into_itself = patch.iter().any(|op| op["op"] == "move");
+            prop_assert!(expected == before || into_itself);
+        }
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_text(state in objects()) {
+        let value = Value::Object(state);
+        let text = value.to_string().len();
+        let bytes = Tree::new(value).bytes();
+        prop_assert!(bytes >= text && bytes <= 2 * text + 2, "{} for {}", bytes, text);
+    }
+}
+
+fn refused(state: Value, patch: Value, limits: &Limits) -> PatchError {
+    let mut tree = Tree::new(state.clone());
+    let error = tree.apply(&parsed(&patch), limits).unwrap_err();
+    assert_eq!(tree, Tree::new(state));
+    error
+}
+
+#[test]
+fn a_move_that_fails_loses_nothing() {
+    let error = refused(
+        json!({"a": {"deep": 1}, "list": [1, 2]}),
+        json!([{"op": "remove", "path": "/list/0"}, {"op": "move", "from": "/a", "path": "/nowhere/b"}]),
+        &LIMITS,
+    );
+    let PatchError::Failed {
+        operation, text, ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((operation, text.as_str()), (1, "move /a to /nowhere/b"));
+}
+
+#[test]
+fn a_patch_bomb_stops_at_the_limit() {
+    let mut patch = vec![json!({"op": "add", "path": "/a", "value": ["x".repeat(20)]})];
+    patch.resize(20, json!({"op": "copy", "from": "/a", "path": "/a/-"}));
+    let limits = Limits {
+        max_bytes: 10_000,
+        ..LIMITS
+    };
+    let error = refused(json!({}), json!(patch), &limits);
+    assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn the_result_is_never_deeper_than_allowed() {
+    let limits = Limits {
+        max_depth: 4,
+        ..LIMITS
+    };
+    let state = json!({"a": {"b": {}}, "c": [[]]});
+    for patch in [
+        json!([{"op": "add", "path": "/a/b/x", "value": [[]]}]),
+        json!([{"op": "move", "from": "/c", "path": "/a/b/c"}]),
+        json!([{"op": "copy", "from": "/a", "path": "/c/0/-"}]),
+    ] {
+        let error = refused(state.clone(), patch, &limits);
+        assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
+    }
+    let mut tree = Tree::new(state);
+    let fits = json!([{"op": "add", "path": "/a/b/x", "value": []}]);
+    tree.apply(&parsed(&fits), &limits).unwrap();
+}
+
+#[test]
+fn a_state_over_the_limit_can_still_shrink() {
+    let limits = Limits {
+        max_bytes: 10,
+        ..LIMITS
+    };
+    let mut tree = Tree::new(json!({"long": "x".repeat(100)}));
+    let patch = json!([{"op": "replace", "path": "/long", "value": "y".repeat(50)}]);
+    tree.apply(&parsed(&patch), &limits).unwrap();
+}
+
+#[test]
+fn numbers_keep_their_digits_and_compare_by_value() {
+    let text = r#"[{"op":"add","path":"/a","value":[0.10,9007199254740993]},{"op":"test","path":"/a/0","value":1e-1}]"#;
+    let mut tree = Tree::default();
+    tree.apply(&parse(text, &LIMITS).unwrap(), &LIMITS).unwrap();
+    assert_eq!(tree.value().to_string(), r#"{"a":[0.10,9007199254740993]}"#);
+}
+
+#[test]
+fn what_is_no_patch_is_refused_by_name() {
+    for (text, field) in [
+        (r#"{"op":"add"}"#, "."),
+        (r#"[{"op":"add","path":"/a"}]"#, "[0].value"),
+        (r#"[{"op":"move","path":"/a"}]"#, "[0].from"),
+        (r#"[{"op":"spam","path":"/a"}]"#, "[0].op"),
+        (r#"[{"op":"remove","path":"a"}]"#, "[0].path"),
+        (r#"[{"op":"remove","path":"/~2"}]"#, "[0].path"),
+        (r#"[{"op":"replace","path":"","value":{}}]"#, "[0].path"),
+        (r#"[{"op":"add","path":7}]"#, "[0].path"),
+    ] {
+        match parse(text, &LIMITS) {
+            Err(PatchError::Malformed { field: named, .. }) => assert_eq!(named, field, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let null = parse(r#"[{"op":"add","path":"/a","value":null}]"#, &LIMITS);
+    assert!(null.is_ok());
+}
+
+#[test]
+fn more_operations_than_allowed_are_refused() {
+    let limits = Limits {
+        max_operations: 1,
+        ..LIMITS
+    };
+    let text = r#"[{"op":"remove","path":"/a"},{"op":"remove","path":"/a"}]"#;
+    assert!(matches!(
+        parse(text, &limits),
+        Err(PatchError::TooLarge { .. })
+    ));
+}

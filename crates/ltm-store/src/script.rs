@@ -1,0 +1,54 @@
+//! The scripts that run inside Redis.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, RedisError, Value};
+
+use crate::connection::Redis;
+
+/// A script, sent by its hash.
+pub(crate) struct Script {
+    code: &'static str,
+    hash: String,
+}
+
+macro_rules! script {
+    ($name:ident, $file:literal) => {
+        pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file))));
+    };
+}
+
+script!(APPEND, "append.lua");
+script!(CREATE, "create.lua");
+script!(RESERVE, "reserve.lua");
+script!(READ, "read.lua");
+script!(CHECKPOINT, "checkpoint.lua");
+
+impl Script {
+    fn new(code: &'static str) -> Self {
+        let hash = redis::Script::new(code).get_hash().to_owned();
+        Self { code, hash }
+    }
+
+    /// A call with these keys, to which arguments can be added. `redis::Script` would copy them
+    /// twice.
+    pub(crate) fn call(&self, keys: &[&str]) -> Cmd {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(&self.hash).arg(keys.len()).arg(keys);
+        cmd
+    }
+
+    /// Runs a call, after loading the script where Redis does not know it (any more).
+    pub(crate) async fn run(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
+        match redis.query(call).await {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                redis
+                    .query::<Value>(redis::cmd("SCRIPT").arg("LOAD").arg(self.code))
+                    .await?;
+                redis.query(call).await
+            }
+            outcome => outcome,
+        }
+    }
+}

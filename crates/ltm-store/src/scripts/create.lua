@@ -1,0 +1,11 @@
+-- Creates an LTM with its first entry, or says that the id is taken.
+--
+-- KEYS  1 log  2 meta
+-- ARGV  1 cursor  2 kind  3 payload  4 live channel  5… fields and values of meta
+if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
+  return {'taken', redis.call('HGET', KEYS[2], 'cursor') or ''}
+end
+redis.call('XADD', KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+redis.call('HSET', KEYS[2], 'cursor', ARGV[1], unpack(ARGV, 5))
+redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
+return {'ok', ''}

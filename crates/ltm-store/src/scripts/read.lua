@@ -1,0 +1,24 @@
+-- One window of a log, and the cursor that the log is at, read at one moment.
+--
+-- KEYS  1 log  2 meta
+-- ARGV  1 after  2 bytes at which to stop  3 most entries
+-- Answers {} for an unknown LTM, else {head, id, kind, payload, id, kind, payload, …}.
+--
+-- The window stops by bytes and not by count alone, because entries can be of any size; pages of
+-- four keep what it reads beyond that small.
+local head = redis.call('HGET', KEYS[2], 'cursor')
+if not head then return {} end
+local window, bytes, from = {head}, 0, '(' .. ARGV[1]
+local most = 3 * tonumber(ARGV[3])
+repeat
+  local page = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 4)
+  for _, entry in ipairs(page) do
+    local id, kind, payload = entry[1], entry[2][1], entry[2][2]
+    window[#window + 1] = id
+    window[#window + 1] = kind
+    window[#window + 1] = payload
+    bytes = bytes + #payload
+    from = '(' .. id
+  end
+until #page < 4 or bytes >= tonumber(ARGV[2]) or #window > most
+return window
