@@ -1,0 +1,58 @@
+//! The log of the process, on standard error.
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+/// The section `log` of the settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is logged: `info`, or a filter such as `info,ltm_gateway=debug`.
+    pub level: String,
+}
+
+/// How lines of the log look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line, for machines.
+    Json,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Pretty,
+            level: "info".into(),
+        }
+    }
+}
+
+impl LogSettings {
+    /// Begins to log. A second call in one process changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the filter.
+    pub(crate) fn install(&self) -> Result<(), String> {
+        let filter = EnvFilter::try_new(&self.level)
+            .map_err(|e| format!("setting `log.level` {:?}: {e}", self.level))?;
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
+        // An error means that the process logs already.
+        let _ = match self.format {
+            LogFormat::Pretty => log.with_target(false).try_init(),
+            LogFormat::Json => log
+                .json()
+                .flatten_event(true)
+                .with_span_list(false)
+                .try_init(),
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Errors as HTTP answers: the one place that maps them.
+
+use std::fmt;
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    middleware::Next,
+};
+use ltm_store::StoreError;
+use ltm_types::{Problem, ProblemKind};
+use tracing_actix_web::RequestId;
+
+/// A problem that is the answer to a request.
+#[derive(Clone, Debug)]
+pub struct ProblemResponse(pub Problem);
+
+impl From<Problem> for ProblemResponse {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<StoreError> for ProblemResponse {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        Self(match error {
+            StoreError::Unknown(_) => Problem::new(ProblemKind::UnknownLtm, detail),
+            StoreError::Unavailable(_) => Problem::new(ProblemKind::Unavailable, detail),
+            StoreError::Trimmed(_) => Problem::new(ProblemKind::InvalidRequest, detail),
+            StoreError::Damaged { .. } => Problem::new(ProblemKind::DamagedLog, detail),
+            StoreError::Refused(_) => Problem::new(ProblemKind::Internal, detail),
+        })
+    }
+}
+
+impl fmt::Display for ProblemResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.title, self.0.detail)
+    }
+}
+
+impl ResponseError for ProblemResponse {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The answer without its body, which [`complete`] writes once it knows the request.
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status_code());
+        let headers = response.headers_mut();
+        if self.0.status == 503 {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(cursor) = self.0.cursor {
+            // A cursor is digits and a dash.
+            if let Ok(tag) = HeaderValue::from_str(&format!("\"{cursor}\"")) {
+                headers.insert(header::ETAG, tag);
+            }
+        }
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+/// The answer of a path that exists, but not with this method.
+pub fn method_not_allowed(allow: &'static str) -> HttpResponse {
+    let detail = format!("this path answers to {allow}");
+    let mut response =
+        ProblemResponse(Problem::new(ProblemKind::MethodNotAllowed, detail)).error_response();
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// The answer of a path that does not exist.
+pub(crate) async fn not_found() -> Result<HttpResponse, ProblemResponse> {
+    Err(Problem::new(ProblemKind::NotFound, "there is nothing at this path").into())
+}
+
+/// Completes every error answer: the problem as its body, with the request's id.
+pub(crate) async fn complete<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.to_string());
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let status = response.status();
+    let problem = response
+        .response_mut()
+        .extensions_mut()
+        .remove::<ProblemResponse>();
+    let mut problem = match problem {
+        Some(ProblemResponse(problem)) => problem,
+        None if status.is_server_error() || status.is_client_error() => foreign(status, &response),
+        None => return Ok(response),
+    };
+    problem.request_id = id;
+    if problem.status >= 500 {
+        tracing::warn!(
+            path = response.request().path(),
+            request_id = problem.request_id,
+            kind = problem.r#type,
+            detail = problem.detail,
+            "a request failed"
+        );
+    }
+    // A problem is plain text and numbers, which always serialize.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = response.map_body(|_, _| BoxBody::new(body));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    Ok(response)
+}
+
+/// The problem for an error answer that the framework made.
+fn foreign(status: StatusCode, response: &ServiceResponse) -> Problem {
+    let detail = response
+        .response()
+        .error()
+        .map_or_else(|| status.to_string(), ToString::to_string);
+    let kind = match status.as_u16() {
+        404 => ProblemKind::NotFound,
+        405 => ProblemKind::MethodNotAllowed,
+        408 => ProblemKind::RequestTimeout,
+        413 => ProblemKind::BodyTooLarge,
+        415 => ProblemKind::UnsupportedMediaType,
+        503 => ProblemKind::Unavailable,
+        400..=499 => ProblemKind::InvalidRequest,
+        _ => ProblemKind::Internal,
+    };
+    Problem {
+        status: status.as_u16(),
+        ..Problem::new(kind, detail)
+    }
+}
