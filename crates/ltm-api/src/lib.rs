@@ -1,0 +1,121 @@
+//! The HTTP service that takes snapshots from the engines that run LTMs and writes them to Redis.
+//!
+//! [`run`] is the whole service; [`configure`] mounts its routes in another server.
+
+mod append;
+mod body;
+mod change;
+mod create;
+mod document;
+mod headers;
+mod list;
+mod query;
+mod settings;
+mod snapshots;
+mod states;
+
+use std::{io, sync::Arc};
+
+use actix_web::web::{self, ServiceConfig};
+use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
+use ltm_store::{Redis, Store, StoreError};
+
+pub use settings::{ApiSettings, Settings};
+use states::States;
+
+/// What the service's requests share. Clones share it too.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    states: States,
+    settings: ApiSettings,
+}
+
+impl Api {
+    /// The service over this Redis.
+    pub fn new(redis: Redis, settings: ApiSettings) -> Self {
+        let store = Store::new(redis);
+        let states = States::new(store.clone(), &settings);
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                states,
+                settings,
+            }),
+        }
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn states(&self) -> &States {
+        &self.inner.states
+    }
+
+    fn settings(&self) -> &ApiSettings {
+        &self.inner.settings
+    }
+}
+
+/// Mounts the routes of the API.
+pub fn configure(api: &Api, config: &mut ServiceConfig) {
+    let route = |path: &str, allow: &'static str| {
+        web::resource(path)
+            .default_service(web::to(move || async move { method_not_allowed(allow) }))
+    };
+    config.app_data(web::Data::new(api.clone())).service(
+        web::scope("/api/v0/ltm")
+            .service(route("", "GET, POST").get(list::list).post(create::create))
+            .service(route("/{id}", "GET").get(document::document))
+            .service(
+                route("/{id}/snapshots", "GET, POST")
+                    .get(snapshots::snapshots)
+                    .post(append::append),
+            )
+            .service(route("/{id}/state", "GET").get(document::state)),
+    );
+}
+
+/// Runs the service until `shutdown`.
+///
+/// # Errors
+///
+/// Where Redis's URL cannot be read, or the address not be listened on.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+    let redis = Redis::open(&settings.redis)?;
+    let api = Api::new(redis.clone(), settings.api.clone());
+    let readiness = Readiness::new(shutdown.clone(), move || {
+        let redis = redis.clone();
+        async move { redis.ping().await.map_err(|e| e.to_string()) }
+    });
+    let server = Server {
+        listen: settings.api.listen,
+        origins: settings.cors.origins,
+        readiness,
+        drain_time: settings.api.drain_time,
+        write_stall: settings.api.write_stall,
+    };
+    tracing::info!(redis = settings.redis.shown_url(), "starting the API");
+    server
+        .run(move |config| configure(&api, config), async move {
+            shutdown.begun().await
+        })
+        .await?;
+    Ok(())
+}
+
+/// Why the service ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings of Redis are wrong.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

@@ -163,6 +163,14 @@ fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchErro
     })
 }
 
+/// What takes a patch back: see [`Tree::undo`].
+#[derive(Debug)]
+#[must_use = "drop it on purpose, or the patch cannot be taken back"]
+pub struct Undo {
+    inverses: Vec<PatchOperation>,
+    bytes: usize,
+}
+
 /// The state of an LTM and its size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
@@ -193,7 +201,7 @@ impl Tree {
         self.bytes
     }
 
-    /// Applies all operations, or none.
+    /// Applies all operations, or none; gives what undoes them.
     ///
     /// # Errors
     ///
@@ -203,33 +211,31 @@ impl Tree {
         &mut self,
         operations: &[PatchOperation],
         limits: &Limits,
-    ) -> Result<(), PatchError> {
-        let bytes = self.bytes;
-        let mut undo = Vec::new();
+    ) -> Result<Undo, PatchError> {
+        let mut undo = Undo {
+            inverses: Vec::new(),
+            bytes: self.bytes,
+        };
         for (index, operation) in operations.iter().enumerate() {
             let step = self
                 .check(operation, limits)
-                .and_then(|()| self.step(operation, &mut undo));
-            let Err(refusal) = step else { continue };
-            while let Some(inverse) = undo.pop() {
-                // Each inverse was made from the value that it now meets again, so it applies.
-                let undone = patch_unsafe(&mut self.value, std::slice::from_ref(&inverse));
-                debug_assert!(undone.is_ok(), "{undone:?}");
+                .and_then(|()| self.step(operation, &mut undo.inverses));
+            if let Err(refusal) = step {
+                self.undo(undo);
+                return Err(refusal.at(index, operation));
             }
-            self.bytes = bytes;
-            return Err(match refusal {
-                Refusal::Failed(detail) => PatchError::Failed {
-                    operation: index,
-                    text: brief(operation),
-                    detail,
-                },
-                Refusal::TooLarge(detail) => PatchError::TooLarge {
-                    operation: index,
-                    detail,
-                },
-            });
         }
-        Ok(())
+        Ok(undo)
+    }
+
+    /// Takes back the patch that was applied last.
+    pub fn undo(&mut self, undo: Undo) {
+        for inverse in undo.inverses.into_iter().rev() {
+            // Each inverse was made from the value that it now meets again, so it applies.
+            let undone = patch_unsafe(&mut self.value, std::slice::from_ref(&inverse));
+            debug_assert!(undone.is_ok(), "{undone:?}");
+        }
+        self.bytes = undo.bytes;
     }
 
     /// Refuses an operation whose result would pass a limit.
@@ -425,6 +431,22 @@ impl Tree {
 enum Refusal {
     Failed(String),
     TooLarge(String),
+}
+
+impl Refusal {
+    fn at(self, index: usize, operation: &PatchOperation) -> PatchError {
+        match self {
+            Self::Failed(detail) => PatchError::Failed {
+                operation: index,
+                text: brief(operation),
+                detail,
+            },
+            Self::TooLarge(detail) => PatchError::TooLarge {
+                operation: index,
+                detail,
+            },
+        }
+    }
 }
 
 fn brief(operation: &PatchOperation) -> String {

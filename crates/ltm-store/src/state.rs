@@ -59,7 +59,8 @@ impl State {
                 serde_json::from_str(&entry.payload).map_err(|e| fault(e.to_string()))?;
             let operations =
                 patch::parse(step.patch.get(), &UNLIMITED).map_err(|e| fault(e.to_string()))?;
-            self.tree
+            let _ = self
+                .tree
                 .apply(&operations, &UNLIMITED)
                 .map_err(|e| fault(e.to_string()))?;
         }

@@ -65,7 +65,13 @@ proptest! {
         let library = patch_unsafe(&mut expected, &operations);
         let mut tree = Tree::new(before.clone());
         match tree.apply(&operations, &LIMITS) {
-            Ok(()) => prop_assert_eq!(tree.value(), &expected),
+            Ok(undo) => {
+                prop_assert_eq!(tree.value(), &expected);
+                prop_assert_eq!(tree.bytes(), Tree::new(expected.clone()).bytes());
+                let mut back = tree.clone();
+                back.undo(undo);
+                prop_assert_eq!(back, Tree::new(before.clone()));
+            }
             Err(_) => prop_assert_eq!(tree.value(), &before),
         }
         prop_assert_eq!(tree.bytes(), Tree::new(tree.value().clone()).bytes());
@@ -137,7 +143,7 @@ fn the_result_is_never_deeper_than_allowed() {
     }
     let mut tree = Tree::new(state);
     let fits = json!([{"op": "add", "path": "/a/b/x", "value": []}]);
-    tree.apply(&parsed(&fits), &limits).unwrap();
+    drop(tree.apply(&parsed(&fits), &limits).unwrap());
 }
 
 #[test]
@@ -148,14 +154,14 @@ fn a_state_over_the_limit_can_still_shrink() {
     };
     let mut tree = Tree::new(json!({"long": "x".repeat(100)}));
     let patch = json!([{"op": "replace", "path": "/long", "value": "y".repeat(50)}]);
-    tree.apply(&parsed(&patch), &limits).unwrap();
+    drop(tree.apply(&parsed(&patch), &limits).unwrap());
 }
 
 #[test]
 fn numbers_keep_their_digits_and_compare_by_value() {
     let text = r#"[{"op":"add","path":"/a","value":[0.10,9007199254740993]},{"op":"test","path":"/a/0","value":1e-1}]"#;
     let mut tree = Tree::default();
-    tree.apply(&parse(text, &LIMITS).unwrap(), &LIMITS).unwrap();
+    drop(tree.apply(&parse(text, &LIMITS).unwrap(), &LIMITS).unwrap());
     assert_eq!(tree.value().to_string(), r#"{"a":[0.10,9007199254740993]}"#);
 }
 

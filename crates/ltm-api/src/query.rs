@@ -1,0 +1,70 @@
+//! Paths and query strings. Unknown parameters are ignored.
+
+use std::collections::HashMap;
+
+use actix_web::{HttpRequest, web::Query};
+use ltm_service::ProblemResponse;
+use ltm_types::{LtmId, Problem, ProblemKind};
+
+/// The id in the path.
+pub(crate) fn ltm_id(request: &HttpRequest) -> Result<LtmId, ProblemResponse> {
+    let text = request.match_info().get("id").unwrap_or_default();
+    text.parse().map_err(|e| invalid("id", format!("{e}")))
+}
+
+/// The parameters of a query string.
+pub(crate) struct Parameters(HashMap<String, String>);
+
+impl Parameters {
+    /// Those of this request.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, ProblemResponse> {
+        let query = Query::<HashMap<String, String>>::from_query(request.query_string());
+        Ok(Self(
+            query
+                .map_err(|e| invalid("query", e.to_string()))?
+                .into_inner(),
+        ))
+    }
+
+    /// A flag, in the spellings that the reference takes; false where it is absent.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ProblemResponse> {
+        match self
+            .0
+            .get(name)
+            .map(|text| text.to_ascii_lowercase())
+            .as_deref()
+        {
+            Some("true" | "1" | "yes" | "on" | "t" | "y") => Ok(true),
+            Some("false" | "0" | "no" | "off" | "f" | "n") | None => Ok(false),
+            Some(other) => Err(invalid(
+                name,
+                format!("{other:?} is neither true nor false"),
+            )),
+        }
+    }
+
+    /// A whole number between two bounds, where it is there.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        least: u64,
+        most: u64,
+    ) -> Result<Option<u64>, ProblemResponse> {
+        let Some(text) = self.0.get(name).filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(invalid(
+                name,
+                format!("{text:?} is not a whole number from {least} to {most}"),
+            )),
+        }
+    }
+}
+
+fn invalid(field: &str, detail: String) -> ProblemResponse {
+    Problem::new(ProblemKind::InvalidRequest, detail)
+        .with_field(field)
+        .into()
+}

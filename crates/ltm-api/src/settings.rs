@@ -1,0 +1,106 @@
+//! The settings of the service.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use ltm_service::{CorsSettings, LogSettings, OtherSection, Program};
+use ltm_store::{RedisSettings, patch::Limits};
+use serde::{Deserialize, Serialize};
+
+/// All settings of the service.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where Redis is.
+    pub redis: RedisSettings,
+    /// What this service does.
+    pub api: ApiSettings,
+    /// Which pages may use it.
+    pub cors: CorsSettings,
+    /// How it logs.
+    pub log: LogSettings,
+    /// The gateway's section is read by the gateway.
+    #[serde(skip_serializing)]
+    pub gateway: OtherSection,
+}
+
+/// The section `api`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Where it listens.
+    pub listen: String,
+    /// The largest body of a request.
+    pub max_body: ByteSize,
+    /// How long a body may take to arrive.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub body_timeout: Duration,
+    /// The largest state, as JSON text.
+    pub max_state: ByteSize,
+    /// The most levels of arrays and objects in a state or an item.
+    pub max_depth: usize,
+    /// The most operations in a patch.
+    pub max_operations: usize,
+    /// What the states that are held in memory may take in all, about.
+    pub cache: ByteSize,
+    /// A checkpoint is written after this many entries at the latest.
+    pub checkpoint_every: usize,
+    /// How long a request waits for others that write to the same LTM.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub lock_wait: Duration,
+    /// How long open requests may go on once the service stops.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub drain_time: Duration,
+    /// After how long a peer that takes no byte is cut off.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub write_stall: Duration,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:8000".into(),
+            max_body: ByteSize::mib(8),
+            body_timeout: Duration::from_secs(30),
+            max_state: ByteSize::mib(16),
+            max_depth: 256,
+            max_operations: 10_000,
+            cache: ByteSize::mib(256),
+            checkpoint_every: 1000,
+            lock_wait: Duration::from_secs(10),
+            drain_time: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ApiSettings {
+    /// What a patch and its result may be.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_bytes: bytes(self.max_state),
+            max_depth: self.max_depth,
+            max_operations: self.max_operations,
+        }
+    }
+}
+
+/// A size as a length in memory.
+pub(crate) fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}
+
+impl Program for Settings {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn listen(&self) -> &str {
+        &self.api.listen
+    }
+
+    fn shown(mut self) -> Self {
+        self.redis.url = self.redis.shown_url();
+        self
+    }
+}
