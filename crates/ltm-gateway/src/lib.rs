@@ -1,0 +1,180 @@
+//! The service that pushes the snapshots of LTMs to WebSocket subscribers.
+//!
+//! [`run`] is the whole service; [`Gateway::start`] and [`configure`] mount it in another server.
+
+mod backlog;
+mod drain;
+mod end;
+mod inbound;
+mod settings;
+mod socket;
+mod subscription;
+mod topic;
+mod topics;
+
+use std::{io, sync::Arc};
+
+use actix_web::web::{self, ServiceConfig};
+use backlog::Backlog;
+use drain::Drain;
+use ltm_service::{Origins, Readiness, Server, Shutdown, method_not_allowed};
+use ltm_store::{Live, Redis, RedisSettings, Store, StoreError};
+pub use settings::{GatewaySettings, Settings};
+use topics::Topics;
+
+/// A running gateway. Clones share it.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    live: Live,
+    topics: Arc<Topics>,
+    backlog: Arc<Backlog>,
+    drain: Drain,
+    origins: Origins,
+    settings: GatewaySettings,
+}
+
+impl Gateway {
+    /// Connects to Redis and begins to follow, in tasks of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] where the URL of Redis cannot be read.
+    pub fn start(
+        redis: &RedisSettings,
+        settings: GatewaySettings,
+        origins: Origins,
+        shutdown: Shutdown,
+    ) -> Result<Self, StoreError> {
+        let commands = Redis::open(redis)?;
+        let store = Store::new(commands.clone());
+        let (live, events) = Live::start(redis, commands)?;
+        let topics = Topics::new(store.clone(), live.clone(), &settings);
+        tokio::spawn(topics.clone().dispatch(events));
+        tokio::spawn(topics.clone().sweep());
+        let inner = Inner {
+            backlog: Arc::new(Backlog::new(store.clone(), &settings)),
+            drain: Drain::new(settings.max_subscribers, shutdown),
+            store,
+            live,
+            topics,
+            origins,
+            settings,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Whether entries reach this gateway.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong.
+    pub async fn ready(&self) -> Result<(), String> {
+        self.inner
+            .store
+            .redis()
+            .ping()
+            .await
+            .map_err(|e| e.to_string())?;
+        if !self.inner.live.hears() {
+            return Err("the live connection to Redis is not up".into());
+        }
+        Ok(())
+    }
+
+    /// Tells all subscribers to connect elsewhere, spread over the drain time, and waits for them.
+    pub async fn drained(&self) {
+        self.inner.drain.empty(self.inner.settings.drain_time).await;
+    }
+
+    fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    fn topics(&self) -> &Arc<Topics> {
+        &self.inner.topics
+    }
+
+    fn backlog(&self) -> &Arc<Backlog> {
+        &self.inner.backlog
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.inner.drain
+    }
+
+    fn origins(&self) -> &Origins {
+        &self.inner.origins
+    }
+
+    fn settings(&self) -> &GatewaySettings {
+        &self.inner.settings
+    }
+}
+
+/// Mounts the routes of the gateway.
+pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
+    config.app_data(web::Data::new(gateway.clone()));
+    for path in ["/ws/{id}", "/api/v0/ws/{id}"] {
+        let others = web::to(|| async { method_not_allowed("GET") });
+        config.service(
+            web::resource(path)
+                .get(socket::follow)
+                .default_service(others),
+        );
+    }
+}
+
+/// Runs the service until `shutdown`.
+///
+/// # Errors
+///
+/// Where Redis's URL cannot be read, or the address not be listened on.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+    let origins = settings.cors.origins;
+    let gateway = Gateway::start(
+        &settings.redis,
+        settings.gateway.clone(),
+        origins.clone(),
+        shutdown.clone(),
+    )?;
+    let asked = gateway.clone();
+    let readiness = Readiness::new(shutdown.clone(), move || {
+        let gateway = asked.clone();
+        async move { gateway.ready().await }
+    });
+    let server = Server {
+        listen: settings.gateway.listen,
+        origins,
+        readiness,
+        drain_time: std::time::Duration::from_secs(1),
+        write_stall: settings.gateway.write_stall,
+    };
+    tracing::info!(redis = settings.redis.shown_url(), "starting the gateway");
+    let stopped = gateway.clone();
+    let stop = async move {
+        shutdown.begun().await;
+        stopped.drained().await;
+    };
+    server
+        .run(move |config| configure(&gateway, config), stop)
+        .await?;
+    Ok(())
+}
+
+/// Why the service ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings of Redis are wrong.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

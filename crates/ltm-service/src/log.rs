@@ -1,5 +1,7 @@
 //! The log of the process, on standard error.
 
+use std::io::{self, IsTerminal};
+
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -27,7 +29,7 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             format: LogFormat::Pretty,
-            level: "info".into(),
+            level: "info,actix_server=warn".into(),
         }
     }
 }
@@ -43,7 +45,8 @@ impl LogSettings {
             .map_err(|e| format!("setting `log.level` {:?}: {e}", self.level))?;
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(std::io::stderr);
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr);
         // An error means that the process logs already.
         let _ = match self.format {
             LogFormat::Pretty => log.with_target(false).try_init(),

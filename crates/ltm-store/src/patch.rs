@@ -403,11 +403,11 @@ impl Tree {
 
     /// Says how far `path` leads.
     fn missing(&self, path: &Pointer) -> Refusal {
-        let mut parent = Some(path);
-        while let Some(place) = parent {
+        let mut parent = path.parent();
+        while let Some(place) = parent.filter(|place| !place.is_root()) {
             if place.resolve(&self.value).is_ok() {
                 return Refusal::Failed(format!(
-                    "there is nothing at `{path}`; the state has `{place}` and not what follows"
+                    "there is nothing at `{path}`; the state goes as far as `{place}`"
                 ));
             }
             parent = place.parent();

@@ -1,0 +1,124 @@
+//! Reads of logs and states for subscribers that are behind, shared by all that stand at the same
+//! cursor.
+
+use std::sync::Arc;
+
+use ltm_store::{Read, Store, StoreError, WindowBounds};
+use ltm_types::{Cursor, Frame, LtmId, ResetReason, entry_frame, reset_frame};
+use quick_cache::{Weighter, sync::Cache};
+use tokio::sync::Semaphore;
+
+use crate::{GatewaySettings, topics::page_bounds};
+
+/// Pages and resets that are expected to be held, for the cache's tables.
+const EXPECTED: usize = 1024;
+/// How many states are made at once: each takes a multiple of its size in memory.
+const STATE_READERS: usize = 4;
+
+/// What follows a cursor.
+pub(crate) enum Behind {
+    /// These frames.
+    Page(Arc<[Frame]>),
+    /// Nothing: it is the head.
+    UpToDate,
+    /// The entries after it are gone, or it is of another history.
+    Lost(ResetReason),
+    /// The store failed.
+    Failed(StoreError),
+}
+
+/// The shared reads.
+pub(crate) struct Backlog {
+    store: Store,
+    pages: Cache<(LtmId, u64, Cursor), Arc<[Frame]>, ByBytes>,
+    resets: Cache<(LtmId, ResetReason, Cursor), Frame, ByBytes>,
+    readers: Semaphore,
+    state_readers: Semaphore,
+    bounds: WindowBounds,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl<K> Weighter<K, Arc<[Frame]>> for ByBytes {
+    fn weight(&self, _: &K, page: &Arc<[Frame]>) -> u64 {
+        page.iter().map(|frame| frame.weight() as u64).sum()
+    }
+}
+
+impl<K> Weighter<K, Frame> for ByBytes {
+    fn weight(&self, _: &K, frame: &Frame) -> u64 {
+        frame.weight() as u64
+    }
+}
+
+impl Backlog {
+    pub(crate) fn new(store: Store, settings: &GatewaySettings) -> Self {
+        let half = settings.cache.as_u64() / 2;
+        Self {
+            store,
+            pages: Cache::with_weighter(EXPECTED, half, ByBytes),
+            resets: Cache::with_weighter(EXPECTED, half, ByBytes),
+            readers: Semaphore::new(settings.max_reads),
+            state_readers: Semaphore::new(STATE_READERS),
+            bounds: page_bounds(settings),
+        }
+    }
+
+    /// What follows `position` in the log of `id`, whose topic is of this generation.
+    pub(crate) async fn after(&self, id: LtmId, generation: u64, position: Cursor) -> Behind {
+        let read = async {
+            match self.read(id, position).await {
+                Behind::Page(page) => Ok(page),
+                other => Err(other),
+            }
+        };
+        match self
+            .pages
+            .get_or_insert_async(&(id, generation, position), read)
+            .await
+        {
+            Ok(page) => Behind::Page(page),
+            Err(other) => other,
+        }
+    }
+
+    async fn read(&self, id: LtmId, position: Cursor) -> Behind {
+        let _turn = self.readers.acquire().await;
+        let window = match self.store.read_after(id, position, self.bounds).await {
+            Ok(Read::Continues(window)) => window,
+            Ok(Read::Trimmed) => return Behind::Lost(ResetReason::Trimmed),
+            Ok(Read::Forked) => return Behind::Lost(ResetReason::Forked),
+            Err(error) => return Behind::Failed(error),
+        };
+        if window.entries.is_empty() {
+            return Behind::UpToDate;
+        }
+        let mut previous = position;
+        let frame = |entry: &ltm_types::Entry| {
+            let frame = entry_frame(id, previous, entry);
+            previous = entry.cursor;
+            frame
+        };
+        Behind::Page(window.entries.iter().map(frame).collect())
+    }
+
+    /// The whole state as a message.
+    pub(crate) async fn reset(&self, id: LtmId, reason: ResetReason) -> Result<Frame, StoreError> {
+        let head = self.store.head(id).await?;
+        let make = async {
+            let _turn = self.state_readers.acquire().await;
+            let state = self.store.state(id).await?;
+            Ok(reset_frame(
+                id,
+                state.position(),
+                reason,
+                &state.text(),
+                state.snapshots_count,
+            ))
+        };
+        self.resets
+            .get_or_insert_async(&(id, reason, head), make)
+            .await
+    }
+}

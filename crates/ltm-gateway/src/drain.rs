@@ -1,0 +1,106 @@
+//! The seats of subscribers, and how they are emptied when the gateway stops.
+
+use std::{sync::Arc, time::Duration};
+
+use ltm_service::Shutdown;
+use ltm_types::{Problem, ProblemKind};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
+    time::{Instant, interval, sleep},
+};
+
+/// How often a batch of subscribers is told to go.
+const BATCH_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the last ones may take to go.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The seats.
+#[derive(Clone)]
+pub(crate) struct Drain {
+    seats: Arc<Semaphore>,
+    max_subscribers: usize,
+    /// One permit for each subscriber that is to go now.
+    leave: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+/// One subscriber's seat.
+pub(crate) struct Seat {
+    leave: Arc<Semaphore>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drain {
+    pub(crate) fn new(max_subscribers: usize, shutdown: Shutdown) -> Self {
+        Self {
+            seats: Arc::new(Semaphore::new(max_subscribers)),
+            max_subscribers,
+            leave: Arc::new(Semaphore::new(0)),
+            shutdown,
+        }
+    }
+
+    /// A seat for one more subscriber.
+    ///
+    /// # Errors
+    ///
+    /// The problem, where all are taken or the gateway is stopping.
+    pub(crate) fn take_seat(&self) -> Result<Seat, Problem> {
+        if self.shutdown.has_begun() {
+            return Err(Problem::new(
+                ProblemKind::Unavailable,
+                "the gateway is stopping; connect to another one",
+            ));
+        }
+        let full = |_: TryAcquireError| {
+            let detail = format!(
+                "all {} seats for subscribers are taken (gateway.max_subscribers)",
+                self.max_subscribers
+            );
+            Problem::new(ProblemKind::OverLimit, detail)
+        };
+        let permit = self.seats.clone().try_acquire_owned().map_err(full)?;
+        Ok(Seat {
+            leave: self.leave.clone(),
+            _permit: permit,
+        })
+    }
+
+    fn taken(&self) -> usize {
+        self.max_subscribers
+            .saturating_sub(self.seats.available_permits())
+    }
+
+    /// Tells all subscribers to go, in batches spread over `drain_time`, and waits for them.
+    pub(crate) async fn empty(&self, drain_time: Duration) {
+        let total = self.taken();
+        if total > 0 {
+            tracing::info!(subscribers = total, over = ?drain_time, "telling the subscribers to connect elsewhere");
+        }
+        let batches = (drain_time.as_millis() / BATCH_INTERVAL.as_millis()).max(1);
+        let batches = usize::try_from(batches).unwrap_or(usize::MAX);
+        let mut ticks = interval(BATCH_INTERVAL);
+        for batch in 0..batches {
+            if self.taken() == 0 {
+                break;
+            }
+            ticks.tick().await;
+            let due = (total * (batch + 1)).div_ceil(batches) - (total * batch).div_ceil(batches);
+            self.leave.add_permits(due);
+        }
+        self.leave.close();
+        let last = Instant::now();
+        while self.taken() > 0 && last.elapsed() < GRACE {
+            sleep(BATCH_INTERVAL / 4).await;
+        }
+    }
+}
+
+impl Seat {
+    /// Waits until it is this subscriber's turn to go.
+    pub(crate) async fn drained(&self) {
+        if let Ok(permit) = self.leave.acquire().await {
+            permit.forget();
+        }
+    }
+}

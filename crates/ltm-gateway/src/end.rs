@@ -1,0 +1,71 @@
+//! Why a subscription ends, and the close code that says so.
+
+use actix_ws::{CloseCode, CloseReason};
+use ltm_types::LtmId;
+
+/// Why a subscription ends.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum End {
+    #[error("there is no LTM {0}")]
+    Unknown(LtmId),
+    #[error("the LTM was deleted")]
+    Deleted,
+    #[error(
+        "the log no longer continues what was sent: fetch the document and connect with its cursor"
+    )]
+    Forked,
+    #[error("the gateway restarts: connect again with the last cursor")]
+    Restarting,
+    #[error("{0}: connect again later")]
+    OverLimit(String),
+    #[error("this service takes no messages of that size or at that rate")]
+    Talkative,
+    #[error("a frame is larger than this service takes")]
+    FrameTooBig,
+    #[error("the log cannot be read: an operator must look at it")]
+    Damaged,
+    #[error("nothing came from the client for two ping intervals")]
+    Silent,
+    #[error("the client has left")]
+    Left,
+}
+
+impl End {
+    /// What the close frame says.
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        let code = match self {
+            Self::Unknown(_) => CloseCode::Other(4404),
+            Self::Deleted => CloseCode::Other(4410),
+            Self::Forked => CloseCode::Other(4409),
+            Self::Restarting => CloseCode::Restart,
+            Self::OverLimit(_) => CloseCode::Again,
+            Self::Talkative => CloseCode::Policy,
+            Self::FrameTooBig => CloseCode::Size,
+            Self::Damaged | Self::Silent => CloseCode::Error,
+            Self::Left => CloseCode::Normal,
+        };
+        let mut description = self.to_string();
+        // RFC 6455 section 5.5: a control frame holds 125 bytes, two of them the code.
+        while description.len() > 123 {
+            description.pop();
+        }
+        CloseReason {
+            code,
+            description: Some(description),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_fits_into_a_close_frame() {
+        let long = End::OverLimit("é".repeat(100)).close_reason();
+        assert!(long.description.is_some_and(|text| text.len() <= 123));
+        assert_eq!(End::Restarting.close_reason().code, CloseCode::Restart);
+        assert_eq!(u16::from(CloseCode::Restart), 1012);
+        assert_eq!(u16::from(CloseCode::Again), 1013);
+    }
+}

@@ -1,0 +1,164 @@
+//! What comes from a client: nothing is expected, and little is borne.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    error::PayloadError,
+    web::{self, Bytes},
+};
+use actix_ws::{Message, MessageStream, ProtocolError, Session};
+use futures_util::Stream;
+use tokio::time::Instant;
+
+use crate::{GatewaySettings, end::End, settings::bytes};
+
+/// Over which time messages are counted.
+const RATE_PERIOD: Duration = Duration::from_secs(10);
+/// What may arrive beside one frame: other small frames that the network delivered together with it.
+const SLACK: usize = 128 * 1024;
+
+/// How many bytes may still arrive until a frame is complete. The decoder checks a frame's size
+/// only once it is whole, and would hold all of it until then.
+#[derive(Clone)]
+pub(crate) struct Budget {
+    left: Rc<Cell<usize>>,
+    whole: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(settings: &GatewaySettings) -> Self {
+        let whole = bytes(settings.max_frame) + SLACK;
+        Self {
+            left: Rc::new(Cell::new(whole)),
+            whole,
+        }
+    }
+
+    /// To be called at each complete frame.
+    fn refill(&self) {
+        self.left.set(self.whole);
+    }
+
+    /// A payload that breaks off when the budget is spent.
+    pub(crate) async fn limit(
+        &self,
+        request: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<web::Payload, actix_web::Error> {
+        let limited = Limited {
+            inner: payload,
+            left: self.left.clone(),
+        };
+        let mut payload: Payload = Payload::Stream {
+            payload: Box::pin(limited),
+        };
+        web::Payload::from_request(request, &mut payload).await
+    }
+}
+
+struct Limited {
+    inner: web::Payload,
+    left: Rc<Cell<usize>>,
+}
+
+impl Stream for Limited {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = Pin::new(&mut self.inner).poll_next(cx);
+        if let Poll::Ready(Some(Ok(chunk))) = &next {
+            match self.left.get().checked_sub(chunk.len()) {
+                Some(left) => self.left.set(left),
+                None => return Poll::Ready(Some(Err(PayloadError::Overflow))),
+            }
+        }
+        next
+    }
+}
+
+/// The reader of one socket.
+pub(crate) struct Inbound {
+    stream: MessageStream,
+    budget: Budget,
+    heard: Rc<Cell<Instant>>,
+    max_message: usize,
+    max_messages: u32,
+    counted: u32,
+    counting_since: Instant,
+}
+
+impl Inbound {
+    pub(crate) fn new(
+        stream: MessageStream,
+        budget: Budget,
+        heard: Rc<Cell<Instant>>,
+        settings: &GatewaySettings,
+    ) -> Self {
+        Self {
+            stream: stream.max_frame_size(bytes(settings.max_frame)),
+            budget,
+            heard,
+            max_message: bytes(settings.max_message),
+            max_messages: settings.max_messages,
+            counted: 0,
+            counting_since: Instant::now(),
+        }
+    }
+
+    /// Reads until the client leaves or says too much; gives the reason.
+    pub(crate) async fn read(&mut self, session: &mut Session) -> End {
+        loop {
+            let message = match self.stream.recv().await {
+                Some(Ok(message)) => message,
+                Some(Err(ProtocolError::Overflow | ProtocolError::Io(_))) => {
+                    return End::FrameTooBig;
+                }
+                Some(Err(_)) | None => return End::Left,
+            };
+            self.budget.refill();
+            self.heard.set(Instant::now());
+            let size = match &message {
+                Message::Text(text) => text.len(),
+                Message::Binary(data) => data.len(),
+                Message::Continuation(_) | Message::Ping(_) => 0,
+                Message::Close(_) => return End::Left,
+                Message::Pong(_) | Message::Nop => continue,
+            };
+            if size > self.max_message || !self.count() {
+                return End::Talkative;
+            }
+            if let Message::Ping(data) = &message
+                && session.pong(data).await.is_err()
+            {
+                return End::Left;
+            }
+        }
+    }
+
+    /// Reads on until the client has answered a close, so that its reset does not overtake it.
+    pub(crate) async fn finish(&mut self) {
+        while let Some(Ok(message)) = self.stream.recv().await {
+            self.budget.refill();
+            if matches!(message, Message::Close(_)) {
+                return;
+            }
+        }
+    }
+
+    /// Counts a message; false where there are too many.
+    fn count(&mut self) -> bool {
+        if self.counting_since.elapsed() > RATE_PERIOD {
+            (self.counting_since, self.counted) = (Instant::now(), 0);
+        }
+        self.counted += 1;
+        self.counted <= self.max_messages
+    }
+}

@@ -1,0 +1,108 @@
+//! The settings of the service.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use ltm_service::{CorsSettings, LogSettings, OtherSection, Program};
+use ltm_store::RedisSettings;
+use serde::{Deserialize, Serialize};
+
+/// All settings of the service.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where Redis is.
+    pub redis: RedisSettings,
+    /// What this service does.
+    pub gateway: GatewaySettings,
+    /// Which pages may use it.
+    pub cors: CorsSettings,
+    /// How it logs.
+    pub log: LogSettings,
+    /// The API's section is read by the API.
+    #[serde(skip_serializing)]
+    pub api: OtherSection,
+}
+
+/// The section `gateway`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewaySettings {
+    /// Where it listens.
+    pub listen: String,
+    /// Over how long the closes are spread when it stops.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub drain_time: Duration,
+    /// How often a subscriber is pinged; it is dropped when nothing came from it for two of these.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub ping_interval: Duration,
+    /// After how long a subscriber whose socket takes no byte is dropped.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub write_stall: Duration,
+    /// How often every followed log is compared with Redis.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub sweep_interval: Duration,
+    /// How long an LTM is followed after its last subscriber has left.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub linger: Duration,
+    /// The most subscribers at once.
+    pub max_subscribers: usize,
+    /// The most LTMs that are followed at once.
+    pub max_followed: usize,
+    /// The largest frame that a client may send.
+    pub max_frame: ByteSize,
+    /// The largest text that a client may send.
+    pub max_message: ByteSize,
+    /// The most messages that a client may send in ten seconds.
+    pub max_messages: u32,
+    /// The latest entries of each followed LTM that are kept in memory.
+    pub window: ByteSize,
+    /// What one read of a log brings, about.
+    pub page: ByteSize,
+    /// What the reads that subscribers share may take in memory.
+    pub cache: ByteSize,
+    /// The most reads of logs at once.
+    pub max_reads: usize,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:8000".into(),
+            drain_time: Duration::from_secs(20),
+            ping_interval: Duration::from_secs(20),
+            write_stall: Duration::from_secs(30),
+            sweep_interval: Duration::from_secs(5),
+            linger: Duration::from_secs(2),
+            max_subscribers: 10_000,
+            max_followed: 10_000,
+            max_frame: ByteSize::kib(64),
+            max_message: ByteSize::kib(4),
+            max_messages: 32,
+            window: ByteSize::kib(64),
+            page: ByteSize::kib(64),
+            cache: ByteSize::mib(64),
+            max_reads: 32,
+        }
+    }
+}
+
+/// A size as a length in memory.
+pub(crate) fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}
+
+impl Program for Settings {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn listen(&self) -> &str {
+        &self.gateway.listen
+    }
+
+    fn shown(mut self) -> Self {
+        self.redis.url = self.redis.shown_url();
+        self
+    }
+}

@@ -1,0 +1,204 @@
+//! `GET /ws/{ltm_id}`: one subscriber's WebSocket.
+
+use std::{cell::Cell, collections::HashMap, rc::Rc};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    rt,
+    web::{self, Query},
+};
+use actix_ws::{Item, Session};
+use bytestring::ByteString;
+use ltm_service::ProblemResponse;
+use ltm_types::{LtmId, Problem, ProblemKind};
+use tokio::time::{Duration, Instant, interval, timeout};
+
+use crate::{
+    Gateway,
+    drain::Seat,
+    end::End,
+    inbound::{Budget, Inbound},
+    subscription::{Start, Subscription},
+};
+
+/// What one queued frame holds at most. The queue of a socket holds 32 of any size.
+const FRAGMENT: usize = 16 * 1024;
+/// How long a client may take to answer a close.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+struct Wish {
+    id: LtmId,
+    start: Start,
+    marker: bool,
+}
+
+impl Wish {
+    fn read(request: &HttpRequest) -> Result<Self, ProblemResponse> {
+        let invalid = |field: &str, detail: String| {
+            ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
+        };
+        let id = request.match_info().get("id").unwrap_or_default();
+        let id = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
+        let query = Query::<HashMap<String, String>>::from_query(request.query_string())
+            .map_err(|e| invalid("query", e.to_string()))?;
+        let start = match (query.get("after"), query.get("init").map(String::as_str)) {
+            (None, None) => Start::Now,
+            (None, Some("state")) => Start::State,
+            (Some(cursor), None) => Start::After(cursor.parse().map_err(|e| {
+                ProblemResponse(
+                    Problem::new(ProblemKind::InvalidCursor, format!("{e}")).with_field("after"),
+                )
+            })?),
+            (None, Some(other)) => {
+                return Err(invalid(
+                    "init",
+                    format!("{other:?} is not known; it can be `state`"),
+                ));
+            }
+            (Some(_), Some(_)) => {
+                return Err(invalid(
+                    "init",
+                    "`init` begins with the state and `after` at a cursor; give one of them".into(),
+                ));
+            }
+        };
+        let marker = match query.get("live").map(String::as_str) {
+            None | Some("0" | "false") => false,
+            Some("1" | "true") => true,
+            Some(other) => return Err(invalid("live", format!("{other:?} is neither 1 nor 0"))),
+        };
+        Ok(Self { id, start, marker })
+    }
+}
+
+pub(crate) async fn follow(
+    request: HttpRequest,
+    payload: web::Payload,
+    gateway: web::Data<Gateway>,
+) -> Result<HttpResponse, actix_web::Error> {
+    let wish = Wish::read(&request)?;
+    check_origin(&request, &gateway)?;
+    let seat = gateway.drain().take_seat().map_err(ProblemResponse)?;
+    let budget = Budget::new(gateway.settings());
+    let payload = budget.limit(&request, payload).await?;
+    let (response, session, stream) = actix_ws::handle(&request, payload)?;
+    let heard = Rc::new(Cell::new(Instant::now()));
+    let inbound = Inbound::new(stream, budget, heard.clone(), gateway.settings());
+    let socket = Socket {
+        gateway: gateway.get_ref().clone(),
+        session,
+        heard,
+    };
+    rt::spawn(socket.run(wish, inbound, seat));
+    Ok(response)
+}
+
+/// Refuses pages of foreign origins: browsers let any page open a WebSocket.
+fn check_origin(request: &HttpRequest, gateway: &Gateway) -> Result<(), ProblemResponse> {
+    let Some(origin) = request.headers().get(header::ORIGIN) else {
+        return Ok(());
+    };
+    match origin.to_str() {
+        Ok(origin) if gateway.origins().allow(origin) => Ok(()),
+        _ => Err(Problem::new(
+            ProblemKind::OriginForbidden,
+            "pages of this origin may not follow LTMs (cors.origins)",
+        )
+        .with_field("Origin")
+        .into()),
+    }
+}
+
+/// One subscriber's socket.
+struct Socket {
+    gateway: Gateway,
+    session: Session,
+    heard: Rc<Cell<Instant>>,
+}
+
+impl Socket {
+    /// Serves the subscriber until one side ends it.
+    async fn run(self, wish: Wish, mut inbound: Inbound, seat: Seat) {
+        let mut answers = self.session.clone();
+        let end = tokio::select! {
+            end = self.deliver(wish) => end,
+            end = inbound.read(&mut answers) => end,
+            end = self.ping() => end,
+            () = seat.drained() => End::Restarting,
+        };
+        tracing::debug!(id = %wish.id, %end, "a subscriber is gone");
+        let close = async {
+            if self.session.close(Some(end.close_reason())).await.is_ok() {
+                let _ = timeout(CLOSE_WAIT, inbound.finish()).await;
+            }
+        };
+        // A socket that takes nothing is reset by the kernel after the same time.
+        let _ = timeout(self.gateway.settings().write_stall + CLOSE_WAIT, close).await;
+    }
+
+    /// Sends what the subscriber follows.
+    async fn deliver(&self, wish: Wish) -> End {
+        match self.try_deliver(wish).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn try_deliver(&self, wish: Wish) -> Result<std::convert::Infallible, End> {
+        let over_limit = || End::OverLimit("as many LTMs as allowed are followed here".into());
+        let lease = self
+            .gateway
+            .topics()
+            .follow(wish.id)
+            .ok_or_else(over_limit)?;
+        let backlog = self.gateway.backlog().clone();
+        let mut subscription = Subscription::begin(
+            lease,
+            self.gateway.store(),
+            backlog,
+            wish.start,
+            wish.marker,
+        )
+        .await?;
+        let mut session = self.session.clone();
+        loop {
+            let message = subscription.next().await?;
+            send(&mut session, message).await.map_err(|_| End::Left)?;
+        }
+    }
+
+    /// Pings, and finds out who is gone without a word.
+    async fn ping(&self) -> End {
+        let every = self.gateway.settings().ping_interval;
+        let mut session = self.session.clone();
+        let mut ticks = interval(every);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            if self.heard.get().elapsed() > every * 2 {
+                return End::Silent;
+            }
+            if session.ping(b"").await.is_err() {
+                return End::Left;
+            }
+        }
+    }
+}
+
+/// Queues one message, a big one in fragments (RFC 6455 section 5.4); waits while the queue is full.
+async fn send(session: &mut Session, message: ByteString) -> Result<(), actix_ws::Closed> {
+    if message.len() <= FRAGMENT {
+        return session.text(message).await;
+    }
+    let mut rest = message.into_bytes();
+    let first = rest.split_to(FRAGMENT);
+    session.continuation(Item::FirstText(first)).await?;
+    while rest.len() > FRAGMENT {
+        let part = rest.split_to(FRAGMENT);
+        session.continuation(Item::Continue(part)).await?;
+    }
+    session.continuation(Item::Last(rest)).await
+}

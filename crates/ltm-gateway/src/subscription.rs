@@ -1,0 +1,219 @@
+//! What one subscriber is sent. Its lag is a cursor: whoever falls behind reads the log.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use bytestring::ByteString;
+use ltm_store::{Store, StoreError};
+use ltm_types::{Cursor, Frame, LtmId, ResetReason, live_frame};
+use tokio::{sync::watch, time::sleep};
+
+use crate::{
+    backlog::{Backlog, Behind},
+    end::End,
+    topic::Head,
+    topics::Lease,
+};
+
+/// Where a subscriber begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// At what comes from now on.
+    Now,
+    /// After this cursor.
+    After(Cursor),
+    /// With the state as it is now.
+    State,
+}
+
+/// The messages for one subscriber, in order.
+pub(crate) struct Subscription {
+    backlog: Arc<Backlog>,
+    head: watch::Receiver<Head>,
+    lease: Lease,
+    position: Cursor,
+    page: Option<(Arc<[Frame]>, usize)>,
+    /// The topic's head at which the log was seen to hold nothing after the position.
+    up_to_date_at: Option<Head>,
+    /// A reset that is owed.
+    reset: Option<ResetReason>,
+    /// Where the log was at the connect, while the subscriber waits to be told that it is there.
+    live_at: Option<Cursor>,
+    /// Whether the subscriber knows what a `reset` is.
+    knows_reset: bool,
+    ended: bool,
+    pauses: Option<ExponentialBackoff>,
+}
+
+impl Subscription {
+    /// Begins. `marker` asks for the message that says when what was there has been sent.
+    ///
+    /// # Errors
+    ///
+    /// [`End::Unknown`], or [`End::OverLimit`] where Redis does not answer.
+    pub(crate) async fn begin(
+        lease: Lease,
+        store: &Store,
+        backlog: Arc<Backlog>,
+        start: Start,
+        marker: bool,
+    ) -> Result<Self, End> {
+        let head = lease.topic.head();
+        let seen = *head.borrow();
+        // Only Redis knows what "now" is: the topic may be a message behind.
+        let now = store
+            .head(lease.topic.id)
+            .await
+            .map_err(|e| end(lease.topic.id, &e))?;
+        let position = match start {
+            Start::Now | Start::State => now,
+            Start::After(cursor) => cursor,
+        };
+        Ok(Self {
+            backlog,
+            head,
+            lease,
+            position,
+            page: None,
+            up_to_date_at: (position == now).then_some(seen),
+            reset: (start == Start::State).then_some(ResetReason::Requested),
+            live_at: marker.then_some(now),
+            knows_reset: start != Start::Now,
+            ended: false,
+            pauses: None,
+        })
+    }
+
+    /// Whose log this is.
+    pub(crate) fn id(&self) -> LtmId {
+        self.lease.topic.id
+    }
+
+    /// The next message, when there is one.
+    ///
+    /// Nothing is lost where the future is dropped before it is done.
+    ///
+    /// # Errors
+    ///
+    /// Why there will be no more.
+    pub(crate) async fn next(&mut self) -> Result<ByteString, End> {
+        loop {
+            if self.ended {
+                return Err(End::Deleted);
+            }
+            if let Some(reason) = self.reset {
+                match self.backlog.reset(self.id(), reason).await {
+                    Ok(frame) => {
+                        self.reset = None;
+                        self.page = None;
+                        return Ok(self.take(frame));
+                    }
+                    Err(error) => self.pause_or_end(&error).await?,
+                }
+                continue;
+            }
+            if self
+                .live_at
+                .is_some_and(|live_at| self.position.seq >= live_at.seq)
+            {
+                self.live_at = None;
+                return Ok(live_frame(self.id(), self.position));
+            }
+            if let Some(frame) = self.ready() {
+                let text = self.take(frame);
+                if !text.is_empty() {
+                    return Ok(text);
+                }
+                continue;
+            }
+            self.look_further().await?;
+        }
+    }
+
+    /// A frame that is in memory.
+    fn ready(&mut self) -> Option<Frame> {
+        if let Some((page, next)) = &mut self.page {
+            if let Some(frame) = page
+                .get(*next)
+                .filter(|frame| frame.previous == self.position)
+            {
+                *next += 1;
+                return Some(frame.clone());
+            }
+            self.page = None;
+        }
+        self.lease.topic.frame_after(self.position)
+    }
+
+    fn take(&mut self, frame: Frame) -> ByteString {
+        self.position = frame.cursor;
+        self.ended = frame.last;
+        self.pauses = None;
+        frame.text
+    }
+
+    /// Waits for news, or reads the log where it may hold more.
+    async fn look_further(&mut self) -> Result<(), End> {
+        let head = *self.head.borrow_and_update();
+        if self.is_up_to_date(head) {
+            // The topic outlives its lease, so the sender is there.
+            let _ = self.head.changed().await;
+            return Ok(());
+        }
+        match self
+            .backlog
+            .after(self.id(), head.generation, self.position)
+            .await
+        {
+            Behind::Page(page) => self.page = Some((page, 0)),
+            Behind::UpToDate => self.up_to_date_at = Some(head),
+            Behind::Lost(reason) if self.knows_reset => self.reset = Some(reason),
+            Behind::Lost(_) => return Err(End::Forked),
+            Behind::Failed(error) => self.pause_or_end(&error).await?,
+        }
+        Ok(())
+    }
+
+    /// Whether the log holds nothing more, as far as is known at this head of the topic.
+    fn is_up_to_date(&self, head: Head) -> bool {
+        if head.cursor == Some(self.position) || self.up_to_date_at == Some(head) {
+            return true;
+        }
+        // The topic may still have to hear what this subscriber got from the log.
+        let same_history = self
+            .up_to_date_at
+            .is_some_and(|seen| seen.generation == head.generation);
+        same_history
+            && head
+                .cursor
+                .is_none_or(|cursor| cursor.seq < self.position.seq)
+    }
+
+    /// After a failure of Redis waits a little; other failures end the subscription.
+    async fn pause_or_end(&mut self, error: &StoreError) -> Result<(), End> {
+        if !matches!(error, StoreError::Unavailable(_)) {
+            return Err(end(self.id(), error));
+        }
+        let pauses = self.pauses.get_or_insert_with(|| {
+            ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(100))
+                .with_max_delay(Duration::from_secs(2))
+                .with_jitter()
+                .without_max_times()
+                .build()
+        });
+        sleep(pauses.next().unwrap_or(Duration::from_secs(2))).await;
+        Ok(())
+    }
+}
+
+fn end(id: LtmId, error: &StoreError) -> End {
+    match error {
+        StoreError::Unknown(id) => End::Unknown(*id),
+        StoreError::Unavailable(_) => End::OverLimit("Redis does not answer".into()),
+        StoreError::Damaged { .. } | StoreError::Refused(_) | StoreError::Trimmed(_) => {
+            tracing::error!(%id, %error, "a subscription ended");
+            End::Damaged
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! All LTMs that this gateway follows: one subscription to Redis each, whatever the number of
+//! subscribers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ltm_store::{Live, LiveEvent, LiveEvents, Read, Store, StoreError, WindowBounds};
+use ltm_types::{Cursor, LtmId};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{GatewaySettings, settings::bytes, topic::Topic};
+
+/// How many heads one round trip asks for.
+const BATCH: usize = 512;
+
+/// The followed LTMs.
+pub(crate) struct Topics {
+    store: Store,
+    live: Live,
+    entries: Mutex<HashMap<LtmId, Followed>>,
+    max_followed: usize,
+    linger: Duration,
+    sweep_interval: Duration,
+    window: usize,
+    page: WindowBounds,
+}
+
+struct Followed {
+    topic: Arc<Topic>,
+    subscribers: usize,
+    /// Since when it has had no subscriber.
+    idle_since: Instant,
+}
+
+/// A subscriber's hold on a topic.
+pub(crate) struct Lease {
+    topics: Arc<Topics>,
+    pub topic: Arc<Topic>,
+}
+
+impl Topics {
+    pub(crate) fn new(store: Store, live: Live, settings: &GatewaySettings) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            live,
+            entries: Mutex::default(),
+            max_followed: settings.max_followed,
+            linger: settings.linger,
+            sweep_interval: settings.sweep_interval,
+            window: bytes(settings.window),
+            page: page_bounds(settings),
+        })
+    }
+
+    /// Follows the LTM for one more subscriber; `None` where as many as allowed are followed.
+    pub(crate) fn follow(self: &Arc<Self>, id: LtmId) -> Option<Lease> {
+        let mut entries = self.entries();
+        if !entries.contains_key(&id) && entries.len() >= self.max_followed {
+            self.let_go(&mut entries, Duration::ZERO);
+            if entries.len() >= self.max_followed {
+                return None;
+            }
+        }
+        let followed = entries.entry(id).or_insert_with(|| {
+            self.live.follow(id);
+            Followed {
+                topic: Arc::new(Topic::new(id, self.window)),
+                subscribers: 0,
+                idle_since: Instant::now(),
+            }
+        });
+        followed.subscribers += 1;
+        Some(Lease {
+            topics: self.clone(),
+            topic: followed.topic.clone(),
+        })
+    }
+
+    /// Hands out what is appended, for ever.
+    pub(crate) async fn dispatch(self: Arc<Self>, mut events: LiveEvents) {
+        while let Some(event) = events.next().await {
+            match event {
+                LiveEvent::Entry(id, entry) => {
+                    let topic = self.topic(id);
+                    if topic.is_some_and(|topic| !topic.offer(&entry)) {
+                        self.refresh_soon(vec![id]);
+                    }
+                }
+                LiveEvent::Subscribed(ids) => self.refresh_soon(ids),
+                LiveEvent::Overflow => {
+                    tracing::warn!(
+                        "entries come faster than they are taken; reading the logs instead"
+                    );
+                    self.refresh_soon(self.ids());
+                }
+            }
+        }
+    }
+
+    /// From time to time compares every followed log with Redis, lets go of topics that nobody
+    /// follows any more, and of entries that nobody needs.
+    pub(crate) async fn sweep(self: Arc<Self>) {
+        let mut ticks = interval(
+            self.linger
+                .min(self.sweep_interval)
+                .max(Duration::from_millis(100)),
+        );
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut swept = Instant::now();
+        loop {
+            ticks.tick().await;
+            self.let_go(&mut self.entries(), self.linger);
+            if swept.elapsed() >= self.sweep_interval {
+                swept = Instant::now();
+                let topics: Vec<Arc<Topic>> =
+                    self.entries().values().map(|f| f.topic.clone()).collect();
+                for topic in topics {
+                    topic.age();
+                }
+                self.refresh(&self.ids()).await;
+            }
+        }
+    }
+
+    /// Drops the topics that have had no subscriber for `idle`.
+    fn let_go(&self, entries: &mut HashMap<LtmId, Followed>, idle: Duration) {
+        entries.retain(|&id, followed| {
+            let keep = followed.subscribers > 0 || followed.idle_since.elapsed() < idle;
+            if !keep {
+                self.live.unfollow(id);
+            }
+            keep
+        });
+    }
+
+    /// Compares these logs with Redis in a task of its own, unless that is under way.
+    fn refresh_soon(self: &Arc<Self>, ids: Vec<LtmId>) {
+        let due: Vec<LtmId> = ids
+            .into_iter()
+            .filter(|&id| self.topic(id).is_some_and(|topic| topic.note_refresh()))
+            .collect();
+        if !due.is_empty() {
+            let topics = self.clone();
+            tokio::spawn(async move { topics.refresh(&due).await });
+        }
+    }
+
+    /// Brings the topics of these LTMs to where their logs are. What fails is made good by the next sweep.
+    async fn refresh(&self, ids: &[LtmId]) {
+        for batch in ids.chunks(BATCH) {
+            let topics: Vec<Arc<Topic>> = batch.iter().filter_map(|&id| self.topic(id)).collect();
+            for topic in &topics {
+                topic.begin_refresh();
+            }
+            let known: Vec<Option<Cursor>> = topics
+                .iter()
+                .map(|topic| topic.head().borrow().cursor)
+                .collect();
+            let ids: Vec<LtmId> = topics.iter().map(|topic| topic.id).collect();
+            let heads = match self.store.heads(&ids).await {
+                Ok(heads) => heads,
+                Err(error) => {
+                    tracing::warn!(%error, "logs could not be compared with Redis; trying again at the next sweep");
+                    return;
+                }
+            };
+            for ((topic, from), to) in topics.iter().zip(known).zip(heads) {
+                if from != to
+                    && let Err(error) = self.catch_up(topic, from, to).await
+                {
+                    tracing::warn!(id = %topic.id, %error, "a log could not be read; trying again at the next sweep");
+                }
+            }
+        }
+    }
+
+    async fn catch_up(
+        &self,
+        topic: &Topic,
+        from: Option<Cursor>,
+        to: Option<Cursor>,
+    ) -> Result<(), StoreError> {
+        let (Some(known), Some(_)) = (from, to) else {
+            topic.restart(from, to, from.is_some());
+            return Ok(());
+        };
+        match self.store.read_after(topic.id, known, self.page).await? {
+            Read::Continues(window) => topic.extend(known, &window),
+            Read::Trimmed | Read::Forked => topic.restart(from, to, true),
+        }
+        Ok(())
+    }
+
+    fn topic(&self, id: LtmId) -> Option<Arc<Topic>> {
+        self.entries()
+            .get(&id)
+            .map(|followed| followed.topic.clone())
+    }
+
+    fn ids(&self) -> Vec<LtmId> {
+        self.entries().keys().copied().collect()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<LtmId, Followed>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(followed) = self.topics.entries().get_mut(&self.topic.id) {
+            followed.subscribers -= 1;
+            followed.idle_since = Instant::now();
+        }
+    }
+}
+
+/// How much one read of a log brings.
+pub(crate) fn page_bounds(settings: &GatewaySettings) -> WindowBounds {
+    WindowBounds {
+        bytes: bytes(settings.page),
+        ..WindowBounds::default()
+    }
+}
