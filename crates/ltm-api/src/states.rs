@@ -1,12 +1,6 @@
 //! The states that the service holds in memory, so that a write costs its change.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytestring::ByteString;
 use ltm_service::ProblemResponse;
@@ -34,7 +28,7 @@ const CHECKPOINT_WRITERS: usize = 8;
 /// The states in memory.
 pub(crate) struct States {
     store: Store,
-    held: Cache<LtmId, Arc<Slot>, ByBytes>,
+    held: Cache<LtmId, Held, ByBytes>,
     lock_wait: Duration,
     checkpoint_every: usize,
     writers: Arc<Semaphore>,
@@ -42,18 +36,22 @@ pub(crate) struct States {
 
 /// The place of one LTM's state. A request takes the state out while it works on it, so that one
 /// that is cancelled half-way leaves nothing wrong behind: the next reads from Redis.
-#[derive(Default)]
-struct Slot {
-    state: Mutex<Option<State>>,
-    memory: AtomicUsize,
+type Slot = Arc<Mutex<Option<State>>>;
+
+/// A place, and what its state took in memory when it was put into the cache, which must not see
+/// that change.
+#[derive(Clone, Default)]
+struct Held {
+    slot: Slot,
+    memory: usize,
 }
 
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<LtmId, Arc<Slot>> for ByBytes {
-    fn weight(&self, _: &LtmId, slot: &Arc<Slot>) -> u64 {
-        (slot.memory.load(Ordering::Relaxed) + MEMORY_PER_STATE) as u64
+impl Weighter<LtmId, Held> for ByBytes {
+    fn weight(&self, _: &LtmId, held: &Held) -> u64 {
+        (held.memory + MEMORY_PER_STATE) as u64
     }
 }
 
@@ -61,7 +59,7 @@ impl Weighter<LtmId, Arc<Slot>> for ByBytes {
 pub(crate) struct Turn<'a> {
     states: &'a States,
     id: LtmId,
-    slot: &'a Arc<Slot>,
+    held: &'a Held,
     guard: MutexGuard<'a, Option<State>>,
 }
 
@@ -82,13 +80,13 @@ impl States {
         id: LtmId,
         work: impl AsyncFnOnce(Turn<'_>) -> Result<T, ProblemResponse>,
     ) -> Result<T, ProblemResponse> {
-        let slot = match self.held.get(&id) {
-            Some(slot) => slot,
+        let held = match self.held.get(&id) {
+            Some(held) => held,
             None => {
-                // Two requests may each make a slot: Redis tells their writes apart.
-                let slot = Arc::<Slot>::default();
-                self.held.insert(id, slot.clone());
-                slot
+                // Two requests may each make a place: Redis tells their writes apart.
+                let held = Held::default();
+                self.held.insert(id, held.clone());
+                held
             }
         };
         let busy = |_| {
@@ -98,13 +96,13 @@ impl States {
             );
             ProblemResponse(Problem::new(ProblemKind::Busy, detail))
         };
-        let guard = timeout(self.lock_wait, slot.state.lock())
+        let guard = timeout(self.lock_wait, held.slot.lock())
             .await
             .map_err(busy)?;
         work(Turn {
             states: self,
             id,
-            slot: &slot,
+            held: &held,
             guard,
         })
         .await
@@ -113,11 +111,8 @@ impl States {
     /// Keeps a state that is known already.
     pub(crate) fn keep(&self, id: LtmId, state: State) {
         let memory = memory(&state);
-        let slot = Slot {
-            state: Mutex::new(Some(state)),
-            memory: memory.into(),
-        };
-        self.held.insert(id, Arc::new(slot));
+        let slot = Arc::new(Mutex::new(Some(state)));
+        self.held.insert(id, Held { slot, memory });
     }
 
     /// Writes a checkpoint of `state` when it is due, in a task of its own.
@@ -192,10 +187,9 @@ impl Turn<'_> {
         self.states.checkpoint(self.id, &mut state);
         let memory = memory(&state);
         *self.guard = Some(state);
-        let before = self.slot.memory.swap(memory, Ordering::Relaxed);
-        if memory.abs_diff(before) > before / 8 {
-            // Inserting again is how the cache learns the new weight.
-            self.states.held.insert(self.id, self.slot.clone());
+        if memory.abs_diff(self.held.memory) > self.held.memory / 8 {
+            let slot = self.held.slot.clone();
+            self.states.held.insert(self.id, Held { slot, memory });
         }
     }
 }
