@@ -1,0 +1,23 @@
+# Each of these does its own set-up: on a fresh machine only Rust has to be there.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+.PHONY: run
+run: ## start everything on port 8000 (or PORT=8001 make run) and play a sample history into it
+	@exec deploy/run.sh
+
+.PHONY: test
+test: ## build everything and run all tests
+	@deploy/setup.sh
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace
+
+.PHONY: lint
+lint: ## check format and lints
+	@deploy/setup.sh --lint
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Installs what building and running needs and this machine lacks: a C linker, which Rust links with, and
+# Redis. Rust itself must be there. What is installed already is left alone.
+#
+#   deploy/setup.sh          for make run and make test
+#   deploy/setup.sh --lint   rustfmt and clippy too
+set -euo pipefail
+
+redis_needed=6.2
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+fail() {
+  say "$*"
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+may_be_root() {
+  [ "$(id -u)" = 0 ] && return
+  have sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Installs packages: first the name that Homebrew knows, then the names that apt knows.
+install_packages() {
+  local brew_name=$1
+  shift
+  if have apt-get; then
+    may_be_root || fail "installing needs root. Run as root, then try again: apt-get update && apt-get install -y $*"
+    say "installing $* with apt-get"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
+      say "apt-get update failed; going on with the lists that are here"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 ||
+      fail "apt-get could not install $*: its message is above"
+  elif have brew; then
+    say "installing $brew_name with Homebrew"
+    brew install --quiet "$brew_name" >&2 || fail "brew could not install $brew_name: its message is above"
+  else
+    fail "$* missing, and neither apt-get nor brew is here. Install it with this system's package manager, then try again"
+  fi
+}
+
+need_rust() {
+  have cargo || fail "Rust is missing. Install it as https://rustup.rs says, then try again"
+}
+
+need_linker() {
+  have cc && return
+  if [ "$(uname)" = Darwin ]; then
+    fail "the C linker is missing. Run xcode-select --install, then try again"
+  fi
+  install_packages gcc gcc libc6-dev
+  have cc || fail "gcc is installed, but there is no cc on PATH"
+}
+
+redis_version() {
+  redis-server --version | sed -n 's/.*v=\([0-9][0-9.]*\).*/\1/p'
+}
+
+need_redis() {
+  have redis-server || install_packages redis redis-server
+  have redis-server || fail "Redis is installed, but there is no redis-server on PATH"
+  local version oldest
+  version=$(redis_version)
+  oldest=$(printf '%s\n%s\n' "$redis_needed" "$version" | sort -V | head -n 1)
+  [ "$oldest" = "$redis_needed" ] ||
+    fail "redis-server is version ${version:-unknown}; $redis_needed or newer is needed. See https://redis.io/docs/latest/operate/oss_and_stack/install/"
+}
+
+need_lint_tools() {
+  local missing=()
+  cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
+  cargo clippy --version >/dev/null 2>&1 || missing+=(clippy)
+  [ ${#missing[@]} = 0 ] && return
+  have rustup || fail "${missing[*]} missing, and there is no rustup to add it. Install it with the package manager that Rust came from"
+  rustup component add "${missing[@]}"
+}
+
+need_rust
+need_linker
+need_redis
+if [ "${1:-}" = --lint ]; then
+  need_lint_tools
+fi
