@@ -14,7 +14,7 @@ mod settings;
 mod snapshots;
 mod states;
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use actix_web::web::{self, ServiceConfig};
 use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
@@ -99,6 +99,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         readiness,
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
+        linger: Duration::from_secs(1),
     };
     tracing::info!(redis = settings.redis.shown_url(), "starting the API");
     server

@@ -12,7 +12,7 @@ mod subscription;
 mod topic;
 mod topics;
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use actix_web::web::{self, ServiceConfig};
 use backlog::Backlog;
@@ -153,8 +153,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         listen: settings.gateway.listen,
         origins,
         readiness,
-        drain_time: std::time::Duration::from_secs(1),
+        drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
+        linger: Duration::ZERO,
     };
     tracing::info!(redis = settings.redis.shown_url(), "starting the gateway");
     let stopped = gateway.clone();

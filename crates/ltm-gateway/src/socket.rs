@@ -131,7 +131,7 @@ impl Socket {
         };
         tracing::debug!(id = %wish.id, %end, "a subscriber is gone");
         let close = async {
-            if self.session.close(Some(end.close_reason())).await.is_ok() {
+            if self.session.close(Some(end.close_reason())).await.is_ok() && end != End::Left {
                 let _ = timeout(CLOSE_WAIT, inbound.finish()).await;
             }
         };

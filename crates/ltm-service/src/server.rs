@@ -25,6 +25,10 @@ pub struct Server {
     pub drain_time: Duration,
     /// After how long a peer that takes no byte is cut off.
     pub write_stall: Duration,
+    /// How long a connection is kept that ends before its request was read, so that the answer
+    /// reaches a peer that is still sending. A WebSocket is such a connection, and its close is over
+    /// only then.
+    pub linger: Duration,
 }
 
 impl Server {
@@ -44,6 +48,7 @@ impl Server {
             readiness,
             drain_time,
             write_stall,
+            linger,
         } = self;
         let listener = TcpListener::bind(&listen).map_err(|e| {
             io::Error::new(
@@ -65,6 +70,7 @@ impl Server {
         let server = HttpServer::new(app)
             .on_connect(move |connection, _| cut_when_stalled(connection, write_stall))
             .tcp_nodelay(true)
+            .client_disconnect_timeout(linger)
             .shutdown_timeout(drain_time.as_secs().max(1))
             .shutdown_signal(stop)
             .listen(listener)?
