@@ -1,1 +1,62 @@
+//! What the end-to-end tests share: the real binaries, a real Redis, subscribers, a network that can
+//! be cut, recorded histories, and an implementation of RFC 6902 that is not the services' own.
+//!
+//! Everything waits for events, at most [`LIMIT`].
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod api;
+mod binaries;
+mod network;
+mod recording;
+mod redis_server;
+mod rfc6902;
+mod service;
+mod subscriber;
+
+use std::time::Duration;
+
+pub use api::{Answer, Api};
+pub use binaries::binary;
+pub use network::Network;
+pub use recording::{Recording, data};
+pub use redis_server::RedisServer;
+pub use rfc6902::{apply, fold, same};
+pub use service::{Service, resident_bytes};
+pub use subscriber::{Follower, Heard, Subscriber};
+
+/// The longest wait for something that should happen.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// One Redis with an API and a gateway on it.
+pub struct Stack {
+    /// Dropped last: the services end first.
+    pub api: Api,
+    /// The gateway.
+    pub gateway: Service,
+    /// The API's process.
+    pub api_service: Service,
+    /// Redis.
+    pub redis: RedisServer,
+}
+
+impl Stack {
+    /// Starts all three.
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts all three with these settings of the services.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        let redis = RedisServer::start(&[]);
+        let api_service = Service::api(&redis.url(), settings);
+        let gateway = Service::gateway(&redis.url(), settings);
+        let api = Api::at(&api_service);
+        Self {
+            api,
+            gateway,
+            api_service,
+            redis,
+        }
+    }
+}

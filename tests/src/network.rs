@@ -1,0 +1,119 @@
+//! A network that can fail: a TCP proxy.
+
+use std::sync::Arc;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+/// What the network does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Weather {
+    /// Bytes are held back, in both directions, without a word.
+    held: bool,
+    /// Connections of an earlier era are cut.
+    era: u64,
+    /// New connections are refused.
+    refused: bool,
+}
+
+/// A proxy in front of one address. It ends with the value.
+pub struct Network {
+    address: String,
+    weather: watch::Sender<Weather>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Network {
+    /// Leads to `target`.
+    pub async fn to(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let weather = watch::Sender::new(Weather {
+            held: false,
+            era: 0,
+            refused: false,
+        });
+        let (target, seen): (Arc<str>, _) = (target.into(), weather.subscribe());
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if !seen.borrow().refused {
+                    tokio::spawn(carry(client, target.clone(), seen.clone()));
+                }
+            }
+        });
+        Self {
+            address,
+            weather,
+            task,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Holds all bytes back; nobody is told.
+    pub fn hold(&self) {
+        self.weather.send_modify(|weather| weather.held = true);
+    }
+
+    /// Lets bytes through again.
+    pub fn release(&self) {
+        self.weather.send_modify(|weather| weather.held = false);
+    }
+
+    /// Cuts every connection.
+    pub fn cut(&self) {
+        self.weather.send_modify(|weather| weather.era += 1);
+    }
+
+    /// Refuses new connections, or takes them again.
+    pub fn refuse(&self, refused: bool) {
+        self.weather
+            .send_modify(|weather| weather.refused = refused);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+async fn carry(client: TcpStream, target: Arc<str>, mut weather: watch::Receiver<Weather>) {
+    let Ok(server) = TcpStream::connect(&*target).await else {
+        return;
+    };
+    let era = weather.borrow().era;
+    let ((from_client, to_client), (from_server, to_server)) =
+        (client.into_split(), server.into_split());
+    tokio::select! {
+        () = pump(from_client, to_server, weather.clone()) => {}
+        () = pump(from_server, to_client, weather.clone()) => {}
+        _ = weather.wait_for(|now| now.era != era) => {}
+    }
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut weather: watch::Receiver<Weather>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count) = from.read(&mut buffer).await {
+        if weather.wait_for(|now| !now.held).await.is_err()
+            || count == 0
+            || to.write_all(&buffer[..count]).await.is_err()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A service under test, as a process of its own.
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{LIMIT, binary, redis_server::signal};
+
+/// How many lines of a service's log are kept.
+const LOG_LINES: usize = 500;
+
+/// A running service. It ends with the value; its log is shown where the test fails.
+pub struct Service {
+    name: String,
+    child: Child,
+    address: String,
+    log: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Service {
+    /// Starts an API.
+    pub fn api(redis_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start("ltm-api", redis_url, settings)
+    }
+
+    /// Starts a gateway.
+    pub fn gateway(redis_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start("ltm-gateway", redis_url, settings)
+    }
+
+    /// Starts a service with these settings and waits until it listens.
+    fn start(name: &str, redis_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(binary(name))
+            .env("LTM__REDIS__URL", redis_url)
+            .env("LTM__API__LISTEN", "127.0.0.1:0")
+            .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+            .env("LTM__LOG__FORMAT", "json")
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the service starts");
+        let (found, address) = mpsc::channel();
+        let log = Arc::new(Mutex::new(VecDeque::new()));
+        let stderr = child.stderr.take().expect("it is piped");
+        let kept = log.clone();
+        std::thread::spawn(move || keep(stderr, &kept, &found));
+        let mut service = Self {
+            name: name.into(),
+            child,
+            address: String::new(),
+            log,
+        };
+        service.address = address.recv_timeout(LIMIT).expect("the service listens");
+        service
+    }
+
+    /// Its base URL.
+    pub fn http(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A WebSocket URL on it: `/ws/1?after=0`.
+    pub fn ws(&self, path: &str) -> String {
+        format!("ws://{}{path}", self.address)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Sends it a signal: `TERM`, `INT`.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// Whether it has ended, and how.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its status can be read")
+    }
+
+    /// Waits until it ends.
+    pub fn wait(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(began.elapsed() < LIMIT, "{} does not end", self.name);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether a line of its log holds this text.
+    pub fn logged(&self, text: &str) -> bool {
+        self.log
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|line| line.contains(text))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            for line in self.log.lock().unwrap().iter() {
+                eprintln!("{}: {line}", self.name);
+            }
+        }
+    }
+}
+
+/// Keeps the last lines of a log, and tells the address once the service listens.
+fn keep(stderr: ChildStderr, log: &Mutex<VecDeque<String>>, found: &mpsc::Sender<String>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        if event["message"] == "listening" {
+            // Nobody listens any more after the first.
+            let _ = found.send(event["address"].as_str().expect("an address").into());
+        }
+        let mut log = log.lock().unwrap();
+        log.push_back(line);
+        if log.len() > LOG_LINES {
+            log.pop_front();
+        }
+    }
+}
+
+/// The memory that a process holds, in bytes (`VmRSS`).
+pub fn resident_bytes(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("it has a size");
+    let kib: usize = line
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number");
+    kib * 1024
+}

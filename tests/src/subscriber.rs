@@ -1,0 +1,192 @@
+//! Subscribers.
+
+use futures_util::{SinkExt, StreamExt};
+use ltm_types::Cursor;
+use serde_json::{Map, Value};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{Error, Message, protocol::WebSocketConfig},
+};
+
+use crate::{LIMIT, rfc6902::apply};
+
+/// What a subscriber hears.
+#[derive(Debug)]
+pub enum Heard {
+    /// A message.
+    Message(Value),
+    /// The gateway closed the socket with this code.
+    Closed(u16),
+    /// The connection ended without a close.
+    Lost,
+}
+
+/// One WebSocket connection.
+pub struct Subscriber {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Pings that came.
+    pub pings: usize,
+}
+
+impl Subscriber {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// Where the gateway refuses, or cannot be reached.
+    pub async fn connect(url: &str) -> Result<Self, Box<Error>> {
+        let config = WebSocketConfig::default()
+            .max_message_size(None)
+            .max_frame_size(None);
+        let connected = timeout(LIMIT, connect_async_with_config(url, Some(config), true)).await;
+        let (socket, _) = connected
+            .expect("the gateway answers in time")
+            .map_err(Box::new)?;
+        Ok(Self { socket, pings: 0 })
+    }
+
+    /// The next thing that happens.
+    pub async fn hear(&mut self) -> Heard {
+        loop {
+            let next = timeout(LIMIT, self.socket.next())
+                .await
+                .expect("something comes in time");
+            match next {
+                Some(Ok(Message::Text(text))) => {
+                    return Heard::Message(serde_json::from_str(&text).expect("a message is JSON"));
+                }
+                Some(Ok(Message::Close(frame))) => {
+                    return frame.map_or(Heard::Lost, |frame| Heard::Closed(frame.code.into()));
+                }
+                Some(Ok(Message::Ping(_))) => self.pings += 1,
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Heard::Lost,
+            }
+        }
+    }
+
+    /// The next message, which must come.
+    pub async fn message(&mut self) -> Value {
+        match self.hear().await {
+            Heard::Message(message) => message,
+            other => panic!("a message was expected: {other:?}"),
+        }
+    }
+
+    /// The code with which the gateway closes, which must come next.
+    pub async fn close_code(&mut self) -> u16 {
+        match self.hear().await {
+            Heard::Closed(code) => code,
+            other => panic!("a close was expected: {other:?}"),
+        }
+    }
+
+    /// Sends a text.
+    pub async fn say(&mut self, text: &str) -> bool {
+        self.socket.send(Message::text(text)).await.is_ok()
+    }
+
+    /// Leaves.
+    pub async fn leave(mut self) {
+        let _ = timeout(LIMIT, self.socket.close(None)).await;
+    }
+}
+
+/// A subscriber as the documentation describes it, that checks what it is told.
+pub struct Follower {
+    /// Its cursor.
+    pub cursor: Cursor,
+    /// Its state.
+    pub state: Value,
+    /// The cursors of the entries that it was sent, in order.
+    pub seen: Vec<Cursor>,
+    /// The resets that it was sent.
+    pub resets: Vec<String>,
+}
+
+impl Default for Follower {
+    fn default() -> Self {
+        Self {
+            cursor: Cursor::ORIGIN,
+            state: Value::Object(Map::new()),
+            seen: Vec::new(),
+            resets: Vec::new(),
+        }
+    }
+}
+
+impl Follower {
+    /// One that has a document.
+    pub fn of(document: &Value) -> Self {
+        Self {
+            cursor: cursor(document),
+            state: document["state"].clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a message.
+    ///
+    /// # Panics
+    ///
+    /// Where an entry is doubled or missing, or its patch does not apply.
+    pub fn take(&mut self, message: &Value) {
+        let next = cursor(message);
+        if let Some(reset) = message.get("reset") {
+            self.state = reset["state"].clone();
+            self.resets.push(reset["reason"].as_str().unwrap().into());
+        } else if message.get("live").is_some() {
+            assert_eq!(next, self.cursor, "{message}");
+        } else {
+            assert_eq!(
+                next.seq,
+                self.cursor.seq + 1,
+                "a gap or a double: {message}"
+            );
+            if let Some(snapshot) = message.get("snapshot") {
+                apply(&mut self.state, &snapshot["patch"]).expect("a patch applies");
+            }
+            self.seen.push(next);
+        }
+        self.cursor = next;
+    }
+
+    /// Follows at one gateway after another, from its cursor on, until it is at `until`.
+    ///
+    /// `urls` are base URLs such as `ws://127.0.0.1:8000/ws/1`; after each disconnect the next one is tried.
+    pub async fn follow_until(&mut self, urls: &[String], until: impl Fn(&Self) -> bool) {
+        let began = std::time::Instant::now();
+        for url in urls.iter().cycle() {
+            if until(self) {
+                return;
+            }
+            assert!(
+                began.elapsed() < LIMIT * 2,
+                "not there in time, but at {}",
+                self.cursor
+            );
+            let Ok(mut subscriber) =
+                Subscriber::connect(&format!("{url}?after={}", self.cursor)).await
+            else {
+                // Nobody is there: the only sign to wait for is that somebody is.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            };
+            while let Heard::Message(message) = subscriber.hear().await {
+                self.take(&message);
+                if until(self) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn cursor(message: &Value) -> Cursor {
+    message["cursor"]
+        .as_str()
+        .expect("a cursor")
+        .parse()
+        .expect("a cursor")
+}
