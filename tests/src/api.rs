@@ -1,5 +1,7 @@
 //! A client of the API.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
@@ -114,6 +116,21 @@ impl Api {
             request = request.header(*name, *value);
         }
         self.send(request).await
+    }
+
+    /// `GET` of a path at the root: `/readyz`.
+    pub async fn get_root(&self, path: &str) -> Answer {
+        self.send(self.client.get(format!("{}{path}", self.base)))
+            .await
+    }
+
+    /// Waits until `/readyz` answers with this status.
+    pub async fn until_ready_is(&self, status: u16) {
+        let began = Instant::now();
+        while self.get_root("/readyz").await.status != status {
+            assert!(began.elapsed() < LIMIT, "/readyz is never {status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Creates an LTM with this state; gives its id and cursor.

@@ -1,43 +1,48 @@
 //! The binaries under test.
 
-use std::{path::PathBuf, process::Command, sync::OnceLock};
+use std::{collections::HashSet, path::PathBuf, process::Command, sync::Mutex};
 
-/// The path of a binary of the workspace, built from what is there now.
+/// The path of a binary of the workspace, built from what is there now, with the profile of the
+/// running test.
 pub fn binary(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(build).join(name)
-}
-
-/// Builds the binaries beside the running test, with its profile.
-fn build() -> PathBuf {
+    static BUILT: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test
         .parent()
         .and_then(|deps| deps.parent())
         .expect("a test lies in target/<profile>/deps");
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        Some("release") => "release",
-        _ => "dev",
+    let mut built = BUILT.lock().expect("no build panicked");
+    let built = built.get_or_insert_default();
+    if !built.contains(name) {
+        build(name, folder);
+        built.insert(name.into());
+    }
+    folder.join(name)
+}
+
+fn build(name: &str, folder: &std::path::Path) {
+    let profile = if folder.ends_with("release") {
+        "release"
+    } else {
+        "dev"
     };
+    let target = folder
+        .parent()
+        .expect("a profile's folder lies in the target folder");
     let built = Command::new(env!("CARGO"))
         .args([
             "build",
             "--quiet",
             "--locked",
-            "--workspace",
-            "--bins",
+            "--bin",
+            name,
             "--profile",
             profile,
-            "--target-dir",
         ])
-        .arg(
-            folder
-                .parent()
-                .expect("a profile's folder lies in the target folder"),
-        )
+        .arg("--target-dir")
+        .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()
         .expect("cargo runs");
-    assert!(built.success(), "the binaries do not build");
-    folder.into()
+    assert!(built.success(), "{name} does not build");
 }

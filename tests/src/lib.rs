@@ -8,6 +8,7 @@
 mod api;
 mod binaries;
 mod network;
+mod raw_connection;
 mod recording;
 mod redis_server;
 mod rfc6902;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use api::{Answer, Api};
 pub use binaries::binary;
 pub use network::Network;
+pub use raw_connection::RawConnection;
 pub use recording::{Recording, data};
 pub use redis_server::RedisServer;
 pub use rfc6902::{apply, fold, same};

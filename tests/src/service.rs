@@ -110,6 +110,15 @@ impl Service {
         }
     }
 
+    /// Waits until a line of its log holds this text.
+    pub async fn until_logged(&self, text: &str) {
+        let began = Instant::now();
+        while !self.logged(text) {
+            assert!(began.elapsed() < LIMIT, "{} never says {text:?}", self.name);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Whether a line of its log holds this text.
     pub fn logged(&self, text: &str) -> bool {
         self.log
