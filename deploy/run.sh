@@ -54,7 +54,9 @@ start() {
 stop() {
   local status=$? ended=0
   trap 'kill -TERM "$service" 2>/dev/null' INT TERM HUP
-  kill -TERM "$service" 2>/dev/null || true
+  if kill -TERM "$service" 2>/dev/null; then
+    say "stopping; Ctrl-C again to stop at once" 2>/dev/null || true
+  fi
   while kill -0 "$service" 2>/dev/null; do
     wait "$service" && ended=0 || ended=$?
   done
@@ -95,7 +97,12 @@ next_steps() {
   cat <<TEXT
 
 The service is at $url. LTM $id holds the history of an agent that writes bedtime stories.
-Try, in another terminal:
+
+Follow it in JavaScript (Node 22 or newer, after "npm install fast-json-patch"; the same in a web page):
+
+$(sed -e "s/^const ltmId = .*/const ltmId = $id;/" -e "s/^const server = .*/const server = '127.0.0.1:$port';/" -e 's/^./  &/' deploy/follow.mjs)
+
+Or in another terminal:
 
   # its state, and its history
   curl $url/api/v0/ltm/$id/state
@@ -108,14 +115,10 @@ Try, in another terminal:
   curl $url/api/v0/ltm/$id/snapshots -H 'Content-Type: application/json' \\
     -d '{"reason": "execute", "merge": {"mood": "sleepy"}}'
 
-  # play another history, slowly, and follow it by the id that this prints
+  # play the history again, slowly, into another LTM: it prints the id to follow
   $ltm --url $url play $sample --speed 0.2
 
-In JavaScript (Node 22 or newer, after "npm install fast-json-patch"; the same in a web page):
-
-$(sed -e "s/^const ltmId = .*/const ltmId = $id;/" -e "s/^const server = .*/const server = '127.0.0.1:$port';/" -e 's/^/  /' deploy/follow.mjs)
-
-Its log is in $log. Ctrl-C ends it; what was written stays.
+The log is in $log. Ctrl-C ends the service; what was written stays.
 TEXT
 }
 

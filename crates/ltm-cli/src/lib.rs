@@ -1,1 +1,60 @@
+//! The command `ltm`: writes, reads and follows LTMs, and plays recorded histories.
 
+mod append;
+pub mod args;
+mod client;
+mod create;
+mod error;
+mod get;
+mod history;
+mod json;
+mod list;
+mod message;
+mod output;
+mod play;
+pub mod redis_server;
+mod server_url;
+mod tail;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use client::Client;
+use output::Output;
+
+pub use error::Error;
+pub use json::JsonArgument;
+pub use server_url::ServerUrl;
+
+/// Does what the arguments say; what goes wrong is printed on standard error.
+pub fn run(cli: &Cli) -> ExitCode {
+    match try_run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is_broken_pipe() {
+                output::report(&error);
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn try_run(cli: &Cli) -> Result<(), Error> {
+    let output = Output::new(cli.json);
+    let client = Client::new(cli.url.clone())?;
+    let work = async {
+        match &cli.command {
+            Command::Create(args) => create::run(&client, args, output).await,
+            Command::List(args) => list::run(&client, args, output).await,
+            Command::Get(args) => get::run(&client, args, output).await,
+            Command::Append(args) => append::run(&client, args, output).await,
+            Command::Tail(args) => tail::run(&cli.url, args, output).await,
+            Command::Play(args) => play::run(&client, args, output).await,
+        }
+    };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Setup)?
+        .block_on(work)
+}

@@ -1,0 +1,315 @@
+//! The arguments of the command line.
+
+use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
+
+use clap::{Args, Parser, Subcommand};
+use ltm_types::{Cursor, LtmId};
+
+use crate::{json::JsonArgument, server_url::ServerUrl};
+
+const EXAMPLES: &str = "\
+Examples:
+  ltm create app.Agent --state '{\"n\": 0}'      make an LTM; prints its id
+  ltm append 1 --merge '{\"n\": 1}'              take a step
+  ltm tail 1 --after 0                         follow it from the beginning
+  ltm --json get 1 | jq .state                 read it in a script
+  ltm play history.json --speed 10             play a recorded history into a new LTM";
+
+/// Writes, reads and follows LTMs: long-running state machines whose every step is a snapshot.
+#[derive(Debug, Parser)]
+#[command(name = "ltm", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Where the API and the gateway are
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "LTM_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8000"
+    )]
+    pub url: ServerUrl,
+    /// Print JSON, one object per line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create an LTM
+    #[command(after_help = "\
+Examples:
+  ltm create app.Agent
+  ltm create app.Agent --name 'My agent' --state '{\"todo\": [\"plan\"]}'
+  ltm create app.Agent --state state.json --structure structure.json --playground
+
+Where a value is JSON, the name of a file that holds JSON works too.")]
+    Create(CreateArgs),
+    /// List LTMs, newest first
+    #[command(after_help = "\
+Examples:
+  ltm list --limit 5
+  ltm --json list --all | jq -r .name")]
+    List(ListArgs),
+    /// Show an LTM: its state and its latest snapshots
+    #[command(after_help = "\
+Examples:
+  ltm get 1
+  ltm --json get 1 | jq .state      the whole document")]
+    Get(GetArgs),
+    /// Append snapshots to an LTM
+    #[command(after_help = "\
+Examples:
+  ltm append 1 --merge '{\"mood\": \"sleepy\"}'
+  ltm append 1 --patch '[{\"op\": \"remove\", \"path\": \"/todo/0\"}]' --reason transition
+  ltm append 1 steps.jsonl
+  engine | ltm append 1 -
+
+A file or the input holds snapshots as JSON objects, one after the other, each on a line or spread over
+lines: {\"reason\": \"execute\", \"patch\": [...]}; instead of `patch`, the whole new `state` or a `merge` patch.
+
+Each snapshot lands once: it is sent with an Idempotency-Key, and again after a failed connection or a 503.")]
+    Append(AppendArgs),
+    /// Follow an LTM: print each snapshot as it is taken
+    #[command(after_help = "\
+Examples:
+  ltm tail 1                  what comes from now on
+  ltm tail 1 --after 0        everything
+  ltm tail 1 --state          the state first
+  ltm --json tail 1 | jq -c .snapshot.patch
+
+After a disconnect it connects again and goes on where it was, without a gap or a double. Ctrl-C ends it.")]
+    Tail(TailArgs),
+    /// Play a recorded history into a new LTM
+    #[command(after_help = "\
+Examples:
+  ltm play history.json                  as fast as it was
+  ltm play history.json --speed 10x      ten times as fast
+  ltm --json get 1 > history.json        record one
+
+The id of the new LTM is printed first, so that it can be followed while the history is played.")]
+    Play(PlayArgs),
+}
+
+/// The arguments of `ltm create`.
+#[derive(Args, Debug)]
+pub struct CreateArgs {
+    /// The LTM's class: app.Agent
+    pub fqn: String,
+    /// Its name; without it, the last word of the class
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Its first state, a JSON object
+    #[arg(long, value_name = "FILE|JSON")]
+    pub state: Option<JsonArgument>,
+    /// What it was started with, a JSON object
+    #[arg(long, value_name = "FILE|JSON")]
+    pub payload: Option<JsonArgument>,
+    /// Its parameters, a JSON object
+    #[arg(long, value_name = "FILE|JSON")]
+    pub params: Option<JsonArgument>,
+    /// Its states and transitions, a JSON object
+    #[arg(long, value_name = "FILE|JSON")]
+    pub structure: Option<JsonArgument>,
+    /// Put it on the playground
+    #[arg(long)]
+    pub playground: bool,
+    /// Its id, instead of the next free one
+    #[arg(long, value_name = "N")]
+    pub id: Option<LtmId>,
+}
+
+/// The arguments of `ltm list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// List the playground
+    #[arg(long)]
+    pub playground: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub limit: NonZeroUsize,
+    /// All of them
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+}
+
+/// The arguments of `ltm get`.
+#[derive(Args, Debug)]
+pub struct GetArgs {
+    /// The LTM
+    pub id: LtmId,
+    /// Show its rollbacks too
+    #[arg(long)]
+    pub rollbacks: bool,
+}
+
+/// The arguments of `ltm append`.
+#[derive(Args, Debug)]
+pub struct AppendArgs {
+    /// The LTM
+    pub id: LtmId,
+    /// Snapshots in a file; - reads standard input
+    #[arg(group = "change", required_unless_present_any = ["patch", "state", "merge"])]
+    pub file: Option<PathBuf>,
+    /// One snapshot with this JSON Patch (RFC 6902)
+    #[arg(long, group = "change", value_name = "FILE|JSON")]
+    pub patch: Option<JsonArgument>,
+    /// One snapshot that leads to this state
+    #[arg(long, group = "change", value_name = "FILE|JSON")]
+    pub state: Option<JsonArgument>,
+    /// One snapshot with this merge patch (RFC 7396)
+    #[arg(long, group = "change", value_name = "FILE|JSON")]
+    pub merge: Option<JsonArgument>,
+    /// Why the snapshot is taken [default: execute]
+    #[arg(long, conflicts_with = "file")]
+    pub reason: Option<String>,
+    /// What was executed, any JSON
+    #[arg(long, value_name = "FILE|JSON", conflicts_with = "file")]
+    pub item: Option<JsonArgument>,
+    /// Append only where the LTM is at this cursor, and nobody else writes in between
+    #[arg(long, value_name = "CURSOR")]
+    pub if_match: Option<Cursor>,
+    /// Instead of a random key; the snapshots after the first get KEY-1, KEY-2 …
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Who writes, so that an engine that was replaced is shut out: 'engine;epoch=7'
+    #[arg(long, value_name = "NAME;epoch=N")]
+    pub producer: Option<String>,
+}
+
+/// The arguments of `ltm tail`.
+#[derive(Args, Debug)]
+pub struct TailArgs {
+    /// The LTM
+    pub id: LtmId,
+    /// Begin after this cursor; 0 is the beginning
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<Cursor>,
+    /// Begin with the whole state
+    #[arg(long, conflicts_with = "after")]
+    pub state: bool,
+}
+
+/// The arguments of `ltm play`.
+#[derive(Args, Debug)]
+pub struct PlayArgs {
+    /// A document as `ltm --json get` prints it, or a recording that holds such `documents`
+    pub file: PathBuf,
+    /// How fast: 1, 10x, 0.5, max
+    #[arg(long, default_value = "1")]
+    pub speed: Speed,
+    /// The id of the new LTM, instead of the next free one
+    #[arg(long, value_name = "N")]
+    pub id: Option<LtmId>,
+    /// Its name, instead of the recorded one
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Play only the first N snapshots
+    #[arg(long, value_name = "N")]
+    pub limit: Option<NonZeroUsize>,
+}
+
+/// The arguments of `ltm dev`.
+#[derive(Args, Debug)]
+pub struct DevArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    pub listen: String,
+    /// Where Redis keeps its data [default: $XDG_DATA_HOME/ltm-live or ~/.local/share/ltm-live]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A TOML file with settings; variables such as LTM__API__MAX_BODY win over it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How fast a history is played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// So many times as fast as it was recorded.
+    Times(f64),
+    /// Without waiting.
+    Max,
+}
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        match text.strip_suffix('x').unwrap_or(text).parse() {
+            Ok(times) if times > 0.0 && f64::is_finite(times) => Ok(Self::Times(times)),
+            _ => Err("a speed is a number above 0, such as 1, 10x or 0.5, or `max`".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    fn refused(line: &str) -> Option<ErrorKind> {
+        Cli::try_parse_from(line.split(' ')).err().map(|e| e.kind())
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_append_has_exactly_one_source() {
+        assert_eq!(refused("ltm append 1 --merge {}"), None);
+        assert_eq!(refused("ltm append 1 -"), None);
+        assert_eq!(
+            refused("ltm append 1"),
+            Some(ErrorKind::MissingRequiredArgument)
+        );
+        for line in [
+            "ltm append 1 --merge {} --state {}",
+            "ltm append 1 - --patch []",
+            "ltm append 1 - --reason execute",
+            "ltm tail 1 --after 0 --state",
+            "ltm list --limit 3 --all",
+        ] {
+            assert_eq!(refused(line), Some(ErrorKind::ArgumentConflict), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused_before_anything_is_sent() {
+        for line in [
+            "ltm get 0",
+            "ltm tail 1 --after soon",
+            "ltm create app.Agent --state {broken",
+            "ltm --url https://localhost list",
+            "ltm play f --speed 0",
+            "ltm list --limit 0",
+        ] {
+            assert_eq!(refused(line), Some(ErrorKind::ValueValidation), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_speed_is_a_factor_or_max() {
+        for (text, speed) in [
+            ("1", Speed::Times(1.0)),
+            ("10x", Speed::Times(10.0)),
+            ("0.2", Speed::Times(0.2)),
+            ("max", Speed::Max),
+        ] {
+            assert_eq!(text.parse(), Ok(speed));
+        }
+        for text in ["", "x", "0", "-1", "inf", "nan", "fast"] {
+            assert!(text.parse::<Speed>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `ltm create`.
+
+use ltm_types::LtmId;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{args::CreateArgs, client::Client, error::Error, json::JsonArgument, output::Output};
+
+/// What a creation is asked with.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewLtm<'a> {
+    pub(crate) fqn: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) params: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payload: Option<&'a RawValue>,
+    pub(crate) playground: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) structure: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<LtmId>,
+}
+
+/// Creates an LTM and prints its id.
+pub(crate) async fn run(client: &Client, args: &CreateArgs, output: Output) -> Result<(), Error> {
+    fn raw(argument: Option<&JsonArgument>) -> Option<&RawValue> {
+        argument.map(JsonArgument::raw)
+    }
+    let created = client
+        .create(&NewLtm {
+            fqn: &args.fqn,
+            name: args.name.as_deref(),
+            params: raw(args.params.as_ref()),
+            payload: raw(args.payload.as_ref()),
+            playground: args.playground,
+            structure: raw(args.structure.as_ref()),
+            state: raw(args.state.as_ref()),
+            id: args.id,
+        })
+        .await?;
+    if output.json() {
+        return output.line(&created.text);
+    }
+    let (id, cursor) = (created.value.id, created.value.cursor);
+    output.line(&format!("LTM {id}, cursor {cursor}"))
+}

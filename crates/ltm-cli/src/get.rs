@@ -1,0 +1,97 @@
+//! `ltm get`.
+
+use ltm_types::{Cursor, LtmId};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    args::GetArgs,
+    client::{Client, misunderstood},
+    error::Error,
+    json,
+    output::{Accent, Output, printable},
+};
+
+/// How many snapshots are shown.
+const SHOWN: usize = 10;
+
+#[derive(Deserialize)]
+struct Document {
+    id: LtmId,
+    cursor: Cursor,
+    name: String,
+    fqn: String,
+    state: Value,
+    snapshots: Vec<Step>,
+    #[serde(default)]
+    rollbacks: Vec<Value>,
+    created_at: String,
+    updated_at: String,
+    snapshots_count: u64,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    time: String,
+    reason: String,
+    patch: Box<RawValue>,
+}
+
+/// Prints the document of an LTM.
+pub(crate) async fn run(client: &Client, args: &GetArgs, output: Output) -> Result<(), Error> {
+    let text = client.document(args.id, args.rollbacks).await?;
+    if output.json() {
+        return output.line(&text);
+    }
+    let document = json::read(&text).map_err(|e| misunderstood(client.server(), &e))?;
+    print(&document, args.rollbacks, output)
+}
+
+fn print(document: &Document, rollbacks: bool, output: Output) -> Result<(), Error> {
+    let head = |name: &str| output.accent(Accent::Kind, name);
+    output.line(&format!(
+        "{} {}, {}, {}",
+        head("LTM"),
+        document.id,
+        printable(&document.name),
+        printable(&document.fqn)
+    ))?;
+    for (name, value) in [
+        ("cursor", document.cursor.to_string()),
+        ("created", printable(&document.created_at)),
+        ("updated", printable(&document.updated_at)),
+        ("state", pretty(&document.state)),
+    ] {
+        output.line(&format!("{} {value}", head(name)))?;
+    }
+    if rollbacks {
+        let list = Value::Array(document.rollbacks.clone());
+        output.line(&format!("{} {}", head("rollbacks"), pretty(&list)))?;
+    }
+    let first = document.snapshots.len().saturating_sub(SHOWN);
+    let earlier = match first {
+        0 => String::new(),
+        count => format!(" ({count} earlier ones: --json)"),
+    };
+    output.line(&format!(
+        "{} {}{earlier}",
+        head("snapshots"),
+        document.snapshots_count
+    ))?;
+    let mut table = output.table(&["index", "time", "reason", "patch"]);
+    for (index, step) in document.snapshots.iter().enumerate().skip(first) {
+        table.add_row([
+            index.to_string(),
+            printable(&step.time),
+            printable(&step.reason),
+            printable(step.patch.get()),
+        ]);
+    }
+    output.line(&table.trim_fmt())
+}
+
+/// JSON spread over lines.
+fn pretty(value: &Value) -> String {
+    let spread = format!("{value:#}");
+    spread.lines().map(printable).collect::<Vec<_>>().join("\n")
+}

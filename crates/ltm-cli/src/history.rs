@@ -1,0 +1,185 @@
+//! A recorded history: what an LTM is created with, and the steps that it then takes.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, tz::TimeZone};
+use ltm_store::{
+    json::compact,
+    patch::{self, Limits, Tree},
+};
+use ltm_types::LtmId;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::{create::NewLtm, error::Error};
+
+/// The first snapshot is folded here, within these limits; the service has its own.
+const LIMITS: Limits = Limits {
+    max_bytes: usize::MAX,
+    max_depth: 1000,
+    max_operations: usize::MAX,
+};
+
+/// A file with the document at several times; the last is the end.
+#[derive(Deserialize)]
+struct Recording<'a> {
+    #[serde(borrow)]
+    documents: Option<Vec<Recorded<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Recorded<'a> {
+    status: Option<u16>,
+    #[serde(borrow)]
+    document: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Document<'a> {
+    fqn: String,
+    name: Option<String>,
+    #[serde(borrow)]
+    structure: Option<&'a RawValue>,
+    #[serde(borrow)]
+    snapshots: Vec<Step<'a>>,
+}
+
+/// A snapshot as it was recorded, and as it is appended.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Step<'a> {
+    #[serde(skip_serializing)]
+    time: Option<String>,
+    reason: String,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    patch: &'a RawValue,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    execute_queue: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    transitions_queue: Option<&'a RawValue>,
+}
+
+/// What the LTM was started with.
+#[derive(Default, Deserialize)]
+struct Start<'a> {
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    playground: Option<&'a RawValue>,
+}
+
+/// A recorded history.
+pub(crate) struct History<'a> {
+    document: Document<'a>,
+    start: Start<'a>,
+    /// What the first snapshot made of nothing, where it is the start.
+    state: Option<Box<RawValue>>,
+}
+
+impl<'a> History<'a> {
+    /// Reads a document, or a recording that holds documents.
+    pub(crate) fn read(text: &'a str) -> Result<Self, Error> {
+        let wrong = |e| Error::Input(format!("not a recorded history: {e}"));
+        let recording: Recording<'a> = serde_json::from_str(text).map_err(wrong)?;
+        let text = match recording.documents {
+            None => text,
+            Some(documents) => documents
+                .into_iter()
+                .rev()
+                .filter(|recorded| recorded.status.is_none_or(|status| status == 200))
+                .find_map(|recorded| recorded.document)
+                .ok_or_else(|| Error::Input("no document in it has status 200".into()))?
+                .get(),
+        };
+        let document: Document<'a> = serde_json::from_str(text).map_err(wrong)?;
+        let first = document
+            .snapshots
+            .first()
+            .filter(|first| first.reason == "start");
+        let (start, state) = match first {
+            None => (Start::default(), None),
+            Some(first) => {
+                let start = first
+                    .item
+                    .and_then(|item| serde_json::from_str(item.get()).ok());
+                (start.unwrap_or_default(), Some(fold(first.patch)?))
+            }
+        };
+        Ok(Self {
+            document,
+            start,
+            state,
+        })
+    }
+
+    /// What creates the LTM.
+    pub(crate) fn creation<'h>(&'h self, name: Option<&'h str>, id: Option<LtmId>) -> NewLtm<'h> {
+        NewLtm {
+            fqn: &self.document.fqn,
+            name: name.or(self.document.name.as_deref()),
+            params: object(self.start.params),
+            payload: object(self.start.payload),
+            playground: self.start.playground.is_some_and(|it| it.get() == "true"),
+            structure: object(self.document.structure),
+            state: self.state.as_deref(),
+            id,
+        }
+    }
+
+    /// The snapshots that are appended, each with its index and the time since the one before.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (usize, Duration, &Step<'a>)> {
+        let snapshots = &self.document.snapshots;
+        let created = usize::from(self.state.is_some());
+        let gap = move |index: usize, step: &Step<'a>| {
+            let before = snapshots.get(index.checked_sub(1)?)?;
+            step.since(before)
+        };
+        let steps = snapshots.iter().enumerate().skip(created);
+        steps.map(move |(index, step)| (index, gap(index, step).unwrap_or_default(), step))
+    }
+
+    /// How many snapshots it has.
+    pub(crate) fn len(&self) -> usize {
+        self.document.snapshots.len()
+    }
+}
+
+impl Step<'_> {
+    /// The time from another step to this one, where it is known and not negative.
+    fn since(&self, before: &Self) -> Option<Duration> {
+        let (before, now) = (before.time.as_deref()?, self.time.as_deref()?);
+        moment(now)?.duration_since(moment(before)?).try_into().ok()
+    }
+}
+
+/// Reads a time: RFC 3339, or without an offset.
+fn moment(text: &str) -> Option<Timestamp> {
+    let in_utc = |local| TimeZone::UTC.to_timestamp(local).ok();
+    let with_offset = text.parse().ok();
+    with_offset.or_else(|| text.parse().ok().and_then(in_utc))
+}
+
+/// The API takes nothing but an object here; recordings hold false and null too.
+fn object(value: Option<&RawValue>) -> Option<&RawValue> {
+    value.filter(|json| json.get().starts_with('{'))
+}
+
+/// What a patch makes of nothing.
+fn fold(patch: &RawValue) -> Result<Box<RawValue>, Error> {
+    let wrong = |what: String| Error::Input(format!("snapshot 0 cannot be applied: {what}"));
+    let text = compact(patch.get(), LIMITS.max_depth).map_err(|e| wrong(e.to_string()))?;
+    let operations = patch::parse(&text, &LIMITS).map_err(|e| wrong(e.to_string()))?;
+    let mut tree = Tree::default();
+    // Nobody takes it back.
+    let _ = tree
+        .apply(&operations, &LIMITS)
+        .map_err(|e| wrong(e.to_string()))?;
+    to_raw_value(tree.value()).map_err(|e| wrong(e.to_string()))
+}
+
+#[cfg(test)]
+#[path = "history/tests.rs"]
+mod tests;

@@ -1,0 +1,75 @@
+//! `ltm list`.
+
+use ltm_types::LtmId;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    args::ListArgs,
+    client::{Client, misunderstood},
+    error::Error,
+    json,
+    output::{Output, printable},
+};
+
+/// The most rows that the API gives at once.
+const PAGE: usize = 1000;
+
+#[derive(Deserialize)]
+struct Row {
+    id: LtmId,
+    name: String,
+    fqn: String,
+    snapshots_count: u64,
+    updated_at: String,
+}
+
+/// Prints LTMs, newest first: JSON as it comes, a table at the end.
+pub(crate) async fn run(client: &Client, args: &ListArgs, output: Output) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    let mut left = if args.all {
+        usize::MAX
+    } else {
+        args.limit.get()
+    };
+    let mut before = None;
+    loop {
+        let (text, next) = client.list(args.playground, left.min(PAGE), before).await?;
+        let unreadable = |e| misunderstood(client.server(), &e);
+        let page: Vec<&RawValue> = json::read(&text).map_err(unreadable)?;
+        left = left.saturating_sub(page.len());
+        for row in page {
+            if output.json() {
+                output.line(row.get())?;
+            } else {
+                rows.push(json::read(row.get()).map_err(unreadable)?);
+            }
+        }
+        before = next;
+        if before.is_none() || left == 0 {
+            break;
+        }
+    }
+    if output.json() {
+        return Ok(());
+    }
+    if rows.is_empty() {
+        output.note("there is no LTM yet; make one: ltm create app.Agent");
+        return Ok(());
+    }
+    print_table(&rows, output)
+}
+
+fn print_table(rows: &[Row], output: Output) -> Result<(), Error> {
+    let mut table = output.table(&["id", "name", "class", "snapshots", "updated"]);
+    for row in rows {
+        table.add_row([
+            row.id.to_string(),
+            printable(&row.name),
+            printable(&row.fqn),
+            row.snapshots_count.to_string(),
+            printable(&row.updated_at),
+        ]);
+    }
+    output.line(&table.trim_fmt())
+}

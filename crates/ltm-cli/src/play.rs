@@ -1,0 +1,97 @@
+//! `ltm play`: plays a recorded history into a new LTM.
+
+use std::{cell::Cell, fs, num::NonZeroUsize, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    args::{PlayArgs, Speed},
+    client::{Client, Conditions},
+    error::Error,
+    history::History,
+    output::Output,
+};
+
+/// The longest wait between two snapshots.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Creates an LTM as it was created, prints its id, and appends the other snapshots at their time.
+pub(crate) async fn run(client: &Client, args: &PlayArgs, output: Output) -> Result<(), Error> {
+    let text = fs::read_to_string(&args.file)
+        .map_err(|e| Error::Input(format!("{}: {e}", args.file.display())))?;
+    let history = History::read(&text)?;
+    let created = client
+        .create(&history.creation(args.name.as_deref(), args.id))
+        .await?;
+    let id = created.value.id;
+    if output.json() {
+        output.line(&created.text)?;
+    } else {
+        output.line(&format!("LTM {id}"))?;
+    }
+    let end = args
+        .limit
+        .map_or(usize::MAX, NonZeroUsize::get)
+        .min(history.len());
+    let bar = progress_bar(end as u64);
+    let mut due = Instant::now();
+    for (index, gap, step) in history.steps().take_while(|(index, ..)| *index < end) {
+        bar.set_position(index as u64);
+        due = (due + wait(gap, args.speed)).max(Instant::now());
+        sleep_until(due).await;
+        let said = Cell::new(false);
+        let on_failure = |error: &Error| {
+            if !said.replace(true) {
+                bar.suspend(|| output.note(&format!("{error}; trying again ...")));
+            }
+        };
+        let appended = client
+            .append(id, step, &Conditions::default(), on_failure)
+            .await;
+        appended.map_err(|error| error.of_snapshot(index))?;
+    }
+    bar.finish_and_clear();
+    output.note(&format!("played {end} snapshots into LTM {id}"));
+    Ok(())
+}
+
+/// How long to wait where there was a gap.
+fn wait(gap: Duration, speed: Speed) -> Duration {
+    match speed {
+        Speed::Max => Duration::ZERO,
+        // A gap that is too long for a slow speed is longer than the longest wait, too.
+        Speed::Times(times) => Duration::try_from_secs_f64(gap.as_secs_f64() / times)
+            .unwrap_or(LONGEST_WAIT)
+            .min(LONGEST_WAIT),
+    }
+}
+
+/// A bar on standard error, where that is a terminal.
+fn progress_bar(snapshots: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} snapshots, {elapsed}");
+    let bar = ProgressBar::new(snapshots);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_the_gap_by_the_speed_within_a_bound() {
+        let gap = Duration::from_secs(2);
+        for (speed, expected) in [
+            (Speed::Times(1.0), gap),
+            (Speed::Times(10.0), Duration::from_millis(200)),
+            (Speed::Times(0.1), LONGEST_WAIT),
+            (Speed::Times(f64::MIN_POSITIVE), LONGEST_WAIT),
+            (Speed::Max, Duration::ZERO),
+        ] {
+            assert_eq!(wait(gap, speed), expected, "{speed:?}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Where the API and the gateway are.
+
+use std::{fmt, str::FromStr};
+
+use ltm_types::LtmId;
+use reqwest::Url;
+
+/// The base of the URLs of the API and the gateway: `http://host:port`, with a path in front where a
+/// proxy adds one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrl(Url);
+
+impl FromStr for ServerUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |what: String| format!("{what}; give a URL such as http://127.0.0.1:8000");
+        let mut url = Url::parse(text).map_err(|e| wrong(e.to_string()))?;
+        if url.scheme() != "http" {
+            return Err(wrong(format!("{}:// is not supported", url.scheme())));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("there is something after the path".into()));
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Self(url))
+    }
+}
+
+impl ServerUrl {
+    /// The URL of a path below `/api/v0/ltm`.
+    pub(crate) fn api(&self, path: &str) -> Url {
+        self.below(&format!("/api/v0/ltm{path}"))
+    }
+
+    /// The URL of an LTM's WebSocket.
+    pub(crate) fn socket(&self, id: LtmId, query: &[(&str, &str)]) -> String {
+        let mut url = self.below(&format!("/ws/{id}"));
+        url.query_pairs_mut().extend_pairs(query);
+        format!("ws{}", url.as_str().trim_start_matches("http"))
+    }
+
+    fn below(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}{path}"));
+        url
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_come_after_the_base() {
+        let id = LtmId::new(42).unwrap();
+        for (text, shown) in [
+            ("http://localhost:8000", "http://localhost:8000"),
+            ("http://localhost:8000/", "http://localhost:8000"),
+            ("http://[::1]:80/live/", "http://[::1]/live"),
+        ] {
+            let url: ServerUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(
+                url.api("/42").as_str(),
+                format!("{shown}/api/v0/ltm/42"),
+                "{text}"
+            );
+            assert_eq!(
+                url.socket(id, &[("after", "3-5"), ("live", "1")]),
+                format!(
+                    "ws{}/ws/42?after=3-5&live=1",
+                    shown.trim_start_matches("http")
+                )
+            );
+        }
+    }
+}
