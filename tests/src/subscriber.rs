@@ -48,11 +48,14 @@ impl Subscriber {
 
     /// The next thing that happens.
     pub async fn hear(&mut self) -> Heard {
+        timeout(LIMIT, self.hear_any())
+            .await
+            .expect("something comes in time")
+    }
+
+    async fn hear_any(&mut self) -> Heard {
         loop {
-            let next = timeout(LIMIT, self.socket.next())
-                .await
-                .expect("something comes in time");
-            match next {
+            match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => {
                     return Heard::Message(serde_json::from_str(&text).expect("a message is JSON"));
                 }

@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
-use ltm_store::{Live, LiveEvent, LiveEvents, Read, Store, StoreError, WindowBounds};
+use ltm_store::{
+    Live, LiveEvent, LiveEvents, Read, Store, StoreError, WindowBounds, reconnect_pauses,
+};
 use ltm_types::{Cursor, LtmId};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::{GatewaySettings, settings::bytes, topic::Topic};
 
@@ -120,7 +122,7 @@ impl Topics {
                 for topic in topics {
                     topic.age();
                 }
-                self.refresh(&self.ids()).await;
+                self.refresh_soon(self.ids());
             }
         }
     }
@@ -136,20 +138,37 @@ impl Topics {
         });
     }
 
-    /// Compares these logs with Redis in a task of its own, unless that is under way.
+    /// Compares these logs with Redis in a task of its own, again until that succeeds. What is to
+    /// be compared anyway is left out.
     fn refresh_soon(self: &Arc<Self>, ids: Vec<LtmId>) {
-        let due: Vec<LtmId> = ids
-            .into_iter()
-            .filter(|&id| self.topic(id).is_some_and(|topic| topic.note_refresh()))
-            .collect();
-        if !due.is_empty() {
-            let topics = self.clone();
-            tokio::spawn(async move { topics.refresh(&due).await });
+        let mut due = self.note_refresh(ids);
+        if due.is_empty() {
+            return;
         }
+        let topics = self.clone();
+        tokio::spawn(async move {
+            let mut pauses = reconnect_pauses();
+            loop {
+                let failed = topics.refresh(&due).await;
+                due = topics.note_refresh(failed);
+                if due.is_empty() {
+                    return;
+                }
+                sleep(pauses.next().unwrap_or_default()).await;
+            }
+        });
     }
 
-    /// Brings the topics of these LTMs to where their logs are. What fails is made good by the next sweep.
-    async fn refresh(&self, ids: &[LtmId]) {
+    /// Those of these LTMs that are followed and that nobody is about to compare.
+    fn note_refresh(&self, ids: Vec<LtmId>) -> Vec<LtmId> {
+        ids.into_iter()
+            .filter(|&id| self.topic(id).is_some_and(|topic| topic.note_refresh()))
+            .collect()
+    }
+
+    /// Brings the topics of these LTMs to where their logs are; gives those where that failed.
+    async fn refresh(&self, ids: &[LtmId]) -> Vec<LtmId> {
+        let mut failed = Vec::new();
         for batch in ids.chunks(BATCH) {
             let topics: Vec<Arc<Topic>> = batch.iter().filter_map(|&id| self.topic(id)).collect();
             for topic in &topics {
@@ -163,18 +182,21 @@ impl Topics {
             let heads = match self.store.heads(&ids).await {
                 Ok(heads) => heads,
                 Err(error) => {
-                    tracing::warn!(%error, "logs could not be compared with Redis; trying again at the next sweep");
-                    return;
+                    tracing::warn!(%error, logs = ids.len(), "logs could not be compared with Redis; trying again");
+                    failed.extend(ids);
+                    continue;
                 }
             };
             for ((topic, from), to) in topics.iter().zip(known).zip(heads) {
                 if from != to
                     && let Err(error) = self.catch_up(topic, from, to).await
                 {
-                    tracing::warn!(id = %topic.id, %error, "a log could not be read; trying again at the next sweep");
+                    tracing::warn!(id = %topic.id, %error, "a log could not be read; trying again");
+                    failed.push(topic.id);
                 }
             }
         }
+        failed
     }
 
     async fn catch_up(

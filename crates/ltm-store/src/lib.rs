@@ -24,7 +24,7 @@ pub use append::{
     Answer, Append, AppendError, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS, Producer,
     fingerprint,
 };
-pub use connection::{Redis, RedisSettings};
+pub use connection::{Redis, RedisSettings, reconnect_pauses};
 pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
 pub use error::StoreError;
 pub use history::History;

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use bytestring::ByteString;
 use ltm_types::{Entry, LtmId, keys};
 use redis::{Client, PushInfo, PushKind, Value, aio::MultiplexedConnection};
@@ -23,7 +22,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    connection::{Redis, RedisSettings},
+    connection::{Redis, RedisSettings, reconnect_pauses},
     error::StoreError,
 };
 
@@ -167,23 +166,15 @@ enum Signal {
 
 impl Listener {
     async fn run(self) {
-        let new_pauses = || {
-            ExponentialBuilder::default()
-                .with_min_delay(Duration::from_millis(50))
-                .with_max_delay(Duration::from_secs(2))
-                .with_jitter()
-                .without_max_times()
-                .build()
-        };
-        let mut pauses = new_pauses();
+        let mut pauses = reconnect_pauses();
         while !self.sender.is_closed() {
             let began = Instant::now();
             let cause = self.listen().await;
             self.shared.hears.store(false, Ordering::SeqCst);
             if began.elapsed() > PROBE_INTERVAL * 2 {
-                pauses = new_pauses();
+                pauses = reconnect_pauses();
             }
-            let pause = pauses.next().unwrap_or(PROBE_INTERVAL);
+            let pause = pauses.next().unwrap_or_default();
             tracing::warn!(
                 redis = self.settings.shown_url(),
                 cause,
