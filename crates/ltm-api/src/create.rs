@@ -118,7 +118,7 @@ fn first_entry(
         time,
         reason: "start".into(),
         item: &item,
-        patch: &*change::text(&diff::diff(&Map::new(), members))?,
+        patch: &change::text(&diff::diff(&Map::new(), members))?,
         execute_queue: &empty,
         transitions_queue: &empty,
     };

@@ -2,9 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytestring::ByteString;
-use ltm_store::{Store, StoreError};
+use ltm_store::{Store, StoreError, reconnect_pauses};
 use ltm_types::{Cursor, Frame, LtmId, ResetReason, live_frame};
 use tokio::{sync::watch, time::sleep};
 
@@ -42,7 +41,7 @@ pub(crate) struct Subscription {
     /// Whether the subscriber knows what a `reset` is.
     knows_reset: bool,
     ended: bool,
-    pauses: Option<ExponentialBackoff>,
+    pauses: Option<Box<dyn Iterator<Item = Duration> + Send>>,
 }
 
 impl Subscription {
@@ -194,15 +193,10 @@ impl Subscription {
         if !matches!(error, StoreError::Unavailable(_)) {
             return Err(end(self.id(), error));
         }
-        let pauses = self.pauses.get_or_insert_with(|| {
-            ExponentialBuilder::default()
-                .with_min_delay(Duration::from_millis(100))
-                .with_max_delay(Duration::from_secs(2))
-                .with_jitter()
-                .without_max_times()
-                .build()
-        });
-        sleep(pauses.next().unwrap_or(Duration::from_secs(2))).await;
+        let pauses = self
+            .pauses
+            .get_or_insert_with(|| Box::new(reconnect_pauses()));
+        sleep(pauses.next().unwrap_or_default()).await;
         Ok(())
     }
 }
