@@ -9,6 +9,7 @@ use crate::{json::JsonArgument, server_url::ServerUrl};
 
 const EXAMPLES: &str = "\
 Examples:
+  ltm dev                                      run everything on this machine
   ltm create app.Agent --state '{\"n\": 0}'      make an LTM; prints its id
   ltm append 1 --merge '{\"n\": 1}'              take a step
   ltm tail 1 --after 0                         follow it from the beginning
@@ -40,6 +41,24 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the API and the gateway on this machine, with a Redis of their own
+    #[command(after_help = "\
+Examples:
+  ltm dev
+  ltm dev --listen 127.0.0.1:9000 --data-dir ./data
+  LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm dev     use a Redis that runs
+
+Needs `redis-server` on the PATH where LTM__REDIS__URL is not set. Ctrl-C ends it; what was written stays.
+Every other setting of the services applies, too: `ltm-api --print-config`, `ltm-gateway --print-config`.")]
+    Dev(DevArgs),
+    /// Ask services that run.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// What to do with LTMs of services that run.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
     /// Create an LTM
     #[command(after_help = "\
 Examples:

@@ -7,7 +7,7 @@ use std::{
 
 use ltm_types::Problem;
 
-use crate::{output::printable, redis_server::LocalRedisError, server_url::ServerUrl};
+use crate::{output::printable, server_url::ServerUrl};
 
 /// What a shell reports of a program that wrote into a closed pipe: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
@@ -64,9 +64,6 @@ pub enum Error {
     /// The process cannot be set up.
     #[error("{0}")]
     Setup(io::Error),
-    /// The Redis of `ltm dev` failed.
-    #[error(transparent)]
-    Redis(#[from] LocalRedisError),
 }
 
 impl Error {
@@ -103,8 +100,7 @@ impl Error {
             | Self::Snapshot { .. }
             | Self::Ended(_)
             | Self::Output(_)
-            | Self::Setup(_)
-            | Self::Redis(_) => false,
+            | Self::Setup(_) => false,
         }
     }
 

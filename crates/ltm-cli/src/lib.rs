@@ -1,9 +1,11 @@
-//! The command `ltm`: writes, reads and follows LTMs, and plays recorded histories.
+//! The command `ltm`: runs the services on a laptop, writes, reads and follows LTMs, and plays recorded
+//! histories.
 
 mod append;
 pub mod args;
 mod client;
 mod create;
+mod dev;
 mod error;
 mod get;
 mod history;
@@ -18,7 +20,7 @@ mod tail;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{Cli, ClientCommand, Command};
 use client::Client;
 use output::Output;
 
@@ -28,28 +30,31 @@ pub use server_url::ServerUrl;
 
 /// Does what the arguments say; what goes wrong is printed on standard error.
 pub fn run(cli: &Cli) -> ExitCode {
-    match try_run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if !error.is_broken_pipe() {
-                output::report(&error);
+    match &cli.command {
+        Command::Dev(args) => dev::run(args),
+        Command::Client(command) => match ask(cli, command) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                if !error.is_broken_pipe() {
+                    output::report(&error);
+                }
+                ExitCode::from(error.exit_code())
             }
-            ExitCode::from(error.exit_code())
-        }
+        },
     }
 }
 
-fn try_run(cli: &Cli) -> Result<(), Error> {
+fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
     let output = Output::new(cli.json);
     let client = Client::new(cli.url.clone())?;
     let work = async {
-        match &cli.command {
-            Command::Create(args) => create::run(&client, args, output).await,
-            Command::List(args) => list::run(&client, args, output).await,
-            Command::Get(args) => get::run(&client, args, output).await,
-            Command::Append(args) => append::run(&client, args, output).await,
-            Command::Tail(args) => tail::run(&cli.url, args, output).await,
-            Command::Play(args) => play::run(&client, args, output).await,
+        match command {
+            ClientCommand::Create(args) => create::run(&client, args, output).await,
+            ClientCommand::List(args) => list::run(&client, args, output).await,
+            ClientCommand::Get(args) => get::run(&client, args, output).await,
+            ClientCommand::Append(args) => append::run(&client, args, output).await,
+            ClientCommand::Tail(args) => tail::run(&cli.url, args, output).await,
+            ClientCommand::Play(args) => play::run(&client, args, output).await,
         }
     };
     tokio::runtime::Builder::new_current_thread()

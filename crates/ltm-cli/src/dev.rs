@@ -1,0 +1,155 @@
+//! `ltm dev`: the API and the gateway in one process, with a Redis server of their own.
+
+use std::{io, process::ExitCode, time::Duration};
+
+use ltm_api::{Api, ApiSettings};
+use ltm_gateway::{Gateway, GatewaySettings};
+use ltm_service::{Arguments, CorsSettings, LogSettings, Program, Readiness, Server, Shutdown};
+use ltm_store::{Redis, RedisSettings, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    args::DevArgs,
+    redis_server::{LocalRedis, LocalRedisError, default_data_dir},
+};
+
+/// On a laptop nobody waits for closes that are spread over a long time.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// Between what an answer to half a request needs and what the end of a WebSocket may take.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// All settings of both services. `api.listen` and `gateway.listen` say nothing here.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DevSettings {
+    /// Where Redis is; without a URL one is started.
+    redis: RedisSettings,
+    api: ApiSettings,
+    gateway: GatewaySettings,
+    cors: CorsSettings,
+    log: LogSettings,
+}
+
+impl Default for DevSettings {
+    fn default() -> Self {
+        Self {
+            redis: RedisSettings {
+                url: String::new(),
+                ..RedisSettings::default()
+            },
+            api: ApiSettings {
+                drain_time: DRAIN_TIME,
+                ..ApiSettings::default()
+            },
+            gateway: GatewaySettings {
+                drain_time: DRAIN_TIME,
+                ..GatewaySettings::default()
+            },
+            cors: CorsSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Program for DevSettings {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn listen(&self) -> &str {
+        &self.gateway.listen
+    }
+
+    fn shown(mut self) -> Self {
+        self.redis.url = self.redis.shown_url();
+        self
+    }
+}
+
+/// Why it ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+enum DevError {
+    /// The server of our own.
+    #[error(transparent)]
+    LocalRedis(#[from] LocalRedisError),
+    /// The settings of Redis are wrong.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The HTTP server failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Runs until a signal.
+pub(crate) fn run(args: &DevArgs) -> ExitCode {
+    let arguments = Arguments {
+        config: args.config.clone(),
+        ..Arguments::default()
+    };
+    ltm_service::run(&arguments, |settings, shutdown| {
+        develop(args, settings, shutdown)
+    })
+}
+
+async fn develop(
+    args: &DevArgs,
+    mut settings: DevSettings,
+    shutdown: Shutdown,
+) -> Result<(), DevError> {
+    if !settings.redis.url.is_empty() {
+        return serve(&args.listen, settings, shutdown).await;
+    }
+    let data_dir = args.data_dir.clone().map_or_else(default_data_dir, Ok)?;
+    let mut redis = tokio::select! {
+        started = LocalRedis::start(&data_dir) => started?,
+        () = shutdown.begun() => return Ok(()),
+    };
+    tracing::info!(data = %data_dir.display(), log = %redis.log().display(), "started a Redis server");
+    settings.redis.url = redis.url();
+    let served = serve(&args.listen, settings, shutdown.clone());
+    let mut served = std::pin::pin!(served);
+    tokio::select! {
+        served = &mut served => served?,
+        died = redis.died() => {
+            shutdown.begin();
+            served.await?;
+            return Err(died.into());
+        }
+    }
+    Ok(redis.stop().await?)
+}
+
+/// Both services on one port.
+async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Result<(), DevError> {
+    let origins = settings.cors.origins;
+    let api = Api::new(Redis::open(&settings.redis)?, settings.api.clone());
+    let gateway = Gateway::start(
+        &settings.redis,
+        settings.gateway.clone(),
+        origins.clone(),
+        shutdown.clone(),
+    )?;
+    let asked = gateway.clone();
+    let readiness = Readiness::new(shutdown.clone(), move || {
+        let gateway = asked.clone();
+        async move { gateway.ready().await }
+    });
+    let server = Server {
+        listen: listen.into(),
+        origins,
+        readiness,
+        drain_time: settings.api.drain_time,
+        write_stall: settings.api.write_stall,
+        linger: LINGER,
+    };
+    let stopped = gateway.clone();
+    let stop = async move {
+        shutdown.begun().await;
+        stopped.drained().await;
+    };
+    let routes = move |config: &mut _| {
+        ltm_api::configure(&api, config);
+        ltm_gateway::configure(&gateway, config);
+    };
+    Ok(server.run(routes, stop).await?)
+}
