@@ -35,7 +35,7 @@ check_port() {
 
 build() {
   say "building (takes some minutes the first time) ..."
-  cargo build --locked --package ltm-cli
+  cargo build --locked --bin ltm
 }
 
 # In a process group of its own, with job control: Ctrl-C reaches only this script, and `stop` passes on

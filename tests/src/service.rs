@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
@@ -26,22 +27,37 @@ pub struct Service {
 impl Service {
     /// Starts an API.
     pub fn api(redis_url: &str, settings: &[(&str, &str)]) -> Self {
-        Self::start("ltm-api", redis_url, settings)
+        Self::on_redis("ltm-api", redis_url, settings)
     }
 
     /// Starts a gateway.
     pub fn gateway(redis_url: &str, settings: &[(&str, &str)]) -> Self {
-        Self::start("ltm-gateway", redis_url, settings)
+        Self::on_redis("ltm-gateway", redis_url, settings)
     }
 
-    /// Starts a service with these settings and waits until it listens.
-    fn start(name: &str, redis_url: &str, settings: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(binary(name))
+    /// Starts `ltm dev` with its data in this directory.
+    pub fn dev(data_dir: &Path) -> Self {
+        let mut command = Command::new(binary("ltm"));
+        command
+            .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir);
+        Self::start("ltm dev", command)
+    }
+
+    fn on_redis(name: &str, redis_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary(name));
+        command
             .env("LTM__REDIS__URL", redis_url)
             .env("LTM__API__LISTEN", "127.0.0.1:0")
             .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+            .envs(settings.iter().copied());
+        Self::start(name, command)
+    }
+
+    /// Starts a service and waits until it listens.
+    fn start(name: &str, mut command: Command) -> Self {
+        let mut child = command
             .env("LTM__LOG__FORMAT", "json")
-            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
