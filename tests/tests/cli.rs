@@ -1,5 +1,7 @@
 //! The command `ltm`, as it is typed.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
