@@ -1,4 +1,6 @@
 //! Every recorded history, appended snapshot by snapshot while subscribers follow.
+//!
+//! `LTM_TEST_URL=http://127.0.0.1:8000` replays them through services that run already.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -8,14 +10,21 @@ use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_recorded_history_arrives_whole_at_every_kind_of_subscriber() {
-    let stack = Stack::start();
     let recordings = Recording::all();
     assert!(recordings.len() >= 4, "the recordings that ship are there");
-    stream::iter(&recordings)
-        .for_each_concurrent(4, |recording| {
-            replay(recording, &stack.api, |path| stack.gateway.ws(path))
-        })
-        .await;
+    let replay_all = async |api: &Api, ws: &str| {
+        stream::iter(&recordings)
+            .for_each_concurrent(4, |recording| {
+                replay(recording, api, |path| format!("{ws}{path}"))
+            })
+            .await;
+    };
+    if let Ok(url) = std::env::var("LTM_TEST_URL") {
+        replay_all(&Api::at_url(&url), &url.replacen("http", "ws", 1)).await;
+    } else {
+        let stack = Stack::start();
+        replay_all(&stack.api, &stack.gateway.ws("")).await;
+    }
 }
 
 async fn replay(recording: &Recording, api: &Api, ws: impl Fn(&str) -> String) {
