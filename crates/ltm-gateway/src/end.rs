@@ -22,6 +22,10 @@ pub(crate) enum End {
     Talkative,
     #[error("a frame is larger than this service takes")]
     FrameTooBig,
+    #[error("what the client sent is not the WebSocket protocol (RFC 6455)")]
+    Malformed,
+    #[error("a text of the client is not UTF-8")]
+    NotUtf8,
     #[error("the log cannot be read: an operator must look at it")]
     Damaged,
     #[error("nothing came from the client for two ping intervals")]
@@ -41,6 +45,8 @@ impl End {
             Self::OverLimit(_) => CloseCode::Again,
             Self::Talkative => CloseCode::Policy,
             Self::FrameTooBig => CloseCode::Size,
+            Self::Malformed => CloseCode::Protocol,
+            Self::NotUtf8 => CloseCode::Invalid,
             Self::Damaged | Self::Silent => CloseCode::Error,
             Self::Left => CloseCode::Normal,
         };

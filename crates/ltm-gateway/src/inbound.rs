@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -118,10 +119,8 @@ impl Inbound {
         loop {
             let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
-                Some(Err(ProtocolError::Overflow | ProtocolError::Io(_))) => {
-                    return End::FrameTooBig;
-                }
-                Some(Err(_)) | None => return End::Left,
+                Some(Err(error)) => return broken(&error),
+                None => return End::Left,
             };
             self.budget.refill();
             self.heard.set(Instant::now());
@@ -160,5 +159,21 @@ impl Inbound {
         }
         self.counted += 1;
         self.counted <= self.max_messages
+    }
+}
+
+/// What an error of the reader says about the client.
+fn broken(error: &ProtocolError) -> End {
+    let ProtocolError::Io(error) = error else {
+        return match error {
+            ProtocolError::Overflow => End::FrameTooBig,
+            _ => End::Malformed,
+        };
+    };
+    let cause = error.get_ref().and_then(|e| e.downcast_ref());
+    match cause {
+        Some(PayloadError::Overflow) => End::FrameTooBig,
+        _ if error.kind() == io::ErrorKind::InvalidData => End::NotUtf8,
+        _ => End::Left,
     }
 }
