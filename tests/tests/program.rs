@@ -1,0 +1,131 @@
+//! The two programs as an operator starts them.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Output};
+
+use ltm_tests::{RedisServer, Service, binary};
+
+const PROGRAMS: [&str; 2] = ["ltm-api", "ltm-gateway"];
+
+fn run(program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    Command::new(binary(program))
+        .args(arguments)
+        .envs(settings.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn complains(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_setting_that_is_unknown_or_wrong_is_named() {
+    let section = |program: &str| program.trim_start_matches("ltm-").to_uppercase();
+    for program in PROGRAMS {
+        let unknown = format!("LTM__{}__MAX_BODDY", section(program));
+        let said = complains(&run(program, &[], &[(&unknown, "1")]));
+        assert!(said.contains("max_boddy"), "{said}");
+        let said = complains(&run(
+            program,
+            &[],
+            &[("LTM__REDIS__RESPONSE_TIMEOUT", "soon")],
+        ));
+        assert!(said.contains("redis.response_timeout"), "{said}");
+        let said = complains(&run(program, &[], &[("LTM__LOG__FORMAT", "xml")]));
+        assert!(said.contains("log.format"), "{said}");
+        let said = complains(&run(program, &["--config", "/nonexistent.toml"], &[]));
+        assert!(said.contains("/nonexistent.toml"), "{said}");
+    }
+}
+
+#[test]
+fn one_file_holds_the_settings_of_both_and_variables_win_over_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ltm.toml");
+    std::fs::write(
+        &file,
+        "[redis]\nresponse_timeout = \"7s\"\n[api]\nmax_depth = 99\n[gateway]\nmax_frame = \"1 KiB\"\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    for (program, line) in PROGRAMS
+        .into_iter()
+        .zip(["max_depth = 99", "max_frame = \"1.0 KiB\""])
+    {
+        let shown = run(
+            program,
+            &["--config", file, "--print-config"],
+            &[("LTM__REDIS__CONNECT_TIMEOUT", "9s")],
+        );
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        for line in [
+            line,
+            "response_timeout = \"7s\"",
+            "connect_timeout = \"9s\"",
+        ] {
+            assert!(shown.contains(line), "{program} lacks {line}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    let secret = ("LTM__REDIS__URL", "redis://user:00123@127.0.0.1:1/0");
+    for program in PROGRAMS {
+        let shown = run(program, &["--print-config"], &[secret]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains("redis://***@127.0.0.1:1/0"), "{shown}");
+        assert!(!shown.contains("00123"), "{shown}");
+        let wrong = ("LTM__REDIS__URL", "redis://user:00123@127.0.0.1:x/0");
+        let listen = ("LTM__LOG__FORMAT", "json");
+        let said = complains(&run(program, &[], &[wrong, listen]));
+        assert!(!said.contains("00123"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_tells_whether_the_service_is_ready() {
+    let mut redis = RedisServer::start(&["--appendfsync", "always"]);
+    for program in PROGRAMS {
+        let service = match program {
+            "ltm-api" => Service::api(&redis.url(), &[]),
+            _ => Service::gateway(&redis.url(), &[]),
+        };
+        let listen = format!(
+            "LTM__{}__LISTEN",
+            program.trim_start_matches("ltm-").to_uppercase()
+        );
+        let probe = || run(program, &["--probe"], &[(&listen, service.address())]);
+        let api = ltm_tests::Api::at(&service);
+        api.until_ready_is(200).await;
+        assert!(probe().status.success());
+        redis.kill();
+        api.until_ready_is(503).await;
+        assert!(complains(&probe()).contains("not ready"));
+        redis.restart();
+        api.until_ready_is(200).await;
+    }
+    let nobody = run(
+        "ltm-api",
+        &["--probe"],
+        &[("LTM__API__LISTEN", "127.0.0.1:1")],
+    );
+    assert!(complains(&nobody).contains("127.0.0.1:1"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for program in PROGRAMS {
+        let settings = [
+            ("LTM__API__LISTEN", address.as_str()),
+            ("LTM__GATEWAY__LISTEN", address.as_str()),
+        ];
+        let said = complains(&run(program, &[], &settings));
+        assert!(said.contains("is something else running there?"), "{said}");
+    }
+}
