@@ -68,8 +68,7 @@ impl Server {
                 .default_service(web::to(problem::not_found))
         };
         let server = HttpServer::new(app)
-            .on_connect(move |connection, _| cut_when_stalled(connection, write_stall))
-            .tcp_nodelay(true)
+            .on_connect(move |connection, _| prepare(connection, write_stall))
             .client_disconnect_timeout(linger)
             .shutdown_timeout(drain_time.as_secs().max(1))
             .shutdown_signal(stop)
@@ -80,20 +79,48 @@ impl Server {
     }
 }
 
-/// Lets the kernel reset a connection whose peer takes nothing: `close` on it would wait for ever.
-fn cut_when_stalled(connection: &dyn Any, write_stall: Duration) {
+fn prepare(connection: &dyn Any, write_stall: Duration) {
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let _ = set_user_timeout(stream, write_stall);
+        // A connection that has ended refuses, and needs neither.
+        let _ = send_at_once(stream).and_then(|()| cut_when_stalled(stream, write_stall));
     }
 }
 
+/// Small messages do not wait for the acknowledgement of those before (RFC 896).
+fn send_at_once(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)
+}
+
+/// Lets the kernel reset a connection whose peer takes nothing: `close` on it would wait for ever.
 #[cfg(target_os = "linux")]
-fn set_user_timeout(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+fn cut_when_stalled(stream: &TcpStream, limit: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_user_timeout(Some(limit))
 }
 
 /// Elsewhere keep-alive probes find a dead peer, if not a stalled one.
 #[cfg(not(target_os = "linux"))]
-fn set_user_timeout(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+fn cut_when_stalled(stream: &TcpStream, limit: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_connection_sends_at_once_and_is_cut_when_it_stalls() {
+        let listener = actix_web::rt::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (_client, (accepted, _)) = tokio::try_join!(client, listener.accept()).unwrap();
+        assert!(!accepted.nodelay().unwrap(), "the system's default");
+        prepare(&accepted, Duration::from_secs(7));
+        assert!(accepted.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            SockRef::from(&accepted).tcp_user_timeout().unwrap(),
+            Some(Duration::from_secs(7))
+        );
+    }
 }

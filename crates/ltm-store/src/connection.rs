@@ -192,3 +192,29 @@ impl Redis {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_sent_at_once() {
+        let info = RedisSettings::default().connection_info().unwrap();
+        assert!(info.tcp_settings().nodelay());
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("redis://u:p@s@host:1/0", "redis://***@host:1/0"),
+            ("redis://host:1/0", "redis://host:1/0"),
+            ("p@ssword", "(not a URL)"),
+        ] {
+            let settings = RedisSettings {
+                url: url.into(),
+                ..RedisSettings::default()
+            };
+            assert_eq!(settings.shown_url(), shown);
+        }
+    }
+}
