@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use ltm_tests::{Api, Follower, LIMIT, RedisServer, Service, Stack, Subscriber};
+use ltm_tests::{Api, Follower, LIMIT, Network, RedisServer, Service, Stack, Subscriber};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 
@@ -60,6 +60,33 @@ async fn everyone_begins_where_it_asked_to_and_hears_when_that_is_done() {
     for subscriber in [&mut live, &mut after, &mut at_head, &mut all, &mut state] {
         assert_eq!(value(&subscriber.message().await), 3);
     }
+}
+
+/// The reference's clients fetch the document once the socket is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_appended_after_the_handshake_is_live() {
+    let redis = RedisServer::start(&[]);
+    let network = Network::to(&redis.address()).await;
+    let gateway = Service::gateway(&format!("redis://{}/0", network.address()), &[]);
+    Api::at(&gateway).until_ready_is(200).await;
+    let service = Service::api(&redis.url(), &[]);
+    let api = Api::at(&service);
+    let (id, _) = api.create(json!({"n": 0})).await;
+    // The gateway cannot know yet where the log is. A handshake that it answered nevertheless would
+    // leave the time to append before it does.
+    network.hold();
+    let (message, ()) = tokio::join!(
+        async {
+            let mut subscriber = follow(&gateway, id, "").await;
+            append(&api, id, 1).await;
+            subscriber.message().await
+        },
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            network.release();
+        }
+    );
+    assert_eq!(value(&message), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,6 +82,8 @@ pub(crate) async fn follow(
     let wish = Wish::read(&request)?;
     check_origin(&request, &gateway)?;
     let seat = gateway.drain().take_seat().map_err(ProblemResponse)?;
+    // Before the handshake is answered: "from now on" begins there at the latest.
+    let subscription = begin(&gateway, wish).await;
     let budget = Budget::new(gateway.settings());
     let payload = budget.limit(&request, payload).await?;
     let (response, session, stream) = actix_ws::handle(&request, payload)?;
@@ -92,8 +94,15 @@ pub(crate) async fn follow(
         session,
         heard,
     };
-    rt::spawn(socket.run(wish, inbound, seat));
+    rt::spawn(socket.run(wish.id, subscription, inbound, seat));
     Ok(response)
+}
+
+async fn begin(gateway: &Gateway, wish: Wish) -> Result<Subscription, End> {
+    let over_limit = || End::OverLimit("as many LTMs as allowed are followed here".into());
+    let lease = gateway.topics().follow(wish.id).ok_or_else(over_limit)?;
+    let backlog = gateway.backlog().clone();
+    Subscription::begin(lease, gateway.store(), backlog, wish.start, wish.marker).await
 }
 
 /// Refuses pages of foreign origins: browsers let any page open a WebSocket.
@@ -121,15 +130,21 @@ struct Socket {
 
 impl Socket {
     /// Serves the subscriber until one side ends it.
-    async fn run(self, wish: Wish, mut inbound: Inbound, seat: Seat) {
+    async fn run(
+        self,
+        id: LtmId,
+        subscription: Result<Subscription, End>,
+        mut inbound: Inbound,
+        seat: Seat,
+    ) {
         let mut answers = self.session.clone();
         let end = tokio::select! {
-            end = self.deliver(wish) => end,
+            end = self.deliver(subscription) => end,
             end = inbound.read(&mut answers) => end,
             end = self.ping() => end,
             () = seat.drained() => End::Restarting,
         };
-        tracing::debug!(id = %wish.id, %end, "a subscriber is gone");
+        tracing::debug!(%id, %end, "a subscriber is gone");
         let close = async {
             if self.session.close(Some(end.close_reason())).await.is_ok() && end != End::Left {
                 let _ = timeout(CLOSE_WAIT, inbound.finish()).await;
@@ -140,33 +155,20 @@ impl Socket {
     }
 
     /// Sends what the subscriber follows.
-    async fn deliver(&self, wish: Wish) -> End {
-        match self.try_deliver(wish).await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        }
-    }
-
-    async fn try_deliver(&self, wish: Wish) -> Result<std::convert::Infallible, End> {
-        let over_limit = || End::OverLimit("as many LTMs as allowed are followed here".into());
-        let lease = self
-            .gateway
-            .topics()
-            .follow(wish.id)
-            .ok_or_else(over_limit)?;
-        let backlog = self.gateway.backlog().clone();
-        let mut subscription = Subscription::begin(
-            lease,
-            self.gateway.store(),
-            backlog,
-            wish.start,
-            wish.marker,
-        )
-        .await?;
+    async fn deliver(&self, subscription: Result<Subscription, End>) -> End {
+        let mut subscription = match subscription {
+            Ok(subscription) => subscription,
+            Err(end) => return end,
+        };
         let mut session = self.session.clone();
         loop {
-            let message = subscription.next().await?;
-            send(&mut session, message).await.map_err(|_| End::Left)?;
+            let message = match subscription.next().await {
+                Ok(message) => message,
+                Err(end) => return end,
+            };
+            if send(&mut session, message).await.is_err() {
+                return End::Left;
+            }
         }
     }
 
