@@ -4,7 +4,7 @@ use std::{io, process::ExitCode, time::Duration};
 
 use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
-use ltm_service::{Arguments, CorsSettings, LogSettings, Program, Readiness, Server, Shutdown};
+use ltm_service::{Arguments, CorsSettings, LogSettings, Program, Server, Shutdown};
 use ltm_store::{Redis, RedisSettings, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -127,26 +127,17 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
         &settings.redis,
         settings.gateway.clone(),
         origins.clone(),
-        shutdown.clone(),
+        shutdown,
     )?;
-    let asked = gateway.clone();
-    let readiness = Readiness::new(shutdown.clone(), move || {
-        let gateway = asked.clone();
-        async move { gateway.ready().await }
-    });
     let server = Server {
         listen: listen.into(),
         origins,
-        readiness,
+        readiness: gateway.readiness(),
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
         linger: LINGER,
     };
-    let stopped = gateway.clone();
-    let stop = async move {
-        shutdown.begun().await;
-        stopped.drained().await;
-    };
+    let stop = gateway.clone().stopped();
     let routes = move |config: &mut _| {
         ltm_api::configure(&api, config);
         ltm_gateway::configure(&gateway, config);

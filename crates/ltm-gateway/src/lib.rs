@@ -34,6 +34,7 @@ struct Inner {
     topics: Arc<Topics>,
     backlog: Arc<Backlog>,
     drain: Drain,
+    shutdown: Shutdown,
     origins: Origins,
     settings: GatewaySettings,
 }
@@ -58,7 +59,8 @@ impl Gateway {
         tokio::spawn(topics.clone().sweep());
         let inner = Inner {
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
-            drain: Drain::new(settings.max_subscribers, shutdown),
+            drain: Drain::new(settings.max_subscribers, shutdown.clone()),
+            shutdown,
             store,
             live,
             topics,
@@ -70,12 +72,23 @@ impl Gateway {
         })
     }
 
-    /// Whether entries reach this gateway.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong.
-    pub async fn ready(&self) -> Result<(), String> {
+    /// Whether entries reach this gateway, for the server that it is mounted in.
+    pub fn readiness(&self) -> Readiness {
+        let gateway = self.clone();
+        Readiness::new(self.inner.shutdown.clone(), move || {
+            let gateway = gateway.clone();
+            async move { gateway.ready().await }
+        })
+    }
+
+    /// Waits until it is time to stop, tells all subscribers to connect elsewhere, spread over the drain
+    /// time, and waits for them.
+    pub async fn stopped(self) {
+        self.inner.shutdown.begun().await;
+        self.inner.drain.empty(self.inner.settings.drain_time).await;
+    }
+
+    async fn ready(&self) -> Result<(), String> {
         self.inner
             .store
             .redis()
@@ -86,11 +99,6 @@ impl Gateway {
             return Err("the live connection to Redis is not up".into());
         }
         Ok(())
-    }
-
-    /// Tells all subscribers to connect elsewhere, spread over the drain time, and waits for them.
-    pub async fn drained(&self) {
-        self.inner.drain.empty(self.inner.settings.drain_time).await;
     }
 
     fn store(&self) -> &Store {
@@ -142,27 +150,18 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         &settings.redis,
         settings.gateway.clone(),
         origins.clone(),
-        shutdown.clone(),
+        shutdown,
     )?;
-    let asked = gateway.clone();
-    let readiness = Readiness::new(shutdown.clone(), move || {
-        let gateway = asked.clone();
-        async move { gateway.ready().await }
-    });
     let server = Server {
         listen: settings.gateway.listen,
         origins,
-        readiness,
+        readiness: gateway.readiness(),
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
         linger: Duration::ZERO,
     };
     tracing::info!(redis = settings.redis.shown_url(), "starting the gateway");
-    let stopped = gateway.clone();
-    let stop = async move {
-        shutdown.begun().await;
-        stopped.drained().await;
-    };
+    let stop = gateway.clone().stopped();
     server
         .run(move |config| configure(&gateway, config), stop)
         .await?;
