@@ -147,8 +147,8 @@ impl Follower {
                 self.cursor.seq + 1,
                 "a gap or a double: {message}"
             );
-            if let Some(snapshot) = message.get("snapshot") {
-                apply(&mut self.state, &snapshot["patch"]).expect("a patch applies");
+            if let Some(change) = message.get("snapshot").or(message.get("rollback")) {
+                apply(&mut self.state, &change["patch"]).expect("a patch applies");
             }
             self.seen.push(next);
         }

@@ -335,7 +335,7 @@ async fn an_ltm_or_path_or_method_that_is_not_there_is_a_problem() {
         (Method::PUT, "/ltm", "GET, POST"),
         (Method::PUT, "/ltm/9/snapshots", "GET, POST"),
         (Method::POST, "/ltm/9/state", "GET"),
-        (Method::PATCH, "/ltm/9", "GET"),
+        (Method::PATCH, "/ltm/9", "GET, DELETE"),
     ] {
         let answer = stack.api.send(stack.api.request(method, path)).await;
         assert_eq!(answer.header("allow"), allow, "{path}");

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use ltm_service::ProblemResponse;
 use ltm_store::json::{self, TextError};
-use ltm_types::{Problem, ProblemKind};
+use ltm_types::{Problem, ProblemKind, canonical_time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -72,6 +72,15 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
         .end()
         .map_err(|e| ProblemResponse(Problem::new(ProblemKind::InvalidRequest, e.to_string())))?;
     Ok(read)
+}
+
+/// The field `time`, in the one spelling that entries have.
+pub(crate) fn time(text: Option<&str>) -> Result<Option<String>, ProblemResponse> {
+    text.map(canonical_time).transpose().map_err(|e| {
+        Problem::new(ProblemKind::InvalidRequest, format!("`time`: {e}"))
+            .with_field("time")
+            .into()
+    })
 }
 
 /// What a field of JSON must be.

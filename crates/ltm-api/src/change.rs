@@ -1,5 +1,6 @@
 //! What a producer wants to change, and the patch that does it.
 
+use bytestring::ByteString;
 use json_patch::PatchOperation;
 use ltm_service::ProblemResponse;
 use ltm_store::{
@@ -7,7 +8,7 @@ use ltm_store::{
     patch::{self, Limits, PatchError, Tree},
 };
 use ltm_types::{Problem, ProblemKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::body::{Shape, carried};
@@ -111,16 +112,24 @@ pub(crate) fn object(
 
 /// A patch as JSON text.
 pub(crate) fn text(operations: &[PatchOperation]) -> Result<Box<RawValue>, ProblemResponse> {
-    serde_json::value::to_raw_value(operations).map_err(|e| {
-        Problem::new(
-            ProblemKind::Internal,
-            format!("a patch cannot be written: {e}"),
-        )
-        .into()
-    })
+    serde_json::value::to_raw_value(operations).map_err(unwritable)
 }
 
-fn refusal(field: &str, error: PatchError) -> ProblemResponse {
+/// The payload of an entry.
+pub(crate) fn written(payload: &impl Serialize) -> Result<ByteString, ProblemResponse> {
+    let text = serde_json::to_string(payload).map_err(unwritable)?;
+    Ok(text.into())
+}
+
+fn unwritable(error: serde_json::Error) -> ProblemResponse {
+    Problem::new(
+        ProblemKind::Internal,
+        format!("JSON cannot be written: {error}"),
+    )
+    .into()
+}
+
+pub(crate) fn refusal(field: &str, error: PatchError) -> ProblemResponse {
     let detail = error.to_string();
     let problem = match &error {
         PatchError::Malformed { field: member, .. } => {

@@ -2,7 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_service::ProblemResponse;
-use ltm_store::{CreateError, Idempotency, NewLtm, State, diff, fingerprint, patch::Tree};
+use ltm_store::{
+    CreateError, Idempotency, NewLtm, RetentionOverride, State, diff, fingerprint, patch::Tree,
+};
 use ltm_types::{Cursor, Entry, Kind, LtmId, Problem, ProblemKind, Snapshot, now};
 use serde::Deserialize;
 use serde_json::{
@@ -30,7 +32,13 @@ struct Body<'a> {
     #[serde(borrow)]
     state: Option<&'a RawValue>,
     id: Option<LtmId>,
+    time: Option<String>,
+    #[serde(default)]
+    retention: RetentionOverride,
 }
+
+/// The longest name of a class: it is part of the name of a list.
+const MAX_FQN: usize = 1024;
 
 pub(crate) async fn create(
     request: HttpRequest,
@@ -40,13 +48,11 @@ pub(crate) async fn create(
     let key = headers::idempotency_key(&request)?;
     let bytes = body::read(&request, payload, api.settings()).await?;
     let body: Body<'_> = body::parse(&bytes)?;
-    if body.fqn.is_empty() {
-        return Err(Problem::new(
-            ProblemKind::InvalidRequest,
-            "`fqn` is empty; name the LTM's class",
-        )
-        .with_field("fqn")
-        .into());
+    if !(1..=MAX_FQN).contains(&body.fqn.len()) {
+        let detail = format!("`fqn` must name the LTM's class in 1 to {MAX_FQN} bytes");
+        return Err(Problem::new(ProblemKind::InvalidRequest, detail)
+            .with_field("fqn")
+            .into());
     }
     let limits = api.settings().limits();
     let members = match body.state {
@@ -60,7 +66,7 @@ pub(crate) async fn create(
         Shape::Object,
         limits.max_depth,
     )?;
-    let created_at = now();
+    let created_at = body::time(body.time.as_deref())?.unwrap_or_else(now);
     let entry = first_entry(&body, &params, &members, &created_at, limits.max_depth)?;
     let (name, structure) = identity(&body, limits.max_depth)?;
     let new = NewLtm {
@@ -75,6 +81,7 @@ pub(crate) async fn create(
         structure: structure.get(),
         playground: body.playground.unwrap_or(false),
         created_at: &created_at,
+        retention: body.retention,
         first: &entry,
     };
     let idempotency = key.map(|key| Idempotency {
@@ -89,6 +96,7 @@ pub(crate) async fn create(
     if !created.replayed {
         let mut state = State {
             tree: Tree::new(Value::Object(members)),
+            retention: body.retention,
             ..State::default()
         };
         state.advance(&entry);
@@ -116,14 +124,14 @@ fn first_entry(
     let empty = RawValue::from_string("[]".into()).map_err(internal)?;
     let snapshot = Snapshot {
         time,
-        reason: "start".into(),
+        reason: "start",
         item: &item,
         patch: &change::text(&diff::diff(&Map::new(), members))?,
         execute_queue: &empty,
         transitions_queue: &empty,
     };
-    let payload = serde_json::to_string(&snapshot).map_err(internal)?;
-    Ok(Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload.into()))
+    let payload = change::written(&snapshot)?;
+    Ok(Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload))
 }
 
 /// The LTM's name and structure, made from what there is where they were not given: pages that show

@@ -5,20 +5,29 @@
 mod append;
 mod body;
 mod change;
+mod copy;
 mod create;
+mod delete;
 mod document;
+mod errors;
 mod headers;
+mod known;
 mod list;
+mod parts;
 mod query;
+mod retention;
+mod rollback;
 mod settings;
 mod snapshots;
+mod state;
 mod states;
+mod write;
 
 use std::{io, sync::Arc, time::Duration};
 
 use actix_web::web::{self, ServiceConfig};
 use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
-use ltm_store::{Redis, Store, StoreError};
+use ltm_store::{Redis, Retention, Store, StoreError};
 
 pub use settings::{ApiSettings, Settings};
 use states::States;
@@ -33,20 +42,31 @@ struct Inner {
     store: Store,
     states: States,
     settings: ApiSettings,
+    retention: Retention,
 }
 
 impl Api {
     /// The service over this Redis.
-    pub fn new(redis: Redis, settings: ApiSettings) -> Self {
+    pub fn new(redis: Redis, settings: ApiSettings, retention: Retention) -> Self {
         let store = Store::new(redis);
-        let states = States::new(store.clone(), &settings);
+        let states = States::new(store.clone(), &settings, retention);
         Self {
             inner: Arc::new(Inner {
                 store,
                 states,
                 settings,
+                retention,
             }),
         }
+    }
+
+    /// Removes from time to time what retention does not keep, for ever.
+    pub async fn retain(self) {
+        retention::retain(&self).await;
+    }
+
+    fn retention(&self) -> Retention {
+        self.inner.retention
     }
 
     fn store(&self) -> &Store {
@@ -71,13 +91,20 @@ pub fn configure(api: &Api, config: &mut ServiceConfig) {
     config.app_data(web::Data::new(api.clone())).service(
         web::scope("/api/v0/ltm")
             .service(route("", "GET, POST").get(list::list).post(create::create))
-            .service(route("/{id}", "GET").get(document::document))
+            .service(
+                route("/{id}", "GET, DELETE")
+                    .get(document::document)
+                    .delete(delete::delete),
+            )
             .service(
                 route("/{id}/snapshots", "GET, POST")
                     .get(snapshots::snapshots)
                     .post(append::append),
             )
-            .service(route("/{id}/state", "GET").get(document::state)),
+            .service(route("/{id}/state", "GET").get(state::state))
+            .service(route("/{id}/rollback", "POST").post(rollback::rollback))
+            .service(route("/{id}/errors", "POST").post(errors::record))
+            .service(route("/{id}/copy", "POST").post(copy::copy)),
     );
 }
 
@@ -88,7 +115,8 @@ pub fn configure(api: &Api, config: &mut ServiceConfig) {
 /// Where Redis's URL cannot be read, or the address not be listened on.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
     let redis = Redis::open(&settings.redis)?;
-    let api = Api::new(redis.clone(), settings.api.clone());
+    let api = Api::new(redis.clone(), settings.api.clone(), settings.retention);
+    tokio::spawn(api.clone().retain());
     let readiness = Readiness::new(shutdown.clone(), move || {
         let redis = redis.clone();
         async move { redis.ping().await.map_err(|e| e.to_string()) }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use ltm_service::ProblemResponse;
+use ltm_store::Listing;
 use ltm_types::LtmId;
 
 use crate::{Api, query::Parameters};
@@ -21,12 +22,26 @@ pub(crate) async fn list(
         .and_then(|id| LtmId::new(id).ok());
     // At most a thousand.
     let rows = usize::try_from(limit).unwrap_or(usize::MAX);
-    let page = api.store().list(playground, rows, before).await?;
+    let fqn = parameters.text("fqn");
+    let listing = Listing {
+        playground,
+        fqn,
+        limit: rows,
+        before,
+    };
+    let page = api.store().list(listing).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = page.next {
         let path = request.path();
-        let link =
-            format!("<{path}?playground={playground}&limit={limit}&before={next}>; rel=\"next\"");
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("playground", &playground.to_string())
+            .append_pair("limit", &limit.to_string())
+            .append_pair("before", &next.to_string());
+        if let Some(fqn) = fqn {
+            query.append_pair("fqn", fqn);
+        }
+        let link = format!("<{path}?{}>; rel=\"next\"", query.finish());
         response.insert_header((header::LINK, link));
     }
     Ok(response.json(page.rows))

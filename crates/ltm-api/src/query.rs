@@ -43,6 +43,12 @@ impl Parameters {
         }
     }
 
+    /// A text, where it is there and not empty.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let text = self.0.get(name).map(String::as_str);
+        text.filter(|text| !text.is_empty())
+    }
+
     /// A whole number between two bounds, where it is there.
     pub(crate) fn number(
         &self,

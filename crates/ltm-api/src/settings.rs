@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{CorsSettings, LogSettings, OtherSection, Program};
-use ltm_store::{RedisSettings, patch::Limits};
+use ltm_store::{RedisSettings, Retention, patch::Limits};
 use serde::{Deserialize, Serialize};
 
 /// All settings of the service.
@@ -15,6 +15,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// What this service does.
     pub api: ApiSettings,
+    /// What is kept of each LTM.
+    pub retention: Retention,
     /// Which pages may use it.
     pub cors: CorsSettings,
     /// How it logs.
@@ -48,6 +50,9 @@ pub struct ApiSettings {
     /// How long a request waits for others that write to the same LTM.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lock_wait: Duration,
+    /// How often it is looked for what retention removes.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub retention_interval: Duration,
     /// How long open requests may go on once the service stops.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub drain_time: Duration,
@@ -68,6 +73,7 @@ impl Default for ApiSettings {
             cache: ByteSize::mib(256),
             checkpoint_every: 1000,
             lock_wait: Duration::from_secs(10),
+            retention_interval: Duration::from_secs(60),
             drain_time: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
         }

@@ -2,13 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, stream};
 use ltm_service::ProblemResponse;
-use ltm_store::{History, StoreError};
-use ltm_types::{Entry, Kind};
+use ltm_store::{Branch, History, Span, State, Store, StoreError, diff};
+use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
+use serde_json::{Map, value::RawValue};
 
 use crate::{
-    Api,
+    Api, change,
+    known::Known,
+    parts::{Part, Parts},
     query::{self, Parameters},
 };
 
@@ -19,32 +21,24 @@ const MAX_ROWS: u64 = 1000;
 /// A walk over snapshots that writes them as the items of a JSON array.
 pub(crate) struct Snapshots {
     history: History,
-    /// The index of the next snapshot in the log.
-    index: u64,
-    from: u64,
-    until: u64,
+    /// Whether an item was written before the next one.
+    begun: bool,
 }
 
 impl Snapshots {
-    /// Those from index `from` to before `until`, on a walk that meets index `index` first.
-    pub(crate) fn new(history: History, index: u64, from: u64, until: u64) -> Self {
+    /// Those in `spans`; `begun` says that the array has an item already.
+    pub(crate) fn new(store: &Store, id: LtmId, spans: Vec<Span>, begun: bool) -> Self {
         Self {
-            history,
-            index,
-            from,
-            until,
+            history: store.history(id, spans),
+            begun,
         }
     }
 
     /// The next items with their commas; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        while self.index < self.until {
-            let Some(entries) = self.history.next().await? else {
-                return Ok(None);
-            };
-            let items = self.items(&entries);
-            if !items.is_empty() {
-                return Ok(Some(items));
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        while let Some(entries) = self.history.next().await? {
+            if !entries.is_empty() {
+                return Ok(Some(self.items(&entries)));
             }
         }
         Ok(None)
@@ -52,39 +46,14 @@ impl Snapshots {
 
     fn items(&mut self, entries: &[Entry]) -> Bytes {
         let mut items = BytesMut::new();
-        for entry in entries.iter().filter(|entry| entry.kind == Kind::Snapshot) {
-            if (self.from..self.until).contains(&self.index) {
-                if self.index > self.from {
-                    items.extend_from_slice(b",");
-                }
-                items.extend_from_slice(entry.payload.as_bytes());
+        for entry in entries {
+            if self.begun {
+                items.extend_from_slice(b",");
             }
-            self.index += 1;
+            self.begun = true;
+            items.extend_from_slice(entry.payload.as_bytes());
         }
         items.freeze()
-    }
-
-    /// `head`, the items, `tail`. The first items are read at once, so that what is wrong with the
-    /// log becomes an answer and not a body that breaks off.
-    pub(crate) async fn stream(
-        mut self,
-        head: String,
-        tail: String,
-    ) -> Result<impl Stream<Item = Result<Bytes, StoreError>> + use<>, StoreError> {
-        let first = self.next().await?;
-        let begin = [Some(Bytes::from(head)), first]
-            .into_iter()
-            .flatten()
-            .map(Ok);
-        let rest = stream::try_unfold((self, Some(tail)), |(mut snapshots, mut tail)| async move {
-            Ok(match snapshots.next().await? {
-                Some(items) => Some((items, (snapshots, tail))),
-                None => tail
-                    .take()
-                    .map(|tail| (Bytes::from(tail), (snapshots, None))),
-            })
-        });
-        Ok(stream::StreamExt::chain(stream::iter(begin), rest))
     }
 }
 
@@ -98,26 +67,71 @@ pub(crate) async fn snapshots(
         .number("from", 0, u64::MAX - MAX_ROWS)?
         .unwrap_or(0);
     let limit = parameters.number("limit", 1, MAX_ROWS)?.unwrap_or(ROWS);
-    let meta = api.store().meta(id).await?;
-    let (cursor, count) = (meta.cursor, meta.snapshots_count);
+    let known = Known::of(&api, id).await?;
+    let (branch, rollback) = known.branch_asked_for(&parameters)?;
+    let (first, count) = (branch.first_index(), branch.count());
+    let from = from.max(first);
     let until = from.saturating_add(limit).min(count);
-    // Where every entry is a snapshot, an index is a place in the log.
-    let start = if cursor.seq == count {
-        from.min(count)
-    } else {
-        0
-    };
-    let walk = Snapshots::new(api.store().history(id, start, cursor), start, from, until);
+    let cursor = known.cursor;
     let head = format!(r#"{{"id":{id},"cursor":"{cursor}","from":{from},"snapshots":["#);
-    let tail = format!(r#"],"snapshots_count":{count}}}"#);
+    let mut parts = Parts::new(api.store().clone(), id);
+    parts.text(head);
+    if branch.trimmed > 0 && from == first {
+        let trimmed = known.trimmed(&api, &branch).await?;
+        parts.push(Part::Text(trimmed));
+    }
+    parts.snapshots(clip(&branch, from, until));
+    parts.text(format!(
+        r#"],"first_index":{first},"snapshots_count":{count}}}"#
+    ));
     let mut response = HttpResponse::Ok();
     response.content_type("application/json");
     if until < count {
+        let rollback = rollback.map_or_else(String::new, |index| format!("&rollback={index}"));
         let link = format!(
-            "<{}?from={until}&limit={limit}>; rel=\"next\"",
+            "<{}?from={until}&limit={limit}{rollback}>; rel=\"next\"",
             request.path()
         );
         response.insert_header((header::LINK, link));
     }
-    Ok(response.streaming(walk.stream(head, tail).await?))
+    Ok(response.streaming(parts.stream().await?))
+}
+
+/// The parts of a history from index `from` to before `until`.
+fn clip(branch: &Branch, from: u64, until: u64) -> Vec<Span> {
+    let clip = |span: &Span| {
+        let begin = span.index.max(from);
+        let end = (span.index + span.len).min(until);
+        (begin < end).then(|| Span {
+            index: begin,
+            seq: span.seq + (begin - span.index),
+            len: end - begin,
+        })
+    };
+    branch.spans.iter().filter_map(clip).collect()
+}
+
+/// The snapshot that stands for all that were trimmed: from nothing to the state that they led to.
+pub(crate) fn trimmed(time: &str, state: &State) -> Result<String, ProblemResponse> {
+    let none = Map::new();
+    let members = state.tree.value().as_object().unwrap_or(&none);
+    let empty = change::text(&[])?;
+    let snapshot = Snapshot {
+        time,
+        reason: "trimmed",
+        item: RawValue::NULL,
+        patch: &change::text(&diff::diff(&none, members))?,
+        execute_queue: &empty,
+        transitions_queue: &empty,
+    };
+    Ok(change::written(&snapshot)?.to_string())
+}
+
+/// When a rollback was made.
+pub(crate) fn rollback_time(entry: &Entry) -> Option<String> {
+    if entry.kind != Kind::Rollback {
+        return None;
+    }
+    let back: Rollback<'_> = serde_json::from_str(&entry.payload).ok()?;
+    Some(back.rollback.time.into_owned())
 }

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytestring::ByteString;
+use jiff::Timestamp;
 use ltm_service::ProblemResponse;
-use ltm_store::{State, Store, StoreError};
+use ltm_store::{Retention, State, Store, StoreError};
 use ltm_types::{LtmId, Problem, ProblemKind};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::{
@@ -31,6 +31,7 @@ pub(crate) struct States {
     held: Cache<LtmId, Held, ByBytes>,
     lock_wait: Duration,
     checkpoint_every: usize,
+    retention: Retention,
     writers: Arc<Semaphore>,
 }
 
@@ -64,12 +65,13 @@ pub(crate) struct Turn<'a> {
 }
 
 impl States {
-    pub(crate) fn new(store: Store, settings: &ApiSettings) -> Self {
+    pub(crate) fn new(store: Store, settings: &ApiSettings, retention: Retention) -> Self {
         Self {
             store,
             held: Cache::with_weighter(EXPECTED, settings.cache.as_u64(), ByBytes),
             lock_wait: settings.lock_wait,
             checkpoint_every: settings.checkpoint_every,
+            retention,
             writers: Arc::new(Semaphore::new(CHECKPOINT_WRITERS)),
         }
     }
@@ -117,26 +119,62 @@ impl States {
 
     /// Writes a checkpoint of `state` when it is due, in a task of its own.
     fn checkpoint(&self, id: LtmId, state: &mut State) {
-        let due = state.bytes_since > state.tree.bytes().max(LEAST_CHECKPOINT)
+        let stored = state.tree.bytes() + state.outline.bytes();
+        let due = state.bytes_since > stored.max(LEAST_CHECKPOINT)
             || state.entries_since >= self.checkpoint_every;
-        let (true, Some(cursor)) = (due, state.cursor) else {
+        if !due {
             return;
-        };
+        }
         let Ok(permit) = self.writers.clone().try_acquire_owned() else {
             return;
         };
-        let (store, text, count) = (
-            self.store.clone(),
-            ByteString::from(state.text()),
-            state.snapshots_count,
-        );
+        let (store, Some(checkpoint)) = (self.store.clone(), state.checkpoint()) else {
+            return;
+        };
         (state.bytes_since, state.entries_since) = (0, 0);
         tokio::spawn(async move {
-            if let Err(error) = store.save_checkpoint(id, cursor, text, count).await {
+            if let Err(error) = store.save_checkpoint(id, &checkpoint).await {
                 tracing::warn!(%id, %error, "a checkpoint was not written; the next one will do");
             }
             drop(permit);
         });
+    }
+
+    /// Trims the log of `state` when it is due, in a task of its own.
+    fn trim(&self, id: LtmId, state: &mut State) {
+        let keep = state.retention.over(self.retention);
+        let Some(most) = keep.max_entries else {
+            return;
+        };
+        let kept = state.position().seq - state.outline.origin().seq.max(state.trimmed);
+        let excess = kept.saturating_sub(most);
+        // A trim writes the state: it must be worth it.
+        let worth = state.bytes_since_trim > state.tree.bytes().max(LEAST_CHECKPOINT)
+            || excess >= self.checkpoint_every as u64;
+        if excess <= most / 4 || !worth {
+            return;
+        }
+        let Ok(permit) = self.writers.clone().try_acquire_owned() else {
+            return;
+        };
+        state.trimmed = state.position().seq - most;
+        state.bytes_since_trim = 0;
+        let store = self.store.clone();
+        let keep = Retention {
+            max_age: None,
+            ..keep
+        };
+        tokio::spawn(async move {
+            if let Err(error) = store.trim(id, &keep, Timestamp::now()).await {
+                tracing::warn!(%id, %error, "a log was not trimmed; the next time will do");
+            }
+            drop(permit);
+        });
+    }
+
+    /// Does not keep the state of an LTM that is gone.
+    pub(crate) fn forget(&self, id: LtmId) {
+        self.held.remove(&id);
     }
 }
 
@@ -161,7 +199,7 @@ impl Turn<'_> {
             Ok(true) => Ok(state),
             Ok(false) => self.load().await,
             Err(error) => {
-                self.forget_unknown(&error);
+                self.forget_missing(&error);
                 Err(error)
             }
         }
@@ -170,21 +208,22 @@ impl Turn<'_> {
     async fn load(&mut self) -> Result<State, StoreError> {
         let loaded = self.states.store.state(self.id).await;
         if let Err(error) = &loaded {
-            self.forget_unknown(error);
+            self.forget_missing(error);
         }
         loaded
     }
 
     /// Does not keep a place for an LTM that is not there.
-    fn forget_unknown(&self, error: &StoreError) {
-        if matches!(error, StoreError::Unknown(_)) {
-            self.states.held.remove(&self.id);
+    fn forget_missing(&self, error: &StoreError) {
+        if matches!(error, StoreError::Unknown(_) | StoreError::Deleted { .. }) {
+            self.states.forget(self.id);
         }
     }
 
     /// Keeps the state for the next request.
     pub(crate) fn put(mut self, mut state: State) {
         self.states.checkpoint(self.id, &mut state);
+        self.states.trim(self.id, &mut state);
         let memory = memory(&state);
         *self.guard = Some(state);
         if memory.abs_diff(self.held.memory) > self.held.memory / 8 {
@@ -195,5 +234,6 @@ impl Turn<'_> {
 }
 
 fn memory(state: &State) -> usize {
-    state.tree.bytes().saturating_mul(MEMORY_PER_BYTE)
+    let tree = state.tree.bytes().saturating_mul(MEMORY_PER_BYTE);
+    tree.saturating_add(state.outline.bytes())
 }

@@ -5,7 +5,7 @@ use std::{io, process::ExitCode, time::Duration};
 use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{Arguments, CorsSettings, LogSettings, Program, Server, Shutdown};
-use ltm_store::{Redis, RedisSettings, StoreError};
+use ltm_store::{Redis, RedisSettings, Retention, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,6 +26,7 @@ struct DevSettings {
     redis: RedisSettings,
     api: ApiSettings,
     gateway: GatewaySettings,
+    retention: Retention,
     cors: CorsSettings,
     log: LogSettings,
 }
@@ -45,6 +46,7 @@ impl Default for DevSettings {
                 drain_time: DRAIN_TIME,
                 ..GatewaySettings::default()
             },
+            retention: Retention::default(),
             cors: CorsSettings::default(),
             log: LogSettings::default(),
         }
@@ -122,7 +124,9 @@ async fn develop(
 /// Both services on one port.
 async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Result<(), DevError> {
     let origins = settings.cors.origins;
-    let api = Api::new(Redis::open(&settings.redis)?, settings.api.clone());
+    let redis = Redis::open(&settings.redis)?;
+    let api = Api::new(redis, settings.api.clone(), settings.retention);
+    tokio::spawn(api.clone().retain());
     let gateway = Gateway::start(
         &settings.redis,
         settings.gateway.clone(),

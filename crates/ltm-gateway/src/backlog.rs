@@ -114,7 +114,7 @@ impl Backlog {
                 state.position(),
                 reason,
                 &state.text(),
-                state.snapshots_count,
+                state.snapshots_count(),
             ))
         };
         self.resets

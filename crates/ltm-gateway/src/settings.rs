@@ -22,6 +22,9 @@ pub struct Settings {
     /// The API's section is read by the API.
     #[serde(skip_serializing)]
     pub api: OtherSection,
+    /// So is this one.
+    #[serde(skip_serializing)]
+    pub retention: OtherSection,
 }
 
 /// The section `gateway`.

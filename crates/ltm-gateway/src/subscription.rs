@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytestring::ByteString;
 use ltm_store::{Store, StoreError, reconnect_pauses};
-use ltm_types::{Cursor, Frame, LtmId, ResetReason, live_frame};
+use ltm_types::{Cursor, Frame, LtmId, ResetReason, gone_frame, live_frame};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
@@ -60,15 +60,16 @@ impl Subscription {
         let head = lease.topic.head();
         let seen = *head.borrow();
         // Only Redis knows what "now" is: the topic may be a message behind.
-        let now = store
-            .head(lease.topic.id)
-            .await
-            .map_err(|e| end(lease.topic.id, &e))?;
+        let (now, gone) = match store.head(lease.topic.id).await {
+            Ok(now) => (now, None),
+            Err(StoreError::Deleted { cursor, .. }) => (cursor, Some(cursor)),
+            Err(error) => return Err(end(lease.topic.id, &error)),
+        };
         let position = match start {
             Start::Now | Start::State => now,
             Start::After(cursor) => cursor,
         };
-        Ok(Self {
+        let mut subscription = Self {
             backlog,
             head,
             lease,
@@ -80,7 +81,11 @@ impl Subscription {
             knows_reset: start != Start::Now,
             ended: false,
             pauses: None,
-        })
+        };
+        if let Some(cursor) = gone {
+            subscription.end_at(cursor);
+        }
+        Ok(subscription)
     }
 
     /// Whose log this is.
@@ -127,6 +132,13 @@ impl Subscription {
             }
             self.look_further().await?;
         }
+    }
+
+    /// Makes the word that the LTM was deleted the next and last message.
+    fn end_at(&mut self, cursor: Cursor) {
+        let frame = gone_frame(self.id(), self.position, cursor);
+        self.page = Some((Arc::new([frame]), 0));
+        (self.reset, self.live_at) = (None, None);
     }
 
     /// A frame that is in memory.
@@ -190,8 +202,13 @@ impl Subscription {
 
     /// After a failure of Redis waits a little; other failures end the subscription.
     async fn pause_or_end(&mut self, error: &StoreError) -> Result<(), End> {
-        if !matches!(error, StoreError::Unavailable(_)) {
-            return Err(end(self.id(), error));
+        match error {
+            StoreError::Unavailable(_) => {}
+            StoreError::Deleted { cursor, .. } => {
+                self.end_at(*cursor);
+                return Ok(());
+            }
+            _ => return Err(end(self.id(), error)),
         }
         let pauses = self
             .pauses
@@ -204,6 +221,7 @@ impl Subscription {
 fn end(id: LtmId, error: &StoreError) -> End {
     match error {
         StoreError::Unknown(id) => End::Unknown(*id),
+        StoreError::Deleted { .. } => End::Deleted,
         StoreError::Unavailable(_) => End::OverLimit("Redis does not answer".into()),
         StoreError::Damaged { .. } | StoreError::Refused(_) | StoreError::Trimmed(_) => {
             tracing::error!(%id, %error, "a subscription ended");

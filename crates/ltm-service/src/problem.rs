@@ -31,6 +31,9 @@ impl From<StoreError> for ProblemResponse {
         let detail = error.to_string();
         Self(match error {
             StoreError::Unknown(_) => Problem::new(ProblemKind::UnknownLtm, detail),
+            StoreError::Deleted { cursor, .. } => {
+                Problem::new(ProblemKind::DeletedLtm, detail).with_cursor(cursor)
+            }
             StoreError::Unavailable(_) => Problem::new(ProblemKind::Unavailable, detail),
             StoreError::Trimmed(_) => Problem::new(ProblemKind::InvalidRequest, detail),
             StoreError::Damaged { .. } => Problem::new(ProblemKind::DamagedLog, detail),

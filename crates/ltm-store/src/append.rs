@@ -65,8 +65,8 @@ pub struct Append<'a> {
 pub struct Answer {
     /// The entry's cursor.
     pub cursor: Cursor,
-    /// The snapshot's index.
-    pub index: u64,
+    /// The LTM's snapshots once it was written.
+    pub snapshots_count: u64,
 }
 
 /// Why an entry was not appended.
@@ -113,7 +113,7 @@ impl Store {
         let (outcome, detail) = outcome(id, &answer)?;
         match outcome.as_str() {
             "ok" => Ok(()),
-            "unknown" => Err(StoreError::Unknown(id).into()),
+            "unknown" => Err(self.missing(id).await.into()),
             "duplicate" => {
                 let idempotency = append
                     .idempotency
@@ -193,10 +193,10 @@ fn append_call(id: LtmId, append: &Append<'_>) -> Cmd {
     let (key, answer) = append
         .idempotency
         .map_or(("", String::new()), |idempotency| {
-            let index = append.snapshots_count.saturating_sub(1);
+            let (cursor, count) = (entry.cursor, append.snapshots_count);
             (
                 idempotency.key,
-                format!("{} {index} {}", entry.cursor, idempotency.fingerprint),
+                format!("{cursor} {count} {}", idempotency.fingerprint),
             )
         });
     let (producer, epoch) = append
@@ -230,13 +230,13 @@ pub(crate) fn outcome(id: LtmId, answer: &Value) -> Result<(String, String), Sto
     })
 }
 
-/// Reads `<cursor> <index> <fingerprint>`.
+/// Reads `<cursor> <snapshots_count> <fingerprint>`.
 fn remembered(id: LtmId, text: &str, fingerprint: u64) -> Result<Answer, AppendError> {
     let read = || {
         let mut words = text.split(' ');
         let answer = Answer {
             cursor: words.next()?.parse().ok()?,
-            index: words.next()?.parse().ok()?,
+            snapshots_count: words.next()?.parse().ok()?,
         };
         Some((answer, words.next()?.parse::<u64>().ok()?))
     };

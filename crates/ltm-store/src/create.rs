@@ -7,6 +7,8 @@ use crate::{
     append::{Idempotency, outcome},
     error::StoreError,
     log::{Store, damaged},
+    meta::MetaFields,
+    retention::RetentionOverride,
     script,
 };
 
@@ -33,6 +35,8 @@ pub struct NewLtm<'a> {
     pub playground: bool,
     /// When: see [`ltm_types::now`].
     pub created_at: &'a str,
+    /// What is kept of it, where that is not what the service is set to.
+    pub retention: RetentionOverride,
     /// Snapshot 0.
     pub first: &'a Entry,
 }
@@ -175,12 +179,10 @@ impl Store {
         key: &str,
     ) -> Result<Option<Created>, StoreError> {
         let cursor = new.first.cursor;
-        let mut index = redis::cmd("ZADD");
-        index
-            .arg(keys::index(new.playground))
-            .arg(0)
-            .arg(keys::index_member(id));
-        self.redis.query::<Value>(&index).await?;
+        self.list_as(id, new.playground, new.fqn).await?;
+        if new.retention != RetentionOverride::default() {
+            self.note_retention().await?;
+        }
         let (answer, uncertain) = self
             .send(&script::CREATE, &create_call(id, new, key))
             .await?;
@@ -211,7 +213,7 @@ impl Store {
             .map_err(|_| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))
     }
 
-    async fn next_id(&self) -> Result<LtmId, StoreError> {
+    pub(crate) async fn next_id(&self) -> Result<LtmId, StoreError> {
         let number: u64 = self.redis.query(redis::cmd("INCR").arg(keys::IDS)).await?;
         LtmId::new(number).map_err(|_| StoreError::Refused(format!("{} is below 1", keys::IDS)))
     }
@@ -228,23 +230,24 @@ impl Store {
 }
 
 fn create_call(id: LtmId, new: &NewLtm<'_>, key: &str) -> Cmd {
-    let mut call = script::CREATE.call(&[&keys::log(id), &keys::meta(id)]);
+    let mut call = script::CREATE.call(&[&keys::log(id), &keys::meta(id), &keys::deleted(id)]);
     call.arg(new.first.cursor.to_string())
         .arg(new.first.kind.as_str())
         .arg(&*new.first.payload)
         .arg(keys::live(id));
-    for (field, value) in [
-        ("name", new.name),
-        ("fqn", new.fqn),
-        ("params", new.params),
-        ("structure", new.structure),
-        ("playground", if new.playground { "1" } else { "0" }),
-        ("created_at", new.created_at),
-        ("updated_at", new.created_at),
-        ("snapshots_count", "1"),
-        ("creation_key", key),
-    ] {
-        call.arg(field).arg(value);
-    }
+    let meta = MetaFields {
+        name: new.name,
+        fqn: new.fqn,
+        params: new.params,
+        structure: new.structure,
+        playground: new.playground,
+        source: None,
+        created_at: new.created_at,
+        updated_at: new.created_at,
+        snapshots_count: 1,
+        retention: new.retention,
+    };
+    meta.write(&mut call);
+    call.arg("creation_key").arg(key);
     call
 }

@@ -8,6 +8,14 @@ pub enum StoreError {
     /// There is no LTM with this id.
     #[error("there is no LTM {0}")]
     Unknown(LtmId),
+    /// The LTM was deleted.
+    #[error("LTM {id} was deleted")]
+    Deleted {
+        /// Which.
+        id: LtmId,
+        /// The entry that ended its log.
+        cursor: Cursor,
+    },
     /// Redis does not answer, or not in time.
     #[error("Redis does not answer: {0}")]
     Unavailable(String),

@@ -7,16 +7,21 @@
 
 mod append;
 mod connection;
+mod copy;
 mod create;
+mod delete;
 pub mod diff;
 mod error;
 mod history;
 pub mod json;
+mod list;
 mod live;
 mod log;
 mod meta;
 mod number;
+mod outline;
 pub mod patch;
+mod retention;
 mod script;
 mod state;
 
@@ -28,7 +33,10 @@ pub use connection::{Redis, RedisSettings, reconnect_pauses};
 pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
 pub use error::StoreError;
 pub use history::History;
+pub use list::{Listing, Page, Row};
 pub use live::{Live, LiveEvent, LiveEvents};
 pub use log::{Join, Read, Store, Window, WindowBounds, join};
-pub use meta::{Meta, Page, Row};
-pub use state::State;
+pub use meta::Meta;
+pub use outline::{Branch, Origin, Outline, Span};
+pub use retention::{Base, Retained, Retention, RetentionOverride};
+pub use state::{Checkpoint, State};

@@ -65,8 +65,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`]; [`StoreError::Damaged`] where an entry does not continue the one
-    /// before it; [`StoreError::Unavailable`].
+    /// [`StoreError::Unknown`]; [`StoreError::Deleted`]; [`StoreError::Damaged`] where an entry does
+    /// not continue the one before it; [`StoreError::Unavailable`].
     pub async fn read_after(
         &self,
         id: LtmId,
@@ -107,13 +107,26 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::heads`], and [`StoreError::Unknown`].
+    /// As [`Store::heads`], [`StoreError::Unknown`] and [`StoreError::Deleted`].
     pub async fn head(&self, id: LtmId) -> Result<Cursor, StoreError> {
-        self.heads(&[id])
-            .await?
-            .pop()
-            .flatten()
-            .ok_or(StoreError::Unknown(id))
+        match self.heads(&[id]).await?.pop().flatten() {
+            Some(head) => Ok(head),
+            None => Err(self.missing(id).await),
+        }
+    }
+
+    /// Why there is nothing of this LTM.
+    pub(crate) async fn missing(&self, id: LtmId) -> StoreError {
+        let mut get = redis::cmd("GET");
+        get.arg(keys::deleted(id));
+        match self.redis.query::<Option<String>>(&get).await {
+            Ok(None) => StoreError::Unknown(id),
+            Ok(Some(cursor)) => match cursor.parse() {
+                Ok(cursor) => StoreError::Deleted { id, cursor },
+                Err(_) => damaged(id, Cursor::ORIGIN, "it was deleted at what is not a cursor"),
+            },
+            Err(error) => error.into(),
+        }
     }
 
     /// The entry at `cursor`, where the log still holds it.
@@ -138,6 +151,41 @@ impl Store {
         }))
     }
 
+    /// The entries at these places (`seq`), where the log still holds them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]; [`StoreError::Damaged`].
+    pub async fn entries(&self, id: LtmId, places: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for &place in places {
+            let range = pipeline.cmd("XRANGE");
+            range.arg(keys::log(id)).arg(place).arg(place);
+        }
+        let answers = self.redis.pipeline(&pipeline, places.len()).await?;
+        let mut entries = Vec::with_capacity(places.len());
+        for answer in &answers {
+            let found: Vec<(String, [Vec<u8>; 2])> = from_value(answer)
+                .map_err(|_| damaged(id, Cursor::ORIGIN, "an entry has not one field"))?;
+            for (cursor, [kind, payload]) in found {
+                let cursor = cursor
+                    .parse()
+                    .map_err(|_| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))?;
+                let kind = kind_of(id, cursor, &kind)?;
+                let payload = text(id, cursor, payload)?;
+                entries.push(Entry {
+                    cursor,
+                    kind,
+                    payload,
+                });
+            }
+        }
+        Ok(entries)
+    }
+
     /// The entries after the place `after`, whether or not the log continues from that cursor.
     pub(crate) async fn window(
         &self,
@@ -145,7 +193,7 @@ impl Store {
         after: Cursor,
         bounds: WindowBounds,
     ) -> Result<Window, StoreError> {
-        let mut call = script::READ.call(&[&keys::log(id), &keys::meta(id)]);
+        let mut call = script::READ.call(&[&keys::log(id), &keys::meta(id), &keys::deleted(id)]);
         call.arg(after.to_string())
             .arg(bounds.bytes)
             .arg(bounds.entries);
@@ -156,6 +204,10 @@ impl Store {
         let Some(head) = answer.next() else {
             return Err(StoreError::Unknown(id));
         };
+        if matches!(&head, Value::BulkString(word) if word == b"deleted") {
+            let cursor = cursor_of(id, &answer.next().unwrap_or(Value::Nil))?;
+            return Err(StoreError::Deleted { id, cursor });
+        }
         let head = cursor_of(id, &head)?;
         let mut entries: Vec<Entry> = Vec::with_capacity(answer.len() / 3);
         while let (Some(cursor), Some(kind), Some(payload)) =

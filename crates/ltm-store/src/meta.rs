@@ -1,14 +1,14 @@
-//! What is known about an LTM beside its state, and the lists of LTMs.
+//! What is known about an LTM beside its state.
 
 use std::collections::HashMap;
 
 use ltm_types::{Cursor, LtmId, keys};
-use redis::from_redis_value_ref as from_value;
-use serde::Serialize;
+use redis::Cmd;
 
 use crate::{
     error::StoreError,
     log::{Store, damaged},
+    retention::RetentionOverride,
 };
 
 /// What is known about an LTM beside its state.
@@ -30,75 +30,80 @@ pub struct Meta {
     pub updated_at: String,
     /// How many snapshots it has.
     pub snapshots_count: u64,
+    /// In which list it appears.
+    pub playground: bool,
+    /// The LTM that it is a copy of.
+    pub source: Option<LtmId>,
 }
 
-/// One row of a list.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// Its id.
-    pub id: LtmId,
-    /// Its name.
-    pub name: String,
-    /// Its class.
-    pub fqn: String,
-    /// How many snapshots it has.
-    pub snapshots_count: u64,
-    /// When it was created.
-    pub created_at: String,
-    /// When its log last grew.
-    pub updated_at: String,
+/// What is written of an LTM beside its state.
+pub(crate) struct MetaFields<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) fqn: &'a str,
+    pub(crate) params: &'a str,
+    pub(crate) structure: &'a str,
+    pub(crate) playground: bool,
+    pub(crate) source: Option<LtmId>,
+    pub(crate) created_at: &'a str,
+    pub(crate) updated_at: &'a str,
+    pub(crate) snapshots_count: u64,
+    pub(crate) retention: RetentionOverride,
 }
 
-/// A page of a list, newest first.
-#[derive(Debug)]
-pub struct Page {
-    /// The rows.
-    pub rows: Vec<Row>,
-    /// Where the next page begins (`before`), if there is one.
-    pub next: Option<LtmId>,
+impl MetaFields<'_> {
+    /// Adds the fields and values of the hash to a call.
+    pub(crate) fn write(&self, call: &mut Cmd) {
+        let flag = if self.playground { "1" } else { "0" };
+        for (field, value) in [
+            ("name", self.name),
+            ("fqn", self.fqn),
+            ("params", self.params),
+            ("structure", self.structure),
+            ("playground", flag),
+            ("created_at", self.created_at),
+            ("updated_at", self.updated_at),
+        ] {
+            call.arg(field).arg(value);
+        }
+        call.arg("snapshots_count").arg(self.snapshots_count);
+        if let Some(source) = self.source {
+            call.arg("source_id").arg(source.get());
+        }
+        if let Some(retention) = self.retention.to_text() {
+            call.arg("retention").arg(retention);
+        }
+    }
 }
-
-const ROW_FIELDS: [&str; 6] = [
-    "playground",
-    "name",
-    "fqn",
-    "snapshots_count",
-    "created_at",
-    "updated_at",
-];
 
 impl Store {
     /// What is known about the LTM.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] where a
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] where a
     /// field is missing.
     pub async fn meta(&self, id: LtmId) -> Result<Meta, StoreError> {
-        let mut get = redis::cmd("HMGET");
-        get.arg(keys::meta(id))
-            .arg("cursor")
-            .arg("params")
-            .arg("structure")
-            .arg(&ROW_FIELDS);
-        let fields: Vec<Option<String>> = self.redis.query(&get).await?;
-        let mut fields = fields.into_iter();
-        let cursor = fields.next().flatten().ok_or(StoreError::Unknown(id))?;
-        let mut text = || fields.next().flatten();
-        let read = || {
-            let (params, structure, _playground) = (text()?, text()?, text()?);
+        let mut get = redis::cmd("HGETALL");
+        get.arg(keys::meta(id));
+        let mut fields: HashMap<String, String> = self.redis.query(&get).await?;
+        if fields.is_empty() {
+            return Err(self.missing(id).await);
+        }
+        let mut field = |name| fields.remove(name);
+        let mut read = || {
             Some(Meta {
-                cursor: cursor.parse().ok()?,
-                params,
-                structure,
-                name: text()?,
-                fqn: text()?,
-                snapshots_count: text()?.parse().ok()?,
-                created_at: text()?,
-                updated_at: text()?,
+                cursor: field("cursor")?.parse().ok()?,
+                name: field("name")?,
+                fqn: field("fqn")?,
+                params: field("params")?,
+                structure: field("structure")?,
+                created_at: field("created_at")?,
+                updated_at: field("updated_at")?,
+                snapshots_count: field("snapshots_count")?.parse().ok()?,
+                playground: field("playground")? == "1",
+                source: field("source_id").and_then(|id| id.parse().ok()),
             })
         };
-        let mut read = read;
         read().ok_or_else(|| {
             damaged(
                 id,
@@ -106,95 +111,5 @@ impl Store {
                 "a field of its meta is missing or wrong",
             )
         })
-    }
-
-    /// Lists LTMs, newest first.
-    ///
-    /// In: which list, at most how many rows (from 1), and the id before which to begin.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn list(
-        &self,
-        playground: bool,
-        limit: usize,
-        before: Option<LtmId>,
-    ) -> Result<Page, StoreError> {
-        let mut rows = Vec::new();
-        let mut before = before;
-        loop {
-            let ids = self.index_page(playground, limit, before).await?;
-            let more = ids.len() > limit;
-            for (id, row) in ids
-                .iter()
-                .zip(self.rows(&ids, playground).await?)
-                .take(limit)
-            {
-                before = Some(*id);
-                rows.extend(row);
-                if rows.len() == limit {
-                    break;
-                }
-            }
-            // An id in the index may belong to an LTM that was never made, or is gone.
-            if !more || rows.len() == limit {
-                let last = ids.last().copied();
-                let next = if more || last != before { before } else { None };
-                return Ok(Page { rows, next });
-            }
-        }
-    }
-
-    /// One id more than `limit`, to see whether there is another page.
-    async fn index_page(
-        &self,
-        playground: bool,
-        limit: usize,
-        before: Option<LtmId>,
-    ) -> Result<Vec<LtmId>, StoreError> {
-        let mut range = redis::cmd("ZREVRANGEBYLEX");
-        range
-            .arg(keys::index(playground))
-            .arg(before.map_or("+".into(), |id| format!("({}", keys::index_member(id))))
-            .arg("-")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(limit + 1);
-        let members: Vec<String> = self.redis.query(&range).await?;
-        let id = |member: &String| member.trim_start_matches('0').parse().ok();
-        Ok(members.iter().filter_map(id).collect())
-    }
-
-    async fn rows(&self, ids: &[LtmId], playground: bool) -> Result<Vec<Option<Row>>, StoreError> {
-        let mut pipeline = redis::pipe();
-        for &id in ids {
-            pipeline.cmd("HMGET").arg(keys::meta(id)).arg(&ROW_FIELDS);
-        }
-        let answers = match ids.len() {
-            0 => Vec::new(),
-            count => self.redis.pipeline(&pipeline, count).await?,
-        };
-        let row = |(&id, answer)| {
-            let fields: Vec<Option<String>> = from_value(answer).ok()?;
-            let mut fields: HashMap<&str, String> = ROW_FIELDS
-                .into_iter()
-                .zip(fields)
-                .filter_map(|(name, value)| Some((name, value?)))
-                .collect();
-            let mut field = |name| fields.remove(name);
-            if (field("playground")? == "1") != playground {
-                return None;
-            }
-            Some(Row {
-                id,
-                name: field("name")?,
-                fqn: field("fqn")?,
-                snapshots_count: field("snapshots_count")?.parse().ok()?,
-                created_at: field("created_at")?,
-                updated_at: field("updated_at")?,
-            })
-        };
-        Ok(ids.iter().zip(&answers).map(row).collect())
     }
 }

@@ -24,6 +24,9 @@ script!(CREATE, "create.lua");
 script!(RESERVE, "reserve.lua");
 script!(READ, "read.lua");
 script!(CHECKPOINT, "checkpoint.lua");
+script!(TRIM, "trim.lua");
+script!(DELETE, "delete.lua");
+script!(ADOPT, "adopt.lua");
 
 impl Script {
     fn new(code: &'static str) -> Self {

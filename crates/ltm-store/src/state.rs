@@ -1,14 +1,17 @@
 //! An LTM's state: a checkpoint and the entries since.
 
 use bytestring::ByteString;
-use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
+use ltm_types::{Cursor, Entry, Kind, LtmId, Rollback, keys};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
+use uuid::Uuid;
 
 use crate::{
     error::StoreError,
     log::{Read, Store, WindowBounds, damaged},
+    outline::Outline,
     patch::{self, Limits, Tree},
+    retention::RetentionOverride,
     script,
 };
 
@@ -26,25 +29,53 @@ pub struct State {
     pub cursor: Option<Cursor>,
     /// The state.
     pub tree: Tree,
-    /// The snapshots so far.
-    pub snapshots_count: u64,
+    /// Where the snapshots are in the log up to there.
+    pub outline: Outline,
     /// Bytes of the entries since the last checkpoint.
     pub bytes_since: usize,
     /// Entries since the last checkpoint.
     pub entries_since: usize,
+    /// Bytes of the entries since the log was trimmed, or since this was read.
+    pub bytes_since_trim: usize,
+    /// The place up to which a trim was begun.
+    pub trimmed: u64,
+    /// What the LTM was created with; only known where the whole state was read.
+    pub retention: RetentionOverride,
 }
 
-/// What an entry that changes the state holds for that.
+/// A state that is stored, so that what came before it need not be read.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// As of which entry.
+    pub cursor: Cursor,
+    /// The state as JSON text.
+    pub state: ByteString,
+    /// Its outline as JSON text.
+    pub outline: String,
+}
+
+/// What a snapshot holds that changes the state.
 #[derive(Deserialize)]
 struct Step<'a> {
     #[serde(borrow)]
     patch: &'a RawValue,
 }
 
+/// What an error is known by.
+#[derive(Deserialize)]
+struct ErrorId {
+    id: Uuid,
+}
+
 impl State {
     /// The cursor, or the origin of every log.
     pub fn position(&self) -> Cursor {
         self.cursor.unwrap_or(Cursor::ORIGIN)
+    }
+
+    /// The snapshots so far.
+    pub fn snapshots_count(&self) -> u64 {
+        self.outline.count()
     }
 
     /// Moves on to `entry`, which must continue this state's cursor.
@@ -54,11 +85,21 @@ impl State {
     /// [`StoreError::Damaged`] where the entry's patch does not apply.
     pub fn fold(&mut self, id: LtmId, entry: &Entry) -> Result<(), StoreError> {
         let fault = |detail: String| damaged(id, entry.cursor, &detail);
-        if entry.kind.changes_state() {
-            let step: Step<'_> =
-                serde_json::from_str(&entry.payload).map_err(|e| fault(e.to_string()))?;
+        let json = |e: serde_json::Error| fault(e.to_string());
+        let patch = match entry.kind {
+            Kind::Snapshot => {
+                let step: Step<'_> = serde_json::from_str(&entry.payload).map_err(json)?;
+                Some(step.patch)
+            }
+            Kind::Rollback => {
+                let back: Rollback<'_> = serde_json::from_str(&entry.payload).map_err(json)?;
+                Some(back.rollback.patch)
+            }
+            Kind::Error | Kind::Deleted | Kind::Other(_) => None,
+        };
+        if let Some(patch) = patch {
             let operations =
-                patch::parse(step.patch.get(), &UNLIMITED).map_err(|e| fault(e.to_string()))?;
+                patch::parse(patch.get(), &UNLIMITED).map_err(|e| fault(e.to_string()))?;
             let _ = self
                 .tree
                 .apply(&operations, &UNLIMITED)
@@ -70,17 +111,40 @@ impl State {
 
     /// Notes that `entry`, whose patch was applied to the tree, is in the log.
     pub fn advance(&mut self, entry: &Entry) {
-        if entry.kind == Kind::Snapshot {
-            self.snapshots_count += 1;
+        match &entry.kind {
+            Kind::Snapshot => self.outline.push_snapshot(),
+            Kind::Rollback => match serde_json::from_str::<Rollback<'_>>(&entry.payload) {
+                Ok(Rollback { rollback, .. }) => {
+                    let (count, undone) = (rollback.snapshots_count, rollback.rollback_index);
+                    self.outline.push_rollback(count, undone);
+                }
+                Err(_) => self.outline.push_other(),
+            },
+            Kind::Error => match serde_json::from_str::<ErrorId>(&entry.payload) {
+                Ok(ErrorId { id }) => self.outline.push_error(id),
+                Err(_) => self.outline.push_other(),
+            },
+            Kind::Deleted | Kind::Other(_) => self.outline.push_other(),
         }
         self.cursor = Some(entry.cursor);
         self.bytes_since += entry.payload.len();
+        self.bytes_since_trim += entry.payload.len();
         self.entries_since += 1;
     }
 
     /// The state as JSON text.
     pub fn text(&self) -> String {
         self.tree.value().to_string()
+    }
+
+    /// What is stored of it; `None` before the first entry.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        Some(Checkpoint {
+            cursor: self.cursor?,
+            state: self.text().into(),
+            // Numbers, words and ids, which always serialize.
+            outline: serde_json::to_string(&self.outline).unwrap_or_default(),
+        })
     }
 }
 
@@ -89,16 +153,45 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] where
-    /// checkpoint and log do not make a state.
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or
+    /// [`StoreError::Damaged`] where checkpoint and log do not make a state.
     pub async fn state(&self, id: LtmId) -> Result<State, StoreError> {
-        let mut state = self.checkpoint(id).await?.unwrap_or_default();
-        if self.catch_up(id, &mut state).await? {
+        let (state, retention) =
+            tokio::try_join!(self.state_until(id, u64::MAX), self.retention(id))?;
+        Ok(State { retention, ..state })
+    }
+
+    /// The state right after the entry at the place `seq`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state`], and [`StoreError::Trimmed`] where that entry is no longer kept.
+    pub async fn state_after(&self, id: LtmId, seq: u64) -> Result<State, StoreError> {
+        let state = self.state_until(id, seq).await?;
+        match state.position().seq {
+            at if at == seq => Ok(state),
+            at if at > seq => Err(StoreError::Trimmed(id)),
+            _ => Err(damaged(id, state.position(), "it ends before its history")),
+        }
+    }
+
+    /// The state at the place `seq`, or at the end of the log, or, where `seq` is no longer kept, at
+    /// the begin of what is.
+    async fn state_until(&self, id: LtmId, seq: u64) -> Result<State, StoreError> {
+        let checkpoint = self.saved(id, &keys::checkpoint(id)).await?;
+        // One at `seq` itself would not be compared with the log.
+        if let Some(mut state) = checkpoint.filter(|state| state.position().seq < seq)
+            && self.fold_until(id, &mut state, seq).await?
+        {
             return Ok(state);
         }
-        // The checkpoint is of another history than the log: only the log counts.
-        let mut state = State::default();
-        if self.catch_up(id, &mut state).await? {
+        // The checkpoint may be of another history than the log: only the log counts.
+        let mut state = self
+            .base(id)
+            .await?
+            .map(|base| base.state)
+            .unwrap_or_default();
+        if self.fold_until(id, &mut state, seq).await? {
             return Ok(state);
         }
         Err(damaged(
@@ -115,14 +208,36 @@ impl Store {
     ///
     /// As [`Store::state`].
     pub async fn catch_up(&self, id: LtmId, state: &mut State) -> Result<bool, StoreError> {
+        self.fold_until(id, state, u64::MAX).await
+    }
+
+    /// Folds in what the log holds after `state` up to the place `seq`, or to its end; false where
+    /// the log does not continue from it, and `state` is then of no use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state`].
+    pub async fn fold_until(
+        &self,
+        id: LtmId,
+        state: &mut State,
+        seq: u64,
+    ) -> Result<bool, StoreError> {
         loop {
-            let Read::Continues(window) = self
-                .read_after(id, state.position(), WindowBounds::default())
-                .await?
+            let left = seq.saturating_sub(state.position().seq);
+            if left == 0 {
+                return Ok(true);
+            }
+            let most = WindowBounds::default();
+            let bounds = WindowBounds {
+                entries: usize::try_from(left).map_or(most.entries, |left| left.min(most.entries)),
+                ..most
+            };
+            let Read::Continues(window) = self.read_after(id, state.position(), bounds).await?
             else {
                 return Ok(false);
             };
-            for entry in &window.entries {
+            for entry in window.entries.iter().filter(|e| e.cursor.seq <= seq) {
                 state.fold(id, entry)?;
             }
             if state.position() == window.head || window.entries.is_empty() {
@@ -131,60 +246,27 @@ impl Store {
         }
     }
 
-    /// The state right after the snapshot with this index; `None` where there is no such snapshot.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::state`], and [`StoreError::Trimmed`] where the entries that lead there are gone.
-    pub async fn state_at(&self, id: LtmId, index: u64) -> Result<Option<State>, StoreError> {
-        let usable = |state: &State| state.snapshots_count <= index + 1;
-        let mut state = self
-            .checkpoint(id)
-            .await?
-            .filter(usable)
-            .unwrap_or_default();
-        loop {
-            let Read::Continues(window) = self
-                .read_after(id, state.position(), WindowBounds::default())
-                .await?
-            else {
-                return Err(StoreError::Trimmed(id));
-            };
-            for entry in &window.entries {
-                if state.snapshots_count > index {
-                    return Ok(Some(state));
-                }
-                state.fold(id, entry)?;
-            }
-            if state.position() == window.head {
-                return Ok((state.snapshots_count > index).then_some(state));
-            }
-        }
-    }
-
-    async fn checkpoint(&self, id: LtmId) -> Result<Option<State>, StoreError> {
+    pub(crate) async fn saved(&self, id: LtmId, key: &str) -> Result<Option<State>, StoreError> {
         let mut get = redis::cmd("HMGET");
-        get.arg(keys::checkpoint(id))
-            .arg("cursor")
-            .arg("state")
-            .arg("snapshots_count");
-        let (cursor, text, count): (Option<String>, Option<Vec<u8>>, Option<u64>) =
+        get.arg(key).arg("cursor").arg("state").arg("outline");
+        let (cursor, text, outline): (Option<String>, Option<Vec<u8>>, Option<String>) =
             self.redis.query(&get).await?;
-        let (Some(cursor), Some(text), Some(snapshots_count)) = (cursor, text, count) else {
+        let (Some(cursor), Some(text), Some(outline)) = (cursor, text, outline) else {
             return Ok(None);
         };
-        let fault = |detail: &str| damaged(id, Cursor::ORIGIN, detail);
+        let fault = |detail: &str| damaged(id, Cursor::ORIGIN, &format!("{key}: {detail}"));
         let cursor = cursor
             .parse()
-            .map_err(|_| fault("the cursor of its checkpoint is none"))?;
+            .map_err(|_| fault("its cursor is not a cursor"))?;
         let mut deserializer = serde_json::Deserializer::from_slice(&text);
         deserializer.disable_recursion_limit();
         let members: Map<String, Value> = Map::deserialize(&mut deserializer)
-            .map_err(|_| fault("the state of its checkpoint is no JSON object"))?;
+            .map_err(|_| fault("its state is not a JSON object"))?;
         Ok(Some(State {
             cursor: Some(cursor),
             tree: Tree::new(Value::Object(members)),
-            snapshots_count,
+            outline: serde_json::from_str(&outline)
+                .map_err(|e| fault(&format!("its outline cannot be read: {e}")))?,
             ..State::default()
         }))
     }
@@ -197,16 +279,14 @@ impl Store {
     pub async fn save_checkpoint(
         &self,
         id: LtmId,
-        cursor: Cursor,
-        state: ByteString,
-        snapshots_count: u64,
+        checkpoint: &Checkpoint,
     ) -> Result<(), StoreError> {
         let mut call =
             script::CHECKPOINT.call(&[&keys::log(id), &keys::meta(id), &keys::checkpoint(id)]);
-        call.arg(cursor.to_string())
-            .arg(cursor.seq)
-            .arg(&*state)
-            .arg(snapshots_count);
+        call.arg(checkpoint.cursor.to_string())
+            .arg(checkpoint.cursor.seq)
+            .arg(&*checkpoint.state)
+            .arg(&checkpoint.outline);
         script::CHECKPOINT.run(&self.redis, &call).await?;
         Ok(())
     }

@@ -16,6 +16,20 @@ pub fn index(playground: bool) -> &'static str {
     }
 }
 
+/// The index that lists the LTMs of one class.
+pub fn class_index(playground: bool, fqn: &str) -> String {
+    format!("{}:fqn:{fqn}", index(playground))
+}
+
+/// Members of an index whose LTM was not found, and since when: a sorted set by milliseconds.
+pub const MISSING: &str = "ltm:index:missing";
+
+/// Set once there is an LTM with a retention of its own.
+pub const RETAINED: &str = "ltm:retention:used";
+
+/// Held by the process whose turn it is to look for what retention removes.
+pub const RETENTION_TURN: &str = "ltm:retention:turn";
+
 /// An id as a member of the index: zero-padded, so that the order of text is the order of ids.
 pub fn index_member(id: LtmId) -> String {
     format!("{:020}", id.get())
@@ -34,6 +48,16 @@ pub fn meta(id: LtmId) -> String {
 /// The hash of a state and the cursor that it is as of.
 pub fn checkpoint(id: LtmId) -> String {
     format!("ltm:{{{id}}}:checkpoint")
+}
+
+/// The hash of the state that the kept part of the log begins with, where entries were trimmed.
+pub fn base(id: LtmId) -> String {
+    format!("ltm:{{{id}}}:base")
+}
+
+/// The last cursor of an LTM that was deleted; it keeps the id from being given again.
+pub fn deleted(id: LtmId) -> String {
+    format!("ltm:{{{id}}}:deleted")
 }
 
 /// The hash of the Idempotency-Keys that were seen lately.

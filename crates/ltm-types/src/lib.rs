@@ -10,11 +10,15 @@ mod id;
 pub mod keys;
 mod message;
 mod problem;
+mod rollback;
 mod snapshot;
+mod time;
 
 pub use cursor::{Cursor, CursorError};
 pub use entry::{Entry, Kind};
 pub use id::{LtmId, LtmIdError};
-pub use message::{Frame, ResetReason, deleted_frame, entry_frame, live_frame, reset_frame};
+pub use message::{Frame, ResetReason, entry_frame, gone_frame, live_frame, reset_frame};
 pub use problem::{Problem, ProblemKind};
-pub use snapshot::{Snapshot, now};
+pub use rollback::{Rollback, RollbackChange};
+pub use snapshot::Snapshot;
+pub use time::{TimeError, canonical_time, now};

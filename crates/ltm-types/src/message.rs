@@ -59,7 +59,12 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
     } = entry;
     let text = match kind {
         Kind::Deleted => deleted_frame(id, *cursor),
-        Kind::Snapshot | Kind::Rollback | Kind::Error => {
+        // Its members stand beside the id and the cursor.
+        Kind::Rollback => {
+            let members = payload.strip_prefix('{').unwrap_or(payload);
+            format!(r#"{{"id":{id},"cursor":"{cursor}",{members}"#).into()
+        }
+        Kind::Snapshot | Kind::Error => {
             format!(r#"{{"id":{id},"cursor":"{cursor}","{kind}":{payload}}}"#).into()
         }
         Kind::Other(_) => ByteString::new(),
@@ -92,8 +97,18 @@ pub fn reset_frame(
     }
 }
 
+/// What a subscriber at `previous` is told whose LTM was deleted and is gone.
+pub fn gone_frame(id: LtmId, previous: Cursor, cursor: Cursor) -> Frame {
+    Frame {
+        cursor,
+        previous,
+        last: true,
+        text: deleted_frame(id, cursor),
+    }
+}
+
 /// The message that the LTM was deleted.
-pub fn deleted_frame(id: LtmId, cursor: Cursor) -> ByteString {
+fn deleted_frame(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","deleted":true}}"#).into()
 }
 
@@ -131,6 +146,18 @@ mod tests {
                 .text
                 .contains(r#""reset":{"reason":"forked","state":{"a":0.10},"snapshots_count":1}"#)
         );
+    }
+
+    #[test]
+    fn a_rollback_says_its_snapshot_index_beside_itself() {
+        let payload = r#"{"snapshot_index":5,"rollback":{"time":"T","reason":"manual","patch":[],"snapshots_count":6}}"#;
+        let entry = Entry::after(Cursor::ORIGIN, Kind::Rollback, payload.into());
+        let frame = entry_frame(LtmId::new(42).unwrap(), Cursor::ORIGIN, &entry);
+        let message: serde_json::Value = serde_json::from_str(&frame.text).unwrap();
+        assert_eq!(message["id"], 42);
+        assert_eq!(message["cursor"], entry.cursor.to_string());
+        assert_eq!(message["snapshot_index"], 5);
+        assert_eq!(message["rollback"]["reason"], "manual");
     }
 
     #[test]

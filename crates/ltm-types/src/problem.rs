@@ -19,6 +19,8 @@ pub enum ProblemKind {
     NotFound,
     /// No LTM with this id.
     UnknownLtm,
+    /// The LTM with this id was deleted.
+    DeletedLtm,
     /// The path exists, but not with this method.
     MethodNotAllowed,
     /// The chosen id is taken.
@@ -51,13 +53,14 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of the table in `docs/errors.md`.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::PatchFailed,
         Self::StateTooLarge,
         Self::NotFound,
         Self::UnknownLtm,
+        Self::DeletedLtm,
         Self::MethodNotAllowed,
         Self::IdTaken,
         Self::Busy,
@@ -83,6 +86,7 @@ impl ProblemKind {
             Self::StateTooLarge => ("state-too-large", 422, "The state would be too large"),
             Self::NotFound => ("not-found", 404, "No such path"),
             Self::UnknownLtm => ("unknown-ltm", 404, "No such LTM"),
+            Self::DeletedLtm => ("deleted-ltm", 410, "The LTM was deleted"),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "Method not allowed"),
             Self::IdTaken => ("id-taken", 409, "The id is taken"),
             Self::Busy => ("busy", 503, "Too many writers at once"),

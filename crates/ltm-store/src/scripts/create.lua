@@ -1,8 +1,8 @@
 -- Creates an LTM with its first entry, or says that the id is taken.
 --
--- KEYS  1 log  2 meta
+-- KEYS  1 log  2 meta  3 deleted
 -- ARGV  1 cursor  2 kind  3 payload  4 live channel  5… fields and values of meta
-if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then
+if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) > 0 then
   return {'taken', redis.call('HGET', KEYS[2], 'cursor') or ''}
 end
 redis.call('XADD', KEYS[1], ARGV[1], ARGV[2], ARGV[3])

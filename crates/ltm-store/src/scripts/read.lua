@@ -1,13 +1,18 @@
 -- One window of a log, and the cursor that the log is at, read at one moment.
 --
--- KEYS  1 log  2 meta
+-- KEYS  1 log  2 meta  3 deleted
 -- ARGV  1 after  2 bytes at which to stop  3 most entries
--- Answers {} for an unknown LTM, else {head, id, kind, payload, id, kind, payload, …}.
+-- Answers {head, id, kind, payload, id, kind, payload, …}; {} for an unknown LTM, and for one that
+-- was deleted {'deleted', cursor of the entry that ended it}.
 --
 -- The window stops by bytes and not by count alone, because entries can be of any size; pages of
 -- four keep what it reads beyond that small.
 local head = redis.call('HGET', KEYS[2], 'cursor')
-if not head then return {} end
+if not head then
+  local deleted = redis.call('GET', KEYS[3])
+  if deleted then return {'deleted', deleted} end
+  return {}
+end
 local window, bytes, from = {head}, 0, '(' .. ARGV[1]
 local most = 3 * tonumber(ARGV[3])
 repeat

@@ -1,0 +1,158 @@
+//! `POST /ltm/{id}/errors`: records an error, or what became of it.
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_service::ProblemResponse;
+use ltm_store::State;
+use ltm_types::{Kind, LtmId, now};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::{
+    Api,
+    body::{self, Shape, carried},
+    change, query,
+    write::{Conditions, Draft, Written},
+};
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    id: Uuid,
+    reason: Option<String>,
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    retries: Option<&'a RawValue>,
+    retrying: Option<bool>,
+    success: Option<bool>,
+    time: Option<String>,
+}
+
+/// An error as it is kept and broadcast, in the order of fields of the reference.
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    id: Uuid,
+    ltm_id: LtmId,
+    reason: String,
+    item: Box<RawValue>,
+    retries: Box<RawValue>,
+    retrying: bool,
+    success: bool,
+    created_at: String,
+    updated_at: String,
+}
+
+/// What a request says of an error; a field that it leaves out stays as it is.
+struct Report {
+    id: Uuid,
+    reason: Option<String>,
+    item: Option<Box<RawValue>>,
+    retries: Option<Box<RawValue>>,
+    retrying: Option<bool>,
+    success: Option<bool>,
+    time: Option<String>,
+}
+
+pub(crate) async fn record(
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let id = query::ltm_id(&request)?;
+    let bytes = body::read(&request, payload, api.settings()).await?;
+    let conditions = Conditions::of(&request, &[b"error", &bytes])?;
+    let report = Report::read(body::parse(&bytes)?, api.settings().limits().max_depth)?;
+    if let Some(written) = conditions.earlier(&api, id).await? {
+        return Ok(answer(id, &written));
+    }
+    let draft = async |state: &mut State| report.draft(&api, id, state).await;
+    let written = conditions.write(&api, id, draft).await?;
+    Ok(answer(id, &written))
+}
+
+fn answer(id: LtmId, written: &Written) -> HttpResponse {
+    let cursor = written.answer.cursor;
+    let error = written.payload.as_deref().unwrap_or("null");
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((header::ETAG, format!("\"{cursor}\"")))
+        .content_type("application/json");
+    if written.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    response.body(format!(
+        r#"{{"id":{id},"cursor":"{cursor}","error":{error}}}"#
+    ))
+}
+
+impl Report {
+    fn read(body: Body<'_>, max_depth: usize) -> Result<Self, ProblemResponse> {
+        let carry = |field, value: Option<&RawValue>, shape| {
+            value
+                .map(|value| carried(field, Some(value), "", shape, max_depth))
+                .transpose()
+        };
+        Ok(Self {
+            id: body.id,
+            reason: body.reason,
+            item: carry("item", body.item, Shape::Any)?,
+            retries: carry("retries", body.retries, Shape::Array)?,
+            retrying: body.retrying,
+            success: body.success,
+            time: body::time(body.time.as_deref())?,
+        })
+    }
+
+    async fn draft(&self, api: &Api, id: LtmId, state: &State) -> Result<Draft, ProblemResponse> {
+        let time = self.time.clone().unwrap_or_else(now);
+        let mut error = match self.earlier(api, id, state).await? {
+            Some(error) => error,
+            None => Recorded {
+                id: self.id,
+                ltm_id: id,
+                reason: "execute".into(),
+                item: RawValue::NULL.to_owned(),
+                retries: change::text(&[])?,
+                retrying: false,
+                success: false,
+                created_at: time.clone(),
+                updated_at: String::new(),
+            },
+        };
+        error.updated_at = time;
+        if let Some(reason) = &self.reason {
+            error.reason.clone_from(reason);
+        }
+        if let Some(item) = &self.item {
+            error.item.clone_from(item);
+        }
+        if let Some(retries) = &self.retries {
+            error.retries.clone_from(retries);
+        }
+        error.retrying = self.retrying.unwrap_or(error.retrying);
+        error.success = self.success.unwrap_or(error.success);
+        Ok(Draft {
+            kind: Kind::Error,
+            payload: change::written(&error)?,
+            snapshots_count: state.snapshots_count(),
+            undo: None,
+        })
+    }
+
+    /// The error as it was recorded last, where that is still kept.
+    async fn earlier(
+        &self,
+        api: &Api,
+        id: LtmId,
+        state: &State,
+    ) -> Result<Option<Recorded>, ProblemResponse> {
+        let errors = state.outline.errors();
+        let Some(&(_, place)) = errors.iter().find(|(error, _)| *error == self.id) else {
+            return Ok(None);
+        };
+        let entries = api.store().entries(id, &[place]).await?;
+        Ok(entries
+            .first()
+            .and_then(|entry| serde_json::from_str(&entry.payload).ok()))
+    }
+}

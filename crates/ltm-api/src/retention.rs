@@ -1,0 +1,98 @@
+//! Removing what retention does not keep: entries that are too old, and LTMs that are idle.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ltm_store::{AppendError, Retained, Retention, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::Api;
+
+/// How many LTMs are looked at in one round trip.
+const PAGE: usize = 256;
+
+/// Looks from time to time for what is to be removed; of all replicas, one does at a time.
+pub(crate) async fn retain(api: &Api) {
+    let every = api.settings().retention_interval;
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = sweep(api, every).await {
+            tracing::warn!(%error, "what retention does not keep was not removed; trying again later");
+        }
+    }
+}
+
+async fn sweep(api: &Api, every: Duration) -> Result<(), StoreError> {
+    let store = api.store();
+    if api.retention() == Retention::default() && !store.has_retention().await? {
+        return Ok(());
+    }
+    // A little less than the pause, so that the same replica gets it again.
+    if !store.take_retention_turn(every.mul_f64(0.9)).await? {
+        return Ok(());
+    }
+    for playground in [false, true] {
+        let mut before = None;
+        loop {
+            let (page, next) = store.retained(playground, PAGE, before).await?;
+            for ltm in page {
+                apply(api, &ltm).await?;
+            }
+            let Some(next) = next else { break };
+            before = Some(next);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the LTM if it is idle, else removes the entries that are too old.
+async fn apply(api: &Api, ltm: &Retained) -> Result<(), StoreError> {
+    let keep = ltm.retention.over(api.retention());
+    let now = Timestamp::now();
+    if keep
+        .idle_ttl
+        .is_some_and(|ttl| is_older(&ltm.updated_at, ttl, now))
+    {
+        return match api.store().delete(ltm.id, Some(ltm.cursor)).await {
+            Ok(_) => {
+                tracing::info!(id = %ltm.id, since = ltm.updated_at, "deleted an idle LTM");
+                api.states().forget(ltm.id);
+                Ok(())
+            }
+            Err(AppendError::Store(StoreError::Unavailable(error))) => {
+                Err(StoreError::Unavailable(error))
+            }
+            // Somebody wrote to it, or deleted it.
+            Err(_) => Ok(()),
+        };
+    }
+    let Some(age) = keep.max_age else {
+        return Ok(());
+    };
+    // A trim writes the state, so that it waits for an eighth more.
+    let oldest = ltm.oldest.as_deref();
+    if !oldest.is_some_and(|oldest| is_older(oldest, age + age / 8, now)) {
+        return Ok(());
+    }
+    let keep = Retention {
+        max_entries: None,
+        ..keep
+    };
+    match api.store().trim(ltm.id, &keep, now).await {
+        Err(StoreError::Unavailable(error)) => Err(StoreError::Unavailable(error)),
+        Err(error) => {
+            tracing::warn!(id = %ltm.id, %error, "a log was not trimmed");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Whether a moment is longer ago than `age`.
+fn is_older(time: &str, age: Duration, now: Timestamp) -> bool {
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    time.parse()
+        .is_ok_and(|time: Timestamp| now.duration_since(time) > age)
+}

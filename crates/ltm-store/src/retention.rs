@@ -1,0 +1,356 @@
+//! What is kept of an LTM's log, and for how long.
+//!
+//! Entries are only removed together with storing the state that they led to: the base, with which
+//! the kept part of the log begins.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ltm_types::{Cursor, Entry, Kind, LtmId, Rollback, keys};
+use redis::{Value, from_redis_value_ref as from_value};
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    error::StoreError,
+    log::{Read, Store, WindowBounds, damaged},
+    script,
+    state::State,
+};
+
+/// What is kept of each LTM: the section `retention` of the settings. Nothing is removed where
+/// nothing is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// At least this many of the latest entries are kept, and at most some more.
+    pub max_entries: Option<u64>,
+    /// Entries that are older may be removed.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub max_age: Option<Duration>,
+    /// An LTM that nobody wrote to for this long is deleted.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub idle_ttl: Option<Duration>,
+}
+
+/// What an LTM was created with: a field that is there wins over the settings, null switches that
+/// rule off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionOverride {
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    max_entries: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    max_age: Option<Option<Friendly>>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    idle_ttl: Option<Option<Friendly>>,
+}
+
+/// A duration such as `90s`, `12h` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Friendly(
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")] Duration,
+);
+
+/// Tells null from a field that is not there.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl RetentionOverride {
+    /// What holds for the LTM where `general` is set for all.
+    pub fn over(self, general: Retention) -> Retention {
+        let friendly = |given: Option<Option<Friendly>>, general: Option<Duration>| {
+            given.map_or(general, |given| given.map(|Friendly(duration)| duration))
+        };
+        Retention {
+            max_entries: self.max_entries.unwrap_or(general.max_entries),
+            max_age: friendly(self.max_age, general.max_age),
+            idle_ttl: friendly(self.idle_ttl, general.idle_ttl),
+        }
+    }
+
+    /// As JSON text; `None` where nothing is given.
+    pub(crate) fn to_text(self) -> Option<String> {
+        if self == Self::default() {
+            return None;
+        }
+        serde_json::to_string(&self).ok()
+    }
+}
+
+/// What the kept part of a log begins with.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// The state.
+    pub state: State,
+    /// When the last snapshot before it was taken.
+    pub time: String,
+}
+
+/// An LTM, for those who look for what retention removes.
+#[derive(Clone, Debug)]
+pub struct Retained {
+    /// Which.
+    pub id: LtmId,
+    /// Where its log is.
+    pub cursor: Cursor,
+    /// When its log last grew.
+    pub updated_at: String,
+    /// What it was created with.
+    pub retention: RetentionOverride,
+    /// When the first entry that is kept was written, where that can be told.
+    pub oldest: Option<String>,
+}
+
+impl Store {
+    /// What the LTM was created with.
+    pub(crate) async fn retention(&self, id: LtmId) -> Result<RetentionOverride, StoreError> {
+        let mut get = redis::cmd("HGET");
+        get.arg(keys::meta(id)).arg("retention");
+        let text: Option<String> = self.redis.query(&get).await?;
+        text.map_or(Ok(RetentionOverride::default()), |text| {
+            serde_json::from_str(&text)
+                .map_err(|e| damaged(id, Cursor::ORIGIN, &format!("its retention: {e}")))
+        })
+    }
+
+    /// What the kept part of the log begins with; `None` where all of it is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], or [`StoreError::Damaged`] where it cannot be read.
+    pub async fn base(&self, id: LtmId) -> Result<Option<Base>, StoreError> {
+        let key = keys::base(id);
+        let mut get = redis::cmd("HGET");
+        get.arg(&key).arg("time");
+        let (state, time) = tokio::try_join!(self.saved(id, &key), async {
+            Ok(self.redis.query::<Option<String>>(&get).await?)
+        })?;
+        let Some(state) = state else { return Ok(None) };
+        let time = time.ok_or_else(|| damaged(id, state.position(), "its base has no time"))?;
+        Ok(Some(Base { state, time }))
+    }
+
+    /// Removes entries from the begin of a log that `keep` does not ask for, at `now`. The last
+    /// entry stays. Says whether any were removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state`]; nothing is removed then.
+    pub async fn trim(
+        &self,
+        id: LtmId,
+        keep: &Retention,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let head = self.head(id).await?.seq;
+        let base = self.base(id).await?;
+        let from = base.as_ref().map(|base| base.state.position());
+        let (mut state, mut time) =
+            base.map_or_else(Default::default, |base| (base.state, base.time));
+        let by_count = keep
+            .max_entries
+            .map_or(0, |most| head.saturating_sub(most.max(1)));
+        let oldest = keep.max_age.and_then(|age| before(now, age));
+        let goes = |entry: &Entry| {
+            let aged = oldest
+                .as_deref()
+                .is_some_and(|oldest| time_of(entry).is_some_and(|time| time.as_str() < oldest));
+            entry.cursor.seq < head && (entry.cursor.seq <= by_count || aged)
+        };
+        'log: loop {
+            let read = self.read_after(id, state.position(), WindowBounds::default());
+            let Read::Continues(window) = read.await? else {
+                return Err(damaged(
+                    id,
+                    state.position(),
+                    "it does not continue its base",
+                ));
+            };
+            for entry in &window.entries {
+                if !goes(entry) {
+                    break 'log;
+                }
+                state.fold(id, entry)?;
+                time = time_of(entry).unwrap_or(time);
+            }
+            if window.entries.is_empty() {
+                break;
+            }
+        }
+        if state.cursor == from {
+            return Ok(false);
+        }
+        state.outline.trim(state.position().seq);
+        self.store_base(id, from, &Base { state, time }).await
+    }
+
+    async fn store_base(
+        &self,
+        id: LtmId,
+        from: Option<Cursor>,
+        base: &Base,
+    ) -> Result<bool, StoreError> {
+        let Some(checkpoint) = base.state.checkpoint() else {
+            return Ok(false);
+        };
+        let mut call = script::TRIM.call(&[
+            &keys::log(id),
+            &keys::meta(id),
+            &keys::base(id),
+            &keys::checkpoint(id),
+        ]);
+        call.arg(from.map_or_else(String::new, |cursor| cursor.to_string()))
+            .arg(checkpoint.cursor.to_string())
+            .arg(checkpoint.cursor.seq + 1)
+            .arg(&*checkpoint.state)
+            .arg(&checkpoint.outline)
+            .arg(&base.time);
+        let trimmed = script::TRIM.run(&self.redis, &call).await?;
+        Ok(trimmed == Value::Int(1))
+    }
+
+    /// Whether this process may look now for what retention removes: one at a time may, and not
+    /// again before `pause` is over.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn take_retention_turn(&self, pause: Duration) -> Result<bool, StoreError> {
+        let mut set = redis::cmd("SET");
+        set.arg(keys::RETENTION_TURN)
+            .arg(Uuid::new_v4().to_string())
+            .arg("NX")
+            .arg("PX")
+            .arg(pause.as_millis().max(1).to_string());
+        let taken: Option<String> = self.redis.query(&set).await?;
+        Ok(taken.is_some())
+    }
+
+    /// Whether any LTM was created with a retention of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn has_retention(&self) -> Result<bool, StoreError> {
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(keys::RETAINED);
+        Ok(self.redis.query(&exists).await?)
+    }
+
+    pub(crate) async fn note_retention(&self) -> Result<(), StoreError> {
+        let mut set = redis::cmd("SET");
+        set.arg(keys::RETAINED).arg(1);
+        self.redis.query::<Value>(&set).await?;
+        Ok(())
+    }
+
+    /// Up to `count` LTMs of a list, from below the id `before` down, and where to go on.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn retained(
+        &self,
+        playground: bool,
+        count: usize,
+        before: Option<LtmId>,
+    ) -> Result<(Vec<Retained>, Option<LtmId>), StoreError> {
+        let ids = self
+            .index_page(keys::index(playground), count, before)
+            .await?;
+        let next = ids.last().copied().filter(|_| ids.len() == count);
+        let mut pipeline = redis::pipe();
+        for &id in &ids {
+            let meta = pipeline.cmd("HMGET");
+            meta.arg(keys::meta(id));
+            meta.arg("cursor").arg("updated_at").arg("retention");
+            let first = pipeline.cmd("XRANGE");
+            first.arg(keys::log(id)).arg("-").arg("+");
+            first.arg("COUNT").arg(1);
+        }
+        if ids.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let answers = self.redis.pipeline(&pipeline, 2 * ids.len()).await?;
+        let read = |(&id, pair): (&LtmId, &[Value])| {
+            let fields: [Option<String>; 3] = from_value(pair.first()?).ok()?;
+            let [cursor, updated_at, retention] = fields;
+            let retention = retention.map_or(Some(RetentionOverride::default()), |text| {
+                serde_json::from_str(&text).ok()
+            });
+            Some(Retained {
+                id,
+                cursor: cursor?.parse().ok()?,
+                updated_at: updated_at?,
+                retention: retention?,
+                oldest: first_time(pair.get(1)?),
+            })
+        };
+        let found = ids.iter().zip(answers.chunks(2)).filter_map(read).collect();
+        Ok((found, next))
+    }
+}
+
+/// The moment `age` before `now`, as entries spell it.
+fn before(now: Timestamp, age: Duration) -> Option<String> {
+    let age = SignedDuration::try_from(age).ok()?;
+    Some(format!("{:.6}", now.checked_sub(age).ok()?))
+}
+
+/// When the first entry of an answer to XRANGE was written.
+fn first_time(answer: &Value) -> Option<String> {
+    let found: Vec<(String, [Vec<u8>; 2])> = from_value(answer).ok()?;
+    let (cursor, [kind, payload]) = found.into_iter().next()?;
+    time_of(&Entry {
+        cursor: cursor.parse().ok()?,
+        kind: Kind::from_name(std::str::from_utf8(&kind).ok()?),
+        payload: payload.try_into().ok()?,
+    })
+}
+
+/// When an entry was written.
+fn time_of(entry: &Entry) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Timed {
+        #[serde(alias = "updated_at")]
+        time: String,
+    }
+    match entry.kind {
+        Kind::Rollback => serde_json::from_str::<Rollback<'_>>(&entry.payload)
+            .ok()
+            .map(|back| back.rollback.time.into_owned()),
+        _ => serde_json::from_str::<Timed>(&entry.payload)
+            .ok()
+            .map(|timed| timed.time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_ltm_was_created_with_wins_and_null_switches_off() {
+        let general = Retention {
+            max_entries: Some(100),
+            max_age: Some(Duration::from_secs(60)),
+            idle_ttl: None,
+        };
+        let read = |text: &str| serde_json::from_str::<RetentionOverride>(text).unwrap();
+        assert_eq!(read("{}").over(general), general);
+        assert_eq!(read("{}").to_text(), None);
+        let own = read(r#"{"max_entries":null,"idle_ttl":"1h 30m"}"#);
+        let expected = Retention {
+            max_entries: None,
+            idle_ttl: Some(Duration::from_secs(5400)),
+            ..general
+        };
+        assert_eq!(own.over(general), expected);
+        assert_eq!(read(&own.to_text().unwrap()), own);
+        assert!(serde_json::from_str::<RetentionOverride>(r#"{"max_entires":1}"#).is_err());
+    }
+}
