@@ -2,47 +2,38 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use ltm_service::ProblemResponse;
-use ltm_store::{Meta, StoreError};
+use ltm_store::Meta;
 use serde_json::json;
 
 use crate::{
     Api, headers,
-    known::Known,
+    known::{Known, despite_trims},
     parts::{Part, Parts},
     query::{self, Parameters},
 };
-
-/// How often the document is begun anew because its first snapshots were trimmed meanwhile.
-const TRIES: u32 = 3;
 
 pub(crate) async fn document(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
-    let rollbacks = Parameters::of(&request)?.flag("rollbacks")?;
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let (known, state) = Known::with_state(&api, id).await?;
-        let cursor = known.cursor;
-        let tag = (header::ETAG, format!("\"{cursor}\""));
-        if headers::if_none_match(&request).contains(&cursor) {
-            return Ok(HttpResponse::NotModified().insert_header(tag).finish());
-        }
-        let meta = api.store().meta(id).await?;
-        let parts = parts(&api, known, &state, &meta, rollbacks).await?;
-        match parts.stream().await {
-            Ok(body) => {
-                return Ok(HttpResponse::Ok()
-                    .insert_header(tag)
-                    .content_type("application/json")
-                    .streaming(body));
-            }
-            Err(StoreError::Trimmed(_)) if tries < TRIES => {}
-            Err(error) => return Err(error.into()),
-        }
+    despite_trims(async || read(&request, &api).await).await
+}
+
+async fn read(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ProblemResponse> {
+    let id = query::ltm_id(request)?;
+    let rollbacks = Parameters::of(request)?.flag("rollbacks")?;
+    let (known, state) = Known::with_state(api, id).await?;
+    let cursor = known.cursor;
+    let tag = (header::ETAG, format!("\"{cursor}\""));
+    if headers::if_none_match(request).contains(&cursor) {
+        return Ok(HttpResponse::NotModified().insert_header(tag).finish());
     }
+    let meta = api.store().meta(id).await?;
+    let parts = parts(api, known, &state, &meta, rollbacks).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header(tag)
+        .content_type("application/json")
+        .streaming(parts.stream().await?))
 }
 
 /// What the document is made of.

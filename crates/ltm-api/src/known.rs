@@ -6,6 +6,23 @@ use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 
 use crate::{Api, query::Parameters, snapshots, states::Turn};
 
+/// How often something is read again because the log was trimmed meanwhile.
+const TRIES: u32 = 3;
+
+/// Does `read` again where the log was trimmed between looking where its entries are and reading
+/// them.
+pub(crate) async fn despite_trims<T>(
+    read: impl AsyncFn() -> Result<T, ProblemResponse>,
+) -> Result<T, ProblemResponse> {
+    let mut tries = 1;
+    loop {
+        match read().await {
+            Err(problem) if problem.0.is(ProblemKind::Trimmed) && tries < TRIES => tries += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
 /// An LTM at one moment.
 pub(crate) struct Known {
     pub(crate) id: LtmId,

@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use crate::{
     Api, body, change,
-    known::Known,
+    known::{Known, despite_trims},
     query,
     write::{Conditions, Draft, Written},
 };
@@ -70,13 +70,14 @@ pub(crate) async fn rollback(
         return Ok(answer(id, target, &written));
     }
     // Looked up before it is this request's turn, because it may be far back.
-    let earlier = target.find(&api, Known::of(&api, id).await?).await?;
+    let find = async || target.find(&api, Known::of(&api, id).await?).await;
+    let earlier = despite_trims(find).await?;
     let draft = async |state: &mut State| {
         if earlier.holds(&api, id, state).await? {
             return target.draft(state, &earlier, &time);
         }
-        let known = Known::from(&api, id, state).await?;
-        let earlier = target.find(&api, known).await?;
+        let find = async || target.find(&api, Known::from(&api, id, state).await?).await;
+        let earlier = despite_trims(find).await?;
         target.draft(state, &earlier, &time)
     };
     let written = conditions.write(&api, id, draft).await?;

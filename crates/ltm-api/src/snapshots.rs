@@ -9,7 +9,7 @@ use serde_json::{Map, value::RawValue};
 
 use crate::{
     Api, change,
-    known::Known,
+    known::{Known, despite_trims},
     parts::{Part, Parts},
     query::{self, Parameters},
 };
@@ -61,13 +61,17 @@ pub(crate) async fn snapshots(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
-    let parameters = Parameters::of(&request)?;
+    despite_trims(async || read(&request, &api).await).await
+}
+
+async fn read(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ProblemResponse> {
+    let id = query::ltm_id(request)?;
+    let parameters = Parameters::of(request)?;
     let from = parameters
         .number("from", 0, u64::MAX - MAX_ROWS)?
         .unwrap_or(0);
     let limit = parameters.number("limit", 1, MAX_ROWS)?.unwrap_or(ROWS);
-    let known = Known::of(&api, id).await?;
+    let known = Known::of(api, id).await?;
     let (branch, rollback) = known.branch_asked_for(&parameters)?;
     let (first, count) = (branch.first_index(), branch.count());
     let from = from.max(first);
@@ -77,7 +81,7 @@ pub(crate) async fn snapshots(
     let mut parts = Parts::new(api.store().clone(), id);
     parts.text(head);
     if branch.trimmed > 0 && from == first {
-        let trimmed = known.trimmed(&api, &branch).await?;
+        let trimmed = known.trimmed(api, &branch).await?;
         parts.push(Part::Text(trimmed));
     }
     parts.snapshots(clip(&branch, from, until));

@@ -6,7 +6,7 @@ use ltm_types::{Problem, ProblemKind};
 
 use crate::{
     Api,
-    known::Known,
+    known::{Known, despite_trims},
     query::{self, Parameters},
 };
 
@@ -14,10 +14,14 @@ pub(crate) async fn state(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
-    let parameters = Parameters::of(&request)?;
+    despite_trims(async || read(&request, &api).await).await
+}
+
+async fn read(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ProblemResponse> {
+    let id = query::ltm_id(request)?;
+    let parameters = Parameters::of(request)?;
     let index = parameters.number("index", 0, u64::MAX - 1)?;
-    let (known, now) = Known::with_state(&api, id).await?;
+    let (known, now) = Known::with_state(api, id).await?;
     let (branch, rollback) = known.branch_asked_for(&parameters)?;
     let last = branch.count().checked_sub(1);
     let (index, cursor, text) = match (index.or(last), rollback) {

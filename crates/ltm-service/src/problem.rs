@@ -35,7 +35,7 @@ impl From<StoreError> for ProblemResponse {
                 Problem::new(ProblemKind::DeletedLtm, detail).with_cursor(cursor)
             }
             StoreError::Unavailable(_) => Problem::new(ProblemKind::Unavailable, detail),
-            StoreError::Trimmed(_) => Problem::new(ProblemKind::InvalidRequest, detail),
+            StoreError::Trimmed(_) => Problem::new(ProblemKind::Trimmed, detail),
             StoreError::Damaged { .. } => Problem::new(ProblemKind::DamagedLog, detail),
             StoreError::Refused(_) => Problem::new(ProblemKind::Internal, detail),
         })

@@ -186,19 +186,26 @@ impl Store {
             return Ok(state);
         }
         // The checkpoint may be of another history than the log: only the log counts.
-        let mut state = self
-            .base(id)
-            .await?
-            .map(|base| base.state)
-            .unwrap_or_default();
-        if self.fold_until(id, &mut state, seq).await? {
-            return Ok(state);
+        let mut tried = None;
+        loop {
+            let mut state = self
+                .base(id)
+                .await?
+                .map(|base| base.state)
+                .unwrap_or_default();
+            let from = state.position();
+            if self.fold_until(id, &mut state, seq).await? {
+                return Ok(state);
+            }
+            // It may have been trimmed in between: then there is another base now.
+            if tried.replace(from) == Some(from) {
+                return Err(damaged(
+                    id,
+                    from,
+                    "its first entries are gone and no checkpoint leads to the rest",
+                ));
+            }
         }
-        Err(damaged(
-            id,
-            Cursor::ORIGIN,
-            "its first entries are gone and no checkpoint leads to the rest",
-        ))
     }
 
     /// Folds in what the log holds after `state`; false where the log does not continue from it,

@@ -21,6 +21,8 @@ pub enum ProblemKind {
     UnknownLtm,
     /// The LTM with this id was deleted.
     DeletedLtm,
+    /// That part of the LTM's history is no longer kept.
+    Trimmed,
     /// The path exists, but not with this method.
     MethodNotAllowed,
     /// The chosen id is taken.
@@ -53,7 +55,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of the table in `docs/errors.md`.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::PatchFailed,
@@ -61,6 +63,7 @@ impl ProblemKind {
         Self::NotFound,
         Self::UnknownLtm,
         Self::DeletedLtm,
+        Self::Trimmed,
         Self::MethodNotAllowed,
         Self::IdTaken,
         Self::Busy,
@@ -87,6 +90,7 @@ impl ProblemKind {
             Self::NotFound => ("not-found", 404, "No such path"),
             Self::UnknownLtm => ("unknown-ltm", 404, "No such LTM"),
             Self::DeletedLtm => ("deleted-ltm", 410, "The LTM was deleted"),
+            Self::Trimmed => ("trimmed", 422, "No longer kept"),
             Self::MethodNotAllowed => ("method-not-allowed", 405, "Method not allowed"),
             Self::IdTaken => ("id-taken", 409, "The id is taken"),
             Self::Busy => ("busy", 503, "Too many writers at once"),
@@ -152,6 +156,12 @@ impl Problem {
             cursor: None,
             request_id: None,
         }
+    }
+
+    /// Whether it is of this kind.
+    pub fn is(&self, kind: ProblemKind) -> bool {
+        let name = self.r#type.strip_prefix("urn:ltm-live:problem:");
+        name == Some(kind.facts().0)
     }
 
     /// The same, naming the field that is wrong.
