@@ -237,3 +237,52 @@ fn what_goes_wrong_is_said_in_words() {
     let nobody = ltm("http://127.0.0.1:1", &["list"]).output().unwrap();
     assert!(complains(&nobody).contains("start the services with `ltm dev`"));
 }
+
+#[test]
+fn history_is_gone_back_in_compared_copied_and_deleted_by_hand() {
+    let stack = Stack::start();
+    let url = stack.api_service.http();
+    let id = json_lines(&says(
+        &url,
+        &["--json", "create", "a.B", "--state", r#"{"n":0}"#],
+    ))[0]["id"]
+        .to_string();
+    for n in 1..=3 {
+        says(
+            &url,
+            &["append", &id, "--merge", &format!(r#"{{"n":{n}}}"#)],
+        );
+    }
+    assert_eq!(
+        says(&url, &["diff", &id, "1", "3"]),
+        "{\"op\":\"replace\",\"path\":\"/n\",\"value\":3}\n"
+    );
+    assert_eq!(says(&url, &["diff", &id, "2", "2"]), "");
+    let back = says(&url, &["rollback", &id, "--to", "1"]);
+    assert!(
+        back.starts_with(&format!("LTM {id}, 2 snapshots, cursor 5-")),
+        "{back}"
+    );
+    assert_eq!(says(&url, &["get", &id, "--at", "1"]), "{\n  \"n\": 1\n}\n");
+    let taken_out = ["--json", "get", &id, "--at", "3", "--rollback", "0"];
+    assert_eq!(
+        json_lines(&says(&url, &taken_out))[0]["state"],
+        json!({"n": 3})
+    );
+    says(&url, &["rollback", &id, "--undo", "0"]);
+    let copy = json_lines(&says(&url, &["--json", "copy", &id]))[0]["copy_id"].to_string();
+    let copied = json_lines(&says(&url, &["--json", "get", &copy, "--rollbacks"]));
+    assert_eq!(copied[0]["rollbacks"].as_array().unwrap().len(), 2);
+    assert!(says(&url, &["list", "--fqn", "a.B", "--playground"]).contains(&copy));
+    let asked = complains(&ltm(&url, &["delete", &copy]).output().unwrap());
+    assert!(
+        asked.contains("4 snapshots would be deleted for ever; add --yes"),
+        "{asked}"
+    );
+    assert_eq!(
+        says(&url, &["delete", &copy, "--yes"]),
+        format!("LTM {copy} is deleted\n")
+    );
+    let gone = complains(&ltm(&url, &["get", &copy]).output().unwrap());
+    assert!(gone.contains("was deleted"), "{gone}");
+}

@@ -431,7 +431,7 @@ fn whatever_is_done_history_and_subscribers_agree_with_the_model() {
         .enable_all()
         .build()
         .unwrap();
-    let world = std::cell::RefCell::new(World::start());
+    let world = tokio::sync::Mutex::new(World::start());
     let mut runner = TestRunner::new(Config {
         cases: std::env::var("PROPTEST_CASES").map_or(CASES, |cases| cases.parse().unwrap()),
         max_shrink_iters: 200,
@@ -440,7 +440,7 @@ fn whatever_is_done_history_and_subscribers_agree_with_the_model() {
     let retention = prop::option::of(1u64..12);
     let outcome = runner.run(&(acts(), retention), |(acts, max_entries)| {
         let case = async {
-            let mut world = world.borrow_mut();
+            let mut world = world.lock().await;
             let mut history = History::begin(&mut world, max_entries).await;
             for act in &acts {
                 history.go(act).await;

@@ -78,7 +78,9 @@ Examples:
     #[command(after_help = "\
 Examples:
   ltm get 1
-  ltm --json get 1 | jq .state      the whole document")]
+  ltm --json get 1 | jq .state      the whole document
+  ltm get 1 --at 5                  the state after snapshot 5
+  ltm get 1 --at 5 --rollback 0     the same in the history that the first rollback took out")]
     Get(GetArgs),
     /// Append snapshots to an LTM
     #[command(after_help = "\
@@ -93,6 +95,32 @@ lines: {\"reason\": \"execute\", \"patch\": [...]}; instead of `patch`, the whol
 
 Each snapshot lands once: it is sent with an Idempotency-Key, and again after a failed connection or a 503.")]
     Append(AppendArgs),
+    /// Go back in an LTM's history
+    #[command(after_help = "\
+Examples:
+  ltm rollback 1 --to 5       snapshot 5 is the last again
+  ltm rollback 1 --replay 5   back to before snapshot 5, for an engine that takes it again
+  ltm rollback 1 --undo 0     take back the first rollback: ltm get 1 --rollbacks
+
+Nothing is lost: what it takes out of the history is kept, too, and can be brought back.")]
+    Rollback(RollbackArgs),
+    /// Print the patch that leads from one snapshot of an LTM to another
+    #[command(after_help = "\
+Examples:
+  ltm diff 1 3 7              what snapshots 4 to 7 changed in all
+  ltm diff 1 7 3              what takes it back
+  ltm --json diff 1 3 7 | jq length")]
+    Diff(DiffArgs),
+    /// Copy an LTM to the playground, with its history
+    Copy(CopyArgs),
+    /// Delete an LTM for ever
+    #[command(after_help = "\
+Examples:
+  ltm delete 1                says what would be deleted
+  ltm delete 1 --yes          deletes it
+
+Its subscribers are told. Its id is never given again.")]
+    Delete(DeleteArgs),
     /// Follow an LTM: print each snapshot as it is taken
     #[command(after_help = "\
 Examples:
@@ -140,6 +168,10 @@ pub struct CreateArgs {
     /// Its id, instead of the next free one
     #[arg(long, value_name = "N")]
     pub id: Option<LtmId>,
+    /// What is kept of it, where that is not what the service is set to:
+    /// '{"max_entries": 1000, "max_age": "720h", "idle_ttl": null}'
+    #[arg(long, value_name = "FILE|JSON")]
+    pub retention: Option<JsonArgument>,
 }
 
 /// The arguments of `ltm list`.
@@ -148,6 +180,9 @@ pub struct ListArgs {
     /// List the playground
     #[arg(long)]
     pub playground: bool,
+    /// Only those of this class
+    #[arg(long)]
+    pub fqn: Option<String>,
     /// At most so many
     #[arg(long, value_name = "N", default_value = "20")]
     pub limit: NonZeroUsize,
@@ -164,6 +199,70 @@ pub struct GetArgs {
     /// Show its rollbacks too
     #[arg(long)]
     pub rollbacks: bool,
+    /// Show only the state as of this snapshot
+    #[arg(long, value_name = "INDEX", conflicts_with = "rollbacks")]
+    pub at: Option<u64>,
+    /// Look into the history that this rollback took out
+    #[arg(long, value_name = "N", requires = "at")]
+    pub rollback: Option<u64>,
+}
+
+/// The arguments of `ltm rollback`.
+#[derive(Args, Debug)]
+pub struct RollbackArgs {
+    /// The LTM
+    pub id: LtmId,
+    /// The snapshot that becomes the last
+    #[arg(long, value_name = "INDEX", group = "target", required = true)]
+    pub to: Option<u64>,
+    /// The snapshot that is about to be taken again
+    #[arg(long, value_name = "INDEX", group = "target")]
+    pub replay: Option<u64>,
+    /// The rollback that is undone, from 0
+    #[arg(long, value_name = "N", group = "target")]
+    pub undo: Option<u64>,
+    /// Only where the LTM is at this cursor
+    #[arg(long, value_name = "CURSOR")]
+    pub if_match: Option<Cursor>,
+    /// Who writes, so that an engine that was replaced is shut out: 'engine;epoch=7'
+    #[arg(long, value_name = "NAME;epoch=N")]
+    pub producer: Option<String>,
+}
+
+/// The arguments of `ltm diff`.
+#[derive(Args, Debug)]
+pub struct DiffArgs {
+    /// The LTM
+    pub id: LtmId,
+    /// The snapshot to begin at
+    #[arg(value_name = "A")]
+    pub from: u64,
+    /// The snapshot to end at
+    #[arg(value_name = "B")]
+    pub to: u64,
+    /// Look into the history that this rollback took out
+    #[arg(long, value_name = "N")]
+    pub rollback: Option<u64>,
+}
+
+/// The arguments of `ltm copy`.
+#[derive(Args, Debug)]
+pub struct CopyArgs {
+    /// The LTM
+    pub id: LtmId,
+}
+
+/// The arguments of `ltm delete`.
+#[derive(Args, Debug)]
+pub struct DeleteArgs {
+    /// The LTM
+    pub id: LtmId,
+    /// Really delete it
+    #[arg(long)]
+    pub yes: bool,
+    /// Only where the LTM is at this cursor
+    #[arg(long, value_name = "CURSOR")]
+    pub if_match: Option<Cursor>,
 }
 
 /// The arguments of `ltm append`.
@@ -298,6 +397,8 @@ mod tests {
             "ltm append 1 - --reason execute",
             "ltm tail 1 --after 0 --state",
             "ltm list --limit 3 --all",
+            "ltm rollback 1 --to 3 --undo 0",
+            "ltm get 1 --at 3 --rollbacks",
         ] {
             assert_eq!(refused(line), Some(ErrorKind::ArgumentConflict), "{line}");
         }

@@ -9,6 +9,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, IF_MATCH, LINK},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{error::Error, json, output::printable, server_url::ServerUrl};
@@ -57,6 +58,33 @@ pub(crate) struct Appended {
     pub(crate) index: u64,
 }
 
+/// The answer to a rollback.
+#[derive(Deserialize)]
+pub(crate) struct WentBack {
+    /// Where the log is.
+    pub(crate) cursor: Cursor,
+    /// How many snapshots there are now.
+    pub(crate) snapshots_count: u64,
+}
+
+/// The answer to a copy.
+#[derive(Deserialize)]
+pub(crate) struct Copied {
+    /// The copy.
+    pub(crate) copy_id: LtmId,
+}
+
+/// A state as of a snapshot.
+#[derive(Deserialize)]
+pub(crate) struct StateAt {
+    /// Where the log was.
+    pub(crate) cursor: Cursor,
+    /// The snapshot; -1 is before the first.
+    pub(crate) index: i64,
+    /// The state.
+    pub(crate) state: Map<String, Value>,
+}
+
 /// Speaks to the API.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -99,12 +127,14 @@ impl Client {
     pub(crate) async fn list(
         &self,
         playground: bool,
+        fqn: Option<&str>,
         limit: usize,
         before: Option<LtmId>,
     ) -> Result<(String, Option<LtmId>), Error> {
         let request = self
             .request(Method::GET, "")
             .query(&[("playground", playground)])
+            .query(&[("fqn", fqn)])
             .query(&[("limit", limit)])
             .query(&[("before", before)]);
         let (text, headers) = self.send(request).await?;
@@ -112,7 +142,7 @@ impl Client {
         Ok((text, link.and_then(|link| self.next_page(link))))
     }
 
-    /// Appends a snapshot, once: after a failure that may pass it is sent again with the same key.
+    /// Appends a snapshot, once.
     pub(crate) async fn append(
         &self,
         id: LtmId,
@@ -120,13 +150,71 @@ impl Client {
         conditions: &Conditions,
         on_failure: impl Fn(&Error),
     ) -> Result<Answer<Appended>, Error> {
+        self.write(id, "snapshots", snapshot, conditions, on_failure)
+            .await
+    }
+
+    /// Goes back in the history of an LTM, once.
+    pub(crate) async fn rollback(
+        &self,
+        id: LtmId,
+        target: &impl Serialize,
+        conditions: &Conditions,
+        on_failure: impl Fn(&Error),
+    ) -> Result<Answer<WentBack>, Error> {
+        self.write(id, "rollback", target, conditions, on_failure)
+            .await
+    }
+
+    /// Copies an LTM.
+    pub(crate) async fn copy(&self, id: LtmId) -> Result<Answer<Copied>, Error> {
+        let request = self.request(Method::POST, &format!("/{id}/copy"));
+        let (text, _) = self.send(request).await?;
+        self.answer(text)
+    }
+
+    /// Deletes an LTM, where it is at a cursor if that is given; gives the answer as text.
+    pub(crate) async fn delete(
+        &self,
+        id: LtmId,
+        if_match: Option<Cursor>,
+    ) -> Result<String, Error> {
+        let mut request = self.request(Method::DELETE, &format!("/{id}"));
+        if let Some(cursor) = if_match {
+            request = request.header(IF_MATCH, format!("\"{cursor}\""));
+        }
+        Ok(self.send(request).await?.0)
+    }
+
+    /// The state of an LTM now, or as of a snapshot, or of one that a rollback took out.
+    pub(crate) async fn state(
+        &self,
+        id: LtmId,
+        index: Option<u64>,
+        rollback: Option<u64>,
+    ) -> Result<Answer<StateAt>, Error> {
+        let request = self
+            .request(Method::GET, &format!("/{id}/state"))
+            .query(&[("index", index), ("rollback", rollback)]);
+        let (text, _) = self.send(request).await?;
+        self.answer(text)
+    }
+
+    /// Writes to an LTM, once: after a failure that may pass it is sent again with the same key.
+    async fn write<T: for<'a> Deserialize<'a>>(
+        &self,
+        id: LtmId,
+        what: &str,
+        body: &impl Serialize,
+        conditions: &Conditions,
+        on_failure: impl Fn(&Error),
+    ) -> Result<Answer<T>, Error> {
         let random = || Uuid::new_v4().to_string();
         let key = conditions.idempotency_key.clone().unwrap_or_else(random);
-        let body =
-            serde_json::to_vec(snapshot).map_err(|e| Error::Input(format!("not JSON: {e}")))?;
+        let body = serde_json::to_vec(body).map_err(|e| Error::Input(format!("not JSON: {e}")))?;
         let attempt = async || {
             let mut request = self
-                .request(Method::POST, &format!("/{id}/snapshots"))
+                .request(Method::POST, &format!("/{id}/{what}"))
                 .header(CONTENT_TYPE, "application/json")
                 .header("Idempotency-Key", &key)
                 .body(body.clone());

@@ -23,6 +23,8 @@ pub(crate) struct NewLtm<'a> {
     pub(crate) state: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<LtmId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retention: Option<&'a RawValue>,
 }
 
 /// Creates an LTM and prints its id.
@@ -40,6 +42,7 @@ pub(crate) async fn run(client: &Client, args: &CreateArgs, output: Output) -> R
             structure: raw(args.structure.as_ref()),
             state: raw(args.state.as_ref()),
             id: args.id,
+            retention: raw(args.retention.as_ref()),
         })
         .await?;
     if output.json() {

@@ -28,6 +28,8 @@ struct Document {
     created_at: String,
     updated_at: String,
     snapshots_count: u64,
+    #[serde(default)]
+    first_index: u64,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,13 @@ struct Step {
 
 /// Prints the document of an LTM.
 pub(crate) async fn run(client: &Client, args: &GetArgs, output: Output) -> Result<(), Error> {
+    if args.at.is_some() {
+        let answer = client.state(args.id, args.at, args.rollback).await?;
+        return match output.json() {
+            true => output.line(&answer.text),
+            false => output.line(&pretty(&Value::Object(answer.value.state))),
+        };
+    }
     let text = client.document(args.id, args.rollbacks).await?;
     if output.json() {
         return output.line(&text);
@@ -79,7 +88,10 @@ fn print(document: &Document, rollbacks: bool, output: Output) -> Result<(), Err
         document.snapshots_count
     ))?;
     let mut table = output.table(&["index", "time", "reason", "patch"]);
-    for (index, step) in document.snapshots.iter().enumerate().skip(first) {
+    for (index, step) in (document.first_index..)
+        .zip(&document.snapshots)
+        .skip(first)
+    {
         table.add_row([
             index.to_string(),
             printable(&step.time),

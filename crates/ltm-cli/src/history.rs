@@ -126,6 +126,7 @@ impl<'a> History<'a> {
             structure: object(self.document.structure),
             state: self.state.as_deref(),
             id,
+            retention: None,
         }
     }
 

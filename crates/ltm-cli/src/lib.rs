@@ -4,8 +4,11 @@
 mod append;
 pub mod args;
 mod client;
+mod copy;
 mod create;
+mod delete;
 mod dev;
+mod diff;
 mod error;
 mod get;
 mod history;
@@ -15,6 +18,7 @@ mod message;
 mod output;
 mod play;
 pub mod redis_server;
+mod rollback;
 mod server_url;
 mod tail;
 
@@ -53,6 +57,10 @@ fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
             ClientCommand::List(args) => list::run(&client, args, output).await,
             ClientCommand::Get(args) => get::run(&client, args, output).await,
             ClientCommand::Append(args) => append::run(&client, args, output).await,
+            ClientCommand::Rollback(args) => rollback::run(&client, args, output).await,
+            ClientCommand::Diff(args) => diff::run(&client, args, output).await,
+            ClientCommand::Copy(args) => copy::run(&client, args, output).await,
+            ClientCommand::Delete(args) => delete::run(&client, args, output).await,
             ClientCommand::Tail(args) => tail::run(&cli.url, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }

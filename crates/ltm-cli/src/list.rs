@@ -34,7 +34,9 @@ pub(crate) async fn run(client: &Client, args: &ListArgs, output: Output) -> Res
     };
     let mut before = None;
     loop {
-        let (text, next) = client.list(args.playground, left.min(PAGE), before).await?;
+        let (text, next) = client
+            .list(args.playground, args.fqn.as_deref(), left.min(PAGE), before)
+            .await?;
         let unreadable = |e| misunderstood(client.server(), &e);
         let page: Vec<&RawValue> = json::read(&text).map_err(unreadable)?;
         left = left.saturating_sub(page.len());

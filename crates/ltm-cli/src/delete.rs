@@ -1,0 +1,21 @@
+//! `ltm delete`.
+
+use crate::{args::DeleteArgs, client::Client, error::Error, output::Output};
+
+/// Deletes an LTM, or says what would be deleted.
+pub(crate) async fn run(client: &Client, args: &DeleteArgs, output: Output) -> Result<(), Error> {
+    let id = args.id;
+    if !args.yes {
+        let state = client.state(id, None, None).await?.value;
+        return Err(Error::Input(format!(
+            "LTM {id} and its {} snapshots would be deleted for ever; add --yes --if-match {}",
+            state.index + 1,
+            state.cursor
+        )));
+    }
+    let text = client.delete(id, args.if_match).await?;
+    if output.json() {
+        return output.line(&text);
+    }
+    output.line(&format!("LTM {id} is deleted"))
+}

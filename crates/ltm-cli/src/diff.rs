@@ -1,0 +1,25 @@
+//! `ltm diff`.
+
+use ltm_store::diff::diff;
+
+use crate::{args::DiffArgs, client::Client, error::Error, output::Output};
+
+/// Prints the patch from one snapshot to another: an operation on each line, or as JSON.
+pub(crate) async fn run(client: &Client, args: &DiffArgs, output: Output) -> Result<(), Error> {
+    let from = client
+        .state(args.id, Some(args.from), args.rollback)
+        .await?;
+    let to = client.state(args.id, Some(args.to), args.rollback).await?;
+    let patch = diff(&from.value.state, &to.value.state);
+    let unwritable = |e: serde_json::Error| Error::Answered(format!("not JSON: {e}"));
+    if output.json() {
+        return output.line(&serde_json::to_string(&patch).map_err(unwritable)?);
+    }
+    for operation in &patch {
+        output.line(&serde_json::to_string(operation).map_err(unwritable)?)?;
+    }
+    if patch.is_empty() {
+        output.note("the two states are equal");
+    }
+    Ok(())
+}
