@@ -80,17 +80,7 @@ async fn parts(
     if rollbacks {
         let first = known.outline.origin().rollbacks;
         parts.text(format!(r#"],"first_rollback":{first},"rollbacks":["#));
-        let mut comma = "";
-        for (index, place) in known.outline.rollbacks() {
-            if let Some(branch) = known.outline.branch_before(index) {
-                parts.text(comma);
-                parts.push(Part::Rollback { place, branch });
-                comma = ",";
-            }
-        }
-        if let Some(base) = known.base {
-            parts.begin_at(base.state, base.time);
-        }
+        parts.rollbacks(known);
     }
     parts.push(Part::Check(cursor));
     parts.text("]}");

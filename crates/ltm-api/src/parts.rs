@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use ltm_store::{Branch, Span, State, Store, StoreError};
+use ltm_store::{Branch, Outline, Span, State, Store, StoreError};
 use ltm_types::{Cursor, LtmId, Rollback};
 use serde_json::json;
 
-use crate::snapshots::{self, Snapshots};
+use crate::{
+    known::Known,
+    snapshots::{self, Snapshots},
+};
 
 /// How many errors are read at once.
 const ERRORS: usize = 128;
@@ -20,10 +23,12 @@ pub(crate) enum Part {
     /// The errors whose latest entries are at these places, as items of an array; `true` where it
     /// has items already.
     Errors(Vec<u64>, bool),
-    /// What the rollback at this place in the log took out.
+    /// What the rollback with this number took out, which is at this place in the log; `begun` where
+    /// it is not the first item of its array.
     Rollback {
+        index: u64,
         place: u64,
-        branch: Branch,
+        begun: bool,
     },
     /// Nothing, if the log is still the one that was read.
     Check(Cursor),
@@ -34,9 +39,12 @@ pub(crate) struct Parts {
     store: Store,
     id: LtmId,
     queue: VecDeque<Part>,
+    /// Where the snapshots are, for the rollbacks among the parts: what each took out is only looked
+    /// up when it is its turn, because all of them together can be large.
+    outline: Outline,
     /// The state as of the last rollback that was written.
     then: State,
-    /// When the first of the snapshots was taken that stand for trimmed ones.
+    /// When the last snapshot was taken of those that were trimmed.
     trimmed_at: String,
 }
 
@@ -46,14 +54,26 @@ impl Parts {
             store,
             id,
             queue: VecDeque::new(),
+            outline: Outline::default(),
             then: State::default(),
             trimmed_at: String::new(),
         }
     }
 
-    /// Where the kept part of the log begins, for the rollbacks among the parts.
-    pub(crate) fn begin_at(&mut self, state: State, time: String) {
-        (self.then, self.trimmed_at) = (state, time);
+    /// The rollbacks of `known` as items of an array.
+    pub(crate) fn rollbacks(&mut self, known: Known) {
+        for (nth, (index, place)) in known.outline.rollbacks().enumerate() {
+            let begun = nth > 0;
+            self.push(Part::Rollback {
+                index,
+                place,
+                begun,
+            });
+        }
+        self.outline = known.outline;
+        if let Some(base) = known.base {
+            (self.then, self.trimmed_at) = (base.state, base.time);
+        }
     }
 
     pub(crate) fn push(&mut self, part: Part) {
@@ -89,7 +109,11 @@ impl Parts {
                         return Ok(Some(items));
                     }
                 }
-                Part::Rollback { place, branch } => return self.rollback(place, branch).await,
+                Part::Rollback {
+                    index,
+                    place,
+                    begun,
+                } => return self.rollback(index, place, begun).await.map(Some),
                 Part::Check(cursor) => self.check(cursor).await?,
             }
         }
@@ -117,7 +141,9 @@ impl Parts {
     }
 
     /// Writes the begin of a rollback, and puts the rest first in the queue.
-    async fn rollback(&mut self, place: u64, branch: Branch) -> Result<Option<Bytes>, StoreError> {
+    async fn rollback(&mut self, index: u64, place: u64, begun: bool) -> Result<Bytes, StoreError> {
+        let branch = self.outline.branch_before(index);
+        let branch = branch.ok_or(StoreError::Trimmed(self.id))?;
         if !self
             .store
             .fold_until(self.id, &mut self.then, place - 1)
@@ -136,14 +162,14 @@ impl Parts {
         let (time, reason, state) = (json!(back.time), json!(back.reason), self.then.text());
         let first = branch.first_index();
         let end = format!(r#"],"first_index":{first}}}"#);
-        let begun = trimmed.is_some();
-        let walk = Snapshots::new(&self.store, self.id, branch.spans, begun);
+        let walk = Snapshots::new(&self.store, self.id, branch.spans, trimmed.is_some());
         self.queue.push_front(Part::Text(end));
         self.queue.push_front(Part::Snapshots(walk));
-        let trimmed = trimmed.unwrap_or_default();
-        let head =
-            format!(r#"{{"time":{time},"reason":{reason},"state":{state},"snapshots":[{trimmed}"#);
-        Ok(Some(head.into()))
+        let (comma, trimmed) = (if begun { "," } else { "" }, trimmed.unwrap_or_default());
+        let head = format!(
+            r#"{comma}{{"time":{time},"reason":{reason},"state":{state},"snapshots":[{trimmed}"#
+        );
+        Ok(head.into())
     }
 
     /// The snapshot that stands for those that were trimmed from a history.
