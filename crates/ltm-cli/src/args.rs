@@ -51,6 +51,15 @@ Examples:
 Needs `redis-server` on the PATH where LTM__REDIS__URL is not set. Ctrl-C ends it; what was written stays.
 Every other setting of the services applies, too: `ltm-api --print-config`, `ltm-gateway --print-config`.")]
     Dev(DevArgs),
+    /// Prove the logs of LTMs: read in Redis itself, with no service in between
+    #[command(after_help = "\
+Examples:
+  LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm verify 1
+  ltm verify --redis redis://127.0.0.1:6379/0 --all
+
+Every entry must continue the one before it, every patch must apply to the state before it, and
+checkpoints and counters must say what the log says. What is wrong is printed; the exit code is 1 then.")]
+    Verify(VerifyArgs),
     /// Ask services that run.
     #[command(flatten)]
     Client(ClientCommand),
@@ -329,6 +338,26 @@ pub struct PlayArgs {
     /// Play only the first N snapshots
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
+}
+
+/// The arguments of `ltm verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// The LTMs
+    #[arg(required_unless_present = "all")]
+    pub ids: Vec<LtmId>,
+    /// All that are listed
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Where Redis is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LTM__REDIS__URL",
+        hide_env_values = true,
+        default_value = "redis://127.0.0.1:6379/0"
+    )]
+    pub redis: String,
 }
 
 /// The arguments of `ltm dev`.

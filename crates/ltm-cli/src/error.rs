@@ -5,6 +5,7 @@ use std::{
     io::{self, ErrorKind},
 };
 
+use ltm_store::StoreError;
 use ltm_types::Problem;
 
 use crate::{output::printable, server_url::ServerUrl};
@@ -58,6 +59,9 @@ pub enum Error {
     /// There is nothing more to follow.
     #[error("{0}")]
     Ended(String),
+    /// Redis, or what it holds.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Standard output takes nothing.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -99,6 +103,7 @@ impl Error {
             | Self::Input(_)
             | Self::Snapshot { .. }
             | Self::Ended(_)
+            | Self::Store(_)
             | Self::Output(_)
             | Self::Setup(_) => false,
         }

@@ -21,6 +21,7 @@ pub mod redis_server;
 mod rollback;
 mod server_url;
 mod tail;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -36,22 +37,28 @@ pub use server_url::ServerUrl;
 pub fn run(cli: &Cli) -> ExitCode {
     match &cli.command {
         Command::Dev(args) => dev::run(args),
-        Command::Client(command) => match ask(cli, command) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                if !error.is_broken_pipe() {
-                    output::report(&error);
-                }
-                ExitCode::from(error.exit_code())
+        Command::Verify(args) => end(wait_for(verify::run(args, Output::new(cli.json)))),
+        Command::Client(command) => end(ask(cli, command)),
+    }
+}
+
+/// What is left to say when a command has ended.
+fn end(outcome: Result<(), Error>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is_broken_pipe() {
+                output::report(&error);
             }
-        },
+            ExitCode::from(error.exit_code())
+        }
     }
 }
 
 fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
     let output = Output::new(cli.json);
     let client = Client::new(cli.url.clone())?;
-    let work = async {
+    wait_for(async {
         match command {
             ClientCommand::Create(args) => create::run(&client, args, output).await,
             ClientCommand::List(args) => list::run(&client, args, output).await,
@@ -64,7 +71,10 @@ fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
             ClientCommand::Tail(args) => tail::run(&cli.url, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }
-    };
+    })
+}
+
+fn wait_for(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

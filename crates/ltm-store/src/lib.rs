@@ -24,6 +24,7 @@ pub mod patch;
 mod retention;
 mod script;
 mod state;
+mod verify;
 
 pub use append::{
     Answer, Append, AppendError, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS, Producer,
@@ -40,3 +41,4 @@ pub use meta::Meta;
 pub use outline::{Branch, Origin, Outline, Span};
 pub use retention::{Base, Retained, Retention, RetentionOverride};
 pub use state::{Checkpoint, State};
+pub use verify::Verdict;
