@@ -16,8 +16,9 @@ use crate::{
     write::{Conditions, Draft, Written},
 };
 
+/// What a snapshot is made of.
 #[derive(Deserialize)]
-struct Body<'a> {
+pub(crate) struct Body<'a> {
     reason: String,
     #[serde(borrow)]
     item: Option<&'a RawValue>,
@@ -35,14 +36,14 @@ struct Body<'a> {
 }
 
 /// A snapshot that is to be appended.
-struct Step {
-    reason: String,
+pub(crate) struct Step {
+    pub(crate) reason: String,
     /// When it was taken, where that is not now.
-    time: Option<String>,
-    item: Box<RawValue>,
-    execute_queue: Box<RawValue>,
-    transitions_queue: Box<RawValue>,
-    change: Change,
+    pub(crate) time: Option<String>,
+    pub(crate) item: Box<RawValue>,
+    pub(crate) execute_queue: Box<RawValue>,
+    pub(crate) transitions_queue: Box<RawValue>,
+    pub(crate) change: Change,
 }
 
 pub(crate) async fn append(
@@ -81,7 +82,8 @@ fn answer(id: LtmId, written: &Written) -> HttpResponse {
 }
 
 impl Step {
-    fn read(body: Body<'_>, limits: &Limits) -> Result<Self, ProblemResponse> {
+    /// Reads the fields of a body.
+    pub(crate) fn read(body: Body<'_>, limits: &Limits) -> Result<Self, ProblemResponse> {
         let carry =
             |field, value, absent, shape| carried(field, value, absent, shape, limits.max_depth);
         Ok(Self {
@@ -100,7 +102,11 @@ impl Step {
     }
 
     /// Applies the change to the state that it meets.
-    fn draft(&self, state: &mut State, limits: &Limits) -> Result<Draft, ProblemResponse> {
+    pub(crate) fn draft(
+        &self,
+        state: &mut State,
+        limits: &Limits,
+    ) -> Result<Draft, ProblemResponse> {
         let snapshots_count = state.snapshots_count() + 1;
         let (patch, undo) = self.change.apply(&mut state.tree, limits)?;
         Ok(Draft {

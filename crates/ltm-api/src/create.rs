@@ -3,9 +3,9 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_service::ProblemResponse;
 use ltm_store::{
-    CreateError, Idempotency, NewLtm, RetentionOverride, State, diff, fingerprint, patch::Tree,
+    CreateError, Idempotency, NewLtm, RetentionOverride, State, fingerprint, patch::Limits,
 };
-use ltm_types::{Cursor, Entry, Kind, LtmId, Problem, ProblemKind, Snapshot, now};
+use ltm_types::{Cursor, Entry, Kind, LtmId, Problem, ProblemKind, now};
 use serde::Deserialize;
 use serde_json::{
     Map, Value, json,
@@ -13,9 +13,10 @@ use serde_json::{
 };
 
 use crate::{
-    Api,
+    Api, append,
     body::{self, Shape, carried},
-    change, headers,
+    change::{self, Change},
+    headers,
 };
 
 #[derive(Deserialize)]
@@ -31,6 +32,11 @@ struct Body<'a> {
     structure: Option<&'a RawValue>,
     #[serde(borrow)]
     state: Option<&'a RawValue>,
+    /// The first snapshot, for a history that began elsewhere.
+    #[serde(borrow)]
+    snapshot: Option<append::Body<'a>>,
+    #[serde(borrow)]
+    concurrent_instances: Option<&'a RawValue>,
     id: Option<LtmId>,
     time: Option<String>,
     #[serde(default)]
@@ -47,7 +53,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, ProblemResponse> {
     let key = headers::idempotency_key(&request)?;
     let bytes = body::read(&request, payload, api.settings()).await?;
-    let body: Body<'_> = body::parse(&bytes)?;
+    let mut body: Body<'_> = body::parse(&bytes)?;
     if !(1..=MAX_FQN).contains(&body.fqn.len()) {
         let detail = format!("`fqn` must name the LTM's class in 1 to {MAX_FQN} bytes");
         return Err(Problem::new(ProblemKind::InvalidRequest, detail)
@@ -55,10 +61,6 @@ pub(crate) async fn create(
             .into());
     }
     let limits = api.settings().limits();
-    let members = match body.state {
-        Some(state) => change::object("state", state, &limits)?,
-        None => Map::new(),
-    };
     let params = carried(
         "params",
         body.params,
@@ -66,8 +68,31 @@ pub(crate) async fn create(
         Shape::Object,
         limits.max_depth,
     )?;
+    let instances = carried(
+        "concurrent_instances",
+        body.concurrent_instances,
+        "{}",
+        Shape::Object,
+        limits.max_depth,
+    )?;
     let created_at = body::time(body.time.as_deref())?.unwrap_or_else(now);
-    let entry = first_entry(&body, &params, &members, &created_at, limits.max_depth)?;
+    let step = match body.snapshot.take() {
+        Some(snapshot) => {
+            body.has_no_start()?;
+            append::Step::read(snapshot, &limits)?
+        }
+        None => start(&body, &params, &limits)?,
+    };
+    let step = append::Step {
+        time: step.time.or_else(|| Some(created_at.clone())),
+        ..step
+    };
+    let mut state = State {
+        retention: body.retention,
+        ..State::default()
+    };
+    let first = step.draft(&mut state, &limits)?;
+    let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, first.payload);
     let (name, structure) = identity(&body, limits.max_depth)?;
     let new = NewLtm {
         id: body.id,
@@ -79,6 +104,7 @@ pub(crate) async fn create(
             params.get()
         },
         structure: structure.get(),
+        concurrent_instances: instances.get(),
         playground: body.playground.unwrap_or(false),
         created_at: &created_at,
         retention: body.retention,
@@ -94,11 +120,6 @@ pub(crate) async fn create(
         .await
         .map_err(refusal)?;
     if !created.replayed {
-        let mut state = State {
-            tree: Tree::new(Value::Object(members)),
-            retention: body.retention,
-            ..State::default()
-        };
         state.advance(&entry);
         api.states().keep(created.id, state);
     }
@@ -110,28 +131,42 @@ pub(crate) async fn create(
 }
 
 /// Snapshot 0: from nothing to the first state.
-fn first_entry(
+fn start(
     body: &Body<'_>,
     params: &RawValue,
-    members: &Map<String, Value>,
-    time: &str,
-    max_depth: usize,
-) -> Result<Entry, ProblemResponse> {
-    let payload = carried("payload", body.payload, "{}", Shape::Object, max_depth)?;
+    limits: &Limits,
+) -> Result<append::Step, ProblemResponse> {
+    let depth = limits.max_depth;
+    let payload = carried("payload", body.payload, "{}", Shape::Object, depth)?;
     let playground = body.playground.unwrap_or(false);
     let item = format!(r#"{{"payload":{payload},"params":{params},"playground":{playground}}}"#);
-    let item = RawValue::from_string(item).map_err(internal)?;
-    let empty = RawValue::from_string("[]".into()).map_err(internal)?;
-    let snapshot = Snapshot {
-        time,
-        reason: "start",
-        item: &item,
-        patch: &change::text(&diff::diff(&Map::new(), members))?,
-        execute_queue: &empty,
-        transitions_queue: &empty,
-    };
-    let payload = change::written(&snapshot)?;
-    Ok(Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload))
+    let empty = change::text(&[])?;
+    Ok(append::Step {
+        reason: "start".into(),
+        time: None,
+        item: RawValue::from_string(item).map_err(internal)?,
+        execute_queue: empty.clone(),
+        transitions_queue: empty,
+        change: Change::State(match body.state {
+            Some(state) => change::object("state", state, limits)?,
+            None => Map::new(),
+        }),
+    })
+}
+
+impl Body<'_> {
+    /// What the first snapshot holds cannot be said twice.
+    fn has_no_start(&self) -> Result<(), ProblemResponse> {
+        let field = match (self.state, self.payload) {
+            (Some(_), _) => "state",
+            (_, Some(_)) => "payload",
+            (None, None) => return Ok(()),
+        };
+        let detail = format!("`snapshot` is the first snapshot; leave `{field}` out beside it");
+        Err(Problem::new(ProblemKind::InvalidRequest, detail)
+            .with_field(field)
+            .into())
+    }
 }
 
 /// The LTM's name and structure, made from what there is where they were not given: pages that show

@@ -60,13 +60,14 @@ async fn parts(
         .map_or_else(String::new, |source| format!(r#","source_id":{source}"#));
     parts.text(format!(
         concat!(
-            r#"],"first_index":{},"fqn":{},"params":{},"structure":{},"concurrent_instances":{{}},"#,
+            r#"],"first_index":{},"fqn":{},"params":{},"structure":{},"concurrent_instances":{},"#,
             r#""created_at":"{}","updated_at":"{}","snapshots_count":{}{},"errors":["#
         ),
         first,
         json!(meta.fqn),
         meta.params,
         meta.structure,
+        meta.concurrent_instances,
         meta.created_at,
         meta.updated_at,
         count,

@@ -156,6 +156,7 @@ impl Store {
             fqn: &meta.fqn,
             params: &meta.params,
             structure: &meta.structure,
+            concurrent_instances: &meta.concurrent_instances,
             playground: true,
             source: Some(source),
             created_at: &meta.created_at,

@@ -31,6 +31,8 @@ pub struct NewLtm<'a> {
     pub params: &'a str,
     /// JSON text.
     pub structure: &'a str,
+    /// JSON text: which instances of parameterised machines there are.
+    pub concurrent_instances: &'a str,
     /// In which list it appears.
     pub playground: bool,
     /// When: see [`ltm_types::now`].
@@ -240,6 +242,7 @@ fn create_call(id: LtmId, new: &NewLtm<'_>, key: &str) -> Cmd {
         fqn: new.fqn,
         params: new.params,
         structure: new.structure,
+        concurrent_instances: new.concurrent_instances,
         playground: new.playground,
         source: None,
         created_at: new.created_at,

@@ -24,6 +24,8 @@ pub struct Meta {
     pub params: String,
     /// JSON text.
     pub structure: String,
+    /// JSON text.
+    pub concurrent_instances: String,
     /// When it was created.
     pub created_at: String,
     /// When its log last grew.
@@ -42,6 +44,7 @@ pub(crate) struct MetaFields<'a> {
     pub(crate) fqn: &'a str,
     pub(crate) params: &'a str,
     pub(crate) structure: &'a str,
+    pub(crate) concurrent_instances: &'a str,
     pub(crate) playground: bool,
     pub(crate) source: Option<LtmId>,
     pub(crate) created_at: &'a str,
@@ -59,6 +62,7 @@ impl MetaFields<'_> {
             ("fqn", self.fqn),
             ("params", self.params),
             ("structure", self.structure),
+            ("concurrent_instances", self.concurrent_instances),
             ("playground", flag),
             ("created_at", self.created_at),
             ("updated_at", self.updated_at),
@@ -97,6 +101,7 @@ impl Store {
                 fqn: field("fqn")?,
                 params: field("params")?,
                 structure: field("structure")?,
+                concurrent_instances: field("concurrent_instances")?,
                 created_at: field("created_at")?,
                 updated_at: field("updated_at")?,
                 snapshots_count: field("snapshots_count")?.parse().ok()?,
