@@ -1,6 +1,9 @@
 //! Recorded histories.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -18,6 +21,8 @@ pub fn data(name: &str) -> String {
 pub struct Recording {
     /// The file's name.
     pub name: String,
+    /// All that was recorded.
+    pub trace: Value,
     /// The document at the end.
     pub document: Value,
     /// What the patches give, by an implementation that is not the services'.
@@ -30,6 +35,12 @@ impl Recording {
     /// A file counts where it has a document with snapshots whose patches can be folded; the folded
     /// state must be the recorded one unless the recording says that it is not.
     pub fn all() -> Vec<Self> {
+        let files = Self::files();
+        files.iter().filter_map(|path| Self::read(path)).collect()
+    }
+
+    /// The files.
+    pub fn files() -> Vec<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folders = [root.join("data"), root.join("../../shared/flou-traces")];
         let mut files: Vec<_> = folders
@@ -43,7 +54,7 @@ impl Recording {
             })
             .collect();
         files.sort();
-        files.iter().filter_map(|path| Self::read(path)).collect()
+        files
     }
 
     /// Its snapshots.
@@ -75,6 +86,7 @@ impl Recording {
         }
         Some(Self {
             name,
+            trace,
             folded,
             document,
         })

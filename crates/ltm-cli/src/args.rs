@@ -140,6 +140,17 @@ Examples:
 
 After a disconnect it connects again and goes on where it was, without a gap or a double. Ctrl-C ends it.")]
     Tail(TailArgs),
+    /// Import LTMs from Flou: documents as its GET /ltm/{id}?rollbacks=true gives them
+    #[command(after_help = "\
+Examples:
+  curl 'http://flou:8000/api/v0/ltm/42?rollbacks=true' > 42.json
+  ltm import 42.json --id 42
+  ltm import recordings/*.json            files that say the id, too
+  ltm import all.jsonl                    many documents, each with an `id`
+
+History, rollbacks and errors are written as they were, with their times; the id is kept. An import that
+was broken off goes on where it was when it is started again; what is there already is left alone.")]
+    Import(ImportArgs),
     /// Play a recorded history into a new LTM
     #[command(after_help = "\
 Examples:
@@ -319,6 +330,17 @@ pub struct TailArgs {
     /// Begin with the whole state
     #[arg(long, conflicts_with = "after")]
     pub state: bool,
+}
+
+/// The arguments of `ltm import`.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// Files with documents; - reads standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// The id of the one document, instead of its own
+    #[arg(long, value_name = "N")]
+    pub id: Option<LtmId>,
 }
 
 /// The arguments of `ltm play`.

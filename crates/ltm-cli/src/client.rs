@@ -8,7 +8,7 @@ use reqwest::{
     Method, RequestBuilder, Response,
     header::{CONTENT_TYPE, HeaderMap, IF_MATCH, LINK},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -110,9 +110,33 @@ impl Client {
 
     /// Creates an LTM.
     pub(crate) async fn create(&self, new: &impl Serialize) -> Result<Answer<Created>, Error> {
-        let request = self.request(Method::POST, "").json(new);
-        let (text, _) = self.send(request).await?;
-        self.answer(text)
+        self.post("", new, &Conditions::default(), |_| {}).await
+    }
+
+    /// Creates an LTM, once for a key.
+    pub(crate) async fn create_once(
+        &self,
+        new: &impl Serialize,
+        key: &str,
+        on_failure: impl Fn(&Error),
+    ) -> Result<Answer<Created>, Error> {
+        let conditions = Conditions {
+            idempotency_key: Some(key.into()),
+            ..Conditions::default()
+        };
+        self.post("", new, &conditions, on_failure).await
+    }
+
+    /// Records an error of an LTM, once.
+    pub(crate) async fn record_error(
+        &self,
+        id: LtmId,
+        error: &impl Serialize,
+        conditions: &Conditions,
+        on_failure: impl Fn(&Error),
+    ) -> Result<Answer<IgnoredAny>, Error> {
+        self.post(&format!("/{id}/errors"), error, conditions, on_failure)
+            .await
     }
 
     /// The document of an LTM, as text.
@@ -150,8 +174,13 @@ impl Client {
         conditions: &Conditions,
         on_failure: impl Fn(&Error),
     ) -> Result<Answer<Appended>, Error> {
-        self.write(id, "snapshots", snapshot, conditions, on_failure)
-            .await
+        self.post(
+            &format!("/{id}/snapshots"),
+            snapshot,
+            conditions,
+            on_failure,
+        )
+        .await
     }
 
     /// Goes back in the history of an LTM, once.
@@ -162,7 +191,7 @@ impl Client {
         conditions: &Conditions,
         on_failure: impl Fn(&Error),
     ) -> Result<Answer<WentBack>, Error> {
-        self.write(id, "rollback", target, conditions, on_failure)
+        self.post(&format!("/{id}/rollback"), target, conditions, on_failure)
             .await
     }
 
@@ -200,11 +229,10 @@ impl Client {
         self.answer(text)
     }
 
-    /// Writes to an LTM, once: after a failure that may pass it is sent again with the same key.
-    async fn write<T: for<'a> Deserialize<'a>>(
+    /// Writes, once: after a failure that may pass it is sent again with the same key.
+    async fn post<T: for<'a> Deserialize<'a>>(
         &self,
-        id: LtmId,
-        what: &str,
+        path: &str,
         body: &impl Serialize,
         conditions: &Conditions,
         on_failure: impl Fn(&Error),
@@ -214,7 +242,7 @@ impl Client {
         let body = serde_json::to_vec(body).map_err(|e| Error::Input(format!("not JSON: {e}")))?;
         let attempt = async || {
             let mut request = self
-                .request(Method::POST, &format!("/{id}/{what}"))
+                .request(Method::POST, path)
                 .header(CONTENT_TYPE, "application/json")
                 .header("Idempotency-Key", &key)
                 .body(body.clone());

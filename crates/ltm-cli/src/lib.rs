@@ -12,10 +12,13 @@ mod diff;
 mod error;
 mod get;
 mod history;
+mod import;
+mod input;
 mod json;
 mod list;
 mod message;
 mod output;
+mod plan;
 mod play;
 pub mod redis_server;
 mod rollback;
@@ -68,6 +71,7 @@ fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
             ClientCommand::Diff(args) => diff::run(&client, args, output).await,
             ClientCommand::Copy(args) => copy::run(&client, args, output).await,
             ClientCommand::Delete(args) => delete::run(&client, args, output).await,
+            ClientCommand::Import(args) => import::run(&client, args, output).await,
             ClientCommand::Tail(args) => tail::run(&cli.url, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }

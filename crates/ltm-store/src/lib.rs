@@ -18,7 +18,7 @@ mod list;
 mod live;
 mod log;
 mod meta;
-mod number;
+pub mod number;
 mod outline;
 pub mod patch;
 mod retention;

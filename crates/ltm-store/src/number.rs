@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Whether two values are equal, numbers by value.
-pub(crate) fn equal(a: &Value, b: &Value) -> bool {
+pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
             a == b

@@ -1,0 +1,444 @@
+//! `ltm import`: makes LTMs of documents that the reference gave.
+
+use std::{cell::Cell, fmt};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ltm_store::number::equal;
+use ltm_types::{LtmId, ProblemKind};
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+use crate::{
+    args::ImportArgs,
+    client::{Client, Conditions, misunderstood},
+    error::Error,
+    input::read_values,
+    json,
+    output::{Output, printable},
+    plan::{Document, Operation},
+};
+
+/// A file with the document at several times; the last is the end.
+#[derive(Deserialize)]
+struct Recording<'a> {
+    id: Option<u64>,
+    #[serde(borrow)]
+    documents: Option<Vec<Recorded<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Recorded<'a> {
+    status: Option<u16>,
+    #[serde(borrow)]
+    document: Option<&'a RawValue>,
+}
+
+/// What is there of an LTM already.
+#[derive(Deserialize)]
+struct There {
+    name: String,
+    fqn: String,
+    cursor: ltm_types::Cursor,
+}
+
+/// What became of a document.
+pub(crate) struct Imported {
+    pub(crate) id: LtmId,
+    entries: usize,
+    /// How many of them were there before.
+    before: usize,
+    /// Snapshots whose patch does not apply, written without it.
+    without_patch: Vec<usize>,
+    /// Errors that could not be recorded.
+    errors_left_out: usize,
+    /// Whether the state had to be put right at the end.
+    corrected: bool,
+}
+
+/// Imports all documents of the files; fails at the end where one was not imported.
+pub(crate) async fn run(client: &Client, args: &ImportArgs, output: Output) -> Result<(), Error> {
+    let (mut imported, mut failed) = (0, 0);
+    for file in &args.files {
+        let mut values = read_values(file)?;
+        while let Some(value) = values.recv().await {
+            let value = value.map_err(|e| Error::Input(format!("{}: {e}", file.display())))?;
+            for text in documents(&value)? {
+                match import_one(client, text, args.id, output).await {
+                    Ok(done) => {
+                        imported += 1;
+                        print(&done, output)?;
+                    }
+                    Err(error @ Error::Output(_)) => return Err(error),
+                    Err(error) => {
+                        failed += 1;
+                        output.note(&format!("{}: {error}", file.display()));
+                    }
+                }
+            }
+        }
+    }
+    match failed {
+        0 if imported == 0 => Err(Error::Input("there is no document in the input".into())),
+        0 => Ok(()),
+        _ => Err(Error::Ended(format!(
+            "{failed} documents were not imported, {imported} were"
+        ))),
+    }
+}
+
+/// A value of a file is a document, or a list of them.
+fn documents(value: &RawValue) -> Result<Vec<&RawValue>, Error> {
+    if value.get().starts_with('[') {
+        return json::read(value.get()).map_err(|e| not_a_document(&e));
+    }
+    Ok(vec![value])
+}
+
+fn not_a_document(error: &impl fmt::Display) -> Error {
+    Error::Input(format!("not a document of an LTM: {error}"))
+}
+
+async fn import_one(
+    client: &Client,
+    text: &RawValue,
+    id: Option<LtmId>,
+    output: Output,
+) -> Result<Imported, Error> {
+    let recording: Recording<'_> = json::read(text.get()).map_err(|e| not_a_document(&e))?;
+    let last = recording.documents.as_ref().map(|documents| {
+        let done = |recorded: &&Recorded<'_>| recorded.status.is_none_or(|status| status == 200);
+        let last = documents
+            .iter()
+            .rev()
+            .filter(done)
+            .find_map(|it| it.document);
+        last.ok_or_else(|| not_a_document(&"none in it has status 200"))
+    });
+    let text = last.transpose()?.unwrap_or(text);
+    let document: Document = json::read(text.get()).map_err(|e| not_a_document(&e))?;
+    let own = document.id.or(recording.id);
+    let own = own
+        .map(LtmId::new)
+        .transpose()
+        .map_err(|e| not_a_document(&e))?;
+    import(client, &document, id.or(own), output).await
+}
+
+/// Makes an LTM of a document, or goes on making it.
+pub(crate) async fn import(
+    client: &Client,
+    document: &Document,
+    id: Option<LtmId>,
+    output: Output,
+) -> Result<Imported, Error> {
+    let operations = document.operations();
+    if operations.is_empty() {
+        return Err(Error::Input(
+            "it has no snapshots: there is nothing that leads to its state".into(),
+        ));
+    }
+    let bar = progress_bar(operations.len() as u64);
+    let mut importer = Importer {
+        client,
+        document,
+        output,
+        bar: &bar,
+        imported: Imported {
+            // Until it is known.
+            id: LtmId::new(1).map_err(|e| not_a_document(&e))?,
+            entries: operations.len(),
+            before: 0,
+            without_patch: Vec::new(),
+            errors_left_out: 0,
+            corrected: false,
+        },
+    };
+    importer.begin(&operations, id).await?;
+    for (nth, operation) in operations
+        .iter()
+        .enumerate()
+        .skip(importer.imported.before.max(1))
+    {
+        bar.set_position(nth as u64);
+        importer.write(nth, operation).await?;
+    }
+    importer.correct(operations.len()).await?;
+    bar.finish_and_clear();
+    Ok(importer.imported)
+}
+
+/// How an operation was carried out.
+enum Sent {
+    Whole,
+    WithoutPatch,
+    LeftOut,
+}
+
+/// A body with the time at which it happened.
+fn timed(mut body: Value, time: Option<&str>) -> Value {
+    if let Some(time) = time {
+        body["time"] = time.into();
+    }
+    body
+}
+
+struct Importer<'a> {
+    client: &'a Client,
+    document: &'a Document,
+    output: Output,
+    bar: &'a ProgressBar,
+    imported: Imported,
+}
+
+impl Importer<'_> {
+    /// Creates the LTM, or finds out how much of it is there.
+    async fn begin(
+        &mut self,
+        operations: &[Operation<'_>],
+        id: Option<LtmId>,
+    ) -> Result<(), Error> {
+        let Some(Operation::Create(first)) = operations.first() else {
+            return Err(Error::Input("it does not begin".into()));
+        };
+        let mut body = self.creation(first, id);
+        let mut created = self.create(&body, id).await;
+        if is(&created, ProblemKind::PatchFailed) {
+            without_patch(&mut body["snapshot"]);
+            self.imported.without_patch.push(0);
+            created = self.create(&body, id).await;
+        }
+        match (created, id) {
+            (Ok(created), None) => {
+                self.imported.id = created;
+                return Ok(());
+            }
+            (Ok(_), Some(id)) => self.imported.id = id,
+            // Where another document was imported under this id, the key was used, too.
+            (Err(Error::Problem(problem)), Some(id))
+                if problem.is(ProblemKind::IdTaken) || problem.is(ProblemKind::KeyReused) =>
+            {
+                self.imported.id = id;
+            }
+            (Err(error), _) => return Err(error),
+        }
+        self.find(operations.len()).await
+    }
+
+    async fn create(&self, body: &Value, id: Option<LtmId>) -> Result<LtmId, Error> {
+        let answer = match id {
+            Some(id) => {
+                let key = format!("ltm-import-{id}");
+                self.client
+                    .create_once(body, &key, self.on_failure())
+                    .await?
+            }
+            None => self.client.create(body).await?,
+        };
+        Ok(answer.value.id)
+    }
+
+    fn creation(&self, first: &Value, id: Option<LtmId>) -> Value {
+        let Document {
+            name,
+            fqn,
+            params,
+            structure,
+            concurrent_instances,
+            playground,
+            created_at,
+            ..
+        } = self.document;
+        let started = first["item"]["playground"].as_bool();
+        let mut body = json!({
+            "fqn": fqn,
+            "playground": playground.or(started).unwrap_or(false),
+            "snapshot": first,
+        });
+        for (field, value) in [
+            ("name", json!(name)),
+            ("id", json!(id)),
+            ("time", json!(created_at)),
+            ("params", object(params)),
+            ("structure", object(structure)),
+            ("concurrent_instances", object(concurrent_instances)),
+        ] {
+            if !value.is_null() {
+                body[field] = value;
+            }
+        }
+        body
+    }
+
+    /// How much of the LTM is there; refuses one that is not of this import.
+    async fn find(&mut self, operations: usize) -> Result<(), Error> {
+        let id = self.imported.id;
+        let text = self.client.document(id, false).await?;
+        let unreadable = |e| misunderstood(self.client.server(), &e);
+        let there: There = json::read(&text).map_err(unreadable)?;
+        let ours = there.fqn == self.document.fqn
+            && self
+                .document
+                .name
+                .as_ref()
+                .is_none_or(|name| *name == there.name);
+        let entries = usize::try_from(there.cursor.seq).unwrap_or(usize::MAX);
+        // One more is what put the state right.
+        if !ours || entries > operations + 1 {
+            return Err(Error::Input(format!(
+                "LTM {id} is there and is another one: {}, {entries} entries",
+                printable(&there.fqn)
+            )));
+        }
+        // The first is of just now, or it does not matter.
+        self.imported.before = if entries == 1 { 0 } else { entries };
+        Ok(())
+    }
+
+    async fn write(&mut self, nth: usize, operation: &Operation<'_>) -> Result<(), Error> {
+        let sent = self.send(nth, operation).await;
+        match sent.map_err(|error| error.of_snapshot(nth))? {
+            Sent::Whole => {}
+            Sent::WithoutPatch => self.imported.without_patch.push(nth),
+            Sent::LeftOut => self.imported.errors_left_out += 1,
+        }
+        Ok(())
+    }
+
+    async fn send(&self, nth: usize, operation: &Operation<'_>) -> Result<Sent, Error> {
+        let (client, id, conditions) = (self.client, self.imported.id, self.conditions(nth));
+        let on_failure = self.on_failure();
+        match *operation {
+            Operation::Create(_) => {}
+            Operation::Append(step) => {
+                let appended = client.append(id, step, &conditions, &on_failure).await;
+                if is(&appended, ProblemKind::PatchFailed) {
+                    let mut step = step.clone();
+                    without_patch(&mut step);
+                    client.append(id, &step, &conditions, &on_failure).await?;
+                    return Ok(Sent::WithoutPatch);
+                }
+                appended?;
+            }
+            Operation::Back { kept, replay, time } => {
+                let index = if replay { kept } else { kept - 1 };
+                let to = json!({"index": index, "replay": replay});
+                let body = timed(json!({"snapshot": to}), time);
+                client.rollback(id, &body, &conditions, &on_failure).await?;
+            }
+            Operation::Undo { index, time } => {
+                let body = timed(json!({"rollback": {"index": index}}), time);
+                client.rollback(id, &body, &conditions, &on_failure).await?;
+            }
+            Operation::Error(error) => {
+                let body = timed(error.clone(), error["updated_at"].as_str());
+                let recorded = client
+                    .record_error(id, &body, &conditions, &on_failure)
+                    .await;
+                if is(&recorded, ProblemKind::InvalidRequest) {
+                    return Ok(Sent::LeftOut);
+                }
+                recorded?;
+            }
+        }
+        Ok(Sent::Whole)
+    }
+
+    /// Where the patches do not lead to the state of the document, says so in the log.
+    async fn correct(&mut self, operations: usize) -> Result<(), Error> {
+        let id = self.imported.id;
+        let state = self.client.state(id, None, None).await?.value.state;
+        if equal(&Value::Object(state), &self.document.state) {
+            return Ok(());
+        }
+        if self.imported.before > operations {
+            return Err(Error::Input(format!(
+                "LTM {id} is there and has another state; somebody wrote to it"
+            )));
+        }
+        let step = json!({"reason": "import", "state": self.document.state});
+        let conditions = self.conditions(operations);
+        let on_failure = self.on_failure();
+        self.client
+            .append(id, &step, &conditions, on_failure)
+            .await?;
+        self.imported.corrected = true;
+        self.imported.entries += 1;
+        Ok(())
+    }
+
+    fn conditions(&self, nth: usize) -> Conditions {
+        Conditions {
+            idempotency_key: Some(format!("ltm-import-{}-{nth}", self.imported.id)),
+            ..Conditions::default()
+        }
+    }
+
+    /// Says once that it is tried again.
+    fn on_failure(&self) -> impl Fn(&Error) + use<'_> {
+        let said = Cell::new(false);
+        move |error| {
+            if !said.replace(true) {
+                let note = format!("{error}; trying again ...");
+                self.bar.suspend(|| self.output.note(&note));
+            }
+        }
+    }
+}
+
+/// A snapshot whose patch does not apply still says that it was taken.
+fn without_patch(step: &mut Value) {
+    step["patch"] = json!([]);
+}
+
+fn object(value: &Value) -> Value {
+    let members: Option<&Map<String, Value>> = value.as_object();
+    members.map_or(Value::Null, |members| Value::Object(members.clone()))
+}
+
+fn is<T>(outcome: &Result<T, Error>, kind: ProblemKind) -> bool {
+    matches!(outcome, Err(Error::Problem(problem)) if problem.is(kind))
+}
+
+fn print(done: &Imported, output: Output) -> Result<(), Error> {
+    let Imported {
+        id,
+        entries,
+        before,
+        without_patch,
+        errors_left_out,
+        corrected,
+    } = done;
+    if output.json() {
+        let line = json!({"id": id, "entries": entries, "before": before,
+            "without_patch": without_patch, "errors_left_out": errors_left_out, "corrected": corrected});
+        return output.line(&line.to_string());
+    }
+    let mut line = match before {
+        0 => format!("LTM {id}, {entries} entries"),
+        before if before >= entries => format!("LTM {id} is there already"),
+        before => format!("LTM {id}, {entries} entries, {before} of them were there"),
+    };
+    if !without_patch.is_empty() {
+        line += &format!(
+            "; {} snapshots without their patch, which does not apply",
+            without_patch.len()
+        );
+    }
+    if *errors_left_out > 0 {
+        line += &format!("; {errors_left_out} errors left out, which have no UUID");
+    }
+    if *corrected {
+        line += "; a snapshot `import` at the end puts the state right, which the patches do not lead to";
+    }
+    output.line(&line)
+}
+
+/// A bar on standard error, where that is a terminal.
+fn progress_bar(entries: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} entries, {elapsed}");
+    let bar = ProgressBar::new(entries);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,221 @@
+//! How a document of the reference becomes a log: the operations that make one from nothing.
+//!
+//! The document holds the history, and what each rollback took out. A rollback that was made by hand
+//! kept what the two histories before and after it begin with in common; one that was undone
+//! brought back the whole of an earlier one.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A document as the reference's `GET /ltm/{id}?rollbacks=true` gives it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Document {
+    pub(crate) id: Option<u64>,
+    pub(crate) name: Option<String>,
+    pub(crate) fqn: String,
+    #[serde(default)]
+    pub(crate) params: Value,
+    #[serde(default)]
+    pub(crate) structure: Value,
+    #[serde(default)]
+    pub(crate) concurrent_instances: Value,
+    pub(crate) playground: Option<bool>,
+    pub(crate) created_at: Option<String>,
+    pub(crate) state: Value,
+    pub(crate) snapshots: Vec<Value>,
+    #[serde(default)]
+    pub(crate) rollbacks: Vec<TakenOut>,
+    #[serde(default)]
+    pub(crate) errors: Vec<Value>,
+}
+
+/// What a rollback took out.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct TakenOut {
+    pub(crate) time: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) snapshots: Vec<Value>,
+}
+
+/// One entry of the log that is to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Operation<'a> {
+    /// The LTM begins with this snapshot.
+    Create(&'a Value),
+    /// This snapshot is taken.
+    Append(&'a Value),
+    /// So many snapshots are kept; an engine was about to take the next again where it is a replay.
+    Back {
+        kept: u64,
+        replay: bool,
+        time: Option<&'a str>,
+    },
+    /// What this rollback took out is brought back.
+    Undo { index: u64, time: Option<&'a str> },
+    /// This error is recorded.
+    Error(&'a Value),
+}
+
+/// The reason of a rollback that was undone.
+const UNDONE: &str = "recover rollback";
+
+impl Document {
+    /// The operations that make the document, in order; none where it has no snapshot to begin with.
+    pub(crate) fn operations(&self) -> Vec<Operation<'_>> {
+        let histories: Vec<&[Value]> = self
+            .rollbacks
+            .iter()
+            .map(|taken_out| taken_out.snapshots.as_slice())
+            .chain([self.snapshots.as_slice()])
+            .collect();
+        let Some((first, rest)) = histories.first().and_then(|all| all.split_first()) else {
+            return Vec::new();
+        };
+        let mut operations = vec![Operation::Create(first)];
+        operations.extend(rest.iter().map(Operation::Append));
+        for (nth, (taken_out, after)) in self.rollbacks.iter().zip(&histories[1..]).enumerate() {
+            let back = go_back(taken_out, after, &histories[..=nth]);
+            operations.push(back.0);
+            operations.extend(after[back.1..].iter().map(Operation::Append));
+        }
+        operations.extend(self.errors.iter().map(Operation::Error));
+        operations
+    }
+}
+
+/// The rollback that leads to a history that begins as `after` does, and how much of `after` is
+/// there then. `histories` are those up to the one that it takes out.
+fn go_back<'a>(
+    taken_out: &'a TakenOut,
+    after: &[Value],
+    histories: &[&[Value]],
+) -> (Operation<'a>, usize) {
+    let time = taken_out.time.as_deref();
+    if taken_out.reason == UNDONE {
+        let earlier = histories
+            .split_last()
+            .map_or(&[][..], |(_, earlier)| earlier);
+        let whole = earlier
+            .iter()
+            .enumerate()
+            .filter(|(_, history)| after.starts_with(history))
+            .max_by_key(|(_, history)| history.len());
+        if let Some((index, history)) = whole {
+            let index = index as u64;
+            return (Operation::Undo { index, time }, history.len());
+        }
+    }
+    let before = taken_out.snapshots.iter();
+    let kept = before.zip(after).take_while(|(a, b)| a == b).count();
+    let back = Operation::Back {
+        kept: kept as u64,
+        replay: taken_out.reason == "replay" || kept == 0,
+        time,
+    };
+    (back, kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is done to an LTM; numbers are taken modulo what there is.
+    #[derive(Clone, Debug)]
+    enum Act {
+        Append,
+        Back(usize),
+        Replay(usize),
+        Undo(usize),
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let act = prop_oneof![
+            4 => Just(Act::Append),
+            1 => any::<usize>().prop_map(Act::Back),
+            1 => any::<usize>().prop_map(Act::Replay),
+            1 => any::<usize>().prop_map(Act::Undo),
+        ];
+        prop::collection::vec(act, 0..30)
+    }
+
+    type Taken = Vec<(String, Vec<Value>)>;
+
+    /// The history and what rollbacks took out of it, as the reference keeps them.
+    fn document_of(acts: &[Act]) -> (Vec<Value>, Taken) {
+        let mut number = 0;
+        let mut next = || {
+            number += 1;
+            json!({"time": number, "patch": []})
+        };
+        let mut current = vec![next()];
+        let mut rollbacks: Taken = Vec::new();
+        for act in acts {
+            let (reason, to) = match act {
+                Act::Append => {
+                    current.push(next());
+                    continue;
+                }
+                Act::Back(n) => ("manual", current[..=n % current.len()].to_vec()),
+                Act::Replay(n) => ("replay", current[..n % current.len()].to_vec()),
+                Act::Undo(_) if rollbacks.is_empty() => continue,
+                Act::Undo(n) => (UNDONE, rollbacks[n % rollbacks.len()].1.clone()),
+            };
+            let before = std::mem::replace(&mut current, to);
+            rollbacks.push((reason.into(), before));
+            // A replay takes the snapshot again, so that a history is never empty.
+            if reason == "replay" {
+                current.push(next());
+            }
+        }
+        (current, rollbacks)
+    }
+
+    /// What the operations make.
+    fn made_by(operations: &[Operation<'_>]) -> (Vec<Value>, Taken) {
+        let mut current = Vec::new();
+        let mut rollbacks: Taken = Vec::new();
+        for operation in operations {
+            let (reason, to) = match *operation {
+                Operation::Create(step) | Operation::Append(step) => {
+                    current.push(step.clone());
+                    continue;
+                }
+                Operation::Error(_) => continue,
+                Operation::Back { kept, replay, .. } => {
+                    let reason = if replay { "replay" } else { "manual" };
+                    (reason, current[..usize::try_from(kept).unwrap()].to_vec())
+                }
+                Operation::Undo { index, .. } => {
+                    (UNDONE, rollbacks[usize::try_from(index).unwrap()].1.clone())
+                }
+            };
+            let before = std::mem::replace(&mut current, to);
+            rollbacks.push((reason.into(), before));
+        }
+        (current, rollbacks)
+    }
+
+    proptest! {
+        #[test]
+        fn the_operations_make_the_document_again(acts in acts()) {
+            let (snapshots, rollbacks) = document_of(&acts);
+            let listed: Vec<Value> = rollbacks.iter()
+                .map(|(reason, snapshots)| json!({"reason": reason, "snapshots": snapshots}))
+                .collect();
+            let document: Document = serde_json::from_value(json!({
+                "fqn": "a.B", "state": {}, "snapshots": snapshots, "rollbacks": listed,
+            })).unwrap();
+            prop_assert_eq!(made_by(&document.operations()), (snapshots, rollbacks));
+        }
+    }
+
+    #[test]
+    fn a_document_without_snapshots_gives_nothing_to_begin_with() {
+        let text = r#"{"fqn":"a.B","state":{"n":1},"snapshots":[]}"#;
+        let document: Document = serde_json::from_str(text).unwrap();
+        assert_eq!(document.operations(), []);
+    }
+}
