@@ -1,9 +1,6 @@
 //! Recorded histories.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -35,12 +32,6 @@ impl Recording {
     /// A file counts where it has a document with snapshots whose patches can be folded; the folded
     /// state must be the recorded one unless the recording says that it is not.
     pub fn all() -> Vec<Self> {
-        let files = Self::files();
-        files.iter().filter_map(|path| Self::read(path)).collect()
-    }
-
-    /// The files.
-    pub fn files() -> Vec<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folders = [root.join("data"), root.join("../../shared/flou-traces")];
         let mut files: Vec<_> = folders
@@ -54,7 +45,7 @@ impl Recording {
             })
             .collect();
         files.sort();
-        files
+        files.iter().filter_map(|path| Self::read(path)).collect()
     }
 
     /// Its snapshots.

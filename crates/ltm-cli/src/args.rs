@@ -151,6 +151,16 @@ Examples:
 History, rollbacks and errors are written as they were, with their times; the id is kept. An import that
 was broken off goes on where it was when it is started again; what is there already is left alone.")]
     Import(ImportArgs),
+    /// Follow what a running Flou publishes in its Redis, and write it
+    #[command(after_help = "\
+Examples:
+  ltm bridge --from redis://flou-redis:6379/0 --reference http://flou:8000
+  ltm bridge --from redis://flou-redis:6379/0
+
+It listens to the channels ltm:*, so that LTMs of an engine that is not changed can be followed here; ids are kept.
+With --reference it asks Flou for what is not published: names, LTMs that began before, and which rollback was
+undone. Ctrl-C ends it; then it says what it wrote, and what it could not place and why.")]
+    Bridge(BridgeArgs),
     /// Play a recorded history into a new LTM
     #[command(after_help = "\
 Examples:
@@ -341,6 +351,25 @@ pub struct ImportArgs {
     /// The id of the one document, instead of its own
     #[arg(long, value_name = "N")]
     pub id: Option<LtmId>,
+}
+
+/// The arguments of `ltm bridge`.
+#[derive(Args, Debug)]
+pub struct BridgeArgs {
+    /// The Redis in which Flou publishes
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LTM_BRIDGE_FROM",
+        hide_env_values = true
+    )]
+    pub from: String,
+    /// Where Flou's API is
+    #[arg(long, value_name = "URL")]
+    pub reference: Option<ServerUrl>,
+    /// How long a snapshot waits for the start of its LTM, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    pub hold: u64,
 }
 
 /// The arguments of `ltm play`.

@@ -43,7 +43,7 @@ struct There {
 
 /// What became of a document.
 pub(crate) struct Imported {
-    pub(crate) id: LtmId,
+    id: LtmId,
     entries: usize,
     /// How many of them were there before.
     before: usize,

@@ -3,6 +3,7 @@
 
 mod append;
 pub mod args;
+mod bridge;
 mod client;
 mod copy;
 mod create;
@@ -12,6 +13,7 @@ mod diff;
 mod error;
 mod get;
 mod history;
+mod holding;
 mod import;
 mod input;
 mod json;
@@ -72,6 +74,7 @@ fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
             ClientCommand::Copy(args) => copy::run(&client, args, output).await,
             ClientCommand::Delete(args) => delete::run(&client, args, output).await,
             ClientCommand::Import(args) => import::run(&client, args, output).await,
+            ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
             ClientCommand::Tail(args) => tail::run(&cli.url, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }

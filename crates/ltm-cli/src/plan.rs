@@ -83,6 +83,23 @@ impl Document {
     }
 }
 
+impl Document {
+    /// Which rollback was undone by the one with the number `nth`, where it undid one.
+    pub(crate) fn undone_by(&self, nth: usize) -> Option<u64> {
+        let taken_out = self.rollbacks.get(nth)?;
+        let next = self.rollbacks.get(nth + 1);
+        let after = next.map_or(&self.snapshots, |next| &next.snapshots);
+        let histories: Vec<&[Value]> = self.rollbacks[..=nth]
+            .iter()
+            .map(|taken_out| taken_out.snapshots.as_slice())
+            .collect();
+        match go_back(taken_out, after, &histories).0 {
+            Operation::Undo { index, .. } => Some(index),
+            _ => None,
+        }
+    }
+}
+
 /// The rollback that leads to a history that begins as `after` does, and how much of `after` is
 /// there then. `histories` are those up to the one that it takes out.
 fn go_back<'a>(
