@@ -71,7 +71,12 @@ impl Api {
 
     /// A client of whatever answers at this base URL.
     pub fn at_url(base: &str) -> Self {
-        let client = Client::builder().timeout(LIMIT).build().expect("a client");
+        Self::impatient(base, LIMIT)
+    }
+
+    /// The same, and it gives an answer up after some time.
+    pub fn impatient(base: &str, limit: Duration) -> Self {
+        let client = Client::builder().timeout(limit).build().expect("a client");
         Self {
             base: base.into(),
             client,

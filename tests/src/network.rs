@@ -26,6 +26,7 @@ struct Weather {
 pub struct Network {
     address: String,
     weather: watch::Sender<Weather>,
+    target: watch::Sender<Arc<str>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -39,19 +40,27 @@ impl Network {
             era: 0,
             refused: false,
         });
-        let (target, seen): (Arc<str>, _) = (target.into(), weather.subscribe());
+        let target = watch::Sender::new(Arc::<str>::from(target));
+        let (leads_to, seen) = (target.subscribe(), weather.subscribe());
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if !seen.borrow().refused {
-                    tokio::spawn(carry(client, target.clone(), seen.clone()));
+                    let target = leads_to.borrow().clone();
+                    tokio::spawn(carry(client, target, seen.clone()));
                 }
             }
         });
         Self {
             address,
             weather,
+            target,
             task,
         }
+    }
+
+    /// Leads new connections to another address.
+    pub fn lead_to(&self, target: &str) {
+        self.target.send_replace(target.into());
     }
 
     /// Where it listens.
