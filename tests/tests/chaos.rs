@@ -160,8 +160,8 @@ impl World {
     /// One fault, begun and ended.
     async fn fault(&mut self, rng: &mut Rng, story: &Story) {
         let which = rng.usize(..2);
-        let pause = Duration::from_millis(rng.u64(50..2500));
-        match rng.usize(..8) {
+        let pause = Duration::from_millis(rng.u64(20..1500));
+        match rng.usize(..12) {
             0 => {
                 story.tell(format_args!("FAULT API {which} is killed"));
                 self.apis[which].restart(Service::api);
@@ -208,6 +208,7 @@ impl World {
                 sleep(pause).await;
                 network.refuse(false);
             }
+            // The others take longer: this one is as frequent as all of them in time.
             _ => {
                 story.tell("FAULT Redis drops whoever listens");
                 self.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
@@ -456,7 +457,7 @@ async fn chaos(seed: u64, seconds: u64) {
     let limit = Duration::from_secs(seconds);
     while story.began.elapsed() < limit {
         world.fault(&mut rng, &story).await;
-        sleep(Duration::from_millis(rng.u64(0..800))).await;
+        sleep(Duration::from_millis(rng.u64(0..400))).await;
     }
     stop.store(true, Ordering::SeqCst);
     let mut entries = 0;
