@@ -1,6 +1,6 @@
 //! `POST /ltm/{id}/snapshots`: appends a snapshot.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytestring::ByteString;
 use ltm_service::ProblemResponse;
 use ltm_store::{State, patch::Limits};
@@ -69,14 +69,8 @@ fn answer(id: LtmId, written: &Written) -> HttpResponse {
     let cursor = written.answer.cursor;
     let index = written.answer.snapshots_count.saturating_sub(1);
     let snapshot = written.payload.as_deref().unwrap_or("null");
-    let mut response = HttpResponse::Created();
-    response
-        .insert_header((header::ETAG, format!("\"{cursor}\"")))
-        .content_type("application/json");
-    if written.replayed {
-        response.insert_header(("Idempotent-Replayed", "true"));
-    }
-    response.body(format!(
+    let mut response = written.answer(StatusCode::CREATED);
+    response.content_type("application/json").body(format!(
         r#"{{"id":{id},"cursor":"{cursor}","index":{index},"snapshot":{snapshot}}}"#
     ))
 }

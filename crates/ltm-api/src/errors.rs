@@ -1,6 +1,6 @@
 //! `POST /ltm/{id}/errors`: records an error, or what became of it.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use ltm_service::ProblemResponse;
 use ltm_store::State;
 use ltm_types::{Kind, LtmId, now};
@@ -73,14 +73,8 @@ pub(crate) async fn record(
 fn answer(id: LtmId, written: &Written) -> HttpResponse {
     let cursor = written.answer.cursor;
     let error = written.payload.as_deref().unwrap_or("null");
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((header::ETAG, format!("\"{cursor}\"")))
-        .content_type("application/json");
-    if written.replayed {
-        response.insert_header(("Idempotent-Replayed", "true"));
-    }
-    response.body(format!(
+    let mut response = written.answer(StatusCode::OK);
+    response.content_type("application/json").body(format!(
         r#"{{"id":{id},"cursor":"{cursor}","error":{error}}}"#
     ))
 }

@@ -1,6 +1,6 @@
 //! `POST /ltm/{id}/rollback`: goes back to a snapshot, or undoes a rollback.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use json_patch::PatchOperation;
 use ltm_service::ProblemResponse;
 use ltm_store::{Outline, State, diff, patch::Tree};
@@ -86,12 +86,7 @@ pub(crate) async fn rollback(
 
 fn answer(id: LtmId, target: Target, written: &Written) -> HttpResponse {
     let cursor = written.answer.cursor;
-    let mut response = HttpResponse::Ok();
-    response.insert_header((header::ETAG, format!("\"{cursor}\"")));
-    if written.replayed {
-        response.insert_header(("Idempotent-Replayed", "true"));
-    }
-    response.json(json!({
+    written.answer(StatusCode::OK).json(json!({
         "success": true,
         "id": id,
         "cursor": cursor,

@@ -1,6 +1,9 @@
 //! Writing an entry to an LTM's log: the same for snapshots, rollbacks and errors.
 
-use actix_web::HttpRequest;
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
 use bytestring::ByteString;
 use ltm_service::ProblemResponse;
 use ltm_store::{Answer, Append, AppendError, Idempotency, Producer, State, fingerprint, patch};
@@ -34,6 +37,18 @@ pub(crate) struct Written {
     /// The entry's payload; absent where it is no longer kept.
     pub(crate) payload: Option<ByteString>,
     pub(crate) replayed: bool,
+}
+
+impl Written {
+    /// The begin of the answer: where the LTM is, and whether it was there before.
+    pub(crate) fn answer(&self, status: StatusCode) -> HttpResponseBuilder {
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::ETAG, format!("\"{}\"", self.answer.cursor)));
+        if self.replayed {
+            response.insert_header(("Idempotent-Replayed", "true"));
+        }
+        response
+    }
 }
 
 impl<'a> Conditions<'a> {

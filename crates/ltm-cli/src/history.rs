@@ -11,7 +11,11 @@ use ltm_types::LtmId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{create::NewLtm, error::Error};
+use crate::{
+    create::NewLtm,
+    error::Error,
+    recording::{last_document, not_a_document},
+};
 
 /// The first snapshot is folded here, within these limits; the service has its own.
 const LIMITS: Limits = Limits {
@@ -19,20 +23,6 @@ const LIMITS: Limits = Limits {
     max_depth: 1000,
     max_operations: usize::MAX,
 };
-
-/// A file with the document at several times; the last is the end.
-#[derive(Deserialize)]
-struct Recording<'a> {
-    #[serde(borrow)]
-    documents: Option<Vec<Recorded<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Recorded<'a> {
-    status: Option<u16>,
-    #[serde(borrow)]
-    document: Option<&'a RawValue>,
-}
 
 #[derive(Deserialize)]
 struct Document<'a> {
@@ -82,19 +72,8 @@ pub(crate) struct History<'a> {
 impl<'a> History<'a> {
     /// Reads a document, or a recording that holds documents.
     pub(crate) fn read(text: &'a str) -> Result<Self, Error> {
-        let wrong = |e| Error::Input(format!("not a recorded history: {e}"));
-        let recording: Recording<'a> = serde_json::from_str(text).map_err(wrong)?;
-        let text = match recording.documents {
-            None => text,
-            Some(documents) => documents
-                .into_iter()
-                .rev()
-                .filter(|recorded| recorded.status.is_none_or(|status| status == 200))
-                .find_map(|recorded| recorded.document)
-                .ok_or_else(|| Error::Input("no document in it has status 200".into()))?
-                .get(),
-        };
-        let document: Document<'a> = serde_json::from_str(text).map_err(wrong)?;
+        let (text, _) = last_document(text)?;
+        let document: Document<'a> = serde_json::from_str(text).map_err(not_a_document)?;
         let first = document
             .snapshots
             .first()

@@ -1,10 +1,10 @@
 //! `ltm import`: makes LTMs of documents that the reference gave.
 
-use std::{cell::Cell, fmt};
+use std::cell::Cell;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ltm_store::number::equal;
-use ltm_types::{LtmId, ProblemKind};
+use ltm_types::{Cursor, LtmId, ProblemKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -16,29 +16,15 @@ use crate::{
     json,
     output::{Output, printable},
     plan::{Document, Operation},
+    recording::{last_document, not_a_document},
 };
-
-/// A file with the document at several times; the last is the end.
-#[derive(Deserialize)]
-struct Recording<'a> {
-    id: Option<u64>,
-    #[serde(borrow)]
-    documents: Option<Vec<Recorded<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Recorded<'a> {
-    status: Option<u16>,
-    #[serde(borrow)]
-    document: Option<&'a RawValue>,
-}
 
 /// What is there of an LTM already.
 #[derive(Deserialize)]
 struct There {
     name: String,
     fqn: String,
-    cursor: ltm_types::Cursor,
+    cursor: Cursor,
 }
 
 /// What became of a document.
@@ -89,13 +75,9 @@ pub(crate) async fn run(client: &Client, args: &ImportArgs, output: Output) -> R
 /// A value of a file is a document, or a list of them.
 fn documents(value: &RawValue) -> Result<Vec<&RawValue>, Error> {
     if value.get().starts_with('[') {
-        return json::read(value.get()).map_err(|e| not_a_document(&e));
+        return json::read(value.get()).map_err(not_a_document);
     }
     Ok(vec![value])
-}
-
-fn not_a_document(error: &impl fmt::Display) -> Error {
-    Error::Input(format!("not a document of an LTM: {error}"))
 }
 
 async fn import_one(
@@ -104,23 +86,10 @@ async fn import_one(
     id: Option<LtmId>,
     output: Output,
 ) -> Result<Imported, Error> {
-    let recording: Recording<'_> = json::read(text.get()).map_err(|e| not_a_document(&e))?;
-    let last = recording.documents.as_ref().map(|documents| {
-        let done = |recorded: &&Recorded<'_>| recorded.status.is_none_or(|status| status == 200);
-        let last = documents
-            .iter()
-            .rev()
-            .filter(done)
-            .find_map(|it| it.document);
-        last.ok_or_else(|| not_a_document(&"none in it has status 200"))
-    });
-    let text = last.transpose()?.unwrap_or(text);
-    let document: Document = json::read(text.get()).map_err(|e| not_a_document(&e))?;
-    let own = document.id.or(recording.id);
-    let own = own
-        .map(LtmId::new)
-        .transpose()
-        .map_err(|e| not_a_document(&e))?;
+    let (text, recorded_id) = last_document(text.get())?;
+    let document: Document = json::read(text).map_err(not_a_document)?;
+    let own = document.id.or(recorded_id).map(LtmId::new).transpose();
+    let own = own.map_err(|e| Error::Input(e.to_string()))?;
     import(client, &document, id.or(own), output).await
 }
 
@@ -145,7 +114,7 @@ pub(crate) async fn import(
         bar: &bar,
         imported: Imported {
             // Until it is known.
-            id: LtmId::new(1).map_err(|e| not_a_document(&e))?,
+            id: LtmId::new(1).map_err(|e| Error::Input(e.to_string()))?,
             entries: operations.len(),
             before: 0,
             without_patch: Vec::new(),

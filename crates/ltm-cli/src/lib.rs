@@ -22,6 +22,7 @@ mod message;
 mod output;
 mod plan;
 mod play;
+mod recording;
 pub mod redis_server;
 mod rollback;
 mod server_url;

@@ -135,8 +135,8 @@ fn the_last_document_with_status_200_counts() {
 fn what_is_no_history_says_so() {
     let bad = document("start").replace("\"/n\"", "\"/n/m\"");
     for (text, said) in [
-        ("[]", "not a recorded history: "),
-        ("{}", "not a recorded history: missing field `fqn`"),
+        ("[]", "not a document of an LTM: "),
+        ("{}", "not a document of an LTM: missing field `fqn`"),
         (r#"{"documents": []}"#, "no document in it has status 200"),
         (&bad, "snapshot 0 cannot be applied: operation 0"),
     ] {
