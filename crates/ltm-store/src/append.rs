@@ -136,6 +136,7 @@ impl Store {
                 }
                 Err(AppendError::Conflict { current })
             }
+            "foreign" => Err(foreign(id, append.expected, &detail).into()),
             _ => Err(damaged(id, append.entry.cursor, &detail).into()),
         }
     }
@@ -186,6 +187,16 @@ impl Store {
                 || current.seq > cursor.seq && self.entry(id, cursor).await?.is_some(),
         )
     }
+}
+
+/// The error for a stream with an entry that the services did not write; says how to mend it.
+fn foreign(id: LtmId, head: Cursor, entry: &str) -> StoreError {
+    let log = keys::log(id);
+    let detail = format!(
+        "the entry {entry} was not written by this service and stands in its way; \
+         remove it: XDEL {log} {entry}, then XSETID {log} {head}"
+    );
+    damaged(id, head, &detail)
 }
 
 fn append_call(id: LtmId, append: &Append<'_>) -> Cmd {

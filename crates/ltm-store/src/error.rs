@@ -39,12 +39,17 @@ pub enum StoreError {
 
 impl From<redis::RedisError> for StoreError {
     fn from(error: redis::RedisError) -> Self {
-        if is_transient(&error) {
+        if is_transient(&error) || is_full(&error) {
             Self::Unavailable(error.to_string())
         } else {
             Self::Refused(error.to_string())
         }
     }
+}
+
+/// Whether Redis has no room: it answers reads, and writes once an operator has seen to it.
+fn is_full(error: &redis::RedisError) -> bool {
+    matches!(error.code(), Some("OOM" | "MISCONF"))
 }
 
 /// Whether another connection, or a later moment, may mend this error.

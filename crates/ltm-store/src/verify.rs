@@ -55,6 +55,16 @@ impl Store {
         }
     }
 
+    /// An entry of the stream beyond `head`, if the log is still there.
+    async fn foreign_after(&self, id: LtmId, head: Cursor) -> Result<Option<String>, StoreError> {
+        let mut range = redis::cmd("XRANGE");
+        range.arg(keys::log(id)).arg(format!("({head}")).arg("+");
+        range.arg("COUNT").arg(1);
+        let found: Vec<(String, Vec<Vec<u8>>)> = self.redis.query(&range).await?;
+        let still = self.head(id).await? == head;
+        Ok(found.into_iter().next().map(|(id, _)| id).filter(|_| still))
+    }
+
     async fn base_cursor(&self, id: LtmId) -> Result<Option<String>, StoreError> {
         let mut get = redis::cmd("HGET");
         get.arg(keys::base(id)).arg("cursor");
@@ -101,6 +111,11 @@ impl Store {
                 "meta says that the log is at {says}, and it is at {is}"
             ));
         }
+        if let Some(entry) = self.foreign_after(id, meta.cursor).await? {
+            let fault = format!("the entry {entry} was not written by the services");
+            proof.faults.push(fault);
+        }
+        let state = &proof.state;
         // Where others wrote meanwhile, meta is of the moment when it was read.
         if proof.faults.is_empty() && state.snapshots_count() != meta.snapshots_count {
             let (says, are) = (meta.snapshots_count, state.snapshots_count());

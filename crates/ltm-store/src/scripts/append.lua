@@ -28,7 +28,11 @@ end
 if current ~= ARGV[1] then return {'conflict', current} end
 
 local added = redis.pcall('XADD', log, ARGV[2], ARGV[3], ARGV[4])
-if added.err then return {'damaged', added.err} end
+if added.err then
+  local foreign = redis.call('XREVRANGE', log, '+', '(' .. current, 'COUNT', 1)[1]
+  if foreign then return {'foreign', foreign[1]} end
+  return added
+end
 redis.call('HSET', meta, 'cursor', ARGV[2], 'updated_at', ARGV[5], 'snapshots_count', ARGV[6])
 if ARGV[11] ~= '' then
   redis.call('HSET', meta, producer, ARGV[12])

@@ -5,6 +5,8 @@
 -- Answers {head, id, kind, payload, id, kind, payload, …}; {} for an unknown LTM, and for one that
 -- was deleted {'deleted', cursor of the entry that ended it}.
 --
+-- What stands in the stream beyond the head was not written by the services, and is not of the log.
+--
 -- The window stops by bytes and not by count alone, because entries can be of any size; pages of
 -- four keep what it reads beyond that small.
 local head = redis.call('HGET', KEYS[2], 'cursor')
@@ -16,7 +18,7 @@ end
 local window, bytes, from = {head}, 0, '(' .. ARGV[1]
 local most = 3 * tonumber(ARGV[3])
 repeat
-  local page = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', 4)
+  local page = redis.call('XRANGE', KEYS[1], from, head, 'COUNT', 4)
   for _, entry in ipairs(page) do
     local id, kind, payload = entry[1], entry[2][1], entry[2][2]
     window[#window + 1] = id

@@ -1,0 +1,125 @@
+//! What happens to Redis, one fault at a time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use ltm_tests::{Api, Follower, Service, Stack, Subscriber};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_somebody_added_by_hand_is_reported_and_skipped() {
+    let stack = Stack::start();
+    let api = &stack.api;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    api.append(id, json!({"merge": {"n": 1}})).await;
+    let log = format!("ltm:{{{id}}}:log");
+    let url = stack.gateway.ws(&format!("/ws/{id}?after=0&live=1"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    for (field, value) in [
+        ("snapshot", "{}"),
+        ("nonsense", ""),
+        ("rollback", "no JSON"),
+    ] {
+        let foreign = stack.redis.cli(&["XADD", &log, "*", field, value]);
+        // Readers go on: from Redis, and from memory.
+        let fresh = Service::api(&stack.redis.url(), &[]);
+        for api in [api, &Api::at(&fresh)] {
+            let document = api.document(id).await;
+            assert_eq!(document["state"], json!({"n": 1}));
+            assert_eq!(document["snapshots_count"], 2);
+        }
+        let mut follower = Follower::default();
+        follower
+            .follow_until(&[stack.gateway.ws(&format!("/ws/{id}"))], |f| {
+                f.seen.len() == 2
+            })
+            .await;
+
+        // Writers are told what to do, and then it works.
+        let step = json!({"reason": "execute", "merge": {"n": 2}});
+        let problem = api.post(&format!("/ltm/{id}/snapshots"), &step).await;
+        let problem = problem.problem(500, "damaged-log");
+        let detail = problem["detail"].as_str().unwrap();
+        let (_, advice) = detail.split_once("remove it: ").unwrap();
+        assert!(advice.contains(&foreign), "{detail}");
+        for command in advice.split(", then ") {
+            stack.redis.cli(&command.split(' ').collect::<Vec<_>>());
+        }
+        api.append(id, json!({"merge": {"n": 1}})).await;
+        stack
+            .api
+            .post(
+                &format!("/ltm/{id}/rollback"),
+                &json!({"snapshot": {"index": 1}}),
+            )
+            .await
+            .expect(200);
+    }
+    let mut follower = Follower::default();
+    while follower.cursor.seq < 8 {
+        follower.take(&subscriber.message().await);
+    }
+    assert_eq!(follower.state, json!({"n": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_without_room_refuses_writes_in_words_and_loses_nothing() {
+    let stack = Stack::start();
+    let api = &stack.api;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    let url = stack.gateway.ws(&format!("/ws/{id}"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    stack.redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    let path = format!("/ltm/{id}/snapshots");
+    let step = json!({"reason": "execute", "merge": {"n": 1}});
+    let refused = api.post(&path, &step).await;
+    assert_eq!(refused.header("retry-after"), "1");
+    let problem = refused.problem(503, "unavailable");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("OOM"),
+        "{problem}"
+    );
+    for (path, body) in [
+        ("/ltm".to_owned(), json!({"fqn": "tests.Ltm"})),
+        (
+            format!("/ltm/{id}/rollback"),
+            json!({"snapshot": {"index": 0}}),
+        ),
+        (format!("/ltm/{id}/copy"), json!({})),
+    ] {
+        api.post(&path, &body).await.problem(503, "unavailable");
+    }
+    assert_eq!(api.document(id).await["state"], json!({"n": 0}));
+    stack.redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    api.append(id, json!({"merge": {"n": 2}})).await;
+    assert_eq!(
+        subscriber.message().await["snapshot"]["patch"][0]["value"],
+        2
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_comes_back_empty_misleads_nobody() {
+    let stack = Stack::with(&[("LTM__GATEWAY__SWEEP_INTERVAL", "200ms")]);
+    let api = &stack.api;
+    let (id, _) = api.create(json!({"old": true})).await;
+    api.append(id, json!({"merge": {"n": 1}})).await;
+    let before = api.document(id).await;
+    let url = stack.gateway.ws(&format!("/ws/{id}"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    stack.redis.cli(&["FLUSHALL"]);
+    assert_eq!(subscriber.close_code().await, 4404);
+    let step = json!({"reason": "execute", "merge": {"n": 2}});
+    let path = format!("/ltm/{id}/snapshots");
+    api.post(&path, &step).await.problem(404, "unknown-ltm");
+
+    // The counter of ids is gone, too: another LTM gets the id, and is told apart.
+    let fresh = Service::api(&stack.redis.url(), &[]);
+    let (again, _) = Api::at(&fresh).create(json!({"new": true})).await;
+    assert_eq!(again, id);
+    assert_eq!(api.document(id).await["state"], json!({"new": true}));
+    api.append(id, json!({"merge": {"n": 3}})).await;
+    let mut follower = Follower::of(&before);
+    let state = json!({"new": true, "n": 3});
+    follower.follow_until(&[url], |f| f.state == state).await;
+    assert_eq!(follower.resets, ["forked"]);
+}
