@@ -85,7 +85,7 @@ async fn whatever_is_wrong_with_a_log_is_said() {
         ),
         (
             vec!["HSET", &key("meta"), "cursor", "36-1"],
-            "meta says that the log is at 36-1",
+            "the entry after 35-",
         ),
         (
             vec!["XDEL", &key("log"), fifth],
@@ -102,6 +102,10 @@ async fn whatever_is_wrong_with_a_log_is_said() {
         (
             vec!["HSET", &key("checkpoint"), "state", "[]"],
             "its state is not a JSON object",
+        ),
+        (
+            vec!["XADD", &key("log"), "99-1", "snapshot", "{}"],
+            "the entry 99-1 was not written by the services",
         ),
         (vec!["DEL", &key("log")], "the entry after 0-0 is missing"),
     ] {
