@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use ltm_tests::{Api, Follower, Service, Stack, Subscriber};
+use std::time::{Duration, Instant};
+
+use ltm_tests::{Api, Follower, LIMIT, Network, RedisServer, Service, Stack, Subscriber};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,4 +124,154 @@ async fn a_redis_that_comes_back_empty_misleads_nobody() {
     let state = json!({"new": true, "n": 3});
     follower.follow_until(&[url], |f| f.state == state).await;
     assert_eq!(follower.resets, ["forked"]);
+}
+
+/// A Redis, a replica of it, and services that reach whichever of them leads.
+struct Replicated {
+    /// Dropped after the services.
+    api: Api,
+    gateway: Service,
+    _service: Service,
+    to_leader: Network,
+    between: Network,
+    leader: RedisServer,
+    replica: RedisServer,
+}
+
+impl Replicated {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let leader = RedisServer::start(&[]);
+        let between = Network::to(&leader.address()).await;
+        let (host, port) = between.address().split_once(':').unwrap();
+        let replica = RedisServer::start(&["--replicaof", host, port]);
+        let began = Instant::now();
+        while !leader
+            .cli(&["INFO", "replication"])
+            .contains("state=online")
+        {
+            assert!(began.elapsed() < LIMIT, "the replica never follows");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let to_leader = Network::to(&leader.address()).await;
+        let url = format!("redis://{}/0", to_leader.address());
+        let service = Service::api(&url, settings);
+        Self {
+            api: Api::at(&service),
+            gateway: Service::gateway(&url, settings),
+            _service: service,
+            to_leader,
+            between,
+            leader,
+            replica,
+        }
+    }
+
+    /// The replica leads from now on, with what it has.
+    fn fail_over(&self) {
+        self.replica.cli(&["REPLICAOF", "NO", "ONE"]);
+        self.to_leader.lead_to(&self.replica.address());
+        self.to_leader.cut();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_that_loses_writes_resets_whoever_saw_them() {
+    let world = Replicated::start(&[("LTM__GATEWAY__SWEEP_INTERVAL", "200ms")]).await;
+    let api = &world.api;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    let url = world.gateway.ws(&format!("/ws/{id}"));
+    let mut subscriber = Subscriber::connect(&format!("{url}?after=0"))
+        .await
+        .unwrap();
+    let mut follower = Follower::default();
+    follower.take(&subscriber.message().await);
+    // The replica has the first entry.
+    assert_eq!(world.leader.cli(&["WAIT", "1", "60000"]), "1");
+    let began = Instant::now();
+    while world
+        .replica
+        .cli(&["EXISTS", &format!("ltm:{{{id}}}:meta")])
+        != "1"
+    {
+        assert!(began.elapsed() < LIMIT);
+    }
+    world.between.hold();
+    for n in 1..=3 {
+        api.append(id, json!({"merge": {"lost": n}})).await;
+        follower.take(&subscriber.message().await);
+    }
+    world.fail_over();
+    let began = Instant::now();
+    while api.get(&format!("/ltm/{id}/state")).await.status != 200 {
+        assert!(began.elapsed() < LIMIT);
+    }
+    api.append(id, json!({"merge": {"kept": true}})).await;
+    let kept = json!({"n": 0, "kept": true});
+    assert_eq!(api.document(id).await["state"], kept);
+    while follower.state != kept {
+        follower.take(&subscriber.message().await);
+    }
+    assert!(!follower.resets.is_empty());
+    assert!(follower.resets.iter().all(|reason| reason == "forked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_wait_replicas_a_failover_loses_nothing_that_was_acknowledged() {
+    let world = Replicated::start(&[
+        ("LTM__REDIS__WAIT_REPLICAS", "1"),
+        ("LTM__REDIS__WAIT_TIMEOUT", "300ms"),
+    ])
+    .await;
+    let api = &world.api;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    api.append(id, json!({"merge": {"n": 1}})).await;
+    world.between.hold();
+    let path = format!("/ltm/{id}/snapshots");
+    let step = r#"{"reason":"execute","merge":{"n":2}}"#;
+    let key = [("Idempotency-Key", "two")];
+    // Also when it is asked again: it is in the log, and not where it is safe.
+    for _ in 0..2 {
+        let refused = api.post_text(&path, step, &key).await;
+        let problem = refused.problem(503, "unavailable");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("0 of 1 replicas have it"), "{detail}");
+    }
+    world.fail_over();
+    let began = Instant::now();
+    let state = async || api.get(&format!("/ltm/{id}/state")).await;
+    while state().await.status != 200 {
+        assert!(began.elapsed() < LIMIT);
+    }
+    // What was acknowledged is there; what was not may be or not, and lands once.
+    assert_eq!(state().await.expect(200)["state"], json!({"n": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_wait_replicas_a_write_is_acknowledged_once_the_replica_is_back() {
+    let world = Replicated::start(&[
+        ("LTM__REDIS__WAIT_REPLICAS", "1"),
+        ("LTM__REDIS__WAIT_TIMEOUT", "300ms"),
+    ])
+    .await;
+    let api = &world.api;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    world.between.hold();
+    let path = format!("/ltm/{id}/snapshots");
+    let step = r#"{"reason":"execute","merge":{"n":1}}"#;
+    let key = [("Idempotency-Key", "one")];
+    api.post_text(&path, step, &key)
+        .await
+        .problem(503, "unavailable");
+    world.between.release();
+    let began = Instant::now();
+    let answer = loop {
+        let answer = api.post_text(&path, step, &key).await;
+        if answer.status == 201 {
+            break answer;
+        }
+        assert!(began.elapsed() < LIMIT);
+    };
+    assert_eq!(answer.header("idempotent-replayed"), "true");
+    assert_eq!(answer.expect(201)["index"], 1);
+    assert_eq!(api.document(id).await["snapshots_count"], 2);
 }

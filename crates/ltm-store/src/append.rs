@@ -155,9 +155,17 @@ impl Store {
         get.arg(keys::idempotency(id))
             .arg(format!("k:{}", idempotency.key));
         let found: Option<String> = self.redis.query(&get).await.map_err(StoreError::from)?;
-        found
-            .map(|text| remembered(id, &text, idempotency.fingerprint))
-            .transpose()
+        let Some(text) = found else { return Ok(None) };
+        let answer = remembered(id, &text, idempotency.fingerprint)?;
+        if self.redis.waits() {
+            // Written once more, so that there is something to wait for.
+            let mut again = redis::cmd("HSET");
+            again.arg(keys::idempotency(id));
+            again.arg(format!("k:{}", idempotency.key)).arg(&text);
+            let written = self.redis.write(&again).await;
+            written.map_err(StoreError::from)?;
+        }
+        Ok(Some(answer))
     }
 
     /// Runs a script that writes; says whether it may have run before without an answer.
@@ -168,7 +176,7 @@ impl Store {
     ) -> Result<(Value, bool), StoreError> {
         let mut uncertain = false;
         for attempt in 1..=TRIES {
-            match script.run(&self.redis, call).await {
+            match script.write(&self.redis, call).await {
                 Ok(answer) => return Ok((answer, uncertain)),
                 Err(error) if is_transient(&error) && attempt < TRIES => {
                     uncertain = true;

@@ -32,6 +32,11 @@ pub struct RedisSettings {
     /// The longest wait for a connection.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub connect_timeout: Duration,
+    /// A write is acknowledged once this many replicas have it.
+    pub wait_replicas: u32,
+    /// The longest wait for them.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub wait_timeout: Duration,
 }
 
 impl Default for RedisSettings {
@@ -40,6 +45,8 @@ impl Default for RedisSettings {
             url: "redis://127.0.0.1:6379/0".into(),
             response_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(3),
+            wait_replicas: 0,
+            wait_timeout: Duration::from_secs(1),
         }
     }
 }
@@ -97,6 +104,8 @@ pub struct Redis {
 }
 
 struct Inner {
+    wait_replicas: u32,
+    wait_timeout: Duration,
     client: Client,
     config: AsyncConnectionConfig,
     /// How many times a connection was tried for; those who waited for the same try share its outcome.
@@ -114,6 +123,8 @@ impl Redis {
         let client = Client::open(settings.connection_info()?)?;
         Ok(Self {
             inner: Arc::new(Inner {
+                wait_replicas: settings.wait_replicas,
+                wait_timeout: settings.wait_timeout,
                 client,
                 config: settings.connection_config(),
                 tries: AtomicU64::new(0),
@@ -141,6 +152,31 @@ impl Redis {
             .and_then(Value::extract_error);
         self.judge(attempt, &answer).await;
         Ok(T::from_redis_value(answer?)?)
+    }
+
+    /// Sends one command that writes, and waits until as many replicas as are asked for have it.
+    ///
+    /// Both go in one request: WAIT is about what was written over its own connection.
+    pub(crate) async fn write(&self, cmd: &Cmd) -> Result<Value, RedisError> {
+        let asked = self.inner.wait_replicas;
+        if asked == 0 {
+            return self.query(cmd).await;
+        }
+        let mut pipeline = redis::pipe();
+        pipeline.add_command(cmd.clone());
+        let wait = pipeline.cmd("WAIT").arg(asked);
+        wait.arg(self.inner.wait_timeout.as_millis().max(1).to_string());
+        let mut answers = self.pipeline(&pipeline, 2).await?;
+        let have = answers.pop().unwrap_or(Value::Int(0));
+        match have {
+            Value::Int(have) if have >= i64::from(asked) => Ok(answers.pop().unwrap_or(Value::Nil)),
+            have => Err(too_few(&have, asked)),
+        }
+    }
+
+    /// Whether writes wait for replicas.
+    pub(crate) fn waits(&self) -> bool {
+        self.inner.wait_replicas > 0
     }
 
     /// Sends several commands in one go; the answers come in their order.
@@ -192,6 +228,21 @@ impl Redis {
         }
     }
 }
+
+/// The error for a write that too few replicas have. It is in Redis, and a failover may lose it.
+fn too_few(have: &Value, asked: u32) -> RedisError {
+    let have = match have {
+        Value::Int(have) => *have,
+        _ => 0,
+    };
+    let detail = format!(
+        "written, but {have} of {asked} replicas have it (redis.wait_replicas); try again with the same Idempotency-Key"
+    );
+    RedisError::from((redis::ErrorKind::UnexpectedReturnType, TOO_FEW, detail))
+}
+
+/// How errors about replicas begin.
+pub(crate) const TOO_FEW: &str = "too few replicas";
 
 #[cfg(test)]
 mod tests {

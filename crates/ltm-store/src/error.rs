@@ -2,6 +2,8 @@
 
 use ltm_types::{Cursor, LtmId};
 
+use crate::connection::TOO_FEW;
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -39,7 +41,8 @@ pub enum StoreError {
 
 impl From<redis::RedisError> for StoreError {
     fn from(error: redis::RedisError) -> Self {
-        if is_transient(&error) || is_full(&error) {
+        let too_few = error.to_string().starts_with(TOO_FEW);
+        if is_transient(&error) || is_full(&error) || too_few {
             Self::Unavailable(error.to_string())
         } else {
             Self::Refused(error.to_string())

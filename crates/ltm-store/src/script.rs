@@ -46,12 +46,29 @@ impl Script {
     pub(crate) async fn run(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
         match redis.query(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
-                redis
-                    .query::<Value>(redis::cmd("SCRIPT").arg("LOAD").arg(self.code))
-                    .await?;
+                self.load(redis).await?;
                 redis.query(call).await
             }
             outcome => outcome,
         }
+    }
+
+    /// The same for a call that writes what is to be acknowledged.
+    pub(crate) async fn write(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
+        match redis.write(call).await {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                self.load(redis).await?;
+                redis.write(call).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn load(&self, redis: &Redis) -> Result<(), RedisError> {
+        let mut load = redis::cmd("SCRIPT");
+        redis
+            .query::<Value>(load.arg("LOAD").arg(self.code))
+            .await?;
+        Ok(())
     }
 }
