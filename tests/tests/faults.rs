@@ -100,6 +100,38 @@ async fn a_redis_without_room_refuses_writes_in_words_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_cannot_save_refuses_writes_in_words() {
+    let stack = Stack::start();
+    let api = &stack.api;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    let dir = stack.redis.cli(&["CONFIG", "GET", "dir"]);
+    let dir = dir.lines().nth(1).unwrap();
+    // A folder stands where the file should be written.
+    std::fs::create_dir(format!("{dir}/dump.rdb")).unwrap();
+    stack.redis.cli(&["CONFIG", "SET", "save", "3600 1"]);
+    stack.redis.cli(&["BGSAVE"]);
+    let began = Instant::now();
+    while !stack
+        .redis
+        .cli(&["INFO", "persistence"])
+        .contains("rdb_last_bgsave_status:err")
+    {
+        assert!(began.elapsed() < LIMIT);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let step = json!({"reason": "execute", "merge": {"n": 1}});
+    let refused = api.post(&format!("/ltm/{id}/snapshots"), &step).await;
+    let problem = refused.problem(503, "unavailable");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("MISCONF"),
+        "{problem}"
+    );
+    assert_eq!(api.document(id).await["state"], json!({"n": 0}));
+    stack.redis.cli(&["CONFIG", "SET", "save", ""]);
+    api.append(id, json!({"merge": {"n": 1}})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_comes_back_empty_misleads_nobody() {
     let stack = Stack::with(&[("LTM__GATEWAY__SWEEP_INTERVAL", "200ms")]);
     let api = &stack.api;

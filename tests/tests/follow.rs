@@ -281,23 +281,3 @@ async fn a_cursor_that_was_trimmed_away_gets_the_state() {
     let now = stack.api.get(&format!("/ltm/{id}/state")).await.expect(200);
     assert_eq!(now["state"], json!({"n": 11}));
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_comes_back_empty_ends_or_resets_those_who_follow() {
-    let stack = Stack::with(&[("LTM__GATEWAY__SWEEP_INTERVAL", "200ms")]);
-    let (id, _) = stack.api.create(json!({"n": 0})).await;
-    append(&stack.api, id, 1).await;
-    let mut subscriber = follow(&stack.gateway, id, "?after=0").await;
-    for _ in 0..2 {
-        subscriber.message().await;
-    }
-    stack.redis.cli(&["FLUSHALL"]);
-    assert_eq!(subscriber.close_code().await, 4404);
-    let other = Service::api(&stack.redis.url(), &[]);
-    let other = Api::at(&other);
-    assert_eq!(other.create(json!({"other": true})).await.0, id);
-    let mut late = follow(&stack.gateway, id, "?after=2-7").await;
-    let reset = late.message().await;
-    assert_eq!(reset["reset"]["reason"], "forked");
-    assert_eq!(reset["reset"]["state"], json!({"other": true}));
-}
