@@ -5,8 +5,11 @@
 use futures_util::{StreamExt, stream};
 use ltm_tests::{RedisServer, Stack, resident_bytes};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::{sync::Mutex, time::timeout};
 use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+/// Together the tests would need more sockets than a process may have.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// About as many as one gateway takes by default, or half of what this machine lets one process open.
 fn viewers() -> u64 {
@@ -57,6 +60,7 @@ async fn read_until(url: &str, mut seq: u64, until: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_herd_that_reconnects_is_served_whole_and_shares_its_reads() {
     const ENTRIES: u64 = 60;
+    let _turn = ALONE.lock().await;
     let at_once = usize::try_from(viewers() / 4).unwrap().min(1000);
     let stack = Stack::start();
     let (id, first) = stack.api.create(json!({"n": 0})).await;
@@ -90,6 +94,7 @@ async fn a_herd_that_reconnects_is_served_whole_and_shares_its_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_do_not_cost_connections_to_redis() {
+    let _turn = ALONE.lock().await;
     let stack = Stack::start();
     let (id, cursor) = stack.api.create(json!({"n": 0})).await;
     let url = stack.gateway.ws(&format!("/ws/{id}?after={cursor}"));
