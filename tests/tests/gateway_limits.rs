@@ -249,6 +249,31 @@ async fn seats_are_counted_and_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ltm_has_as_many_subscribers_as_allowed_and_another_one_has_its_own() {
+    let stack = Stack::with(&[("LTM__GATEWAY__MAX_SUBSCRIBERS_PER_LTM", "1")]);
+    let (first, _) = stack.api.create(json!({})).await;
+    let (second, _) = stack.api.create(json!({})).await;
+    let url = |id: u64| stack.gateway.ws(&format!("/ws/{id}?after=0"));
+    let mut subscriber = Subscriber::connect(&url(first)).await.unwrap();
+    subscriber.message().await;
+    let mut refused = Subscriber::connect(&url(first)).await.unwrap();
+    assert_eq!(refused.close_code().await, 1013);
+    stack.gateway.until_logged("max_subscribers_per_ltm").await;
+    let mut other = Subscriber::connect(&url(second)).await.unwrap();
+    other.message().await;
+    subscriber.leave().await;
+    let began = Instant::now();
+    loop {
+        let mut again = Subscriber::connect(&url(first)).await.unwrap();
+        if let Heard::Message(message) = again.hear().await {
+            assert_eq!(message["id"], first);
+            break;
+        }
+        assert!(began.elapsed() < LIMIT, "the place is never given back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn as_many_ltms_as_allowed_are_followed_and_no_more() {
     let stack = Stack::with(&[("LTM__GATEWAY__MAX_FOLLOWED", "1")]);
     let (first, _) = stack.api.create(json!({})).await;

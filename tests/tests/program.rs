@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::process::{Command, Output};
+use std::{
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
 
-use ltm_tests::{RedisServer, Service, binary};
+use ltm_tests::{LIMIT, RedisServer, Service, binary};
 
 const PROGRAMS: [&str; 2] = ["ltm-api", "ltm-gateway"];
 
@@ -128,4 +131,30 @@ fn a_port_that_is_taken_is_said() {
         let said = complains(&run(program, &[], &settings));
         assert!(said.contains("is something else running there?"), "{said}");
     }
+}
+
+#[test]
+fn a_service_opens_as_many_sockets_as_the_system_allows() {
+    let script = format!("ulimit -S -n 256; exec {}", binary("ltm-gateway").display());
+    let mut service = Command::new("sh")
+        .args(["-c", &script])
+        .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    loop {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", service.id())).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).collect();
+        if numbers[0] == numbers[1] && numbers[0] != "256" {
+            break;
+        }
+        assert!(began.elapsed() < LIMIT, "{limits}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    service.kill().unwrap();
+    service.wait().unwrap();
 }

@@ -50,6 +50,8 @@ pub struct GatewaySettings {
     pub linger: Duration,
     /// The most subscribers at once.
     pub max_subscribers: usize,
+    /// The most subscribers of one LTM at once.
+    pub max_subscribers_per_ltm: usize,
     /// The most LTMs that are followed at once.
     pub max_followed: usize,
     /// The largest frame that a client may send.
@@ -78,6 +80,7 @@ impl Default for GatewaySettings {
             sweep_interval: Duration::from_secs(5),
             linger: Duration::from_secs(2),
             max_subscribers: 10_000,
+            max_subscribers_per_ltm: 10_000,
             max_followed: 10_000,
             max_frame: ByteSize::kib(64),
             max_message: ByteSize::kib(4),

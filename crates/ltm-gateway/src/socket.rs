@@ -99,8 +99,7 @@ pub(crate) async fn follow(
 }
 
 async fn begin(gateway: &Gateway, wish: Wish) -> Result<Subscription, End> {
-    let over_limit = || End::OverLimit("as many LTMs as allowed are followed here".into());
-    let lease = gateway.topics().follow(wish.id).ok_or_else(over_limit)?;
+    let lease = gateway.topics().follow(wish.id)?;
     let backlog = gateway.backlog().clone();
     Subscription::begin(lease, gateway.store(), backlog, wish.start, wish.marker).await
 }

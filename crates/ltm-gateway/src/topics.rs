@@ -13,7 +13,7 @@ use ltm_store::{
 use ltm_types::{Cursor, LtmId};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::{GatewaySettings, settings::bytes, topic::Topic};
+use crate::{GatewaySettings, end::End, settings::bytes, topic::Topic};
 
 /// How many heads one round trip asks for.
 const BATCH: usize = 512;
@@ -24,6 +24,7 @@ pub(crate) struct Topics {
     live: Live,
     entries: Mutex<HashMap<LtmId, Followed>>,
     max_followed: usize,
+    max_subscribers: usize,
     linger: Duration,
     sweep_interval: Duration,
     window: usize,
@@ -50,6 +51,7 @@ impl Topics {
             live,
             entries: Mutex::default(),
             max_followed: settings.max_followed,
+            max_subscribers: settings.max_subscribers_per_ltm,
             linger: settings.linger,
             sweep_interval: settings.sweep_interval,
             window: bytes(settings.window),
@@ -57,13 +59,17 @@ impl Topics {
         })
     }
 
-    /// Follows the LTM for one more subscriber; `None` where as many as allowed are followed.
-    pub(crate) fn follow(self: &Arc<Self>, id: LtmId) -> Option<Lease> {
+    /// Follows the LTM for one more subscriber.
+    ///
+    /// # Errors
+    ///
+    /// [`End::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
+    pub(crate) fn follow(self: &Arc<Self>, id: LtmId) -> Result<Lease, End> {
         let mut entries = self.entries();
         if !entries.contains_key(&id) && entries.len() >= self.max_followed {
             self.let_go(&mut entries, Duration::ZERO);
             if entries.len() >= self.max_followed {
-                return None;
+                return Err(over_limit("max_followed", "LTMs are followed here"));
             }
         }
         let followed = entries.entry(id).or_insert_with(|| {
@@ -74,8 +80,14 @@ impl Topics {
                 idle_since: Instant::now(),
             }
         });
+        if followed.subscribers >= self.max_subscribers {
+            return Err(over_limit(
+                "max_subscribers_per_ltm",
+                "subscribers follow this LTM here",
+            ));
+        }
         followed.subscribers += 1;
-        Some(Lease {
+        Ok(Lease {
             topics: self.clone(),
             topic: followed.topic.clone(),
         })
@@ -238,6 +250,14 @@ impl Drop for Lease {
             followed.idle_since = Instant::now();
         }
     }
+}
+
+fn over_limit(setting: &str, what: &str) -> End {
+    tracing::warn!(
+        limit = format!("gateway.{setting}"),
+        "a subscriber was sent away: a limit is reached"
+    );
+    End::OverLimit(format!("as many {what} as allowed (gateway.{setting})"))
 }
 
 /// How much one read of a log brings.

@@ -79,10 +79,20 @@ where
         return probe(settings.listen()).map_err(|e| format!("{}: {e}", settings.listen()));
     }
     settings.log().install()?;
+    raise_file_limit();
     actix_web::rt::System::new().block_on(async {
         let shutdown = Shutdown::on_signals().map_err(|e| e.to_string())?;
         serve(settings, shutdown).await.map_err(|e| e.to_string())
     })
+}
+
+/// Lets the process open as many sockets as the system allows: many shells and service managers
+/// begin with 1024, which a gateway soon needs.
+fn raise_file_limit() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => tracing::debug!(files, "the limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+    }
 }
 
 /// Asks for `/readyz` on this machine.
