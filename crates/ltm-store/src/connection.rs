@@ -34,7 +34,7 @@ pub struct RedisSettings {
     pub connect_timeout: Duration,
     /// A write is acknowledged once this many replicas have it.
     pub wait_replicas: u32,
-    /// The longest wait for them.
+    /// The longest wait for them; it must be shorter than `response_timeout`.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait_timeout: Duration,
 }
