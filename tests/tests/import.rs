@@ -251,6 +251,55 @@ async fn ids_and_times_are_kept_and_what_is_there_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ltm_of_the_same_class_and_name_with_another_history_is_left_alone() {
+    let stack = Stack::start();
+    let step = |n: u64, reason: &str| {
+        json!({"time": format!("2026-01-01 10:00:0{n}"), "reason": reason, "item": null,
+            "patch": [{"op": "add", "path": "/n", "value": n}], "execute_queue": [], "transitions_queue": []})
+    };
+    let steps = [step(0, "start"), step(1, "execute"), step(2, "execute")];
+    let document_text =
+        json!({"id": 77, "name": "b", "fqn": "a.B", "state": {"n": 2}, "snapshots": steps})
+            .to_string();
+    // An engine has begun an LTM of its own under this id.
+    let body = json!({"id": 77, "fqn": "a.B", "name": "b", "state": {"n": 0}});
+    let cursor = stack.api.post("/ltm", &body).await.expect(200)["cursor"].clone();
+    let output = imports_text(&stack, &document_text, &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(complaint.contains("LTM 77 is there and is another one"));
+    assert_eq!(document(&stack.api, 77).await["cursor"], cursor);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_does_not_stop_the_others() {
+    let stack = Stack::start();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let text = |id: u64| {
+        json!({"id": id, "fqn": "a.B", "state": {}, "snapshots": [{"reason": "start", "patch": []}]})
+            .to_string()
+    };
+    std::fs::write(path("broken"), format!("[{}, {{", text(7))).unwrap();
+    std::fs::write(path("whole"), text(8)).unwrap();
+    let files = [path("nowhere"), path("broken"), path("whole")];
+    let output = ltm(&stack, &[&files[0], &files[1], &files[2]])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let ids: Vec<_> = lines(&output)
+        .iter()
+        .map(|line| line["id"].clone())
+        .collect();
+    assert_eq!(ids, [7, 8]);
+    // One id is not for two documents.
+    let two = format!("{} {}", text(1), text(2));
+    let output = imports_text(&stack, &two, &["--id", "9"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(lines(&output).len(), 1, "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_patch_that_does_not_apply_loses_nothing_but_itself() {
     let stack = Stack::start();
     let step = |reason: &str, patch: Value| {

@@ -8,7 +8,7 @@ use reqwest::{
     Method, RequestBuilder, Response,
     header::{CONTENT_TYPE, HeaderMap, IF_MATCH, LINK},
 };
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -65,6 +65,13 @@ pub(crate) struct WentBack {
     pub(crate) cursor: Cursor,
     /// How many snapshots there are now.
     pub(crate) snapshots_count: u64,
+}
+
+/// The answer to an error that was recorded.
+#[derive(Deserialize)]
+pub(crate) struct Recorded {
+    /// Where the log is.
+    pub(crate) cursor: Cursor,
 }
 
 /// The answer to a copy.
@@ -134,7 +141,7 @@ impl Client {
         error: &impl Serialize,
         conditions: &Conditions,
         on_failure: impl Fn(&Error),
-    ) -> Result<Answer<IgnoredAny>, Error> {
+    ) -> Result<Answer<Recorded>, Error> {
         self.post(&format!("/{id}/errors"), error, conditions, on_failure)
             .await
     }

@@ -1,23 +1,26 @@
 //! `ltm import`: makes LTMs of documents that the reference gave.
 
-use std::cell::Cell;
+use std::{cell::Cell, path::Path};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ltm_store::number::equal;
-use ltm_types::{Cursor, LtmId, ProblemKind};
+use ltm_types::{Cursor, LtmId, ProblemKind, canonical_time};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     args::ImportArgs,
-    client::{Client, Conditions, misunderstood},
+    client::{Client, Conditions, Created, misunderstood},
     error::Error,
-    input::read_values,
+    input::read_documents,
     json,
     output::{Output, printable},
-    plan::{Document, Operation},
+    plan::{Document, Operation, history_after},
     recording::{last_document, not_a_document},
 };
+
+/// The reason of the snapshot that puts the state right.
+const IMPORT: &str = "import";
 
 /// What is there of an LTM already.
 #[derive(Deserialize)]
@@ -25,6 +28,35 @@ struct There {
     name: String,
     fqn: String,
     cursor: Cursor,
+    snapshots_count: u64,
+    snapshots: Vec<StepThere>,
+}
+
+/// What a snapshot that is there is told by.
+#[derive(Deserialize)]
+struct StepThere {
+    time: String,
+    reason: String,
+}
+
+impl There {
+    /// Whether its history ends as these operations make it.
+    fn is_made_by(&self, operations: &[Operation<'_>]) -> bool {
+        let history = history_after(operations);
+        let more = self.snapshots_count.checked_sub(history.len() as u64);
+        let mut there = self.snapshots.iter().rev();
+        match more {
+            Some(0) => {}
+            // What put the state right.
+            Some(1) if there.next().is_some_and(|step| step.reason == IMPORT) => {}
+            _ => return false,
+        }
+        let (Some(there), Some(step)) = (there.next(), history.last()) else {
+            return history.is_empty();
+        };
+        let time = step["time"].as_str().map(canonical_time);
+        step["reason"] == there.reason && time.is_none_or(|time| time.as_ref() == Ok(&there.time))
+    }
 }
 
 /// What became of a document.
@@ -43,32 +75,74 @@ pub(crate) struct Imported {
 
 /// Imports all documents of the files; fails at the end where one was not imported.
 pub(crate) async fn run(client: &Client, args: &ImportArgs, output: Output) -> Result<(), Error> {
-    let (mut imported, mut failed) = (0, 0);
+    let mut run = Run {
+        client,
+        id: args.id,
+        output,
+        imported: 0,
+        failed: 0,
+    };
     for file in &args.files {
-        let mut values = read_values(file)?;
-        while let Some(value) = values.recv().await {
-            let value = value.map_err(|e| Error::Input(format!("{}: {e}", file.display())))?;
-            for text in documents(&value)? {
-                match import_one(client, text, args.id, output).await {
-                    Ok(done) => {
-                        imported += 1;
-                        print(&done, output)?;
-                    }
-                    Err(error @ Error::Output(_)) => return Err(error),
-                    Err(error) => {
-                        failed += 1;
-                        output.note(&format!("{}: {error}", file.display()));
-                    }
-                }
-            }
-        }
+        let ended = run.import_file(file).await;
+        run.take(file, ended)?;
     }
+    let (imported, failed) = (run.imported, run.failed);
     match failed {
         0 if imported == 0 => Err(Error::Input("there is no document in the input".into())),
-        0 => Ok(()),
+        0 => {
+            output.note(&format!("imported {imported} documents"));
+            Ok(())
+        }
         _ => Err(Error::Ended(format!(
             "{failed} documents were not imported, {imported} were"
         ))),
+    }
+}
+
+/// All that is imported in one go.
+struct Run<'a> {
+    client: &'a Client,
+    id: Option<LtmId>,
+    output: Output,
+    imported: u64,
+    failed: u64,
+}
+
+impl Run<'_> {
+    async fn import_file(&mut self, file: &Path) -> Result<(), Error> {
+        let mut values = read_documents(file)?;
+        while let Some(value) = values.recv().await {
+            let value = value?;
+            for text in documents(&value)? {
+                let done = self.import_text(text).await;
+                self.take(file, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn import_text(&mut self, text: &RawValue) -> Result<(), Error> {
+        if self.id.is_some() && self.imported + self.failed > 0 {
+            return Err(Error::Input(
+                "--id is the id of one document, and this is a further one".into(),
+            ));
+        }
+        let done = import_one(self.client, text, self.id, self.output).await?;
+        self.imported += 1;
+        print(&done, self.output)
+    }
+
+    /// Says what went wrong, and goes on with the rest where there is somebody to hear of it.
+    fn take(&mut self, file: &Path, outcome: Result<(), Error>) -> Result<(), Error> {
+        match outcome {
+            Ok(()) => {}
+            Err(error @ Error::Output(_)) => return Err(error),
+            Err(error) => {
+                self.failed += 1;
+                self.output.note(&format!("{}: {error}", file.display()));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -112,6 +186,7 @@ pub(crate) async fn import(
         document,
         output,
         bar: &bar,
+        at: Cursor::ORIGIN,
         imported: Imported {
             // Until it is known.
             id: LtmId::new(1).map_err(|e| Error::Input(e.to_string()))?,
@@ -156,6 +231,8 @@ struct Importer<'a> {
     document: &'a Document,
     output: Output,
     bar: &'a ProgressBar,
+    /// Where the log is, so that nobody else's writing gets between.
+    at: Cursor,
     imported: Imported,
 }
 
@@ -178,7 +255,7 @@ impl Importer<'_> {
         }
         match (created, id) {
             (Ok(created), None) => {
-                self.imported.id = created;
+                (self.imported.id, self.at) = (created.id, created.cursor);
                 return Ok(());
             }
             (Ok(_), Some(id)) => self.imported.id = id,
@@ -190,10 +267,10 @@ impl Importer<'_> {
             }
             (Err(error), _) => return Err(error),
         }
-        self.find(operations.len()).await
+        self.find(operations).await
     }
 
-    async fn create(&self, body: &Value, id: Option<LtmId>) -> Result<LtmId, Error> {
+    async fn create(&self, body: &Value, id: Option<LtmId>) -> Result<Created, Error> {
         let answer = match id {
             Some(id) => {
                 let key = format!("ltm-import-{id}");
@@ -203,7 +280,7 @@ impl Importer<'_> {
             }
             None => self.client.create(body).await?,
         };
-        Ok(answer.value.id)
+        Ok(answer.value)
     }
 
     fn creation(&self, first: &Value, id: Option<LtmId>) -> Value {
@@ -239,25 +316,25 @@ impl Importer<'_> {
     }
 
     /// How much of the LTM is there; refuses one that is not of this import.
-    async fn find(&mut self, operations: usize) -> Result<(), Error> {
+    async fn find(&mut self, operations: &[Operation<'_>]) -> Result<(), Error> {
         let id = self.imported.id;
         let text = self.client.document(id, false).await?;
         let unreadable = |e| misunderstood(self.client.server(), &e);
         let there: There = json::read(&text).map_err(unreadable)?;
-        let ours = there.fqn == self.document.fqn
-            && self
-                .document
-                .name
-                .as_ref()
-                .is_none_or(|name| *name == there.name);
+        let named = self.document.name.as_ref();
         let entries = usize::try_from(there.cursor.seq).unwrap_or(usize::MAX);
-        // One more is what put the state right.
-        if !ours || entries > operations + 1 {
+        let ours = there.fqn == self.document.fqn
+            && named.is_none_or(|name| *name == there.name)
+            // One more is what put the state right.
+            && entries <= operations.len() + 1
+            && there.is_made_by(&operations[..entries.min(operations.len())]);
+        if !ours {
             return Err(Error::Input(format!(
                 "LTM {id} is there and is another one: {}, {entries} entries",
                 printable(&there.fqn)
             )));
         }
+        self.at = there.cursor;
         // The first is of just now, or it does not matter.
         self.imported.before = if entries == 1 { 0 } else { entries };
         Ok(())
@@ -273,30 +350,33 @@ impl Importer<'_> {
         Ok(())
     }
 
-    async fn send(&self, nth: usize, operation: &Operation<'_>) -> Result<Sent, Error> {
+    async fn send(&mut self, nth: usize, operation: &Operation<'_>) -> Result<Sent, Error> {
         let (client, id, conditions) = (self.client, self.imported.id, self.conditions(nth));
         let on_failure = self.on_failure();
+        let (mut sent, mut at) = (Sent::Whole, self.at);
         match *operation {
             Operation::Create(_) => {}
             Operation::Append(step) => {
-                let appended = client.append(id, step, &conditions, &on_failure).await;
+                let mut appended = client.append(id, step, &conditions, &on_failure).await;
                 if is(&appended, ProblemKind::PatchFailed) {
                     let mut step = step.clone();
                     without_patch(&mut step);
-                    client.append(id, &step, &conditions, &on_failure).await?;
-                    return Ok(Sent::WithoutPatch);
+                    appended = client.append(id, &step, &conditions, &on_failure).await;
+                    sent = Sent::WithoutPatch;
                 }
-                appended?;
+                at = appended?.value.cursor;
             }
             Operation::Back { kept, replay, time } => {
                 let index = if replay { kept } else { kept - 1 };
                 let to = json!({"index": index, "replay": replay});
                 let body = timed(json!({"snapshot": to}), time);
-                client.rollback(id, &body, &conditions, &on_failure).await?;
+                let back = client.rollback(id, &body, &conditions, &on_failure).await?;
+                at = back.value.cursor;
             }
             Operation::Undo { index, time } => {
                 let body = timed(json!({"rollback": {"index": index}}), time);
-                client.rollback(id, &body, &conditions, &on_failure).await?;
+                let back = client.rollback(id, &body, &conditions, &on_failure).await?;
+                at = back.value.cursor;
             }
             Operation::Error(error) => {
                 let body = timed(error.clone(), error["updated_at"].as_str());
@@ -304,12 +384,15 @@ impl Importer<'_> {
                     .record_error(id, &body, &conditions, &on_failure)
                     .await;
                 if is(&recorded, ProblemKind::InvalidRequest) {
-                    return Ok(Sent::LeftOut);
+                    sent = Sent::LeftOut;
+                } else {
+                    at = recorded?.value.cursor;
                 }
-                recorded?;
             }
         }
-        Ok(Sent::Whole)
+        drop(on_failure);
+        self.at = at;
+        Ok(sent)
     }
 
     /// Where the patches do not lead to the state of the document, says so in the log.
@@ -324,7 +407,7 @@ impl Importer<'_> {
                 "LTM {id} is there and has another state; somebody wrote to it"
             )));
         }
-        let step = json!({"reason": "import", "state": self.document.state});
+        let step = json!({"reason": IMPORT, "state": self.document.state});
         let conditions = self.conditions(operations);
         let on_failure = self.on_failure();
         self.client
@@ -337,6 +420,7 @@ impl Importer<'_> {
 
     fn conditions(&self, nth: usize) -> Conditions {
         Conditions {
+            if_match: Some(self.at),
             idempotency_key: Some(format!("ltm-import-{}-{nth}", self.imported.id)),
             ..Conditions::default()
         }

@@ -1,12 +1,17 @@
 //! JSON values of a file or of standard input.
 
 use std::{
+    fmt,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
     thread,
 };
 
+use serde::{
+    Deserializer as _,
+    de::{SeqAccess, Visitor},
+};
 use serde_json::{Deserializer, value::RawValue};
 use tokio::sync::mpsc;
 
@@ -14,34 +19,110 @@ use crate::error::Error;
 
 /// How many values are read ahead.
 const READ_AHEAD: usize = 16;
+/// How many documents: each can be large.
+const DOCUMENTS_AHEAD: usize = 1;
+
+/// A value as it stands in the input, or why there are no more.
+type Item = Result<Box<RawValue>, Error>;
 
 /// The JSON values of a file, or of standard input for `-`, as they come.
 ///
 /// They are read by a thread of its own, which the process does not wait for: a read from a terminal
 /// or a pipe cannot be broken off.
-pub(crate) fn read_values(
-    file: &Path,
-) -> Result<mpsc::Receiver<Result<Box<RawValue>, Error>>, Error> {
-    let input: Box<dyn Read + Send> = if file == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        let opened =
-            File::open(file).map_err(|e| Error::Input(format!("{}: {e}", file.display())))?;
-        Box::new(opened)
-    };
+pub(crate) fn read_values(file: &Path) -> Result<mpsc::Receiver<Item>, Error> {
+    let input = open(file)?;
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    let read = move || {
-        let values = Deserializer::from_reader(BufReader::new(input)).into_iter::<Box<RawValue>>();
-        for value in values {
-            let value = value.map_err(|e| Error::Input(format!("not JSON: {e}")));
-            let failed = value.is_err();
-            if sender.blocking_send(value).is_err() || failed {
-                return;
+    spawn(move || send(Deserializer::from_reader(input), &sender))?;
+    Ok(receiver)
+}
+
+/// The same, where a list that the input begins with counts as the values in it: it is not held whole.
+pub(crate) fn read_documents(file: &Path) -> Result<mpsc::Receiver<Item>, Error> {
+    let mut input = open(file)?;
+    let (sender, receiver) = mpsc::channel(DOCUMENTS_AHEAD);
+    spawn(move || {
+        let list = begins_with_list(&mut input);
+        let mut deserializer = Deserializer::from_reader(input);
+        let read = match list {
+            Ok(true) => deserializer.deserialize_seq(Items(&sender)),
+            Ok(false) => Ok(()),
+            Err(error) => Err(serde_json::Error::io(error)),
+        };
+        match read {
+            Ok(()) => send(deserializer, &sender),
+            // Where nobody takes it, nobody asks.
+            Err(error) => drop(sender.blocking_send(Err(not_json(&error)))),
+        }
+    })?;
+    Ok(receiver)
+}
+
+fn open(file: &Path) -> Result<BufReader<Box<dyn Read + Send>>, Error> {
+    if file == Path::new("-") {
+        return Ok(BufReader::new(Box::new(io::stdin())));
+    }
+    let opened = File::open(file).map_err(|e| Error::Input(format!("{}: {e}", file.display())))?;
+    Ok(BufReader::new(Box::new(opened)))
+}
+
+fn spawn(read: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    thread::Builder::new().spawn(read).map_err(Error::Setup)?;
+    Ok(())
+}
+
+fn send(
+    deserializer: Deserializer<impl serde_json::de::Read<'static>>,
+    sender: &mpsc::Sender<Item>,
+) {
+    for value in deserializer.into_iter::<Box<RawValue>>() {
+        let value = value.map_err(|e| not_json(&e));
+        let failed = value.is_err();
+        if sender.blocking_send(value).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> Error {
+    Error::Input(format!("not JSON: {error}"))
+}
+
+/// Whether what comes after white space is a list.
+fn begins_with_list(input: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let (blank, next) = {
+            let buffer = input.fill_buf()?;
+            let blank = buffer
+                .iter()
+                .take_while(|byte| byte.is_ascii_whitespace())
+                .count();
+            (blank, buffer.get(blank).copied())
+        };
+        input.consume(blank);
+        if next.is_some() || blank == 0 {
+            return Ok(next == Some(b'['));
+        }
+    }
+}
+
+/// Sends the values of a list one by one.
+struct Items<'a>(&'a mpsc::Sender<Item>);
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element()? {
+            if self.0.blocking_send(Ok(item)).is_err() {
+                break;
             }
         }
-    };
-    thread::Builder::new().spawn(read).map_err(Error::Setup)?;
-    Ok(receiver)
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -51,9 +132,16 @@ mod tests {
     use super::*;
 
     async fn values(text: &str) -> Vec<Result<String, String>> {
+        taken(text, read_values).await
+    }
+
+    async fn taken(
+        text: &str,
+        read: impl Fn(&Path) -> Result<mpsc::Receiver<Item>, Error>,
+    ) -> Vec<Result<String, String>> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        let mut receiver = read_values(file.path()).unwrap();
+        let mut receiver = read(file.path()).unwrap();
         let mut all = Vec::new();
         while let Some(value) = receiver.recv().await {
             all.push(
@@ -81,5 +169,30 @@ mod tests {
         assert_eq!(read.len(), 2);
         assert_eq!(read[0], Ok("{}".to_owned()));
         assert!(read[1].as_ref().unwrap_err().starts_with("not JSON: "));
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_item_by_item_and_what_follows_it_too() {
+        let ok = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Ok((*text).into()))
+                .collect::<Vec<_>>()
+        };
+        for (text, expected) in [
+            (
+                "\n [{\"n\": 1.0}, 2]\n{} ",
+                &["{\"n\": 1.0}", "2", "{}"][..],
+            ),
+            ("[]", &[]),
+            (" ", &[]),
+            ("{} [3]", &["{}", "[3]"]),
+        ] {
+            assert_eq!(taken(text, read_documents).await, ok(expected), "{text}");
+        }
+        // What comes before the fault is there before the fault is known.
+        let broken = taken("[1, 2, {", read_documents).await;
+        assert_eq!(broken[..2], ok(&["1", "2"]));
+        assert!(broken[2].as_ref().unwrap_err().starts_with("not JSON: "));
     }
 }

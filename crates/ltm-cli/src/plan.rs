@@ -100,6 +100,33 @@ impl Document {
     }
 }
 
+/// The snapshots that there are after these operations.
+pub(crate) fn history_after<'a>(operations: &[Operation<'a>]) -> Vec<&'a Value> {
+    let mut current = Vec::new();
+    let mut taken_out: Vec<Vec<&Value>> = Vec::new();
+    for operation in operations {
+        let to = match *operation {
+            Operation::Create(step) | Operation::Append(step) => {
+                current.push(step);
+                continue;
+            }
+            Operation::Error(_) => continue,
+            Operation::Back { kept, .. } => {
+                let kept = usize::try_from(kept).unwrap_or(usize::MAX);
+                current[..kept.min(current.len())].to_vec()
+            }
+            Operation::Undo { index, .. } => {
+                let undone = usize::try_from(index)
+                    .ok()
+                    .and_then(|index| taken_out.get(index));
+                undone.cloned().unwrap_or_default()
+            }
+        };
+        taken_out.push(std::mem::replace(&mut current, to));
+    }
+    current
+}
+
 /// The rollback that leads to a history that begins as `after` does, and how much of `after` is
 /// there then. `histories` are those up to the one that it takes out.
 fn go_back<'a>(
@@ -124,9 +151,11 @@ fn go_back<'a>(
     }
     let before = taken_out.snapshots.iter();
     let kept = before.zip(after).take_while(|(a, b)| a == b).count();
+    // The reference takes a replay of what is not there, too, and keeps everything.
+    let taken_again = taken_out.reason == "replay" && kept < taken_out.snapshots.len();
     let back = Operation::Back {
         kept: kept as u64,
-        replay: taken_out.reason == "replay" || kept == 0,
+        replay: taken_again || kept == 0,
         time,
     };
     (back, kept)
@@ -225,8 +254,26 @@ mod tests {
             let document: Document = serde_json::from_value(json!({
                 "fqn": "a.B", "state": {}, "snapshots": snapshots, "rollbacks": listed,
             })).unwrap();
-            prop_assert_eq!(made_by(&document.operations()), (snapshots, rollbacks));
+            let operations = document.operations();
+            let history: Vec<Value> = history_after(&operations).into_iter().cloned().collect();
+            prop_assert_eq!(&history, &snapshots);
+            prop_assert_eq!(made_by(&operations), (snapshots, rollbacks));
         }
+    }
+
+    #[test]
+    fn a_replay_that_kept_everything_is_a_rollback_to_the_last_snapshot() {
+        let document: Document = serde_json::from_value(json!({
+            "fqn": "a.B", "state": {}, "snapshots": [{"time": 1}],
+            "rollbacks": [{"reason": "replay", "snapshots": [{"time": 1}]}],
+        }))
+        .unwrap();
+        let back = Operation::Back {
+            kept: 1,
+            replay: false,
+            time: None,
+        };
+        assert_eq!(document.operations()[1..], [back]);
     }
 
     #[test]
