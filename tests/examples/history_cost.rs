@@ -153,17 +153,7 @@ async fn list(api: &Api, count: u64) {
 
 /// The bytes that Redis has sent.
 fn sent(redis: &RedisServer) -> u64 {
-    let info = redis.cli(&["INFO", "stats"]);
-    let line = info
-        .lines()
-        .find(|line| line.starts_with("total_net_output_bytes:"));
-    line.unwrap()
-        .split(':')
-        .nth(1)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap()
+    redis.info("stats", "total_net_output_bytes")
 }
 
 /// The middle of some times that this takes.

@@ -93,6 +93,16 @@ impl RedisServer {
             .into()
     }
 
+    /// One of the numbers that `INFO` gives: the first after `name` in a section; 0 where there is
+    /// none.
+    pub fn info(&self, section: &str, name: &str) -> u64 {
+        let text = self.cli(&["INFO", section]);
+        let rest = text.lines().find_map(|line| line.strip_prefix(name));
+        let digits = rest.unwrap_or_default().trim_start_matches([':', '=']);
+        let end = digits.find(|c: char| !c.is_ascii_digit());
+        digits[..end.unwrap_or(digits.len())].parse().unwrap_or(0)
+    }
+
     fn wait_until_ready(&mut self) -> bool {
         let began = Instant::now();
         while began.elapsed() < LIMIT {

@@ -570,19 +570,7 @@ async fn opening_an_ltm_reads_only_what_came_after_the_last_checkpoint() {
         (seq >= 400).then_some(())
     })
     .await;
-    let sent = || -> u64 {
-        let info = stack.redis.cli(&["INFO", "stats"]);
-        let line = info
-            .lines()
-            .find(|line| line.starts_with("total_net_output_bytes:"));
-        line.unwrap()
-            .split(':')
-            .nth(1)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap()
-    };
+    let sent = || stack.redis.info("stats", "total_net_output_bytes");
     let fresh = Service::api(&stack.redis.url(), &[]);
     let fresh = Api::at(&fresh);
     let before = sent();

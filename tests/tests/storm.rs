@@ -22,22 +22,9 @@ fn viewers() -> u64 {
         .map_or(10_000, |soft| (soft - 100).min(10_000))
 }
 
-/// One of the numbers of `INFO`.
-fn info(redis: &RedisServer, section: &str, name: &str) -> u64 {
-    let text = redis.cli(&["INFO", section]);
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let digits = line.unwrap_or("0").trim_start_matches([':', '=']);
-    digits
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect::<String>()
-        .parse()
-        .unwrap_or(0)
-}
-
 /// How often logs were read.
 fn reads(redis: &RedisServer) -> u64 {
-    info(redis, "commandstats", "cmdstat_evalsha:calls")
+    redis.info("commandstats", "cmdstat_evalsha:calls")
 }
 
 /// Reads the messages from one place to another, which must come without gap or double.
@@ -99,7 +86,7 @@ async fn viewers_do_not_cost_connections_to_redis() {
     let (id, cursor) = stack.api.create(json!({"n": 0})).await;
     let url = stack.gateway.ws(&format!("/ws/{id}?after={cursor}"));
     let (one, _) = connect_async(&url).await.unwrap();
-    let clients = |stack: &Stack| info(&stack.redis, "clients", "connected_clients");
+    let clients = |stack: &Stack| stack.redis.info("clients", "connected_clients");
     let with_one = clients(&stack);
     let connect = |_| async { connect_async(&url).await.unwrap().0 };
     let sockets: Vec<_> = stream::iter(1..viewers())
