@@ -199,10 +199,10 @@ impl Store {
 
 /// The error for a stream with an entry that the services did not write; says how to mend it.
 fn foreign(id: LtmId, head: Cursor, entry: &str) -> StoreError {
-    let (log, seq) = (keys::log(id), head.seq);
+    let log = keys::log(id);
     let detail = format!(
         "the entry {entry} was not written by this service and stands in its way; \
-         remove it: XDEL {log} {entry}, then XSETID {log} {head} ENTRIESADDED {seq} MAXDELETEDID 0-0"
+         remove it: XDEL {log} {entry}, then XSETID {log} {head}; where Redis refuses that (from 8 on), copy the LTM: copies go on"
     );
     damaged(id, head, &detail)
 }
