@@ -14,8 +14,10 @@ use tokio::{
 /// What the network does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Weather {
-    /// Bytes are held back, in both directions, without a word.
-    held: bool,
+    /// Bytes to the server are held back, without a word.
+    requests_held: bool,
+    /// Bytes from the server are held back, without a word.
+    answers_held: bool,
     /// Connections of an earlier era are cut.
     era: u64,
     /// New connections are refused.
@@ -36,7 +38,8 @@ impl Network {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let weather = watch::Sender::new(Weather {
-            held: false,
+            requests_held: false,
+            answers_held: false,
             era: 0,
             refused: false,
         });
@@ -70,12 +73,22 @@ impl Network {
 
     /// Holds all bytes back; nobody is told.
     pub fn hold(&self) {
-        self.weather.send_modify(|weather| weather.held = true);
+        self.weather.send_modify(|weather| {
+            (weather.requests_held, weather.answers_held) = (true, true);
+        });
+    }
+
+    /// Holds what comes from the server back; nobody is told.
+    pub fn hold_answers(&self) {
+        self.weather
+            .send_modify(|weather| weather.answers_held = true);
     }
 
     /// Lets bytes through again.
     pub fn release(&self) {
-        self.weather.send_modify(|weather| weather.held = false);
+        self.weather.send_modify(|weather| {
+            (weather.requests_held, weather.answers_held) = (false, false);
+        });
     }
 
     /// Cuts every connection.
@@ -105,8 +118,8 @@ async fn carry(client: TcpStream, target: Arc<str>, mut weather: watch::Receiver
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
     tokio::select! {
-        () = pump(from_client, to_server, weather.clone()) => {}
-        () = pump(from_server, to_client, weather.clone()) => {}
+        () = pump(from_client, to_server, weather.clone(), |now| now.requests_held) => {}
+        () = pump(from_server, to_client, weather.clone(), |now| now.answers_held) => {}
         _ = weather.wait_for(|now| now.era != era) => {}
     }
 }
@@ -115,10 +128,11 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
+    held: fn(&Weather) -> bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
-        if weather.wait_for(|now| !now.held).await.is_err()
+        if weather.wait_for(|now| !held(now)).await.is_err()
             || count == 0
             || to.write_all(&buffer[..count]).await.is_err()
         {

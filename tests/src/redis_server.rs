@@ -69,6 +69,13 @@ impl RedisServer {
         assert!(self.wait_until_ready(), "redis-server does not come back");
     }
 
+    /// Ends it as a crash would, and starts it again in the same place with no data.
+    pub fn restart_empty(&mut self) {
+        self.kill();
+        self.folder = TempDir::new().expect("a temporary folder");
+        self.restart();
+    }
+
     /// Stops it from answering, without closing anything.
     pub fn pause(&self) {
         signal(self.child.id(), "STOP");
