@@ -18,6 +18,8 @@ struct Weather {
     requests_held: bool,
     /// Bytes from the server are held back, without a word.
     answers_held: bool,
+    /// Every other message of Redis's channels is lost.
+    messages_lost: bool,
     /// Connections of an earlier era are cut.
     era: u64,
     /// New connections are refused.
@@ -40,6 +42,7 @@ impl Network {
         let weather = watch::Sender::new(Weather {
             requests_held: false,
             answers_held: false,
+            messages_lost: false,
             era: 0,
             refused: false,
         });
@@ -84,10 +87,17 @@ impl Network {
             .send_modify(|weather| weather.answers_held = true);
     }
 
-    /// Lets bytes through again.
+    /// Loses every other message of Redis's channels; nobody is told.
+    pub fn lose_messages(&self) {
+        self.weather
+            .send_modify(|weather| weather.messages_lost = true);
+    }
+
+    /// Lets everything through again.
     pub fn release(&self) {
         self.weather.send_modify(|weather| {
             (weather.requests_held, weather.answers_held) = (false, false);
+            weather.messages_lost = false;
         });
     }
 
@@ -131,12 +141,35 @@ async fn pump(
     held: fn(&Weather) -> bool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
+    let mut lose = false;
     while let Ok(count) = from.read(&mut buffer).await {
-        if weather.wait_for(|now| !held(now)).await.is_err()
-            || count == 0
-            || to.write_all(&buffer[..count]).await.is_err()
-        {
+        if weather.wait_for(|now| !held(now)).await.is_err() || count == 0 {
+            return;
+        }
+        let mut bytes = &buffer[..count];
+        if weather.borrow().messages_lost {
+            while let Some((message, rest)) = split_message(bytes) {
+                lose = !lose;
+                if !lose && to.write_all(message).await.is_err() {
+                    return;
+                }
+                bytes = rest;
+            }
+        }
+        if to.write_all(bytes).await.is_err() {
             return;
         }
     }
+}
+
+/// The message of a channel that these bytes begin with, if it is there as a whole, and what comes
+/// after it (RESP3: a push of three bulk strings).
+fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = bytes.strip_prefix(b">3\r\n$7\r\nmessage\r\n")?;
+    for _ in 0..2 {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        let digits = std::str::from_utf8(rest[..end].strip_prefix(b"$")?).ok()?;
+        rest = rest.get(end + 2 + digits.parse::<usize>().ok()? + 2..)?;
+    }
+    Some(bytes.split_at(bytes.len() - rest.len()))
 }

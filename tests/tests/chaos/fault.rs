@@ -17,6 +17,7 @@ pub(crate) enum Fault {
     RedisPaused,
     RedisWithoutMemory,
     ListenersDropped,
+    MessagesLost,
     NetworkCut,
     NetworkHeld,
     AnswersHeld,
@@ -36,6 +37,7 @@ impl Fault {
         Self::RedisPaused,
         Self::RedisWithoutMemory,
         Self::ListenersDropped,
+        Self::MessagesLost,
         Self::NetworkCut,
         Self::NetworkHeld,
         Self::AnswersHeld,
@@ -84,6 +86,13 @@ impl Fault {
             Self::ListenersDropped => {
                 story.fault("Redis drops whoever listens");
                 world.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+            }
+            Self::MessagesLost => {
+                let lost = format_args!("gateway {which} misses messages for {pause:?}");
+                story.fault(lost);
+                world.gateways[which].to_redis.lose_messages();
+                sleep(pause).await;
+                world.gateways[which].to_redis.release();
             }
             Self::FailedOver => {
                 story.fault(format_args!("a failover loses the writes of {pause:?}"));

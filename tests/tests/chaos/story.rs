@@ -92,15 +92,15 @@ impl Story {
             let mine = before.filter(|event| event.about.as_deref() == of);
             mine.map(|event| event.at).next_back()
         };
-        let began = [last(Some(about)), last(None)];
-        let began = began.into_iter().flatten().min().unwrap_or(from);
+        let since = |of: Option<&str>| last(of).unwrap_or(from);
+        let (mine, fault) = (since(Some(about)), since(None));
         let concerns = |event: &&Event| {
-            let during = event.at >= began && event.at <= until;
             let names = !cursor.is_empty() && event.what.contains(cursor);
-            match &event.about {
-                None => during,
-                Some(who) => names || (during && who == about),
-            }
+            let after = match &event.about {
+                None => event.at >= fault,
+                Some(who) => who == about && event.at >= mine,
+            };
+            names || (after && event.at <= until)
         };
         let told: Vec<String> = events
             .iter()

@@ -40,7 +40,7 @@ pub(crate) struct World {
 pub(crate) struct Behind {
     pub(crate) service: Service,
     settings: Vec<(&'static str, &'static str)>,
-    to_redis: Network,
+    pub(crate) to_redis: Network,
     to_clients: Network,
 }
 
