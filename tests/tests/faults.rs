@@ -141,33 +141,6 @@ async fn a_redis_that_cannot_save_refuses_writes_in_words() {
     api.append(id, json!({"merge": {"n": 1}})).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_comes_back_empty_misleads_nobody() {
-    let stack = Stack::with(&[("LTM__GATEWAY__SWEEP_INTERVAL", "200ms")]);
-    let api = &stack.api;
-    let (id, _) = api.create(json!({"old": true})).await;
-    api.append(id, json!({"merge": {"n": 1}})).await;
-    let before = api.document(id).await;
-    let url = stack.gateway.ws(&format!("/ws/{id}"));
-    let mut subscriber = Subscriber::connect(&url).await.unwrap();
-    stack.redis.cli(&["FLUSHALL"]);
-    assert_eq!(subscriber.close_code().await, 4404);
-    let step = json!({"reason": "execute", "merge": {"n": 2}});
-    let path = format!("/ltm/{id}/snapshots");
-    api.post(&path, &step).await.problem(404, "unknown-ltm");
-
-    // The counter of ids is gone, too: another LTM gets the id, and is told apart.
-    let fresh = Service::api(&stack.redis.url(), &[]);
-    let (again, _) = Api::at(&fresh).create(json!({"new": true})).await;
-    assert_eq!(again, id);
-    assert_eq!(api.document(id).await["state"], json!({"new": true}));
-    api.append(id, json!({"merge": {"n": 3}})).await;
-    let mut follower = Follower::of(&before);
-    let state = json!({"new": true, "n": 3});
-    follower.follow_until(&[url], |f| f.state == state).await;
-    assert_eq!(follower.resets, ["forked"]);
-}
-
 /// A Redis, a replica of it, and services that reach whichever of them leads.
 struct Replicated {
     /// Dropped after the services.

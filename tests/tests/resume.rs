@@ -2,64 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber};
+use ltm_tests::{Api, Follower, RedisServer, Service, Stack, Subscriber};
 use ltm_types::{Cursor, Entry, Kind};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
-
-/// Appends until it is told to stop; gives how many.
-fn keep_writing(api: Api, id: u64, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
-    tokio::spawn(async move {
-        let mut count = 0;
-        while !stop.load(Ordering::SeqCst) {
-            api.append(id, json!({"merge": {"count": count}})).await;
-            count += 1;
-        }
-        count
-    })
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn between_the_document_and_the_socket_nothing_is_lost_or_doubled() {
-    let stack = Stack::start();
-    let (id, _) = stack.api.create(json!({"count": 0})).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = keep_writing(stack.api.clone(), id, stop.clone());
-    for _ in 0..500 {
-        // A page of the history carries the cursor too, without growing as the document does.
-        let page = stack.api.get(&format!("/ltm/{id}/state")).await.expect(200);
-        let mut follower = Follower::of(&page);
-        let url = stack
-            .gateway
-            .ws(&format!("/ws/{id}?after={}", follower.cursor));
-        let mut subscriber = Subscriber::connect(&url).await.unwrap();
-        for _ in 0..3 {
-            follower.take(&subscriber.message().await);
-        }
-        subscriber.leave().await;
-    }
-    let document = stack.api.document(id).await;
-    let mut follower = Follower::of(&document);
-    let mut subscriber = Subscriber::connect(
-        &stack
-            .gateway
-            .ws(&format!("/ws/{id}?after={}", follower.cursor)),
-    )
-    .await
-    .unwrap();
-    follower.take(&subscriber.message().await);
-    stop.store(true, Ordering::SeqCst);
-    writer.await.unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_producers_at_two_apis_lose_no_update_and_all_see_one_order() {
@@ -207,48 +155,6 @@ async fn after_a_long_outage_of_redis_an_entry_arrives_without_anybody_asking() 
     api.append(id, json!({"merge": {"after": true}})).await;
     let message = subscriber.message().await;
     assert_eq!(message["snapshot"]["patch"][0]["path"], "/after");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_to_redis_that_goes_silent_is_noticed() {
-    let redis = RedisServer::start(&[]);
-    let network = Network::to(&redis.address()).await;
-    let settings = [
-        ("LTM__REDIS__RESPONSE_TIMEOUT", "1s"),
-        ("LTM__GATEWAY__SWEEP_INTERVAL", "1h"),
-    ];
-    let gateway = Service::gateway(&format!("redis://{}/0", network.address()), &settings);
-    let service = Service::api(&redis.url(), &[]);
-    let api = Api::at(&service);
-    let (id, _) = api.create(json!({})).await;
-    let mut subscriber = Subscriber::connect(&gateway.ws(&format!("/ws/{id}")))
-        .await
-        .unwrap();
-    api.append(id, json!({"merge": {"before": true}})).await;
-    subscriber.message().await;
-    network.hold();
-    api.append(id, json!({"merge": {"during": true}})).await;
-    let not_ready = async {
-        while Api::at(&gateway)
-            .send(reqwest_get(&gateway, "/readyz"))
-            .await
-            .status
-            != 503
-        {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(ltm_tests::LIMIT, not_ready)
-        .await
-        .expect("deaf is not ready");
-    network.cut();
-    network.release();
-    let message = subscriber.message().await;
-    assert_eq!(message["snapshot"]["patch"][0]["path"], "/during");
-}
-
-fn reqwest_get(service: &Service, path: &str) -> reqwest::RequestBuilder {
-    reqwest::Client::new().get(format!("{}{path}", service.http()))
 }
 
 /// An entry is written without its live message: only a comparison with the log can find it.
