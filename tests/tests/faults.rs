@@ -141,6 +141,46 @@ async fn a_redis_that_cannot_save_refuses_writes_in_words() {
     api.append(id, json!({"merge": {"n": 1}})).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_whose_disk_is_full_refuses_writes_in_words_and_loses_nothing() {
+    let stack = Stack::start();
+    let api = &stack.api;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    let url = stack.gateway.ws(&format!("/ws/{id}?after=0"));
+    let mut follower = Follower::default();
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    follower.take(&subscriber.message().await);
+    // The append-only file goes on in a device that has no room.
+    let dir = stack.redis.cli(&["CONFIG", "GET", "dir"]);
+    let dir = dir.lines().nth(1).unwrap();
+    let full = format!("{dir}/appendonlydir/appendonly.aof.2.incr.aof");
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    stack.redis.cli(&["BGREWRITEAOF"]);
+    let path = format!("/ltm/{id}/snapshots");
+    let began = Instant::now();
+    let detail = loop {
+        let step = json!({"reason": "execute", "merge": {"n": follower.seen.len()}});
+        let answer = api.post(&path, &step).await;
+        if answer.status != 201 {
+            break answer.problem(503, "unavailable")["detail"].to_string();
+        }
+        follower.take(&subscriber.message().await);
+        assert!(began.elapsed() < LIMIT, "writes are never refused");
+    };
+    assert!(detail.contains("No space left on device"), "{detail}");
+    assert_eq!(api.document(id).await["state"], follower.state);
+    std::fs::remove_file(full).unwrap();
+    let step = json!({"reason": "execute", "merge": {"room": true}});
+    while api.post(&path, &step).await.status != 201 {
+        // Refused while the first one is not over.
+        stack.redis.cli(&["BGREWRITEAOF"]);
+        assert!(began.elapsed() < LIMIT, "writes are never taken again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    follower.take(&subscriber.message().await);
+    assert_eq!(api.document(id).await["state"], follower.state);
+}
+
 /// A Redis, a replica of it, and services that reach whichever of them leads.
 struct Replicated {
     /// Dropped after the services.
