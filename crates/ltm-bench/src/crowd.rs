@@ -1,0 +1,440 @@
+//! Subscribers: many sockets on few threads, each delivery counted and checked.
+
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, Read, Write},
+    net::TcpStream as Blocking,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use memchr::memmem;
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
+
+use crate::error::Error;
+
+/// What one read takes at most.
+const BUFFER: usize = 256 * 1024;
+/// The longest wait for deliveries while none comes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a subscriber connects, and the entry before the first that it must see.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    /// `127.0.0.1:8000`
+    pub(crate) address: String,
+    /// `/ws/1?after=…`
+    pub(crate) path: String,
+    /// The number of the last entry that it has; `None` where the first that it sees may be any.
+    pub(crate) after: Option<u64>,
+}
+
+/// Subscribers at work. They leave with the value.
+pub(crate) struct Crowd {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    connected: AtomicU64,
+    delivered: AtomicU64,
+    bytes: AtomicU64,
+    stop: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    latencies: Mutex<Histogram<u64>>,
+    began: Instant,
+}
+
+impl Crowd {
+    /// Connects everybody, on this many threads, and returns when all are in.
+    ///
+    /// `began` is the instant that the times in the messages count from.
+    pub(crate) fn connect(
+        seats: Vec<Seat>,
+        threads: usize,
+        began: Instant,
+        progress: &dyn Fn(u64),
+    ) -> Result<Self, Error> {
+        let all = seats.len() as u64;
+        let mut crowd = Self::begin(seats, threads, began)?;
+        while crowd.shared.connected.load(Ordering::SeqCst) < all {
+            crowd.check()?;
+            progress(crowd.shared.connected.load(Ordering::SeqCst));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(crowd)
+    }
+
+    /// Begins to connect everybody.
+    pub(crate) fn begin(seats: Vec<Seat>, threads: usize, began: Instant) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            connected: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            latencies: Mutex::new(histogram()),
+            began,
+        });
+        let share = seats.len().div_ceil(threads.max(1)).max(1);
+        let mut running = Vec::new();
+        for part in seats.chunks(share) {
+            let (part, shared) = (part.to_vec(), shared.clone());
+            let poll = Poll::new()?;
+            running.push(std::thread::spawn(move || {
+                if let Err(error) = attend(poll, &part, &shared)
+                    && let Ok(mut failure) = shared.failure.lock()
+                {
+                    failure.get_or_insert(error);
+                }
+            }));
+        }
+        Ok(Self {
+            shared,
+            threads: running,
+        })
+    }
+
+    /// The messages that have come to all together.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.shared.delivered.load(Ordering::SeqCst)
+    }
+
+    /// The bytes that have come to all together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.shared.bytes.load(Ordering::SeqCst)
+    }
+
+    /// Waits until this many messages have come.
+    pub(crate) fn until(&mut self, expected: u64) -> Result<(), Error> {
+        let mut last = (self.delivered(), Instant::now());
+        loop {
+            self.check()?;
+            let delivered = self.delivered();
+            if delivered == expected {
+                return Ok(());
+            }
+            if delivered > expected {
+                let what = format!("{delivered} deliveries of {expected}");
+                return Err(Error::Delivery(what));
+            }
+            if delivered != last.0 {
+                last = (delivered, Instant::now());
+            }
+            if last.1.elapsed() > PATIENCE {
+                return Err(Error::Late {
+                    delivered,
+                    expected,
+                });
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    /// Whether anything is wrong so far.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        let failure = self.shared.failure.lock().ok().and_then(|mut f| f.take());
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Everybody leaves; gives the times from message to delivery, in nanoseconds.
+    pub(crate) fn leave(mut self) -> Result<Histogram<u64>, Error> {
+        self.stop();
+        self.check()?;
+        let latencies = self.shared.latencies.lock().map(|found| found.clone());
+        Ok(latencies.unwrap_or_else(|_| histogram()))
+    }
+
+    fn stop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        for thread in self.threads.drain(..) {
+            // A panic of a thread has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// From 1 µs to 60 s, three digits.
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1_000, 60_000_000_000, 3).unwrap_or_else(|_| unreachable_bounds())
+}
+
+/// The bounds above are right for the library.
+fn unreachable_bounds() -> Histogram<u64> {
+    unreachable!("the bounds are constants that hdrhistogram takes")
+}
+
+/// One thread's subscribers: connects them, then reads until it is told to stop.
+fn attend(mut poll: Poll, seats: &[Seat], shared: &Shared) -> Result<(), Error> {
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = vec![0; BUFFER];
+    let mut subscribers = Vec::with_capacity(seats.len());
+    let mut latencies = histogram();
+    for seat in seats {
+        let token = Token(subscribers.len());
+        let mut subscriber = Subscriber::connect(seat)?;
+        poll.registry()
+            .register(&mut subscriber.socket, token, Interest::READABLE)?;
+        subscriber.count(&[], shared, &mut latencies)?;
+        subscribers.push(subscriber);
+        shared.connected.fetch_add(1, Ordering::SeqCst);
+        serve(
+            &mut poll,
+            &mut events,
+            Duration::ZERO,
+            &mut subscribers,
+            &mut buffer,
+            shared,
+            &mut latencies,
+        )?;
+    }
+    while !shared.stop.load(Ordering::SeqCst) {
+        let wait = Duration::from_millis(50);
+        serve(
+            &mut poll,
+            &mut events,
+            wait,
+            &mut subscribers,
+            &mut buffer,
+            shared,
+            &mut latencies,
+        )?;
+    }
+    if let Ok(mut all) = shared.latencies.lock() {
+        // Both have the same bounds.
+        let _ = all.add(&latencies);
+    }
+    Ok(())
+}
+
+fn serve(
+    poll: &mut Poll,
+    events: &mut Events,
+    wait: Duration,
+    subscribers: &mut [Subscriber],
+    buffer: &mut [u8],
+    shared: &Shared,
+    latencies: &mut Histogram<u64>,
+) -> Result<(), Error> {
+    match poll.poll(events, Some(wait)) {
+        Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
+        _ => {}
+    }
+    for event in events.iter() {
+        subscribers[event.token().0].read(buffer, shared, latencies)?;
+    }
+    Ok(())
+}
+
+/// One subscriber.
+struct Subscriber {
+    socket: TcpStream,
+    path: String,
+    /// The number of the last entry that it has.
+    last: Option<u64>,
+    /// The beginning of a frame whose end has not come.
+    rest: Vec<u8>,
+    /// Answers to pings that the socket did not take yet.
+    pongs: VecDeque<u8>,
+}
+
+impl Subscriber {
+    fn connect(seat: &Seat) -> Result<Self, Error> {
+        let mut socket = Blocking::connect(&seat.address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_nodelay(true)?;
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            seat.path, seat.address
+        );
+        socket.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        let mut part = [0; 1024];
+        let end = loop {
+            if let Some(end) = memmem::find(&answer, b"\r\n\r\n") {
+                break end + 4;
+            }
+            let count = socket.read(&mut part)?;
+            answer.extend_from_slice(&part[..count]);
+            if count == 0 || answer.len() > 16 * 1024 {
+                break 0;
+            }
+        };
+        if !answer.starts_with(b"HTTP/1.1 101 ") || end == 0 {
+            let said = String::from_utf8_lossy(&answer).into_owned();
+            return Err(Error::Handshake(said));
+        }
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket: TcpStream::from_std(socket),
+            path: seat.path.clone(),
+            last: seat.after,
+            rest: answer.split_off(end),
+            pongs: VecDeque::new(),
+        })
+    }
+
+    /// Takes what the socket has.
+    fn read(
+        &mut self,
+        buffer: &mut [u8],
+        shared: &Shared,
+        latencies: &mut Histogram<u64>,
+    ) -> Result<(), Error> {
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) => return Err(Error::Delivery(format!("{} was ended", self.path))),
+                Ok(count) => {
+                    self.count(&buffer[..count], shared, latencies)?;
+                    // Less than there was room for: there is no more for now.
+                    if count < buffer.len() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Counts the frames in what came.
+    fn count(
+        &mut self,
+        came: &[u8],
+        shared: &Shared,
+        latencies: &mut Histogram<u64>,
+    ) -> Result<(), Error> {
+        let mut held = std::mem::take(&mut self.rest);
+        let bytes = if held.is_empty() {
+            came
+        } else {
+            held.extend_from_slice(came);
+            &held
+        };
+        let (mut at, mut messages) = (0, 0);
+        while let Some((opcode, payload, end)) = frame(&bytes[at..]) {
+            let payload = &bytes[at..][payload..end];
+            match opcode {
+                0x1 | 0x0 | 0x2 => {
+                    self.take(payload, shared, latencies)?;
+                    messages += 1;
+                }
+                0x9 => self.pong(payload)?,
+                0x8 => {
+                    let said = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
+                    return Err(Error::Delivery(format!("{} was closed: {said}", self.path)));
+                }
+                _ => {}
+            }
+            at += end;
+        }
+        self.rest = bytes[at..].to_vec();
+        shared.delivered.fetch_add(messages, Ordering::SeqCst);
+        shared.bytes.fetch_add(at as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        payload: &[u8],
+        shared: &Shared,
+        latencies: &mut Histogram<u64>,
+    ) -> Result<(), Error> {
+        let Some(number) = number_after(payload, b"\"cursor\":\"") else {
+            let said = String::from_utf8_lossy(payload);
+            return Err(Error::Delivery(format!("{} got {said}", self.path)));
+        };
+        if let Some(last) = self.last
+            && number != last + 1
+        {
+            let what = format!("{} got {number} after {last}", self.path);
+            return Err(Error::Delivery(what));
+        }
+        self.last = Some(number);
+        if let Some(sent) = number_after(payload, b"\"at\":") {
+            let now = shared.began.elapsed().as_nanos();
+            let took = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(sent);
+            latencies.saturating_record(took);
+        }
+        Ok(())
+    }
+
+    /// Answers a ping: a masked frame, as a client must (RFC 6455 section 5.3), with a mask of zeros.
+    fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        let length = u8::try_from(payload.len().min(125)).unwrap_or(125);
+        self.pongs.extend([0x8a, 0x80 | length, 0, 0, 0, 0]);
+        self.pongs.extend(&payload[..usize::from(length)]);
+        while !self.pongs.is_empty() {
+            match self.socket.write(self.pongs.make_contiguous()) {
+                Ok(count) => drop(self.pongs.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(io::Error::into(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The opcode of the frame at the beginning, and where its payload begins and ends; `None` while it
+/// is not whole (RFC 6455 section 5.2; a server's frames are not masked).
+fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (&first, &second) = (bytes.first()?, bytes.get(1)?);
+    let (begin, length) = match second & 0x7f {
+        126 => (
+            4,
+            u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+        ),
+        127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),
+        short => (2, u64::from(short)),
+    };
+    let end = begin + usize::try_from(length).ok()?;
+    (bytes.len() >= end).then_some((first & 0xf, begin, end))
+}
+
+/// The digits after a name.
+fn number_after(payload: &[u8], name: &[u8]) -> Option<u64> {
+    let at = memmem::find(payload, name)? + name.len();
+    let digits = payload[at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit());
+    let number = digits.fold((0_u64, false), |(number, _), digit| {
+        (number.wrapping_mul(10) + u64::from(digit - b'0'), true)
+    });
+    number.1.then_some(number.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_found_once_it_is_whole() {
+        let text = b"\x81\x03abc\x81";
+        assert_eq!(frame(text), Some((1, 2, 5)));
+        assert_eq!(frame(&text[..4]), None);
+        let mut long = vec![0x81, 126, 1, 0];
+        long.resize(4 + 256, b'x');
+        assert_eq!(frame(&long), Some((1, 4, 260)));
+    }
+
+    #[test]
+    fn a_number_is_found_by_its_name() {
+        let text = br#"{"id":1,"cursor":"18-77","at":5}"#;
+        assert_eq!(number_after(text, b"\"cursor\":\""), Some(18));
+        assert_eq!(number_after(text, b"\"at\":"), Some(5));
+        assert_eq!(number_after(text, b"\"id\":\""), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Processes under load: started here, and measured by the kernel's own accounting.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use nix::{sys::signal, time::clock_getcpuclockid, unistd::Pid};
+
+use crate::error::Error;
+
+/// The longest wait for a process to begin.
+pub(crate) const START: Duration = Duration::from_secs(20);
+
+/// A process and those it started. It ends with the value.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+}
+
+impl Process {
+    /// Starts a command whose address is known, and waits until it can be connected to.
+    pub(crate) fn start(
+        name: &'static str,
+        command: &mut Command,
+        address: &str,
+    ) -> Result<Self, Error> {
+        let child = spawn(name, command.stdout(Stdio::null()).stderr(Stdio::null()))?;
+        let mut process = Self { name, child };
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            process.check(began)?;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(process)
+    }
+
+    /// Starts one of the services on a free port; gives its address, too.
+    pub(crate) fn service(
+        name: &'static str,
+        command: &mut Command,
+    ) -> Result<(Self, String), Error> {
+        let command = command
+            .env("LTM__LOG__FORMAT", "json")
+            .stdout(Stdio::null());
+        let mut child = spawn(name, command.stderr(Stdio::piped()))?;
+        let (found, address) = mpsc::channel();
+        if let Some(stderr) = child.stderr.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+                    if event["message"] == "listening"
+                        && let Some(address) = event["address"].as_str()
+                    {
+                        // Nobody waits for it twice.
+                        let _ = found.send(address.to_owned());
+                    }
+                }
+            });
+        }
+        let process = Self { name, child };
+        let address = address
+            .recv_timeout(START)
+            .map_err(|_| Error::Start(name))?;
+        Ok((process, address))
+    }
+
+    /// What it is called in the tables.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The processor time that it and its children have used.
+    pub(crate) fn cpu(&self) -> Duration {
+        self.pids().into_iter().filter_map(cpu_of).sum()
+    }
+
+    /// The memory that it and its children hold, in bytes: proportional, where pages are shared.
+    pub(crate) fn memory(&self) -> u64 {
+        self.pids().into_iter().map(memory_of).sum()
+    }
+
+    fn pids(&self) -> Vec<i32> {
+        let own = self.child.id().cast_signed();
+        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+        let children = children.unwrap_or_default();
+        let children = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok());
+        std::iter::once(own).chain(children).collect()
+    }
+
+    fn check(&mut self, began: Instant) -> Result<(), Error> {
+        let ended = self.child.try_wait().ok().flatten().is_some();
+        if ended || began.elapsed() > START {
+            return Err(Error::Start(self.name));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A server with workers ends them itself when it is asked to.
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        let _ = signal::kill(pid, signal::Signal::SIGTERM);
+        let began = Instant::now();
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if began.elapsed() > Duration::from_secs(3) {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn spawn(name: &'static str, command: &mut Command) -> Result<Child, Error> {
+    let child = command.stdin(Stdio::null()).spawn();
+    child.map_err(|source| Error::Spawn { name, source })
+}
+
+fn cpu_of(pid: i32) -> Option<Duration> {
+    let clock = clock_getcpuclockid(Pid::from_raw(pid)).ok()?;
+    clock.now().ok().map(Duration::from)
+}
+
+fn memory_of(pid: i32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// A port that nobody has.
+pub(crate) fn free_port() -> Result<u16, Error> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// A program of this project: it lies beside this one.
+pub(crate) fn beside(name: &str) -> Result<PathBuf, Error> {
+    let path = std::env::current_exe()?;
+    let path = path.parent().unwrap_or(Path::new(".")).join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(Error::Missing(path))
+}

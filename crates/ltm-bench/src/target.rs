@@ -1,0 +1,305 @@
+//! What the load goes to: these services, a floor, a peer.
+
+use std::{
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    crowd::Seat,
+    error::Error,
+    http::Http,
+    process::{Process, START, beside, free_port},
+};
+
+/// What can be measured side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// ltm-api, ltm-gateway and Redis
+    Live,
+    /// a bare program that writes the same frames to the same sockets with nothing in between
+    Floor,
+    /// nginx with Nchan and Redis
+    Nchan,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Live => "ltm-live",
+            Self::Floor => "floor",
+            Self::Nchan => "Nchan",
+        }
+    }
+}
+
+/// A running target. Its processes end with it.
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
+    /// Empty where it runs elsewhere.
+    pub(crate) processes: Vec<Process>,
+    producers_at: String,
+    subscribers_at: String,
+    next: AtomicU64,
+    redis: Option<String>,
+    _folder: TempDir,
+}
+
+/// An LTM, or what stands for one.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel {
+    pub(crate) id: u64,
+    /// The number of its last entry.
+    pub(crate) last: u64,
+    /// The cursor of its last entry.
+    cursor: String,
+}
+
+impl Target {
+    pub(crate) fn start(kind: Kind) -> Result<Self, Error> {
+        let folder = TempDir::new()?;
+        match kind {
+            Kind::Live => Self::live(folder),
+            Kind::Floor => Self::floor(folder),
+            Kind::Nchan => Self::nchan(folder),
+        }
+    }
+
+    /// These services, wherever they run: `host:port` of an API and of a gateway.
+    pub(crate) fn external(api: String, gateway: String) -> Result<Self, Error> {
+        Ok(Self {
+            kind: Kind::Live,
+            processes: Vec::new(),
+            producers_at: api,
+            subscribers_at: gateway,
+            next: AtomicU64::new(1),
+            redis: None,
+            _folder: TempDir::new()?,
+        })
+    }
+
+    fn live(folder: TempDir) -> Result<Self, Error> {
+        let (redis, address) = redis(folder.path())?;
+        let service = |name: &'static str| {
+            let mut command = Command::new(beside(name)?);
+            command
+                .env("LTM__REDIS__URL", format!("redis://{address}/0"))
+                .env("LTM__API__LISTEN", "127.0.0.1:0")
+                .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+                .env("LTM__GATEWAY__MAX_SUBSCRIBERS", "100000")
+                .env("LTM__GATEWAY__MAX_SUBSCRIBERS_PER_LTM", "100000")
+                .env("LTM__GATEWAY__MAX_FOLLOWED", "100000");
+            Process::service(name, &mut command)
+        };
+        let (api, producers_at) = service("ltm-api")?;
+        let (gateway, subscribers_at) = service("ltm-gateway")?;
+        Ok(Self {
+            kind: Kind::Live,
+            // They end before Redis.
+            processes: vec![api, gateway, redis],
+            producers_at,
+            subscribers_at,
+            next: AtomicU64::new(1),
+            redis: Some(address),
+            _folder: folder,
+        })
+    }
+
+    fn floor(folder: TempDir) -> Result<Self, Error> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["floor", &address]);
+        let process = Process::start("floor", &mut command, &address)?;
+        Ok(Self {
+            kind: Kind::Floor,
+            processes: vec![process],
+            producers_at: address.clone(),
+            subscribers_at: address,
+            next: AtomicU64::new(1),
+            redis: None,
+            _folder: folder,
+        })
+    }
+
+    fn nchan(folder: TempDir) -> Result<Self, Error> {
+        let (redis, redis_at) = redis(folder.path())?;
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let path = folder.path().join("nginx.conf");
+        std::fs::write(&path, nchan_settings(&address, &redis_at, folder.path()))?;
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(&path).args(["-g", "daemon off;"]);
+        let process = Process::start("nginx", &mut command, &address)?;
+        // Each worker refuses until it has found its Redis.
+        let (began, mut taken) = (Instant::now(), 0);
+        while taken < 50 {
+            match Http::connect(&address)?.post("/pub/0", b"ready?") {
+                Ok(_) => taken += 1,
+                Err(_) if began.elapsed() > START => return Err(Error::Start("nginx")),
+                Err(_) => {
+                    taken = 0;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+        Ok(Self {
+            kind: Kind::Nchan,
+            processes: vec![process, redis],
+            producers_at: address.clone(),
+            subscribers_at: address,
+            next: AtomicU64::new(1),
+            redis: Some(redis_at),
+            _folder: folder,
+        })
+    }
+
+    /// Where its Redis is, where it has one here.
+    pub(crate) fn redis(&self) -> Option<&str> {
+        self.redis.as_deref()
+    }
+
+    /// New channels, LTMs with this state.
+    pub(crate) fn channels(&self, count: usize, state: &Value) -> Result<Vec<Channel>, Error> {
+        let mut http = Http::connect(&self.producers_at)?;
+        let body = json!({"fqn": "bench.Ltm", "state": state}).to_string();
+        let create = |_| {
+            let id = self.next.fetch_add(1, Ordering::SeqCst);
+            if self.kind != Kind::Live {
+                let cursor = "0-0".into();
+                return Ok(Channel {
+                    id,
+                    last: 0,
+                    cursor,
+                });
+            }
+            let answer = http.post("/api/v0/ltm", body.as_bytes())?;
+            let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+            let (id, cursor) = (answer["id"].as_u64(), answer["cursor"].as_str());
+            let (Some(id), Some(cursor)) = (id, cursor) else {
+                return Err(Error::Answer(answer.to_string()));
+            };
+            Ok(Channel {
+                id,
+                last: 1,
+                cursor: cursor.into(),
+            })
+        };
+        (0..count).map(create).collect()
+    }
+
+    /// A place from which everything that comes after the channel's last entry is seen.
+    pub(crate) fn seat(&self, channel: &Channel) -> Seat {
+        let path = match self.kind {
+            Kind::Live => format!("/ws/{}?after={}", channel.id, channel.cursor),
+            Kind::Floor => format!("/sub/{}", channel.id),
+            Kind::Nchan => format!("/sub/{}", channel.id),
+        };
+        Seat {
+            address: self.subscribers_at.clone(),
+            path,
+            after: Some(channel.last),
+        }
+    }
+
+    /// A producer with a connection of its own.
+    pub(crate) fn producer(&self) -> Result<Producer, Error> {
+        Ok(Producer {
+            kind: self.kind,
+            http: Http::connect(&self.producers_at)?,
+        })
+    }
+
+    /// A connection to where documents are.
+    pub(crate) fn http(&self) -> Result<Http, Error> {
+        Http::connect(&self.producers_at)
+    }
+}
+
+/// Writes entries.
+pub(crate) struct Producer {
+    kind: Kind,
+    http: Http,
+}
+
+impl Producer {
+    /// Appends one entry whose message has about `size` bytes; `at` is the time in it, in
+    /// nanoseconds.
+    pub(crate) fn append(
+        &mut self,
+        channel: &mut Channel,
+        at: u64,
+        size: usize,
+    ) -> Result<(), Error> {
+        channel.last += 1;
+        let fill = "x".repeat(size.saturating_sub(ENVELOPE));
+        let patch = format!(r#"[{{"op":"replace","path":"/text","value":"{fill}"}}]"#);
+        if self.kind == Kind::Live {
+            let body = format!(r#"{{"reason":"execute","item":{{"at":{at}}},"patch":{patch}}}"#);
+            let path = format!("/api/v0/ltm/{}/snapshots", channel.id);
+            self.http.post(&path, body.as_bytes())?;
+            return Ok(());
+        }
+        let message = format!(
+            r#"{{"id":{},"cursor":"{}-12345678901234567890","snapshot":{{"time":"2026-01-01T00:00:00.000000Z","reason":"execute","item":{{"at":{at}}},"patch":{patch},"execute_queue":[],"transitions_queue":[]}}}}"#,
+            channel.id, channel.last
+        );
+        let path = format!("/pub/{}", channel.id);
+        self.http.post(&path, message.as_bytes())?;
+        Ok(())
+    }
+
+    /// Appends a snapshot with this body.
+    pub(crate) fn snapshot(&mut self, channel: &Channel, body: &[u8]) -> Result<(), Error> {
+        let path = format!("/api/v0/ltm/{}/snapshots", channel.id);
+        self.http.post(&path, body)?;
+        Ok(())
+    }
+}
+
+/// What a message has beside the text that fills it, about.
+const ENVELOPE: usize = 230;
+
+/// A Redis of its own; gives its address.
+fn redis(folder: &Path) -> Result<(Process, String), Error> {
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let mut command = Command::new("redis-server");
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "yes", "--dir"])
+        .arg(folder);
+    Ok((Process::start("redis", &mut command, &address)?, address))
+}
+
+fn nchan_settings(address: &str, redis: &str, folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "load_module modules/ngx_nchan_module.so;
+worker_processes 2;
+worker_rlimit_nofile 200000;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 100000; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  nchan_shared_memory_size 1024M;
+  upstream redis {{ nchan_redis_server redis://{redis}; }}
+  server {{
+    listen {address} backlog=65535;
+    location ~ /pub/(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_redis_pass redis; nchan_message_buffer_length 1000; }}
+    location ~ /sub/(\\d+)$ {{ nchan_subscriber websocket; nchan_channel_id $1; nchan_redis_pass redis; nchan_subscriber_first_message newest; }}
+  }}
+}}
+"
+    )
+}
