@@ -129,7 +129,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         write_stall: settings.api.write_stall,
         linger: Duration::from_secs(1),
     };
-    tracing::info!(redis = settings.redis.shown_url(), "starting the API");
+    tracing::info!(redis = settings.redis.shown_place(), "starting the API");
     server
         .run(move |config| configure(&api, config), async move {
             shutdown.begun().await

@@ -106,7 +106,7 @@ impl Program for Settings {
     }
 
     fn shown(mut self) -> Self {
-        self.redis.url = self.redis.shown_url();
+        self.redis = self.redis.shown();
         self
     }
 }

@@ -78,7 +78,7 @@ pub(crate) async fn run(client: &Client, args: &BridgeArgs, output: Output) -> R
         url: args.from.clone(),
         ..RedisSettings::default()
     };
-    let shown = settings.shown_url();
+    let shown = settings.shown_place();
     let mut channels = ReferenceChannels::listen(settings)?;
     let reference = args.reference.clone().map(Client::new).transpose()?;
     let mut bridge = Bridge {

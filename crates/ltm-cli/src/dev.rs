@@ -63,7 +63,7 @@ impl Program for DevSettings {
     }
 
     fn shown(mut self) -> Self {
-        self.redis.url = self.redis.shown_url();
+        self.redis = self.redis.shown();
         self
     }
 }
@@ -98,7 +98,7 @@ async fn develop(
     mut settings: DevSettings,
     shutdown: Shutdown,
 ) -> Result<(), DevError> {
-    if !settings.redis.url.is_empty() {
+    if !settings.redis.url.is_empty() || !settings.redis.sentinels.is_empty() {
         return serve(&args.listen, settings, shutdown).await;
     }
     let data_dir = args.data_dir.clone().map_or_else(default_data_dir, Ok)?;

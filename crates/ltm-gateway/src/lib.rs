@@ -53,7 +53,7 @@ impl Gateway {
     ) -> Result<Self, StoreError> {
         let commands = Redis::open(redis)?;
         let store = Store::new(commands.clone());
-        let (live, events) = Live::start(redis, commands)?;
+        let (live, events) = Live::start(redis, commands);
         let topics = Topics::new(store.clone(), live.clone(), &settings);
         tokio::spawn(topics.clone().dispatch(events));
         tokio::spawn(topics.clone().sweep());
@@ -160,7 +160,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         write_stall: settings.gateway.write_stall,
         linger: Duration::ZERO,
     };
-    tracing::info!(redis = settings.redis.shown_url(), "starting the gateway");
+    tracing::info!(redis = settings.redis.shown_place(), "starting the gateway");
     let stop = gateway.clone().stopped();
     server
         .run(move |config| configure(&gateway, config), stop)

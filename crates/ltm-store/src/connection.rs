@@ -10,22 +10,33 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
-    Pipeline, ProtocolVersion, RedisError, Value,
+    AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     io::tcp::TcpSettings,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Mutex;
 
-use crate::error::{StoreError, is_transient};
+use crate::{
+    error::{StoreError, is_transient},
+    leader::Leader,
+};
 
 /// Where Redis is and how long to wait for it: the section `redis` of the settings.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
     /// `redis://[user:password@]host:port/db`, or `redis+unix:///path?db=0`.
+    ///
+    /// With `sentinels` only user, password and database count: host and port are what they say.
     pub url: String,
+    /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`. Reads a list, or
+    /// text with commas.
+    #[serde(deserialize_with = "list_or_text")]
+    pub sentinels: Vec<String>,
+    /// What the Sentinels call the group of Redis servers (`sentinel monitor <name> …`).
+    pub sentinel_service: String,
     /// The longest wait for an answer.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub response_timeout: Duration,
@@ -43,6 +54,8 @@ impl Default for RedisSettings {
     fn default() -> Self {
         Self {
             url: "redis://127.0.0.1:6379/0".into(),
+            sentinels: Vec::new(),
+            sentinel_service: String::new(),
             response_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(3),
             wait_replicas: 0,
@@ -51,24 +64,97 @@ impl Default for RedisSettings {
     }
 }
 
+/// A list, or text with commas.
+fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Spelling {
+        Text(String),
+        List(Vec<String>),
+    }
+    let list = match Spelling::deserialize(deserializer)? {
+        Spelling::Text(text) => text.split(',').map(|url| url.trim().to_owned()).collect(),
+        Spelling::List(list) => list,
+    };
+    Ok(list.into_iter().filter(|url| !url.is_empty()).collect())
+}
+
+/// A URL without its password.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "(not a URL)".into();
+    };
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}"),
+        None => url.to_owned(),
+    }
+}
+
 impl RedisSettings {
-    /// The URL without its password, for logs.
-    pub fn shown_url(&self) -> String {
-        let Some((scheme, rest)) = self.url.split_once("://") else {
-            return "(not a URL)".into();
-        };
-        match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://***@{host}"),
-            None => self.url.clone(),
+    /// The settings without passwords.
+    pub fn shown(mut self) -> Self {
+        self.url = without_password(&self.url);
+        for url in &mut self.sentinels {
+            *url = without_password(url);
+        }
+        self
+    }
+
+    /// Where Redis is, without passwords, for logs.
+    pub fn shown_place(&self) -> String {
+        if self.sentinels.is_empty() {
+            return without_password(&self.url);
+        }
+        let urls: Vec<String> = self.sentinels.iter().map(|u| without_password(u)).collect();
+        format!(
+            "{:?} by the Sentinels {}",
+            self.sentinel_service,
+            urls.join(", ")
+        )
+    }
+
+    /// Whether Sentinels say which Redis leads.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] where one of the two settings for that is missing.
+    pub(crate) fn asks_sentinels(&self) -> Result<bool, StoreError> {
+        let refused = |text: &str| Err(StoreError::Refused(text.into()));
+        match (self.sentinels.is_empty(), self.sentinel_service.is_empty()) {
+            (true, true) => Ok(false),
+            (false, false) => Ok(true),
+            (true, false) => refused(
+                "redis.sentinel_service is set and redis.sentinels is not: name the Sentinels, such as redis://host:26379",
+            ),
+            (false, true) => refused(
+                "redis.sentinels is set and redis.sentinel_service is not: give the name that `sentinel monitor` has in their files",
+            ),
         }
     }
 
+    /// Where the Sentinels are.
+    pub(crate) fn sentinel_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
+        let info = |url: &String| {
+            let refused = |cause: String| {
+                let shown = without_password(url);
+                StoreError::Refused(format!("redis.sentinels {shown}: {cause}"))
+            };
+            let info = url.as_str().into_connection_info();
+            let info = info.map_err(|e| refused(format!("{e}; give redis://host:26379")))?;
+            match info.redis_settings().db() {
+                0 => Ok(info),
+                _ => Err(refused(
+                    "a Sentinel has no databases; the one to use belongs into redis.url".into(),
+                )),
+            }
+        };
+        self.sentinels.iter().map(info).collect()
+    }
+
     pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, StoreError> {
-        let info = self
-            .url
-            .as_str()
-            .into_connection_info()
-            .map_err(|e| StoreError::Refused(format!("redis.url {}: {e}", self.shown_url())))?;
+        let info = self.url.as_str().into_connection_info().map_err(|e| {
+            StoreError::Refused(format!("redis.url {}: {e}", without_password(&self.url)))
+        })?;
         let redis = info
             .redis_settings()
             .clone()
@@ -106,29 +192,37 @@ pub struct Redis {
 struct Inner {
     wait_replicas: u32,
     wait_timeout: Duration,
-    client: Client,
+    leader: Arc<Leader>,
     config: AsyncConnectionConfig,
     /// How many times a connection was tried for; those who waited for the same try share its outcome.
     tries: AtomicU64,
-    current: Mutex<Option<MultiplexedConnection>>,
+    current: Mutex<Current>,
+}
+
+/// What the last try for a connection came to.
+enum Current {
+    Connected {
+        address: Arc<str>,
+        connection: MultiplexedConnection,
+    },
+    Failed(String),
 }
 
 impl Redis {
-    /// A handle for these settings. Nothing is sent yet.
+    /// A handle for these settings. Nothing is sent yet. With Sentinels it belongs into a runtime.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Refused`] where the URL cannot be read.
+    /// [`StoreError::Refused`] where a setting cannot be used.
     pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
-        let client = Client::open(settings.connection_info()?)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 wait_replicas: settings.wait_replicas,
                 wait_timeout: settings.wait_timeout,
-                client,
+                leader: Leader::of(settings)?,
                 config: settings.connection_config(),
                 tries: AtomicU64::new(0),
-                current: Mutex::new(None),
+                current: Mutex::new(Current::Failed("not connected yet".into())),
             }),
         })
     }
@@ -179,6 +273,11 @@ impl Redis {
         self.inner.wait_replicas > 0
     }
 
+    /// The Redis that leads.
+    pub(crate) fn leader(&self) -> &Leader {
+        &self.inner.leader
+    }
+
     /// Sends several commands in one go; the answers come in their order.
     pub(crate) async fn pipeline(
         &self,
@@ -186,9 +285,11 @@ impl Redis {
         count: usize,
     ) -> Result<Vec<Value>, RedisError> {
         let (attempt, mut connection) = self.connection().await?;
-        let answer = connection.req_packed_commands(pipeline, 0, count).await;
-        self.judge(attempt, &answer).await;
-        answer?.into_iter().map(Value::extract_error).collect()
+        let answers = connection.req_packed_commands(pipeline, 0, count).await;
+        let answers: Result<Vec<Value>, RedisError> =
+            answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
+        self.judge(attempt, &answers).await;
+        answers
     }
 
     /// The connection, and which try it came from.
@@ -196,25 +297,35 @@ impl Redis {
         let seen = self.inner.tries.load(Ordering::SeqCst);
         let mut current = self.inner.current.lock().await;
         let tries = self.inner.tries.load(Ordering::SeqCst);
-        if let Some(connection) = &*current {
-            return Ok((tries, connection.clone()));
+        match &*current {
+            Current::Connected {
+                address,
+                connection,
+            } if !self.inner.leader.has_moved_from(address) => {
+                return Ok((tries, connection.clone()));
+            }
+            Current::Failed(cause) if tries != seen => {
+                let error = std::io::Error::new(std::io::ErrorKind::NotConnected, cause.clone());
+                return Err(error.into());
+            }
+            _ => {}
         }
-        if tries != seen {
-            let error = std::io::Error::new(
-                std::io::ErrorKind::NotConnected,
-                "no connection could be made",
-            );
-            return Err(error.into());
-        }
-        let outcome = self
-            .inner
-            .client
-            .get_multiplexed_async_connection_with_config(&self.inner.config)
-            .await;
+        let outcome = self.inner.leader.connect(&self.inner.config).await;
         let tries = self.inner.tries.fetch_add(1, Ordering::SeqCst) + 1;
-        let connection = outcome?;
-        *current = Some(connection.clone());
-        Ok((tries, connection))
+        match outcome {
+            Ok((address, connection)) => {
+                let answer = connection.clone();
+                *current = Current::Connected {
+                    address,
+                    connection,
+                };
+                Ok((tries, answer))
+            }
+            Err(error) => {
+                *current = Current::Failed(error.to_string());
+                Err(error)
+            }
+        }
     }
 
     /// Lets a connection go that failed in a way that another one may not.
@@ -223,7 +334,7 @@ impl Redis {
         if is_transient(error) {
             let mut current = self.inner.current.lock().await;
             if self.inner.tries.load(Ordering::SeqCst) == attempt {
-                *current = None;
+                *current = Current::Failed(error.to_string());
             }
         }
     }
@@ -265,7 +376,7 @@ mod tests {
                 url: url.into(),
                 ..RedisSettings::default()
             };
-            assert_eq!(settings.shown_url(), shown);
+            assert_eq!(settings.shown_place(), shown);
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod diff;
 mod error;
 mod history;
 pub mod json;
+mod leader;
 mod list;
 mod live;
 mod log;

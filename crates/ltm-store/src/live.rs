@@ -14,17 +14,14 @@ use std::{
 
 use bytestring::ByteString;
 use ltm_types::{Entry, LtmId, keys};
-use redis::{Client, PushInfo, PushKind, Value, aio::MultiplexedConnection};
+use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, interval, sleep, timeout},
 };
 use uuid::Uuid;
 
-use crate::{
-    connection::{Redis, RedisSettings, reconnect_pauses},
-    error::StoreError,
-};
+use crate::connection::{Redis, RedisSettings, reconnect_pauses};
 
 /// How many channels one SUBSCRIBE names at most.
 const BATCH: usize = 512;
@@ -70,10 +67,8 @@ pub struct LiveEvents {
 impl Live {
     /// Begins to listen, in a task of its own that ends when the events are dropped.
     ///
-    /// # Errors
-    ///
-    /// [`StoreError::Refused`] where the URL cannot be read.
-    pub fn start(settings: &RedisSettings, redis: Redis) -> Result<(Self, LiveEvents), StoreError> {
+    /// It listens to the Redis that `redis` writes to.
+    pub fn start(settings: &RedisSettings, redis: Redis) -> (Self, LiveEvents) {
         let (sender, receiver) = mpsc::channel(MAX_EVENTS);
         let shared = Arc::new(Shared {
             wanted: Mutex::default(),
@@ -83,19 +78,16 @@ impl Live {
             waiting_bytes: AtomicUsize::new(0),
         });
         let listener = Listener {
-            client: Client::open(settings.connection_info()?)?,
             settings: settings.clone(),
             redis,
             shared: shared.clone(),
             sender,
         };
         tokio::spawn(listener.run());
-        Ok((
-            Self {
-                shared: shared.clone(),
-            },
-            LiveEvents { shared, receiver },
-        ))
+        let live = Self {
+            shared: shared.clone(),
+        };
+        (live, LiveEvents { shared, receiver })
     }
 
     /// Asks for the entries of this LTM; [`LiveEvent::Subscribed`] says from when on they come.
@@ -151,7 +143,6 @@ impl Shared {
 
 /// The task that holds the connection.
 struct Listener {
-    client: Client,
     settings: RedisSettings,
     redis: Redis,
     shared: Arc<Shared>,
@@ -176,7 +167,7 @@ impl Listener {
             }
             let pause = pauses.next().unwrap_or_default();
             tracing::warn!(
-                redis = self.settings.shown_url(),
+                redis = self.settings.shown_place(),
                 cause,
                 ?pause,
                 "the live connection to Redis ended; connecting again"
@@ -196,13 +187,14 @@ impl Listener {
             .settings
             .connection_config()
             .set_push_sender(self.reader(probe.clone(), signal));
-        match self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-        {
-            Ok(connection) => self.hold(connection, &probe, signals).await,
-            Err(error) => error.to_string(),
+        let leader = self.redis.leader();
+        let (address, connection) = match leader.connect(&config).await {
+            Ok(connected) => connected,
+            Err(error) => return error.to_string(),
+        };
+        tokio::select! {
+            cause = self.hold(connection, &probe, signals) => cause,
+            () = leader.moved_from(&address) => "another Redis leads".into(),
         }
     }
 
@@ -259,7 +251,7 @@ impl Listener {
                     Some(Signal::Echo) => {
                         heard = Instant::now();
                         if !self.shared.hears.swap(true, Ordering::SeqCst) {
-                            tracing::info!(redis = self.settings.shown_url(), "listening to Redis");
+                            tracing::info!(redis = self.settings.shown_place(), "listening to Redis");
                         }
                     }
                     Some(Signal::Disconnected) | None => return "disconnected".into(),

@@ -1,0 +1,172 @@
+//! Which Redis leads: the one at a fixed address, or whichever the Sentinels name.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, RedisError,
+    aio::MultiplexedConnection,
+    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
+};
+use tokio::{
+    sync::{Mutex, watch},
+    time::{sleep, timeout},
+};
+
+use crate::{connection::RedisSettings, error::StoreError};
+
+/// How often the Sentinels are asked whether the leader is still the same.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest wait for all Sentinels together. Each has a second to connect and half a second for an
+/// answer, three of them at once.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+
+/// The Redis that leads.
+pub(crate) struct Leader {
+    place: Place,
+    /// Its address, as far as it is known.
+    address: watch::Sender<Option<Arc<str>>>,
+}
+
+enum Place {
+    Fixed(Client),
+    Sentinels {
+        /// Boxed because it is large beside the other.
+        client: Box<Mutex<SentinelClient>>,
+        /// For errors.
+        shown: String,
+    },
+}
+
+impl Leader {
+    /// The leader for these settings. Nothing is sent yet; where there are Sentinels, a task begins
+    /// to watch that ends when the value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Refused`] where a setting cannot be used.
+    pub(crate) fn of(settings: &RedisSettings) -> Result<Arc<Self>, StoreError> {
+        let place = if settings.asks_sentinels()? {
+            Place::Sentinels {
+                client: Box::new(Mutex::new(sentinel_client(settings)?)),
+                shown: settings.shown_place(),
+            }
+        } else {
+            Place::Fixed(Client::open(settings.connection_info()?)?)
+        };
+        let leader = Arc::new(Self {
+            place,
+            address: watch::Sender::new(None),
+        });
+        if matches!(leader.place, Place::Sentinels { .. }) {
+            tokio::spawn(watch_for_changes(Arc::downgrade(&leader)));
+        }
+        Ok(leader)
+    }
+
+    /// A new connection to the leader, and its address.
+    pub(crate) async fn connect(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<(Arc<str>, MultiplexedConnection), RedisError> {
+        let (address, client) = self.find().await?;
+        let connection = client
+            .get_multiplexed_async_connection_with_config(config)
+            .await?;
+        Ok((address, connection))
+    }
+
+    /// Whether another Redis is known to lead than the one at this address.
+    pub(crate) fn has_moved_from(&self, address: &str) -> bool {
+        self.address
+            .borrow()
+            .as_deref()
+            .is_some_and(|now| now != address)
+    }
+
+    /// Waits until another Redis leads than the one at this address.
+    pub(crate) async fn moved_from(&self, address: &str) {
+        let mut addresses = self.address.subscribe();
+        let elsewhere = |now: &Option<Arc<str>>| now.as_deref().is_some_and(|now| now != address);
+        // The sender is in `self`: it outlives this.
+        let _ = addresses.wait_for(elsewhere).await;
+    }
+
+    async fn find(&self) -> Result<(Arc<str>, Client), RedisError> {
+        let client = match &self.place {
+            Place::Fixed(client) => client.clone(),
+            Place::Sentinels { client, shown } => {
+                let mut sentinels = client.lock().await;
+                let none = |cause: String| {
+                    let text = format!("no leader of {shown} can be found: {cause}");
+                    RedisError::from(std::io::Error::new(std::io::ErrorKind::NotConnected, text))
+                };
+                // It asks for the ROLE of the node, too: a Sentinel may not have heard the latest.
+                // Boxed because the future is large, and part of every command's.
+                let look = Box::pin(sentinels.async_get_client());
+                match timeout(LOOK_LIMIT, look).await {
+                    Ok(Ok(client)) => client,
+                    Ok(Err(error)) => return Err(none(error.to_string())),
+                    Err(_) => return Err(none("no answer in time".into())),
+                }
+            }
+        };
+        let address: Arc<str> = client.get_connection_info().addr().to_string().into();
+        self.note(&address);
+        Ok((address, client))
+    }
+
+    fn note(&self, address: &Arc<str>) {
+        self.address.send_if_modified(|known| {
+            let before = known.replace(address.clone());
+            if before.as_ref().is_some_and(|before| before != address) {
+                tracing::warn!(
+                    from = before.as_deref(),
+                    to = &**address,
+                    "another Redis leads"
+                );
+            }
+            before.as_ref() != Some(address)
+        });
+    }
+}
+
+/// Asks the Sentinels from time to time: a leader that was only away for a while still takes writes
+/// when it comes back, until they demote it.
+async fn watch_for_changes(leader: Weak<Leader>) {
+    let mut found = true;
+    loop {
+        sleep(LOOK_INTERVAL).await;
+        let Some(leader) = leader.upgrade() else {
+            return;
+        };
+        let outcome = leader.find().await;
+        match &outcome {
+            Ok(_) if !found => tracing::info!("the Sentinels name a leader again"),
+            Err(error) if found => tracing::warn!(%error, "asking the Sentinels every second"),
+            _ => {}
+        }
+        found = outcome.is_ok();
+    }
+}
+
+fn sentinel_client(settings: &RedisSettings) -> Result<SentinelClient, StoreError> {
+    let node = settings.connection_info()?;
+    if !matches!(node.addr(), ConnectionAddr::Tcp(..)) {
+        return Err(StoreError::Refused(
+            "redis.url: with redis.sentinels it must begin with redis://; it gives user, password and database of the leader".into(),
+        ));
+    }
+    let node = SentinelNodeConnectionInfo::default()
+        .set_redis_connection_info(node.redis_settings().clone())
+        .set_tcp_settings(node.tcp_settings().clone());
+    let client = SentinelClient::build(
+        settings.sentinel_infos()?,
+        settings.sentinel_service.clone(),
+        Some(node),
+        SentinelServerType::Master,
+    )?;
+    Ok(client)
+}
