@@ -12,6 +12,7 @@ mod raw_connection;
 mod recording;
 mod redis_server;
 mod rfc6902;
+mod sentinels;
 mod service;
 mod subscriber;
 
@@ -24,6 +25,7 @@ pub use raw_connection::RawConnection;
 pub use recording::{Recording, data};
 pub use redis_server::RedisServer;
 pub use rfc6902::{apply, fold, same};
+pub use sentinels::Sentinels;
 pub use service::{Service, resident_bytes};
 pub use subscriber::{Follower, Heard, Subscriber};
 

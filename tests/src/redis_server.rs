@@ -16,22 +16,34 @@ pub struct RedisServer {
     child: Child,
     port: u16,
     arguments: Vec<String>,
+    /// What a Sentinel begins with.
+    sentinel: Option<String>,
     folder: TempDir,
 }
 
 impl RedisServer {
     /// Starts one; `arguments` are added to its command line.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_as(None, arguments)
+    }
+
+    /// Starts a Sentinel with this configuration.
+    pub fn sentinel(configuration: &str) -> Self {
+        Self::start_as(Some(configuration), &[])
+    }
+
+    fn start_as(sentinel: Option<&str>, arguments: &[&str]) -> Self {
         let mut folder = TempDir::new().expect("a temporary folder");
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).into()).collect();
         // The port may be taken between the look and the start; then the server ends, and the next is tried.
         for _ in 0..20 {
             let port = free_port();
-            let child = spawn(port, &folder, &arguments);
+            let child = spawn(port, &folder, sentinel, &arguments);
             let mut server = Self {
                 child,
                 port,
                 arguments: arguments.clone(),
+                sentinel: sentinel.map(Into::into),
                 folder,
             };
             if server.wait_until_ready() {
@@ -65,7 +77,8 @@ impl RedisServer {
     pub fn restart(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.child = spawn(self.port, &self.folder, &self.arguments);
+        let sentinel = self.sentinel.as_deref();
+        self.child = spawn(self.port, &self.folder, sentinel, &self.arguments);
         assert!(self.wait_until_ready(), "redis-server does not come back");
     }
 
@@ -142,19 +155,20 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn spawn(port: u16, folder: &TempDir, arguments: &[String]) -> Child {
-    Command::new("redis-server")
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-            "--dir",
-        ])
+fn spawn(port: u16, folder: &TempDir, sentinel: Option<&str>, arguments: &[String]) -> Child {
+    let mut command = Command::new("redis-server");
+    if let Some(configuration) = sentinel {
+        // A Sentinel writes what it learns into its file, and reads it when it comes back.
+        let file = folder.path().join("sentinel.conf");
+        if !file.exists() {
+            std::fs::write(&file, configuration).expect("a file can be written");
+        }
+        command.arg(file).arg("--sentinel");
+    } else {
+        command.args(["--save", "", "--appendonly", "yes"]);
+    }
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
         .arg(folder.path())
         .args(arguments)
         .stdin(Stdio::null())

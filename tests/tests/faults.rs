@@ -221,6 +221,16 @@ impl Replicated {
         }
     }
 
+    /// Waits until the replica has this LTM.
+    async fn until_replicated(&self, id: u64) {
+        let meta = format!("ltm:{{{id}}}:meta");
+        let began = Instant::now();
+        while self.replica.cli(&["EXISTS", &meta]) != "1" {
+            assert!(began.elapsed() < LIMIT, "the replica never has LTM {id}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The replica leads from now on, with what it has.
     fn fail_over(&self) {
         self.replica.cli(&["REPLICAOF", "NO", "ONE"]);
@@ -240,16 +250,7 @@ async fn a_failover_that_loses_writes_resets_whoever_saw_them() {
         .unwrap();
     let mut follower = Follower::default();
     follower.take(&subscriber.message().await);
-    // The replica has the first entry.
-    assert_eq!(world.leader.cli(&["WAIT", "1", "60000"]), "1");
-    let began = Instant::now();
-    while world
-        .replica
-        .cli(&["EXISTS", &format!("ltm:{{{id}}}:meta")])
-        != "1"
-    {
-        assert!(began.elapsed() < LIMIT);
-    }
+    world.until_replicated(id).await;
     world.between.hold();
     for n in 1..=3 {
         api.append(id, json!({"merge": {"lost": n}})).await;
@@ -329,4 +330,35 @@ async fn with_wait_replicas_a_write_is_acknowledged_once_the_replica_is_back() {
     assert_eq!(answer.header("idempotent-replayed"), "true");
     assert_eq!(answer.expect(201)["index"], 1);
     assert_eq!(api.document(id).await["snapshots_count"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_meets_a_demoted_leader_lets_the_connection_go() {
+    for wait_replicas in ["0", "1"] {
+        let world = Replicated::start(&[("LTM__REDIS__WAIT_REPLICAS", wait_replicas)]).await;
+        let api = &world.api;
+        let (id, _) = api.create(json!({"n": 0})).await;
+        world.until_replicated(id).await;
+        let address = world.replica.address();
+        let (host, port) = address.split_once(':').unwrap();
+        world.replica.cli(&["REPLICAOF", "NO", "ONE"]);
+        // No connection is cut: only the answers tell.
+        world.to_leader.lead_to(&address);
+        world.leader.cli(&["REPLICAOF", host, port]);
+        let path = format!("/ltm/{id}/snapshots");
+        let step = r#"{"reason":"execute","merge":{"n":1}}"#;
+        let began = Instant::now();
+        loop {
+            let answer = api
+                .post_text(&path, step, &[("Idempotency-Key", "1")])
+                .await;
+            if answer.status == 201 {
+                break;
+            }
+            answer.problem(503, "unavailable");
+            assert!(began.elapsed() < LIMIT);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(api.document(id).await["state"], json!({"n": 1}));
+    }
 }

@@ -89,6 +89,39 @@ fn a_password_is_never_shown() {
     }
 }
 
+#[test]
+fn sentinels_are_shown_without_their_passwords_and_a_half_of_their_settings_is_refused() {
+    let sentinels = (
+        "LTM__REDIS__SENTINELS",
+        "redis://:00123@127.0.0.1:1, redis://127.0.0.1:2",
+    );
+    let service = ("LTM__REDIS__SENTINEL_SERVICE", "ltm");
+    let alone = ("LTM__REDIS__SENTINELS", "");
+    let no_url = ("LTM__REDIS__SENTINELS", "u:00123@127.0.0.1:26379");
+    let with_database = ("LTM__REDIS__SENTINELS", "redis://:00123@127.0.0.1:1/2");
+    let socket = ("LTM__REDIS__URL", "redis+unix:///tmp/redis.sock");
+    for program in PROGRAMS {
+        let shown = run(program, &["--print-config"], &[sentinels, service]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        let line = r#"sentinels = ["redis://***@127.0.0.1:1", "redis://127.0.0.1:2"]"#;
+        assert!(shown.contains(line), "{shown}");
+        for (settings, complaint) in [
+            (vec![sentinels], "redis.sentinel_service is not"),
+            (vec![service, alone], "redis.sentinels is not"),
+            (vec![no_url, service], "give redis://host:26379"),
+            (vec![with_database, service], "a Sentinel has no databases"),
+            (
+                vec![sentinels, service, socket],
+                "redis.url: with redis.sentinels",
+            ),
+        ] {
+            let said = complains(&run(program, &[], &settings));
+            assert!(said.contains(complaint), "{said}");
+            assert!(!said.contains("00123"), "{said}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_probe_tells_whether_the_service_is_ready() {
     let mut redis = RedisServer::start(&["--appendfsync", "always"]);
