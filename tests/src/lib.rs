@@ -7,6 +7,7 @@
 
 mod api;
 mod binaries;
+mod haproxy;
 mod network;
 mod raw_connection;
 mod recording;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use api::{Answer, Api};
 pub use binaries::binary;
+pub use haproxy::Haproxy;
 pub use network::Network;
 pub use raw_connection::RawConnection;
 pub use recording::{Recording, data};

@@ -43,6 +43,8 @@ impl Default for DevSettings {
                 ..ApiSettings::default()
             },
             gateway: GatewaySettings {
+                // Nothing stands before it.
+                drain_notice: Duration::ZERO,
                 drain_time: DRAIN_TIME,
                 ..GatewaySettings::default()
             },

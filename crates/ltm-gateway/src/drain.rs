@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ltm_service::Shutdown;
 use ltm_types::{Problem, ProblemKind};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
@@ -21,7 +20,6 @@ pub(crate) struct Drain {
     max_subscribers: usize,
     /// One permit for each subscriber that is to go now.
     leave: Arc<Semaphore>,
-    shutdown: Shutdown,
 }
 
 /// One subscriber's seat.
@@ -31,12 +29,11 @@ pub(crate) struct Seat {
 }
 
 impl Drain {
-    pub(crate) fn new(max_subscribers: usize, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(max_subscribers: usize) -> Self {
         Self {
             seats: Arc::new(Semaphore::new(max_subscribers)),
             max_subscribers,
             leave: Arc::new(Semaphore::new(0)),
-            shutdown,
         }
     }
 
@@ -46,20 +43,20 @@ impl Drain {
     ///
     /// The problem, where all are taken or the gateway is stopping.
     pub(crate) fn take_seat(&self) -> Result<Seat, Problem> {
-        if self.shutdown.has_begun() {
-            return Err(Problem::new(
+        let refused = |error: TryAcquireError| match error {
+            TryAcquireError::Closed => Problem::new(
                 ProblemKind::Unavailable,
                 "the gateway is stopping; connect to another one",
-            ));
-        }
-        let full = |_: TryAcquireError| {
-            let detail = format!(
-                "all {} seats for subscribers are taken (gateway.max_subscribers)",
-                self.max_subscribers
-            );
-            Problem::new(ProblemKind::OverLimit, detail)
+            ),
+            TryAcquireError::NoPermits => {
+                let detail = format!(
+                    "all {} seats for subscribers are taken (gateway.max_subscribers)",
+                    self.max_subscribers
+                );
+                Problem::new(ProblemKind::OverLimit, detail)
+            }
         };
-        let permit = self.seats.clone().try_acquire_owned().map_err(full)?;
+        let permit = self.seats.clone().try_acquire_owned().map_err(refused)?;
         Ok(Seat {
             leave: self.leave.clone(),
             _permit: permit,
@@ -71,8 +68,11 @@ impl Drain {
             .saturating_sub(self.seats.available_permits())
     }
 
-    /// Tells all subscribers to go, in batches spread over `drain_time`, and waits for them.
-    pub(crate) async fn empty(&self, drain_time: Duration) {
+    /// Lets `notice` pass, in which the gateway works as before and load balancers see that it is not
+    /// ready. Then tells all subscribers to go, in batches spread over `drain_time`, and waits for them.
+    pub(crate) async fn empty(&self, notice: Duration, drain_time: Duration) {
+        sleep(notice).await;
+        self.seats.close();
         let total = self.taken();
         if total > 0 {
             tracing::info!(subscribers = total, over = ?drain_time, "telling the subscribers to connect elsewhere");
@@ -85,8 +85,7 @@ impl Drain {
                 break;
             }
             ticks.tick().await;
-            let due = (total * (batch + 1)).div_ceil(batches) - (total * batch).div_ceil(batches);
-            self.leave.add_permits(due);
+            self.leave.add_permits(due(total, batch, batches));
         }
         self.leave.close();
         let last = Instant::now();
@@ -96,11 +95,32 @@ impl Drain {
     }
 }
 
+/// How many of `total` go in one of the batches: the same in each, but for one.
+fn due(total: usize, batch: usize, batches: usize) -> usize {
+    (total * (batch + 1)).div_ceil(batches) - (total * batch).div_ceil(batches)
+}
+
 impl Seat {
     /// Waits until it is this subscriber's turn to go.
     pub(crate) async fn drained(&self) {
         if let Ok(permit) = self.leave.acquire().await {
             permit.forget();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn all_go_and_no_batch_is_larger_than_its_share(total in 0usize..50_000, batches in 1usize..1000) {
+            let sizes: Vec<usize> = (0..batches).map(|batch| due(total, batch, batches)).collect();
+            prop_assert_eq!(sizes.iter().sum::<usize>(), total);
+            prop_assert!(sizes.iter().all(|&size| size <= total.div_ceil(batches)));
         }
     }
 }

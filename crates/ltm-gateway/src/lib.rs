@@ -59,7 +59,7 @@ impl Gateway {
         tokio::spawn(topics.clone().sweep());
         let inner = Inner {
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
-            drain: Drain::new(settings.max_subscribers, shutdown.clone()),
+            drain: Drain::new(settings.max_subscribers),
             shutdown,
             store,
             live,
@@ -85,7 +85,11 @@ impl Gateway {
     /// time, and waits for them.
     pub async fn stopped(self) {
         self.inner.shutdown.begun().await;
-        self.inner.drain.empty(self.inner.settings.drain_time).await;
+        let settings = &self.inner.settings;
+        self.inner
+            .drain
+            .empty(settings.drain_notice, settings.drain_time)
+            .await;
     }
 
     async fn ready(&self) -> Result<(), String> {

@@ -33,7 +33,11 @@ pub struct Settings {
 pub struct GatewaySettings {
     /// Where it listens.
     pub listen: String,
-    /// Over how long the closes are spread when it stops.
+    /// For how long it only says that it is not ready when it stops, and works on: a load balancer
+    /// must have seen it before the first subscriber is told to connect elsewhere.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub drain_notice: Duration,
+    /// Over how long the closes are spread after that.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub drain_time: Duration,
     /// How often a subscriber is pinged; it is dropped when nothing came from it for two of these.
@@ -74,6 +78,7 @@ impl Default for GatewaySettings {
     fn default() -> Self {
         Self {
             listen: "0.0.0.0:8000".into(),
+            drain_notice: Duration::from_secs(3),
             drain_time: Duration::from_secs(20),
             ping_interval: Duration::from_secs(20),
             write_stall: Duration::from_secs(30),

@@ -1,0 +1,150 @@
+//! HAProxy with the configuration that is deployed.
+
+use std::{
+    collections::HashMap,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{LIMIT, Service, redis_server::free_port};
+
+/// The file that `docker-compose.yml` gives to its HAProxy.
+const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/haproxy.cfg");
+
+/// An HAProxy in front of APIs and gateways. It ends with the value.
+pub struct Haproxy {
+    child: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Haproxy {
+    /// Starts one; the servers are called `api0`, `gateway0`, `gateway1`…, in their order.
+    pub fn start(apis: &[&Service], gateways: &[&Service]) -> Self {
+        // The port may be taken between the look and the start; then it ends, and the next is tried.
+        for _ in 0..20 {
+            let folder = TempDir::new().expect("a temporary folder");
+            let port = free_port();
+            let file = folder.path().join("haproxy.cfg");
+            let text = configuration(port, &folder, apis, gateways);
+            std::fs::write(&file, text).expect("a file can be written");
+            let child = Command::new("haproxy")
+                .args(["-db", "-q", "-f"])
+                .arg(&file)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("haproxy is on PATH (make test installs it)");
+            let mut haproxy = Self {
+                child,
+                port,
+                folder,
+            };
+            if haproxy.wait_until_ready() {
+                return haproxy;
+            }
+        }
+        panic!("haproxy does not start");
+    }
+
+    /// Its base URL.
+    pub fn http(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A WebSocket URL on it: `/ws/1?after=0`.
+    pub fn ws(&self, path: &str) -> String {
+        format!("ws://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// What it knows of a server, or of a whole backend (`BACKEND`): the columns of `show stat`.
+    pub fn stat(&self, backend: &str, server: &str) -> HashMap<String, String> {
+        let table = self.ask("show stat").expect("it answers");
+        let mut lines = table.trim_start_matches("# ").lines();
+        let names: Vec<&str> = lines.next().expect("a head").split(',').collect();
+        let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
+        let row = rows
+            .into_iter()
+            .find(|row| row.starts_with(&[backend, server]))
+            .expect("there is such a server");
+        let columns = names.iter().zip(row);
+        columns
+            .map(|(name, value)| ((*name).to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// Waits until it sees this server as `UP` or `DOWN`.
+    pub async fn until_seen(&self, backend: &str, server: &str, state: &str) {
+        let began = Instant::now();
+        while !self.stat(backend, server)["status"].starts_with(state) {
+            assert!(began.elapsed() < LIMIT, "{server} is never {state}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn ask(&self, question: &str) -> std::io::Result<String> {
+        let mut socket = UnixStream::connect(self.folder.path().join("stats"))?;
+        writeln!(socket, "{question}")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    fn wait_until_ready(&mut self) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < LIMIT {
+            let ended = self.child.try_wait().expect("its status can be read");
+            if ended.is_some() {
+                return false;
+            }
+            if self.ask("show info").is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The deployed configuration, with this machine's addresses instead of what Docker's DNS would say.
+fn configuration(port: u16, folder: &TempDir, apis: &[&Service], gateways: &[&Service]) -> String {
+    let servers = |name: &str, services: &[&Service]| {
+        let line = |(number, service): (usize, &&Service)| {
+            format!("server {name}{number} {}", service.address())
+        };
+        let lines: Vec<String> = services.iter().enumerate().map(line).collect();
+        lines.join("\n    ")
+    };
+    let stats = folder.path().join("stats");
+    let stats = format!("global\n    stats socket {} level user\n    log stdout", stats.display());
+    let mut text = std::fs::read_to_string(DEPLOYED).expect("the repository has it");
+    for (deployed, here) in [
+        ("global\n    log stdout", stats.as_str()),
+        ("bind :8000", &format!("bind 127.0.0.1:{port}")),
+        ("resolvers docker init-addr none resolve-prefer ipv4 ", ""),
+        ("server-template api 16 api:8000", &servers("api", apis)),
+        (
+            "server-template gateway 64 gateway:8000",
+            &servers("gateway", gateways),
+        ),
+    ] {
+        assert_eq!(
+            text.matches(deployed).count(),
+            1,
+            "{deployed:?} in {DEPLOYED}"
+        );
+        text = text.replace(deployed, here);
+    }
+    text
+}
