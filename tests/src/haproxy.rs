@@ -127,7 +127,10 @@ fn configuration(port: u16, folder: &TempDir, apis: &[&Service], gateways: &[&Se
         lines.join("\n    ")
     };
     let stats = folder.path().join("stats");
-    let stats = format!("global\n    stats socket {} level user\n    log stdout", stats.display());
+    let stats = format!(
+        "global\n    stats socket {} level user\n    log stdout",
+        stats.display()
+    );
     let mut text = std::fs::read_to_string(DEPLOYED).expect("the repository has it");
     for (deployed, here) in [
         ("global\n    log stdout", stats.as_str()),

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ltm_store::{AppendError, Retained, Retention, StoreError};
+use ltm_store::{AppendError, Clocks, Retained, Retention, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Api;
 
 /// How many LTMs are looked at in one round trip.
 const PAGE: usize = 256;
+/// By how much two clocks may differ before an operator is told.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// Looks from time to time for what is to be removed; of all replicas, one does at a time.
 pub(crate) async fn retain(api: &Api) {
@@ -26,6 +28,8 @@ pub(crate) async fn retain(api: &Api) {
 
 async fn sweep(api: &Api, every: Duration) -> Result<(), StoreError> {
     let store = api.store();
+    let clocks = store.clocks().await?;
+    warn_of_skew(&clocks);
     if api.retention() == Retention::default() && !store.has_retention().await? {
         return Ok(());
     }
@@ -38,7 +42,7 @@ async fn sweep(api: &Api, every: Duration) -> Result<(), StoreError> {
         loop {
             let (page, next) = store.retained(playground, PAGE, before).await?;
             for ltm in page {
-                apply(api, &ltm).await?;
+                apply(api, &ltm, clocks.cautious()).await?;
             }
             let Some(next) = next else { break };
             before = Some(next);
@@ -47,17 +51,26 @@ async fn sweep(api: &Api, every: Duration) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn warn_of_skew(clocks: &Clocks) {
+    let ahead = clocks.ahead();
+    if ahead.abs() > MAX_SKEW {
+        tracing::warn!(
+            %ahead,
+            "the clock of this machine is not that of Redis: entries get wrong times, and are kept too long or too short; set both clocks"
+        );
+    }
+}
+
 /// Deletes the LTM if it is idle, else removes the entries that are too old.
-async fn apply(api: &Api, ltm: &Retained) -> Result<(), StoreError> {
+async fn apply(api: &Api, ltm: &Retained, now: Timestamp) -> Result<(), StoreError> {
     let keep = ltm.retention.over(api.retention());
-    let now = Timestamp::now();
     if keep
         .idle_ttl
-        .is_some_and(|ttl| is_older(&ltm.updated_at, ttl, now))
+        .is_some_and(|ttl| is_longer_ago(ltm.written_at, ttl, now))
     {
         return match api.store().delete(ltm.id, Some(ltm.cursor)).await {
             Ok(_) => {
-                tracing::info!(id = %ltm.id, since = ltm.updated_at, "deleted an idle LTM");
+                tracing::info!(id = %ltm.id, since = %ltm.written_at, "deleted an idle LTM");
                 api.states().forget(ltm.id);
                 Ok(())
             }
@@ -72,8 +85,8 @@ async fn apply(api: &Api, ltm: &Retained) -> Result<(), StoreError> {
         return Ok(());
     };
     // A trim writes the state, so that it waits for an eighth more.
-    let oldest = ltm.oldest.as_deref();
-    if !oldest.is_some_and(|oldest| is_older(oldest, age + age / 8, now)) {
+    let oldest = ltm.oldest.as_deref().and_then(|time| time.parse().ok());
+    if !oldest.is_some_and(|oldest| is_longer_ago(oldest, age + age / 8, now)) {
         return Ok(());
     }
     let keep = Retention {
@@ -91,8 +104,6 @@ async fn apply(api: &Api, ltm: &Retained) -> Result<(), StoreError> {
 }
 
 /// Whether a moment is longer ago than `age`.
-fn is_older(time: &str, age: Duration, now: Timestamp) -> bool {
-    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
-    time.parse()
-        .is_ok_and(|time: Timestamp| now.duration_since(time) > age)
+fn is_longer_ago(time: Timestamp, age: Duration, now: Timestamp) -> bool {
+    now.duration_since(time) > SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX)
 }

@@ -6,6 +6,7 @@
 //! cursor, and where it does not fit, the log decides.
 
 mod append;
+mod clock;
 mod connection;
 mod copy;
 mod create;
@@ -32,6 +33,7 @@ pub use append::{
     Answer, Append, AppendError, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS, Producer,
     fingerprint,
 };
+pub use clock::Clocks;
 pub use connection::{Redis, RedisSettings, reconnect_pauses};
 pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
 pub use error::StoreError;

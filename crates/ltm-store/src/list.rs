@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use ltm_types::{LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 use serde::Serialize;
@@ -204,7 +203,8 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        let now = Timestamp::now().as_millisecond();
+        // Whoever notes and whoever looks may be two, with two clocks.
+        let now = self.clocks().await?.redis.as_millisecond();
         let mut pipeline = redis::pipe();
         for &id in ids {
             let member = keys::index_member(id);

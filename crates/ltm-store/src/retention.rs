@@ -97,8 +97,8 @@ pub struct Retained {
     pub id: LtmId,
     /// Where its log is.
     pub cursor: Cursor,
-    /// When its log last grew.
-    pub updated_at: String,
+    /// When its log last grew, by the clock of Redis or of who wrote, whichever was ahead.
+    pub written_at: Timestamp,
     /// What it was created with.
     pub retention: RetentionOverride,
     /// When the first entry that is kept was written, where that can be told.
@@ -267,7 +267,8 @@ impl Store {
         for &id in &ids {
             let meta = pipeline.cmd("HMGET");
             meta.arg(keys::meta(id));
-            meta.arg("cursor").arg("updated_at").arg("retention");
+            meta.arg("cursor").arg("retention");
+            meta.arg("updated_at").arg("written_at");
             let first = pipeline.cmd("XRANGE");
             first.arg(keys::log(id)).arg("-").arg("+");
             first.arg("COUNT").arg(1);
@@ -277,15 +278,15 @@ impl Store {
         }
         let answers = self.redis.pipeline(&pipeline, 2 * ids.len()).await?;
         let read = |(&id, pair): (&LtmId, &[Value])| {
-            let fields: [Option<String>; 3] = from_value(pair.first()?).ok()?;
-            let [cursor, updated_at, retention] = fields;
+            let fields: [Option<String>; 4] = from_value(pair.first()?).ok()?;
+            let [cursor, retention, updated_at, written_at] = fields;
             let retention = retention.map_or(Some(RetentionOverride::default()), |text| {
                 serde_json::from_str(&text).ok()
             });
             Some(Retained {
                 id,
                 cursor: cursor?.parse().ok()?,
-                updated_at: updated_at?,
+                written_at: latest(updated_at?.parse().ok()?, written_at),
                 retention: retention?,
                 oldest: first_time(pair.get(1)?),
             })
@@ -293,6 +294,13 @@ impl Store {
         let found = ids.iter().zip(answers.chunks(2)).filter_map(read).collect();
         Ok((found, next))
     }
+}
+
+/// The later of what the writer said and what Redis said, in milliseconds since 1970.
+fn latest(updated_at: Timestamp, written_at: Option<String>) -> Timestamp {
+    let by_redis = written_at.and_then(|millis| millis.parse().ok());
+    let by_redis = by_redis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    by_redis.map_or(updated_at, |time| time.max(updated_at))
 }
 
 /// The moment `age` before `now`, as entries spell it.

@@ -11,5 +11,7 @@ if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0
 end
 redis.call('PERSIST', KEYS[1])
 redis.call('PERSIST', KEYS[4])
-redis.call('HSET', KEYS[2], 'cursor', ARGV[1], unpack(ARGV, 2))
+local clock = redis.call('TIME')
+local written_at = clock[1] .. string.format('%03d', math.floor(clock[2] / 1000))
+redis.call('HSET', KEYS[2], 'cursor', ARGV[1], 'written_at', written_at, unpack(ARGV, 2))
 return {'ok', ''}

@@ -33,7 +33,10 @@ if added.err then
   if foreign then return {'foreign', foreign[1]} end
   return added
 end
-redis.call('HSET', meta, 'cursor', ARGV[2], 'updated_at', ARGV[5], 'snapshots_count', ARGV[6])
+local clock = redis.call('TIME')
+local written_at = clock[1] .. string.format('%03d', math.floor(clock[2] / 1000))
+redis.call('HSET', meta, 'cursor', ARGV[2], 'updated_at', ARGV[5], 'snapshots_count', ARGV[6],
+  'written_at', written_at)
 if ARGV[11] ~= '' then
   redis.call('HSET', meta, producer, ARGV[12])
   if newcomer then redis.call('HINCRBY', meta, 'producers', 1) end

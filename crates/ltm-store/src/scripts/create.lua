@@ -6,6 +6,8 @@ if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) > 0 then
   return {'taken', redis.call('HGET', KEYS[2], 'cursor') or ''}
 end
 redis.call('XADD', KEYS[1], ARGV[1], ARGV[2], ARGV[3])
-redis.call('HSET', KEYS[2], 'cursor', ARGV[1], unpack(ARGV, 5))
+local clock = redis.call('TIME')
+local written_at = clock[1] .. string.format('%03d', math.floor(clock[2] / 1000))
+redis.call('HSET', KEYS[2], 'cursor', ARGV[1], 'written_at', written_at, unpack(ARGV, 5))
 redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
 return {'ok', ''}
