@@ -7,6 +7,7 @@
 
 mod api;
 mod binaries;
+mod clock;
 mod haproxy;
 mod network;
 mod raw_connection;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use api::{Answer, Api};
 pub use binaries::binary;
+pub use clock::Clock;
 pub use haproxy::Haproxy;
 pub use network::Network;
 pub use raw_connection::RawConnection;
