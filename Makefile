@@ -12,7 +12,7 @@ run: ## start everything on port 8000 (or PORT=8001 make run) and play a sample 
 
 .PHONY: test
 test: ## build everything and run all tests
-	@deploy/setup.sh
+	@deploy/setup.sh --test
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace
 

@@ -2,7 +2,8 @@
 # Installs what building and running needs and this machine lacks: a C linker, which Rust links with, and
 # Redis. Rust itself must be there. What is installed already is left alone.
 #
-#   deploy/setup.sh          for make run and make test
+#   deploy/setup.sh          for make run
+#   deploy/setup.sh --test   what the tests start besides: HAProxy, and libfaketime for clocks that are wrong
 #   deploy/setup.sh --lint   rustfmt and clippy too
 set -euo pipefail
 
@@ -72,6 +73,18 @@ need_redis() {
     fail "redis-server is version ${version:-unknown}; $redis_needed or newer is needed. See https://redis.io/docs/latest/operate/oss_and_stack/install/"
 }
 
+need_haproxy() {
+  have haproxy || install_packages haproxy haproxy
+  have haproxy || fail "HAProxy is installed, but there is no haproxy on PATH"
+}
+
+have_faketime() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; }
+
+need_faketime() {
+  have_faketime || install_packages libfaketime libfaketime
+  have_faketime || say "libfaketime is not where the clock tests look for it; they need Linux, and will fail"
+}
+
 need_lint_tools() {
   local missing=()
   cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
@@ -84,6 +97,10 @@ need_lint_tools() {
 need_rust
 need_linker
 need_redis
-if [ "${1:-}" = --lint ]; then
-  need_lint_tools
-fi
+case "${1:-}" in
+  --test)
+    need_haproxy
+    need_faketime
+    ;;
+  --lint) need_lint_tools ;;
+esac

@@ -324,7 +324,10 @@ async fn an_ltm_is_subscribed_to_once_whatever_the_number_of_subscribers_and_the
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_stops_sends_everybody_elsewhere_over_its_drain_time() {
     for signal in ["TERM", "INT"] {
-        let mut stack = Stack::with(&[("LTM__GATEWAY__DRAIN_TIME", "3s")]);
+        let mut stack = Stack::with(&[
+            ("LTM__GATEWAY__DRAIN_NOTICE", "0s"),
+            ("LTM__GATEWAY__DRAIN_TIME", "3s"),
+        ]);
         let (id, _) = stack.api.create(json!({})).await;
         let url = stack.gateway.ws(&format!("/ws/{id}"));
         let mut subscribers = Vec::new();
@@ -333,6 +336,7 @@ async fn a_gateway_that_stops_sends_everybody_elsewhere_over_its_drain_time() {
         }
         stack.gateway.signal(signal);
         Api::at(&stack.gateway).until_ready_is(503).await;
+        stack.gateway.until_logged("telling the subscribers").await;
         let problem = refusal(&url).await;
         assert_eq!(problem["type"], "urn:ltm-live:problem:unavailable");
         // Who is not told yet is still served.
@@ -349,6 +353,22 @@ async fn a_gateway_that_stops_sends_everybody_elsewhere_over_its_drain_time() {
         }
         assert!(served > 0, "{signal}: all were told at once");
         assert_eq!(stack.gateway.wait().code(), Some(0), "{signal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_stops_serves_whoever_comes_until_load_balancers_have_seen_it() {
+    let stack = Stack::with(&[("LTM__GATEWAY__DRAIN_NOTICE", "1h")]);
+    let (id, _) = stack.api.create(json!({})).await;
+    let url = stack.gateway.ws(&format!("/ws/{id}"));
+    let mut before = Subscriber::connect(&url).await.unwrap();
+    stack.gateway.signal("TERM");
+    Api::at(&stack.gateway).until_ready_is(503).await;
+    let mut after = Subscriber::connect(&url).await.unwrap();
+    stack.api.append(id, json!({"merge": {"n": 1}})).await;
+    for subscriber in [&mut before, &mut after] {
+        let message = subscriber.message().await;
+        assert_eq!(message["snapshot"]["patch"][0]["value"], 1);
     }
 }
 
