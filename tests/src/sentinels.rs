@@ -76,18 +76,13 @@ impl Sentinels {
 
     /// Waits until every Sentinel names the replica as the leader, and it leads.
     pub async fn until_the_replica_leads(&self) {
-        let (host, port) = {
-            let address = self.replica.address();
-            let (host, port) = address.split_once(':').unwrap();
-            (host.to_owned(), port.to_owned())
-        };
         let ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE];
+        // It answers in two lines.
+        let address = Ok(self.replica.address().replace(':', "\n"));
         until("the replica never leads", || {
-            self.replica.cli(&["ROLE"]).starts_with("master")
-                && self
-                    .sentinels
-                    .iter()
-                    .all(|sentinel| sentinel.cli(&ask) == format!("{host}\n{port}"))
+            let role = self.replica.try_cli(&["ROLE"]);
+            let named = |sentinel: &RedisServer| sentinel.try_cli(&ask) == address;
+            role.is_ok_and(|role| role.starts_with("master")) && self.sentinels.iter().all(named)
         })
         .await;
     }
@@ -95,11 +90,10 @@ impl Sentinels {
     /// Waits until the Redis that led at the begin follows the other one.
     pub async fn until_the_leader_follows(&self) {
         until("the old leader is never demoted", || {
-            self.leader.cli(&["ROLE"]).starts_with("slave")
-                && self
-                    .leader
-                    .cli(&["INFO", "replication"])
-                    .contains("master_link_status:up")
+            let said = self.leader.try_cli(&["INFO", "replication"]);
+            said.is_ok_and(|said| {
+                said.contains("role:slave") && said.contains("master_link_status:up")
+            })
         })
         .await;
     }
