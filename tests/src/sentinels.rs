@@ -79,7 +79,7 @@ impl Sentinels {
         let ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE];
         // It answers in two lines.
         let address = Ok(self.replica.address().replace(':', "\n"));
-        until("the replica never leads", || {
+        self.until("the replica never leads", || {
             let role = self.replica.try_cli(&["ROLE"]);
             let named = |sentinel: &RedisServer| sentinel.try_cli(&ask) == address;
             role.is_ok_and(|role| role.starts_with("master")) && self.sentinels.iter().all(named)
@@ -87,9 +87,30 @@ impl Sentinels {
         .await;
     }
 
+    /// Waits for something; where it does not come, shows who thinks what.
+    async fn until(&self, complaint: &str, done: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !done() {
+            if began.elapsed() > LIMIT {
+                for server in [&self.leader, &self.replica] {
+                    let said = server.try_cli(&["INFO", "replication"]);
+                    eprintln!("{}: {said:?}", server.address());
+                }
+                for sentinel in &self.sentinels {
+                    for question in ["MASTER", "REPLICAS"] {
+                        let said = sentinel.try_cli(&["SENTINEL", question, SERVICE]);
+                        eprintln!("{}: {said:?}", sentinel.address());
+                    }
+                }
+                panic!("{complaint}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until the Redis that led at the begin follows the other one.
     pub async fn until_the_leader_follows(&self) {
-        until("the old leader is never demoted", || {
+        self.until("the old leader is never demoted", || {
             let said = self.leader.try_cli(&["INFO", "replication"]);
             said.is_ok_and(|said| {
                 said.contains("role:slave") && said.contains("master_link_status:up")
