@@ -29,7 +29,7 @@ pub use raw_connection::RawConnection;
 pub use recording::{Recording, data};
 pub use redis_server::RedisServer;
 pub use rfc6902::{apply, fold, same};
-pub use sentinels::Sentinels;
+pub use sentinels::{FAILOVER_LIMIT, Sentinels};
 pub use service::{Service, resident_bytes};
 pub use subscriber::{Follower, Heard, Subscriber};
 

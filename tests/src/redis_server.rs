@@ -33,7 +33,7 @@ impl RedisServer {
     }
 
     fn start_as(sentinel: Option<&str>, arguments: &[&str]) -> Self {
-        let mut folder = TempDir::new().expect("a temporary folder");
+        let mut folder = new_folder(sentinel.is_some());
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).into()).collect();
         // The port may be taken between the look and the start; then the server ends, and the next is tried.
         for _ in 0..20 {
@@ -49,10 +49,7 @@ impl RedisServer {
             if server.wait_until_ready() {
                 return server;
             }
-            folder = std::mem::replace(
-                &mut server.folder,
-                TempDir::new().expect("a temporary folder"),
-            );
+            folder = std::mem::replace(&mut server.folder, new_folder(sentinel.is_some()));
         }
         panic!("redis-server does not start; is it installed?");
     }
@@ -156,6 +153,15 @@ impl Drop for RedisServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A Sentinel waits for the disk at each change, and does nothing for half a minute (TILT) where it
+/// was held up for two seconds: its folder is in memory, where the system has one there.
+fn new_folder(in_memory: bool) -> TempDir {
+    let memory = in_memory.then(|| TempDir::new_in("/dev/shm"));
+    memory
+        .and_then(Result::ok)
+        .unwrap_or_else(|| TempDir::new().expect("a temporary folder"))
 }
 
 pub(crate) fn free_port() -> u16 {

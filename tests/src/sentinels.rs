@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::{LIMIT, RedisServer};
 
+/// The longest wait for a failover: Sentinels that were held up do nothing for half a minute (TILT).
+pub const FAILOVER_LIMIT: Duration = Duration::from_secs(180);
 /// What the Sentinels call the two.
 const SERVICE: &str = "ltm";
 
@@ -91,7 +93,7 @@ impl Sentinels {
     async fn until(&self, complaint: &str, done: impl Fn() -> bool) {
         let began = Instant::now();
         while !done() {
-            if began.elapsed() > LIMIT {
+            if began.elapsed() > FAILOVER_LIMIT {
                 for server in [&self.leader, &self.replica] {
                     let said = server.try_cli(&["INFO", "replication"]);
                     eprintln!("{}: {said:?}", server.address());

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ltm_tests::{Api, Follower, LIMIT, Sentinels, Service, Subscriber};
+use ltm_tests::{Api, FAILOVER_LIMIT, Follower, LIMIT, Sentinels, Service, Subscriber};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -96,7 +96,10 @@ async fn produce(api: Api, id: u64, stop: Arc<AtomicBool>, written: Arc<AtomicUs
                 break;
             }
             answer.problem(503, "unavailable");
-            assert!(began.elapsed() < LIMIT, "{number} is never acknowledged");
+            assert!(
+                began.elapsed() < FAILOVER_LIMIT,
+                "{number} is never acknowledged"
+            );
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -224,7 +227,7 @@ async fn a_failover_by_sentinels_that_loses_writes_resets_whoever_saw_them() {
         }
         answer.problem(503, "unavailable");
         assert!(
-            began.elapsed() < LIMIT,
+            began.elapsed() < FAILOVER_LIMIT,
             "the API never reaches the new leader"
         );
         sleep(Duration::from_millis(50)).await;
