@@ -16,6 +16,7 @@ use redis::{
     io::tcp::TcpSettings,
 };
 use serde::{Deserialize, Deserializer, Serialize};
+use thread_local::ThreadLocal;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -182,8 +183,9 @@ pub fn reconnect_pauses() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// A handle to Redis that connects when it is needed, and again after a failure. Clones share one
-/// connection.
+/// A handle to Redis that connects when it is needed, and again after a failure. Clones share the
+/// connections, one for each thread that sends something: who asks and who carries the answer are on
+/// one thread then, and need not wake each other.
 #[derive(Clone)]
 pub struct Redis {
     inner: Arc<Inner>,
@@ -194,6 +196,12 @@ struct Inner {
     wait_timeout: Duration,
     leader: Arc<Leader>,
     config: AsyncConnectionConfig,
+    lanes: ThreadLocal<Lane>,
+}
+
+/// The connection of one thread.
+#[derive(Default)]
+struct Lane {
     /// How many times a connection was tried for; those who waited for the same try share its outcome.
     tries: AtomicU64,
     current: Mutex<Current>,
@@ -206,6 +214,12 @@ enum Current {
         connection: MultiplexedConnection,
     },
     Failed(String),
+}
+
+impl Default for Current {
+    fn default() -> Self {
+        Self::Failed("not connected yet".into())
+    }
 }
 
 impl Redis {
@@ -221,8 +235,7 @@ impl Redis {
                 wait_timeout: settings.wait_timeout,
                 leader: Leader::of(settings)?,
                 config: settings.connection_config(),
-                tries: AtomicU64::new(0),
-                current: Mutex::new(Current::Failed("not connected yet".into())),
+                lanes: ThreadLocal::new(),
             }),
         })
     }
@@ -239,12 +252,13 @@ impl Redis {
 
     /// Sends one command.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
-        let (attempt, mut connection) = self.connection().await?;
+        let lane = self.inner.lanes.get_or_default();
+        let (attempt, mut connection) = self.connection(lane).await?;
         let answer = connection
             .send_packed_command(cmd)
             .await
             .and_then(Value::extract_error);
-        self.judge(attempt, &answer).await;
+        lane.judge(attempt, &answer).await;
         Ok(T::from_redis_value(answer?)?)
     }
 
@@ -284,19 +298,20 @@ impl Redis {
         pipeline: &Pipeline,
         count: usize,
     ) -> Result<Vec<Value>, RedisError> {
-        let (attempt, mut connection) = self.connection().await?;
+        let lane = self.inner.lanes.get_or_default();
+        let (attempt, mut connection) = self.connection(lane).await?;
         let answers = connection.req_packed_commands(pipeline, 0, count).await;
         let answers: Result<Vec<Value>, RedisError> =
             answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
-        self.judge(attempt, &answers).await;
+        lane.judge(attempt, &answers).await;
         answers
     }
 
     /// The connection, and which try it came from.
-    async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
-        let seen = self.inner.tries.load(Ordering::SeqCst);
-        let mut current = self.inner.current.lock().await;
-        let tries = self.inner.tries.load(Ordering::SeqCst);
+    async fn connection(&self, lane: &Lane) -> Result<(u64, MultiplexedConnection), RedisError> {
+        let seen = lane.tries.load(Ordering::SeqCst);
+        let mut current = lane.current.lock().await;
+        let tries = lane.tries.load(Ordering::SeqCst);
         match &*current {
             Current::Connected {
                 address,
@@ -311,7 +326,7 @@ impl Redis {
             _ => {}
         }
         let outcome = self.inner.leader.connect(&self.inner.config).await;
-        let tries = self.inner.tries.fetch_add(1, Ordering::SeqCst) + 1;
+        let tries = lane.tries.fetch_add(1, Ordering::SeqCst) + 1;
         match outcome {
             Ok((address, connection)) => {
                 let answer = connection.clone();
@@ -327,13 +342,15 @@ impl Redis {
             }
         }
     }
+}
 
+impl Lane {
     /// Lets a connection go that failed in a way that another one may not.
     async fn judge<T>(&self, attempt: u64, answer: &Result<T, RedisError>) {
         let Err(error) = answer else { return };
         if is_transient(error) {
-            let mut current = self.inner.current.lock().await;
-            if self.inner.tries.load(Ordering::SeqCst) == attempt {
+            let mut current = self.current.lock().await;
+            if self.tries.load(Ordering::SeqCst) == attempt {
                 *current = Current::Failed(error.to_string());
             }
         }
