@@ -4,7 +4,7 @@ use actix_web::{
     HttpMessage, HttpRequest,
     web::{Bytes, Payload},
 };
-use ltm_service::ProblemResponse;
+use ltm_service::{ProblemResponse, limit_reached};
 use ltm_store::json::{self, TextError};
 use ltm_types::{Problem, ProblemKind, canonical_time};
 use serde::Deserialize;
@@ -30,10 +30,15 @@ pub(crate) async fn read(
             .into());
     }
     let late = |_| {
-        let detail = format!("the body did not arrive within {:?}", settings.body_timeout);
+        limit_reached("api.body_timeout");
+        let detail = format!(
+            "the body did not arrive within {:?} (api.body_timeout)",
+            settings.body_timeout
+        );
         ProblemResponse(Problem::new(ProblemKind::RequestTimeout, detail))
     };
     let too_large = |_| {
+        limit_reached("api.max_body");
         let detail = format!(
             "the body is larger than {} (api.max_body)",
             settings.max_body

@@ -123,6 +123,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     });
     let server = Server {
         listen: settings.api.listen,
+        http: settings.http,
         origins: settings.cors.origins,
         readiness,
         drain_time: settings.api.drain_time,

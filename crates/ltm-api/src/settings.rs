@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use ltm_service::{CorsSettings, LogSettings, OtherSection, Program};
+use ltm_service::{CorsSettings, HttpSettings, LogSettings, OtherSection, Program};
 use ltm_store::{RedisSettings, Retention, patch::Limits};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct Settings {
     pub api: ApiSettings,
     /// What is kept of each LTM.
     pub retention: Retention,
+    /// Whom it lets in.
+    pub http: HttpSettings,
     /// Which pages may use it.
     pub cors: CorsSettings,
     /// How it logs.

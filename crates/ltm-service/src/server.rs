@@ -1,9 +1,12 @@
 //! The HTTP server that every service runs in.
 
-use std::{any::Any, future::Future, io, net::TcpListener, time::Duration};
+use std::{future::Future, io, net::TcpListener, time::Duration};
 
+use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
-    App, HttpServer,
+    App,
+    dev::AppConfig,
     middleware::{NormalizePath, from_fn},
     rt::net::TcpStream,
     web::{self, ServiceConfig},
@@ -11,12 +14,19 @@ use actix_web::{
 use socket2::SockRef;
 use tracing_actix_web::TracingLogger;
 
-use crate::{Origins, Readiness, problem};
+use crate::{
+    HttpSettings, Origins, Readiness,
+    admission::{Admission, REFUSED_AT_ONCE, admit},
+    connection::Connection,
+    problem,
+};
 
 /// An HTTP server, ready to run.
 pub struct Server {
     /// Where it listens: `0.0.0.0:8000`; port 0 takes a free one.
     pub listen: String,
+    /// Whom it lets in.
+    pub http: HttpSettings,
     /// The origins of pages that may use it.
     pub origins: Origins,
     /// Whether it can do its work.
@@ -42,23 +52,20 @@ impl Server {
         routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
+        let listener = self.bind()?;
+        let address = listener.local_addr()?;
         let Self {
-            listen,
+            http,
             origins,
             readiness,
-            drain_time,
-            write_stall,
-            linger,
+            ..
         } = self;
-        let listener = TcpListener::bind(&listen).map_err(|e| {
-            io::Error::new(
-                e.kind(),
-                format!("cannot listen on {listen}: {e}; is something else running there?"),
-            )
-        })?;
-        let address = listener.local_addr()?;
+        let admission = web::Data::new(Admission::new(http.clone()));
+        let door = admission.clone();
         let app = move || {
             App::new()
+                .app_data(admission.clone())
+                .wrap(from_fn(admit))
                 .wrap(from_fn(problem::complete))
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
@@ -67,23 +74,56 @@ impl Server {
                 .configure(routes.clone())
                 .default_service(web::to(problem::not_found))
         };
-        let server = HttpServer::new(app)
-            .on_connect(move |connection, _| prepare(connection, write_stall))
-            .client_disconnect_timeout(linger)
-            .shutdown_timeout(drain_time.as_secs().max(1))
+        let builder = actix_server::Server::build()
+            .shutdown_timeout(self.drain_time.as_secs().max(1))
+            // Of each worker. Who is refused has to get in to hear it.
+            .max_concurrent_connections(http.max_connections.get() + REFUSED_AT_ONCE);
+        let stopping = builder.graceful_shutdown_signal();
+        let service = move || {
+            let (stopping, door) = (stopping.clone(), door.clone());
+            let service = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(http.keep_alive)
+                .client_request_timeout(http.header_timeout)
+                .client_disconnect_timeout(self.linger)
+                .local_addr(address)
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.standing());
+                })
+                .finish(map_config(app(), |_| AppConfig::default()));
+            fn_service(move |stream: TcpStream| {
+                prepare(&stream, self.write_stall);
+                let peer = stream.peer_addr().ok();
+                let connection = door.connect(stream).map_err(DispatchError::Io);
+                async move { Ok((connection?, Protocol::Http1, peer)) }
+            })
+            .and_then(service)
+        };
+        let server = builder
             .shutdown_signal(stop)
-            .listen(listener)?
+            .listen("http", listener, service)?
             .run();
         tracing::info!(%address, "listening");
         server.await
     }
+
+    fn bind(&self) -> io::Result<TcpListener> {
+        let listen = &self.listen;
+        TcpListener::bind(listen).map_err(|e| {
+            io::Error::new(
+                e.kind(),
+                format!("cannot listen on {listen}: {e}; is something else running there?"),
+            )
+        })
+    }
 }
 
-fn prepare(connection: &dyn Any, write_stall: Duration) {
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        // A connection that has ended refuses, and needs neither.
-        let _ = send_at_once(stream).and_then(|()| cut_when_stalled(stream, write_stall));
-    }
+fn prepare(stream: &TcpStream, write_stall: Duration) {
+    // A connection that has ended refuses, and needs neither.
+    let _ = send_at_once(stream).and_then(|()| cut_when_stalled(stream, write_stall));
 }
 
 /// Small messages do not wait for the acknowledgement of those before (RFC 896).
