@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use crate::TrustedProxies;
@@ -24,6 +25,8 @@ pub struct HttpSettings {
     /// How long a connection is kept between two requests.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub keep_alive: Duration,
+    /// What the system may hold for one client that reads slowly; Linux holds up to twice as much.
+    pub send_buffer: ByteSize,
 }
 
 /// More than a gateway's seats, so that who finds none taken is told so by the gateway.
@@ -40,6 +43,7 @@ impl Default for HttpSettings {
             // Longer than proxies and clients keep theirs, so that it is not the server that closes a
             // connection on which a request is just coming.
             keep_alive: Duration::from_secs(75),
+            send_buffer: ByteSize::kib(128),
         }
     }
 }

@@ -62,6 +62,7 @@ impl Server {
         } = self;
         let admission = web::Data::new(Admission::new(http.clone()));
         let door = admission.clone();
+        let send_buffer = usize::try_from(http.send_buffer.as_u64()).unwrap_or(usize::MAX);
         let app = move || {
             App::new()
                 .app_data(admission.clone())
@@ -76,8 +77,13 @@ impl Server {
         };
         let builder = actix_server::Server::build()
             .shutdown_timeout(self.drain_time.as_secs().max(1))
-            // Of each worker. Who is refused has to get in to hear it.
-            .max_concurrent_connections(http.max_connections.get() + REFUSED_AT_ONCE);
+            // Of each worker, and who comes then waits without a word: who is refused has to get in to
+            // hear it, and one more to be cut off.
+            .max_concurrent_connections(
+                http.max_connections
+                    .get()
+                    .saturating_add(REFUSED_AT_ONCE + 1),
+            );
         let stopping = builder.graceful_shutdown_signal();
         let service = move || {
             let (stopping, door) = (stopping.clone(), door.clone());
@@ -95,7 +101,7 @@ impl Server {
                 })
                 .finish(map_config(app(), |_| AppConfig::default()));
             fn_service(move |stream: TcpStream| {
-                prepare(&stream, self.write_stall);
+                prepare(&stream, self.write_stall, send_buffer);
                 let peer = stream.peer_addr().ok();
                 let connection = door.connect(stream).map_err(DispatchError::Io);
                 async move { Ok((connection?, Protocol::Http1, peer)) }
@@ -121,9 +127,12 @@ impl Server {
     }
 }
 
-fn prepare(stream: &TcpStream, write_stall: Duration) {
-    // A connection that has ended refuses, and needs neither.
-    let _ = send_at_once(stream).and_then(|()| cut_when_stalled(stream, write_stall));
+fn prepare(stream: &TcpStream, write_stall: Duration, send_buffer: usize) {
+    // A connection that has ended refuses, and needs none of them.
+    let _ = send_at_once(stream)
+        .and_then(|()| cut_when_stalled(stream, write_stall))
+        // Left to itself the system takes megabytes for each.
+        .and_then(|()| SockRef::from(stream).set_send_buffer_size(send_buffer));
 }
 
 /// Small messages do not wait for the acknowledgement of those before (RFC 896).
@@ -155,8 +164,10 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (_client, (accepted, _)) = tokio::try_join!(client, listener.accept()).unwrap();
         assert!(!accepted.nodelay().unwrap(), "the system's default");
-        prepare(&accepted, Duration::from_secs(7));
+        prepare(&accepted, Duration::from_secs(7), 16 * 1024);
         assert!(accepted.nodelay().unwrap());
+        let held = SockRef::from(&accepted).send_buffer_size().unwrap();
+        assert!((16 * 1024..=32 * 1024).contains(&held), "{held}");
         #[cfg(target_os = "linux")]
         assert_eq!(
             SockRef::from(&accepted).tcp_user_timeout().unwrap(),
