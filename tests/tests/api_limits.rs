@@ -182,6 +182,7 @@ async fn a_body_that_is_too_large_is_refused() {
         .post("/ltm", &body)
         .await
         .problem(413, "body-too-large");
+    stack.api_service.until_logged("api.max_body").await;
     // One that does not say its size beforehand.
     let mut connection = RawConnection::to(stack.api_service.address()).await;
     connection
@@ -212,6 +213,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let answer = connection.head().await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
+    stack.api_service.until_logged("api.body_timeout").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

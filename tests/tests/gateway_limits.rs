@@ -76,6 +76,7 @@ async fn a_frame_over_the_limit_closes_the_socket() {
     socket.send(&[b'x'; 100 * 1024]).await.unwrap();
     let heard = socket.rest().await;
     assert!(closed_with(&heard, 1009), "{heard:?}");
+    stack.gateway.until_logged("gateway.max_frame").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,6 +149,8 @@ async fn a_client_that_says_too_much_is_closed_and_a_little_is_ignored() {
     assert_eq!(loud.close_code().await, 1008);
     assert!(frequent.say("once too often").await);
     assert_eq!(frequent.close_code().await, 1008);
+    stack.gateway.until_logged("\"gateway.max_message\"").await;
+    stack.gateway.until_logged("\"gateway.max_messages\"").await;
     stack.api.append(id, json!({"merge": {"n": 1}})).await;
     assert_eq!(quiet.message().await["snapshot"]["patch"][0]["value"], 1);
 }
@@ -240,6 +243,10 @@ async fn seats_are_counted_and_given_back() {
     let problem = refusal(&url).await;
     assert_eq!(problem["type"], "urn:ltm-live:problem:over-limit");
     assert_eq!(problem["status"], 503);
+    stack
+        .gateway
+        .until_logged("\"gateway.max_subscribers\"")
+        .await;
     first.leave().await;
     let began = Instant::now();
     while Subscriber::connect(&url).await.is_err() {
@@ -283,6 +290,7 @@ async fn as_many_ltms_as_allowed_are_followed_and_no_more() {
     subscriber.message().await;
     let mut refused = Subscriber::connect(&url(second)).await.unwrap();
     assert_eq!(refused.close_code().await, 1013);
+    stack.gateway.until_logged("gateway.max_followed").await;
     let mut beside = Subscriber::connect(&url(first)).await.unwrap();
     beside.message().await;
     subscriber.leave().await;

@@ -42,10 +42,11 @@ async fn until_served(source: &str, service: &Service) {
     }
 }
 
-/// Sends header after header until the service ends the connection.
+/// Sends a header byte by byte until the service ends the connection.
 async fn drip(connection: &mut RawConnection) {
     let began = Instant::now();
-    while connection.send(b"X-Drip: 1\r\n").await.is_ok() {
+    connection.send(b"X-Drip: ").await.unwrap();
+    while connection.send(b"x").await.is_ok() {
         assert!(began.elapsed() < LIMIT, "a head may take for ever");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -206,6 +207,7 @@ async fn a_head_that_does_not_arrive_ends_its_connection() {
         let mut slow = RawConnection::to(service.address()).await;
         slow.send(b"GET /ws/1 HTTP/1.1\r\n").await.unwrap();
         drip(&mut slow).await;
+        service.until_logged("http.header_timeout").await;
     })
     .await;
 }
@@ -221,6 +223,7 @@ async fn a_later_head_that_does_not_arrive_ends_its_connection_too() {
         slow.get("/healthz", "").await;
         slow.send(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
         drip(&mut slow).await;
+        service.until_logged("http.header_timeout").await;
         // Its begin came together with the whole first one.
         let mut hasty = RawConnection::to(service.address()).await;
         let both = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /healthz HTTP/1.1\r\nHo";

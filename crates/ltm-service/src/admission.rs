@@ -106,13 +106,11 @@ impl Admission {
                 (Some(refusal), place.map_err(io::Error::other)?, None)
             }
         };
-        // The framework ends an idle connection earlier, and a first head that does not arrive.
-        let patience = self.settings.keep_alive + self.settings.header_timeout;
         let places = Places {
             _connection: connection,
             _address: address,
         };
-        Ok(Connection::new(stream, patience, refusal, places))
+        Ok(Connection::new(stream, &self.settings, refusal, places))
     }
 
     /// Takes a request; gives what a client behind a proxy holds while it lasts.

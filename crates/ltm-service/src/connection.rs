@@ -15,14 +15,20 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::admission::{Places, Refusal};
+use crate::{
+    HttpSettings,
+    admission::{Places, Refusal},
+    limit_reached,
+};
 
 /// A connection. The framework bounds how long the first head on it takes, and how long it is idle
 /// later, but waits for ever for the rest of a later head that has begun.
 pub(crate) struct Connection {
     stream: TcpStream,
     standing: Standing,
-    patience: Duration,
+    opened: Instant,
+    header_timeout: Duration,
+    keep_alive: Duration,
     wait: Option<Wait>,
     _places: Places,
 }
@@ -52,10 +58,9 @@ struct Requests {
 pub(crate) struct UnderWay(Rc<Requests>);
 
 impl Connection {
-    /// Where no request is under way, the next one must come within `patience`.
     pub(crate) fn new(
         stream: TcpStream,
-        patience: Duration,
+        settings: &HttpSettings,
         refusal: Option<Refusal>,
         places: Places,
     ) -> Self {
@@ -66,7 +71,9 @@ impl Connection {
         Self {
             stream,
             standing,
-            patience,
+            opened: Instant::now(),
+            header_timeout: settings.header_timeout,
+            keep_alive: settings.keep_alive,
             wait: None,
             _places: places,
         }
@@ -76,7 +83,8 @@ impl Connection {
         self.standing.clone()
     }
 
-    /// Whether the next request has been waited for long enough.
+    /// Whether the next request has been waited for long enough. The framework ends earlier what is
+    /// idle, and a first head that does not arrive.
     fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
         let requests = &self.standing.requests;
         if requests.under_way.get() > 0 {
@@ -85,11 +93,25 @@ impl Connection {
         }
         let after = requests.begun.get();
         if self.wait.as_ref().is_none_or(|wait| wait.after != after) {
-            let end = Box::pin(sleep_until(Instant::now() + self.patience));
+            let patience = self.keep_alive + self.header_timeout;
+            let end = Box::pin(sleep_until(Instant::now() + patience));
             self.wait = Some(Wait { after, end });
         }
         let wait = self.wait.as_mut();
-        wait.is_some_and(|wait| wait.end.as_mut().poll(cx).is_ready())
+        let over = wait.is_some_and(|wait| wait.end.as_mut().poll(cx).is_ready());
+        if over {
+            limit_reached("http.header_timeout");
+        }
+        over
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let nothing_came = self.standing.requests.begun.get() == 0;
+        if nothing_came && self.opened.elapsed() >= self.header_timeout {
+            limit_reached("http.header_timeout");
+        }
     }
 }
 
