@@ -202,6 +202,39 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_large_bodies_at_once_do_not_fill_the_memory() {
+    let stack = Stack::with(&[("LTM__API__BODIES", "3 MiB")]);
+    let address = stack.api_service.address();
+    // Each lacks its end, so that what came of it is kept.
+    let half = vec![b' '; MIB];
+    let length = format!("Content-Length: {}", 2 * MIB);
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut connection = RawConnection::to(address).await;
+        connection.send(&head("/ltm", &length)).await.unwrap();
+        // It may be refused before all of it is sent.
+        let _ = connection.send(&half).await;
+        open.push(connection);
+    }
+    let answers = open.iter_mut().map(|one| Box::pin(one.answer()));
+    let ((answer, body), ..) = select_all(answers).await;
+    assert!(answer.starts_with("http/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: 1"), "{answer}");
+    assert!(body.contains("api.bodies"), "{body}");
+    stack.api_service.until_logged("api.bodies").await;
+    drop(open);
+    let began = std::time::Instant::now();
+    let large = json!({"fqn": "a", "payload": {"text": "x".repeat(5 * MIB / 2)}});
+    while stack.api.post("/ltm", &large).await.status != 200 {
+        assert!(
+            began.elapsed() < ltm_tests::LIMIT,
+            "the room is never given back"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let stack = Stack::with(&[("LTM__API__BODY_TIMEOUT", "200ms")]);
     let mut connection = RawConnection::to(stack.api_service.address()).await;

@@ -36,6 +36,8 @@ pub struct ApiSettings {
     pub listen: String,
     /// The largest body of a request.
     pub max_body: ByteSize,
+    /// What the bodies of all requests under way may take in memory.
+    pub bodies: ByteSize,
     /// How long a body may take to arrive.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub body_timeout: Duration,
@@ -68,6 +70,7 @@ impl Default for ApiSettings {
         Self {
             listen: "0.0.0.0:8000".into(),
             max_body: ByteSize::mib(8),
+            bodies: ByteSize::mib(256),
             body_timeout: Duration::from_secs(30),
             max_state: ByteSize::mib(16),
             max_depth: 256,
