@@ -42,10 +42,9 @@ async fn until_served(source: &str, service: &Service) {
     }
 }
 
-/// Sends a header byte by byte until the service ends the connection.
+/// Goes on with a header byte by byte until the service ends the connection.
 async fn drip(connection: &mut RawConnection) {
     let began = Instant::now();
-    connection.send(b"X-Drip: ").await.unwrap();
     while connection.send(b"x").await.is_ok() {
         assert!(began.elapsed() < LIMIT, "a head may take for ever");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -108,8 +107,13 @@ async fn an_address_has_as_many_connections_as_allowed_and_another_one_has_its_o
     let settings = [("LTM__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "2")];
     for_both(&settings, async |service| {
         let address = service.address();
-        let _first = RawConnection::to(address).await;
-        let second = RawConnection::to(address).await;
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let mut connection = RawConnection::to(address).await;
+            let (head, _) = connection.get("/nothing", "").await;
+            assert!(head.starts_with("http/1.1 404 "), "{head}");
+            open.push(connection);
+        }
         let mut third = RawConnection::to(address).await;
         // Who is not a trusted proxy is not believed.
         let answer = third
@@ -121,7 +125,7 @@ async fn an_address_has_as_many_connections_as_allowed_and_another_one_has_its_o
         service
             .until_logged("http.max_connections_per_address")
             .await;
-        drop(second);
+        open.pop();
         until_served("127.0.0.1", &service).await;
     })
     .await;
@@ -199,13 +203,13 @@ async fn requests_beyond_the_rate_of_an_address_are_refused_until_it_has_waited(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_arrive_ends_its_connection() {
-    let settings = [("LTM__HTTP__HEADER_TIMEOUT", "300ms")];
+    let settings = [("LTM__HTTP__HEADER_TIMEOUT", "1s")];
     for_both(&settings, async |service| {
         let mut silent = RawConnection::to(service.address()).await;
         let head = silent.head().await;
         assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
         let mut slow = RawConnection::to(service.address()).await;
-        slow.send(b"GET /ws/1 HTTP/1.1\r\n").await.unwrap();
+        slow.send(b"GET /ws/1 HTTP/1.1\r\nX-Drip: ").await.unwrap();
         drip(&mut slow).await;
         service.until_logged("http.header_timeout").await;
     })
@@ -215,13 +219,15 @@ async fn a_head_that_does_not_arrive_ends_its_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_head_that_does_not_arrive_ends_its_connection_too() {
     let settings = [
-        ("LTM__HTTP__HEADER_TIMEOUT", "300ms"),
-        ("LTM__HTTP__KEEP_ALIVE", "300ms"),
+        ("LTM__HTTP__HEADER_TIMEOUT", "1s"),
+        ("LTM__HTTP__KEEP_ALIVE", "2s"),
     ];
     for_both(&settings, async |service| {
         let mut slow = RawConnection::to(service.address()).await;
         slow.get("/healthz", "").await;
-        slow.send(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+        slow.send(b"GET /healthz HTTP/1.1\r\nX-Drip: ")
+            .await
+            .unwrap();
         drip(&mut slow).await;
         service.until_logged("http.header_timeout").await;
         // Its begin came together with the whole first one.
@@ -241,7 +247,7 @@ async fn a_later_head_that_does_not_arrive_ends_its_connection_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_under_way_is_not_taken_for_idle() {
     let stack = Stack::with(&[
-        ("LTM__HTTP__HEADER_TIMEOUT", "300ms"),
+        ("LTM__HTTP__HEADER_TIMEOUT", "1s"),
         ("LTM__HTTP__KEEP_ALIVE", "300ms"),
     ]);
     let (id, _) = stack.api.create(json!({})).await;
@@ -255,9 +261,9 @@ async fn what_is_under_way_is_not_taken_for_idle() {
         body.len()
     );
     writer.send(head.as_bytes()).await.unwrap();
-    // Twice as long as a connection is kept on which nothing comes.
+    // Longer than a connection is kept on which nothing comes.
     for service in [&stack.gateway, &stack.api_service] {
-        for _ in 0..4 {
+        for _ in 0..8 {
             let mut idle = RawConnection::to(service.address()).await;
             idle.get("/healthz", "").await;
             idle.rest().await;
