@@ -31,15 +31,49 @@ impl RawConnection {
         Self { stream }
     }
 
+    /// Connects from another address of this machine: `127.0.0.2`.
+    pub async fn from(source: &str, address: &str) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let source = format!("{source}:0").parse().expect("an address");
+        socket.bind(source).expect("an address of this machine");
+        let address = address.parse().expect("an address");
+        let stream = socket.connect(address).await.expect("a connection");
+        Self { stream }
+    }
+
     /// Becomes a WebSocket of this path.
     pub async fn upgrade(&mut self, path: &str) {
+        let head = self.shake_hands(path, "").await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    }
+
+    /// Asks to become a WebSocket of this path, with more headers (`X-A: b\r\n`); gives the answer's
+    /// head.
+    pub async fn shake_hands(&mut self, path: &str, headers: &str) -> String {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         );
         self.send(request.as_bytes()).await.expect("it is sent");
-        let head = self.head().await;
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        self.head().await
+    }
+
+    /// Sends a `GET` of this path with more headers; gives the head and the body of the answer.
+    pub async fn get(&mut self, path: &str, headers: &str) -> (String, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        self.send(request.as_bytes()).await.expect("it is sent");
+        self.answer().await
+    }
+
+    /// Reads an answer; gives its head and its body.
+    pub async fn answer(&mut self) -> (String, String) {
+        let head = self.head().await.to_ascii_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.map_or(0, |text| text.parse().expect("a number"));
+        let body = self.read(length).await;
+        (head, String::from_utf8(body).expect("a body is text"))
     }
 
     /// Sends bytes.
@@ -62,6 +96,14 @@ impl RawConnection {
             head.push(byte.unwrap_or_else(|e| panic!("{e} after {head:?}")));
         }
         String::from_utf8(head).expect("a head is text")
+    }
+
+    /// Reads as many bytes.
+    pub async fn read(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        let read = timeout(LIMIT, self.stream.read_exact(&mut bytes)).await;
+        read.expect("bytes in time").expect("as many bytes");
+        bytes
     }
 
     /// Reads until the peer ends the connection, in whatever way; gives what came.

@@ -3,9 +3,12 @@
 use futures_util::{SinkExt, StreamExt};
 use ltm_types::Cursor;
 use serde_json::{Map, Value};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    MaybeTlsStream, WebSocketStream, client_async, connect_async_with_config,
     tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 
@@ -44,6 +47,22 @@ impl Subscriber {
             .expect("the gateway answers in time")
             .map_err(Box::new)?;
         Ok(Self { socket, pings: 0 })
+    }
+
+    /// Connects as one whose system takes about so many bytes before the program reads them.
+    pub async fn with_buffer(address: &str, path: &str, bytes: u32) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .set_recv_buffer_size(bytes)
+            .expect("the size can be set");
+        let to = address.parse().expect("an address");
+        let stream = socket.connect(to).await.expect("a connection");
+        let stream = MaybeTlsStream::Plain(stream);
+        let connected = timeout(LIMIT, client_async(format!("ws://{address}{path}"), stream)).await;
+        let (socket, _) = connected
+            .expect("the gateway answers in time")
+            .expect("it takes the subscriber");
+        Self { socket, pings: 0 }
     }
 
     /// The next thing that happens.

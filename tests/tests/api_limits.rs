@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use futures_util::future::select_all;
 use ltm_tests::{Answer, Api, RawConnection, RedisServer, Service, Stack, resident_bytes};
 use serde_json::{Value, json};
 
@@ -181,6 +182,7 @@ async fn a_body_that_is_too_large_is_refused() {
         .post("/ltm", &body)
         .await
         .problem(413, "body-too-large");
+    stack.api_service.until_logged("api.max_body").await;
     // One that does not say its size beforehand.
     let mut connection = RawConnection::to(stack.api_service.address()).await;
     connection
@@ -200,6 +202,39 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_large_bodies_at_once_do_not_fill_the_memory() {
+    let stack = Stack::with(&[("LTM__API__BODIES", "3 MiB")]);
+    let address = stack.api_service.address();
+    // Each lacks its end, so that what came of it is kept.
+    let half = vec![b' '; MIB];
+    let length = format!("Content-Length: {}", 2 * MIB);
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut connection = RawConnection::to(address).await;
+        connection.send(&head("/ltm", &length)).await.unwrap();
+        // It may be refused before all of it is sent.
+        let _ = connection.send(&half).await;
+        open.push(connection);
+    }
+    let answers = open.iter_mut().map(|one| Box::pin(one.answer()));
+    let ((answer, body), ..) = select_all(answers).await;
+    assert!(answer.starts_with("http/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: 1"), "{answer}");
+    assert!(body.contains("api.bodies"), "{body}");
+    stack.api_service.until_logged("api.bodies").await;
+    drop(open);
+    let began = std::time::Instant::now();
+    let large = json!({"fqn": "a", "payload": {"text": "x".repeat(5 * MIB / 2)}});
+    while stack.api.post("/ltm", &large).await.status != 200 {
+        assert!(
+            began.elapsed() < ltm_tests::LIMIT,
+            "the room is never given back"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let stack = Stack::with(&[("LTM__API__BODY_TIMEOUT", "200ms")]);
     let mut connection = RawConnection::to(stack.api_service.address()).await;
@@ -211,6 +246,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let answer = connection.head().await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
+    stack.api_service.until_logged("api.body_timeout").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -323,4 +359,108 @@ async fn a_second_signal_ends_the_service_at_once() {
     service.until_logged("stopping").await;
     service.signal("INT");
     assert_eq!(service.wait().code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_waits_for_others_at_the_same_ltm_only_so_long() {
+    let stack = Stack::with(&[
+        ("LTM__API__LOCK_WAIT", "300ms"),
+        ("LTM__REDIS__RESPONSE_TIMEOUT", "50s"),
+    ]);
+    let (id, _) = stack.api.create(json!({})).await;
+    stack.api.append(id, json!({"merge": {"n": 0}})).await;
+    stack.redis.pause();
+    let writer = |api: Api| {
+        tokio::spawn(async move {
+            let body = json!({"reason": "execute", "merge": {"n": 1}});
+            try_append(&api, id, &body).await
+        })
+    };
+    let mut writers: Vec<_> = (0..2).map(|_| writer(stack.api.clone())).collect();
+    // One of them has the turn, and waits for Redis.
+    let (refused, which, _) = select_all(&mut writers).await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.header("retry-after"), "1");
+    refused.problem(503, "busy");
+    stack.api_service.until_logged("api.lock_wait").await;
+    stack.redis.resume();
+    writers.remove(1 - which).await.unwrap().expect(201);
+    assert_eq!(stack.api.document(id).await["snapshots_count"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_takes_connections_and_says_nothing_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}/0", silent.local_addr().unwrap());
+    let settings = [
+        ("LTM__REDIS__CONNECT_TIMEOUT", "300ms"),
+        ("LTM__REDIS__RESPONSE_TIMEOUT", "1h"),
+    ];
+    for service in [
+        Service::api(&url, &settings),
+        Service::gateway(&url, &settings),
+    ] {
+        let answer = Api::at(&service).get_root("/readyz").await;
+        answer.problem(503, "unavailable");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ltm_remembers_its_latest_thousand_keys_and_no_more() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    let path = format!("/ltm/{id}/snapshots");
+    let write = async |key: &str| {
+        let text = r#"{"reason":"execute","merge":{}}"#;
+        let headers = [("idempotency-key", key)];
+        stack.api.post_text(&path, text, &headers).await.expect(201)["index"].clone()
+    };
+    let first = write("first").await;
+    for number in 0..1023 {
+        write(&number.to_string()).await;
+    }
+    let kept = |stack: &Stack| {
+        let count = stack.redis.cli(&["HLEN", &format!("ltm:{{{id}}}:idem")]);
+        count.parse::<u32>().unwrap()
+    };
+    let held = kept(&stack);
+    assert_eq!(write("first").await, first, "it is one of the latest");
+    for number in 1023..1100 {
+        write(&number.to_string()).await;
+    }
+    assert!(kept(&stack) <= held + 2, "{} after {held}", kept(&stack));
+    assert_ne!(write("first").await, first, "it was forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ltm_has_a_limited_number_of_named_producers() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    let write = async |number: u32| {
+        let producer = format!("engine-{number};epoch=1");
+        let text = r#"{"reason":"execute","merge":{}}"#;
+        let path = format!("/ltm/{id}/snapshots");
+        let headers = [("ltm-producer", producer.as_str())];
+        stack.api.post_text(&path, text, &headers).await
+    };
+    for number in 0..256 {
+        write(number).await.expect(201);
+    }
+    write(256).await.problem(422, "invalid-request");
+    write(255).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_has_at_most_a_thousand_rows() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    for path in ["/ltm", &format!("/ltm/{id}/snapshots")] {
+        stack
+            .api
+            .get(&format!("{path}?limit=1000"))
+            .await
+            .expect(200);
+        let refused = stack.api.get(&format!("{path}?limit=1001")).await;
+        assert_eq!(refused.problem(422, "invalid-request")["field"], "limit");
+    }
 }

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use ltm_tests::{
-    Api, Follower, Heard, LIMIT, RawConnection, RedisServer, Service, Stack, Subscriber,
+    Api, Follower, Heard, LIMIT, Network, RawConnection, RedisServer, Service, Stack, Subscriber,
     resident_bytes,
 };
 use serde_json::{Value, json};
@@ -76,6 +76,7 @@ async fn a_frame_over_the_limit_closes_the_socket() {
     socket.send(&[b'x'; 100 * 1024]).await.unwrap();
     let heard = socket.rest().await;
     assert!(closed_with(&heard, 1009), "{heard:?}");
+    stack.gateway.until_logged("gateway.max_frame").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,6 +149,8 @@ async fn a_client_that_says_too_much_is_closed_and_a_little_is_ignored() {
     assert_eq!(loud.close_code().await, 1008);
     assert!(frequent.say("once too often").await);
     assert_eq!(frequent.close_code().await, 1008);
+    stack.gateway.until_logged("\"gateway.max_message\"").await;
+    stack.gateway.until_logged("\"gateway.max_messages\"").await;
     stack.api.append(id, json!({"merge": {"n": 1}})).await;
     assert_eq!(quiet.message().await["snapshot"]["patch"][0]["value"], 1);
 }
@@ -240,6 +243,10 @@ async fn seats_are_counted_and_given_back() {
     let problem = refusal(&url).await;
     assert_eq!(problem["type"], "urn:ltm-live:problem:over-limit");
     assert_eq!(problem["status"], 503);
+    stack
+        .gateway
+        .until_logged("\"gateway.max_subscribers\"")
+        .await;
     first.leave().await;
     let began = Instant::now();
     while Subscriber::connect(&url).await.is_err() {
@@ -283,6 +290,7 @@ async fn as_many_ltms_as_allowed_are_followed_and_no_more() {
     subscriber.message().await;
     let mut refused = Subscriber::connect(&url(second)).await.unwrap();
     assert_eq!(refused.close_code().await, 1013);
+    stack.gateway.until_logged("gateway.max_followed").await;
     let mut beside = Subscriber::connect(&url(first)).await.unwrap();
     beside.message().await;
     subscriber.leave().await;
@@ -295,6 +303,67 @@ async fn as_many_ltms_as_allowed_are_followed_and_no_more() {
             break;
         }
         assert!(began.elapsed() < LIMIT, "the place is never given back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_no_room_for_entries_and_one_read_at_a_time_everybody_gets_everything() {
+    let stack = Stack::with(&[
+        ("LTM__GATEWAY__WINDOW", "1 B"),
+        ("LTM__GATEWAY__PAGE", "1 B"),
+        ("LTM__GATEWAY__CACHE", "2 B"),
+        ("LTM__GATEWAY__MAX_READS", "1"),
+        ("LTM__GATEWAY__QUEUE", "1 B"),
+    ]);
+    let (id, _) = stack.api.create(json!({})).await;
+    let append = async |count| {
+        for n in 0..count {
+            stack.api.append(id, json!({"merge": {"n": n}})).await;
+        }
+    };
+    append(20).await;
+    let base = [stack.gateway.ws(&format!("/ws/{id}"))];
+    let follow = async || {
+        let mut follower = Follower::default();
+        let all = |f: &Follower| f.seen.len() == 41;
+        follower.follow_until(&base, all).await;
+    };
+    let followers = futures_util::future::join_all((0..20).map(|_| follow()));
+    tokio::join!(followers, append(20));
+}
+
+/// While Redis is out of reach entries pile up, and then come all at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_come_faster_than_they_are_taken_are_read_from_the_log() {
+    let redis = RedisServer::start(&[]);
+    let network = Network::to(&redis.address()).await;
+    let url = format!("redis://{}/0", network.address());
+    let settings = [
+        ("LTM__GATEWAY__LIVE_QUEUE", "1 B"),
+        ("LTM__GATEWAY__SWEEP_INTERVAL", "1h"),
+        ("LTM__REDIS__RESPONSE_TIMEOUT", "50s"),
+    ];
+    let gateway = Service::gateway(&url, &settings);
+    let service = Service::api(&redis.url(), &[]);
+    let api = Api::at(&service);
+    let (id, _) = api.create(json!({})).await;
+    Api::at(&gateway).until_ready_is(200).await;
+    let url = gateway.ws(&format!("/ws/{id}?after=0"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    let mut follower = Follower::default();
+    let mut sent = 1;
+    // Until they come together: how a network parts them is its own affair.
+    while !gateway.logged("gateway.live_queue") {
+        assert!(sent < 5000, "it never overflows");
+        network.hold();
+        for n in 0..100 {
+            api.append(id, json!({"merge": {"n": n}})).await;
+        }
+        network.release();
+        sent += 100;
+        while follower.seen.len() < sent {
+            follower.take(&subscriber.message().await);
+        }
     }
 }
 

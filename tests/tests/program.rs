@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -190,4 +191,40 @@ fn a_service_opens_as_many_sockets_as_the_system_allows() {
     }
     service.kill().unwrap();
     service.wait().unwrap();
+}
+
+/// The texts between backticks.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_limit_in_the_documentation_is_a_setting_with_that_default_and_a_test() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(folder.join("../docs/limits.md")).unwrap();
+    let shown = PROGRAMS.map(|program| run(program, &["--print-config"], &[]).stdout);
+    let shown = shown.map(|bytes| String::from_utf8(bytes).unwrap().replace('"', ""));
+    let mut limits = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let (setting, default) = (quoted(cells[0])[0], quoted(cells[1])[0]);
+        let (section, key) = setting.split_once('.').unwrap();
+        let line = format!("\n{key} = {default}\n");
+        let says_so = |shown: &String| {
+            let sections = shown.split_once(&format!("[{section}]"));
+            let rest = sections.map(|(_, rest)| rest);
+            rest.is_some_and(|rest| rest.split("\n[").next().unwrap().contains(&line))
+        };
+        assert!(shown.iter().any(says_so), "{setting} is not {default}");
+        let mut source = String::new();
+        for name in quoted(cells[3]) {
+            match std::fs::read_to_string(folder.join(format!("tests/{name}.rs"))) {
+                Ok(text) => source = text,
+                Err(_) => assert!(source.contains(&format!("fn {name}(")), "{name}"),
+            }
+        }
+        assert!(!source.is_empty(), "{setting} has no test");
+        limits += 1;
+    }
+    assert!(limits > 20, "{limits}");
 }

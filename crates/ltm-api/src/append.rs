@@ -52,7 +52,7 @@ pub(crate) async fn append(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let id = query::ltm_id(&request)?;
-    let bytes = body::read(&request, payload, api.settings()).await?;
+    let bytes = body::read(&request, payload, &api).await?;
     let conditions = Conditions::of(&request, &[&bytes])?;
     let limits = api.settings().limits();
     let step = Step::read(body::parse(&bytes)?, &limits)?;

@@ -1,24 +1,74 @@
 //! Reading the body of a request.
 
-use actix_web::{
-    HttpMessage, HttpRequest,
-    web::{Bytes, Payload},
-};
-use ltm_service::ProblemResponse;
+use std::{ops::Deref, sync::Arc};
+
+use actix_web::{HttpMessage, HttpRequest, web::Payload};
+use bytesize::ByteSize;
+use futures_util::StreamExt;
+use ltm_service::{ProblemResponse, limit_reached};
 use ltm_store::json::{self, TextError};
 use ltm_types::{Problem, ProblemKind, canonical_time};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
-use crate::{ApiSettings, settings::bytes};
+use crate::{Api, settings::bytes};
+
+/// The room for the bodies of all requests that are under way.
+pub(crate) struct Room {
+    bytes: Arc<Semaphore>,
+}
+
+/// A body. Its room is given back with it.
+#[derive(Default)]
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Room {
+    pub(crate) fn new(size: ByteSize) -> Self {
+        let size = bytes(size).min(Semaphore::MAX_PERMITS);
+        Self {
+            bytes: Arc::new(Semaphore::new(size)),
+        }
+    }
+
+    /// Lengthens `body` by `chunk`, where there is room.
+    fn add(&self, body: &mut Body, chunk: &[u8]) -> Result<(), ProblemResponse> {
+        let wanted = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        let Ok(more) = self.bytes.clone().try_acquire_many_owned(wanted) else {
+            limit_reached("api.bodies");
+            let detail =
+                "the requests that are under way take as much memory as allowed (api.bodies)";
+            return Err(Problem::new(ProblemKind::OverLimit, detail).into());
+        };
+        match &mut body.room {
+            Some(room) => room.merge(more),
+            None => body.room = Some(more),
+        }
+        body.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+}
 
 /// Reads a body that is declared as JSON, within the limits of size and time.
 pub(crate) async fn read(
     request: &HttpRequest,
     payload: Payload,
-    settings: &ApiSettings,
-) -> Result<Bytes, ProblemResponse> {
+    api: &Api,
+) -> Result<Body, ProblemResponse> {
     let declared = request.content_type().to_ascii_lowercase();
     if declared != "application/json"
         && !(declared.starts_with("application/") && declared.ends_with("+json"))
@@ -29,31 +79,31 @@ pub(crate) async fn read(
             .with_field("Content-Type")
             .into());
     }
+    let limit = api.settings().body_timeout;
     let late = |_| {
-        let detail = format!("the body did not arrive within {:?}", settings.body_timeout);
+        limit_reached("api.body_timeout");
+        let detail = format!("the body did not arrive within {limit:?} (api.body_timeout)");
         ProblemResponse(Problem::new(ProblemKind::RequestTimeout, detail))
     };
-    let too_large = |_| {
-        let detail = format!(
-            "the body is larger than {} (api.max_body)",
-            settings.max_body
-        );
-        ProblemResponse(Problem::new(ProblemKind::BodyTooLarge, detail))
-    };
-    timeout(
-        settings.body_timeout,
-        payload.to_bytes_limited(bytes(settings.max_body)),
-    )
-    .await
-    .map_err(late)?
-    .map_err(too_large)?
-    .map_err(|e| {
-        Problem::new(
-            ProblemKind::InvalidRequest,
-            format!("the body broke off: {e}"),
-        )
-        .into()
-    })
+    timeout(limit, collect(payload, api)).await.map_err(late)?
+}
+
+async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemResponse> {
+    let max = api.settings().max_body;
+    let mut body = Body::default();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|e| {
+            let detail = format!("the body broke off: {e}");
+            Problem::new(ProblemKind::InvalidRequest, detail)
+        })?;
+        if body.len() + chunk.len() > bytes(max) {
+            limit_reached("api.max_body");
+            let detail = format!("the body is larger than {max} (api.max_body)");
+            return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
+        }
+        api.room().add(&mut body, &chunk)?;
+    }
+    Ok(body)
 }
 
 /// Reads the fields of a body; a field that is wrong is named.

@@ -52,7 +52,7 @@ pub(crate) async fn create(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let key = headers::idempotency_key(&request)?;
-    let bytes = body::read(&request, payload, api.settings()).await?;
+    let bytes = body::read(&request, payload, &api).await?;
     let mut body: Body<'_> = body::parse(&bytes)?;
     if !(1..=MAX_FQN).contains(&body.fqn.len()) {
         let detail = format!("`fqn` must name the LTM's class in 1 to {MAX_FQN} bytes");

@@ -59,7 +59,7 @@ pub(crate) async fn record(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let id = query::ltm_id(&request)?;
-    let bytes = body::read(&request, payload, api.settings()).await?;
+    let bytes = body::read(&request, payload, &api).await?;
     let conditions = Conditions::of(&request, &[b"error", &bytes])?;
     let report = Report::read(body::parse(&bytes)?, api.settings().limits().max_depth)?;
     if let Some(written) = conditions.earlier(&api, id).await? {

@@ -26,6 +26,7 @@ mod write;
 use std::{io, sync::Arc, time::Duration};
 
 use actix_web::web::{self, ServiceConfig};
+use body::Room;
 use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Redis, Retention, Store, StoreError};
 
@@ -43,6 +44,7 @@ struct Inner {
     states: States,
     settings: ApiSettings,
     retention: Retention,
+    room: Room,
 }
 
 impl Api {
@@ -52,6 +54,7 @@ impl Api {
         let states = States::new(store.clone(), &settings, retention);
         Self {
             inner: Arc::new(Inner {
+                room: Room::new(settings.bodies),
                 store,
                 states,
                 settings,
@@ -75,6 +78,10 @@ impl Api {
 
     fn states(&self) -> &States {
         &self.inner.states
+    }
+
+    fn room(&self) -> &Room {
+        &self.inner.room
     }
 
     fn settings(&self) -> &ApiSettings {
@@ -123,6 +130,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     });
     let server = Server {
         listen: settings.api.listen,
+        http: settings.http,
         origins: settings.cors.origins,
         readiness,
         drain_time: settings.api.drain_time,

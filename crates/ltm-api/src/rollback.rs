@@ -61,7 +61,7 @@ pub(crate) async fn rollback(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let id = query::ltm_id(&request)?;
-    let bytes = body::read(&request, payload, api.settings()).await?;
+    let bytes = body::read(&request, payload, &api).await?;
     let conditions = Conditions::of(&request, &[b"rollback", &bytes])?;
     let body: Body = body::parse(&bytes)?;
     let time = body::time(body.time.as_deref())?.unwrap_or_else(now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use ltm_service::{CorsSettings, LogSettings, OtherSection, Program};
+use ltm_service::{CorsSettings, HttpSettings, LogSettings, OtherSection, Program};
 use ltm_store::{RedisSettings, Retention, patch::Limits};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct Settings {
     pub api: ApiSettings,
     /// What is kept of each LTM.
     pub retention: Retention,
+    /// Whom it lets in.
+    pub http: HttpSettings,
     /// Which pages may use it.
     pub cors: CorsSettings,
     /// How it logs.
@@ -34,6 +36,8 @@ pub struct ApiSettings {
     pub listen: String,
     /// The largest body of a request.
     pub max_body: ByteSize,
+    /// What the bodies of all requests under way may take in memory.
+    pub bodies: ByteSize,
     /// How long a body may take to arrive.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub body_timeout: Duration,
@@ -66,6 +70,7 @@ impl Default for ApiSettings {
         Self {
             listen: "0.0.0.0:8000".into(),
             max_body: ByteSize::mib(8),
+            bodies: ByteSize::mib(256),
             body_timeout: Duration::from_secs(30),
             max_state: ByteSize::mib(16),
             max_depth: 256,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use ltm_service::ProblemResponse;
+use ltm_service::{ProblemResponse, limit_reached};
 use ltm_store::{Retention, State, Store, StoreError};
 use ltm_types::{LtmId, Problem, ProblemKind};
 use quick_cache::{Weighter, sync::Cache};
@@ -92,6 +92,7 @@ impl States {
             }
         };
         let busy = |_| {
+            limit_reached("api.lock_wait");
             let detail = format!(
                 "others have been writing to LTM {id} for {:?}; try again",
                 self.lock_wait

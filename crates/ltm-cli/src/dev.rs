@@ -4,7 +4,7 @@ use std::{io, process::ExitCode, time::Duration};
 
 use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
-use ltm_service::{Arguments, CorsSettings, LogSettings, Program, Server, Shutdown};
+use ltm_service::{Arguments, CorsSettings, HttpSettings, LogSettings, Program, Server, Shutdown};
 use ltm_store::{Redis, RedisSettings, Retention, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ struct DevSettings {
     api: ApiSettings,
     gateway: GatewaySettings,
     retention: Retention,
+    http: HttpSettings,
     cors: CorsSettings,
     log: LogSettings,
 }
@@ -49,6 +50,7 @@ impl Default for DevSettings {
                 ..GatewaySettings::default()
             },
             retention: Retention::default(),
+            http: HttpSettings::default(),
             cors: CorsSettings::default(),
             log: LogSettings::default(),
         }
@@ -137,6 +139,7 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
     )?;
     let server = Server {
         listen: listen.into(),
+        http: settings.http,
         origins,
         readiness: gateway.readiness(),
         drain_time: settings.api.drain_time,

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ltm_service::limit_reached;
 use ltm_types::{Problem, ProblemKind};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
@@ -49,6 +50,7 @@ impl Drain {
                 "the gateway is stopping; connect to another one",
             ),
             TryAcquireError::NoPermits => {
+                limit_reached("gateway.max_subscribers");
                 let detail = format!(
                     "all {} seats for subscribers are taken (gateway.max_subscribers)",
                     self.max_subscribers

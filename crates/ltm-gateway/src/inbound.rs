@@ -17,6 +17,7 @@ use actix_web::{
 };
 use actix_ws::{Message, MessageStream, ProtocolError, Session};
 use futures_util::Stream;
+use ltm_service::limit_reached;
 use tokio::time::Instant;
 
 use crate::{GatewaySettings, end::End, settings::bytes};
@@ -131,7 +132,12 @@ impl Inbound {
                 Message::Close(_) => return End::Left,
                 Message::Pong(_) | Message::Nop => continue,
             };
-            if size > self.max_message || !self.count() {
+            let exceeded = match size > self.max_message {
+                true => Some("gateway.max_message"),
+                false => (!self.count()).then_some("gateway.max_messages"),
+            };
+            if let Some(setting) = exceeded {
+                limit_reached(setting);
                 return End::Talkative;
             }
             if let Message::Ping(data) = &message
@@ -164,15 +170,19 @@ impl Inbound {
 
 /// What an error of the reader says about the client.
 fn broken(error: &ProtocolError) -> End {
+    let too_big = || {
+        limit_reached("gateway.max_frame");
+        End::FrameTooBig
+    };
     let ProtocolError::Io(error) = error else {
         return match error {
-            ProtocolError::Overflow => End::FrameTooBig,
+            ProtocolError::Overflow => too_big(),
             _ => End::Malformed,
         };
     };
     let cause = error.get_ref().and_then(|e| e.downcast_ref());
     match cause {
-        Some(PayloadError::Overflow) => End::FrameTooBig,
+        Some(PayloadError::Overflow) => too_big(),
         _ if error.kind() == io::ErrorKind::InvalidData => End::NotUtf8,
         _ => End::Left,
     }

@@ -19,6 +19,7 @@ use backlog::Backlog;
 use drain::Drain;
 use ltm_service::{Origins, Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Live, Redis, RedisSettings, Store, StoreError};
+use settings::bytes;
 pub use settings::{GatewaySettings, Settings};
 use topics::Topics;
 
@@ -53,7 +54,7 @@ impl Gateway {
     ) -> Result<Self, StoreError> {
         let commands = Redis::open(redis)?;
         let store = Store::new(commands.clone());
-        let (live, events) = Live::start(redis, commands);
+        let (live, events) = Live::start(redis, commands, bytes(settings.live_queue));
         let topics = Topics::new(store.clone(), live.clone(), &settings);
         tokio::spawn(topics.clone().dispatch(events));
         tokio::spawn(topics.clone().sweep());
@@ -158,6 +159,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     )?;
     let server = Server {
         listen: settings.gateway.listen,
+        http: settings.http,
         origins,
         readiness: gateway.readiness(),
         drain_time: Duration::from_secs(1),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use ltm_service::{CorsSettings, LogSettings, OtherSection, Program};
+use ltm_service::{CorsSettings, HttpSettings, LogSettings, OtherSection, Program};
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// What this service does.
     pub gateway: GatewaySettings,
+    /// Whom it lets in.
+    pub http: HttpSettings,
     /// Which pages may use it.
     pub cors: CorsSettings,
     /// How it logs.
@@ -64,6 +66,10 @@ pub struct GatewaySettings {
     pub max_message: ByteSize,
     /// The most messages that a client may send in ten seconds.
     pub max_messages: u32,
+    /// What may wait in memory for one subscriber whose socket takes nothing.
+    pub queue: ByteSize,
+    /// What may wait in memory between Redis and the subscribers of all LTMs; beyond that the logs are read.
+    pub live_queue: ByteSize,
     /// The latest entries of each followed LTM that are kept in memory.
     pub window: ByteSize,
     /// What one read of a log brings, about.
@@ -90,6 +96,8 @@ impl Default for GatewaySettings {
             max_frame: ByteSize::kib(64),
             max_message: ByteSize::kib(4),
             max_messages: 32,
+            queue: ByteSize::kib(64),
+            live_queue: ByteSize::mib(32),
             window: ByteSize::kib(64),
             page: ByteSize::kib(64),
             cache: ByteSize::mib(64),

@@ -19,11 +19,12 @@ use crate::{
     drain::Seat,
     end::End,
     inbound::{Budget, Inbound},
+    settings::bytes,
     subscription::{Start, Subscription},
 };
 
-/// What one queued frame holds at most. The queue of a socket holds 32 of any size.
-const FRAGMENT: usize = 16 * 1024;
+/// How many frames the queue of a socket holds, of whatever size.
+const QUEUE_FRAMES: usize = 32;
 /// How long a client may take to answer a close.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -160,12 +161,13 @@ impl Socket {
             Err(end) => return end,
         };
         let mut session = self.session.clone();
+        let fragment = (bytes(self.gateway.settings().queue) / QUEUE_FRAMES).max(1);
         loop {
             let message = match subscription.next().await {
                 Ok(message) => message,
                 Err(end) => return end,
             };
-            if send(&mut session, message).await.is_err() {
+            if send(&mut session, message, fragment).await.is_err() {
                 return End::Left;
             }
         }
@@ -190,15 +192,19 @@ impl Socket {
 }
 
 /// Queues one message, a big one in fragments (RFC 6455 section 5.4); waits while the queue is full.
-async fn send(session: &mut Session, message: ByteString) -> Result<(), actix_ws::Closed> {
-    if message.len() <= FRAGMENT {
+async fn send(
+    session: &mut Session,
+    message: ByteString,
+    fragment: usize,
+) -> Result<(), actix_ws::Closed> {
+    if message.len() <= fragment {
         return session.text(message).await;
     }
     let mut rest = message.into_bytes();
-    let first = rest.split_to(FRAGMENT);
+    let first = rest.split_to(fragment);
     session.continuation(Item::FirstText(first)).await?;
-    while rest.len() > FRAGMENT {
-        let part = rest.split_to(FRAGMENT);
+    while rest.len() > fragment {
+        let part = rest.split_to(fragment);
         session.continuation(Item::Continue(part)).await?;
     }
     session.continuation(Item::Last(rest)).await

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use ltm_service::limit_reached;
 use ltm_store::{
     Live, LiveEvent, LiveEvents, Read, Store, StoreError, WindowBounds, reconnect_pauses,
 };
@@ -69,7 +70,7 @@ impl Topics {
         if !entries.contains_key(&id) && entries.len() >= self.max_followed {
             self.let_go(&mut entries, Duration::ZERO);
             if entries.len() >= self.max_followed {
-                return Err(over_limit("max_followed", "LTMs are followed here"));
+                return Err(over_limit("gateway.max_followed", "LTMs are followed here"));
             }
         }
         let followed = entries.entry(id).or_insert_with(|| {
@@ -82,7 +83,7 @@ impl Topics {
         });
         if followed.subscribers >= self.max_subscribers {
             return Err(over_limit(
-                "max_subscribers_per_ltm",
+                "gateway.max_subscribers_per_ltm",
                 "subscribers follow this LTM here",
             ));
         }
@@ -105,9 +106,7 @@ impl Topics {
                 }
                 LiveEvent::Subscribed(ids) => self.refresh_soon(ids),
                 LiveEvent::Overflow => {
-                    tracing::warn!(
-                        "entries come faster than they are taken; reading the logs instead"
-                    );
+                    limit_reached("gateway.live_queue");
                     self.refresh_soon(self.ids());
                 }
             }
@@ -252,12 +251,9 @@ impl Drop for Lease {
     }
 }
 
-fn over_limit(setting: &str, what: &str) -> End {
-    tracing::warn!(
-        limit = format!("gateway.{setting}"),
-        "a subscriber was sent away: a limit is reached"
-    );
-    End::OverLimit(format!("as many {what} as allowed (gateway.{setting})"))
+fn over_limit(setting: &'static str, what: &str) -> End {
+    limit_reached(setting);
+    End::OverLimit(format!("as many {what} as allowed ({setting})"))
 }
 
 /// How much one read of a log brings.

@@ -1,20 +1,28 @@
 //! The process around a service: settings, log, signals, the HTTP server, health, and the one
 //! place that maps errors to HTTP answers.
 
+mod admission;
+mod connection;
 mod health;
+mod http;
+mod limit;
 mod log;
 mod origins;
 mod problem;
 mod program;
+mod proxies;
 mod server;
 mod settings;
 mod shutdown;
 
 pub use health::Readiness;
+pub use http::HttpSettings;
+pub use limit::limit_reached;
 pub use log::{LogFormat, LogSettings};
 pub use origins::{CorsSettings, Origins};
 pub use problem::{ProblemResponse, method_not_allowed};
 pub use program::{Arguments, Program, run};
+pub use proxies::TrustedProxies;
 pub use server::Server;
 pub use settings::{OtherSection, SettingsError, load};
 pub use shutdown::Shutdown;

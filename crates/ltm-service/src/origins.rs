@@ -4,6 +4,8 @@ use actix_cors::Cors;
 use actix_web::http::header;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::settings;
+
 /// The section `cors` of the settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,29 +26,11 @@ impl Default for Origins {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Spelling {
-    Text(String),
-    List(Vec<String>),
-}
-
 impl<'de> Deserialize<'de> for Origins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let list = match Spelling::deserialize(deserializer)? {
-            Spelling::Text(text) => text
-                .split(',')
-                .map(|origin| origin.trim().to_owned())
-                .collect(),
-            Spelling::List(list) => list,
-        };
         let origin = |origin: String| origin.trim_end_matches('/').to_ascii_lowercase();
-        Ok(Self(
-            list.into_iter()
-                .filter(|o| !o.is_empty())
-                .map(origin)
-                .collect(),
-        ))
+        let list = settings::list(deserializer)?;
+        Ok(Self(list.into_iter().map(origin).collect()))
     }
 }
 

@@ -57,7 +57,7 @@ impl ResponseError for ProblemResponse {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();
-        if self.0.status == 503 {
+        if matches!(self.0.status, 429 | 503) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(cursor) = self.0.cursor {
@@ -108,7 +108,8 @@ pub(crate) async fn complete<B: MessageBody + 'static>(
         None => return Ok(response),
     };
     problem.request_id = id;
-    if problem.status >= 500 {
+    // Limits have their own line, which is not written for each request.
+    if problem.status >= 500 && !problem.is(ProblemKind::OverLimit) {
         tracing::warn!(
             path = response.request().path(),
             request_id = problem.request_id,

@@ -1,9 +1,12 @@
 //! The HTTP server that every service runs in.
 
-use std::{any::Any, future::Future, io, net::TcpListener, time::Duration};
+use std::{future::Future, io, net::TcpListener, time::Duration};
 
+use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
-    App, HttpServer,
+    App,
+    dev::AppConfig,
     middleware::{NormalizePath, from_fn},
     rt::net::TcpStream,
     web::{self, ServiceConfig},
@@ -11,12 +14,19 @@ use actix_web::{
 use socket2::SockRef;
 use tracing_actix_web::TracingLogger;
 
-use crate::{Origins, Readiness, problem};
+use crate::{
+    HttpSettings, Origins, Readiness,
+    admission::{Admission, REFUSED_AT_ONCE, admit},
+    connection::Connection,
+    problem,
+};
 
 /// An HTTP server, ready to run.
 pub struct Server {
     /// Where it listens: `0.0.0.0:8000`; port 0 takes a free one.
     pub listen: String,
+    /// Whom it lets in.
+    pub http: HttpSettings,
     /// The origins of pages that may use it.
     pub origins: Origins,
     /// Whether it can do its work.
@@ -42,23 +52,21 @@ impl Server {
         routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
+        let listener = self.bind()?;
+        let address = listener.local_addr()?;
         let Self {
-            listen,
+            http,
             origins,
             readiness,
-            drain_time,
-            write_stall,
-            linger,
+            ..
         } = self;
-        let listener = TcpListener::bind(&listen).map_err(|e| {
-            io::Error::new(
-                e.kind(),
-                format!("cannot listen on {listen}: {e}; is something else running there?"),
-            )
-        })?;
-        let address = listener.local_addr()?;
+        let admission = web::Data::new(Admission::new(http.clone()));
+        let door = admission.clone();
+        let send_buffer = usize::try_from(http.send_buffer.as_u64()).unwrap_or(usize::MAX);
         let app = move || {
             App::new()
+                .app_data(admission.clone())
+                .wrap(from_fn(admit))
                 .wrap(from_fn(problem::complete))
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
@@ -67,23 +75,64 @@ impl Server {
                 .configure(routes.clone())
                 .default_service(web::to(problem::not_found))
         };
-        let server = HttpServer::new(app)
-            .on_connect(move |connection, _| prepare(connection, write_stall))
-            .client_disconnect_timeout(linger)
-            .shutdown_timeout(drain_time.as_secs().max(1))
+        let builder = actix_server::Server::build()
+            .shutdown_timeout(self.drain_time.as_secs().max(1))
+            // Of each worker, and who comes then waits without a word: who is refused has to get in to
+            // hear it, and one more to be cut off.
+            .max_concurrent_connections(
+                http.max_connections
+                    .get()
+                    .saturating_add(REFUSED_AT_ONCE + 1),
+            );
+        let stopping = builder.graceful_shutdown_signal();
+        let service = move || {
+            let (stopping, door) = (stopping.clone(), door.clone());
+            let service = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(http.keep_alive)
+                .client_request_timeout(http.header_timeout)
+                .client_disconnect_timeout(self.linger)
+                .local_addr(address)
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.standing());
+                })
+                .finish(map_config(app(), |_| AppConfig::default()));
+            fn_service(move |stream: TcpStream| {
+                prepare(&stream, self.write_stall, send_buffer);
+                let peer = stream.peer_addr().ok();
+                let connection = door.connect(stream).map_err(DispatchError::Io);
+                async move { Ok((connection?, Protocol::Http1, peer)) }
+            })
+            .and_then(service)
+        };
+        let server = builder
             .shutdown_signal(stop)
-            .listen(listener)?
+            .listen("http", listener, service)?
             .run();
         tracing::info!(%address, "listening");
         server.await
     }
+
+    fn bind(&self) -> io::Result<TcpListener> {
+        let listen = &self.listen;
+        TcpListener::bind(listen).map_err(|e| {
+            io::Error::new(
+                e.kind(),
+                format!("cannot listen on {listen}: {e}; is something else running there?"),
+            )
+        })
+    }
 }
 
-fn prepare(connection: &dyn Any, write_stall: Duration) {
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        // A connection that has ended refuses, and needs neither.
-        let _ = send_at_once(stream).and_then(|()| cut_when_stalled(stream, write_stall));
-    }
+fn prepare(stream: &TcpStream, write_stall: Duration, send_buffer: usize) {
+    // A connection that has ended refuses, and needs none of them.
+    let _ = send_at_once(stream)
+        .and_then(|()| cut_when_stalled(stream, write_stall))
+        // Left to itself the system takes megabytes for each.
+        .and_then(|()| SockRef::from(stream).set_send_buffer_size(send_buffer));
 }
 
 /// Small messages do not wait for the acknowledgement of those before (RFC 896).
@@ -115,8 +164,10 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (_client, (accepted, _)) = tokio::try_join!(client, listener.accept()).unwrap();
         assert!(!accepted.nodelay().unwrap(), "the system's default");
-        prepare(&accepted, Duration::from_secs(7));
+        prepare(&accepted, Duration::from_secs(7), 16 * 1024);
         assert!(accepted.nodelay().unwrap());
+        let held = SockRef::from(&accepted).send_buffer_size().unwrap();
+        assert!((16 * 1024..=32 * 1024).contains(&held), "{held}");
         #[cfg(target_os = "linux")]
         assert_eq!(
             SockRef::from(&accepted).tcp_user_timeout().unwrap(),

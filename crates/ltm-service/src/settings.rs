@@ -34,6 +34,23 @@ impl<'de> Deserialize<'de> for OtherSection {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Spelling {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// Reads a list, or text with commas, which is what a variable can hold.
+pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let list = match Spelling::deserialize(deserializer)? {
+        Spelling::Text(text) => text.split(',').map(str::to_owned).collect(),
+        Spelling::List(list) => list,
+    };
+    let items = list.iter().map(|item| item.trim().to_owned());
+    Ok(items.filter(|item| !item.is_empty()).collect())
+}
+
 /// Reads the settings: `S::default()`, then the TOML file, then variables such as
 /// `LTM__REDIS__URL`.
 ///

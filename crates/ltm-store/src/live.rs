@@ -27,8 +27,6 @@ use crate::connection::{Redis, RedisSettings, reconnect_pauses};
 const BATCH: usize = 512;
 /// How many events may wait at most; more are dropped and make an overflow.
 const MAX_EVENTS: usize = 16 * 1024;
-/// How many bytes of payload may wait at most.
-const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// How often the connection is probed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -56,6 +54,7 @@ struct Shared {
     hears: AtomicBool,
     overflow: AtomicBool,
     waiting_bytes: AtomicUsize,
+    max_bytes: usize,
 }
 
 /// The events, in the order in which they happened.
@@ -65,10 +64,11 @@ pub struct LiveEvents {
 }
 
 impl Live {
-    /// Begins to listen, in a task of its own that ends when the events are dropped.
+    /// Begins to listen, in a task of its own that ends when the events are dropped. Entries of up
+    /// to `max_bytes` wait to be taken.
     ///
     /// It listens to the Redis that `redis` writes to.
-    pub fn start(settings: &RedisSettings, redis: Redis) -> (Self, LiveEvents) {
+    pub fn start(settings: &RedisSettings, redis: Redis, max_bytes: usize) -> (Self, LiveEvents) {
         let (sender, receiver) = mpsc::channel(MAX_EVENTS);
         let shared = Arc::new(Shared {
             wanted: Mutex::default(),
@@ -76,6 +76,7 @@ impl Live {
             hears: AtomicBool::new(false),
             overflow: AtomicBool::new(false),
             waiting_bytes: AtomicUsize::new(0),
+            max_bytes,
         });
         let listener = Listener {
             settings: settings.clone(),
@@ -133,7 +134,7 @@ impl Shared {
     fn offer(&self, sender: &mpsc::Sender<LiveEvent>, id: LtmId, entry: Entry) {
         let bytes = entry.payload.len();
         let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::SeqCst);
-        let fits = waiting == 0 || waiting + bytes <= MAX_BYTES;
+        let fits = waiting == 0 || waiting + bytes <= self.max_bytes;
         if !fits || sender.try_send(LiveEvent::Entry(id, entry)).is_err() {
             self.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
             self.overflow.store(true, Ordering::SeqCst);

@@ -43,6 +43,8 @@ pub enum ProblemKind {
     RequestTimeout,
     /// The page that asks is from an origin that is not allowed.
     OriginForbidden,
+    /// One client address does too much.
+    TooManyRequests,
     /// A limit on connections is reached.
     OverLimit,
     /// Redis does not answer, or the service is stopping.
@@ -55,7 +57,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of the table in `docs/errors.md`.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::PatchFailed,
@@ -74,6 +76,7 @@ impl ProblemKind {
         Self::UnsupportedMediaType,
         Self::RequestTimeout,
         Self::OriginForbidden,
+        Self::TooManyRequests,
         Self::OverLimit,
         Self::Unavailable,
         Self::DamagedLog,
@@ -109,6 +112,7 @@ impl ProblemKind {
             ),
             Self::RequestTimeout => ("request-timeout", 408, "The body did not arrive in time"),
             Self::OriginForbidden => ("origin-forbidden", 403, "The origin is not allowed"),
+            Self::TooManyRequests => ("too-many-requests", 429, "Too much from one address"),
             Self::OverLimit => ("over-limit", 503, "A limit is reached"),
             Self::Unavailable => ("unavailable", 503, "The service is not available"),
             Self::DamagedLog => ("damaged-log", 500, "The log is damaged"),
