@@ -27,11 +27,15 @@ use std::{io, sync::Arc, time::Duration};
 
 use actix_web::web::{self, ServiceConfig};
 use body::Room;
+use bytesize::ByteSize;
 use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Redis, Retention, Store, StoreError};
 
 pub use settings::{ApiSettings, Settings};
 use states::States;
+
+/// What of an answer may wait in memory for a client that reads slowly.
+const WRITE_BUFFER: ByteSize = ByteSize::kib(32);
 
 /// What the service's requests share. Clones share it too.
 #[derive(Clone)]
@@ -135,6 +139,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         readiness,
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
+        write_buffer: WRITE_BUFFER,
         linger: Duration::from_secs(1),
     };
     tracing::info!(redis = settings.redis.shown_place(), "starting the API");

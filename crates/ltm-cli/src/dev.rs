@@ -144,6 +144,7 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
         readiness: gateway.readiness(),
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
+        write_buffer: settings.gateway.queue,
         linger: LINGER,
     };
     let stop = gateway.clone().stopped();

@@ -6,6 +6,7 @@ mod backlog;
 mod drain;
 mod end;
 mod inbound;
+mod outbound;
 mod settings;
 mod socket;
 mod subscription;
@@ -164,6 +165,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         readiness: gateway.readiness(),
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
+        write_buffer: settings.gateway.queue,
         linger: Duration::ZERO,
     };
     tracing::info!(redis = settings.redis.shown_place(), "starting the gateway");

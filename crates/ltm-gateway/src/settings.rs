@@ -96,7 +96,7 @@ impl Default for GatewaySettings {
             max_frame: ByteSize::kib(64),
             max_message: ByteSize::kib(4),
             max_messages: 32,
-            queue: ByteSize::kib(64),
+            queue: ByteSize::kib(32),
             live_queue: ByteSize::mib(32),
             window: ByteSize::kib(64),
             page: ByteSize::kib(64),

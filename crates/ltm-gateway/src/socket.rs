@@ -4,27 +4,31 @@ use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::MessageBody,
     http::header,
     rt,
     web::{self, Query},
 };
-use actix_ws::{Item, Session};
-use bytestring::ByteString;
+use actix_ws::Session;
 use ltm_service::ProblemResponse;
 use ltm_types::{LtmId, Problem, ProblemKind};
-use tokio::time::{Duration, Instant, interval, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Duration, Instant, interval, timeout},
+};
 
 use crate::{
     Gateway,
     drain::Seat,
     end::End,
     inbound::{Budget, Inbound},
+    outbound::Outbound,
     settings::bytes,
     subscription::{Start, Subscription},
 };
 
-/// How many frames the queue of a socket holds, of whatever size.
-const QUEUE_FRAMES: usize = 32;
+/// What one frame holds at most.
+const FRAGMENT: usize = 16 * 1024;
 /// How long a client may take to answer a close.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -90,12 +94,16 @@ pub(crate) async fn follow(
     let (response, session, stream) = actix_ws::handle(&request, payload)?;
     let heard = Rc::new(Cell::new(Instant::now()));
     let inbound = Inbound::new(stream, budget, heard.clone(), gateway.settings());
+    let (ended, end) = oneshot::channel();
+    let fragment = bytes(gateway.settings().queue).clamp(1, FRAGMENT);
+    let response = response
+        .map_body(|_, control| Outbound::new(control, subscription, fragment, ended).boxed());
     let socket = Socket {
         gateway: gateway.get_ref().clone(),
         session,
         heard,
     };
-    rt::spawn(socket.run(wish.id, subscription, inbound, seat));
+    rt::spawn(socket.run(wish.id, end, inbound, seat));
     Ok(response)
 }
 
@@ -133,13 +141,14 @@ impl Socket {
     async fn run(
         self,
         id: LtmId,
-        subscription: Result<Subscription, End>,
+        delivered: oneshot::Receiver<End>,
         mut inbound: Inbound,
         seat: Seat,
     ) {
         let mut answers = self.session.clone();
         let end = tokio::select! {
-            end = self.deliver(subscription) => end,
+            // Dropped with the connection.
+            end = delivered => end.unwrap_or(End::Left),
             end = inbound.read(&mut answers) => end,
             end = self.ping() => end,
             () = seat.drained() => End::Restarting,
@@ -152,25 +161,6 @@ impl Socket {
         };
         // A socket that takes nothing is reset by the kernel after the same time.
         let _ = timeout(self.gateway.settings().write_stall + CLOSE_WAIT, close).await;
-    }
-
-    /// Sends what the subscriber follows.
-    async fn deliver(&self, subscription: Result<Subscription, End>) -> End {
-        let mut subscription = match subscription {
-            Ok(subscription) => subscription,
-            Err(end) => return end,
-        };
-        let mut session = self.session.clone();
-        let fragment = (bytes(self.gateway.settings().queue) / QUEUE_FRAMES).max(1);
-        loop {
-            let message = match subscription.next().await {
-                Ok(message) => message,
-                Err(end) => return end,
-            };
-            if send(&mut session, message, fragment).await.is_err() {
-                return End::Left;
-            }
-        }
     }
 
     /// Pings, and finds out who is gone without a word.
@@ -189,23 +179,4 @@ impl Socket {
             }
         }
     }
-}
-
-/// Queues one message, a big one in fragments (RFC 6455 section 5.4); waits while the queue is full.
-async fn send(
-    session: &mut Session,
-    message: ByteString,
-    fragment: usize,
-) -> Result<(), actix_ws::Closed> {
-    if message.len() <= fragment {
-        return session.text(message).await;
-    }
-    let mut rest = message.into_bytes();
-    let first = rest.split_to(fragment);
-    session.continuation(Item::FirstText(first)).await?;
-    while rest.len() > fragment {
-        let part = rest.split_to(fragment);
-        session.continuation(Item::Continue(part)).await?;
-    }
-    session.continuation(Item::Last(rest)).await
 }

@@ -11,6 +11,7 @@ use actix_web::{
     rt::net::TcpStream,
     web::{self, ServiceConfig},
 };
+use bytesize::ByteSize;
 use socket2::SockRef;
 use tracing_actix_web::TracingLogger;
 
@@ -35,6 +36,8 @@ pub struct Server {
     pub drain_time: Duration,
     /// After how long a peer that takes no byte is cut off.
     pub write_stall: Duration,
+    /// What may wait in memory, encoded, for a peer that reads slowly.
+    pub write_buffer: ByteSize,
     /// How long a connection is kept that ends before its request was read, so that the answer
     /// reaches a peer that is still sending. A WebSocket is such a connection, and its close is over
     /// only then.
@@ -62,7 +65,8 @@ impl Server {
         } = self;
         let admission = web::Data::new(Admission::new(http.clone()));
         let door = admission.clone();
-        let send_buffer = usize::try_from(http.send_buffer.as_u64()).unwrap_or(usize::MAX);
+        let send_buffer = length(http.send_buffer);
+        let write_buffer = length(self.write_buffer).max(1);
         let app = move || {
             App::new()
                 .app_data(admission.clone())
@@ -95,6 +99,7 @@ impl Server {
                 .keep_alive(http.keep_alive)
                 .client_request_timeout(http.header_timeout)
                 .client_disconnect_timeout(self.linger)
+                .h1_write_buffer_size(write_buffer)
                 .local_addr(address)
                 .on_connect_ext(|connection: &Connection, data| {
                     data.insert(connection.standing());
@@ -133,6 +138,10 @@ fn prepare(stream: &TcpStream, write_stall: Duration, send_buffer: usize) {
         .and_then(|()| cut_when_stalled(stream, write_stall))
         // Left to itself the system takes megabytes for each.
         .and_then(|()| SockRef::from(stream).set_send_buffer_size(send_buffer));
+}
+
+fn length(size: ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
 
 /// Small messages do not wait for the acknowledgement of those before (RFC 896).
