@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use ltm_store::{Read, Store, StoreError, WindowBounds};
-use ltm_types::{Cursor, Frame, LtmId, ResetReason, entry_frame, reset_frame};
+use ltm_types::{Cursor, LtmId, ResetReason, entry_frame, reset_frame};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::Semaphore;
 
-use crate::{GatewaySettings, topics::page_bounds};
+use crate::{GatewaySettings, message::Message, topics::page_bounds};
 
 /// Pages and resets that are expected to be held, for the cache's tables.
 const EXPECTED: usize = 1024;
@@ -17,8 +17,8 @@ const STATE_READERS: usize = 4;
 
 /// What follows a cursor.
 pub(crate) enum Behind {
-    /// These frames.
-    Page(Arc<[Frame]>),
+    /// These messages.
+    Page(Arc<[Message]>),
     /// Nothing: it is the head.
     UpToDate,
     /// The entries after it are gone, or it is of another history.
@@ -30,8 +30,8 @@ pub(crate) enum Behind {
 /// The shared reads.
 pub(crate) struct Backlog {
     store: Store,
-    pages: Cache<(LtmId, u64, Cursor), Arc<[Frame]>, ByBytes>,
-    resets: Cache<(LtmId, ResetReason, Cursor), Frame, ByBytes>,
+    pages: Cache<(LtmId, u64, Cursor), Arc<[Message]>, ByBytes>,
+    resets: Cache<(LtmId, ResetReason, Cursor), Message, ByBytes>,
     readers: Semaphore,
     state_readers: Semaphore,
     bounds: WindowBounds,
@@ -40,15 +40,15 @@ pub(crate) struct Backlog {
 #[derive(Clone)]
 struct ByBytes;
 
-impl<K> Weighter<K, Arc<[Frame]>> for ByBytes {
-    fn weight(&self, _: &K, page: &Arc<[Frame]>) -> u64 {
-        page.iter().map(|frame| frame.weight() as u64).sum()
+impl<K> Weighter<K, Arc<[Message]>> for ByBytes {
+    fn weight(&self, _: &K, page: &Arc<[Message]>) -> u64 {
+        page.iter().map(|message| message.weight() as u64).sum()
     }
 }
 
-impl<K> Weighter<K, Frame> for ByBytes {
-    fn weight(&self, _: &K, frame: &Frame) -> u64 {
-        frame.weight() as u64
+impl<K> Weighter<K, Message> for ByBytes {
+    fn weight(&self, _: &K, message: &Message) -> u64 {
+        message.weight() as u64
     }
 }
 
@@ -95,16 +95,20 @@ impl Backlog {
             return Behind::UpToDate;
         }
         let mut previous = position;
-        let frame = |entry: &ltm_types::Entry| {
+        let message = |entry: &ltm_types::Entry| {
             let frame = entry_frame(id, previous, entry);
             previous = entry.cursor;
-            frame
+            frame.into()
         };
-        Behind::Page(window.entries.iter().map(frame).collect())
+        Behind::Page(window.entries.iter().map(message).collect())
     }
 
     /// The whole state as a message.
-    pub(crate) async fn reset(&self, id: LtmId, reason: ResetReason) -> Result<Frame, StoreError> {
+    pub(crate) async fn reset(
+        &self,
+        id: LtmId,
+        reason: ResetReason,
+    ) -> Result<Message, StoreError> {
         let head = self.store.head(id).await?;
         let make = async {
             let _turn = self.state_readers.acquire().await;
@@ -115,7 +119,8 @@ impl Backlog {
                 reason,
                 &state.text(),
                 state.snapshots_count(),
-            ))
+            )
+            .into())
         };
         self.resets
             .get_or_insert_async(&(id, reason, head), make)

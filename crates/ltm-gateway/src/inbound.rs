@@ -15,12 +15,12 @@ use actix_web::{
     error::PayloadError,
     web::{self, Bytes},
 };
-use actix_ws::{Message, MessageStream, ProtocolError, Session};
+use actix_ws::{Message, MessageStream, ProtocolError};
 use futures_util::Stream;
 use ltm_service::limit_reached;
 use tokio::time::Instant;
 
-use crate::{GatewaySettings, end::End, settings::bytes};
+use crate::{GatewaySettings, control::Control, end::End, settings::bytes};
 
 /// Over which time messages are counted.
 const RATE_PERIOD: Duration = Duration::from_secs(10);
@@ -116,7 +116,7 @@ impl Inbound {
     }
 
     /// Reads until the client leaves or says too much; gives the reason.
-    pub(crate) async fn read(&mut self, session: &mut Session) -> End {
+    pub(crate) async fn read(&mut self, control: &Control) -> End {
         loop {
             let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
@@ -140,10 +140,8 @@ impl Inbound {
                 limit_reached(setting);
                 return End::Talkative;
             }
-            if let Message::Ping(data) = &message
-                && session.pong(data).await.is_err()
-            {
-                return End::Left;
+            if let Message::Ping(data) = &message {
+                control.pong(data);
             }
         }
     }

@@ -3,9 +3,11 @@
 //! [`run`] is the whole service; [`Gateway::start`] and [`configure`] mount it in another server.
 
 mod backlog;
+mod control;
 mod drain;
 mod end;
 mod inbound;
+mod message;
 mod outbound;
 mod settings;
 mod socket;

@@ -9,7 +9,6 @@ use actix_web::{
     rt,
     web::{self, Query},
 };
-use actix_ws::Session;
 use ltm_service::ProblemResponse;
 use ltm_types::{LtmId, Problem, ProblemKind};
 use tokio::{
@@ -19,16 +18,14 @@ use tokio::{
 
 use crate::{
     Gateway,
+    control::Control,
     drain::Seat,
     end::End,
     inbound::{Budget, Inbound},
     outbound::Outbound,
-    settings::bytes,
     subscription::{Start, Subscription},
 };
 
-/// What one frame holds at most.
-const FRAGMENT: usize = 16 * 1024;
 /// How long a client may take to answer a close.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -91,16 +88,17 @@ pub(crate) async fn follow(
     let subscription = begin(&gateway, wish).await;
     let budget = Budget::new(gateway.settings());
     let payload = budget.limit(&request, payload).await?;
-    let (response, session, stream) = actix_ws::handle(&request, payload)?;
+    let (response, _, stream) = actix_ws::handle(&request, payload)?;
     let heard = Rc::new(Cell::new(Instant::now()));
     let inbound = Inbound::new(stream, budget, heard.clone(), gateway.settings());
+    let control = Control::default();
     let (ended, end) = oneshot::channel();
-    let fragment = bytes(gateway.settings().queue).clamp(1, FRAGMENT);
-    let response = response
-        .map_body(|_, control| Outbound::new(control, subscription, fragment, ended).boxed());
+    let response = response.map_body(|_, session| {
+        Outbound::new(control.clone(), subscription, ended, session).boxed()
+    });
     let socket = Socket {
         gateway: gateway.get_ref().clone(),
-        session,
+        control,
         heard,
     };
     rt::spawn(socket.run(wish.id, end, inbound, seat));
@@ -132,7 +130,7 @@ fn check_origin(request: &HttpRequest, gateway: &Gateway) -> Result<(), ProblemR
 /// One subscriber's socket.
 struct Socket {
     gateway: Gateway,
-    session: Session,
+    control: Control,
     heard: Rc<Cell<Instant>>,
 }
 
@@ -145,28 +143,25 @@ impl Socket {
         mut inbound: Inbound,
         seat: Seat,
     ) {
-        let mut answers = self.session.clone();
         let end = tokio::select! {
             // Dropped with the connection.
             end = delivered => end.unwrap_or(End::Left),
-            end = inbound.read(&mut answers) => end,
+            end = inbound.read(&self.control) => end,
             end = self.ping() => end,
             () = seat.drained() => End::Restarting,
         };
         tracing::debug!(%id, %end, "a subscriber is gone");
-        let close = async {
-            if self.session.close(Some(end.close_reason())).await.is_ok() && end != End::Left {
-                let _ = timeout(CLOSE_WAIT, inbound.finish()).await;
-            }
-        };
+        self.control.close(end.close_reason());
         // A socket that takes nothing is reset by the kernel after the same time.
-        let _ = timeout(self.gateway.settings().write_stall + CLOSE_WAIT, close).await;
+        let taken = timeout(self.gateway.settings().write_stall, self.control.closed()).await;
+        if taken.is_ok() && end != End::Left {
+            let _ = timeout(CLOSE_WAIT, inbound.finish()).await;
+        }
     }
 
     /// Pings, and finds out who is gone without a word.
     async fn ping(&self) -> End {
         let every = self.gateway.settings().ping_interval;
-        let mut session = self.session.clone();
         let mut ticks = interval(every);
         ticks.tick().await;
         loop {
@@ -174,9 +169,7 @@ impl Socket {
             if self.heard.get().elapsed() > every * 2 {
                 return End::Silent;
             }
-            if session.ping(b"").await.is_err() {
-                return End::Left;
-            }
+            self.control.ping();
         }
     }
 }

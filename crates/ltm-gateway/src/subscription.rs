@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytestring::ByteString;
 use ltm_store::{Store, StoreError, reconnect_pauses};
-use ltm_types::{Cursor, Frame, LtmId, ResetReason, gone_frame, live_frame};
+use ltm_types::{Cursor, LtmId, ResetReason, gone_frame, live_frame};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
     backlog::{Backlog, Behind},
     end::End,
+    message::{Message, Wire},
     topic::Head,
     topics::Lease,
 };
@@ -31,7 +31,7 @@ pub(crate) struct Subscription {
     head: watch::Receiver<Head>,
     lease: Lease,
     position: Cursor,
-    page: Option<(Arc<[Frame]>, usize)>,
+    page: Option<(Arc<[Message]>, usize)>,
     /// The topic's head at which the log was seen to hold nothing after the position.
     up_to_date_at: Option<Head>,
     /// A reset that is owed.
@@ -100,17 +100,17 @@ impl Subscription {
     /// # Errors
     ///
     /// Why there will be no more.
-    pub(crate) async fn next(&mut self) -> Result<ByteString, End> {
+    pub(crate) async fn next(&mut self) -> Result<Wire, End> {
         loop {
             if self.ended {
                 return Err(End::Deleted);
             }
             if let Some(reason) = self.reset {
                 match self.backlog.reset(self.id(), reason).await {
-                    Ok(frame) => {
+                    Ok(message) => {
                         self.reset = None;
                         self.page = None;
-                        return Ok(self.take(frame));
+                        return Ok(self.take(message));
                     }
                     Err(error) => self.pause_or_end(&error).await?,
                 }
@@ -121,12 +121,12 @@ impl Subscription {
                 .is_some_and(|live_at| self.position.seq >= live_at.seq)
             {
                 self.live_at = None;
-                return Ok(live_frame(self.id(), self.position));
+                return Ok(Wire::of(&live_frame(self.id(), self.position)));
             }
-            if let Some(frame) = self.ready() {
-                let text = self.take(frame);
-                if !text.is_empty() {
-                    return Ok(text);
+            if let Some(message) = self.ready() {
+                let wire = self.take(message);
+                if !wire.is_empty() {
+                    return Ok(wire);
                 }
                 continue;
             }
@@ -137,30 +137,30 @@ impl Subscription {
     /// Makes the word that the LTM was deleted the next and last message.
     fn end_at(&mut self, cursor: Cursor) {
         let frame = gone_frame(self.id(), self.position, cursor);
-        self.page = Some((Arc::new([frame]), 0));
+        self.page = Some((Arc::new([frame.into()]), 0));
         (self.reset, self.live_at) = (None, None);
     }
 
-    /// A frame that is in memory.
-    fn ready(&mut self) -> Option<Frame> {
+    /// A message that is in memory.
+    fn ready(&mut self) -> Option<Message> {
         if let Some((page, next)) = &mut self.page {
-            if let Some(frame) = page
+            if let Some(message) = page
                 .get(*next)
-                .filter(|frame| frame.previous == self.position)
+                .filter(|message| message.previous == self.position)
             {
                 *next += 1;
-                return Some(frame.clone());
+                return Some(message.clone());
             }
             self.page = None;
         }
-        self.lease.topic.frame_after(self.position)
+        self.lease.topic.message_after(self.position)
     }
 
-    fn take(&mut self, frame: Frame) -> ByteString {
-        self.position = frame.cursor;
-        self.ended = frame.last;
+    fn take(&mut self, message: Message) -> Wire {
+        self.position = message.cursor;
+        self.ended = message.last;
         self.pauses = None;
-        frame.text
+        message.wire
     }
 
     /// Waits for news, or reads the log where it may hold more.

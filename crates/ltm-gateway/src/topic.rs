@@ -9,8 +9,10 @@ use std::{
 };
 
 use ltm_store::{Join, Window, join};
-use ltm_types::{Cursor, Entry, Frame, LtmId, entry_frame};
+use ltm_types::{Cursor, Entry, LtmId, entry_frame};
 use tokio::sync::watch;
+
+use crate::message::Message;
 
 /// Where a log is, as far as its topic knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,40 +32,43 @@ pub(crate) struct Topic {
     refresh_due: AtomicBool,
 }
 
-/// The latest entries as frames, each continuing the one before, the last one at the head.
+/// The latest entries as messages, each continuing the one before, the last one at the head.
 #[derive(Default)]
 struct Recent {
-    frames: VecDeque<Frame>,
+    messages: VecDeque<Message>,
     bytes: usize,
-    /// How many of the frames were there at the last sweep.
+    /// How many of the messages were there at the last sweep.
     old: usize,
 }
 
 impl Recent {
-    fn push(&mut self, frame: Frame, max_bytes: usize) {
-        self.bytes += frame.weight();
-        self.frames.push_back(frame);
+    fn push(&mut self, message: Message, max_bytes: usize) {
+        self.bytes += message.weight();
+        self.messages.push_back(message);
         while self.bytes > max_bytes {
             self.pop();
         }
     }
 
     fn pop(&mut self) {
-        if let Some(frame) = self.frames.pop_front() {
-            self.bytes -= frame.weight();
+        if let Some(message) = self.messages.pop_front() {
+            self.bytes -= message.weight();
             self.old = self.old.saturating_sub(1);
         }
     }
 
-    fn after(&self, position: Cursor) -> Option<&Frame> {
-        let first = self.frames.front()?.cursor.seq;
+    fn after(&self, position: Cursor) -> Option<&Message> {
+        let first = self.messages.front()?.cursor.seq;
         let index = position.seq.checked_add(1)?.checked_sub(first)?;
-        let frame = self.frames.get(usize::try_from(index).ok()?)?;
-        (frame.previous == position).then_some(frame)
+        let message = self.messages.get(usize::try_from(index).ok()?)?;
+        (message.previous == position).then_some(message)
     }
 
     fn holds(&self, cursor: Cursor) -> bool {
-        self.frames.iter().rev().any(|frame| frame.cursor == cursor)
+        self.messages
+            .iter()
+            .rev()
+            .any(|message| message.cursor == cursor)
     }
 }
 
@@ -84,8 +89,8 @@ impl Topic {
         self.head.subscribe()
     }
 
-    /// The frame that comes after `position`, if it is one of the latest.
-    pub(crate) fn frame_after(&self, position: Cursor) -> Option<Frame> {
+    /// The message that comes after `position`, if it is one of the latest.
+    pub(crate) fn message_after(&self, position: Cursor) -> Option<Message> {
         self.recent().after(position).cloned()
     }
 
@@ -147,7 +152,7 @@ impl Topic {
         for _ in 0..recent.old {
             recent.pop();
         }
-        recent.old = recent.frames.len();
+        recent.old = recent.messages.len();
     }
 
     /// Notes that the log must be read; false where that is noted already.
@@ -161,7 +166,7 @@ impl Topic {
     }
 
     fn advance(&self, recent: &mut Recent, position: Cursor, entry: &Entry) {
-        recent.push(entry_frame(self.id, position, entry), self.max_bytes);
+        recent.push(entry_frame(self.id, position, entry).into(), self.max_bytes);
         self.head
             .send_modify(|head| head.cursor = Some(entry.cursor));
     }
@@ -203,12 +208,12 @@ mod tests {
             for entry in &log {
                 prop_assert!(topic.offer(entry));
                 prop_assert!(topic.recent().bytes <= 1000);
-                let held: usize = topic.recent().frames.iter().map(Frame::weight).sum();
+                let held: usize = topic.recent().messages.iter().map(Message::weight).sum();
                 prop_assert_eq!(topic.recent().bytes, held);
             }
             for pair in log.windows(2) {
-                let frame = topic.frame_after(pair[0].cursor);
-                prop_assert!(frame.is_none_or(|frame| frame.cursor == pair[1].cursor));
+                let message = topic.message_after(pair[0].cursor);
+                prop_assert!(message.is_none_or(|message| message.cursor == pair[1].cursor));
             }
         }
     }
@@ -228,7 +233,7 @@ mod tests {
         );
         assert!(topic.offer(&log[1]) && topic.offer(&log[2]));
         assert_eq!(
-            topic.frame_after(log[0].cursor).unwrap().cursor,
+            topic.message_after(log[0].cursor).unwrap().cursor,
             log[1].cursor
         );
         assert_eq!(topic.head().borrow().cursor, Some(head));
@@ -242,7 +247,7 @@ mod tests {
         assert!(!topic.offer(&other[0]) && !topic.offer(&other[1]));
         topic.restart(Some(log[1].cursor), Some(other[1].cursor), true);
         assert_eq!(topic.head().borrow().generation, 1);
-        assert!(topic.frame_after(log[0].cursor).is_none());
+        assert!(topic.message_after(log[0].cursor).is_none());
     }
 
     #[test]
@@ -275,8 +280,8 @@ mod tests {
         topic.age();
         topic.offer(&log[1]);
         topic.age();
-        assert!(topic.frame_after(Cursor::ORIGIN).is_none());
-        assert!(topic.frame_after(log[0].cursor).is_some());
+        assert!(topic.message_after(Cursor::ORIGIN).is_none());
+        assert!(topic.message_after(log[0].cursor).is_some());
         topic.age();
         assert_eq!(topic.recent().bytes, 0);
     }

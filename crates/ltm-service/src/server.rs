@@ -5,15 +5,18 @@ use std::{future::Future, io, net::TcpListener, time::Duration};
 use actix_http::{HttpService, Protocol, error::DispatchError};
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
-    App,
-    dev::AppConfig,
+    App, Error,
+    body::MessageBody,
+    dev::{AppConfig, ServiceRequest, ServiceResponse},
+    http::header,
     middleware::{NormalizePath, from_fn},
     rt::net::TcpStream,
     web::{self, ServiceConfig},
 };
 use bytesize::ByteSize;
 use socket2::SockRef;
-use tracing_actix_web::TracingLogger;
+use tracing::Span;
+use tracing_actix_web::{DefaultRootSpanBuilder, RootSpanBuilder, TracingLogger};
 
 use crate::{
     HttpSettings, Origins, Readiness,
@@ -74,7 +77,7 @@ impl Server {
                 .wrap(from_fn(problem::complete))
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
-                .wrap(TracingLogger::default())
+                .wrap(TracingLogger::<Spans>::new())
                 .configure(|config| readiness.configure(config))
                 .configure(routes.clone())
                 .default_service(web::to(problem::not_found))
@@ -138,6 +141,22 @@ fn prepare(stream: &TcpStream, write_stall: Duration, send_buffer: usize) {
         .and_then(|()| cut_when_stalled(stream, write_stall))
         // Left to itself the system takes megabytes for each.
         .and_then(|()| SockRef::from(stream).set_send_buffer_size(send_buffer));
+}
+
+/// A span for each request. A WebSocket has none: it would be entered for each of its messages.
+struct Spans;
+
+impl RootSpanBuilder for Spans {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        if request.headers().contains_key(header::UPGRADE) {
+            return Span::none();
+        }
+        DefaultRootSpanBuilder::on_request_start(request)
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+        DefaultRootSpanBuilder::on_request_end(span, outcome);
+    }
 }
 
 fn length(size: ByteSize) -> usize {
