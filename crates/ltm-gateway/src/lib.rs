@@ -5,6 +5,7 @@
 mod backlog;
 mod drain;
 mod end;
+mod frame;
 mod inbound;
 mod outbound;
 mod settings;

@@ -9,8 +9,10 @@ use std::{
 };
 
 use ltm_store::{Join, Window, join};
-use ltm_types::{Cursor, Entry, Frame, LtmId, entry_frame};
+use ltm_types::{Cursor, Entry, Frame, LtmId};
 use tokio::sync::watch;
+
+use crate::frame::entry_frame;
 
 /// Where a log is, as far as its topic knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
