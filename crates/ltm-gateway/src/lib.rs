@@ -13,6 +13,7 @@ mod socket;
 mod subscription;
 mod topic;
 mod topics;
+mod wish;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ use ltm_store::{Live, Redis, RedisSettings, Store, StoreError};
 use settings::bytes;
 pub use settings::{GatewaySettings, Settings};
 use topics::Topics;
+pub use wish::Wish;
 
 /// A running gateway. Clones share it.
 #[derive(Clone)]

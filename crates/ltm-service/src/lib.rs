@@ -24,5 +24,7 @@ pub use problem::{ProblemResponse, method_not_allowed};
 pub use program::{Arguments, Program, run};
 pub use proxies::TrustedProxies;
 pub use server::Server;
-pub use settings::{OtherSection, SettingsError, load};
+pub use settings::{
+    OtherSection, SettingsError, check_pause, check_redis, check_wait, read_settings, within,
+};
 pub use shutdown::Shutdown;

@@ -96,8 +96,7 @@ impl State {
         }
         if let Some(patch) = content.patch() {
             let most = patch::DEEPEST.saturating_add(patch::LEVELS);
-            let text = json::compact(patch.get(), most)
-                .map_err(|e| format!("its patch is {e}"))?;
+            let text = json::compact(patch.get(), most).map_err(|e| format!("its patch is {e}"))?;
             let operations = patch::parse(&text, &WRITTEN).map_err(|e| e.to_string())?;
             let _ = self
                 .tree
@@ -180,6 +179,23 @@ impl Store {
             at if at > seq => Err(StoreError::Trimmed(id)),
             _ => Err(damaged(id, state.position(), "it ends before its history")),
         }
+    }
+
+    /// The LTM as it was right after the entry at `cursor`, to be copied from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state_after`]; [`StoreError::Trimmed`], too, where the log has another entry there.
+    pub async fn state_at(&self, id: LtmId, cursor: Cursor) -> Result<State, StoreError> {
+        if self.head(id).await?.seq < cursor.seq {
+            return Err(StoreError::Trimmed(id));
+        }
+        let (state, retention) =
+            tokio::try_join!(self.state_after(id, cursor.seq), self.retention(id))?;
+        if state.position() != cursor {
+            return Err(StoreError::Trimmed(id));
+        }
+        Ok(State { retention, ..state })
     }
 
     /// The state at the place `seq`, or at the end of the log, or, where `seq` is no longer kept, at

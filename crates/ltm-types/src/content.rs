@@ -72,9 +72,7 @@ impl Entry {
                 let Snapshot { patch } = serde_json::from_str(&self.payload).map_err(json)?;
                 Content::Snapshot { patch }
             }
-            Kind::Rollback => {
-                Content::Rollback(serde_json::from_str(&self.payload).map_err(json)?)
-            }
+            Kind::Rollback => Content::Rollback(serde_json::from_str(&self.payload).map_err(json)?),
             _ => {
                 let Error { id } = serde_json::from_str(&self.payload).map_err(json)?;
                 Content::Error { id }
@@ -112,7 +110,10 @@ mod tests {
 
     #[test]
     fn what_the_services_write_is_read() {
-        assert_eq!(of("snapshot", r#"{"time":"T","patch":[1.00]}"#), Ok("[1.00]".into()));
+        assert_eq!(
+            of("snapshot", r#"{"time":"T","patch":[1.00]}"#),
+            Ok("[1.00]".into())
+        );
         let back = r#"{"snapshot_index":null,"rollback":{"time":"T","reason":"r","patch":[],"snapshots_count":1}}"#;
         assert_eq!(of("rollback", back), Ok("[]".into()));
         let error = r#"{"id":"00000000-0000-4000-8000-000000000001","reason":"r"}"#;
