@@ -106,6 +106,34 @@ impl RawConnection {
         bytes
     }
 
+    /// Reads an answer: its head, and as much of a body as that declares.
+    pub async fn answer(&mut self) -> (String, String) {
+        let head = self.head().await;
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.map_or(0, |length| length.parse().expect("a length"));
+        let body = self.read(length).await;
+        (head, String::from_utf8(body).expect("a body is text"))
+    }
+
+    /// Reads the next frame that the peer sends as a WebSocket: its first byte and its payload; `None`
+    /// where the connection ends.
+    pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let read = async {
+            let (first, length) = (self.stream.read_u8().await?, self.stream.read_u8().await?);
+            let length = match length {
+                126 => u64::from(self.stream.read_u16().await?),
+                127 => self.stream.read_u64().await?,
+                short => u64::from(short),
+            };
+            let mut payload = vec![0; usize::try_from(length).expect("it fits into memory")];
+            self.stream.read_exact(&mut payload).await?;
+            std::io::Result::Ok((first, payload))
+        };
+        timeout(LIMIT, read).await.expect("a frame in time").ok()
+    }
+
     /// Reads until the peer ends the connection, in whatever way; gives what came.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
