@@ -277,10 +277,10 @@ async fn a_patch_too_deep_for_the_stack_ends_no_process() {
         vec![value(100_000)],
         vec![with(deep(100_000))],
         vec![
-            value(900),
+            value(500),
             with(format!(
                 r#"[{{"op":"copy","from":"/deep","path":"/deep{}/-"}}]"#,
-                "/0".repeat(899)
+                "/0".repeat(499)
             )),
         ],
     ] {

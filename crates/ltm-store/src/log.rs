@@ -147,7 +147,8 @@ impl Store {
         let Some((_, fields)) = found.into_iter().next() else {
             return Ok(None);
         };
-        entry_of(id, cursor, fields).map(Some)
+        let entry = entry_of(cursor, fields).map_err(|detail| damaged(id, cursor, detail))?;
+        Ok(Some(entry))
     }
 
     /// The entries at these places (`seq`), where the log still holds them.
@@ -173,7 +174,8 @@ impl Store {
                 let cursor = cursor
                     .parse()
                     .map_err(|_| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))?;
-                entries.push(entry_of(id, cursor, fields)?);
+                let entry = entry_of(cursor, fields);
+                entries.push(entry.map_err(|detail| damaged(id, cursor, detail))?);
             }
         }
         Ok(entries)
@@ -202,6 +204,13 @@ impl Store {
             let cursor = cursor_of(id, &answer.next().unwrap_or(Value::Nil))?;
             return Err(StoreError::Deleted { id, cursor });
         }
+        if matches!(&head, Value::BulkString(word) if word == b"damaged") {
+            let why: String = answer
+                .next()
+                .map_or_else(String::new, |why| from_value(&why).unwrap_or_default());
+            let detail = format!("its head `{}` does not lead to it: {why}", keys::meta(id));
+            return Err(damaged(id, Cursor::ORIGIN, &detail));
+        }
         let head = cursor_of(id, &head)?;
         let mut entries: Vec<Entry> = Vec::with_capacity(answer.len() / 3);
         while let (Some(cursor), Some(kind), Some(payload)) =
@@ -220,10 +229,12 @@ impl Store {
                     "it does not continue the entry before it",
                 ));
             }
-            match entry_of(id, cursor, vec![kind, payload]) {
+            match entry_of(cursor, vec![kind, payload]) {
                 Ok(entry) => entries.push(entry),
                 Err(_) if !entries.is_empty() => break,
-                Err(error) if continues => return Err(error),
+                Err(error) if continues => {
+                    return Err(damaged_after(position, id, cursor, error));
+                }
                 Err(_) => {
                     let detail = "the entry after it is no text and does not continue it";
                     return Err(damaged(id, position, detail));
@@ -297,6 +308,17 @@ pub(crate) fn damaged(id: LtmId, at: Cursor, detail: &str) -> StoreError {
     }
 }
 
+/// The same for what comes right after `before`, with what an operator can do.
+pub(crate) fn damaged_after(before: Cursor, id: LtmId, at: Cursor, detail: &str) -> StoreError {
+    if before == Cursor::ORIGIN {
+        return damaged(id, at, detail);
+    }
+    let advice = format!(
+        "{detail}; what came before it can be copied: POST /api/v0/ltm/{id}/copy?until={before}"
+    );
+    damaged(id, at, &advice)
+}
+
 fn cursor_of(id: LtmId, value: &Value) -> Result<Cursor, StoreError> {
     from_value::<String>(value)
         .ok()
@@ -304,15 +326,15 @@ fn cursor_of(id: LtmId, value: &Value) -> Result<Cursor, StoreError> {
         .ok_or_else(|| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))
 }
 
-/// The entry that these names and values of fields are; only the first of each counts.
-fn entry_of(id: LtmId, cursor: Cursor, fields: Vec<Vec<u8>>) -> Result<Entry, StoreError> {
+/// The entry that these names and values of fields are, or what is wrong with it; only the first of each
+/// counts.
+fn entry_of(cursor: Cursor, fields: Vec<Vec<u8>>) -> Result<Entry, &'static str> {
     let mut fields = fields.into_iter();
     let (Some(kind), Some(payload)) = (fields.next(), fields.next()) else {
-        return Err(damaged(id, cursor, "it has no field"));
+        return Err("it has no field");
     };
-    let kind = String::from_utf8(kind).map_err(|_| damaged(id, cursor, "its kind is not text"))?;
-    let payload = ByteString::try_from(payload)
-        .map_err(|_| damaged(id, cursor, "its payload is not text"))?;
+    let kind = String::from_utf8(kind).map_err(|_| "its kind is not text")?;
+    let payload = ByteString::try_from(payload).map_err(|_| "its payload is not text")?;
     Ok(Entry {
         cursor,
         kind: Kind::from_name(&kind),

@@ -29,7 +29,7 @@ pub struct Limits {
 
 /// The most levels of arrays and objects that a state may have, whatever the settings: JSON is read,
 /// measured and dropped level by level, on the stack.
-pub const DEEPEST: usize = 1000;
+pub const DEEPEST: usize = 512;
 /// Levels of a patch around the values in it.
 pub const LEVELS: usize = 2;
 

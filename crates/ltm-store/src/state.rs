@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::StoreError,
     json,
-    log::{Read, Store, WindowBounds, damaged},
+    log::{Read, Store, WindowBounds, damaged, damaged_after},
     outline::Outline,
     patch::{self, Limits, Tree},
     retention::RetentionOverride,
@@ -78,7 +78,7 @@ impl State {
     pub fn fold(&mut self, id: LtmId, entry: &Entry) -> Result<(), StoreError> {
         let content = self
             .step(entry)
-            .map_err(|detail| damaged(id, entry.cursor, &self.with_advice(id, detail)))?;
+            .map_err(|detail| damaged_after(self.position(), id, entry.cursor, &detail))?;
         self.note(entry, &content);
         Ok(())
     }
@@ -104,16 +104,6 @@ impl State {
                 .map_err(|e| e.to_string())?;
         }
         Ok(content)
-    }
-
-    /// The same words, and what an operator can do.
-    fn with_advice(&self, id: LtmId, detail: String) -> String {
-        match self.cursor {
-            Some(cursor) => format!(
-                "{detail}; what came before it can be copied: POST /api/v0/ltm/{id}/copy?until={cursor}"
-            ),
-            None => detail,
-        }
     }
 
     /// Notes that `entry`, whose patch was applied to the tree, is in the log.
