@@ -388,6 +388,24 @@ async fn a_body_of_a_hundred_megabytes_costs_little_memory() {
     }
 }
 
+/// The library reads on to the end of a chunked body, and waits for it, unless it is held until the answer is
+/// out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_nobody_reads_and_that_never_ends_does_not_hold_its_connection() {
+    let stack = Stack::start();
+    for service in [&stack.api_service, &stack.gateway] {
+        for length in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
+            for path in ["/healthz", "/nowhere", "/ws/1", "/api/v0/ltm"] {
+                let mut connection = RawConnection::to(service.address()).await;
+                let bytes = request("GET", path, &format!("{length}\r\n"), "");
+                connection.send(&bytes).await.unwrap();
+                let answer = String::from_utf8_lossy(&connection.rest().await).into_owned();
+                assert!(answer.contains("connection: close\r\n"), "{path}: {answer}");
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_comes_byte_by_byte_is_not_waited_for_without_end() {
     let stack = Stack::with(&[("LTM__API__BODY_TIMEOUT", "300ms")]);
@@ -495,6 +513,7 @@ async fn bodies_that_are_no_right_json_are_refused_and_change_nothing() {
         b"{\"reason\":7,\"merge\":{}}",
         b"{\"reason\":\"\xff\",\"merge\":{}}",
         b"{\"reason\":\"x\",\"merge\":{\"a\":\"\xed\xa0\x80\"}}",
+        b"{\"reason\":\"x\",\"merge\":{},\"unknown\":\"\xff\"}",
         b"{\"reason\":\"\\ud800\",\"merge\":{}}",
         b"{\"reason\":\"x\",\"merge\":{\"\\ud800\":1}}",
         b"{\"reason\":\"x\",\"item\":\"\\udfff\",\"merge\":{}}",

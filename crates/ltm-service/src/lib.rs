@@ -14,6 +14,7 @@ mod proxies;
 mod server;
 mod settings;
 mod shutdown;
+mod unread;
 
 pub use health::Readiness;
 pub use http::HttpSettings;
