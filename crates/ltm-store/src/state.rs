@@ -23,8 +23,8 @@ const WRITTEN: Limits = Limits {
     max_operations: usize::MAX,
 };
 
-/// What Redis takes as one value: no checkpoint could hold a larger state.
-pub const MOST_BYTES: usize = 512 * 1024 * 1024;
+/// The largest state that there may be, whatever the settings: whoever reads it holds a multiple of it.
+pub const MOST_BYTES: usize = 128 * 1024 * 1024;
 
 /// The state of an LTM as of a cursor.
 #[derive(Clone, Debug, Default)]
