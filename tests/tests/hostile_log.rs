@@ -5,9 +5,11 @@
 
 use std::process::Command;
 
-use ltm_tests::{Api, Service, Stack, Subscriber, binary};
+use ltm_tests::{Api, Service, Stack, Subscriber, binary, peak_bytes};
 use ltm_types::{Cursor, Kind};
 use serde_json::{Value, json};
+
+const MIB: usize = 1024 * 1024;
 
 /// A snapshot as the services write it, with this patch.
 fn snapshot(patch: &Value) -> String {
@@ -294,6 +296,26 @@ async fn a_patch_too_deep_for_the_stack_ends_no_process() {
         assert!(said.contains(&format!("at {wrong}: ")), "{said}");
     }
     stack.api.create(json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_that_explodes_ends_no_process_whoever_wrote_it() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({"a": ["x".repeat(MIB)]})).await;
+    let double = json!({"op": "copy", "from": "/a", "path": "/a/-"});
+    let wrong = forge(
+        &stack,
+        id,
+        "snapshot",
+        &snapshot(&json!(vec![double; 40])),
+        true,
+    );
+    let problem = stack.api.get(&format!("/ltm/{id}")).await;
+    let problem = problem.problem(500, "damaged-log");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(&wrong.to_string()), "{detail}");
+    let peak = peak_bytes(stack.api_service.pid());
+    assert!(peak < 1024 * MIB, "{} MiB", peak / MIB);
 }
 
 #[tokio::test(flavor = "multi_thread")]
