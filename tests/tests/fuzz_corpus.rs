@@ -1,6 +1,8 @@
 //! Every input that the fuzz targets begin with, and every one that once broke something, through the same
 //! functions, so that neither a fuzzer nor another toolchain is needed to see that they still hold.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
