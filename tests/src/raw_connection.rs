@@ -106,17 +106,6 @@ impl RawConnection {
         bytes
     }
 
-    /// Reads an answer: its head, and as much of a body as that declares.
-    pub async fn answer(&mut self) -> (String, String) {
-        let head = self.head().await;
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "));
-        let length = length.map_or(0, |length| length.parse().expect("a length"));
-        let body = self.read(length).await;
-        (head, String::from_utf8(body).expect("a body is text"))
-    }
-
     /// Reads the next frame that the peer sends as a WebSocket: its first byte and its payload; `None`
     /// where the connection ends.
     pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {

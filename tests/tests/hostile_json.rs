@@ -112,7 +112,7 @@ async fn bodies_that_are_no_right_json_are_refused_and_change_nothing() {
             .unwrap();
         let (head, text) = connection.answer().await;
         let shown = String::from_utf8_lossy(body);
-        assert!(head.starts_with("HTTP/1.1 422 "), "{shown}: {head}{text}");
+        assert!(head.starts_with("http/1.1 422 "), "{shown}: {head}{text}");
         assert!(head.contains("application/problem+json"), "{shown}: {head}");
     }
     assert_eq!(stack.api.document(id).await["cursor"], cursor);

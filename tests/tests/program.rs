@@ -71,6 +71,12 @@ fn a_setting_that_could_not_work_is_refused_at_the_start() {
             "redis.response_timeout",
             "18446744073709551615s",
         ),
+        (
+            "ltm-gateway",
+            "gateway.drain_notice",
+            "18446744073709551615s",
+        ),
+        ("ltm-api", "http.keep_alive", "18446744073709551615s"),
         ("ltm-api", "api.retention_interval", "0s"),
         ("ltm-api", "api.max_depth", "100000"),
         ("ltm-api", "api.max_state", "1 TiB"),

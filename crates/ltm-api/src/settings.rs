@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_pause,
-    check_redis, check_wait, within,
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
+    check_pause, check_redis, check_wait, within,
 };
 use ltm_store::{
     MOST_BYTES, RedisSettings, Retention,
@@ -140,6 +140,7 @@ impl Program for Settings {
 
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
+        check_http(&self.http)?;
         self.api.check()
     }
 }

@@ -6,7 +6,7 @@ use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
     Arguments, CorsSettings, HttpSettings, LogSettings, Program, Server, SettingsError, Shutdown,
-    check_redis,
+    check_http, check_redis,
 };
 use ltm_store::{Redis, RedisSettings, Retention, StoreError};
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,7 @@ impl Program for DevSettings {
 
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
+        check_http(&self.http)?;
         self.api.check()?;
         self.gateway.check()
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_pause,
-    check_redis, check_wait, within,
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
+    check_pause, check_redis, check_wait, within,
 };
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,7 @@ impl GatewaySettings {
     ///
     /// [`SettingsError::Value`] names the key.
     pub fn check(&self) -> Result<(), SettingsError> {
+        check_wait("gateway.drain_notice", self.drain_notice)?;
         check_wait("gateway.drain_time", self.drain_time)?;
         check_pause("gateway.ping_interval", self.ping_interval)?;
         check_wait("gateway.write_stall", self.write_stall)?;
@@ -155,6 +156,7 @@ impl Program for Settings {
 
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
+        check_http(&self.http)?;
         self.gateway.check()
     }
 }

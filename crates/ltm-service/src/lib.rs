@@ -26,6 +26,7 @@ pub use program::{Arguments, Program, run};
 pub use proxies::TrustedProxies;
 pub use server::Server;
 pub use settings::{
-    OtherSection, SettingsError, check_pause, check_redis, check_wait, read_settings, within,
+    OtherSection, SettingsError, check_http, check_pause, check_redis, check_wait, read_settings,
+    within,
 };
 pub use shutdown::Shutdown;

@@ -6,7 +6,7 @@ use config::{Config, ConfigBuilder, Environment, File, FileFormat, builder::Defa
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use crate::Program;
+use crate::{HttpSettings, Program};
 
 /// The longest time that a setting may say: sums of such times can be told by every clock.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
@@ -141,6 +141,16 @@ pub fn check_wait(key: &str, value: Duration) -> Result<(), SettingsError> {
 /// As [`within`].
 pub fn check_pause(key: &str, value: Duration) -> Result<(), SettingsError> {
     within(key, value, SHORTEST..=LONGEST)
+}
+
+/// Refuses what is out of bounds in the section `http`.
+///
+/// # Errors
+///
+/// As [`within`].
+pub fn check_http(http: &HttpSettings) -> Result<(), SettingsError> {
+    check_wait("http.header_timeout", http.header_timeout)?;
+    check_wait("http.keep_alive", http.keep_alive)
 }
 
 /// Refuses what is out of bounds in the section `redis`.
