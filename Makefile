@@ -22,6 +22,15 @@ chaos: ## break things for a while (SEED=1 SECONDS=60 make chaos), and prove tha
 	LTM_CHAOS_SECONDS=$${SECONDS:-60} LTM_CHAOS_SEED=$${SEED:-$$(date +%s)} \
 		cargo test --locked --workspace --test chaos -- --nocapture --skip known_seed
 
+.PHONY: fuzz
+fuzz: ## feed all that reads foreign input with what a fuzzer comes up with (SECONDS=60 make fuzz: for so long each)
+	@deploy/setup.sh --fuzz
+	@set -e; for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \
+		mkdir -p tests/fuzz/target/corpus/$$target; \
+		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target \
+			tests/fuzz/target/corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$${SECONDS:-60} -timeout=10; \
+	done
+
 .PHONY: lint
 lint: ## check format and lints
 	@deploy/setup.sh --lint

@@ -5,6 +5,7 @@
 #   deploy/setup.sh          for make run
 #   deploy/setup.sh --test   what the tests start besides: HAProxy, and libfaketime for clocks that are wrong
 #   deploy/setup.sh --lint   rustfmt and clippy too
+#   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
 redis_needed=6.2
@@ -94,6 +95,12 @@ need_lint_tools() {
   rustup component add "${missing[@]}"
 }
 
+need_fuzzer() {
+  have rustup || fail "fuzzing needs the nightly toolchain, and there is no rustup to add it. See https://rustup.rs"
+  cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+  cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+}
+
 need_rust
 need_linker
 need_redis
@@ -103,4 +110,5 @@ case "${1:-}" in
     need_faketime
     ;;
   --lint) need_lint_tools ;;
+  --fuzz) need_fuzzer ;;
 esac

@@ -30,7 +30,7 @@ pub use recording::{Recording, data};
 pub use redis_server::RedisServer;
 pub use rfc6902::{apply, fold, same};
 pub use sentinels::{FAILOVER_LIMIT, Sentinels};
-pub use service::{Service, resident_bytes};
+pub use service::{Service, peak_bytes, resident_bytes};
 pub use subscriber::{Follower, Heard, Subscriber};
 
 /// The longest wait for something that should happen.

@@ -106,6 +106,23 @@ impl RawConnection {
         bytes
     }
 
+    /// Reads the next frame that the peer sends as a WebSocket: its first byte and its payload; `None`
+    /// where the connection ends.
+    pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let read = async {
+            let (first, length) = (self.stream.read_u8().await?, self.stream.read_u8().await?);
+            let length = match length {
+                126 => u64::from(self.stream.read_u16().await?),
+                127 => self.stream.read_u64().await?,
+                short => u64::from(short),
+            };
+            let mut payload = vec![0; usize::try_from(length).expect("it fits into memory")];
+            self.stream.read_exact(&mut payload).await?;
+            std::io::Result::Ok((first, payload))
+        };
+        timeout(LIMIT, read).await.expect("a frame in time").ok()
+    }
+
     /// Reads until the peer ends the connection, in whatever way; gives what came.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();

@@ -173,12 +173,21 @@ fn keep(stderr: ChildStderr, log: &Mutex<VecDeque<String>>, found: &mpsc::Sender
     }
 }
 
-/// The memory that a process holds, in bytes (`VmRSS`).
+/// The memory that a process holds, in bytes.
 pub fn resident_bytes(pid: u32) -> usize {
+    memory(pid, "VmRSS:")
+}
+
+/// The most memory that a process has ever held, in bytes.
+pub fn peak_bytes(pid: u32) -> usize {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, name: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(name))
         .expect("it has a size");
     let kib: usize = line
         .trim()

@@ -46,6 +46,49 @@ fn a_setting_that_is_unknown_or_wrong_is_named() {
 }
 
 #[test]
+fn a_setting_that_could_not_work_is_refused_at_the_start() {
+    for (program, key, value) in [
+        ("ltm-gateway", "gateway.ping_interval", "0s"),
+        (
+            "ltm-gateway",
+            "gateway.ping_interval",
+            "18446744073709551615s",
+        ),
+        (
+            "ltm-gateway",
+            "gateway.write_stall",
+            "18446744073709551615s",
+        ),
+        (
+            "ltm-gateway",
+            "gateway.max_subscribers",
+            "9223372036854775807",
+        ),
+        ("ltm-gateway", "gateway.max_reads", "0"),
+        ("ltm-gateway", "gateway.max_frame", "16383 PiB"),
+        (
+            "ltm-gateway",
+            "redis.response_timeout",
+            "18446744073709551615s",
+        ),
+        (
+            "ltm-gateway",
+            "gateway.drain_notice",
+            "18446744073709551615s",
+        ),
+        ("ltm-api", "http.keep_alive", "18446744073709551615s"),
+        ("ltm-api", "api.retention_interval", "0s"),
+        ("ltm-api", "api.max_depth", "100000"),
+        ("ltm-api", "api.max_state", "1 TiB"),
+        ("ltm-api", "redis.wait_timeout", "18446744073709551615s"),
+    ] {
+        let variable = format!("LTM__{}", key.replace('.', "__").to_uppercase());
+        let said = complains(&run(program, &["--print-config"], &[(&variable, value)]));
+        assert!(said.contains(key) && said.contains("it can be"), "{said}");
+    }
+}
+
+#[test]
 fn one_file_holds_the_settings_of_both_and_variables_win_over_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("ltm.toml");

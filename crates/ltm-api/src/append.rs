@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytestring::ByteString;
 use ltm_service::ProblemResponse;
 use ltm_store::{State, patch::Limits};
-use ltm_types::{Kind, LtmId, Snapshot, now};
+use ltm_types::{Entry, Kind, LtmId, Snapshot, now};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -63,6 +63,23 @@ pub(crate) async fn append(
     let draft = async |state: &mut State| step.draft(state, &limits);
     let written = conditions.write(&api, id, draft).await?;
     Ok(answer(id, &written))
+}
+
+/// The entry that a body of `POST /ltm/{id}/snapshots` makes of `state`, which moves on to it. Nothing
+/// is read or written.
+///
+/// # Errors
+///
+/// The problem with which the request is refused; the state is then as it was.
+pub fn snapshot_of(
+    body: &[u8],
+    state: &mut State,
+    limits: &Limits,
+) -> Result<Entry, ProblemResponse> {
+    let draft = Step::read(body::parse(body)?, limits)?.draft(state, limits)?;
+    let entry = Entry::after(state.position(), draft.kind, draft.payload);
+    state.advance(&entry);
+    Ok(entry)
 }
 
 fn answer(id: LtmId, written: &Written) -> HttpResponse {

@@ -108,7 +108,12 @@ async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemRespons
 
 /// Reads the fields of a body; a field that is wrong is named.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ProblemResponse> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // The parser does not look into strings that nobody asks for.
+    let text = std::str::from_utf8(body).map_err(|e| {
+        let detail = format!("the body is not UTF-8 from byte {} on", e.valid_up_to());
+        ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail))
+    })?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
         let field = e.path().to_string();
         let problem = Problem::new(ProblemKind::InvalidRequest, e.inner().to_string());

@@ -26,9 +26,6 @@ pub(crate) enum Change {
     Merge(Map<String, Value>),
 }
 
-/// Levels of a patch around the values in it.
-const PATCH_LEVELS: usize = 2;
-
 impl Change {
     /// Reads the one of three fields that is there.
     pub(crate) fn read(
@@ -44,7 +41,7 @@ impl Change {
                     Some(patch),
                     "",
                     Shape::Array,
-                    limits.max_depth.saturating_add(PATCH_LEVELS),
+                    limits.max_depth.saturating_add(patch::LEVELS),
                 )?;
                 let operations =
                     patch::parse(text.get(), limits).map_err(|e| refusal("patch", e))?;

@@ -1,10 +1,15 @@
-//! `POST /ltm/{id}/copy`: copies an LTM to the playground.
+//! `POST /ltm/{id}/copy`: copies an LTM to the playground, as it is or as it was at a cursor.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_service::ProblemResponse;
+use ltm_types::{Cursor, Problem, ProblemKind};
 use serde_json::json;
 
-use crate::{Api, query, states::Turn};
+use crate::{
+    Api,
+    query::{self, Parameters},
+    states::Turn,
+};
 
 pub(crate) async fn copy(
     request: HttpRequest,
@@ -17,7 +22,28 @@ pub(crate) async fn copy(
         turn.put(state);
         Ok(copy)
     };
-    let state = api.states().with(id, current).await?;
+    let state = match until(&request)? {
+        // Only what is before it is read: a log that is damaged later on can be copied up to there.
+        Some(cursor) => api.store().state_at(id, cursor).await?,
+        None => api.states().with(id, current).await?,
+    };
     let copy = api.store().copy(id, &state).await?;
     Ok(HttpResponse::Ok().json(json!({"copy_id": copy.id, "cursor": copy.cursor})))
+}
+
+/// The last entry that is to be copied, where the request names one.
+fn until(request: &HttpRequest) -> Result<Option<Cursor>, ProblemResponse> {
+    let parameters = Parameters::of(request)?;
+    let Some(text) = parameters.text("until") else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(Cursor::ORIGIN) | Err(_) => {
+            let detail = format!("`until`: {text:?} is not the cursor of an entry");
+            Err(Problem::new(ProblemKind::InvalidCursor, detail)
+                .with_field("until")
+                .into())
+        }
+        Ok(cursor) => Ok(Some(cursor)),
+    }
 }

@@ -31,6 +31,8 @@ use bytesize::ByteSize;
 use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Redis, Retention, Store, StoreError};
 
+pub use append::snapshot_of;
+pub use query::Parameters;
 pub use settings::{ApiSettings, Settings};
 use states::States;
 

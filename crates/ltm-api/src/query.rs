@@ -13,12 +13,21 @@ pub(crate) fn ltm_id(request: &HttpRequest) -> Result<LtmId, ProblemResponse> {
 }
 
 /// The parameters of a query string.
-pub(crate) struct Parameters(HashMap<String, String>);
+pub struct Parameters(HashMap<String, String>);
 
 impl Parameters {
     /// Those of this request.
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, ProblemResponse> {
-        let query = Query::<HashMap<String, String>>::from_query(request.query_string());
+        Self::read(request.query_string())
+    }
+
+    /// Those that stand in a query string.
+    ///
+    /// # Errors
+    ///
+    /// Where it is none.
+    pub fn read(text: &str) -> Result<Self, ProblemResponse> {
+        let query = Query::<HashMap<String, String>>::from_query(text);
         Ok(Self(
             query
                 .map_err(|e| invalid("query", e.to_string()))?
@@ -27,7 +36,11 @@ impl Parameters {
     }
 
     /// A flag, in the spellings that the reference takes; false where it is absent.
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, ProblemResponse> {
+    ///
+    /// # Errors
+    ///
+    /// The problem, where it is something else.
+    pub fn flag(&self, name: &str) -> Result<bool, ProblemResponse> {
         match self
             .0
             .get(name)
@@ -44,13 +57,17 @@ impl Parameters {
     }
 
     /// A text, where it is there and not empty.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         let text = self.0.get(name).map(String::as_str);
         text.filter(|text| !text.is_empty())
     }
 
     /// A whole number between two bounds, where it is there.
-    pub(crate) fn number(
+    ///
+    /// # Errors
+    ///
+    /// The problem, where it is something else.
+    pub fn number(
         &self,
         name: &str,
         least: u64,

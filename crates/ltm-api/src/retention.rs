@@ -86,7 +86,7 @@ async fn apply(api: &Api, ltm: &Retained, now: Timestamp) -> Result<(), StoreErr
     };
     // A trim writes the state, so that it waits for an eighth more.
     let oldest = ltm.oldest.as_deref().and_then(|time| time.parse().ok());
-    if !oldest.is_some_and(|oldest| is_longer_ago(oldest, age + age / 8, now)) {
+    if !oldest.is_some_and(|oldest| is_longer_ago(oldest, age.saturating_add(age / 8), now)) {
         return Ok(());
     }
     let keep = Retention {

@@ -3,8 +3,14 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use ltm_service::{CorsSettings, HttpSettings, LogSettings, OtherSection, Program};
-use ltm_store::{RedisSettings, Retention, patch::Limits};
+use ltm_service::{
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
+    check_pause, check_redis, check_wait, within,
+};
+use ltm_store::{
+    MOST_BYTES, RedisSettings, Retention,
+    patch::{self, Limits},
+};
 use serde::{Deserialize, Serialize};
 
 /// All settings of the service.
@@ -86,8 +92,25 @@ impl Default for ApiSettings {
 }
 
 impl ApiSettings {
+    /// Refuses values that the service could not run with.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::Value`] names the key.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let most = ByteSize::b(MOST_BYTES as u64);
+        within("api.max_body", self.max_body, ByteSize::b(0)..=most)?;
+        within("api.max_state", self.max_state, ByteSize::b(0)..=most)?;
+        within("api.max_depth", self.max_depth, 1..=patch::DEEPEST)?;
+        check_wait("api.body_timeout", self.body_timeout)?;
+        check_wait("api.lock_wait", self.lock_wait)?;
+        check_pause("api.retention_interval", self.retention_interval)?;
+        check_wait("api.drain_time", self.drain_time)?;
+        check_wait("api.write_stall", self.write_stall)
+    }
+
     /// What a patch and its result may be.
-    pub(crate) fn limits(&self) -> Limits {
+    pub fn limits(&self) -> Limits {
         Limits {
             max_bytes: bytes(self.max_state),
             max_depth: self.max_depth,
@@ -113,5 +136,11 @@ impl Program for Settings {
     fn shown(mut self) -> Self {
         self.redis = self.redis.shown();
         self
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        check_redis(&self.redis)?;
+        check_http(&self.http)?;
+        self.api.check()
     }
 }

@@ -4,7 +4,10 @@ use std::{io, process::ExitCode, time::Duration};
 
 use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
-use ltm_service::{Arguments, CorsSettings, HttpSettings, LogSettings, Program, Server, Shutdown};
+use ltm_service::{
+    Arguments, CorsSettings, HttpSettings, LogSettings, Program, Server, SettingsError, Shutdown,
+    check_http, check_redis,
+};
 use ltm_store::{Redis, RedisSettings, Retention, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +72,13 @@ impl Program for DevSettings {
     fn shown(mut self) -> Self {
         self.redis = self.redis.shown();
         self
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        check_redis(&self.redis)?;
+        check_http(&self.http)?;
+        self.api.check()?;
+        self.gateway.check()
     }
 }
 

@@ -4,11 +4,16 @@
 use std::sync::Arc;
 
 use ltm_store::{Read, Store, StoreError, WindowBounds};
-use ltm_types::{Cursor, LtmId, ResetReason, entry_frame, reset_frame};
+use ltm_types::{Cursor, LtmId, ResetReason, reset_frame};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::Semaphore;
 
-use crate::{GatewaySettings, message::Message, topics::page_bounds};
+use crate::{
+    GatewaySettings,
+    frame::{entry_frame, is_next, unreadable},
+    message::Message,
+    topics::page_bounds,
+};
 
 /// Pages and resets that are expected to be held, for the cache's tables.
 const EXPECTED: usize = 1024;
@@ -89,6 +94,9 @@ impl Backlog {
             Ok(Read::Continues(window)) => window,
             Ok(Read::Trimmed) => return Behind::Lost(ResetReason::Trimmed),
             Ok(Read::Forked) => return Behind::Lost(ResetReason::Forked),
+            Err(StoreError::Damaged { at, detail, .. }) if is_next(position, at) => {
+                return Behind::Page([unreadable(id, position, at, &detail).into()].into());
+            }
             Err(error) => return Behind::Failed(error),
         };
         if window.entries.is_empty() {

@@ -5,6 +5,7 @@ use std::{
     io,
     pin::Pin,
     rc::Rc,
+    str::Utf8Error,
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use actix_web::{
     error::PayloadError,
     web::{self, Bytes},
 };
-use actix_ws::{Message, MessageStream, ProtocolError};
+use actix_ws::{Item, Message, MessageStream, ProtocolError};
 use futures_util::Stream;
 use ltm_service::limit_reached;
 use tokio::time::Instant;
@@ -95,6 +96,7 @@ pub(crate) struct Inbound {
     max_messages: u32,
     counted: u32,
     counting_since: Instant,
+    text: PartText,
 }
 
 impl Inbound {
@@ -112,6 +114,7 @@ impl Inbound {
             max_messages: settings.max_messages,
             counted: 0,
             counting_since: Instant::now(),
+            text: PartText::default(),
         }
     }
 
@@ -140,6 +143,11 @@ impl Inbound {
                 limit_reached(setting);
                 return End::Talkative;
             }
+            if let Message::Continuation(part) = &message
+                && !self.text.take(part)
+            {
+                return End::NotUtf8;
+            }
             if let Message::Ping(data) = &message {
                 control.pong(data);
             }
@@ -166,6 +174,43 @@ impl Inbound {
     }
 }
 
+/// A text that comes in fragments, which may part a character. Nothing is kept of it but that.
+#[derive(Default)]
+struct PartText {
+    /// The begin of a character; `None` where what comes is no text.
+    begun: Option<Vec<u8>>,
+}
+
+impl PartText {
+    /// Takes the next fragment; false where the text is not UTF-8.
+    fn take(&mut self, part: &Item) -> bool {
+        let (bytes, is_last) = match part {
+            Item::FirstText(bytes) => {
+                self.begun = Some(Vec::new());
+                (bytes, false)
+            }
+            Item::FirstBinary(_) => {
+                self.begun = None;
+                return true;
+            }
+            Item::Continue(bytes) => (bytes, false),
+            Item::Last(bytes) => (bytes, true),
+        };
+        let Some(begun) = &mut self.begun else {
+            return true;
+        };
+        begun.extend_from_slice(bytes);
+        match std::str::from_utf8(begun) {
+            Ok(_) => begun.clear(),
+            Err(error) if error.error_len().is_none() && !is_last => {
+                begun.drain(..error.valid_up_to());
+            }
+            Err(_) => return false,
+        }
+        true
+    }
+}
+
 /// What an error of the reader says about the client.
 fn broken(error: &ProtocolError) -> End {
     let too_big = || {
@@ -178,10 +223,12 @@ fn broken(error: &ProtocolError) -> End {
             _ => End::Malformed,
         };
     };
-    let cause = error.get_ref().and_then(|e| e.downcast_ref());
-    match cause {
+    let cause = error.get_ref();
+    match cause.and_then(|e| e.downcast_ref()) {
         Some(PayloadError::Overflow) => too_big(),
-        _ if error.kind() == io::ErrorKind::InvalidData => End::NotUtf8,
+        _ if cause.is_some_and(|e| e.is::<Utf8Error>()) => End::NotUtf8,
+        // Reserved bits.
+        _ if error.kind() == io::ErrorKind::InvalidData => End::Malformed,
         _ => End::Left,
     }
 }

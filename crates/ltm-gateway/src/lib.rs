@@ -6,6 +6,7 @@ mod backlog;
 mod control;
 mod drain;
 mod end;
+mod frame;
 mod inbound;
 mod message;
 mod outbound;
@@ -14,6 +15,7 @@ mod socket;
 mod subscription;
 mod topic;
 mod topics;
+mod wish;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -25,6 +27,7 @@ use ltm_store::{Live, Redis, RedisSettings, Store, StoreError};
 use settings::bytes;
 pub use settings::{GatewaySettings, Settings};
 use topics::Topics;
+pub use wish::Wish;
 
 /// A running gateway. Clones share it.
 #[derive(Clone)]

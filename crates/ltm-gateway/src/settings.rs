@@ -3,9 +3,16 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use ltm_service::{CorsSettings, HttpSettings, LogSettings, OtherSection, Program};
+use ltm_service::{
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
+    check_pause, check_redis, check_wait, within,
+};
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+/// The largest frame that may be allowed; the memory for one is the client's to fill.
+const LARGEST_FRAME: ByteSize = ByteSize::gib(1);
 
 /// All settings of the service.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -106,6 +113,28 @@ impl Default for GatewaySettings {
     }
 }
 
+impl GatewaySettings {
+    /// Refuses values that the service could not run with.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::Value`] names the key.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        check_wait("gateway.drain_notice", self.drain_notice)?;
+        check_wait("gateway.drain_time", self.drain_time)?;
+        check_pause("gateway.ping_interval", self.ping_interval)?;
+        check_wait("gateway.write_stall", self.write_stall)?;
+        check_wait("gateway.sweep_interval", self.sweep_interval)?;
+        check_wait("gateway.linger", self.linger)?;
+        let seats = 0..=Semaphore::MAX_PERMITS;
+        within("gateway.max_subscribers", self.max_subscribers, seats)?;
+        let frames = ByteSize::b(0)..=LARGEST_FRAME;
+        within("gateway.max_frame", self.max_frame, frames)?;
+        let reads = 1..=Semaphore::MAX_PERMITS;
+        within("gateway.max_reads", self.max_reads, reads)
+    }
+}
+
 /// A size as a length in memory.
 pub(crate) fn bytes(size: ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
@@ -123,5 +152,11 @@ impl Program for Settings {
     fn shown(mut self) -> Self {
         self.redis = self.redis.shown();
         self
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        check_redis(&self.redis)?;
+        check_http(&self.http)?;
+        self.gateway.check()
     }
 }

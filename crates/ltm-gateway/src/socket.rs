@@ -1,14 +1,8 @@
 //! `GET /ws/{ltm_id}`: one subscriber's WebSocket.
 
-use std::{cell::Cell, collections::HashMap, rc::Rc};
+use std::{cell::Cell, rc::Rc};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    body::MessageBody,
-    http::header,
-    rt,
-    web::{self, Query},
-};
+use actix_web::{HttpRequest, HttpResponse, body::MessageBody, http::header, rt, web};
 use ltm_service::ProblemResponse;
 use ltm_types::{LtmId, Problem, ProblemKind};
 use tokio::{
@@ -23,65 +17,20 @@ use crate::{
     end::End,
     inbound::{Budget, Inbound},
     outbound::Outbound,
-    subscription::{Start, Subscription},
+    subscription::Subscription,
+    wish::Wish,
 };
 
 /// How long a client may take to answer a close.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
-
-/// What a client asks for.
-#[derive(Clone, Copy, Debug)]
-struct Wish {
-    id: LtmId,
-    start: Start,
-    marker: bool,
-}
-
-impl Wish {
-    fn read(request: &HttpRequest) -> Result<Self, ProblemResponse> {
-        let invalid = |field: &str, detail: String| {
-            ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
-        };
-        let id = request.match_info().get("id").unwrap_or_default();
-        let id = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
-        let query = Query::<HashMap<String, String>>::from_query(request.query_string())
-            .map_err(|e| invalid("query", e.to_string()))?;
-        let start = match (query.get("after"), query.get("init").map(String::as_str)) {
-            (None, None) => Start::Now,
-            (None, Some("state")) => Start::State,
-            (Some(cursor), None) => Start::After(cursor.parse().map_err(|e| {
-                ProblemResponse(
-                    Problem::new(ProblemKind::InvalidCursor, format!("{e}")).with_field("after"),
-                )
-            })?),
-            (None, Some(other)) => {
-                return Err(invalid(
-                    "init",
-                    format!("{other:?} is not known; it can be `state`"),
-                ));
-            }
-            (Some(_), Some(_)) => {
-                return Err(invalid(
-                    "init",
-                    "`init` begins with the state and `after` at a cursor; give one of them".into(),
-                ));
-            }
-        };
-        let marker = match query.get("live").map(String::as_str) {
-            None | Some("0" | "false") => false,
-            Some("1" | "true") => true,
-            Some(other) => return Err(invalid("live", format!("{other:?} is neither 1 nor 0"))),
-        };
-        Ok(Self { id, start, marker })
-    }
-}
 
 pub(crate) async fn follow(
     request: HttpRequest,
     payload: web::Payload,
     gateway: web::Data<Gateway>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let wish = Wish::read(&request)?;
+    let id = request.match_info().get("id").unwrap_or_default();
+    let wish = Wish::read(id, request.query_string())?;
     check_origin(&request, &gateway)?;
     let seat = gateway.drain().take_seat().map_err(ProblemResponse)?;
     // Before the handshake is answered: "from now on" begins there at the latest.

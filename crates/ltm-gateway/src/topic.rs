@@ -9,10 +9,10 @@ use std::{
 };
 
 use ltm_store::{Join, Window, join};
-use ltm_types::{Cursor, Entry, LtmId, entry_frame};
+use ltm_types::{Cursor, Entry, LtmId};
 use tokio::sync::watch;
 
-use crate::message::Message;
+use crate::{frame::entry_frame, message::Message};
 
 /// Where a log is, as far as its topic knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use ltm_store::{
 use ltm_types::{Cursor, LtmId};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::{GatewaySettings, end::End, settings::bytes, topic::Topic};
+use crate::{GatewaySettings, end::End, frame::is_next, settings::bytes, topic::Topic};
 
 /// How many heads one round trip asks for.
 const BATCH: usize = 512;
@@ -199,11 +199,20 @@ impl Topics {
                 }
             };
             for ((topic, from), to) in topics.iter().zip(known).zip(heads) {
-                if from != to
-                    && let Err(error) = self.catch_up(topic, from, to).await
-                {
-                    tracing::warn!(id = %topic.id, %error, "a log could not be read; trying again");
-                    failed.push(topic.id);
+                let caught_up = match to {
+                    Ok(to) if from == to => Ok(()),
+                    Ok(to) => self.catch_up(topic, from, to).await,
+                    Err(error) => Err(error),
+                };
+                match caught_up {
+                    Ok(()) => {}
+                    Err(error @ StoreError::Damaged { .. }) => {
+                        tracing::error!(id = %topic.id, %error, "a log is damaged; `ltm verify` says how");
+                    }
+                    Err(error) => {
+                        tracing::warn!(id = %topic.id, %error, "a log could not be read; trying again");
+                        failed.push(topic.id);
+                    }
                 }
             }
         }
@@ -220,9 +229,14 @@ impl Topics {
             topic.restart(from, to, from.is_some());
             return Ok(());
         };
-        match self.store.read_after(topic.id, known, self.page).await? {
-            Read::Continues(window) => topic.extend(known, &window),
-            Read::Trimmed | Read::Forked => topic.restart(from, to, true),
+        match self.store.read_after(topic.id, known, self.page).await {
+            Ok(Read::Continues(window)) => topic.extend(known, &window),
+            Ok(Read::Trimmed | Read::Forked) => topic.restart(from, to, true),
+            // Whoever stands before it is led past it.
+            Err(StoreError::Damaged { at, .. }) if is_next(known, at) => {
+                topic.restart(from, to, false);
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }

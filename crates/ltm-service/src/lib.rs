@@ -14,6 +14,7 @@ mod proxies;
 mod server;
 mod settings;
 mod shutdown;
+mod unread;
 
 pub use health::Readiness;
 pub use http::HttpSettings;
@@ -24,5 +25,8 @@ pub use problem::{ProblemResponse, method_not_allowed};
 pub use program::{Arguments, Program, run};
 pub use proxies::TrustedProxies;
 pub use server::Server;
-pub use settings::{OtherSection, SettingsError, load};
+pub use settings::{
+    OtherSection, SettingsError, check_http, check_pause, check_redis, check_wait, read_settings,
+    within,
+};
 pub use shutdown::Shutdown;

@@ -36,7 +36,10 @@ impl From<StoreError> for ProblemResponse {
             }
             StoreError::Unavailable(_) => Problem::new(ProblemKind::Unavailable, detail),
             StoreError::Trimmed(_) => Problem::new(ProblemKind::Trimmed, detail),
-            StoreError::Damaged { .. } => Problem::new(ProblemKind::DamagedLog, detail),
+            StoreError::Damaged { id, .. } => {
+                let advice = format!("{detail}; `ltm verify {id}` proves the whole log");
+                Problem::new(ProblemKind::DamagedLog, advice)
+            }
             StoreError::Refused(_) => Problem::new(ProblemKind::Internal, detail),
         })
     }

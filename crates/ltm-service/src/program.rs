@@ -13,7 +13,10 @@ use std::{
 use clap::Args;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{LogSettings, Shutdown, settings};
+use crate::{
+    LogSettings, Shutdown,
+    settings::{self, SettingsError},
+};
 
 /// How long `--probe` waits.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -40,6 +43,12 @@ pub trait Program: Default + Serialize + DeserializeOwned {
     fn listen(&self) -> &str;
     /// The settings without secrets.
     fn shown(self) -> Self;
+    /// Refuses values that the service could not run with.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError::Value`] names the key.
+    fn check(&self) -> Result<(), SettingsError>;
 }
 
 /// Runs a service: gives `serve` the settings and tells it when to stop.

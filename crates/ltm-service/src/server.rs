@@ -22,7 +22,7 @@ use crate::{
     HttpSettings, Origins, Readiness,
     admission::{Admission, REFUSED_AT_ONCE, admit},
     connection::Connection,
-    problem,
+    problem, unread,
 };
 
 /// An HTTP server, ready to run.
@@ -75,6 +75,7 @@ impl Server {
                 .app_data(admission.clone())
                 .wrap(from_fn(admit))
                 .wrap(from_fn(problem::complete))
+                .wrap(from_fn(unread::hold))
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
                 .wrap(TracingLogger::<Spans>::new())

@@ -1,12 +1,17 @@
 //! Settings: built-in defaults, then a TOML file, then the environment.
 
-use std::path::Path;
+use std::{collections::HashMap, fmt::Debug, ops::RangeInclusive, path::Path, time::Duration};
 
-use config::{Config, Environment, File, FileFormat};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use config::{Config, ConfigBuilder, Environment, File, FileFormat, builder::DefaultState};
+use ltm_store::RedisSettings;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+
+use crate::{HttpSettings, Program};
+
+/// The longest time that a setting may say: sums of such times can be told by every clock.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+/// The shortest pause between two times that something is done.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,24 +56,110 @@ pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
     Ok(items.filter(|item| !item.is_empty()).collect())
 }
 
-/// Reads the settings: `S::default()`, then the TOML file, then variables such as
+/// Reads the settings: `P::default()`, then the TOML file, then variables such as
 /// `LTM__REDIS__URL`.
 ///
 /// # Errors
 ///
 /// [`SettingsError`]; an unknown key is an error that names it.
-pub fn load<S: Default + Serialize + DeserializeOwned>(
-    file: Option<&Path>,
-) -> Result<S, SettingsError> {
-    let mut sources = Config::builder().add_source(Config::try_from(&S::default())?);
+pub(crate) fn load<P: Program>(file: Option<&Path>) -> Result<P, SettingsError> {
+    let mut sources = defaults::<P>()?;
     if let Some(file) = file {
         sources = sources.add_source(File::from(file).format(FileFormat::Toml));
     }
-    let all = sources
-        .add_source(Environment::with_prefix("LTM").separator("__"))
-        .build()?;
-    serde_path_to_error::deserialize(all).map_err(|e| SettingsError::Value {
+    finish(sources.add_source(variables()))
+}
+
+/// The same from the text of a file and from variables that are given.
+///
+/// # Errors
+///
+/// As where they are loaded.
+pub fn read_settings<P: Program>(
+    file: &str,
+    given: HashMap<String, String>,
+) -> Result<P, SettingsError> {
+    let file = File::from_str(file, FileFormat::Toml);
+    let sources = defaults::<P>()?.add_source(file);
+    finish(sources.add_source(variables().source(Some(given))))
+}
+
+fn defaults<P: Program>() -> Result<ConfigBuilder<DefaultState>, SettingsError> {
+    Ok(Config::builder().add_source(Config::try_from(&P::default())?))
+}
+
+fn variables() -> Environment {
+    Environment::with_prefix("LTM").separator("__")
+}
+
+fn finish<P: Program>(sources: ConfigBuilder<DefaultState>) -> Result<P, SettingsError> {
+    let all = sources.build()?;
+    let settings: P = serde_path_to_error::deserialize(all).map_err(|e| SettingsError::Value {
         key: e.path().to_string(),
         detail: e.inner().to_string(),
+    })?;
+    settings.check()?;
+    Ok(settings)
+}
+
+/// Refuses a value that is out of bounds.
+///
+/// # Errors
+///
+/// [`SettingsError::Value`] names the key.
+pub fn within<T: PartialOrd + Debug>(
+    key: &str,
+    value: T,
+    bounds: RangeInclusive<T>,
+) -> Result<(), SettingsError> {
+    if bounds.contains(&value) {
+        return Ok(());
+    }
+    Err(SettingsError::Value {
+        key: key.into(),
+        detail: format!(
+            "{value:?} is out of bounds; it can be {:?} to {:?}",
+            bounds.start(),
+            bounds.end()
+        ),
     })
+}
+
+/// Refuses a wait that no clock can tell.
+///
+/// # Errors
+///
+/// As [`within`].
+pub fn check_wait(key: &str, value: Duration) -> Result<(), SettingsError> {
+    within(key, value, Duration::ZERO..=LONGEST)
+}
+
+/// Refuses a pause between two times that something is done that is none, or that no clock can tell.
+///
+/// # Errors
+///
+/// As [`within`].
+pub fn check_pause(key: &str, value: Duration) -> Result<(), SettingsError> {
+    within(key, value, SHORTEST..=LONGEST)
+}
+
+/// Refuses what is out of bounds in the section `http`.
+///
+/// # Errors
+///
+/// As [`within`].
+pub fn check_http(http: &HttpSettings) -> Result<(), SettingsError> {
+    check_wait("http.header_timeout", http.header_timeout)?;
+    check_wait("http.keep_alive", http.keep_alive)
+}
+
+/// Refuses what is out of bounds in the section `redis`.
+///
+/// # Errors
+///
+/// As [`within`].
+pub fn check_redis(redis: &RedisSettings) -> Result<(), SettingsError> {
+    check_wait("redis.response_timeout", redis.response_timeout)?;
+    check_wait("redis.connect_timeout", redis.connect_timeout)?;
+    check_wait("redis.wait_timeout", redis.wait_timeout)
 }

@@ -45,5 +45,5 @@ pub use meta::Meta;
 pub use outline::{Branch, Origin, Outline, Span};
 pub use reference::{Published, ReferenceChannels};
 pub use retention::{Base, Retained, Retention, RetentionOverride};
-pub use state::{Checkpoint, State};
+pub use state::{Checkpoint, MOST_BYTES, State};
 pub use verify::Verdict;

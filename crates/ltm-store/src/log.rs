@@ -81,12 +81,16 @@ impl Store {
         })
     }
 
-    /// Where each log is; `None` where there is no such LTM.
+    /// Where each log is; `None` where there is no such LTM, and [`StoreError::Damaged`] where its head
+    /// is not a cursor.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`], or [`StoreError::Damaged`] where a head is not a cursor.
-    pub async fn heads(&self, ids: &[LtmId]) -> Result<Vec<Option<Cursor>>, StoreError> {
+    /// [`StoreError::Unavailable`].
+    pub async fn heads(
+        &self,
+        ids: &[LtmId],
+    ) -> Result<Vec<Result<Option<Cursor>, StoreError>>, StoreError> {
         let mut pipeline = redis::pipe();
         for &id in ids {
             pipeline.cmd("HGET").arg(keys::meta(id)).arg("cursor");
@@ -100,7 +104,7 @@ impl Store {
                 .map_err(|_| damaged(id, Cursor::ORIGIN, "its head is not a cursor")),
             Err(e) => Err(StoreError::from(redis::RedisError::from(e))),
         };
-        ids.iter().zip(&answers).map(head).collect()
+        Ok(ids.iter().zip(&answers).map(head).collect())
     }
 
     /// Where one log is.
@@ -109,9 +113,10 @@ impl Store {
     ///
     /// As [`Store::heads`], [`StoreError::Unknown`] and [`StoreError::Deleted`].
     pub async fn head(&self, id: LtmId) -> Result<Cursor, StoreError> {
-        match self.heads(&[id]).await?.pop().flatten() {
-            Some(head) => Ok(head),
-            None => Err(self.missing(id).await),
+        match self.heads(&[id]).await?.pop() {
+            Some(Ok(Some(head))) => Ok(head),
+            Some(Err(error)) => Err(error),
+            Some(Ok(None)) | None => Err(self.missing(id).await),
         }
     }
 
@@ -142,13 +147,8 @@ impl Store {
         let Some((_, fields)) = found.into_iter().next() else {
             return Ok(None);
         };
-        let [kind, payload] = <[Vec<u8>; 2]>::try_from(fields)
-            .map_err(|_| damaged(id, cursor, "it has not one field"))?;
-        Ok(Some(Entry {
-            cursor,
-            kind: kind_of(id, cursor, &kind)?,
-            payload: text(id, cursor, payload)?,
-        }))
+        let entry = entry_of(cursor, fields).map_err(|detail| damaged(id, cursor, detail))?;
+        Ok(Some(entry))
     }
 
     /// The entries at these places (`seq`), where the log still holds them.
@@ -168,25 +168,21 @@ impl Store {
         let answers = self.redis.pipeline(&pipeline, places.len()).await?;
         let mut entries = Vec::with_capacity(places.len());
         for answer in &answers {
-            let found: Vec<(String, [Vec<u8>; 2])> = from_value(answer)
-                .map_err(|_| damaged(id, Cursor::ORIGIN, "an entry has not one field"))?;
-            for (cursor, [kind, payload]) in found {
+            let found: Vec<(String, Vec<Vec<u8>>)> = from_value(answer)
+                .map_err(|_| damaged(id, Cursor::ORIGIN, "it is not a stream"))?;
+            for (cursor, fields) in found {
                 let cursor = cursor
                     .parse()
                     .map_err(|_| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))?;
-                let kind = kind_of(id, cursor, &kind)?;
-                let payload = text(id, cursor, payload)?;
-                entries.push(Entry {
-                    cursor,
-                    kind,
-                    payload,
-                });
+                let entry = entry_of(cursor, fields);
+                entries.push(entry.map_err(|detail| damaged(id, cursor, detail))?);
             }
         }
         Ok(entries)
     }
 
-    /// The entries after the place `after`, whether or not the log continues from that cursor.
+    /// The entries after the place `after`, whether or not the log continues from that cursor. They end
+    /// before one that is no text; where that is the first, it is the damage.
     pub(crate) async fn window(
         &self,
         id: LtmId,
@@ -208,6 +204,13 @@ impl Store {
             let cursor = cursor_of(id, &answer.next().unwrap_or(Value::Nil))?;
             return Err(StoreError::Deleted { id, cursor });
         }
+        if matches!(&head, Value::BulkString(word) if word == b"damaged") {
+            let why: String = answer
+                .next()
+                .map_or_else(String::new, |why| from_value(&why).unwrap_or_default());
+            let detail = format!("its head `{}` does not lead to it: {why}", keys::meta(id));
+            return Err(damaged(id, Cursor::ORIGIN, &detail));
+        }
         let head = cursor_of(id, &head)?;
         let mut entries: Vec<Entry> = Vec::with_capacity(answer.len() / 3);
         while let (Some(cursor), Some(kind), Some(payload)) =
@@ -215,24 +218,28 @@ impl Store {
         {
             let cursor = cursor_of(id, &cursor)?;
             let (Value::BulkString(kind), Value::BulkString(payload)) = (kind, payload) else {
-                return Err(damaged(id, cursor, "it has not one field"));
+                return Err(damaged(id, cursor, "it is no entry of a stream"));
             };
-            let entry = Entry {
-                cursor,
-                kind: kind_of(id, cursor, &kind)?,
-                payload: text(id, cursor, payload)?,
-            };
-            if entries
-                .last()
-                .is_some_and(|last| !entry.continues(last.cursor))
-            {
+            let position = entries.last().map_or(after, |last| last.cursor);
+            let continues = position.next_of_bytes(&kind, &payload) == cursor;
+            if !entries.is_empty() && !continues {
                 return Err(damaged(
                     id,
                     cursor,
                     "it does not continue the entry before it",
                 ));
             }
-            entries.push(entry);
+            match entry_of(cursor, vec![kind, payload]) {
+                Ok(entry) => entries.push(entry),
+                Err(_) if !entries.is_empty() => break,
+                Err(error) if continues => {
+                    return Err(damaged_after(position, id, cursor, error));
+                }
+                Err(_) => {
+                    let detail = "the entry after it is no text and does not continue it";
+                    return Err(damaged(id, position, detail));
+                }
+            }
         }
         Ok(Window { entries, head })
     }
@@ -301,6 +308,17 @@ pub(crate) fn damaged(id: LtmId, at: Cursor, detail: &str) -> StoreError {
     }
 }
 
+/// The same for what comes right after `before`, with what an operator can do.
+pub(crate) fn damaged_after(before: Cursor, id: LtmId, at: Cursor, detail: &str) -> StoreError {
+    if before == Cursor::ORIGIN {
+        return damaged(id, at, detail);
+    }
+    let advice = format!(
+        "{detail}; what came before it can be copied: POST /api/v0/ltm/{id}/copy?until={before}"
+    );
+    damaged(id, at, &advice)
+}
+
 fn cursor_of(id: LtmId, value: &Value) -> Result<Cursor, StoreError> {
     from_value::<String>(value)
         .ok()
@@ -308,14 +326,20 @@ fn cursor_of(id: LtmId, value: &Value) -> Result<Cursor, StoreError> {
         .ok_or_else(|| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))
 }
 
-fn kind_of(id: LtmId, cursor: Cursor, name: &[u8]) -> Result<Kind, StoreError> {
-    let name =
-        std::str::from_utf8(name).map_err(|_| damaged(id, cursor, "its kind is not text"))?;
-    Ok(Kind::from_name(name))
-}
-
-fn text(id: LtmId, cursor: Cursor, payload: Vec<u8>) -> Result<ByteString, StoreError> {
-    ByteString::try_from(payload).map_err(|_| damaged(id, cursor, "its payload is not text"))
+/// The entry that these names and values of fields are, or what is wrong with it; only the first of each
+/// counts.
+fn entry_of(cursor: Cursor, fields: Vec<Vec<u8>>) -> Result<Entry, &'static str> {
+    let mut fields = fields.into_iter();
+    let (Some(kind), Some(payload)) = (fields.next(), fields.next()) else {
+        return Err("it has no field");
+    };
+    let kind = String::from_utf8(kind).map_err(|_| "its kind is not text")?;
+    let payload = ByteString::try_from(payload).map_err(|_| "its payload is not text")?;
+    Ok(Entry {
+        cursor,
+        kind: Kind::from_name(&kind),
+        payload,
+    })
 }
 
 #[cfg(test)]

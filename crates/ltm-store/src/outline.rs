@@ -140,6 +140,22 @@ impl Outline {
         self.push(count, MarkKind::Rollback(undone));
     }
 
+    /// Whether the next entry can be a rollback after which there are `count` snapshots: it goes back
+    /// to some of those that there are, or undoes a rollback and brings back those before it.
+    pub fn admits(&self, count: u64, undone: Option<u64>) -> bool {
+        let Some(index) = undone else {
+            return count <= self.count();
+        };
+        match index.checked_sub(self.origin.rollbacks) {
+            Some(nth) => usize::try_from(nth)
+                .ok()
+                .and_then(|nth| self.rollback_places().get(nth).copied())
+                .is_some_and(|place| count == self.count_at(place.saturating_sub(1))),
+            // It is no longer kept; no history has more snapshots than the log had entries.
+            None => count <= self.head,
+        }
+    }
+
     /// Notes that the next entry is about this error.
     pub fn push_error(&mut self, id: Uuid) {
         self.push(self.count(), MarkKind::Error(id));

@@ -27,6 +27,12 @@ pub struct Limits {
     pub max_operations: usize,
 }
 
+/// The most levels of arrays and objects that a state may have, whatever the settings: JSON is read,
+/// measured and dropped level by level, on the stack.
+pub const DEEPEST: usize = 512;
+/// Levels of a patch around the values in it.
+pub const LEVELS: usize = 2;
+
 /// Why a patch was refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {

@@ -1,26 +1,30 @@
 //! An LTM's state: a checkpoint and the entries since.
 
 use bytestring::ByteString;
-use ltm_types::{Cursor, Entry, Kind, LtmId, Rollback, keys};
+use ltm_types::{Content, Cursor, Entry, LtmId, keys};
 use serde::Deserialize;
-use serde_json::{Map, Value, value::RawValue};
-use uuid::Uuid;
+use serde_json::{Map, Value};
 
 use crate::{
     error::StoreError,
-    log::{Read, Store, WindowBounds, damaged},
+    json,
+    log::{Read, Store, WindowBounds, damaged, damaged_after},
     outline::Outline,
     patch::{self, Limits, Tree},
     retention::RetentionOverride,
     script,
 };
 
-/// Limits for what is in the log already: it was checked when it was written.
-const UNLIMITED: Limits = Limits {
-    max_bytes: usize::MAX,
-    max_depth: usize::MAX,
+/// Limits for what is in the log already. What the services wrote was checked by limits that are
+/// lower; these keep what somebody else wrote from ending the process.
+const WRITTEN: Limits = Limits {
+    max_bytes: MOST_BYTES,
+    max_depth: patch::DEEPEST,
     max_operations: usize::MAX,
 };
+
+/// The largest state that there may be, whatever the settings: whoever reads it holds a multiple of it.
+pub const MOST_BYTES: usize = 128 * 1024 * 1024;
 
 /// The state of an LTM as of a cursor.
 #[derive(Clone, Debug, Default)]
@@ -54,19 +58,6 @@ pub struct Checkpoint {
     pub outline: String,
 }
 
-/// What a snapshot holds that changes the state.
-#[derive(Deserialize)]
-struct Step<'a> {
-    #[serde(borrow)]
-    patch: &'a RawValue,
-}
-
-/// What an error is known by.
-#[derive(Deserialize)]
-struct ErrorId {
-    id: Uuid,
-}
-
 impl State {
     /// The cursor, or the origin of every log.
     pub fn position(&self) -> Cursor {
@@ -82,49 +73,54 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Damaged`] where the entry's patch does not apply.
+    /// [`StoreError::Damaged`] where the entry is not what its kind says, or its patch does not apply.
+    /// The state is as it was.
     pub fn fold(&mut self, id: LtmId, entry: &Entry) -> Result<(), StoreError> {
-        let fault = |detail: String| damaged(id, entry.cursor, &detail);
-        let json = |e: serde_json::Error| fault(e.to_string());
-        let patch = match entry.kind {
-            Kind::Snapshot => {
-                let step: Step<'_> = serde_json::from_str(&entry.payload).map_err(json)?;
-                Some(step.patch)
+        let content = self
+            .step(entry)
+            .map_err(|detail| damaged_after(self.position(), id, entry.cursor, &detail))?;
+        self.note(entry, &content);
+        Ok(())
+    }
+
+    /// Applies what the entry does to the tree; gives what it holds, or what is wrong with it.
+    fn step<'a>(&mut self, entry: &'a Entry) -> Result<Content<'a>, String> {
+        let content = entry.content().map_err(|e| e.to_string())?;
+        if let Content::Rollback(back) = &content {
+            let (count, undone) = (back.rollback.snapshots_count, back.rollback.rollback_index);
+            if !self.outline.admits(count, undone) {
+                return Err(format!(
+                    "this rollback leads to {count} snapshots, which the LTM never had"
+                ));
             }
-            Kind::Rollback => {
-                let back: Rollback<'_> = serde_json::from_str(&entry.payload).map_err(json)?;
-                Some(back.rollback.patch)
-            }
-            Kind::Error | Kind::Deleted | Kind::Other(_) => None,
-        };
-        if let Some(patch) = patch {
-            let operations =
-                patch::parse(patch.get(), &UNLIMITED).map_err(|e| fault(e.to_string()))?;
+        }
+        if let Some(patch) = content.patch() {
+            let most = patch::DEEPEST.saturating_add(patch::LEVELS);
+            let text = json::compact(patch.get(), most).map_err(|e| format!("its patch is {e}"))?;
+            let operations = patch::parse(&text, &WRITTEN).map_err(|e| e.to_string())?;
             let _ = self
                 .tree
-                .apply(&operations, &UNLIMITED)
-                .map_err(|e| fault(e.to_string()))?;
+                .apply(&operations, &WRITTEN)
+                .map_err(|e| e.to_string())?;
         }
-        self.advance(entry);
-        Ok(())
+        Ok(content)
     }
 
     /// Notes that `entry`, whose patch was applied to the tree, is in the log.
     pub fn advance(&mut self, entry: &Entry) {
-        match &entry.kind {
-            Kind::Snapshot => self.outline.push_snapshot(),
-            Kind::Rollback => match serde_json::from_str::<Rollback<'_>>(&entry.payload) {
-                Ok(Rollback { rollback, .. }) => {
-                    let (count, undone) = (rollback.snapshots_count, rollback.rollback_index);
-                    self.outline.push_rollback(count, undone);
-                }
-                Err(_) => self.outline.push_other(),
-            },
-            Kind::Error => match serde_json::from_str::<ErrorId>(&entry.payload) {
-                Ok(ErrorId { id }) => self.outline.push_error(id),
-                Err(_) => self.outline.push_other(),
-            },
-            Kind::Deleted | Kind::Other(_) => self.outline.push_other(),
+        // What is not what its kind says changes nothing.
+        self.note(entry, &entry.content().unwrap_or(Content::Nothing));
+    }
+
+    fn note(&mut self, entry: &Entry, content: &Content<'_>) {
+        match content {
+            Content::Snapshot { .. } => self.outline.push_snapshot(),
+            Content::Rollback(back) => {
+                let (count, undone) = (back.rollback.snapshots_count, back.rollback.rollback_index);
+                self.outline.push_rollback(count, undone);
+            }
+            Content::Error { id } => self.outline.push_error(*id),
+            Content::Nothing => self.outline.push_other(),
         }
         self.cursor = Some(entry.cursor);
         self.bytes_since += entry.payload.len();
@@ -173,6 +169,23 @@ impl Store {
             at if at > seq => Err(StoreError::Trimmed(id)),
             _ => Err(damaged(id, state.position(), "it ends before its history")),
         }
+    }
+
+    /// The LTM as it was right after the entry at `cursor`, to be copied from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state_after`]; [`StoreError::Trimmed`], too, where the log has another entry there.
+    pub async fn state_at(&self, id: LtmId, cursor: Cursor) -> Result<State, StoreError> {
+        if self.head(id).await?.seq < cursor.seq {
+            return Err(StoreError::Trimmed(id));
+        }
+        let (state, retention) =
+            tokio::try_join!(self.state_after(id, cursor.seq), self.retention(id))?;
+        if state.position() != cursor {
+            return Err(StoreError::Trimmed(id));
+        }
+        Ok(State { retention, ..state })
     }
 
     /// The state at the place `seq`, or at the end of the log, or, where `seq` is no longer kept, at

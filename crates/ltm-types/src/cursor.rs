@@ -37,11 +37,16 @@ impl Cursor {
     /// The hash is XXH3-64 with seed 0 over: this cursor's check as 8 bytes little-endian, the
     /// kind's name, a zero byte, the payload. This layout is part of the stored format.
     pub fn next(self, kind: &Kind, payload: &str) -> Self {
+        self.next_of_bytes(kind.as_str().as_bytes(), payload.as_bytes())
+    }
+
+    /// The same for an entry that may be no text.
+    pub fn next_of_bytes(self, kind: &[u8], payload: &[u8]) -> Self {
         let mut hash = Xxh3Default::new();
         hash.update(&self.check.to_le_bytes());
-        hash.update(kind.as_str().as_bytes());
+        hash.update(kind);
         hash.update(&[0]);
-        hash.update(payload.as_bytes());
+        hash.update(payload);
         Self {
             seq: self.seq.wrapping_add(1),
             check: hash.digest(),

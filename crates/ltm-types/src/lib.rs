@@ -4,6 +4,7 @@
 //! Nothing here does I/O. JSON that is only carried stays text ([`serde_json::value::RawValue`],
 //! [`bytestring::ByteString`]), so that it reaches the subscriber as the producer wrote it.
 
+mod content;
 mod cursor;
 mod entry;
 mod id;
@@ -14,10 +15,13 @@ mod rollback;
 mod snapshot;
 mod time;
 
+pub use content::{Content, ContentError};
 pub use cursor::{Cursor, CursorError};
 pub use entry::{Entry, Kind};
 pub use id::{LtmId, LtmIdError};
-pub use message::{Frame, ResetReason, entry_frame, gone_frame, live_frame, reset_frame};
+pub use message::{
+    Frame, ResetReason, entry_frame, gone_frame, live_frame, passed_over, reset_frame,
+};
 pub use problem::{Problem, ProblemKind};
 pub use rollback::{Rollback, RollbackChange};
 pub use snapshot::Snapshot;

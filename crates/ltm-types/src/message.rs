@@ -16,7 +16,7 @@ pub struct Frame {
     pub previous: Cursor,
     /// Whether the log ends with it.
     pub last: bool,
-    /// The JSON text; empty where the entry's kind is unknown and nothing is sent for it.
+    /// The JSON text; empty where the entry means nothing to subscribers and nothing is sent for it.
     pub text: ByteString,
 }
 
@@ -50,7 +50,18 @@ impl ResetReason {
     }
 }
 
-/// The message for `entry`, which follows `previous` in the log of `id`.
+/// What is sent for an entry of no meaning: nothing. The cursor moves on.
+pub fn passed_over(previous: Cursor, cursor: Cursor) -> Frame {
+    Frame {
+        cursor,
+        previous,
+        last: false,
+        text: ByteString::new(),
+    }
+}
+
+/// The message for `entry`, which follows `previous` in the log of `id` and whose
+/// [`Entry::content`] is what its kind says.
 pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
     let Entry {
         cursor,
@@ -61,6 +72,7 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
         Kind::Deleted => deleted_frame(id, *cursor),
         // Its members stand beside the id and the cursor.
         Kind::Rollback => {
+            let payload = payload.trim_ascii_start();
             let members = payload.strip_prefix('{').unwrap_or(payload);
             format!(r#"{{"id":{id},"cursor":"{cursor}",{members}"#).into()
         }

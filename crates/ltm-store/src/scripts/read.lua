@@ -3,7 +3,8 @@
 -- KEYS  1 log  2 meta  3 deleted
 -- ARGV  1 after  2 bytes at which to stop  3 most entries
 -- Answers {head, id, kind, payload, id, kind, payload, …}; {} for an unknown LTM, and for one that
--- was deleted {'deleted', cursor of the entry that ended it}.
+-- was deleted {'deleted', cursor of the entry that ended it}; {'damaged', why} where Redis cannot read the log up
+-- to its head.
 --
 -- What stands in the stream beyond the head was not written by the services, and is not of the log.
 --
@@ -18,7 +19,8 @@ end
 local window, bytes, from = {head}, 0, '(' .. ARGV[1]
 local most = 3 * tonumber(ARGV[3])
 repeat
-  local page = redis.call('XRANGE', KEYS[1], from, head, 'COUNT', 4)
+  local page = redis.pcall('XRANGE', KEYS[1], from, head, 'COUNT', 4)
+  if page.err then return {'damaged', page.err} end
   for _, entry in ipairs(page) do
     local id, kind, payload = entry[1], entry[2][1], entry[2][2]
     window[#window + 1] = id

@@ -1,0 +1,60 @@
+//! What a client asks for in the path and the query string.
+
+use std::collections::HashMap;
+
+use actix_web::web::Query;
+use ltm_service::ProblemResponse;
+use ltm_types::{LtmId, Problem, ProblemKind};
+
+use crate::subscription::Start;
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub(crate) id: LtmId,
+    pub(crate) start: Start,
+    pub(crate) marker: bool,
+}
+
+impl Wish {
+    /// Reads the id in the path and the query string.
+    ///
+    /// # Errors
+    ///
+    /// The problem with which the connection is refused.
+    pub fn read(id: &str, query: &str) -> Result<Self, ProblemResponse> {
+        let invalid = |field: &str, detail: String| {
+            ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
+        };
+        let id = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
+        let query = Query::<HashMap<String, String>>::from_query(query)
+            .map_err(|e| invalid("query", e.to_string()))?;
+        let start = match (query.get("after"), query.get("init").map(String::as_str)) {
+            (None, None) => Start::Now,
+            (None, Some("state")) => Start::State,
+            (Some(cursor), None) => Start::After(cursor.parse().map_err(|e| {
+                ProblemResponse(
+                    Problem::new(ProblemKind::InvalidCursor, format!("{e}")).with_field("after"),
+                )
+            })?),
+            (None, Some(other)) => {
+                return Err(invalid(
+                    "init",
+                    format!("{other:?} is not known; it can be `state`"),
+                ));
+            }
+            (Some(_), Some(_)) => {
+                return Err(invalid(
+                    "init",
+                    "`init` begins with the state and `after` at a cursor; give one of them".into(),
+                ));
+            }
+        };
+        let marker = match query.get("live").map(String::as_str) {
+            None | Some("0" | "false") => false,
+            Some("1" | "true") => true,
+            Some(other) => return Err(invalid("live", format!("{other:?} is neither 1 nor 0"))),
+        };
+        Ok(Self { id, start, marker })
+    }
+}
