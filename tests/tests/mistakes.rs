@@ -104,7 +104,10 @@ async fn one_redis_connection_per_viewer() {
         .buffer_unordered(100)
         .collect()
         .await;
-    assert_eq!(clients(&stack), with_one);
+    // Each thread has its own; the first viewer has used one.
+    let threads = std::thread::available_parallelism().unwrap().get() as u64;
+    let with_all = clients(&stack);
+    assert!(with_all < with_one + threads, "{with_one}, then {with_all}");
     stack.api.append(id, json!({"merge": {"n": 1}})).await;
     let mut all = stream::iter(sockets.into_iter().chain([one]))
         .map(async |mut socket| timeout(LIMIT * 2, socket.next()).await)

@@ -6,8 +6,9 @@ use actix_http::ws::{CloseReason, OpCode, Parser};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
-/// How many may wait for a socket that takes nothing; further ones are left out.
-const MAX_WAITING: usize = 8;
+/// How many may wait for a socket that takes nothing; further ones are left out. Who sends more pings
+/// than are answered says too much before that.
+const MAX_WAITING: usize = 64;
 
 /// What waits to be sent, shared by who says it and the connection.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -209,11 +209,25 @@ struct Lane {
 
 /// What the last try for a connection came to.
 enum Current {
-    Connected {
-        address: Arc<str>,
-        connection: MultiplexedConnection,
-    },
+    Connected(Connected),
     Failed(String),
+}
+
+/// A connection. Clones share it, and whether it is broken.
+#[derive(Clone)]
+struct Connected {
+    address: Arc<str>,
+    connection: MultiplexedConnection,
+    broken: Arc<AtomicBool>,
+}
+
+impl Connected {
+    /// Lets a connection go that failed in a way that another one may not.
+    fn judge<T>(&self, answer: &Result<T, RedisError>) {
+        if answer.as_ref().is_err_and(is_transient) {
+            self.broken.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Default for Current {
@@ -253,12 +267,13 @@ impl Redis {
     /// Sends one command.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
         let lane = self.inner.lanes.get_or_default();
-        let (attempt, mut connection) = self.connection(lane).await?;
-        let answer = connection
+        let mut connected = self.connected(lane).await?;
+        let answer = connected
+            .connection
             .send_packed_command(cmd)
             .await
             .and_then(Value::extract_error);
-        lane.judge(attempt, &answer).await;
+        connected.judge(&answer);
         Ok(T::from_redis_value(answer?)?)
     }
 
@@ -299,61 +314,61 @@ impl Redis {
         count: usize,
     ) -> Result<Vec<Value>, RedisError> {
         let lane = self.inner.lanes.get_or_default();
-        let (attempt, mut connection) = self.connection(lane).await?;
-        let answers = connection.req_packed_commands(pipeline, 0, count).await;
+        let mut connected = self.connected(lane).await?;
+        let answers = connected
+            .connection
+            .req_packed_commands(pipeline, 0, count)
+            .await;
         let answers: Result<Vec<Value>, RedisError> =
             answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
-        lane.judge(attempt, &answers).await;
+        connected.judge(&answers);
         answers
     }
 
-    /// The connection, and which try it came from.
-    async fn connection(&self, lane: &Lane) -> Result<(u64, MultiplexedConnection), RedisError> {
+    /// The connection of this lane, made where there is none.
+    async fn connected(&self, lane: &Lane) -> Result<Connected, RedisError> {
         let seen = lane.tries.load(Ordering::SeqCst);
         let mut current = lane.current.lock().await;
-        let tries = lane.tries.load(Ordering::SeqCst);
         match &*current {
-            Current::Connected {
-                address,
-                connection,
-            } if !self.inner.leader.has_moved_from(address) => {
-                return Ok((tries, connection.clone()));
+            Current::Connected(connected) if self.is_usable(connected) => {
+                return Ok(connected.clone());
             }
-            Current::Failed(cause) if tries != seen => {
+            Current::Failed(cause) if lane.tries.load(Ordering::SeqCst) != seen => {
                 let error = std::io::Error::new(std::io::ErrorKind::NotConnected, cause.clone());
                 return Err(error.into());
             }
             _ => {}
         }
-        let outcome = self.inner.leader.connect(&self.inner.config).await;
-        let tries = lane.tries.fetch_add(1, Ordering::SeqCst) + 1;
-        match outcome {
-            Ok((address, connection)) => {
-                let answer = connection.clone();
-                *current = Current::Connected {
-                    address,
-                    connection,
-                };
-                Ok((tries, answer))
-            }
-            Err(error) => {
-                *current = Current::Failed(error.to_string());
-                Err(error)
-            }
-        }
+        let made = self.inner.leader.connect(&self.inner.config).await;
+        lane.tries.fetch_add(1, Ordering::SeqCst);
+        let connected = match made {
+            Ok((address, connection)) => Ok(Connected {
+                address,
+                connection,
+                broken: Arc::default(),
+            }),
+            Err(error) => self.of_another_thread().ok_or(error),
+        };
+        *current = match &connected {
+            Ok(connected) => Current::Connected(connected.clone()),
+            Err(error) => Current::Failed(error.to_string()),
+        };
+        connected
     }
-}
 
-impl Lane {
-    /// Lets a connection go that failed in a way that another one may not.
-    async fn judge<T>(&self, attempt: u64, answer: &Result<T, RedisError>) {
-        let Err(error) = answer else { return };
-        if is_transient(error) {
-            let mut current = self.current.lock().await;
-            if self.tries.load(Ordering::SeqCst) == attempt {
-                *current = Current::Failed(error.to_string());
-            }
-        }
+    fn is_usable(&self, connected: &Connected) -> bool {
+        !connected.broken.load(Ordering::SeqCst)
+            && !self.inner.leader.has_moved_from(&connected.address)
+    }
+
+    /// The connection of another thread, for one that cannot make its own: where no Sentinel answers,
+    /// what is connected goes on.
+    fn of_another_thread(&self) -> Option<Connected> {
+        let connected = |lane: &Lane| match &*lane.current.try_lock().ok()? {
+            Current::Connected(connected) if self.is_usable(connected) => Some(connected.clone()),
+            _ => None,
+        };
+        self.inner.lanes.iter().find_map(connected)
     }
 }
 
