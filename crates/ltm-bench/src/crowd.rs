@@ -328,7 +328,7 @@ impl Subscriber {
         while let Some((opcode, payload, end)) = frame(&bytes[at..]) {
             let payload = &bytes[at..][payload..end];
             match opcode {
-                0x1 | 0x0 | 0x2 => {
+                0x0..=0x2 => {
                     self.take(payload, shared, latencies)?;
                     messages += 1;
                 }

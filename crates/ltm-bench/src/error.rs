@@ -16,8 +16,6 @@ pub(crate) enum Error {
     Missing(PathBuf),
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("{0}")]
-    Url(String),
     #[error("a request was answered: {0}")]
     Answer(String),
     #[error("a subscriber was not let in: {0}")]

@@ -39,12 +39,7 @@ const AHEAD: u64 = 16;
 pub(crate) const THREADS: usize = 2;
 
 /// Connects everybody, appends, and waits until all is delivered.
-pub(crate) fn run(
-    scenario: &'static str,
-    kind: Kind,
-    target: &Target,
-    load: Load,
-) -> Result<Row, Error> {
+pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error> {
     let mut channels = target.channels(load.ltms, &json!({"text": ""}))?;
     let seats: Vec<Seat> = channels
         .iter()
@@ -52,13 +47,10 @@ pub(crate) fn run(
         .collect();
     let all = seats.len() as u64;
     let began = Instant::now();
-    let progress = Progress::new(format!("{scenario}, {}: connecting", kind.name()), all);
+    let progress = Progress::new(format!("fan-out, {}: connecting", kind.name()), all);
     let mut crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
     let each = load.subscribers as u64;
-    let progress = Progress::new(
-        format!("{scenario}, {}: appending", kind.name()),
-        load.seconds,
-    );
+    let progress = Progress::new(format!("fan-out, {}: appending", kind.name()), load.seconds);
     // What is done once, such as loading scripts, is not measured.
     let mut producer = target.producer()?;
     for channel in &mut channels {
@@ -102,7 +94,7 @@ pub(crate) fn run(
         "closed loop".into()
     };
     let load = format!("{} × {}, {shown}", load.ltms, load.subscribers);
-    let mut row = Row::new(scenario, kind.name(), load)
+    let mut row = Row::new("fan-out", kind.name(), load)
         .with("deliveries/s", deliveries / seconds)
         .with("bytes each", bytes / deliveries)
         .with(

@@ -47,18 +47,6 @@ impl Http {
         Ok(answer)
     }
 
-    /// `GET`; gives how many bytes the body has.
-    pub(crate) fn get(&mut self, path: &str) -> Result<u64, Error> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let mut size = 0;
-        let status = self.answer(&mut |part| size += part.len() as u64)?;
-        if status != 200 {
-            return Err(Error::Answer(format!("{status} to GET {path}")));
-        }
-        Ok(size)
-    }
-
     /// Reads an answer; its body goes to `take`. Gives the status.
     fn answer(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<u16, Error> {
         let wrong = || Error::Answer("something that is not HTTP/1.1".into());

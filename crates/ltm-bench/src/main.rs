@@ -1,10 +1,13 @@
 //! `ltm-bench`: load on the real services, counted delivery by delivery, beside the floor and a peer.
 
+mod append;
 mod crowd;
 mod error;
 mod fan_out;
 mod floor;
 mod http;
+mod idle;
+mod latency;
 mod process;
 mod progress;
 mod report;
@@ -18,7 +21,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     error::Error,
     fan_out::Load,
-    report::Report,
+    report::{Report, Row},
     target::{Kind, Target},
 };
 
@@ -47,8 +50,35 @@ struct Arguments {
 enum Scenario {
     /// One LTM, many subscribers: CPU per delivery.
     FanOut(Load),
+    /// Connections on which nothing happens: memory of each.
+    Idle(idle::Load),
+    /// From an append to its delivery at a fixed rate (on live and nchan).
+    Latency(latency::Load),
+    /// Appends as fast as they are answered (on live).
+    Append(append::Load),
     #[command(hide = true)]
     Floor { address: SocketAddr },
+}
+
+impl Scenario {
+    /// Whether it says anything about such a target.
+    fn is_for(&self, kind: Kind) -> bool {
+        match self {
+            Self::FanOut(_) | Self::Floor { .. } => true,
+            Self::Idle(_) | Self::Latency(_) => kind != Kind::Floor,
+            Self::Append(_) => kind == Kind::Live,
+        }
+    }
+
+    fn run(&self, kind: Kind, target: &Target) -> Result<Option<Row>, Error> {
+        Ok(Some(match *self {
+            Self::FanOut(load) => fan_out::run(kind, target, load)?,
+            Self::Idle(load) => idle::run(kind, target, load)?,
+            Self::Latency(load) => latency::run(kind, target, load)?,
+            Self::Append(load) => append::run(kind, target, load)?,
+            Self::Floor { .. } => return Ok(None),
+        }))
+    }
 }
 
 fn main() -> ExitCode {
@@ -70,19 +100,18 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     // Tens of thousands of sockets are open at once.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let mut report = Report::default();
-    for &kind in &arguments.on {
+    for &kind in arguments
+        .on
+        .iter()
+        .filter(|kind| arguments.scenario.is_for(**kind))
+    {
         let target = match (&arguments.api, &arguments.gateway) {
             (Some(api), Some(gateway)) if kind == Kind::Live => {
                 Target::external(api.clone(), gateway.clone())?
             }
             _ => Target::start(kind)?,
         };
-        match &arguments.scenario {
-            Scenario::FanOut(load) => report
-                .rows
-                .push(fan_out::run("fan-out", kind, &target, *load)?),
-            Scenario::Floor { .. } => {}
-        }
+        report.rows.extend(arguments.scenario.run(kind, &target)?);
     }
     writeln!(std::io::stdout(), "{}", report.tables())?;
     if let Some(path) = &arguments.json {

@@ -157,9 +157,19 @@ impl Target {
         })
     }
 
-    /// Where its Redis is, where it has one here.
-    pub(crate) fn redis(&self) -> Option<&str> {
-        self.redis.as_deref()
+    /// How many connections its Redis has; none where it has no Redis here.
+    pub(crate) fn redis_connections(&self) -> Result<f64, Error> {
+        let Some(redis) = &self.redis else {
+            return Ok(0.0);
+        };
+        let port = redis.rsplit(':').next().unwrap_or_default();
+        let told = Command::new("redis-cli")
+            .args(["-p", port, "INFO", "clients"])
+            .output()?;
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        let mut lines = told.lines();
+        let count = lines.find_map(|line| line.strip_prefix("connected_clients:"));
+        Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0.0))
     }
 
     /// New channels, LTMs with this state.
@@ -195,8 +205,7 @@ impl Target {
     pub(crate) fn seat(&self, channel: &Channel) -> Seat {
         let path = match self.kind {
             Kind::Live => format!("/ws/{}?after={}", channel.id, channel.cursor),
-            Kind::Floor => format!("/sub/{}", channel.id),
-            Kind::Nchan => format!("/sub/{}", channel.id),
+            Kind::Floor | Kind::Nchan => format!("/sub/{}", channel.id),
         };
         Seat {
             address: self.subscribers_at.clone(),
@@ -211,11 +220,6 @@ impl Target {
             kind: self.kind,
             http: Http::connect(&self.producers_at)?,
         })
-    }
-
-    /// A connection to where documents are.
-    pub(crate) fn http(&self) -> Result<Http, Error> {
-        Http::connect(&self.producers_at)
     }
 }
 

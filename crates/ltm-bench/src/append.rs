@@ -1,0 +1,123 @@
+//! Appends, as fast as they are answered: how many, and what each costs.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    error::Error,
+    progress::Progress,
+    report::Row,
+    target::{Channel, Kind, Target},
+    usage::Usage,
+};
+
+/// How much is asked of the target.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Load {
+    /// Producers, each with a connection of its own.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) producers: usize,
+    /// LTMs of each producer.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) ltms: usize,
+    /// Bytes of each LTM's state.
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) state: usize,
+    /// What a request carries.
+    #[arg(long, value_enum, default_value = "patch")]
+    pub(crate) body: Body,
+    /// For how long.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Body {
+    /// A patch of one operation.
+    Patch,
+    /// The whole new state, one member of which is another.
+    State,
+}
+
+/// Appends for some time.
+pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error> {
+    // Many members, as a real state has, and not one long text.
+    let members = load.state.div_ceil(64).max(1);
+    let state: serde_json::Map<_, _> = (0..members)
+        .map(|number| (format!("member-{number:010}"), json!("x".repeat(40))))
+        .collect();
+    let state = json!({"n": 0, "members": state});
+    let channels = target.channels(load.producers * load.ltms, &state)?;
+    let progress = Progress::new(format!("append, {}", kind.name()), load.seconds);
+    let appended = AtomicU64::new(0);
+    let usage = Usage::begin(target);
+    let until = Instant::now() + Duration::from_secs(load.seconds);
+    std::thread::scope(|scope| {
+        let producers: Vec<_> = channels
+            .chunks(load.ltms)
+            .map(|mine| {
+                let (appended, state) = (&appended, state.clone());
+                scope.spawn(move || produce(target, mine, load.body, state, until, appended))
+            })
+            .collect();
+        while producers.iter().any(|producer| !producer.is_finished()) {
+            progress.at(usage.seconds() as u64);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // A panic of a producer has been printed; its appends are counted as far as it came.
+        let outcomes = producers
+            .into_iter()
+            .filter_map(|producer| producer.join().ok());
+        outcomes.collect::<Result<Vec<()>, Error>>()
+    })?;
+    let count = appended.load(Ordering::SeqCst) as f64;
+    let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
+    let shown = format!(
+        "{} × {} LTMs, {} B, {:?}",
+        load.producers, load.ltms, load.state, load.body
+    );
+    let mut row = Row::new("append", kind.name(), shown)
+        .with("appends/s", count / seconds)
+        .with(
+            "CPU µs each",
+            cpu.iter().map(|(_, used)| used).sum::<f64>() / count,
+        );
+    for (name, used) in cpu {
+        row = row.with(name, used / count);
+    }
+    Ok(row)
+}
+
+fn produce(
+    target: &Target,
+    channels: &[Channel],
+    body: Body,
+    mut state: serde_json::Value,
+    until: Instant,
+    appended: &AtomicU64,
+) -> Result<(), Error> {
+    let mut producer = target.producer()?;
+    let mut number = 0_u64;
+    while Instant::now() < until {
+        number += 1;
+        let round = number / channels.len() as u64 + 1;
+        let body = match body {
+            Body::Patch => {
+                json!({"reason": "execute", "patch": [{"op": "replace", "path": "/n", "value": round}]})
+            }
+            Body::State => {
+                state["n"] = json!(round);
+                json!({"reason": "execute", "state": state})
+            }
+        };
+        let turn = usize::try_from(number).unwrap_or(0) % channels.len();
+        producer.snapshot(&channels[turn], body.to_string().as_bytes())?;
+        appended.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! From an append to its delivery, at a fixed rate that does not wait for answers.
+//!
+//! Each append is due at a moment of its own, whether the ones before it are answered or not, and its
+//! time counts from that moment: what has to wait behind a slow one is not left out (coordinated
+//! omission, see Gil Tene, "How NOT to Measure Latency").
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    crowd::Crowd,
+    error::Error,
+    fan_out::THREADS,
+    progress::Progress,
+    report::Row,
+    target::{Channel, Kind, Target},
+};
+
+/// How much is asked of the target.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Load {
+    /// LTMs, each with one subscriber and one producer.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) ltms: usize,
+    /// Appends per second, to all LTMs together.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) rate: u64,
+    /// For how long.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) size: usize,
+}
+
+/// Appends at the rate and gives the distribution of the times until delivery.
+pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error> {
+    let channels = target.channels(load.ltms, &json!({"text": ""}))?;
+    let seats = channels
+        .iter()
+        .map(|channel| target.seat(channel))
+        .collect();
+    let began = Instant::now();
+    let mut crowd = Crowd::connect(seats, THREADS, began, &|_| {})?;
+    let what = format!("latency, {}", kind.name());
+    let progress = Progress::new(what, load.rate * load.seconds);
+    let sent = AtomicU64::new(0);
+    let start = Instant::now() + Duration::from_millis(100);
+    std::thread::scope(|scope| {
+        let producers: Vec<_> = channels
+            .into_iter()
+            .enumerate()
+            .map(|(place, channel)| {
+                let sent = &sent;
+                scope.spawn(move || produce(target, channel, place, load, (began, start), sent))
+            })
+            .collect();
+        while producers.iter().any(|producer| !producer.is_finished()) {
+            progress.at(sent.load(Ordering::Relaxed));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // A panic of a producer has been printed, and its deliveries are missed below.
+        let outcomes = producers
+            .into_iter()
+            .filter_map(|producer| producer.join().ok());
+        outcomes.collect::<Result<Vec<()>, Error>>()
+    })?;
+    crowd.until(sent.load(Ordering::SeqCst))?;
+    let times = crowd.leave()?;
+    let at = |quantile| times.value_at_quantile(quantile) as f64 / 1e6;
+    let load = format!("{} LTMs, {}/s", load.ltms, load.rate);
+    Ok(Row::new("latency", kind.name(), load)
+        .with("p50 ms", at(0.5))
+        .with("p99 ms", at(0.99))
+        .with("p99.9 ms", at(0.999))
+        .with("worst ms", times.max() as f64 / 1e6))
+}
+
+/// Every producer has its turn after the one before it.
+fn produce(
+    target: &Target,
+    mut channel: Channel,
+    place: usize,
+    load: Load,
+    (began, start): (Instant, Instant),
+    sent: &AtomicU64,
+) -> Result<(), Error> {
+    let mut producer = target.producer()?;
+    let all = usize::try_from(load.rate * load.seconds).unwrap_or(usize::MAX);
+    for number in (place..all).step_by(load.ltms) {
+        let due = start + Duration::from_secs_f64(number as f64 / load.rate as f64);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let at = due.duration_since(began).as_nanos();
+        producer.append(
+            &mut channel,
+            u64::try_from(at).unwrap_or(u64::MAX),
+            load.size,
+        )?;
+        sent.fetch_add(1, Ordering::SeqCst);
+    }
+    Ok(())
+}
