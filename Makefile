@@ -31,6 +31,17 @@ fuzz: ## feed all that reads foreign input with what a fuzzer comes up with (SEC
 			tests/fuzz/target/corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$${SECONDS:-60} -timeout=10; \
 	done
 
+.PHONY: bench
+bench: ## measure beside a bare program and nginx with Nchan (some minutes)
+	@deploy/setup.sh --bench
+	cargo build --locked --release --workspace --bins
+	target/release/ltm-bench fan-out
+	target/release/ltm-bench fan-out --subscribers 500 --rate 0
+	target/release/ltm-bench fan-out --ltms 2000 --subscribers 1 --rate 2000
+	target/release/ltm-bench idle
+	target/release/ltm-bench latency
+	target/release/ltm-bench append
+
 .PHONY: lint
 lint: ## check format and lints
 	@deploy/setup.sh --lint

@@ -4,6 +4,7 @@
 #
 #   deploy/setup.sh          for make run
 #   deploy/setup.sh --test   what the tests start besides: HAProxy, and libfaketime for clocks that are wrong
+#   deploy/setup.sh --bench  nginx with Nchan, to measure beside it
 #   deploy/setup.sh --lint   rustfmt and clippy too
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
@@ -86,6 +87,13 @@ need_faketime() {
   have_faketime || say "libfaketime is not where the clock tests look for it; they need Linux, and will fail"
 }
 
+have_nchan() { compgen -G '/usr/lib/nginx/modules/ngx_nchan_module.so' >/dev/null; }
+
+need_nchan() {
+  have_nchan || install_packages nginx nginx-light libnginx-mod-nchan
+  have_nchan || fail "nginx with Nchan is not where it is looked for (/usr/lib/nginx/modules); measure without it: ltm-bench --on live,floor"
+}
+
 need_lint_tools() {
   local missing=()
   cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
@@ -109,6 +117,7 @@ case "${1:-}" in
     need_haproxy
     need_faketime
     ;;
+  --bench) need_nchan ;;
   --lint) need_lint_tools ;;
   --fuzz) need_fuzzer ;;
 esac
