@@ -3,11 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
-
-/// It was measured beside the system's (docs/performance.md).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Takes snapshots from the engines that run LTMs and writes them to Redis Streams.
 ///

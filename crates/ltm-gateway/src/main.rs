@@ -3,11 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
-
-/// It was measured beside the system's (docs/performance.md).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Reads the logs of LTMs from Redis and pushes each snapshot to the WebSocket subscribers of
 /// /ws/{ltm_id}. Any number of replicas may run.
