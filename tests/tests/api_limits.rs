@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use futures_util::future::select_all;
-use ltm_tests::{Answer, Api, RawConnection, RedisServer, Service, Stack, resident_bytes};
+use ltm_tests::{
+    Answer, Api, RawConnection, RedisServer, Service, Stack, Subscriber, resident_bytes,
+};
 use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
@@ -463,4 +465,36 @@ async fn a_page_has_at_most_a_thousand_rows() {
         let refused = stack.api.get(&format!("{path}?limit=1001")).await;
         assert_eq!(refused.problem(422, "invalid-request")["field"], "limit");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_fits_into_the_cache_is_read_once() {
+    // It takes about half of the cache.
+    let stack = Stack::with(&[
+        ("LTM__API__CACHE", "1 MiB"),
+        ("LTM__GATEWAY__CACHE", "1 MiB"),
+    ]);
+    let (id, _) = stack
+        .api
+        .create(json!({"n": 0, "text": "x".repeat(128 * 1024)}))
+        .await;
+    let scripts = || stack.redis.info("commandstats", "cmdstat_evalsha:calls");
+    stack.api.append(id, json!({"merge": {"n": 0}})).await;
+    let before = scripts();
+    for n in 1..=20 {
+        stack.api.append(id, json!({"merge": {"n": n}})).await;
+    }
+    // The append is one, and none reads.
+    assert_eq!(scripts() - before, 20);
+    let reset = async || {
+        let url = stack.gateway.ws(&format!("/ws/{id}?init=state"));
+        let mut subscriber = Subscriber::connect(&url).await.unwrap();
+        assert!(subscriber.message().await["reset"].is_object());
+    };
+    reset().await;
+    let before = scripts();
+    for _ in 0..20 {
+        reset().await;
+    }
+    assert_eq!(scripts(), before);
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use ltm_service::{ProblemResponse, limit_reached};
 use ltm_store::{Retention, State, Store, StoreError};
 use ltm_types::{LtmId, Problem, ProblemKind};
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 use tokio::{
     sync::{Mutex, MutexGuard, Semaphore},
     time::timeout,
@@ -56,6 +59,24 @@ impl Weighter<LtmId, Held> for ByBytes {
     }
 }
 
+/// A cache of this many bytes. It has one shard: a state must fit into its shard's part, and most
+/// of the time goes into the work on a state.
+#[allow(clippy::expect_used)]
+fn cache(bytes: u64) -> Cache<LtmId, Held, ByBytes> {
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(EXPECTED)
+        .weight_capacity(bytes)
+        .shards(1)
+        .build()
+        .expect("both that it needs are given above");
+    Cache::with_options(
+        options,
+        ByBytes,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
 /// The only one in this process who works on an LTM's state.
 pub(crate) struct Turn<'a> {
     states: &'a States,
@@ -68,7 +89,7 @@ impl States {
     pub(crate) fn new(store: Store, settings: &ApiSettings, retention: Retention) -> Self {
         Self {
             store,
-            held: Cache::with_weighter(EXPECTED, settings.cache.as_u64(), ByBytes),
+            held: cache(settings.cache.as_u64()),
             lock_wait: settings.lock_wait,
             checkpoint_every: settings.checkpoint_every,
             retention,

@@ -91,6 +91,9 @@ impl Target {
                 .env("LTM__REDIS__URL", format!("redis://{address}/0"))
                 .env("LTM__API__LISTEN", "127.0.0.1:0")
                 .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+                .env("LTM__API__MAX_BODY", "64MiB")
+                .env("LTM__API__MAX_STATE", "64MiB")
+                .env("LTM__HTTP__MAX_CONNECTIONS", "110000")
                 .env("LTM__GATEWAY__MAX_SUBSCRIBERS", "100000")
                 .env("LTM__GATEWAY__MAX_SUBSCRIBERS_PER_LTM", "100000")
                 .env("LTM__GATEWAY__MAX_FOLLOWED", "100000");

@@ -1,11 +1,14 @@
 //! Reads of logs and states for subscribers that are behind, shared by all that stand at the same
 //! cursor.
 
-use std::sync::Arc;
+use std::{hash::Hash, sync::Arc};
 
 use ltm_store::{Read, Store, StoreError, WindowBounds};
 use ltm_types::{Cursor, LtmId, ResetReason, reset_frame};
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -57,13 +60,34 @@ impl<K> Weighter<K, Message> for ByBytes {
     }
 }
 
+/// A cache of this many bytes. It has one shard: what is to be shared must fit into its shard's part.
+#[allow(clippy::expect_used)]
+fn cache<K: Eq + Hash, V>(bytes: u64) -> Cache<K, V, ByBytes>
+where
+    V: Clone,
+    ByBytes: Weighter<K, V> + Clone,
+{
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(EXPECTED)
+        .weight_capacity(bytes)
+        .shards(1)
+        .build()
+        .expect("both that it needs are given above");
+    Cache::with_options(
+        options,
+        ByBytes,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
 impl Backlog {
     pub(crate) fn new(store: Store, settings: &GatewaySettings) -> Self {
         let half = settings.cache.as_u64() / 2;
         Self {
             store,
-            pages: Cache::with_weighter(EXPECTED, half, ByBytes),
-            resets: Cache::with_weighter(EXPECTED, half, ByBytes),
+            pages: cache(half),
+            resets: cache(half),
             readers: Semaphore::new(settings.max_reads),
             state_readers: Semaphore::new(STATE_READERS),
             bounds: page_bounds(settings),
