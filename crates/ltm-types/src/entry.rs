@@ -43,11 +43,6 @@ impl Kind {
             Self::Other(name) => name,
         }
     }
-
-    /// Whether entries of this kind carry a `patch` from the state before to the state after.
-    pub fn changes_state(&self) -> bool {
-        matches!(self, Self::Snapshot | Self::Rollback)
-    }
 }
 
 impl fmt::Display for Kind {
