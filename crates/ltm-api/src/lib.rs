@@ -23,7 +23,7 @@ mod state;
 mod states;
 mod write;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use actix_web::web::{self, ServiceConfig};
 use body::Room;
@@ -142,7 +142,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
         write_buffer: WRITE_BUFFER,
-        linger: Duration::from_secs(1),
     };
     tracing::info!(redis = settings.redis.shown_place(), "starting the API");
     server

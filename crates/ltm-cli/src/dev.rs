@@ -18,8 +18,6 @@ use crate::{
 
 /// On a laptop nobody waits for closes that are spread over a long time.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
-/// Between what an answer to half a request needs and what the end of a WebSocket may take.
-const LINGER: Duration = Duration::from_millis(200);
 
 /// All settings of both services. `api.listen` and `gateway.listen` say nothing here.
 #[derive(Clone, Serialize, Deserialize)]
@@ -141,7 +139,7 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
     let redis = Redis::open(&settings.redis)?;
     let api = Api::new(redis, settings.api.clone(), settings.retention);
     tokio::spawn(api.clone().retain());
-    let gateway = Gateway::start(
+    let gateway = Gateway::new(
         &settings.redis,
         settings.gateway.clone(),
         origins.clone(),
@@ -155,7 +153,6 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
         write_buffer: settings.gateway.queue,
-        linger: LINGER,
     };
     let stop = gateway.clone().stopped();
     let routes = move |config: &mut _| {

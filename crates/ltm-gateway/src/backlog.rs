@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::{
     GatewaySettings,
     frame::{entry_frame, is_next, unreadable},
-    message::Message,
+    message::{Message, Page},
     topics::page_bounds,
 };
 
@@ -26,7 +26,7 @@ const STATE_READERS: usize = 4;
 /// What follows a cursor.
 pub(crate) enum Behind {
     /// These messages.
-    Page(Arc<[Message]>),
+    Page(Arc<Page>),
     /// Nothing: it is the head.
     UpToDate,
     /// The entries after it are gone, or it is of another history.
@@ -38,7 +38,7 @@ pub(crate) enum Behind {
 /// The shared reads.
 pub(crate) struct Backlog {
     store: Store,
-    pages: Cache<(LtmId, u64, Cursor), Arc<[Message]>, ByBytes>,
+    pages: Cache<(LtmId, u64, Cursor), Arc<Page>, ByBytes>,
     resets: Cache<(LtmId, ResetReason, Cursor), Message, ByBytes>,
     readers: Semaphore,
     state_readers: Semaphore,
@@ -48,9 +48,9 @@ pub(crate) struct Backlog {
 #[derive(Clone)]
 struct ByBytes;
 
-impl<K> Weighter<K, Arc<[Message]>> for ByBytes {
-    fn weight(&self, _: &K, page: &Arc<[Message]>) -> u64 {
-        page.iter().map(|message| message.weight() as u64).sum()
+impl<K> Weighter<K, Arc<Page>> for ByBytes {
+    fn weight(&self, _: &K, page: &Arc<Page>) -> u64 {
+        page.weight() as u64
     }
 }
 
@@ -119,7 +119,8 @@ impl Backlog {
             Ok(Read::Trimmed) => return Behind::Lost(ResetReason::Trimmed),
             Ok(Read::Forked) => return Behind::Lost(ResetReason::Forked),
             Err(StoreError::Damaged { at, detail, .. }) if is_next(position, at) => {
-                return Behind::Page([unreadable(id, position, at, &detail).into()].into());
+                let passed_over = unreadable(id, position, at, &detail);
+                return Behind::Page(Arc::new([passed_over].into_iter().collect()));
             }
             Err(error) => return Behind::Failed(error),
         };
@@ -130,9 +131,9 @@ impl Backlog {
         let message = |entry: &ltm_types::Entry| {
             let frame = entry_frame(id, previous, entry);
             previous = entry.cursor;
-            frame.into()
+            frame
         };
-        Behind::Page(window.entries.iter().map(message).collect())
+        Behind::Page(Arc::new(window.entries.iter().map(message).collect()))
     }
 
     /// The whole state as a message.

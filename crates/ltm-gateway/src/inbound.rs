@@ -18,10 +18,10 @@ use actix_web::{
 };
 use actix_ws::{Item, Message, MessageStream, ProtocolError};
 use futures_util::Stream;
-use ltm_service::limit_reached;
+use ltm_service::{Incoming, limit_reached};
 use tokio::time::Instant;
 
-use crate::{GatewaySettings, control::Control, end::End, settings::bytes};
+use crate::{GatewaySettings, end::End, outbound::Outbound, settings::bytes};
 
 /// Over which time messages are counted.
 const RATE_PERIOD: Duration = Duration::from_secs(10);
@@ -50,14 +50,14 @@ impl Budget {
         self.left.set(self.whole);
     }
 
-    /// A payload that breaks off when the budget is spent.
+    /// What comes in, as a payload that breaks off when the budget is spent.
     pub(crate) async fn limit(
         &self,
         request: &HttpRequest,
-        payload: web::Payload,
+        incoming: Incoming,
     ) -> Result<web::Payload, actix_web::Error> {
         let limited = Limited {
-            inner: payload,
+            inner: incoming,
             left: self.left.clone(),
         };
         let mut payload: Payload = Payload::Stream {
@@ -68,7 +68,7 @@ impl Budget {
 }
 
 struct Limited {
-    inner: web::Payload,
+    inner: Incoming,
     left: Rc<Cell<usize>>,
 }
 
@@ -119,7 +119,7 @@ impl Inbound {
     }
 
     /// Reads until the client leaves or says too much; gives the reason.
-    pub(crate) async fn read(&mut self, control: &Control) -> End {
+    pub(crate) async fn read(&mut self, outbound: &Outbound) -> End {
         loop {
             let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
@@ -149,7 +149,7 @@ impl Inbound {
                 return End::NotUtf8;
             }
             if let Message::Ping(data) = &message {
-                control.pong(data);
+                outbound.pong(data);
             }
         }
     }

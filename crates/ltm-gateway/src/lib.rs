@@ -1,13 +1,15 @@
 //! The service that pushes the snapshots of LTMs to WebSocket subscribers.
 //!
-//! [`run`] is the whole service; [`Gateway::start`] and [`configure`] mount it in another server.
+//! [`run`] is the whole service; [`Gateway::new`] and [`configure`] mount it in another server.
 
+mod audience;
 mod backlog;
-mod control;
 mod drain;
 mod end;
+mod fan_out;
 mod frame;
 mod inbound;
+mod member;
 mod message;
 mod outbound;
 mod settings;
@@ -17,11 +19,21 @@ mod topic;
 mod topics;
 mod wish;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    rt,
+    web::{self, ServiceConfig},
+};
+use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
+use fan_out::{Due, fan_out};
 use ltm_service::{Origins, Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Live, Redis, RedisSettings, Store, StoreError};
 use settings::bytes;
@@ -36,9 +48,11 @@ pub struct Gateway {
 }
 
 struct Inner {
+    redis: RedisSettings,
     store: Store,
-    live: Live,
-    topics: Arc<Topics>,
+    /// What listens to Redis, one for each thread.
+    listeners: Mutex<Vec<Live>>,
+    audience: Arc<Audience>,
     backlog: Arc<Backlog>,
     drain: Drain,
     shutdown: Shutdown,
@@ -46,31 +60,51 @@ struct Inner {
     settings: GatewaySettings,
 }
 
+/// What one thread of the gateway does: it listens to Redis for its own subscribers, so that a message
+/// wakes one thread, and writes to their sockets itself.
+struct Worker {
+    gateway: Gateway,
+    topics: Rc<Topics>,
+}
+
+impl Worker {
+    /// Connects to Redis and begins to follow, in tasks of this thread.
+    fn start(gateway: Gateway) -> Self {
+        let inner = &gateway.inner;
+        let settings = &inner.settings;
+        let commands = inner.store.redis().clone();
+        let (live, events) = Live::start(&inner.redis, commands, bytes(settings.live_queue));
+        gateway.listeners().push(live.clone());
+        let due = Rc::<Due>::default();
+        let audience = inner.audience.clone();
+        let topics = Topics::new(inner.store.clone(), live, audience, due.clone(), settings);
+        rt::spawn(fan_out(topics.clone(), due, events));
+        rt::spawn(topics.clone().sweep());
+        Self { gateway, topics }
+    }
+}
+
 impl Gateway {
-    /// Connects to Redis and begins to follow, in tasks of its own.
+    /// A gateway to this Redis. It begins to follow where it is mounted.
     ///
     /// # Errors
     ///
     /// [`StoreError::Refused`] where the URL of Redis cannot be read.
-    pub fn start(
+    pub fn new(
         redis: &RedisSettings,
         settings: GatewaySettings,
         origins: Origins,
         shutdown: Shutdown,
     ) -> Result<Self, StoreError> {
-        let commands = Redis::open(redis)?;
-        let store = Store::new(commands.clone());
-        let (live, events) = Live::start(redis, commands, bytes(settings.live_queue));
-        let topics = Topics::new(store.clone(), live.clone(), &settings);
-        tokio::spawn(topics.clone().dispatch(events));
-        tokio::spawn(topics.clone().sweep());
+        let store = Store::new(Redis::open(redis)?);
         let inner = Inner {
+            redis: redis.clone(),
+            listeners: Mutex::default(),
+            audience: Arc::new(Audience::new(&settings)),
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
             drain: Drain::new(settings.max_subscribers),
             shutdown,
             store,
-            live,
-            topics,
             origins,
             settings,
         };
@@ -106,18 +140,20 @@ impl Gateway {
             .ping()
             .await
             .map_err(|e| e.to_string())?;
-        if !self.inner.live.hears() {
-            return Err("the live connection to Redis is not up".into());
+        let listeners = self.listeners();
+        if listeners.is_empty() || !listeners.iter().all(Live::hears) {
+            return Err("a live connection to Redis is not up".into());
         }
         Ok(())
     }
 
-    fn store(&self) -> &Store {
-        &self.inner.store
+    fn listeners(&self) -> MutexGuard<'_, Vec<Live>> {
+        let listeners = &self.inner.listeners;
+        listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn topics(&self) -> &Arc<Topics> {
-        &self.inner.topics
+    fn store(&self) -> &Store {
+        &self.inner.store
     }
 
     fn backlog(&self) -> &Arc<Backlog> {
@@ -137,9 +173,9 @@ impl Gateway {
     }
 }
 
-/// Mounts the routes of the gateway.
+/// Mounts the routes of the gateway, and begins to follow; to be called in each thread of a server.
 pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
-    config.app_data(web::Data::new(gateway.clone()));
+    config.app_data(web::Data::new(Worker::start(gateway.clone())));
     for path in ["/ws/{id}", "/api/v0/ws/{id}"] {
         let others = web::to(|| async { method_not_allowed("GET") });
         config.service(
@@ -157,7 +193,7 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
 /// Where Redis's URL cannot be read, or the address not be listened on.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
     let origins = settings.cors.origins;
-    let gateway = Gateway::start(
+    let gateway = Gateway::new(
         &settings.redis,
         settings.gateway.clone(),
         origins.clone(),
@@ -171,7 +207,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
         write_buffer: settings.gateway.queue,
-        linger: Duration::ZERO,
     };
     tracing::info!(redis = settings.redis.shown_place(), "starting the gateway");
     let stop = gateway.clone().stopped();

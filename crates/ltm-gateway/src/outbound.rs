@@ -1,105 +1,234 @@
-//! What one subscriber's socket is sent: the messages of its subscription, and between them the
-//! control frames.
+//! What one subscriber's socket is sent: messages, and between their frames control frames
+//! (RFC 6455 section 5.4).
 //!
-//! The connection takes a frame when it has room for one: nothing is queued, and who is slow waits at
-//! its cursor. No task stands between the topic and the connection.
+//! It is written where it arises, without a task and a buffer between: whoever fans a message out writes
+//! it to all sockets. Only what a socket did not take at once waits, and with it whoever comes after.
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::{cell::RefCell, collections::VecDeque, io, rc::Rc};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::oneshot;
+use actix_http::ws::{CloseReason, OpCode, Parser};
+use bytes::{Buf, Bytes, BytesMut};
+use ltm_service::Socket;
+use tokio::sync::Notify;
 
-use crate::{
-    control::{Control, Next},
-    end::End,
-    message::Wire,
-    subscription::Subscription,
-};
+use crate::message::frame_length;
 
-/// The body of the answer to a handshake.
+/// How many control frames may wait for a socket that takes nothing; further ones are left out. Who sends
+/// more pings than are answered says too much before that.
+const MAX_WAITING: usize = 64;
+
+/// One socket's sending side.
 pub(crate) struct Outbound {
-    control: Control,
-    messages: Messages,
-    /// What of a message has not been sent.
-    rest: Wire,
-    ended: Option<oneshot::Sender<End>>,
-    /// The library's own body, which would send what its session says: the incoming messages end with
-    /// it.
-    _session: BoxBody,
+    socket: Rc<Socket>,
+    unsent: RefCell<Unsent>,
+    attention: Notify,
 }
 
-type Messages = Pin<Box<dyn Stream<Item = Result<Wire, End>>>>;
+/// What has not been sent.
+#[derive(Default)]
+struct Unsent {
+    /// Frames of messages.
+    messages: Bytes,
+    /// How much of them belongs to a frame that has begun.
+    begun: usize,
+    /// Control frames.
+    control: VecDeque<Bytes>,
+    /// Whether the first of these has begun.
+    control_begun: bool,
+    /// Whether the last of these is the close, after which nothing comes.
+    closed: bool,
+}
 
 impl Outbound {
-    /// Sends the messages and, before them, what `control` has; `ended` is told why there are no more.
-    pub(crate) fn new(
-        control: Control,
-        subscription: Result<Subscription, End>,
-        ended: oneshot::Sender<End>,
-        session: BoxBody,
-    ) -> Self {
-        let messages: Messages = match subscription {
-            Ok(subscription) => stream::unfold(subscription, next).boxed_local(),
-            Err(end) => stream::iter([Err(end)]).boxed_local(),
-        };
+    pub(crate) fn new(socket: Rc<Socket>) -> Self {
         Self {
-            control,
-            messages,
-            rest: Wire::default(),
-            ended: Some(ended),
-            _session: session,
+            socket,
+            unsent: RefCell::default(),
+            attention: Notify::new(),
         }
     }
-}
 
-async fn next(mut subscription: Subscription) -> Option<(Result<Wire, End>, Subscription)> {
-    Some((subscription.next().await, subscription))
-}
-
-impl MessageBody for Outbound {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.get_mut();
-        match this.control.next(cx.waker()) {
-            Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
-            Next::Ended => return Poll::Ready(None),
-            Next::Nothing => {}
+    /// Sends frames of messages, or as much of them as the socket takes; the rest waits. False where
+    /// they were not taken, because something waits already or the socket has ended.
+    pub(crate) fn send(&self, frames: &Bytes) -> bool {
+        let mut unsent = self.unsent.borrow_mut();
+        if !unsent.is_empty() || unsent.closed {
+            return false;
         }
-        while this.ended.is_some() {
-            if let Some(frame) = this.rest.next_frame() {
-                return Poll::Ready(Some(Ok(frame)));
+        if frames.is_empty() {
+            return true;
+        }
+        match self.socket.try_write(frames) {
+            Ok(count) if count == frames.len() => true,
+            Ok(count) => {
+                unsent.messages = frames.clone();
+                unsent.sent(count);
+                true
             }
-            match this.messages.as_mut().poll_next(cx) {
-                Poll::Ready(Some(Ok(message))) => this.rest = message,
-                Poll::Ready(Some(Err(end))) => {
-                    if let Some(ended) = this.ended.take() {
-                        // Who is not there any more has ended the socket for another reason.
-                        let _ = ended.send(end);
-                    }
-                }
-                Poll::Ready(None) | Poll::Pending => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                unsent.messages = frames.clone();
+                true
             }
+            Err(_) => false,
         }
-        Poll::Pending
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.unsent.borrow().is_empty()
+    }
+
+    /// Waits until all is sent.
+    ///
+    /// # Errors
+    ///
+    /// Where the socket has ended.
+    pub(crate) async fn flushed(&self) -> io::Result<()> {
+        while !self.unsent.borrow_mut().advance(&self.socket)? {
+            self.socket.writable().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a sign of life.
+    pub(crate) fn ping(&self) {
+        self.control(frame(b"", OpCode::Ping));
+    }
+
+    /// Answers a ping.
+    pub(crate) fn pong(&self, payload: &[u8]) {
+        self.control(frame(payload, OpCode::Pong));
+    }
+
+    /// Says why there will be nothing more: after the frame that has begun, the last one.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        let mut frame = BytesMut::new();
+        Parser::write_close(&mut frame, Some(reason), false);
+        let mut unsent = self.unsent.borrow_mut();
+        let begun = unsent.begun;
+        unsent.messages.truncate(begun);
+        unsent.control.push_back(frame.freeze());
+        unsent.closed = true;
+    }
+
+    /// The other side has been told; there will be nothing more.
+    pub(crate) fn shut_down(&self) {
+        self.socket.shut_down();
+    }
+
+    /// Asks the subscriber's own task to look at what happened.
+    pub(crate) fn call(&self) {
+        self.attention.notify_one();
+    }
+
+    /// Waits for [`Outbound::call`].
+    pub(crate) async fn called(&self) {
+        self.attention.notified().await;
+    }
+
+    fn control(&self, frame: Bytes) {
+        let mut unsent = self.unsent.borrow_mut();
+        if unsent.closed || unsent.control.len() >= MAX_WAITING {
+            return;
+        }
+        unsent.control.push_back(frame);
+        // An error shows wherever the socket is waited for.
+        if !unsent.advance(&self.socket).unwrap_or(false) {
+            self.call();
+        }
     }
 }
 
-impl Drop for Outbound {
-    fn drop(&mut self) {
-        self.control.end();
+impl Unsent {
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.control.is_empty()
+    }
+
+    /// Sends what the socket takes; true once nothing is left.
+    fn advance(&mut self, socket: &Socket) -> io::Result<bool> {
+        while !self.is_empty() {
+            let control = self
+                .control
+                .front()
+                .filter(|_| self.control_begun || self.begun == 0);
+            let frames = match control {
+                Some(frame) => &frame[..],
+                // The control frames come as soon as the frame before them ends.
+                None if !self.control.is_empty() => &self.messages[..self.begun],
+                None => &self.messages[..],
+            };
+            let is_control = control.is_some();
+            match socket.try_write(frames) {
+                Ok(count) if is_control => self.control_sent(count),
+                Ok(count) => self.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn control_sent(&mut self, count: usize) {
+        self.control_begun = false;
+        if let Some(frame) = self.control.front_mut() {
+            frame.advance(count);
+            self.control_begun = !frame.is_empty();
+        }
+        if !self.control_begun {
+            self.control.pop_front();
+        }
+    }
+
+    /// Lets go of this much of the messages.
+    fn sent(&mut self, count: usize) {
+        let mut left = count;
+        while left > 0 {
+            if self.begun == 0 {
+                self.begun = frame_length(&self.messages);
+            }
+            let part = left.min(self.begun);
+            self.messages.advance(part);
+            self.begun -= part;
+            left -= part;
+        }
+    }
+}
+
+fn frame(payload: &[u8], opcode: OpCode) -> Bytes {
+    let mut frame = BytesMut::new();
+    Parser::write_message(&mut frame, payload, opcode, true, false);
+    frame.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::frames;
+
+    proptest! {
+        /// Whatever a socket takes at a time, a control frame goes at the end of a frame.
+        #[test]
+        fn what_is_left_of_a_message_begins_where_its_frame_does(
+            length in 1usize..60_000, parts in prop::collection::vec(1usize..20_000, 1..10),
+        ) {
+            let all = frames(&"x".repeat(length));
+            let mut unsent = Unsent { messages: all.clone(), ..Unsent::default() };
+            let mut begins = vec![0];
+            while begins[begins.len() - 1] < all.len() {
+                let begin = begins[begins.len() - 1];
+                begins.push(begin + frame_length(&all[begin..]));
+            }
+            let mut sent = 0;
+            for part in parts {
+                let part = part.min(all.len() - sent);
+                unsent.sent(part);
+                sent += part;
+                prop_assert_eq!(&unsent.messages, &all[sent..]);
+                let end = begins.iter().find(|&&begin| begin >= sent).unwrap();
+                prop_assert_eq!(unsent.begun, end - sent);
+            }
+        }
     }
 }

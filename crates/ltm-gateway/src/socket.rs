@@ -2,22 +2,22 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use actix_web::{HttpRequest, HttpResponse, body::MessageBody, http::header, rt, web};
-use ltm_service::ProblemResponse;
+use actix_http::ws::verify_handshake;
+use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
+use ltm_service::{ProblemResponse, Upgrade};
 use ltm_types::{LtmId, Problem, ProblemKind};
 use tokio::{
-    sync::oneshot,
+    task::coop::consume_budget,
     time::{Duration, Instant, interval, timeout},
 };
 
 use crate::{
-    Gateway,
-    control::Control,
+    Worker,
     drain::Seat,
     end::End,
     inbound::{Budget, Inbound},
     outbound::Outbound,
-    subscription::Subscription,
+    subscription::{Next, Subscription},
     wish::Wish,
 };
 
@@ -26,47 +26,63 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) async fn follow(
     request: HttpRequest,
-    payload: web::Payload,
-    gateway: web::Data<Gateway>,
+    worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let id = request.match_info().get("id").unwrap_or_default();
     let wish = Wish::read(id, request.query_string())?;
-    check_origin(&request, &gateway)?;
-    let seat = gateway.drain().take_seat().map_err(ProblemResponse)?;
-    // Before the handshake is answered: "from now on" begins there at the latest.
-    let subscription = begin(&gateway, wish).await;
-    let budget = Budget::new(gateway.settings());
-    let payload = budget.limit(&request, payload).await?;
+    check_origin(&request, &worker)?;
+    let seat = worker
+        .gateway
+        .drain()
+        .take_seat()
+        .map_err(ProblemResponse)?;
+    verify_handshake(request.head())?;
+    let upgrade = Upgrade::of(&request).ok_or_else(no_handshake)?;
+    let settings = worker.gateway.settings();
+    let budget = Budget::new(settings);
+    let payload = budget.limit(&request, upgrade.incoming()).await?;
     let (response, _, stream) = actix_ws::handle(&request, payload)?;
     let heard = Rc::new(Cell::new(Instant::now()));
-    let inbound = Inbound::new(stream, budget, heard.clone(), gateway.settings());
-    let control = Control::default();
-    let (ended, end) = oneshot::channel();
-    let response = response.map_body(|_, session| {
-        Outbound::new(control.clone(), subscription, ended, session).boxed()
+    let inbound = Inbound::new(stream, budget, heard.clone(), settings);
+    let outbound = Rc::new(Outbound::new(upgrade.socket()));
+    // Before the handshake is answered: "from now on" begins there at the latest.
+    let subscription = begin(&worker, wish, outbound.clone()).await;
+    let mut session = None;
+    let response = response.map_body(|_, body| {
+        // The incoming messages end with it.
+        session = Some(body);
+        BoxBody::new(())
     });
     let socket = Socket {
-        gateway: gateway.get_ref().clone(),
-        control,
+        worker,
+        outbound,
         heard,
+        _session: session,
     };
-    rt::spawn(socket.run(wish.id, end, inbound, seat));
+    upgrade.then(socket.run(wish.id, subscription, inbound, seat));
     Ok(response)
 }
 
-async fn begin(gateway: &Gateway, wish: Wish) -> Result<Subscription, End> {
-    let lease = gateway.topics().follow(wish.id)?;
-    let backlog = gateway.backlog().clone();
-    Subscription::begin(lease, gateway.store(), backlog, wish.start, wish.marker).await
+/// The refusal of a request that cannot become a WebSocket.
+fn no_handshake() -> ProblemResponse {
+    let detail =
+        "this path answers to WebSocket handshakes: send `Upgrade: websocket`, and no body";
+    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field("Upgrade"))
+}
+
+async fn begin(worker: &Worker, wish: Wish, outbound: Rc<Outbound>) -> Result<Subscription, End> {
+    let lease = worker.topics.follow(wish.id)?;
+    let (store, backlog) = (worker.gateway.store(), worker.gateway.backlog().clone());
+    Subscription::begin(lease, store, backlog, wish.start, wish.marker, outbound).await
 }
 
 /// Refuses pages of foreign origins: browsers let any page open a WebSocket.
-fn check_origin(request: &HttpRequest, gateway: &Gateway) -> Result<(), ProblemResponse> {
+fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(), ProblemResponse> {
     let Some(origin) = request.headers().get(header::ORIGIN) else {
         return Ok(());
     };
     match origin.to_str() {
-        Ok(origin) if gateway.origins().allow(origin) => Ok(()),
+        Ok(origin) if worker.gateway.origins().allow(origin) => Ok(()),
         _ => Err(Problem::new(
             ProblemKind::OriginForbidden,
             "pages of this origin may not follow LTMs (cors.origins)",
@@ -78,9 +94,10 @@ fn check_origin(request: &HttpRequest, gateway: &Gateway) -> Result<(), ProblemR
 
 /// One subscriber's socket.
 struct Socket {
-    gateway: Gateway,
-    control: Control,
+    worker: web::Data<Worker>,
+    outbound: Rc<Outbound>,
     heard: Rc<Cell<Instant>>,
+    _session: Option<BoxBody>,
 }
 
 impl Socket {
@@ -88,29 +105,56 @@ impl Socket {
     async fn run(
         self,
         id: LtmId,
-        delivered: oneshot::Receiver<End>,
+        subscription: Result<Subscription, End>,
         mut inbound: Inbound,
         seat: Seat,
     ) {
-        let end = tokio::select! {
-            // Dropped with the connection.
-            end = delivered => end.unwrap_or(End::Left),
-            end = inbound.read(&self.control) => end,
-            end = self.ping() => end,
-            () = seat.drained() => End::Restarting,
+        let end = match subscription {
+            Ok(subscription) => tokio::select! {
+                end = self.deliver(subscription) => end,
+                end = inbound.read(&self.outbound) => end,
+                end = self.ping() => end,
+                () = seat.drained() => End::Restarting,
+            },
+            Err(end) => end,
         };
         tracing::debug!(%id, %end, "a subscriber is gone");
-        self.control.close(end.close_reason());
+        self.outbound.close(end.close_reason());
         // A socket that takes nothing is reset by the kernel after the same time.
-        let taken = timeout(self.gateway.settings().write_stall, self.control.closed()).await;
-        if taken.is_ok() && end != End::Left {
+        let write_stall = self.worker.gateway.settings().write_stall;
+        let sent = timeout(write_stall, self.outbound.flushed()).await;
+        if matches!(sent, Ok(Ok(()))) && end != End::Left {
             let _ = timeout(CLOSE_WAIT, inbound.finish()).await;
+        }
+        self.outbound.shut_down();
+    }
+
+    /// Sends what the subscriber lacks; what comes once it lacks nothing, its topic sends.
+    async fn deliver(&self, mut subscription: Subscription) -> End {
+        loop {
+            // Who has much to catch up on lets others have their turn.
+            consume_budget().await;
+            let next = match subscription.next().await {
+                Ok(next) => next,
+                Err(end) => return end,
+            };
+            if matches!(next, Next::KeepUp) {
+                subscription.keep_up().await;
+            }
+            if self.outbound.flushed().await.is_err() {
+                return End::Left;
+            }
+            if let Next::Send(frames) = next
+                && !self.outbound.send(&frames)
+            {
+                return End::Left;
+            }
         }
     }
 
     /// Pings, and finds out who is gone without a word.
     async fn ping(&self) -> End {
-        let every = self.gateway.settings().ping_interval;
+        let every = self.worker.gateway.settings().ping_interval;
         let mut ticks = interval(every);
         ticks.tick().await;
         loop {
@@ -118,7 +162,7 @@ impl Socket {
             if self.heard.get().elapsed() > every * 2 {
                 return End::Silent;
             }
-            self.control.ping();
+            self.outbound.ping();
         }
     }
 }

@@ -1,15 +1,18 @@
 //! What one subscriber is sent. Its lag is a cursor: whoever falls behind reads the log.
 
-use std::{sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use ltm_store::{Store, StoreError, reconnect_pauses};
 use ltm_types::{Cursor, LtmId, ResetReason, gone_frame, live_frame};
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     backlog::{Backlog, Behind},
     end::End,
-    message::{Message, Wire},
+    member::Member,
+    message::{Batch, BatchBounds, PageReader, frames},
+    outbound::Outbound,
     topic::Head,
     topics::Lease,
 };
@@ -28,10 +31,9 @@ pub(crate) enum Start {
 /// The messages for one subscriber, in order.
 pub(crate) struct Subscription {
     backlog: Arc<Backlog>,
-    head: watch::Receiver<Head>,
     lease: Lease,
-    position: Cursor,
-    page: Option<(Arc<[Message]>, usize)>,
+    member: Rc<Member>,
+    page: Option<PageReader>,
     /// The topic's head at which the log was seen to hold nothing after the position.
     up_to_date_at: Option<Head>,
     /// A reset that is owed.
@@ -40,8 +42,15 @@ pub(crate) struct Subscription {
     live_at: Option<Cursor>,
     /// Whether the subscriber knows what a `reset` is.
     knows_reset: bool,
-    ended: bool,
-    pauses: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+    pauses: Option<Box<dyn Iterator<Item = Duration>>>,
+}
+
+/// What is to be done next.
+pub(crate) enum Next {
+    /// These frames are to be sent.
+    Send(Bytes),
+    /// Nothing: whatever comes is to be waited for, by [`Subscription::keep_up`], at once.
+    KeepUp,
 }
 
 impl Subscription {
@@ -56,9 +65,9 @@ impl Subscription {
         backlog: Arc<Backlog>,
         start: Start,
         marker: bool,
+        outbound: Rc<Outbound>,
     ) -> Result<Self, End> {
-        let head = lease.topic.head();
-        let seen = *head.borrow();
+        let seen = lease.topic.head();
         // Only Redis knows what "now" is: the topic may be a message behind.
         let (now, gone) = match store.head(lease.topic.id).await {
             Ok(now) => (now, None),
@@ -71,15 +80,13 @@ impl Subscription {
         };
         let mut subscription = Self {
             backlog,
-            head,
             lease,
-            position,
+            member: Member::new(outbound, position),
             page: None,
             up_to_date_at: (position == now).then_some(seen),
             reset: (start == Start::State).then_some(ResetReason::Requested),
             live_at: marker.then_some(now),
             knows_reset: start != Start::Now,
-            ended: false,
             pauses: None,
         };
         if let Some(cursor) = gone {
@@ -93,90 +100,88 @@ impl Subscription {
         self.lease.topic.id
     }
 
-    /// The next message, when there is one.
-    ///
-    /// Nothing is lost where the future is dropped before it is done.
+    /// What is to be done next. The subscriber counts as having what is to be sent.
     ///
     /// # Errors
     ///
     /// Why there will be no more.
-    pub(crate) async fn next(&mut self) -> Result<Wire, End> {
+    pub(crate) async fn next(&mut self) -> Result<Next, End> {
         loop {
-            if self.ended {
+            if self.member.has_ended() {
                 return Err(End::Deleted);
             }
             if let Some(reason) = self.reset {
-                match self.backlog.reset(self.id(), reason).await {
+                // What only some need some time takes its memory only then.
+                match Box::pin(self.backlog.reset(self.id(), reason)).await {
                     Ok(message) => {
                         self.reset = None;
                         self.page = None;
-                        return Ok(self.take(message));
+                        self.pauses = None;
+                        self.member.advance(message.cursor, message.last);
+                        return Ok(Next::Send(message.frames));
                     }
                     Err(error) => self.pause_or_end(&error).await?,
                 }
                 continue;
             }
-            if self
-                .live_at
-                .is_some_and(|live_at| self.position.seq >= live_at.seq)
-            {
+            let position = self.member.position();
+            if self.live_at.is_some_and(|at| position.seq >= at.seq) {
                 self.live_at = None;
-                return Ok(Wire::of(&live_frame(self.id(), self.position)));
+                return Ok(Next::Send(frames(&live_frame(self.id(), position))));
             }
-            if let Some(message) = self.ready() {
-                let wire = self.take(message);
-                if !wire.is_empty() {
-                    return Ok(wire);
-                }
-                continue;
+            if let Some(batch) = self.ready() {
+                self.pauses = None;
+                self.member.advance(batch.to, batch.last);
+                return Ok(Next::Send(batch.frames));
             }
-            self.look_further().await?;
+            let head = self.lease.topic.head();
+            if self.is_up_to_date(head) {
+                return Ok(Next::KeepUp);
+            }
+            Box::pin(self.read_log(head)).await?;
         }
+    }
+
+    /// Lets the topic send what comes, until that is not enough.
+    pub(crate) async fn keep_up(&self) {
+        let topic = &self.lease.topic;
+        topic.join(&self.member);
+        self.member.released().await;
+        topic.leave(&self.member);
     }
 
     /// Makes the word that the LTM was deleted the next and last message.
     fn end_at(&mut self, cursor: Cursor) {
-        let frame = gone_frame(self.id(), self.position, cursor);
-        self.page = Some((Arc::new([frame.into()]), 0));
+        let frame = gone_frame(self.id(), self.member.position(), cursor);
+        self.page = Some(PageReader::new(Arc::new([frame].into_iter().collect())));
         (self.reset, self.live_at) = (None, None);
     }
 
-    /// A message that is in memory.
-    fn ready(&mut self) -> Option<Message> {
-        if let Some((page, next)) = &mut self.page {
-            if let Some(message) = page
-                .get(*next)
-                .filter(|message| message.previous == self.position)
-            {
-                *next += 1;
-                return Some(message.clone());
+    /// Messages that are in memory.
+    fn ready(&mut self) -> Option<Batch> {
+        let position = self.member.position();
+        let mut bounds = self.lease.topic.bounds();
+        if let Some(live_at) = self.live_at {
+            bounds = BatchBounds {
+                last: live_at.seq,
+                ..bounds
+            };
+        }
+        if let Some(page) = &mut self.page {
+            if let Some(batch) = page.next(position, bounds) {
+                return Some(batch);
             }
             self.page = None;
         }
-        self.lease.topic.message_after(self.position)
+        self.lease.topic.after(position, bounds)
     }
 
-    fn take(&mut self, message: Message) -> Wire {
-        self.position = message.cursor;
-        self.ended = message.last;
-        self.pauses = None;
-        message.wire
-    }
-
-    /// Waits for news, or reads the log where it may hold more.
-    async fn look_further(&mut self) -> Result<(), End> {
-        let head = *self.head.borrow_and_update();
-        if self.is_up_to_date(head) {
-            // The topic outlives its lease, so the sender is there.
-            let _ = self.head.changed().await;
-            return Ok(());
-        }
-        match self
-            .backlog
-            .after(self.id(), head.generation, self.position)
-            .await
-        {
-            Behind::Page(page) => self.page = Some((page, 0)),
+    /// Reads what the log holds, where the topic is at `head`.
+    async fn read_log(&mut self, head: Head) -> Result<(), End> {
+        let position = self.member.position();
+        let id = self.id();
+        match self.backlog.after(id, head.generation, position).await {
+            Behind::Page(page) => self.page = Some(PageReader::new(page)),
             Behind::UpToDate => self.up_to_date_at = Some(head),
             Behind::Lost(reason) if self.knows_reset => self.reset = Some(reason),
             Behind::Lost(_) => return Err(End::Forked),
@@ -187,17 +192,15 @@ impl Subscription {
 
     /// Whether the log holds nothing more, as far as is known at this head of the topic.
     fn is_up_to_date(&self, head: Head) -> bool {
-        if head.cursor == Some(self.position) || self.up_to_date_at == Some(head) {
+        let position = self.member.position();
+        if head.cursor == Some(position) || self.up_to_date_at == Some(head) {
             return true;
         }
         // The topic may still have to hear what this subscriber got from the log.
         let same_history = self
             .up_to_date_at
             .is_some_and(|seen| seen.generation == head.generation);
-        same_history
-            && head
-                .cursor
-                .is_none_or(|cursor| cursor.seq < self.position.seq)
+        same_history && head.cursor.is_none_or(|cursor| cursor.seq < position.seq)
     }
 
     /// After a failure of Redis waits a little; other failures end the subscription.
@@ -215,6 +218,12 @@ impl Subscription {
             .get_or_insert_with(|| Box::new(reconnect_pauses()));
         sleep(pauses.next().unwrap_or_default()).await;
         Ok(())
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.lease.topic.leave(&self.member);
     }
 }
 

@@ -1,18 +1,21 @@
-//! One followed LTM: where its log is, and its latest entries.
+//! One followed LTM: where its log is, its latest entries, and the subscribers that wait for the next one.
 
 use std::{
+    cell::{Cell, RefCell},
     collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    rc::Rc,
 };
 
 use ltm_store::{Join, Window, join};
 use ltm_types::{Cursor, Entry, LtmId};
-use tokio::sync::watch;
+use slab::Slab;
 
-use crate::{frame::entry_frame, message::Message};
+use crate::{
+    fan_out::Due,
+    frame::entry_frame,
+    member::Member,
+    message::{Batch, BatchBounds, Message},
+};
 
 /// Where a log is, as far as its topic knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,13 +26,28 @@ pub(crate) struct Head {
     pub generation: u64,
 }
 
-/// One followed LTM. Subscribers share it.
+/// One followed LTM. The subscribers of one thread share it.
 pub(crate) struct Topic {
     pub id: LtmId,
-    head: watch::Sender<Head>,
-    recent: Mutex<Recent>,
+    head: Cell<Head>,
+    recent: RefCell<Recent>,
+    /// Who has all that is known here, and is sent what is new as it comes.
+    members: RefCell<Slab<Rc<Member>>>,
+    /// How far they have been visited with it; `None`: all have been.
+    round: Cell<Option<Round>>,
+    due: Rc<Due>,
     max_bytes: usize,
-    refresh_due: AtomicBool,
+    max_batch: usize,
+    refresh_due: Cell<bool>,
+}
+
+/// The visits to all members.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    /// The number of the next one.
+    next: usize,
+    /// Whether there is news again for those before.
+    again: bool,
 }
 
 /// The latest entries as messages, each continuing the one before, the last one at the head.
@@ -57,11 +75,11 @@ impl Recent {
         }
     }
 
-    fn after(&self, position: Cursor) -> Option<&Message> {
-        let first = self.messages.front()?.cursor.seq;
-        let index = position.seq.checked_add(1)?.checked_sub(first)?;
-        let message = self.messages.get(usize::try_from(index).ok()?)?;
-        (message.previous == position).then_some(message)
+    fn after(&self, position: Cursor) -> impl Iterator<Item = &Message> + Clone {
+        let first = self.messages.front().map_or(u64::MAX, |m| m.cursor.seq);
+        let index = position.seq.saturating_add(1).checked_sub(first);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        self.messages.iter().skip(index.unwrap_or(usize::MAX))
     }
 
     fn holds(&self, cursor: Cursor) -> bool {
@@ -73,82 +91,90 @@ impl Recent {
 }
 
 impl Topic {
-    /// A topic that keeps up to `max_bytes` of the latest entries.
-    pub(crate) fn new(id: LtmId, max_bytes: usize) -> Self {
-        Self {
+    /// A topic that keeps up to `max_bytes` of the latest entries, and sends up to `max_batch` at
+    /// once. It tells `due` when its members are to be visited.
+    pub(crate) fn new(id: LtmId, max_bytes: usize, max_batch: usize, due: Rc<Due>) -> Rc<Self> {
+        Rc::new(Self {
             id,
-            head: watch::Sender::default(),
-            recent: Mutex::default(),
+            head: Cell::default(),
+            recent: RefCell::default(),
+            members: RefCell::default(),
+            round: Cell::default(),
+            due,
             max_bytes,
-            refresh_due: AtomicBool::new(false),
+            max_batch,
+            refresh_due: Cell::new(false),
+        })
+    }
+
+    /// Where the log is.
+    pub(crate) fn head(&self) -> Head {
+        self.head.get()
+    }
+
+    /// How much goes into one batch.
+    pub(crate) fn bounds(&self) -> BatchBounds {
+        BatchBounds {
+            bytes: self.max_batch,
+            last: u64::MAX,
         }
     }
 
-    /// Where the log is, and word of each change.
-    pub(crate) fn head(&self) -> watch::Receiver<Head> {
-        self.head.subscribe()
-    }
-
-    /// The message that comes after `position`, if it is one of the latest.
-    pub(crate) fn message_after(&self, position: Cursor) -> Option<Message> {
-        self.recent().after(position).cloned()
+    /// The messages that come after `position`, if they are of the latest.
+    pub(crate) fn after(&self, position: Cursor, bounds: BatchBounds) -> Option<Batch> {
+        Batch::of(position, self.recent.borrow().after(position), bounds)
     }
 
     /// Takes an entry that came live; false where only the log can tell what it is.
-    pub(crate) fn offer(&self, entry: &Entry) -> bool {
-        let mut recent = self.recent();
-        let Some(position) = self.head.borrow().cursor else {
+    pub(crate) fn offer(self: &Rc<Self>, entry: &Entry) -> bool {
+        let Some(position) = self.head.get().cursor else {
             return false;
         };
         match join(position, entry) {
             Join::Deliver => {
-                self.advance(&mut recent, position, entry);
+                self.advance(position, entry);
                 true
             }
             Join::Duplicate => true,
-            Join::Forked | Join::Gap => recent.holds(entry.cursor),
+            Join::Forked | Join::Gap => self.recent.borrow().holds(entry.cursor),
         }
     }
 
     /// Takes what the log holds after `from`, unless the topic has moved on from there meanwhile.
-    pub(crate) fn extend(&self, from: Cursor, window: &Window) {
-        let mut recent = self.recent();
-        if self.head.borrow().cursor != Some(from) {
+    pub(crate) fn extend(self: &Rc<Self>, from: Cursor, window: &Window) {
+        if self.head.get().cursor != Some(from) {
             return;
         }
         let last = window.entries.last().map_or(from, |entry| entry.cursor);
         if last != window.head {
             // Too far behind: whoever needs what is between reads the log.
-            *recent = Recent::default();
-            self.head
-                .send_modify(|head| head.cursor = Some(window.head));
+            self.recent.take();
+            self.move_to(Some(window.head));
             return;
         }
         let mut position = from;
         for entry in &window.entries {
-            self.advance(&mut recent, position, entry);
+            self.advance(position, entry);
             position = entry.cursor;
         }
     }
 
     /// Begins anew at `to` (`None`: there is no such LTM), unless the topic has moved on from
     /// `from` meanwhile. `forked` says that what it followed so far is not part of the log.
-    pub(crate) fn restart(&self, from: Option<Cursor>, to: Option<Cursor>, forked: bool) {
-        let mut recent = self.recent();
-        self.head.send_if_modified(|head| {
-            if head.cursor != from {
-                return false;
-            }
-            *recent = Recent::default();
-            head.cursor = to;
-            head.generation += u64::from(forked);
-            true
-        });
+    pub(crate) fn restart(self: &Rc<Self>, from: Option<Cursor>, to: Option<Cursor>, forked: bool) {
+        let mut head = self.head.get();
+        if head.cursor != from {
+            return;
+        }
+        head.generation += u64::from(forked);
+        self.head.set(head);
+        self.recent.take();
+        self.move_to(to);
     }
 
     /// Lets go of the entries that were there at the last call.
     pub(crate) fn age(&self) {
-        let mut recent = self.recent();
+        let mut recent = self.recent.borrow_mut();
         for _ in 0..recent.old {
             recent.pop();
         }
@@ -157,22 +183,101 @@ impl Topic {
 
     /// Notes that the log must be read; false where that is noted already.
     pub(crate) fn note_refresh(&self) -> bool {
-        !self.refresh_due.swap(true, Ordering::SeqCst)
+        !self.refresh_due.replace(true)
     }
 
     /// To be called before the log is read.
     pub(crate) fn begin_refresh(&self) {
-        self.refresh_due.store(false, Ordering::SeqCst);
+        self.refresh_due.set(false);
     }
 
-    fn advance(&self, recent: &mut Recent, position: Cursor, entry: &Entry) {
-        recent.push(entry_frame(self.id, position, entry).into(), self.max_bytes);
-        self.head
-            .send_modify(|head| head.cursor = Some(entry.cursor));
+    /// Sends `member` what comes from now on, until it is [released](Member::is_released) or leaves.
+    pub(crate) fn join(&self, member: &Rc<Member>) {
+        let number = self.members.borrow_mut().insert(member.clone());
+        member.joined(number);
     }
 
-    fn recent(&self) -> MutexGuard<'_, Recent> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sends `member` nothing more.
+    pub(crate) fn leave(&self, member: &Member) {
+        if let Some(number) = member.left() {
+            self.members.borrow_mut().try_remove(number);
+        }
+    }
+
+    /// Sends what is new to the next members, and takes their number off `most`; false once all have it.
+    /// A member that cannot take it, or that only the log can tell what it lacks, is released.
+    pub(crate) fn visit(&self, most: &mut usize) -> bool {
+        let Some(round) = self.round.get() else {
+            return false;
+        };
+        let mut members = self.members.borrow_mut();
+        let end = round.next.saturating_add(*most).min(members.capacity());
+        *most -= end - round.next;
+        let mut batches = Vec::new();
+        for number in round.next..end {
+            let member = members.get(number);
+            if member.is_some_and(|member| !self.bring(member, &mut batches)) {
+                members.remove(number).release();
+            }
+        }
+        self.round.set(match round {
+            _ if end < members.capacity() => Some(Round { next: end, ..round }),
+            Round { again: true, .. } => Some(Round {
+                next: 0,
+                again: false,
+            }),
+            Round { again: false, .. } => None,
+        });
+        self.round.get().is_some()
+    }
+
+    /// Sends one member what is new; false where it cannot take it. `batches` are those made so far, by
+    /// the place that they begin at.
+    fn bring(&self, member: &Member, batches: &mut Vec<(Cursor, Batch)>) -> bool {
+        while self.head.get().cursor != Some(member.position()) {
+            let position = member.position();
+            let made = batches.iter().position(|(from, _)| *from == position);
+            let Some(made) = made.or_else(|| {
+                let batch = self.after(position, self.bounds())?;
+                batches.push((position, batch));
+                Some(batches.len() - 1)
+            }) else {
+                return false;
+            };
+            if !member.take(&batches[made].1) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn advance(self: &Rc<Self>, position: Cursor, entry: &Entry) {
+        let message = entry_frame(self.id, position, entry).into();
+        self.recent.borrow_mut().push(message, self.max_bytes);
+        self.move_to(Some(entry.cursor));
+    }
+
+    /// The log is at `cursor` now: the members must hear of it.
+    fn move_to(self: &Rc<Self>, cursor: Option<Cursor>) {
+        let mut head = self.head.get();
+        head.cursor = cursor;
+        self.head.set(head);
+        if self.members.borrow().is_empty() {
+            return;
+        }
+        match self.round.get() {
+            Some(round) => self.round.set(Some(Round {
+                again: true,
+                ..round
+            })),
+            None => {
+                self.round.set(Some(Round {
+                    next: 0,
+                    again: false,
+                }));
+                self.due.push(self.clone());
+            }
+        }
     }
 }
 
@@ -193,10 +298,19 @@ mod tests {
         payloads.iter().map(next).collect()
     }
 
-    fn topic_at(cursor: Cursor, max_bytes: usize) -> Topic {
-        let topic = Topic::new(LtmId::new(1).unwrap(), max_bytes);
+    fn topic_at(cursor: Cursor, max_bytes: usize) -> Rc<Topic> {
+        let topic = Topic::new(LtmId::new(1).unwrap(), max_bytes, 0, Rc::default());
         topic.restart(None, Some(cursor), false);
         topic
+    }
+
+    /// Where the message leads that comes after `position`, if it is one of the latest.
+    fn next(topic: &Topic, position: Cursor) -> Option<Cursor> {
+        let bounds = BatchBounds {
+            bytes: 0,
+            last: position.seq + 1,
+        };
+        topic.after(position, bounds).map(|batch| batch.to)
     }
 
     proptest! {
@@ -207,13 +321,14 @@ mod tests {
             let topic = topic_at(Cursor::ORIGIN, 1000);
             for entry in &log {
                 prop_assert!(topic.offer(entry));
-                prop_assert!(topic.recent().bytes <= 1000);
-                let held: usize = topic.recent().messages.iter().map(Message::weight).sum();
-                prop_assert_eq!(topic.recent().bytes, held);
+                let recent = topic.recent.borrow();
+                prop_assert!(recent.bytes <= 1000);
+                let held: usize = recent.messages.iter().map(Message::weight).sum();
+                prop_assert_eq!(recent.bytes, held);
             }
             for pair in log.windows(2) {
-                let message = topic.message_after(pair[0].cursor);
-                prop_assert!(message.is_none_or(|message| message.cursor == pair[1].cursor));
+                let to = next(&topic, pair[0].cursor);
+                prop_assert!(to.is_none_or(|to| to == pair[1].cursor));
             }
         }
     }
@@ -232,11 +347,8 @@ mod tests {
             },
         );
         assert!(topic.offer(&log[1]) && topic.offer(&log[2]));
-        assert_eq!(
-            topic.message_after(log[0].cursor).unwrap().cursor,
-            log[1].cursor
-        );
-        assert_eq!(topic.head().borrow().cursor, Some(head));
+        assert_eq!(next(&topic, log[0].cursor), Some(log[1].cursor));
+        assert_eq!(topic.head().cursor, Some(head));
     }
 
     #[test]
@@ -246,8 +358,8 @@ mod tests {
         let topic = topic_at(log[1].cursor, 1000);
         assert!(!topic.offer(&other[0]) && !topic.offer(&other[1]));
         topic.restart(Some(log[1].cursor), Some(other[1].cursor), true);
-        assert_eq!(topic.head().borrow().generation, 1);
-        assert!(topic.message_after(log[0].cursor).is_none());
+        assert_eq!(topic.head().generation, 1);
+        assert!(next(&topic, log[0].cursor).is_none());
     }
 
     #[test]
@@ -264,7 +376,7 @@ mod tests {
             },
         );
         assert_eq!(
-            *topic.head().borrow(),
+            topic.head(),
             Head {
                 cursor: Some(log[1].cursor),
                 generation: 0
@@ -280,9 +392,9 @@ mod tests {
         topic.age();
         topic.offer(&log[1]);
         topic.age();
-        assert!(topic.message_after(Cursor::ORIGIN).is_none());
-        assert!(topic.message_after(log[0].cursor).is_some());
+        assert!(next(&topic, Cursor::ORIGIN).is_none());
+        assert!(next(&topic, log[0].cursor).is_some());
         topic.age();
-        assert_eq!(topic.recent().bytes, 0);
+        assert_eq!(topic.recent.borrow().bytes, 0);
     }
 }

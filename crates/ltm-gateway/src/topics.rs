@@ -1,20 +1,27 @@
-//! All LTMs that this gateway follows: one subscription to Redis each, whatever the number of
-//! subscribers.
+//! The LTMs that one thread follows: one subscription to Redis each, whatever the number of subscribers.
 
 use std::{
+    cell::{RefCell, RefMut},
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
-use ltm_service::limit_reached;
-use ltm_store::{
-    Live, LiveEvent, LiveEvents, Read, Store, StoreError, WindowBounds, reconnect_pauses,
-};
+use actix_web::rt;
+use ltm_store::{Live, Read, Store, StoreError, WindowBounds, reconnect_pauses};
 use ltm_types::{Cursor, LtmId};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::{GatewaySettings, end::End, frame::is_next, settings::bytes, topic::Topic};
+use crate::{
+    GatewaySettings,
+    audience::{Audience, Place},
+    end::End,
+    fan_out::Due,
+    frame::is_next,
+    settings::bytes,
+    topic::Topic,
+};
 
 /// How many heads one round trip asks for.
 const BATCH: usize = 512;
@@ -23,17 +30,19 @@ const BATCH: usize = 512;
 pub(crate) struct Topics {
     store: Store,
     live: Live,
-    entries: Mutex<HashMap<LtmId, Followed>>,
+    entries: RefCell<HashMap<LtmId, Followed>>,
+    audience: Arc<Audience>,
+    due: Rc<Due>,
     max_followed: usize,
-    max_subscribers: usize,
     linger: Duration,
     sweep_interval: Duration,
     window: usize,
+    batch: usize,
     page: WindowBounds,
 }
 
 struct Followed {
-    topic: Arc<Topic>,
+    topic: Rc<Topic>,
     subscribers: usize,
     /// Since when it has had no subscriber.
     idle_since: Instant,
@@ -41,21 +50,30 @@ struct Followed {
 
 /// A subscriber's hold on a topic.
 pub(crate) struct Lease {
-    topics: Arc<Topics>,
-    pub topic: Arc<Topic>,
+    topics: Rc<Topics>,
+    pub topic: Rc<Topic>,
+    _place: Place,
 }
 
 impl Topics {
-    pub(crate) fn new(store: Store, live: Live, settings: &GatewaySettings) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(
+        store: Store,
+        live: Live,
+        audience: Arc<Audience>,
+        due: Rc<Due>,
+        settings: &GatewaySettings,
+    ) -> Rc<Self> {
+        Rc::new(Self {
             store,
             live,
-            entries: Mutex::default(),
+            entries: RefCell::default(),
+            audience,
+            due,
             max_followed: settings.max_followed,
-            max_subscribers: settings.max_subscribers_per_ltm,
             linger: settings.linger,
             sweep_interval: settings.sweep_interval,
             window: bytes(settings.window),
+            batch: bytes(settings.queue),
             page: page_bounds(settings),
         })
     }
@@ -65,57 +83,32 @@ impl Topics {
     /// # Errors
     ///
     /// [`End::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
-    pub(crate) fn follow(self: &Arc<Self>, id: LtmId) -> Result<Lease, End> {
+    pub(crate) fn follow(self: &Rc<Self>, id: LtmId) -> Result<Lease, End> {
+        let place = self.audience.take_place(id)?;
         let mut entries = self.entries();
         if !entries.contains_key(&id) && entries.len() >= self.max_followed {
+            // The places are taken by those that linger.
             self.let_go(&mut entries, Duration::ZERO);
-            if entries.len() >= self.max_followed {
-                return Err(over_limit("gateway.max_followed", "LTMs are followed here"));
-            }
         }
         let followed = entries.entry(id).or_insert_with(|| {
             self.live.follow(id);
             Followed {
-                topic: Arc::new(Topic::new(id, self.window)),
+                topic: Topic::new(id, self.window, self.batch, self.due.clone()),
                 subscribers: 0,
                 idle_since: Instant::now(),
             }
         });
-        if followed.subscribers >= self.max_subscribers {
-            return Err(over_limit(
-                "gateway.max_subscribers_per_ltm",
-                "subscribers follow this LTM here",
-            ));
-        }
         followed.subscribers += 1;
         Ok(Lease {
             topics: self.clone(),
             topic: followed.topic.clone(),
+            _place: place,
         })
-    }
-
-    /// Hands out what is appended, for ever.
-    pub(crate) async fn dispatch(self: Arc<Self>, mut events: LiveEvents) {
-        while let Some(event) = events.next().await {
-            match event {
-                LiveEvent::Entry(id, entry) => {
-                    let topic = self.topic(id);
-                    if topic.is_some_and(|topic| !topic.offer(&entry)) {
-                        self.refresh_soon(vec![id]);
-                    }
-                }
-                LiveEvent::Subscribed(ids) => self.refresh_soon(ids),
-                LiveEvent::Overflow => {
-                    limit_reached("gateway.live_queue");
-                    self.refresh_soon(self.ids());
-                }
-            }
-        }
     }
 
     /// From time to time compares every followed log with Redis, lets go of topics that nobody
     /// follows any more, and of entries that nobody needs.
-    pub(crate) async fn sweep(self: Arc<Self>) {
+    pub(crate) async fn sweep(self: Rc<Self>) {
         let mut ticks = interval(
             self.linger
                 .min(self.sweep_interval)
@@ -128,10 +121,8 @@ impl Topics {
             self.let_go(&mut self.entries(), self.linger);
             if swept.elapsed() >= self.sweep_interval {
                 swept = Instant::now();
-                let topics: Vec<Arc<Topic>> =
-                    self.entries().values().map(|f| f.topic.clone()).collect();
-                for topic in topics {
-                    topic.age();
+                for followed in self.entries().values() {
+                    followed.topic.age();
                 }
                 self.refresh_soon(self.ids());
             }
@@ -151,13 +142,13 @@ impl Topics {
 
     /// Compares these logs with Redis in a task of its own, again until that succeeds. What is to
     /// be compared anyway is left out.
-    fn refresh_soon(self: &Arc<Self>, ids: Vec<LtmId>) {
+    pub(crate) fn refresh_soon(self: &Rc<Self>, ids: Vec<LtmId>) {
         let mut due = self.note_refresh(ids);
         if due.is_empty() {
             return;
         }
         let topics = self.clone();
-        tokio::spawn(async move {
+        rt::spawn(async move {
             let mut pauses = reconnect_pauses();
             loop {
                 let failed = topics.refresh(&due).await;
@@ -181,14 +172,12 @@ impl Topics {
     async fn refresh(&self, ids: &[LtmId]) -> Vec<LtmId> {
         let mut failed = Vec::new();
         for batch in ids.chunks(BATCH) {
-            let topics: Vec<Arc<Topic>> = batch.iter().filter_map(|&id| self.topic(id)).collect();
+            let topics: Vec<Rc<Topic>> = batch.iter().filter_map(|&id| self.topic(id)).collect();
             for topic in &topics {
                 topic.begin_refresh();
             }
-            let known: Vec<Option<Cursor>> = topics
-                .iter()
-                .map(|topic| topic.head().borrow().cursor)
-                .collect();
+            let known: Vec<Option<Cursor>> =
+                topics.iter().map(|topic| topic.head().cursor).collect();
             let ids: Vec<LtmId> = topics.iter().map(|topic| topic.id).collect();
             let heads = match self.store.heads(&ids).await {
                 Ok(heads) => heads,
@@ -221,7 +210,7 @@ impl Topics {
 
     async fn catch_up(
         &self,
-        topic: &Topic,
+        topic: &Rc<Topic>,
         from: Option<Cursor>,
         to: Option<Cursor>,
     ) -> Result<(), StoreError> {
@@ -241,18 +230,20 @@ impl Topics {
         Ok(())
     }
 
-    fn topic(&self, id: LtmId) -> Option<Arc<Topic>> {
+    /// The LTM, where it is followed.
+    pub(crate) fn topic(&self, id: LtmId) -> Option<Rc<Topic>> {
         self.entries()
             .get(&id)
             .map(|followed| followed.topic.clone())
     }
 
-    fn ids(&self) -> Vec<LtmId> {
+    /// All that are followed.
+    pub(crate) fn ids(&self) -> Vec<LtmId> {
         self.entries().keys().copied().collect()
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<LtmId, Followed>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> RefMut<'_, HashMap<LtmId, Followed>> {
+        self.entries.borrow_mut()
     }
 }
 
@@ -263,11 +254,6 @@ impl Drop for Lease {
             followed.idle_since = Instant::now();
         }
     }
-}
-
-fn over_limit(setting: &'static str, what: &str) -> End {
-    limit_reached(setting);
-    End::OverLimit(format!("as many {what} as allowed ({setting})"))
 }
 
 /// How much one read of a log brings.

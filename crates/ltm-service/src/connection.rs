@@ -29,11 +29,18 @@ const CLOCK: Duration = Duration::from_millis(500);
 pub(crate) struct Connection {
     stream: TcpStream,
     standing: Standing,
-    opened: Instant,
-    header_timeout: Duration,
-    keep_alive: Duration,
+    first_head: FirstHead,
+    /// How long the next request may take.
+    patience: Duration,
     wait: Option<Wait>,
-    _places: Places,
+    places: Places,
+}
+
+/// The wait for the first request, of which a line is written where none came.
+struct FirstHead {
+    requests: Rc<Requests>,
+    opened: Instant,
+    timeout: Duration,
 }
 
 /// The wait for the next request.
@@ -73,13 +80,21 @@ impl Connection {
         };
         Self {
             stream,
+            first_head: FirstHead {
+                requests: standing.requests.clone(),
+                opened: Instant::now(),
+                timeout: settings.header_timeout,
+            },
             standing,
-            opened: Instant::now(),
-            header_timeout: settings.header_timeout,
-            keep_alive: settings.keep_alive,
+            patience: settings.keep_alive + settings.header_timeout,
             wait: None,
-            _places: places,
+            places,
         }
+    }
+
+    /// The connection as it is, for who no longer speaks HTTP on it, and the places that it holds.
+    pub(crate) fn leave_http(self) -> (TcpStream, Places) {
+        (self.stream, self.places)
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -89,15 +104,14 @@ impl Connection {
     /// Whether the next request has been waited for long enough. The framework ends earlier what is
     /// idle, and a first head that does not arrive.
     fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
-        let requests = &self.standing.requests;
+        let requests = &self.first_head.requests;
         if requests.under_way.get() > 0 {
             self.wait = None;
             return false;
         }
         let after = requests.begun.get();
         if self.wait.as_ref().is_none_or(|wait| wait.after != after) {
-            let patience = self.keep_alive + self.header_timeout;
-            let end = Box::pin(sleep_until(Instant::now() + patience));
+            let end = Box::pin(sleep_until(Instant::now() + self.patience));
             self.wait = Some(Wait { after, end });
         }
         let wait = self.wait.as_mut();
@@ -109,10 +123,10 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for FirstHead {
     fn drop(&mut self) {
-        let nothing_came = self.standing.requests.begun.get() == 0;
-        if nothing_came && self.opened.elapsed() + CLOCK >= self.header_timeout {
+        let nothing_came = self.requests.begun.get() == 0;
+        if nothing_came && self.opened.elapsed() + CLOCK >= self.timeout {
             limit_reached("http.header_timeout");
         }
     }

@@ -14,6 +14,7 @@ mod proxies;
 mod server;
 mod settings;
 mod shutdown;
+mod socket;
 mod unread;
 
 pub use health::Readiness;
@@ -30,3 +31,4 @@ pub use settings::{
     within,
 };
 pub use shutdown::Shutdown;
+pub use socket::{Incoming, Socket, Upgrade};

@@ -1,9 +1,11 @@
 //! The HTTP server that every service runs in.
 
-use std::{future::Future, io, net::TcpListener, time::Duration};
+use std::{future::Future, io, net::TcpListener, rc::Rc, time::Duration};
 
-use actix_http::{HttpService, Protocol, error::DispatchError};
-use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_http::{HttpService, Protocol, Request, error::DispatchError};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service,
+};
 use actix_web::{
     App, Error,
     body::MessageBody,
@@ -15,6 +17,7 @@ use actix_web::{
 };
 use bytesize::ByteSize;
 use socket2::SockRef;
+use tokio::sync::OnceCell;
 use tracing::Span;
 use tracing_actix_web::{DefaultRootSpanBuilder, RootSpanBuilder, TracingLogger};
 
@@ -22,8 +25,14 @@ use crate::{
     HttpSettings, Origins, Readiness,
     admission::{Admission, REFUSED_AT_ONCE, admit},
     connection::Connection,
-    problem, unread,
+    problem,
+    socket::upgrade,
+    unread,
 };
+
+/// How long a connection is kept that ends before its request was read, so that the answer reaches a
+/// peer that is still sending.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// An HTTP server, ready to run.
 pub struct Server {
@@ -41,10 +50,6 @@ pub struct Server {
     pub write_stall: Duration,
     /// What may wait in memory, encoded, for a peer that reads slowly.
     pub write_buffer: ByteSize,
-    /// How long a connection is kept that ends before its request was read, so that the answer
-    /// reaches a peer that is still sending. A WebSocket is such a connection, and its close is over
-    /// only then.
-    pub linger: Duration,
 }
 
 impl Server {
@@ -95,6 +100,8 @@ impl Server {
         let stopping = builder.graceful_shutdown_signal();
         let service = move || {
             let (stopping, door) = (stopping.clone(), door.clone());
+            let app = once(app());
+            let upgraded = app.clone();
             let service = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -102,13 +109,20 @@ impl Server {
                 })
                 .keep_alive(http.keep_alive)
                 .client_request_timeout(http.header_timeout)
-                .client_disconnect_timeout(self.linger)
+                .client_disconnect_timeout(LINGER)
                 .h1_write_buffer_size(write_buffer)
                 .local_addr(address)
                 .on_connect_ext(|connection: &Connection, data| {
                     data.insert(connection.standing());
                 })
-                .finish(map_config(app(), |_| AppConfig::default()));
+                .upgrade(fn_factory(move || {
+                    let app = upgraded();
+                    async move {
+                        let app = Rc::new(app.await?);
+                        Ok::<_, ()>(fn_service(move |asked| upgrade(app.clone(), asked)))
+                    }
+                }))
+                .finish(fn_factory(app));
             fn_service(move |stream: TcpStream| {
                 prepare(&stream, self.write_stall, send_buffer);
                 let peer = stream.peer_addr().ok();
@@ -132,6 +146,26 @@ impl Server {
                 e.kind(),
                 format!("cannot listen on {listen}: {e}; is something else running there?"),
             )
+        })
+    }
+}
+
+/// The app of one thread, made once, for requests and for those that leave HTTP.
+fn once<F, A>(
+    app: F,
+) -> impl Fn() -> futures_util::future::LocalBoxFuture<'static, Result<Rc<A::Service>, ()>> + Clone
+where
+    F: IntoServiceFactory<A, Request>,
+    A: ServiceFactory<Request, Config = AppConfig, InitError = ()> + 'static,
+    A::Service: 'static,
+{
+    let shared = Rc::new((app.into_factory(), OnceCell::new()));
+    move || {
+        let shared = shared.clone();
+        Box::pin(async move {
+            let (app, made) = &*shared;
+            let make = async || Ok(Rc::new(app.new_service(AppConfig::default()).await?));
+            made.get_or_try_init(make).await.cloned()
         })
     }
 }

@@ -116,12 +116,26 @@ impl LiveEvents {
             return Some(LiveEvent::Overflow);
         }
         let event = self.receiver.recv().await?;
-        if let LiveEvent::Entry(_, entry) = &event {
+        self.taken(&event);
+        Some(event)
+    }
+
+    /// The next event, where it has happened.
+    pub fn try_next(&mut self) -> Option<LiveEvent> {
+        if self.shared.overflow.swap(false, Ordering::SeqCst) {
+            return Some(LiveEvent::Overflow);
+        }
+        let event = self.receiver.try_recv().ok()?;
+        self.taken(&event);
+        Some(event)
+    }
+
+    fn taken(&self, event: &LiveEvent) {
+        if let LiveEvent::Entry(_, entry) = event {
             self.shared
                 .waiting_bytes
                 .fetch_sub(entry.payload.len(), Ordering::SeqCst);
         }
-        Some(event)
     }
 }
 

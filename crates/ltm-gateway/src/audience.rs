@@ -1,0 +1,79 @@
+//! How many subscribers each LTM has, in all threads together.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ltm_service::limit_reached;
+use ltm_types::LtmId;
+
+use crate::{GatewaySettings, end::End};
+
+/// The subscribers of all LTMs, counted.
+pub(crate) struct Audience {
+    counts: Mutex<HashMap<LtmId, usize>>,
+    max_followed: usize,
+    max_subscribers: usize,
+}
+
+/// One subscriber's place, until it is dropped.
+pub(crate) struct Place {
+    audience: Arc<Audience>,
+    id: LtmId,
+}
+
+impl Audience {
+    pub(crate) fn new(settings: &GatewaySettings) -> Self {
+        Self {
+            counts: Mutex::default(),
+            max_followed: settings.max_followed,
+            max_subscribers: settings.max_subscribers_per_ltm,
+        }
+    }
+
+    /// A place for one more subscriber of this LTM.
+    ///
+    /// # Errors
+    ///
+    /// [`End::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
+    pub(crate) fn take_place(self: &Arc<Self>, id: LtmId) -> Result<Place, End> {
+        let mut counts = self.counts();
+        let count = counts.get(&id).copied().unwrap_or_default();
+        if count == 0 && counts.len() >= self.max_followed {
+            return Err(over_limit("gateway.max_followed", "LTMs are followed here"));
+        }
+        if count >= self.max_subscribers {
+            return Err(over_limit(
+                "gateway.max_subscribers_per_ltm",
+                "subscribers follow this LTM here",
+            ));
+        }
+        counts.insert(id, count + 1);
+        Ok(Place {
+            audience: self.clone(),
+            id,
+        })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<LtmId, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.audience.counts();
+        if let Some(count) = counts.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.id);
+            }
+        }
+    }
+}
+
+fn over_limit(setting: &'static str, what: &str) -> End {
+    limit_reached(setting);
+    End::OverLimit(format!("as many {what} as allowed ({setting})"))
+}
