@@ -27,7 +27,6 @@ use std::{io, sync::Arc};
 
 use actix_web::web::{self, ServiceConfig};
 use body::Room;
-use bytesize::ByteSize;
 use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Redis, Retention, Store, StoreError};
 
@@ -35,9 +34,6 @@ pub use append::snapshot_of;
 pub use query::Parameters;
 pub use settings::{ApiSettings, Settings};
 use states::States;
-
-/// What of an answer may wait in memory for a client that reads slowly.
-const WRITE_BUFFER: ByteSize = ByteSize::kib(32);
 
 /// What the service's requests share. Clones share it too.
 #[derive(Clone)]
@@ -141,7 +137,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         readiness,
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
-        write_buffer: WRITE_BUFFER,
     };
     tracing::info!(redis = settings.redis.shown_place(), "starting the API");
     server

@@ -152,7 +152,6 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
         readiness: gateway.readiness(),
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
-        write_buffer: settings.gateway.queue,
     };
     let stop = gateway.clone().stopped();
     let routes = move |config: &mut _| {

@@ -206,7 +206,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         readiness: gateway.readiness(),
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
-        write_buffer: settings.gateway.queue,
     };
     tracing::info!(redis = settings.redis.shown_place(), "starting the gateway");
     let stop = gateway.clone().stopped();

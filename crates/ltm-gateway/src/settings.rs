@@ -73,11 +73,13 @@ pub struct GatewaySettings {
     pub max_message: ByteSize,
     /// The most messages that a client may send in ten seconds.
     pub max_messages: u32,
-    /// What may wait in memory for one subscriber whose socket takes nothing.
+    /// How much is sent to one subscriber at once, and may wait in memory where its socket takes nothing;
+    /// a message that is larger goes, and waits, whole.
     pub queue: ByteSize,
-    /// What may wait in memory between Redis and the subscribers of all LTMs; beyond that the logs are read.
+    /// What may wait in memory of each thread between Redis and its subscribers; beyond that the logs are
+    /// read.
     pub live_queue: ByteSize,
-    /// The latest entries of each followed LTM that are kept in memory.
+    /// The latest entries of each followed LTM that are kept in memory by each thread that follows it.
     pub window: ByteSize,
     /// What one read of a log brings, about.
     pub page: ByteSize,

@@ -30,6 +30,8 @@ use crate::{
     unread,
 };
 
+/// What of an answer may wait in memory for a client that reads slowly, in bytes.
+const WRITE_BUFFER: usize = 32 * 1024;
 /// How long a connection is kept that ends before its request was read, so that the answer reaches a
 /// peer that is still sending.
 const LINGER: Duration = Duration::from_secs(1);
@@ -48,8 +50,6 @@ pub struct Server {
     pub drain_time: Duration,
     /// After how long a peer that takes no byte is cut off.
     pub write_stall: Duration,
-    /// What may wait in memory, encoded, for a peer that reads slowly.
-    pub write_buffer: ByteSize,
 }
 
 impl Server {
@@ -74,7 +74,6 @@ impl Server {
         let admission = web::Data::new(Admission::new(http.clone()));
         let door = admission.clone();
         let send_buffer = length(http.send_buffer);
-        let write_buffer = length(self.write_buffer).max(1);
         let app = move || {
             App::new()
                 .app_data(admission.clone())
@@ -110,7 +109,7 @@ impl Server {
                 .keep_alive(http.keep_alive)
                 .client_request_timeout(http.header_timeout)
                 .client_disconnect_timeout(LINGER)
-                .h1_write_buffer_size(write_buffer)
+                .h1_write_buffer_size(WRITE_BUFFER)
                 .local_addr(address)
                 .on_connect_ext(|connection: &Connection, data| {
                     data.insert(connection.standing());
