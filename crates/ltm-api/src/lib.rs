@@ -13,6 +13,7 @@ mod errors;
 mod headers;
 mod known;
 mod list;
+mod pace;
 mod parts;
 mod query;
 mod retention;

@@ -130,7 +130,8 @@ impl State {
 
     /// The state as JSON text.
     pub fn text(&self) -> String {
-        self.tree.value().to_string()
+        // A value always serializes: its keys are text.
+        serde_json::to_string(self.tree.value()).unwrap_or_default()
     }
 
     /// What is stored of it; `None` before the first entry.
