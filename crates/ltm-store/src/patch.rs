@@ -14,7 +14,10 @@ use jsonptr::{Pointer, PointerBuf, Token};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::number;
+use crate::{
+    number,
+    size::{Measure, measure, member_bytes},
+};
 
 /// What a patch and its result may be at most.
 #[derive(Clone, Copy, Debug)]
@@ -365,7 +368,7 @@ impl Tree {
                 }));
             }
             None => {
-                self.bytes += member_bytes(&key, is_array);
+                self.bytes += member_bytes(&key.decoded(), is_array);
                 undo.push(PatchOperation::Remove(RemoveOperation { path: place }));
             }
         }
@@ -387,7 +390,7 @@ impl Tree {
             .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
         self.bytes = self
             .bytes
-            .saturating_sub(measure(&old).bytes + member_bytes(&key, is_array));
+            .saturating_sub(measure(&old).bytes + member_bytes(&key.decoded(), is_array));
         undo.push(PatchOperation::Add(AddOperation {
             path: path.to_buf(),
             value: old.clone(),
@@ -465,43 +468,6 @@ fn brief(operation: &PatchOperation) -> String {
         PatchOperation::Copy(op) => format!("copy {} to {path}", op.from),
         PatchOperation::Test(_) => format!("test {path}"),
     }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Measure {
-    bytes: usize,
-    depth: usize,
-}
-
-/// What a member adds beside its value: the comma, and in an object the key.
-fn member_bytes(key: &Token<'_>, is_array: bool) -> usize {
-    if is_array { 1 } else { key.decoded().len() + 4 }
-}
-
-fn measure(value: &Value) -> Measure {
-    let scalar = |bytes| Measure { bytes, depth: 0 };
-    match value {
-        Value::Null | Value::Bool(true) => scalar(4),
-        Value::Bool(false) => scalar(5),
-        Value::Number(number) => scalar(number.as_str().len()),
-        Value::String(text) => scalar(text.len() + 2),
-        Value::Array(items) => container(items.iter().map(|item| (1, measure(item)))),
-        Value::Object(members) => container(
-            members
-                .iter()
-                .map(|(key, item)| (key.len() + 4, measure(item))),
-        ),
-    }
-}
-
-fn container(members: impl Iterator<Item = (usize, Measure)>) -> Measure {
-    let mut all = Measure { bytes: 2, depth: 0 };
-    for (beside, member) in members {
-        all.bytes += beside + member.bytes;
-        all.depth = all.depth.max(member.depth);
-    }
-    all.depth += 1;
-    all
 }
 
 #[cfg(test)]
