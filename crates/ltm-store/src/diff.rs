@@ -1,6 +1,6 @@
 //! Patches made from what a producer sends instead of one: a whole new state, or a merge patch.
 
-use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation};
+use json_patch::{AddOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation};
 use jsonptr::PointerBuf;
 use serde_json::{Map, Value};
 
@@ -8,13 +8,15 @@ use crate::size::{is_below, measure};
 
 mod alignment;
 mod length;
+mod moves;
 
-use alignment::{Step, align, by_position};
+use alignment::{Alignment, Step, align, by_position};
+use moves::{Moves, Turn, Way};
 
 /// The patch (RFC 6902) that leads from one state to another.
 ///
 /// Members are compared by name. Of two arrays the elements that are equal stay as they are, wherever
-/// others come and go; those that are alike are changed. What is shorter to replace is replaced, but
+/// others come and go, or move; those that are alike are changed. What is shorter to replace is replaced, but
 /// never the state itself.
 ///
 /// Its work is bounded: about that of reading both states [`MOST_LEVELS`] times, and what compares
@@ -96,6 +98,19 @@ impl Differ {
             .push(PatchOperation::Remove(RemoveOperation { path }));
     }
 
+    /// Moves an element of the array that is here.
+    fn shift(&mut self, from: usize, to: usize) {
+        let at = |index: usize| {
+            let mut path = self.path.clone();
+            path.push_back(index);
+            path
+        };
+        let (from, path) = (at(from), at(to));
+        self.length += length::moved(from.as_str().len() + path.as_str().len());
+        self.operations
+            .push(PatchOperation::Move(MoveOperation { from, path }));
+    }
+
     /// Gives the bytes of `value`.
     fn replace(&mut self, value: Value) -> usize {
         let bytes = measure(&value).bytes;
@@ -145,36 +160,42 @@ impl Differ {
 
     /// `None` where so many elements come and go that it is better to replace the array.
     fn arrays(&mut self, from: &[Value], to: &[Value]) -> Option<usize> {
-        let steps = match self.levels {
+        let Alignment { steps, moves } = match self.levels {
             ..MOST_LEVELS => align(from, to, self.path_bytes(), &mut self.work),
-            _ => by_position(from, to).collect(),
+            _ => Alignment {
+                steps: by_position(from.len(), to.len()).collect(),
+                moves: Moves::default(),
+            },
         };
         let moving = steps.iter().filter(|step| step.moves()).count();
         if moving.saturating_mul(from.len().max(to.len())) > MOST_MOVES {
             return None;
         }
         self.levels += 1;
-        let (mut at, mut known) = (0, 0);
-        let (mut from, mut to) = (from.iter(), to.iter());
-        for step in steps {
-            let old = if step == Step::Add { None } else { from.next() };
-            let new = if step == Step::Remove {
-                None
-            } else {
-                to.next()
-            };
-            match (old, new) {
-                (Some(old), Some(new)) if step == Step::Change => {
-                    known += self.at(at, |differ| differ.values(old, new));
-                }
-                (Some(_), None) => self.at(at, Self::remove),
-                (None, Some(new)) => known += self.at(at, |differ| differ.add(new.clone())),
-                _ => {}
-            }
-            at += usize::from(new.is_some());
-        }
+        let known = self.steps(&steps, Way::new(moves, &steps), from, to);
         self.levels -= 1;
         Some(known)
+    }
+
+    fn steps(&mut self, steps: &[Step], mut way: Way, from: &[Value], to: &[Value]) -> usize {
+        let (mut from, mut to, mut known) = (from.iter(), to.iter(), 0);
+        for step in steps {
+            let old = from.by_ref().take(usize::from(*step != Step::Add)).next();
+            let new = to.by_ref().take(usize::from(*step != Step::Remove)).next();
+            let place = way.place();
+            match (way.take(*step), old, new) {
+                (Turn::Move { from, to }, _, _) => self.shift(from, to),
+                (Turn::AsSaid, Some(old), Some(new)) if *step == Step::Change => {
+                    known += self.at(place, |differ| differ.values(old, new));
+                }
+                (Turn::AsSaid, Some(_), None) => self.at(place, Self::remove),
+                (Turn::AsSaid, None, Some(new)) => {
+                    known += self.at(place, |differ| differ.add(new.clone()));
+                }
+                _ => {}
+            }
+        }
+        known
     }
 
     fn merge(&mut self, state: &Map<String, Value>, merge: Map<String, Value>) {

@@ -6,6 +6,8 @@ use crate::size::{measure, member_bytes};
 
 /// Bytes of `{"op":"remove","path":""},`.
 const REMOVE: usize = 26;
+/// Bytes of `{"op":"move","from":"","path":""},`.
+const MOVE: usize = 34;
 /// Bytes of `{"op":"add","path":"","value":},`.
 const ADD: usize = 32;
 /// Bytes of `{"op":"replace","path":"","value":},`.
@@ -14,6 +16,11 @@ const REPLACE: usize = 36;
 /// Of a `remove` at a path of `path` bytes.
 pub(super) fn remove(path: usize) -> usize {
     REMOVE + path
+}
+
+/// Of a `move` between two paths of so many bytes in all.
+pub(super) fn moved(paths: usize) -> usize {
+    MOVE + paths
 }
 
 /// Of an `add` of a value of `bytes`.
