@@ -55,7 +55,8 @@ pub struct ApiSettings {
     pub max_operations: usize,
     /// What the states that are held in memory may take in all, about.
     pub cache: ByteSize,
-    /// A checkpoint is written after this many entries at the latest.
+    /// A checkpoint is written after this many entries, or one for each KiB of the state where those
+    /// are more, and as soon as the entries weigh as much as the state.
     pub checkpoint_every: usize,
     /// How long a request waits for others that write to the same LTM.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]

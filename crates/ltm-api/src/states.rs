@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::ApiSettings;
+use crate::{ApiSettings, pace::Pace};
 
 /// What a parsed state takes in memory for each byte of its text, about.
 const MEMORY_PER_BYTE: usize = 4;
@@ -23,8 +23,6 @@ const MEMORY_PER_BYTE: usize = 4;
 const MEMORY_PER_STATE: usize = 1024;
 /// The states that are expected to be held, for the cache's tables.
 const EXPECTED: usize = 10_000;
-/// Checkpoints of small states are not worth more writes than this many bytes of entries need.
-const LEAST_CHECKPOINT: usize = 64 * 1024;
 /// How many checkpoints are written at once.
 const CHECKPOINT_WRITERS: usize = 8;
 
@@ -33,7 +31,7 @@ pub(crate) struct States {
     store: Store,
     held: Cache<LtmId, Held, ByBytes>,
     lock_wait: Duration,
-    checkpoint_every: usize,
+    pace: Pace,
     retention: Retention,
     writers: Arc<Semaphore>,
 }
@@ -91,7 +89,9 @@ impl States {
             store,
             held: cache(settings.cache.as_u64()),
             lock_wait: settings.lock_wait,
-            checkpoint_every: settings.checkpoint_every,
+            pace: Pace {
+                every: settings.checkpoint_every,
+            },
             retention,
             writers: Arc::new(Semaphore::new(CHECKPOINT_WRITERS)),
         }
@@ -142,9 +142,8 @@ impl States {
     /// Writes a checkpoint of `state` when it is due, in a task of its own.
     fn checkpoint(&self, id: LtmId, state: &mut State) {
         let stored = state.tree.bytes() + state.outline.bytes();
-        let due = state.bytes_since > stored.max(LEAST_CHECKPOINT)
-            || state.entries_since >= self.checkpoint_every;
-        if !due {
+        let (entries, bytes) = (state.entries_since, state.bytes_since);
+        if !self.pace.is_worth(stored, entries, bytes) {
             return;
         }
         let Ok(permit) = self.writers.clone().try_acquire_owned() else {
@@ -170,10 +169,10 @@ impl States {
         };
         let kept = state.position().seq - state.outline.origin().seq.max(state.trimmed);
         let excess = kept.saturating_sub(most);
-        // A trim writes the state: it must be worth it.
-        let worth = state.bytes_since_trim > state.tree.bytes().max(LEAST_CHECKPOINT)
-            || excess >= self.checkpoint_every as u64;
-        if excess <= most / 4 || !worth {
+        let entries = usize::try_from(excess).unwrap_or(usize::MAX);
+        let (stored, bytes) = (state.tree.bytes(), state.bytes_since_trim);
+        // A trim stores the state.
+        if excess <= most / 4 || !self.pace.is_worth(stored, entries, bytes) {
             return;
         }
         let Ok(permit) = self.writers.clone().try_acquire_owned() else {

@@ -26,6 +26,7 @@ pub mod patch;
 mod reference;
 mod retention;
 mod script;
+mod size;
 mod state;
 mod verify;
 

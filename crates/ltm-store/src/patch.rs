@@ -14,7 +14,10 @@ use jsonptr::{Pointer, PointerBuf, Token};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::number;
+use crate::{
+    number,
+    size::{Measure, measure, member_bytes},
+};
 
 /// What a patch and its result may be at most.
 #[derive(Clone, Copy, Debug)]
@@ -87,13 +90,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 /// [`PatchError::Malformed`] names the member; [`PatchError::TooLarge`] where there are more
 /// operations than allowed.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<PatchOperation>, PatchError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.disable_recursion_limit();
-    let members: Vec<Members> =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|e| PatchError::Malformed {
-            field: e.path().to_string(),
-            detail: format!("not a JSON Patch (RFC 6902): {}", e.inner()),
-        })?;
+    let members = members(text)?;
     if members.len() > limits.max_operations {
         return Err(PatchError::TooLarge {
             operation: limits.max_operations,
@@ -109,6 +106,23 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<PatchOperation>, PatchEr
         .enumerate()
         .map(|(index, members)| operation(members, index))
         .collect()
+}
+
+/// Reads the members of the operations.
+fn members(text: &str) -> Result<Vec<Members>, PatchError> {
+    let read = || {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer.disable_recursion_limit();
+        deserializer
+    };
+    // To follow where the parser is takes time, which only a patch that is wrong has to take.
+    if let Ok(members) = Vec::deserialize(&mut read()) {
+        return Ok(members);
+    }
+    serde_path_to_error::deserialize(&mut read()).map_err(|e| PatchError::Malformed {
+        field: e.path().to_string(),
+        detail: format!("not a JSON Patch (RFC 6902): {}", e.inner()),
+    })
 }
 
 fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchError> {
@@ -290,10 +304,10 @@ impl Tree {
         match operation {
             PatchOperation::Add(add) => self.add(&add.path, &add.value, undo),
             PatchOperation::Replace(replace) => {
-                let old = take(self.at_mut(&replace.path)?);
+                let new = replace.value.clone();
+                let old = std::mem::replace(self.at_mut(&replace.path)?, new);
                 self.bytes = (self.bytes + measure(&replace.value).bytes)
                     .saturating_sub(measure(&old).bytes);
-                *self.at_mut(&replace.path)? = replace.value.clone();
                 undo.push(PatchOperation::Replace(ReplaceOperation {
                     path: replace.path.clone(),
                     value: old,
@@ -365,7 +379,7 @@ impl Tree {
                 }));
             }
             None => {
-                self.bytes += member_bytes(&key, is_array);
+                self.bytes += member_bytes(&key.decoded(), is_array);
                 undo.push(PatchOperation::Remove(RemoveOperation { path: place }));
             }
         }
@@ -387,7 +401,7 @@ impl Tree {
             .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
         self.bytes = self
             .bytes
-            .saturating_sub(measure(&old).bytes + member_bytes(&key, is_array));
+            .saturating_sub(measure(&old).bytes + member_bytes(&key.decoded(), is_array));
         undo.push(PatchOperation::Add(AddOperation {
             path: path.to_buf(),
             value: old.clone(),
@@ -465,43 +479,6 @@ fn brief(operation: &PatchOperation) -> String {
         PatchOperation::Copy(op) => format!("copy {} to {path}", op.from),
         PatchOperation::Test(_) => format!("test {path}"),
     }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Measure {
-    bytes: usize,
-    depth: usize,
-}
-
-/// What a member adds beside its value: the comma, and in an object the key.
-fn member_bytes(key: &Token<'_>, is_array: bool) -> usize {
-    if is_array { 1 } else { key.decoded().len() + 4 }
-}
-
-fn measure(value: &Value) -> Measure {
-    let scalar = |bytes| Measure { bytes, depth: 0 };
-    match value {
-        Value::Null | Value::Bool(true) => scalar(4),
-        Value::Bool(false) => scalar(5),
-        Value::Number(number) => scalar(number.as_str().len()),
-        Value::String(text) => scalar(text.len() + 2),
-        Value::Array(items) => container(items.iter().map(|item| (1, measure(item)))),
-        Value::Object(members) => container(
-            members
-                .iter()
-                .map(|(key, item)| (key.len() + 4, measure(item))),
-        ),
-    }
-}
-
-fn container(members: impl Iterator<Item = (usize, Measure)>) -> Measure {
-    let mut all = Measure { bytes: 2, depth: 0 };
-    for (beside, member) in members {
-        all.bytes += beside + member.bytes;
-        all.depth = all.depth.max(member.depth);
-    }
-    all.depth += 1;
-    all
 }
 
 #[cfg(test)]

@@ -1,0 +1,263 @@
+use json_patch::patch_unsafe;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::patch::{
+    Limits, Tree,
+    tests::{objects, values},
+};
+
+const LIMITS: Limits = Limits {
+    max_bytes: usize::MAX,
+    max_depth: 512,
+    max_operations: usize::MAX,
+};
+
+/// What happens to an array of objects.
+#[derive(Clone, Debug)]
+enum Happening {
+    Insert(usize, Value),
+    Remove(usize),
+    Grow(usize, String),
+    Set(usize, Value),
+    Swap(usize, usize),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let place = 0_usize..50;
+    let happening = prop_oneof![
+        (place.clone(), values()).prop_map(|(at, value)| Happening::Insert(at, value)),
+        place.clone().prop_map(Happening::Remove),
+        (place.clone(), "[a-z]{1,40}").prop_map(|(at, text)| Happening::Grow(at, text)),
+        (place.clone(), values()).prop_map(|(at, value)| Happening::Set(at, value)),
+        (place.clone(), place).prop_map(|(a, b)| Happening::Swap(a, b)),
+    ];
+    prop::collection::vec(happening, 0..8)
+}
+
+/// An array of so many objects, no two of them equal.
+fn items(count: usize) -> Vec<Value> {
+    let text = "a text that an agent says";
+    (0..count)
+        .map(
+            |n| json!({"id": n, "text": format!("{text} {n}"), "tags": ["a", n], "more": {"n": n}}),
+        )
+        .collect()
+}
+
+impl Happening {
+    fn befall(&self, items: &mut Vec<Value>) {
+        let count = items.len();
+        match self {
+            Self::Insert(at, value) => items.insert(at % (count + 1), value.clone()),
+            _ if count == 0 => {}
+            Self::Remove(at) => drop(items.remove(at % count)),
+            Self::Grow(at, more) => {
+                if let Some(Value::String(text)) = items[at % count].get_mut("text") {
+                    text.push_str(more);
+                }
+            }
+            Self::Set(at, value) => {
+                if let Some(members) = items[at % count].as_object_mut() {
+                    members.insert("more".into(), value.clone());
+                }
+            }
+            Self::Swap(a, b) => items.swap(a % count, b % count),
+        }
+    }
+
+    /// Bytes of the operations that say it.
+    fn length(&self) -> usize {
+        let around = 60;
+        match self {
+            Self::Insert(_, value) | Self::Set(_, value) => around + value.to_string().len(),
+            Self::Remove(_) => around,
+            Self::Grow(_, more) => around + 30 + more.len(),
+            // Each of two moves, or a small one goes and comes again.
+            Self::Swap(..) => 2 * (around + 30),
+        }
+    }
+}
+
+fn state(items: &[Value]) -> Map<String, Value> {
+    [("items".to_owned(), json!({"list": items}))]
+        .into_iter()
+        .collect()
+}
+
+/// The patch from one to the other, after it was seen to lead there.
+fn proven(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOperation> {
+    let operations = diff(from, to);
+    let mut tree = Tree::new(Value::Object(from.clone()));
+    let _ = tree.apply(&operations, &LIMITS).unwrap();
+    assert_eq!(tree.value(), &Value::Object(to.clone()));
+    assert!(
+        operations
+            .iter()
+            .all(|operation| !operation.path().is_root())
+    );
+    operations
+}
+
+fn length_of(operations: &[PatchOperation]) -> usize {
+    json!(operations).to_string().len()
+}
+
+/// Bytes of the patch that replaces each member which is another.
+fn whole(from: &Map<String, Value>, to: &Map<String, Value>) -> usize {
+    let around = "{'op':'replace','path':'/','value':},".len();
+    let gone = from.keys().filter(|key| !to.contains_key(*key));
+    let new = to
+        .iter()
+        .filter(|(key, value)| from.get(*key) != Some(*value));
+    gone.map(|key| around + 2 * key.len()).sum::<usize>()
+        + new
+            .map(|(key, value)| around + 2 * key.len() + value.to_string().len())
+            .sum::<usize>()
+        + 2
+}
+
+proptest! {
+    #[test]
+    fn a_diff_leads_from_one_state_to_the_other(from in objects(), to in objects()) {
+        let operations = proven(&from, &to);
+        let mut value = Value::Object(from);
+        patch_unsafe(&mut value, &operations).unwrap();
+        prop_assert_eq!(value, Value::Object(to));
+    }
+
+    #[test]
+    fn a_diff_is_no_longer_than_what_replaces_each_member(from in objects(), to in objects()) {
+        prop_assert!(length_of(&diff(&from, &to)) <= whole(&from, &to));
+    }
+
+    #[test]
+    fn a_diff_of_what_happened_is_no_longer_than_telling_it(
+        count in 0_usize..60, happenings in happenings(),
+    ) {
+        let from = items(count);
+        let mut to = from.clone();
+        for happening in &happenings {
+            happening.befall(&mut to);
+        }
+        let (from, to) = (state(&from), state(&to));
+        let length = length_of(&proven(&from, &to));
+        let told: usize = happenings.iter().map(Happening::length).sum();
+        // What moves and changes, too, is a new element.
+        let moves = happenings.iter().any(|it| matches!(it, Happening::Swap(..)));
+        let told = told + if moves { 250 * happenings.len() } else { 0 };
+        prop_assert!(length <= told + 2, "{length} of {told}");
+        prop_assert!(length <= whole(&from, &to));
+    }
+
+    #[test]
+    fn elements_that_only_move_are_moved(count in 0_usize..30, seed in prop::collection::vec(any::<u32>(), 30)) {
+        let from = items(count);
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|place| seed[*place]);
+        let to: Vec<Value> = order.iter().map(|place| from[*place].clone()).collect();
+        let operations = proven(&state(&from), &state(&to));
+        prop_assert!(operations.len() <= count);
+        prop_assert!(operations.iter().all(|operation| matches!(operation, PatchOperation::Move(_))));
+    }
+
+    #[test]
+    fn a_merge_does_what_rfc_7396_says(state in objects(), with in objects()) {
+        let operations = merge(&state, with.clone());
+        let mut value = Value::Object(state.clone());
+        patch_unsafe(&mut value, &operations).unwrap();
+        let mut expected = Value::Object(state);
+        json_patch::merge(&mut expected, &Value::Object(with));
+        prop_assert_eq!(value, expected);
+    }
+}
+
+#[test]
+fn what_comes_goes_and_grows_in_a_large_array_is_said_alone() {
+    let from = items(1000);
+    let mut to = from.clone();
+    to.insert(0, json!({"id": "new"}));
+    to.drain(500..503);
+    to[700]["text"] = json!("another text");
+    to.splice(900..900, [json!(1), json!(2)]);
+    // What is changed beside something new is found, too.
+    to[902]["more"] = json!(null);
+    let operations = proven(&state(&from), &state(&to));
+    assert_eq!(
+        json!(operations),
+        json!([
+            {"op": "add", "path": "/items/list/0", "value": {"id": "new"}},
+            {"op": "remove", "path": "/items/list/500"},
+            {"op": "remove", "path": "/items/list/500"},
+            {"op": "remove", "path": "/items/list/500"},
+            {"op": "replace", "path": "/items/list/700/text", "value": "another text"},
+            {"op": "add", "path": "/items/list/900", "value": 1},
+            {"op": "add", "path": "/items/list/901", "value": 2},
+            {"op": "replace", "path": "/items/list/902/more", "value": null},
+        ])
+    );
+}
+
+#[test]
+fn two_elements_that_change_places_are_two_moves() {
+    let from = items(100);
+    let mut to = from.clone();
+    to.swap(10, 90);
+    let operations = proven(&state(&from), &state(&to));
+    assert_eq!(
+        json!(operations),
+        json!([
+            {"op": "move", "from": "/items/list/10", "path": "/items/list/90"},
+            {"op": "move", "from": "/items/list/89", "path": "/items/list/10"},
+        ])
+    );
+}
+
+#[test]
+fn taking_from_a_queue_is_one_operation() {
+    let from = json!({"queue": [{"n": 1}, {"n": 2}, {"n": 3}], "same": [1, 2]});
+    let to = json!({"queue": [{"n": 2}, {"n": 3}], "same": [1, 2]});
+    let operations = diff(from.as_object().unwrap(), to.as_object().unwrap());
+    assert_eq!(
+        json!(operations),
+        json!([{"op": "remove", "path": "/queue/0"}])
+    );
+}
+
+#[test]
+fn what_is_shorter_to_replace_is_replaced_and_never_the_state() {
+    let numbers = |from: i32, to: i32| json!({"a": (from..to).collect::<Vec<_>>()});
+    let (from, to) = (numbers(0, 20), numbers(1000, 1020));
+    let operations = proven(from.as_object().unwrap(), to.as_object().unwrap());
+    assert_eq!(operations.len(), 1);
+    let (from, to) = (json!({"a": 1, "b": 2}), json!({"c": 3, "d": 4}));
+    let operations = proven(from.as_object().unwrap(), to.as_object().unwrap());
+    assert_eq!(operations.len(), 4);
+}
+
+#[test]
+fn an_array_of_which_every_other_element_goes_is_not_moved_together_step_by_step() {
+    let from = items(20_000);
+    let to: Vec<Value> = from.iter().step_by(2).cloned().collect();
+    let operations = proven(&state(&from), &state(&to));
+    assert_eq!(operations.len(), 1);
+    let operations = proven(&state(&from[..2000]), &state(&to[..1000]));
+    assert_eq!(operations.len(), 1000);
+}
+
+#[test]
+fn arrays_in_arrays_are_told_apart_at_any_depth() {
+    let nested =
+        |levels: usize, core: Value| (0..levels).fold(core, |value, _| json!([1, value, 2]));
+    let from = state(&[nested(200, json!([1, 2, 3]))]);
+    let to = state(&[nested(200, json!([2, 3]))]);
+    assert!(length_of(&proven(&from, &to)) < 1000);
+}
+
+#[test]
+fn a_change_of_spelling_is_a_change() {
+    let from: Map<String, Value> = serde_json::from_str(r#"{"a":1.0}"#).unwrap();
+    let to: Map<String, Value> = serde_json::from_str(r#"{"a":1}"#).unwrap();
+    assert_eq!(diff(&from, &to).len(), 1);
+}
