@@ -16,22 +16,24 @@ use hdrhistogram::Histogram;
 use memchr::memmem;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    order::{Order, Seen},
+};
 
 /// What one read takes at most.
 const BUFFER: usize = 256 * 1024;
 /// The longest wait for deliveries while none comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where a subscriber connects, and the entry before the first that it must see.
+/// Where a subscriber connects, and what it must see there.
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
     /// `127.0.0.1:8000`
     pub(crate) address: String,
     /// `/ws/1?after=…`
     pub(crate) path: String,
-    /// The number of the last entry that it has; `None` where the first that it sees may be any.
-    pub(crate) after: Option<u64>,
+    pub(crate) order: Order,
 }
 
 /// Subscribers at work. They leave with the value.
@@ -43,6 +45,7 @@ pub(crate) struct Crowd {
 struct Shared {
     connected: AtomicU64,
     delivered: AtomicU64,
+    doubled: AtomicU64,
     bytes: AtomicU64,
     stop: AtomicBool,
     failure: Mutex<Option<Error>>,
@@ -61,7 +64,7 @@ impl Crowd {
         progress: &dyn Fn(u64),
     ) -> Result<Self, Error> {
         let all = seats.len() as u64;
-        let mut crowd = Self::begin(seats, threads, began)?;
+        let crowd = Self::begin(seats, threads, began)?;
         while crowd.shared.connected.load(Ordering::SeqCst) < all {
             crowd.check()?;
             progress(crowd.shared.connected.load(Ordering::SeqCst));
@@ -75,6 +78,7 @@ impl Crowd {
         let shared = Arc::new(Shared {
             connected: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
+            doubled: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -105,13 +109,23 @@ impl Crowd {
         self.shared.delivered.load(Ordering::SeqCst)
     }
 
+    /// The messages that came twice, where the target may do that.
+    pub(crate) fn doubled(&self) -> u64 {
+        self.shared.doubled.load(Ordering::SeqCst)
+    }
+
     /// The bytes that have come to all together.
     pub(crate) fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::SeqCst)
     }
 
     /// Waits until this many messages have come.
-    pub(crate) fn until(&mut self, expected: u64) -> Result<(), Error> {
+    pub(crate) fn until(&self, expected: u64) -> Result<(), Error> {
+        self.wait(expected, |_| {})
+    }
+
+    /// The same, and tells now and then how many have come.
+    pub(crate) fn wait(&self, expected: u64, progress: impl Fn(u64)) -> Result<(), Error> {
         let mut last = (self.delivered(), Instant::now());
         loop {
             self.check()?;
@@ -132,12 +146,13 @@ impl Crowd {
                     expected,
                 });
             }
+            progress(delivered);
             std::thread::sleep(Duration::from_micros(200));
         }
     }
 
     /// Whether anything is wrong so far.
-    pub(crate) fn check(&mut self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let failure = self.shared.failure.lock().ok().and_then(|mut f| f.take());
         failure.map_or(Ok(()), Err)
     }
@@ -241,8 +256,7 @@ fn serve(
 struct Subscriber {
     socket: TcpStream,
     path: String,
-    /// The number of the last entry that it has.
-    last: Option<u64>,
+    order: Order,
     /// The beginning of a frame whose end has not come.
     rest: Vec<u8>,
     /// Answers to pings that the socket did not take yet.
@@ -280,7 +294,7 @@ impl Subscriber {
         Ok(Self {
             socket: TcpStream::from_std(socket),
             path: seat.path.clone(),
-            last: seat.after,
+            order: seat.order.clone(),
             rest: answer.split_off(end),
             pongs: VecDeque::new(),
         })
@@ -329,8 +343,7 @@ impl Subscriber {
             let payload = &bytes[at..][payload..end];
             match opcode {
                 0x0..=0x2 => {
-                    self.take(payload, shared, latencies)?;
-                    messages += 1;
+                    messages += self.take(payload, shared, latencies)?;
                 }
                 0x9 => self.pong(payload)?,
                 0x8 => {
@@ -347,29 +360,39 @@ impl Subscriber {
         Ok(())
     }
 
+    /// Takes a message; gives how many new ones it is.
     fn take(
         &mut self,
         payload: &[u8],
         shared: &Shared,
         latencies: &mut Histogram<u64>,
-    ) -> Result<(), Error> {
-        let Some(number) = number_after(payload, b"\"cursor\":\"") else {
+    ) -> Result<u64, Error> {
+        let Some((number, rest)) = number_after(payload, b"\"cursor\":\"") else {
             let said = String::from_utf8_lossy(payload);
             return Err(Error::Delivery(format!("{} got {said}", self.path)));
         };
-        if let Some(last) = self.last
-            && number != last + 1
-        {
-            let what = format!("{} got {number} after {last}", self.path);
-            return Err(Error::Delivery(what));
+        let producer = number_after(rest, b"-").map_or(0, |(producer, _)| producer);
+        let producer = match self.order {
+            Order::Log { .. } => 0,
+            Order::Producers { .. } => usize::try_from(producer).unwrap_or(usize::MAX),
+        };
+        match self.order.take(number, producer) {
+            Ok(Seen::Next) => {}
+            Ok(Seen::Double) => {
+                shared.doubled.fetch_add(1, Ordering::SeqCst);
+                return Ok(0);
+            }
+            Err(last) => {
+                let what = format!("{} got {number} after {last}", self.path);
+                return Err(Error::Delivery(what));
+            }
         }
-        self.last = Some(number);
-        if let Some(sent) = number_after(payload, b"\"at\":") {
+        if let Some((sent, _)) = number_after(rest, b"\"at\":") {
             let now = shared.began.elapsed().as_nanos();
             let took = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(sent);
             latencies.saturating_record(took);
         }
-        Ok(())
+        Ok(1)
     }
 
     /// Answers a ping: a masked frame, as a client must (RFC 6455 section 5.3), with a mask of zeros.
@@ -404,16 +427,16 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     (bytes.len() >= end).then_some((first & 0xf, begin, end))
 }
 
-/// The digits after a name.
-fn number_after(payload: &[u8], name: &[u8]) -> Option<u64> {
-    let at = memmem::find(payload, name)? + name.len();
-    let digits = payload[at..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit());
-    let number = digits.fold((0_u64, false), |(number, _), digit| {
-        (number.wrapping_mul(10) + u64::from(digit - b'0'), true)
+/// The number after a name, and what follows it.
+fn number_after<'a>(payload: &'a [u8], name: &[u8]) -> Option<(u64, &'a [u8])> {
+    let rest = &payload[memmem::find(payload, name)? + name.len()..];
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = rest[..digits].iter().fold(0_u64, |number, digit| {
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(digit - b'0'))
     });
-    number.1.then_some(number.0)
+    (digits > 0).then_some((number, &rest[digits..]))
 }
 
 #[cfg(test)]
@@ -433,8 +456,9 @@ mod tests {
     #[test]
     fn a_number_is_found_by_its_name() {
         let text = br#"{"id":1,"cursor":"18-77","at":5}"#;
-        assert_eq!(number_after(text, b"\"cursor\":\""), Some(18));
-        assert_eq!(number_after(text, b"\"at\":"), Some(5));
-        assert_eq!(number_after(text, b"\"id\":\""), None);
+        let number = |name: &[u8]| number_after(text, name).map(|(number, _)| number);
+        assert_eq!(number(b"\"cursor\":\""), Some(18));
+        assert_eq!(number(b"\"at\":"), Some(5));
+        assert_eq!(number(b"\"id\":\""), None);
     }
 }

@@ -1,6 +1,8 @@
 //! `ltm-bench`: load on the real services, counted delivery by delivery, beside the floor and a peer.
 
 mod append;
+mod catch_up;
+mod crew;
 mod crowd;
 mod error;
 mod fan_out;
@@ -8,20 +10,24 @@ mod floor;
 mod http;
 mod idle;
 mod latency;
+mod order;
 mod process;
+mod producer;
 mod progress;
+mod redis;
 mod report;
+mod scenario;
 mod target;
 mod usage;
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 use crate::{
     error::Error,
-    fan_out::Load,
     report::{Report, Row},
+    scenario::Scenario,
     target::{Kind, Target},
 };
 
@@ -46,76 +52,56 @@ struct Arguments {
     json: Option<PathBuf>,
 }
 
-#[derive(Clone, Subcommand)]
-enum Scenario {
-    /// One LTM, many subscribers: CPU per delivery.
-    FanOut(Load),
-    /// Connections on which nothing happens: memory of each.
-    Idle(idle::Load),
-    /// From an append to its delivery at a fixed rate (on live and nchan).
-    Latency(latency::Load),
-    /// Appends as fast as they are answered (on live).
-    Append(append::Load),
-    #[command(hide = true)]
-    Floor { address: SocketAddr },
-}
-
-impl Scenario {
-    /// Whether it says anything about such a target.
-    fn is_for(&self, kind: Kind) -> bool {
-        match self {
-            Self::FanOut(_) | Self::Floor { .. } => true,
-            Self::Idle(_) | Self::Latency(_) => kind != Kind::Floor,
-            Self::Append(_) => kind == Kind::Live,
-        }
-    }
-
-    fn run(&self, kind: Kind, target: &Target) -> Result<Option<Row>, Error> {
-        Ok(Some(match *self {
-            Self::FanOut(load) => fan_out::run(kind, target, load)?,
-            Self::Idle(load) => idle::run(kind, target, load)?,
-            Self::Latency(load) => latency::run(kind, target, load)?,
-            Self::Append(load) => append::run(kind, target, load)?,
-            Self::Floor { .. } => return Ok(None),
-        }))
-    }
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    let outcome = match arguments.scenario {
+        Scenario::Floor { address } => floor::serve(address).map_err(Error::from).map(|()| true),
+        _ => run(&arguments),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Standard error is all there is to say it on.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            complain(&error.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Error> {
-    if let Scenario::Floor { address } = arguments.scenario {
-        return Ok(floor::serve(address)?);
-    }
+/// Measures one target after the other. What fails takes nothing from what was measured: the tables
+/// come first, then what went wrong. Says whether nothing did.
+fn run(arguments: &Arguments) -> Result<bool, Error> {
     // Tens of thousands of sockets are open at once.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let mut report = Report::default();
-    for &kind in arguments
-        .on
-        .iter()
-        .filter(|kind| arguments.scenario.is_for(**kind))
-    {
-        let target = match (&arguments.api, &arguments.gateway) {
-            (Some(api), Some(gateway)) if kind == Kind::Live => {
-                Target::external(api.clone(), gateway.clone())?
-            }
-            _ => Target::start(kind)?,
-        };
-        report.rows.extend(arguments.scenario.run(kind, &target)?);
+    let (mut report, mut failures) = (Report::default(), Vec::new());
+    let scenario = &arguments.scenario;
+    for &kind in arguments.on.iter().filter(|kind| scenario.is_for(**kind)) {
+        match measure(arguments, scenario, kind) {
+            Ok(row) => report.rows.push(row),
+            Err(error) => failures.push(format!("{}, {}: {error}", scenario.name(), kind.name())),
+        }
     }
+    report.compare();
     writeln!(std::io::stdout(), "{}", report.tables())?;
     if let Some(path) = &arguments.json {
         report.write(path)?;
     }
-    Ok(())
+    failures.iter().for_each(|failure| complain(failure));
+    Ok(failures.is_empty())
+}
+
+/// Runs a scenario on a target of its own.
+fn measure(arguments: &Arguments, scenario: &Scenario, kind: Kind) -> Result<Row, Error> {
+    let target = match (&arguments.api, &arguments.gateway) {
+        (Some(api), Some(gateway)) if kind == Kind::Live => {
+            Target::external(api.clone(), gateway.clone())?
+        }
+        _ => scenario.target(kind)?,
+    };
+    scenario.run(&target)
+}
+
+fn complain(what: &str) {
+    // Standard error is all there is to say it on.
+    let _ = writeln!(std::io::stderr(), "error: {what}");
 }
