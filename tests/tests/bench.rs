@@ -103,7 +103,8 @@ fn idle_connections_latency_and_appends_are_measured() {
     let rows = measure(&["idle", "--subscribers", "20", "--ltms", "2"]);
     figure(&rows[0], "Redis connections");
     let rows = measure(&["latency", "--rate", "100", "--seconds", "1"]);
-    figure(&rows[0], "p99 ms");
+    figure(&rows[1], "p99 ms");
+    figure(&rows[0], "× floor");
     for body in ["patch", "state"] {
         let rows = measure(&[
             "append",
@@ -114,7 +115,26 @@ fn idle_connections_latency_and_appends_are_measured() {
             "--body",
             body,
         ]);
-        figure(&rows[0], "appends/s");
+        figure(&rows[1], "appends/s");
+        figure(&rows[0], "× floor");
+    }
+}
+
+#[test]
+fn long_histories_are_measured_beside_short_ones_and_beside_redis_itself() {
+    let rows = measure(&[
+        "late",
+        "--entries",
+        "200",
+        "--window",
+        "50",
+        "--rounds",
+        "1",
+    ]);
+    figure(&rows[0], "late / early");
+    let rows = measure(&["document", "--snapshots", "100", "--rounds", "1"]);
+    for name in ["GET / redis-cli", "MiB"] {
+        figure(&rows[0], name);
     }
 }
 

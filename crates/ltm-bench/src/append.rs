@@ -65,12 +65,21 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     crew::work(tasks.collect(), || progress.at(usage.seconds() as u64))?;
     let count = appended.load(Ordering::SeqCst) as f64;
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
-    let shown = format!(
-        "{} × {} LTMs, {} B, {:?}",
-        load.producers, load.ltms, load.state, load.body
-    );
-    let row = Row::new("append", target.kind, shown).with("appends/s", count / seconds);
-    Ok(row.costs(&cpu, count))
+    let row = Row::new("append", target.kind, load.shown());
+    Ok(row.with("appends/s", count / seconds).costs(&cpu, count))
+}
+
+impl Load {
+    pub(crate) fn shown(self) -> String {
+        let Self {
+            producers,
+            ltms,
+            state,
+            body,
+            ..
+        } = self;
+        format!("{producers} × {ltms} LTMs, {state} B, {body:?}")
+    }
 }
 
 fn produce(

@@ -22,6 +22,8 @@ pub(crate) enum Error {
     Handshake(String),
     #[error("LOSS OR DISORDER: {0}")]
     Delivery(String),
+    #[error("the document is wrong: {0}")]
+    Document(String),
     #[error("a producer panicked")]
     Panicked,
     #[error("{delivered} of {expected} deliveries came in time")]

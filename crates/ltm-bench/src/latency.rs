@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hdrhistogram::Histogram;
 use serde_json::json;
 
 use crate::{
@@ -61,13 +62,25 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     })?;
     crowd.until(sent.load(Ordering::SeqCst))?;
     let times = crowd.leave()?;
+    Ok(row(target, load, &times))
+}
+
+/// The row of a distribution of times in nanoseconds.
+pub(crate) fn row(target: &Target, load: Load, times: &Histogram<u64>) -> Row {
     let at = |quantile| times.value_at_quantile(quantile) as f64 / 1e6;
-    let load = format!("{} LTMs, {}/s", load.ltms, load.rate);
-    Ok(Row::new("latency", target.kind, load)
+    let shown = format!("{} LTMs, {}/s", load.ltms, load.rate);
+    Row::new("latency", target.kind, shown)
         .with("p50 ms", at(0.5))
         .with("p99 ms", at(0.99))
         .with("p99.9 ms", at(0.999))
-        .with("worst ms", times.max() as f64 / 1e6))
+        .with("worst ms", times.max() as f64 / 1e6)
+}
+
+impl Load {
+    /// When an append is due, from the start.
+    pub(crate) fn due(self, number: u64) -> Duration {
+        Duration::from_secs_f64(number as f64 / self.rate as f64)
+    }
 }
 
 /// Every producer has its turn after the one before it.
@@ -80,9 +93,8 @@ fn produce(
     sent: &AtomicU64,
 ) -> Result<(), Error> {
     let mut producer = target.producer()?;
-    let all = usize::try_from(load.rate * load.seconds).unwrap_or(usize::MAX);
-    for number in (place..all).step_by(load.ltms) {
-        let due = start + Duration::from_secs_f64(number as f64 / load.rate as f64);
+    for number in (place as u64..load.rate * load.seconds).step_by(load.ltms) {
+        let due = start + load.due(number);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let at = due.duration_since(began).as_nanos();
         producer.append(channel, u64::try_from(at).unwrap_or(u64::MAX), load.size)?;

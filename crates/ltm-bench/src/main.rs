@@ -1,15 +1,19 @@
 //! `ltm-bench`: load on the real services, counted delivery by delivery, beside the floor and a peer.
 
 mod append;
+mod append_floor;
 mod catch_up;
 mod crew;
 mod crowd;
+mod document;
 mod error;
 mod fan_out;
 mod floor;
 mod http;
 mod idle;
+mod late;
 mod latency;
+mod latency_floor;
 mod order;
 mod process;
 mod producer;

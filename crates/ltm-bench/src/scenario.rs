@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use clap::Subcommand;
 
 use crate::{
-    append, catch_up,
+    append, append_floor, catch_up, document,
     error::Error,
-    fan_out, idle, latency,
+    fan_out, idle, late, latency, latency_floor,
     report::Row,
     target::{Kind, Target},
 };
@@ -20,10 +20,14 @@ pub(crate) enum Scenario {
     CatchUp(catch_up::Load),
     /// Connections on which nothing happens: memory of each.
     Idle(idle::Load),
-    /// From an append to its delivery at a fixed rate (on live and nchan).
+    /// From an append to its delivery at a fixed rate; the floor is PUBLISH to SUBSCRIBE.
     Latency(latency::Load),
-    /// Appends as fast as they are answered (on live).
+    /// Appends as fast as they are answered; the floor is the script alone (on live and floor).
     Append(append::Load),
+    /// Appends late in a long history beside appends early in a short one (on live).
+    Late(late::Load),
+    /// The document of a long history beside `redis-cli` that reads the stream (on live).
+    Document(document::Load),
     #[command(hide = true)]
     Floor { address: SocketAddr },
 }
@@ -36,6 +40,8 @@ impl Scenario {
             Self::Idle(_) => "idle",
             Self::Latency(_) => "latency",
             Self::Append(_) => "append",
+            Self::Late(_) => "late",
+            Self::Document(_) => "document",
             Self::Floor { .. } => "floor",
         }
     }
@@ -45,15 +51,20 @@ impl Scenario {
         match self {
             // The floor writes each message to all sockets: it has one channel.
             Self::FanOut(load) => kind != Kind::Floor || load.ltms == 1,
-            Self::Idle(_) | Self::Latency(_) => kind != Kind::Floor,
-            Self::Append(_) | Self::CatchUp(_) => kind == Kind::Live,
+            Self::Idle(_) => kind != Kind::Floor,
+            Self::Latency(_) => true,
+            Self::Append(_) => kind != Kind::Nchan,
+            Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => kind == Kind::Live,
             Self::Floor { .. } => false,
         }
     }
 
     /// Starts a target for it.
     pub(crate) fn target(&self, kind: Kind) -> Result<Target, Error> {
-        Target::start(kind)
+        match (self, kind) {
+            (Self::Latency(_) | Self::Append(_), Kind::Floor) => Target::bare_redis(),
+            _ => Target::start(kind),
+        }
     }
 
     /// Measures it.
@@ -62,8 +73,12 @@ impl Scenario {
             Self::FanOut(load) => fan_out::run(target, load),
             Self::CatchUp(load) => catch_up::run(target, load),
             Self::Idle(load) => idle::run(target, load),
+            Self::Latency(load) if target.kind == Kind::Floor => latency_floor::run(target, load),
+            Self::Append(load) if target.kind == Kind::Floor => append_floor::run(target, load),
             Self::Latency(load) => latency::run(target, load),
             Self::Append(load) => append::run(target, load),
+            Self::Late(load) => late::run(target, load),
+            Self::Document(load) => document::run(target, load),
             Self::Floor { .. } => unreachable!("it is for no target"),
         }
     }

@@ -135,6 +135,22 @@ impl Target {
         })
     }
 
+    /// Redis alone, set as the services' is: what they are measured against where they write to it.
+    pub(crate) fn bare_redis() -> Result<Self, Error> {
+        let folder = TempDir::new()?;
+        let (process, address) = start_redis(folder.path())?;
+        Ok(Self {
+            kind: Kind::Floor,
+            processes: vec![process],
+            producers_at: address.clone(),
+            subscribers_at: address.clone(),
+            next: AtomicU64::new(1),
+            producers: AtomicUsize::new(0),
+            redis_at: Some(address),
+            _folder: folder,
+        })
+    }
+
     fn nchan(folder: TempDir) -> Result<Self, Error> {
         let (redis, redis_at) = start_redis(folder.path())?;
         let address = format!("127.0.0.1:{}", free_port()?);
@@ -194,7 +210,7 @@ impl Target {
 
     /// New channels, LTMs with this state.
     pub(crate) fn channels(&self, count: usize, state: &Value) -> Result<Vec<Channel>, Error> {
-        let mut http = Http::connect(&self.producers_at)?;
+        let mut http = self.http()?;
         let body = json!({"fqn": "bench.Ltm", "state": state}).to_string();
         let create = |_| {
             let id = self.next.fetch_add(1, Ordering::SeqCst);
@@ -234,11 +250,15 @@ impl Target {
         }
     }
 
+    /// A connection to the API.
+    pub(crate) fn http(&self) -> Result<Http, Error> {
+        Http::connect(&self.producers_at)
+    }
+
     /// A producer with a connection of its own.
     pub(crate) fn producer(&self) -> Result<Producer, Error> {
         let number = self.producers.fetch_add(1, Ordering::SeqCst);
-        let http = Http::connect(&self.producers_at)?;
-        Ok(Producer::new(self.kind, http, number))
+        Ok(Producer::new(self.kind, self.http()?, number))
     }
 }
 

@@ -36,4 +36,11 @@ impl Usage {
         })
         .collect()
     }
+
+    /// The processor time of the processes with these names since, in microseconds.
+    pub(crate) fn of(&self, target: &Target, names: &[&str]) -> f64 {
+        let used = self.cpu(target).into_iter();
+        let used = used.filter(|(name, _)| names.contains(name));
+        used.map(|(_, used)| used).sum()
+    }
 }
