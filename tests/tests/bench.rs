@@ -121,6 +121,17 @@ fn idle_connections_latency_and_appends_are_measured() {
 }
 
 #[test]
+fn the_memory_of_connections_is_measured_after_a_burst_and_where_nobody_reads() {
+    let load = ["burst", "--subscribers", "40", "--messages", "50"];
+    let rows = measure(&[&load[..], &["--settle", "1"]].concat());
+    for name in ["KiB each, idle", "settled / idle"] {
+        figure(&rows[0], name);
+    }
+    let rows = measure(&["stalled", "--peers", "10", "--messages", "50"]);
+    figure(&rows[0], "KiB each");
+}
+
+#[test]
 fn long_histories_are_measured_beside_short_ones_and_beside_redis_itself() {
     let rows = measure(&[
         "late",

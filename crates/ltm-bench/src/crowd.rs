@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
-    net::TcpStream as Blocking,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,6 +17,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
 use crate::{
     error::Error,
+    handshake::enter,
     order::{Order, Seen},
 };
 
@@ -265,37 +265,13 @@ struct Subscriber {
 
 impl Subscriber {
     fn connect(seat: &Seat) -> Result<Self, Error> {
-        let mut socket = Blocking::connect(&seat.address)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_nodelay(true)?;
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            seat.path, seat.address
-        );
-        socket.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
-        let mut part = [0; 1024];
-        let end = loop {
-            if let Some(end) = memmem::find(&answer, b"\r\n\r\n") {
-                break end + 4;
-            }
-            let count = socket.read(&mut part)?;
-            answer.extend_from_slice(&part[..count]);
-            if count == 0 || answer.len() > 16 * 1024 {
-                break 0;
-            }
-        };
-        if !answer.starts_with(b"HTTP/1.1 101 ") || end == 0 {
-            let said = String::from_utf8_lossy(&answer).into_owned();
-            return Err(Error::Handshake(said));
-        }
+        let (socket, rest) = enter(seat, None)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket: TcpStream::from_std(socket),
             path: seat.path.clone(),
             order: seat.order.clone(),
-            rest: answer.split_off(end),
+            rest,
             pongs: VecDeque::new(),
         })
     }

@@ -2,6 +2,7 @@
 
 mod append;
 mod append_floor;
+mod burst;
 mod catch_up;
 mod crew;
 mod crowd;
@@ -9,6 +10,7 @@ mod document;
 mod error;
 mod fan_out;
 mod floor;
+mod handshake;
 mod http;
 mod idle;
 mod late;
@@ -21,6 +23,7 @@ mod progress;
 mod redis;
 mod report;
 mod scenario;
+mod stalled;
 mod target;
 mod usage;
 

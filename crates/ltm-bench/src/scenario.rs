@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use clap::Subcommand;
 
 use crate::{
-    append, append_floor, catch_up, document,
+    append, append_floor, burst, catch_up, document,
     error::Error,
     fan_out, idle, late, latency, latency_floor,
     report::Row,
+    stalled,
     target::{Kind, Target},
 };
 
@@ -20,6 +21,10 @@ pub(crate) enum Scenario {
     CatchUp(catch_up::Load),
     /// Connections on which nothing happens: memory of each.
     Idle(idle::Load),
+    /// What a connection takes in memory a while after a burst (on live and nchan).
+    Burst(burst::Load),
+    /// What a connection takes in memory whose peer reads nothing (on live).
+    Stalled(stalled::Load),
     /// From an append to its delivery at a fixed rate; the floor is PUBLISH to SUBSCRIBE.
     Latency(latency::Load),
     /// Appends as fast as they are answered; the floor is the script alone (on live and floor).
@@ -38,6 +43,8 @@ impl Scenario {
             Self::FanOut(_) => "fan-out",
             Self::CatchUp(_) => "catch-up",
             Self::Idle(_) => "idle",
+            Self::Burst(_) => "burst",
+            Self::Stalled(_) => "stalled",
             Self::Latency(_) => "latency",
             Self::Append(_) => "append",
             Self::Late(_) => "late",
@@ -51,10 +58,12 @@ impl Scenario {
         match self {
             // The floor writes each message to all sockets: it has one channel.
             Self::FanOut(load) => kind != Kind::Floor || load.ltms == 1,
-            Self::Idle(_) => kind != Kind::Floor,
+            Self::Idle(_) | Self::Burst(_) => kind != Kind::Floor,
             Self::Latency(_) => true,
             Self::Append(_) => kind != Kind::Nchan,
-            Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => kind == Kind::Live,
+            Self::Stalled(_) | Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => {
+                kind == Kind::Live
+            }
             Self::Floor { .. } => false,
         }
     }
@@ -73,6 +82,8 @@ impl Scenario {
             Self::FanOut(load) => fan_out::run(target, load),
             Self::CatchUp(load) => catch_up::run(target, load),
             Self::Idle(load) => idle::run(target, load),
+            Self::Burst(load) => burst::run(target, load),
+            Self::Stalled(load) => stalled::run(target, load),
             Self::Latency(load) if target.kind == Kind::Floor => latency_floor::run(target, load),
             Self::Append(load) if target.kind == Kind::Floor => append_floor::run(target, load),
             Self::Latency(load) => latency::run(target, load),
