@@ -56,96 +56,65 @@ fn figure(row: &Value, name: &str) -> f64 {
 }
 
 #[test]
-fn deliveries_are_counted_and_their_cost_is_given() {
-    for rate in ["100", "0"] {
-        let rows = measure(&[
+fn every_scenario_gives_its_figures() {
+    let rows = measure(&["all", "--quick"]);
+    let expected: [(&str, &str, &[&str]); 11] = [
+        (
             "fan-out",
-            "--rate",
-            rate,
-            "--subscribers",
-            "20",
-            "--seconds",
-            "1",
-        ]);
-        assert_eq!(rows.len(), 2);
-        for row in &rows {
-            figure(row, "deliveries/s");
-            figure(row, "CPU µs each");
-        }
-        figure(&rows[0], "× floor");
-    }
-}
-
-#[test]
-fn whoever_catches_up_gets_everything_and_reads_are_counted() {
-    let rows = measure(&[
-        "catch-up",
-        "--subscribers",
-        "20",
-        "--ltms",
-        "2",
-        "--entries",
-        "50",
-    ]);
-    for name in [
-        "deliveries/s",
-        "CPU µs each",
-        "peak MiB",
-        "scripts a subscriber",
-        "reads of each log",
-    ] {
-        figure(&rows[0], name);
-    }
-}
-
-#[test]
-fn idle_connections_latency_and_appends_are_measured() {
-    let rows = measure(&["idle", "--subscribers", "20", "--ltms", "2"]);
-    figure(&rows[0], "Redis connections");
-    let rows = measure(&["latency", "--rate", "100", "--seconds", "1"]);
-    figure(&rows[1], "p99 ms");
-    figure(&rows[0], "× floor");
-    for body in ["patch", "state"] {
-        let rows = measure(&[
+            "ltm-live",
+            &["deliveries/s", "CPU µs each", "× floor"],
+        ),
+        ("fan-out", "floor", &["deliveries/s", "CPU µs each"]),
+        (
+            "catch-up",
+            "ltm-live",
+            &["CPU µs each", "scripts a subscriber", "reads of each log"],
+        ),
+        ("idle", "ltm-live", &["Redis connections"]),
+        ("burst", "ltm-live", &["KiB each, idle", "settled / idle"]),
+        ("stalled", "ltm-live", &["KiB each"]),
+        ("latency", "ltm-live", &["p99 ms", "× floor"]),
+        ("latency", "floor", &["p99 ms"]),
+        (
             "append",
-            "--producers",
-            "2",
-            "--seconds",
-            "1",
-            "--body",
-            body,
-        ]);
-        figure(&rows[1], "appends/s");
-        figure(&rows[0], "× floor");
+            "ltm-live",
+            &["appends/s", "CPU µs each", "× floor"],
+        ),
+        ("late", "ltm-live", &["late / early"]),
+        ("document", "ltm-live", &["GET / redis-cli"]),
+    ];
+    for (scenario, target, figures) in expected {
+        let of = |row: &&Value| row["scenario"] == scenario && row["target"] == target;
+        let row = rows.iter().find(of).unwrap_or_else(|| panic!("{scenario}"));
+        for name in figures {
+            figure(row, name);
+        }
     }
 }
 
 #[test]
-fn the_memory_of_connections_is_measured_after_a_burst_and_where_nobody_reads() {
-    let load = ["burst", "--subscribers", "40", "--messages", "50"];
-    let rows = measure(&[&load[..], &["--settle", "1"]].concat());
-    for name in ["KiB each, idle", "settled / idle"] {
-        figure(&rows[0], name);
-    }
-    let rows = measure(&["stalled", "--peers", "10", "--messages", "50"]);
-    figure(&rows[0], "KiB each");
-}
-
-#[test]
-fn long_histories_are_measured_beside_short_ones_and_beside_redis_itself() {
+fn appends_of_whole_states_are_measured() {
     let rows = measure(&[
-        "late",
-        "--entries",
-        "200",
-        "--window",
-        "50",
-        "--rounds",
+        "append",
+        "--producers",
+        "2",
+        "--seconds",
         "1",
+        "--body",
+        "state",
     ]);
-    figure(&rows[0], "late / early");
-    let rows = measure(&["document", "--snapshots", "100", "--rounds", "1"]);
-    for name in ["GET / redis-cli", "MiB"] {
-        figure(&rows[0], name);
+    figure(&rows[0], "appends/s");
+}
+
+#[test]
+fn growth_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().to_str().unwrap();
+    let rows = measure(&["growth", "--quick", "--only", "late", "--svg", to]);
+    assert_eq!(rows.len(), 3);
+    let drawn = std::fs::read_to_string(folder.path().join("late.svg")).unwrap();
+    for word in ["<svg", "entries in the history", ">32<", "after these"] {
+        assert!(drawn.contains(word), "{word}: {drawn}");
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Error {
     Delivery(String),
     #[error("the document is wrong: {0}")]
     Document(String),
+    #[error("no such scenario: {0}")]
+    Scenario(String),
     #[error("a producer panicked")]
     Panicked,
     #[error("{delivered} of {expected} deliveries came in time")]

@@ -10,6 +10,7 @@ mod document;
 mod error;
 mod fan_out;
 mod floor;
+mod growth;
 mod handshake;
 mod http;
 mod idle;
@@ -17,13 +18,16 @@ mod late;
 mod latency;
 mod latency_floor;
 mod order;
+mod plot;
 mod process;
 mod producer;
 mod progress;
 mod redis;
 mod report;
 mod scenario;
+mod session;
 mod stalled;
+mod suite;
 mod target;
 mod usage;
 
@@ -31,12 +35,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{
-    error::Error,
-    report::{Report, Row},
-    scenario::Scenario,
-    target::{Kind, Target},
-};
+use crate::{error::Error, scenario::Scenario, session::Session, target::Kind};
 
 /// Measures ltm-live beside the floor (a bare program that writes the same frames) and a peer (nginx
 /// with Nchan). Every delivery is counted; a loss or disorder is a failure.
@@ -60,55 +59,29 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let outcome = match arguments.scenario {
-        Scenario::Floor { address } => floor::serve(address).map_err(Error::from).map(|()| true),
-        _ => run(&arguments),
+    let failures = match run(Arguments::parse()) {
+        Ok(failures) => failures,
+        Err(error) => vec![error.to_string()],
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::FAILURE
-        }
+    for failure in &failures {
+        // Standard error is all there is to say it on.
+        let _ = writeln!(std::io::stderr(), "error: {failure}");
     }
+    if failures.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::FAILURE
 }
 
-/// Measures one target after the other. What fails takes nothing from what was measured: the tables
-/// come first, then what went wrong. Says whether nothing did.
-fn run(arguments: &Arguments) -> Result<bool, Error> {
-    // Tens of thousands of sockets are open at once.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let (mut report, mut failures) = (Report::default(), Vec::new());
-    let scenario = &arguments.scenario;
-    for &kind in arguments.on.iter().filter(|kind| scenario.is_for(**kind)) {
-        match measure(arguments, scenario, kind) {
-            Ok(row) => report.rows.push(row),
-            Err(error) => failures.push(format!("{}, {}: {error}", scenario.name(), kind.name())),
-        }
+/// Does what is asked; gives what went wrong where that left something to measure.
+fn run(arguments: Arguments) -> Result<Vec<String>, Error> {
+    let external = arguments.api.zip(arguments.gateway);
+    let mut session = Session::new(arguments.on, external);
+    match arguments.scenario {
+        Scenario::Floor { address } => floor::serve(address)?,
+        Scenario::All(extent) => suite::run(&mut session, &extent)?,
+        Scenario::Growth(drawings) => growth::run(&mut session, &drawings)?,
+        scenario => drop(session.measure(&[scenario])?),
     }
-    report.compare();
-    writeln!(std::io::stdout(), "{}", report.tables())?;
-    if let Some(path) = &arguments.json {
-        report.write(path)?;
-    }
-    failures.iter().for_each(|failure| complain(failure));
-    Ok(failures.is_empty())
-}
-
-/// Runs a scenario on a target of its own.
-fn measure(arguments: &Arguments, scenario: &Scenario, kind: Kind) -> Result<Row, Error> {
-    let target = match (&arguments.api, &arguments.gateway) {
-        (Some(api), Some(gateway)) if kind == Kind::Live => {
-            Target::external(api.clone(), gateway.clone())?
-        }
-        _ => scenario.target(kind)?,
-    };
-    scenario.run(&target)
-}
-
-fn complain(what: &str) {
-    // Standard error is all there is to say it on.
-    let _ = writeln!(std::io::stderr(), "error: {what}");
+    session.end(arguments.json.as_deref())
 }

@@ -2,16 +2,23 @@
 
 use std::net::SocketAddr;
 
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
 
 use crate::{
     append, append_floor, burst, catch_up, document,
     error::Error,
-    fan_out, idle, late, latency, latency_floor,
+    fan_out, growth, idle, late, latency, latency_floor,
     report::Row,
-    stalled,
+    stalled, suite,
     target::{Kind, Target},
 };
+
+/// A scenario as it is asked for.
+#[derive(Parser)]
+struct Asked {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Scenario {
@@ -33,11 +40,24 @@ pub(crate) enum Scenario {
     Late(late::Load),
     /// The document of a long history beside `redis-cli` that reads the stream (on live).
     Document(document::Load),
+    /// All of these, one after the other.
+    All(suite::Extent),
+    /// All of these at 1, 4 and 16 times a load, drawn as lines.
+    Growth(growth::Drawings),
     #[command(hide = true)]
     Floor { address: SocketAddr },
 }
 
 impl Scenario {
+    /// The scenario that these arguments ask for.
+    pub(crate) fn read(arguments: &str) -> Result<Self, Error> {
+        let words = std::iter::once("ltm-bench").chain(arguments.split(' '));
+        let asked = Asked::try_parse_from(words);
+        asked
+            .map(|asked| asked.scenario)
+            .map_err(|error| Error::Scenario(error.to_string()))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::FanOut(_) => "fan-out",
@@ -49,6 +69,8 @@ impl Scenario {
             Self::Append(_) => "append",
             Self::Late(_) => "late",
             Self::Document(_) => "document",
+            Self::All(_) => "all",
+            Self::Growth(_) => "growth",
             Self::Floor { .. } => "floor",
         }
     }
@@ -64,7 +86,7 @@ impl Scenario {
             Self::Stalled(_) | Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => {
                 kind == Kind::Live
             }
-            Self::Floor { .. } => false,
+            Self::All(_) | Self::Growth(_) | Self::Floor { .. } => false,
         }
     }
 
@@ -90,7 +112,9 @@ impl Scenario {
             Self::Append(load) => append::run(target, load),
             Self::Late(load) => late::run(target, load),
             Self::Document(load) => document::run(target, load),
-            Self::Floor { .. } => unreachable!("it is for no target"),
+            Self::All(_) | Self::Growth(_) | Self::Floor { .. } => {
+                unreachable!("it is for no target")
+            }
         }
     }
 }

@@ -296,7 +296,7 @@ http {{
   server {{
     listen {address} backlog=65535;
     location ~ /pub/(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_redis_pass redis; nchan_message_buffer_length 1000; }}
-    location ~ /sub/(\\d+)$ {{ nchan_subscriber websocket; nchan_channel_id $1; nchan_redis_pass redis; nchan_subscriber_first_message newest; }}
+    location ~ /sub/(\\d+)$ {{ nchan_subscriber websocket; nchan_channel_id $1; nchan_redis_pass redis; nchan_subscriber_first_message oldest; }}
   }}
 }}
 "
