@@ -16,6 +16,9 @@ use crate::error::Error;
 /// The longest wait for a process to begin.
 pub(crate) const START: Duration = Duration::from_secs(20);
 
+/// The longest wait for a process to end.
+const END: Duration = Duration::from_secs(3);
+
 /// A process and those it started. It ends with the value.
 pub(crate) struct Process {
     name: &'static str,
@@ -119,16 +122,20 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A server with workers ends them itself when it is asked to.
-        let pid = Pid::from_raw(self.child.id().cast_signed());
-        let _ = signal::kill(pid, signal::Signal::SIGTERM);
-        let began = Instant::now();
-        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            if began.elapsed() > Duration::from_secs(3) {
-                let _ = self.child.kill();
+        // A server with workers ends them itself when it is asked to. The others have nothing to
+        // finish: what they hold ends with the run.
+        if self.pids().len() > 1 {
+            let pid = Pid::from_raw(self.child.id().cast_signed());
+            let _ = signal::kill(pid, signal::Signal::SIGTERM);
+            let began = Instant::now();
+            while self.child.try_wait().is_ok_and(|status| status.is_none())
+                && began.elapsed() < END
+            {
+                std::thread::sleep(Duration::from_millis(10));
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
