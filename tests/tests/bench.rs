@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use ltm_tests::binary;
+use ltm_tests::{RedisServer, Service, binary};
 use serde_json::Value;
 
 /// Runs it, and gives what it said and the rows that it wrote.
@@ -115,6 +115,37 @@ fn growth_is_drawn() {
     let drawn = std::fs::read_to_string(folder.path().join("late.svg")).unwrap();
     for word in ["<svg", "entries in the history", ">32<", "after these"] {
         assert!(drawn.contains(word), "{word}: {drawn}");
+    }
+}
+
+#[test]
+fn services_that_run_elsewhere_are_measured_as_far_as_they_can_be_seen() {
+    let redis = RedisServer::start(&[]);
+    let (api, gateway) = (
+        Service::api(&redis.url(), &[]),
+        Service::gateway(&redis.url(), &[]),
+    );
+    let elsewhere = ["--api", api.address(), "--gateway", gateway.address()];
+    for load in [
+        &["fan-out", "--subscribers", "5", "--seconds", "1"][..],
+        &["catch-up", "--subscribers", "5", "--entries", "20"],
+        &["document", "--snapshots", "20", "--rounds", "1"],
+        &[
+            "burst",
+            "--subscribers",
+            "20",
+            "--messages",
+            "5",
+            "--settle",
+            "0",
+        ],
+    ] {
+        let (output, rows) = bench(&[load, &elsewhere, &["--on", "live"]].concat(), None);
+        assert!(output.status.success(), "{output:?}");
+        let figures = rows[0]["figures"].as_object().unwrap();
+        let unseen = ["CPU", "KiB", "ltm-"];
+        let seen = |name: &String| unseen.iter().any(|word| name.contains(word));
+        assert!(!figures.keys().any(seen), "{figures:?}");
     }
 }
 

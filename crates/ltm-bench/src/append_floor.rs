@@ -4,7 +4,8 @@
 //! is at, and a cursor holds a hash over the entry and all before it, while `redis-benchmark` sends
 //! the same arguments each time, or random digits in them: every call but the first would be refused
 //! before it wrote anything. So this is what `redis-benchmark` is, with the right arguments: one
-//! thread, one `epoll`, connections that each send the next command once the answer is there.
+//! thread, one `epoll`, connections that each send the next command once the answer is there. A
+//! variant of the script that lets Redis make the ids can be run by both: they get the same of it.
 
 use std::{
     io::{ErrorKind, Read, Write},

@@ -9,10 +9,10 @@ use crate::{
     crowd::{Crowd, Seat},
     error::Error,
     fan_out::THREADS,
-    process::Process,
     progress::Progress,
     report::{MEMORY, Row},
-    target::Target,
+    target::{Channel, Target},
+    usage::{Peak, kib_each},
 };
 
 /// How much is asked of the target.
@@ -45,36 +45,23 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let seats: Vec<Seat> = (0..load.subscribers)
         .map(|number| target.seat(&channels[number % load.ltms]))
         .collect();
-    let began = Instant::now();
     let before = target.memory();
     let name = target.kind.name();
-    let progress = Progress::new(
-        format!("burst, {name}: connecting"),
-        load.subscribers as u64,
-    );
+    let what = format!("burst, {name}: connecting");
+    let progress = Progress::new(what, load.subscribers as u64);
+    let began = Instant::now();
     let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
     let idle = target.memory();
-    let held = target.holder().map_or(0, Process::begin_peak);
+    let peak = Peak::begin(target.holder());
     let all = load.subscribers as u64 * load.messages;
     let progress = Progress::new(format!("burst, {name}"), all);
-    let crowd = &crowd;
     let tasks = channels.iter().map(|channel| {
-        move || {
-            let mut producer = target.producer()?;
-            for number in 0..load.messages {
-                // The LTMs go on about as fast as each other.
-                while number > crowd.delivered() / load.subscribers as u64 + AHEAD {
-                    std::thread::sleep(Duration::from_micros(100));
-                    crowd.check()?;
-                }
-                producer.append(channel, 0, load.size)?;
-            }
-            Ok(())
-        }
+        let crowd = &crowd;
+        move || append(target, channel, crowd, load)
     });
     crew::work(tasks.collect(), || progress.at(crowd.delivered()))?;
     crowd.until(all)?;
-    let peak = target.holder().map_or(0, Process::peak);
+    let peak = idle + peak.grown();
     let progress = Progress::new(format!("burst, {name}: settling"), load.settle);
     for second in 0..load.settle {
         progress.at(second);
@@ -82,13 +69,25 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         std::thread::sleep(Duration::from_secs(1));
     }
     let settled = target.memory();
-    let each = |bytes: u64, from: u64| {
-        bytes.saturating_sub(from) as f64 / 1024.0 / load.subscribers as f64
-    };
+    let each = |bytes: f64| kib_each(before, bytes, load.subscribers);
     let shown = format!("{} × {} messages", load.subscribers, load.messages);
     Ok(Row::new("burst", target.kind, shown)
-        .with("KiB each, idle", each(idle, before))
-        .with("KiB each, peak", each(idle, before) + each(peak, held))
-        .with(MEMORY, each(settled, before))
-        .with("settled / idle", each(settled, before) / each(idle, before)))
+        .with("KiB each, idle", each(idle))
+        .with("KiB each, peak", each(peak))
+        .with(MEMORY, each(settled))
+        .with("settled / idle", each(settled) / each(idle)))
+}
+
+/// Appends one LTM's share of the burst.
+fn append(target: &Target, channel: &Channel, crowd: &Crowd, load: Load) -> Result<(), Error> {
+    let mut producer = target.producer()?;
+    for number in 0..load.messages {
+        // The LTMs go on about as fast as each other.
+        while number > crowd.delivered() / load.subscribers as u64 + AHEAD {
+            std::thread::sleep(Duration::from_micros(100));
+            crowd.check()?;
+        }
+        producer.append(channel, 0, load.size)?;
+    }
+    Ok(())
 }

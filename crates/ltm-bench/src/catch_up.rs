@@ -8,13 +8,12 @@ use crate::{
     crowd::{Crowd, Seat},
     error::Error,
     fan_out::THREADS,
-    process::Process,
     producer::fill,
     progress::Progress,
     redis::{Counted, Redis},
     report::Row,
     target::Target,
-    usage::Usage,
+    usage::{Peak, Usage},
 };
 
 /// How much is asked of the target.
@@ -42,7 +41,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .map(|number| target.seat(&channels[number % load.ltms]))
         .collect();
     let all = load.subscribers as u64 * load.entries;
-    let idle = target.holder().map_or(0, Process::begin_peak);
+    let peak = Peak::begin(target.holder());
     let mut redis = target.redis()?;
     let before = counted(&mut redis)?;
     let usage = Usage::begin(target);
@@ -51,7 +50,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     crowd.wait(all, |count| progress.at(count))?;
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
     let after = counted(&mut redis)?;
-    let peak = target.holder().map_or(0, Process::peak);
+    let peak = peak.grown() / 1_048_576.0;
     let bytes = crowd.bytes() as f64;
     crowd.leave()?;
     let shown = format!(
@@ -60,7 +59,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     );
     let mut row = Row::new("catch-up", target.kind, shown)
         .with("deliveries/s", all as f64 / seconds)
-        .with("peak MiB", peak.saturating_sub(idle) as f64 / 1_048_576.0)
+        .with("peak MiB", peak)
         .costs(&cpu, all as f64);
     if redis.is_some() {
         let each = |after: u64, before: u64| (after - before) as f64 / load.subscribers as f64;

@@ -8,8 +8,12 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    error::Error, process::Process, producer::fill, progress::Progress, report::Row,
-    target::Target, usage::Usage,
+    error::Error,
+    producer::fill,
+    progress::Progress,
+    report::Row,
+    target::Target,
+    usage::{Peak, Usage},
 };
 
 /// How much is asked of the target.
@@ -48,8 +52,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let path = format!("/api/v0/ltm/{id}");
     let progress = Progress::new("document".into(), load.rounds);
     let (mut get, mut cli, mut document) = (0.0, 0.0, Vec::new());
-    let api = target.process("ltm-api");
-    let held = api.map_or(0, Process::begin_peak);
+    let peak = Peak::begin(target.process("ltm-api"));
     for round in 0..load.rounds {
         document.clear();
         let usage = Usage::begin(target);
@@ -61,7 +64,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         cli += redis_cli(target, id)?;
         progress.at(round);
     }
-    let peak = api.map_or(0, Process::peak);
+    let peak = peak.grown();
     check(&document, load.snapshots)?;
     let (rounds, size) = (load.rounds as f64, document.len() as f64);
     let shown = format!("{} snapshots", load.snapshots);
@@ -70,10 +73,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .with("CPU ms of redis-cli", cli / rounds / 1000.0)
         .with("GET / redis-cli", get / cli)
         .with("MiB", size / 1_048_576.0)
-        .with(
-            "peak memory / size",
-            peak.saturating_sub(held) as f64 / size,
-        ))
+        .with("peak memory / size", peak / size))
 }
 
 /// Whether all snapshots are there.

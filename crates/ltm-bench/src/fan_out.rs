@@ -65,6 +65,8 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     }
     crowd.until(all)?;
     let (first, first_bytes) = (crowd.delivered(), crowd.bytes());
+    let producers = (0..load.producers).map(|_| target.producer());
+    let producers = producers.collect::<Result<Vec<_>, Error>>()?;
     let usage = Usage::begin(target);
     let course = Course {
         crowd: &crowd,
@@ -76,16 +78,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         turns: AtomicU64::new(0),
         appended: AtomicU64::new(0),
     };
-    let producers = (0..load.producers).map(|_| target.producer());
-    let producers = producers.collect::<Result<Vec<_>, Error>>()?;
-    let tasks = producers.into_iter().map(|producer| {
-        let course = &course;
-        move || course.produce(producer)
-    });
-    let progress = Progress::new(format!("fan-out, {name}: appending"), load.seconds);
-    crew::work(tasks.collect(), || progress.at(usage.seconds() as u64))?;
-    let deliveries = course.appended.load(Ordering::SeqCst) * load.subscribers as u64;
-    crowd.until(first + deliveries)?;
+    let deliveries = course.run(producers)?;
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
     let deliveries = deliveries as f64;
     let bytes = (crowd.bytes() - first_bytes) as f64;
@@ -124,6 +117,17 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
+    /// Lets the producers append; gives the deliveries that came of it, once all are made.
+    fn run(&self, producers: Vec<Producer>) -> Result<u64, Error> {
+        let tasks = producers.into_iter();
+        let tasks = tasks.map(|producer| move || self.produce(producer));
+        let progress = Progress::new("fan-out: appending".into(), self.load.seconds);
+        crew::work(tasks.collect(), || progress.at(self.usage.seconds() as u64))?;
+        let deliveries = self.appended.load(Ordering::SeqCst) * self.load.subscribers as u64;
+        self.crowd.until(self.first + deliveries)?;
+        Ok(deliveries)
+    }
+
     /// Appends whenever it is a producer's turn, until the time is over.
     fn produce(&self, mut producer: Producer) -> Result<(), Error> {
         loop {

@@ -116,7 +116,7 @@ const MEASURES: [Measure; 11] = [
         y: "KiB for each connection",
         command: "stalled",
         quick: "stalled --messages 20",
-        grows: ("--peers", [50, 200, 800]),
+        grows: ("--peers", [25, 100, 400]),
         lines: MEMORY_LINES,
     },
     Measure {

@@ -11,6 +11,7 @@ use crate::{
     progress::Progress,
     report::{MEMORY, Row},
     target::Target,
+    usage::kib_each,
 };
 
 /// How much is asked of the target.
@@ -39,9 +40,8 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let progress = Progress::new(what, seats.len() as u64);
     let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
     let after = target.memory();
-    let grown = after.saturating_sub(before) as f64;
     let shown = format!("{} connections", load.subscribers);
-    let each = grown / 1024.0 / load.subscribers as f64;
+    let each = kib_each(before, after, load.subscribers);
     let row = Row::new("idle", target.kind, shown).with(MEMORY, each);
     crowd.leave()?;
     first.leave()?;

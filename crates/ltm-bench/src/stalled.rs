@@ -12,6 +12,7 @@ use crate::{
     progress::Progress,
     report::{MEMORY, Row},
     target::Target,
+    usage::kib_each,
 };
 
 /// How much is asked of the target.
@@ -51,7 +52,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     witness.until(load.messages)?;
     let stalled = target.memory();
     let bytes = witness.bytes() as f64;
-    let each = |bytes: u64| bytes.saturating_sub(before) as f64 / 1024.0 / load.peers as f64;
+    let each = |bytes: f64| kib_each(before, bytes, load.peers);
     let shown = format!("{} peers, {:.1} MiB each", load.peers, bytes / 1_048_576.0);
     Ok(Row::new("stalled", target.kind, shown)
         .with("KiB each, idle", each(idle))

@@ -198,9 +198,10 @@ impl Target {
         })
     }
 
-    /// The memory that the process holds that holds the connections, in bytes.
-    pub(crate) fn memory(&self) -> u64 {
-        self.holder().map_or(0, Process::memory)
+    /// The memory that this process holds, in bytes; not a number where it runs elsewhere.
+    pub(crate) fn memory(&self) -> f64 {
+        let holder = self.holder();
+        holder.map_or(f64::NAN, |process| process.memory() as f64)
     }
 
     /// A connection to its Redis, where that is here.
