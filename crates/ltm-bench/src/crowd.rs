@@ -23,6 +23,8 @@ use crate::{
 
 /// What one read takes at most.
 const BUFFER: usize = 256 * 1024;
+/// What a process has open beside the connections, here and in a target, at most.
+const OTHER_FILES: usize = 200;
 /// The longest wait for deliveries while none comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -75,6 +77,11 @@ impl Crowd {
 
     /// Begins to connect everybody.
     pub(crate) fn begin(seats: Vec<Seat>, threads: usize, began: Instant) -> Result<Self, Error> {
+        let needed = seats.len();
+        let (limit, _) = rlimit::Resource::NOFILE.get()?;
+        if (needed + OTHER_FILES) as u64 > limit {
+            return Err(Error::Files { needed, limit });
+        }
         let shared = Arc::new(Shared {
             connected: AtomicU64::new(0),
             delivered: AtomicU64::new(0),

@@ -20,6 +20,10 @@ pub(crate) enum Error {
     Answer(String),
     #[error("a subscriber was not let in: {0}")]
     Handshake(String),
+    #[error(
+        "{needed} connections are too many for the limit of {limit} open files; raise it: ulimit -n"
+    )]
+    Files { needed: usize, limit: u64 },
     #[error("LOSS OR DISORDER: {0}")]
     Delivery(String),
     #[error("the document is wrong: {0}")]

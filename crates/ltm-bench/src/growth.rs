@@ -93,7 +93,7 @@ const MEASURES: [Measure; 11] = [
         y: "KiB for each connection",
         command: "idle",
         quick: "idle --ltms 2",
-        grows: ("--subscribers", [1250, 5000, 20_000]),
+        grows: ("--subscribers", [1200, 4800, 19_200]),
         lines: MEMORY_LINES,
     },
     Measure {

@@ -2,14 +2,15 @@
 
 use crate::{error::Error, scenario::Scenario, session::Session};
 
-/// What is run, as it would be asked for one by one.
+/// What is run, as it would be asked for one by one. The most connections are as many as the usual
+/// limit of 20,000 open files allows.
 const FULL: [&str; 17] = [
     "fan-out",
     "fan-out --subscribers 500 --rate 0",
     "fan-out --ltms 2000 --subscribers 1 --rate 2000",
     "catch-up",
     "idle",
-    "idle --subscribers 20000",
+    "idle --subscribers 19200",
     "burst",
     "stalled",
     "latency",
