@@ -35,12 +35,13 @@ fuzz: ## feed all that reads foreign input with what a fuzzer comes up with (SEC
 bench: ## measure beside a bare program and nginx with Nchan (some minutes)
 	@deploy/setup.sh --bench
 	cargo build --locked --release --workspace --bins
-	target/release/ltm-bench fan-out
-	target/release/ltm-bench fan-out --subscribers 500 --rate 0
-	target/release/ltm-bench fan-out --ltms 2000 --subscribers 1 --rate 2000
-	target/release/ltm-bench idle
-	target/release/ltm-bench latency
-	target/release/ltm-bench append
+	target/release/ltm-bench all --json target/bench.json
+
+.PHONY: plots
+plots: ## measure at 1, 4 and 16 times a load and draw it into docs/performance (a quarter of an hour)
+	@deploy/setup.sh --bench
+	cargo build --locked --release --workspace --bins
+	target/release/ltm-bench growth --json target/growth.json
 
 .PHONY: lint
 lint: ## check format and lints

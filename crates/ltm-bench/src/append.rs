@@ -8,10 +8,11 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    crew,
     error::Error,
     progress::Progress,
     report::Row,
-    target::{Channel, Kind, Target},
+    target::{Channel, Target},
     usage::Usage,
 };
 
@@ -45,7 +46,7 @@ pub(crate) enum Body {
 }
 
 /// Appends for some time.
-pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error> {
+pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     // Many members, as a real state has, and not one long text.
     let members = load.state.div_ceil(64).max(1);
     let state: serde_json::Map<_, _> = (0..members)
@@ -53,44 +54,32 @@ pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error>
         .collect();
     let state = json!({"n": 0, "members": state});
     let channels = target.channels(load.producers * load.ltms, &state)?;
-    let progress = Progress::new(format!("append, {}", kind.name()), load.seconds);
+    let progress = Progress::new(format!("append, {}", target.kind.name()), load.seconds);
     let appended = AtomicU64::new(0);
     let usage = Usage::begin(target);
     let until = Instant::now() + Duration::from_secs(load.seconds);
-    std::thread::scope(|scope| {
-        let producers: Vec<_> = channels
-            .chunks(load.ltms)
-            .map(|mine| {
-                let (appended, state) = (&appended, state.clone());
-                scope.spawn(move || produce(target, mine, load.body, state, until, appended))
-            })
-            .collect();
-        while producers.iter().any(|producer| !producer.is_finished()) {
-            progress.at(usage.seconds() as u64);
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        // A panic of a producer has been printed; its appends are counted as far as it came.
-        let outcomes = producers
-            .into_iter()
-            .filter_map(|producer| producer.join().ok());
-        outcomes.collect::<Result<Vec<()>, Error>>()
-    })?;
+    let tasks = channels.chunks(load.ltms).map(|mine| {
+        let (appended, state) = (&appended, state.clone());
+        move || produce(target, mine, load.body, state, until, appended)
+    });
+    crew::work(tasks.collect(), || progress.at(usage.seconds() as u64))?;
     let count = appended.load(Ordering::SeqCst) as f64;
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
-    let shown = format!(
-        "{} × {} LTMs, {} B, {:?}",
-        load.producers, load.ltms, load.state, load.body
-    );
-    let mut row = Row::new("append", kind.name(), shown)
-        .with("appends/s", count / seconds)
-        .with(
-            "CPU µs each",
-            cpu.iter().map(|(_, used)| used).sum::<f64>() / count,
-        );
-    for (name, used) in cpu {
-        row = row.with(name, used / count);
+    let row = Row::new("append", target.kind, load.shown());
+    Ok(row.with("appends/s", count / seconds).costs(&cpu, count))
+}
+
+impl Load {
+    pub(crate) fn shown(self) -> String {
+        let Self {
+            producers,
+            ltms,
+            state,
+            body,
+            ..
+        } = self;
+        format!("{producers} × {ltms} LTMs, {state} B, {body:?}")
     }
-    Ok(row)
 }
 
 fn produce(

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, Read, Write},
-    net::TcpStream as Blocking,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,22 +15,27 @@ use hdrhistogram::Histogram;
 use memchr::memmem;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    handshake::enter,
+    order::{Order, Seen},
+};
 
 /// What one read takes at most.
 const BUFFER: usize = 256 * 1024;
+/// What a process has open beside the connections, here and in a target, at most.
+const OTHER_FILES: usize = 200;
 /// The longest wait for deliveries while none comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where a subscriber connects, and the entry before the first that it must see.
+/// Where a subscriber connects, and what it must see there.
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
     /// `127.0.0.1:8000`
     pub(crate) address: String,
     /// `/ws/1?after=…`
     pub(crate) path: String,
-    /// The number of the last entry that it has; `None` where the first that it sees may be any.
-    pub(crate) after: Option<u64>,
+    pub(crate) order: Order,
 }
 
 /// Subscribers at work. They leave with the value.
@@ -43,6 +47,7 @@ pub(crate) struct Crowd {
 struct Shared {
     connected: AtomicU64,
     delivered: AtomicU64,
+    doubled: AtomicU64,
     bytes: AtomicU64,
     stop: AtomicBool,
     failure: Mutex<Option<Error>>,
@@ -61,7 +66,7 @@ impl Crowd {
         progress: &dyn Fn(u64),
     ) -> Result<Self, Error> {
         let all = seats.len() as u64;
-        let mut crowd = Self::begin(seats, threads, began)?;
+        let crowd = Self::begin(seats, threads, began)?;
         while crowd.shared.connected.load(Ordering::SeqCst) < all {
             crowd.check()?;
             progress(crowd.shared.connected.load(Ordering::SeqCst));
@@ -72,9 +77,15 @@ impl Crowd {
 
     /// Begins to connect everybody.
     pub(crate) fn begin(seats: Vec<Seat>, threads: usize, began: Instant) -> Result<Self, Error> {
+        let needed = seats.len();
+        let (limit, _) = rlimit::Resource::NOFILE.get()?;
+        if (needed + OTHER_FILES) as u64 > limit {
+            return Err(Error::Files { needed, limit });
+        }
         let shared = Arc::new(Shared {
             connected: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
+            doubled: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -105,13 +116,23 @@ impl Crowd {
         self.shared.delivered.load(Ordering::SeqCst)
     }
 
+    /// The messages that came twice, where the target may do that.
+    pub(crate) fn doubled(&self) -> u64 {
+        self.shared.doubled.load(Ordering::SeqCst)
+    }
+
     /// The bytes that have come to all together.
     pub(crate) fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::SeqCst)
     }
 
     /// Waits until this many messages have come.
-    pub(crate) fn until(&mut self, expected: u64) -> Result<(), Error> {
+    pub(crate) fn until(&self, expected: u64) -> Result<(), Error> {
+        self.wait(expected, |_| {})
+    }
+
+    /// The same, and tells now and then how many have come.
+    pub(crate) fn wait(&self, expected: u64, progress: impl Fn(u64)) -> Result<(), Error> {
         let mut last = (self.delivered(), Instant::now());
         loop {
             self.check()?;
@@ -132,12 +153,13 @@ impl Crowd {
                     expected,
                 });
             }
+            progress(delivered);
             std::thread::sleep(Duration::from_micros(200));
         }
     }
 
     /// Whether anything is wrong so far.
-    pub(crate) fn check(&mut self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let failure = self.shared.failure.lock().ok().and_then(|mut f| f.take());
         failure.map_or(Ok(()), Err)
     }
@@ -241,8 +263,7 @@ fn serve(
 struct Subscriber {
     socket: TcpStream,
     path: String,
-    /// The number of the last entry that it has.
-    last: Option<u64>,
+    order: Order,
     /// The beginning of a frame whose end has not come.
     rest: Vec<u8>,
     /// Answers to pings that the socket did not take yet.
@@ -251,37 +272,13 @@ struct Subscriber {
 
 impl Subscriber {
     fn connect(seat: &Seat) -> Result<Self, Error> {
-        let mut socket = Blocking::connect(&seat.address)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_nodelay(true)?;
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            seat.path, seat.address
-        );
-        socket.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
-        let mut part = [0; 1024];
-        let end = loop {
-            if let Some(end) = memmem::find(&answer, b"\r\n\r\n") {
-                break end + 4;
-            }
-            let count = socket.read(&mut part)?;
-            answer.extend_from_slice(&part[..count]);
-            if count == 0 || answer.len() > 16 * 1024 {
-                break 0;
-            }
-        };
-        if !answer.starts_with(b"HTTP/1.1 101 ") || end == 0 {
-            let said = String::from_utf8_lossy(&answer).into_owned();
-            return Err(Error::Handshake(said));
-        }
+        let (socket, rest) = enter(seat, None)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket: TcpStream::from_std(socket),
             path: seat.path.clone(),
-            last: seat.after,
-            rest: answer.split_off(end),
+            order: seat.order.clone(),
+            rest,
             pongs: VecDeque::new(),
         })
     }
@@ -329,8 +326,7 @@ impl Subscriber {
             let payload = &bytes[at..][payload..end];
             match opcode {
                 0x0..=0x2 => {
-                    self.take(payload, shared, latencies)?;
-                    messages += 1;
+                    messages += self.take(payload, shared, latencies)?;
                 }
                 0x9 => self.pong(payload)?,
                 0x8 => {
@@ -347,29 +343,39 @@ impl Subscriber {
         Ok(())
     }
 
+    /// Takes a message; gives how many new ones it is.
     fn take(
         &mut self,
         payload: &[u8],
         shared: &Shared,
         latencies: &mut Histogram<u64>,
-    ) -> Result<(), Error> {
-        let Some(number) = number_after(payload, b"\"cursor\":\"") else {
+    ) -> Result<u64, Error> {
+        let Some((number, rest)) = number_after(payload, b"\"cursor\":\"") else {
             let said = String::from_utf8_lossy(payload);
             return Err(Error::Delivery(format!("{} got {said}", self.path)));
         };
-        if let Some(last) = self.last
-            && number != last + 1
-        {
-            let what = format!("{} got {number} after {last}", self.path);
-            return Err(Error::Delivery(what));
+        let producer = number_after(rest, b"-").map_or(0, |(producer, _)| producer);
+        let producer = match self.order {
+            Order::Log { .. } => 0,
+            Order::Producers { .. } => usize::try_from(producer).unwrap_or(usize::MAX),
+        };
+        match self.order.take(number, producer) {
+            Ok(Seen::Next) => {}
+            Ok(Seen::Double) => {
+                shared.doubled.fetch_add(1, Ordering::SeqCst);
+                return Ok(0);
+            }
+            Err(last) => {
+                let what = format!("{} got {number} after {last}", self.path);
+                return Err(Error::Delivery(what));
+            }
         }
-        self.last = Some(number);
-        if let Some(sent) = number_after(payload, b"\"at\":") {
+        if let Some((sent, _)) = number_after(rest, b"\"at\":") {
             let now = shared.began.elapsed().as_nanos();
             let took = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(sent);
             latencies.saturating_record(took);
         }
-        Ok(())
+        Ok(1)
     }
 
     /// Answers a ping: a masked frame, as a client must (RFC 6455 section 5.3), with a mask of zeros.
@@ -404,16 +410,16 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     (bytes.len() >= end).then_some((first & 0xf, begin, end))
 }
 
-/// The digits after a name.
-fn number_after(payload: &[u8], name: &[u8]) -> Option<u64> {
-    let at = memmem::find(payload, name)? + name.len();
-    let digits = payload[at..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit());
-    let number = digits.fold((0_u64, false), |(number, _), digit| {
-        (number.wrapping_mul(10) + u64::from(digit - b'0'), true)
+/// The number after a name, and what follows it.
+fn number_after<'a>(payload: &'a [u8], name: &[u8]) -> Option<(u64, &'a [u8])> {
+    let rest = &payload[memmem::find(payload, name)? + name.len()..];
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = rest[..digits].iter().fold(0_u64, |number, digit| {
+        number
+            .wrapping_mul(10)
+            .wrapping_add(u64::from(digit - b'0'))
     });
-    number.1.then_some(number.0)
+    (digits > 0).then_some((number, &rest[digits..]))
 }
 
 #[cfg(test)]
@@ -433,8 +439,9 @@ mod tests {
     #[test]
     fn a_number_is_found_by_its_name() {
         let text = br#"{"id":1,"cursor":"18-77","at":5}"#;
-        assert_eq!(number_after(text, b"\"cursor\":\""), Some(18));
-        assert_eq!(number_after(text, b"\"at\":"), Some(5));
-        assert_eq!(number_after(text, b"\"id\":\""), None);
+        let number = |name: &[u8]| number_after(text, name).map(|(number, _)| number);
+        assert_eq!(number(b"\"cursor\":\""), Some(18));
+        assert_eq!(number(b"\"at\":"), Some(5));
+        assert_eq!(number(b"\"id\":\""), None);
     }
 }

@@ -20,8 +20,18 @@ pub(crate) enum Error {
     Answer(String),
     #[error("a subscriber was not let in: {0}")]
     Handshake(String),
+    #[error(
+        "{needed} connections are too many for the limit of {limit} open files; raise it: ulimit -n"
+    )]
+    Files { needed: usize, limit: u64 },
     #[error("LOSS OR DISORDER: {0}")]
     Delivery(String),
+    #[error("the document is wrong: {0}")]
+    Document(String),
+    #[error("no such scenario: {0}")]
+    Scenario(String),
+    #[error("a producer panicked")]
+    Panicked,
     #[error("{delivered} of {expected} deliveries came in time")]
     Late { delivered: u64, expected: u64 },
 }

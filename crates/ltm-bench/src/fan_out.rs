@@ -1,12 +1,17 @@
 //! Many subscribers: what a delivery costs.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::{
+    crew,
     crowd::{Crowd, Seat},
     error::Error,
+    producer::Producer,
     progress::Progress,
     report::Row,
     target::{Channel, Kind, Target},
@@ -28,6 +33,9 @@ pub(crate) struct Load {
     /// For how long.
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u64,
+    /// Producers, each with a connection of its own.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) producers: usize,
     /// Bytes of a message.
     #[arg(long, default_value_t = 500)]
     pub(crate) size: usize,
@@ -39,74 +47,135 @@ const AHEAD: u64 = 16;
 pub(crate) const THREADS: usize = 2;
 
 /// Connects everybody, appends, and waits until all is delivered.
-pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error> {
-    let mut channels = target.channels(load.ltms, &json!({"text": ""}))?;
+pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
+    let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     let seats: Vec<Seat> = channels
         .iter()
         .flat_map(|channel| std::iter::repeat_n(target.seat(channel), load.subscribers))
         .collect();
     let all = seats.len() as u64;
     let began = Instant::now();
-    let progress = Progress::new(format!("fan-out, {}: connecting", kind.name()), all);
-    let mut crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
-    let each = load.subscribers as u64;
-    let progress = Progress::new(format!("fan-out, {}: appending", kind.name()), load.seconds);
+    let name = target.kind.name();
+    let progress = Progress::new(format!("fan-out, {name}: connecting"), all);
+    let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
     // What is done once, such as loading scripts, is not measured.
     let mut producer = target.producer()?;
-    for channel in &mut channels {
+    for channel in &channels {
         producer.append(channel, now(began), load.size)?;
     }
     crowd.until(all)?;
     let (first, first_bytes) = (crowd.delivered(), crowd.bytes());
+    let producers = (0..load.producers).map(|_| target.producer());
+    let producers = producers.collect::<Result<Vec<_>, Error>>()?;
     let usage = Usage::begin(target);
-    let mut appended = 0;
-    let limit = Duration::from_secs(load.seconds);
-    while usage.seconds() < limit.as_secs_f64() {
-        let channel: &mut Channel = {
-            let turn = usize::try_from(appended).unwrap_or(0) % load.ltms;
-            &mut channels[turn]
-        };
-        if load.rate > 0 {
-            let due = appended as f64 / load.rate as f64;
-            if let Ok(wait) = Duration::try_from_secs_f64(due - usage.seconds()) {
-                std::thread::sleep(wait);
-            }
-        } else {
-            while crowd.delivered() + AHEAD * each < first + appended * each {
-                std::thread::sleep(Duration::from_micros(50));
-                crowd.check()?;
-            }
-        }
-        producer.append(channel, now(began), load.size)?;
-        appended += 1;
-        progress.at(usage.seconds() as u64);
-        crowd.check()?;
-    }
-    crowd.until(first + appended * each)?;
-    let seconds = usage.seconds();
-    let cpu = usage.cpu(target);
-    let deliveries = (appended * each) as f64;
-    let bytes = (crowd.bytes() - first_bytes) as f64;
-    crowd.leave()?;
-    let shown = if load.rate > 0 {
-        format!("{}/s", load.rate)
-    } else {
-        "closed loop".into()
+    let course = Course {
+        crowd: &crowd,
+        channels: &channels,
+        load,
+        began,
+        usage: &usage,
+        first,
+        turns: AtomicU64::new(0),
+        appended: AtomicU64::new(0),
     };
-    let load = format!("{} × {}, {shown}", load.ltms, load.subscribers);
-    let mut row = Row::new("fan-out", kind.name(), load)
+    let deliveries = course.run(producers)?;
+    let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
+    let deliveries = deliveries as f64;
+    let bytes = (crowd.bytes() - first_bytes) as f64;
+    let mut row = Row::new("fan-out", target.kind, load.shown())
         .with("deliveries/s", deliveries / seconds)
         .with("bytes each", bytes / deliveries)
-        .with(
-            "CPU µs each",
-            cpu.iter().map(|(_, used)| used).sum::<f64>() / deliveries,
-        );
-    for (name, used) in cpu {
-        row = row.with(name, used / deliveries);
+        .costs(&cpu, deliveries);
+    if target.kind == Kind::Nchan {
+        row = row.with("doubled", crowd.doubled() as f64);
     }
+    crowd.leave()?;
     Ok(row)
 }
 
-fn now(began: Instant) -> u64 {
+impl Load {
+    fn shown(self) -> String {
+        let pace = match self.rate {
+            0 => "closed loop".into(),
+            rate => format!("{rate}/s"),
+        };
+        format!("{} × {}, {pace}", self.ltms, self.subscribers)
+    }
+}
+
+/// What the producers of one run share.
+struct Course<'a> {
+    crowd: &'a Crowd,
+    channels: &'a [Channel],
+    load: Load,
+    began: Instant,
+    usage: &'a Usage,
+    /// The deliveries that had been made when it began.
+    first: u64,
+    turns: AtomicU64,
+    appended: AtomicU64,
+}
+
+impl Course<'_> {
+    /// Lets the producers append; gives the deliveries that came of it, once all are made.
+    fn run(&self, producers: Vec<Producer>) -> Result<u64, Error> {
+        let tasks = producers.into_iter();
+        let tasks = tasks.map(|producer| move || self.produce(producer));
+        let progress = Progress::new("fan-out: appending".into(), self.load.seconds);
+        crew::work(tasks.collect(), || progress.at(self.usage.seconds() as u64))?;
+        let deliveries = self.appended.load(Ordering::SeqCst) * self.load.subscribers as u64;
+        self.crowd.until(self.first + deliveries)?;
+        Ok(deliveries)
+    }
+
+    /// Appends whenever it is a producer's turn, until the time is over.
+    fn produce(&self, mut producer: Producer) -> Result<(), Error> {
+        loop {
+            let number = self.turns.fetch_add(1, Ordering::SeqCst);
+            let due = match self.load.rate {
+                0 => self.allowed(number)?,
+                rate => self.due(number as f64 / rate as f64),
+            };
+            if !due {
+                return Ok(());
+            }
+            let turn = usize::try_from(number).unwrap_or(0) % self.channels.len();
+            producer.append(&self.channels[turn], now(self.began), self.load.size)?;
+            self.appended.fetch_add(1, Ordering::SeqCst);
+            self.crowd.check()?;
+        }
+    }
+
+    /// Waits for a second of the run; says whether the run goes on then.
+    fn due(&self, second: f64) -> bool {
+        if second >= self.load.seconds as f64 || self.is_over() {
+            return false;
+        }
+        if let Ok(wait) = Duration::try_from_secs_f64(second - self.usage.seconds()) {
+            std::thread::sleep(wait);
+        }
+        true
+    }
+
+    /// Waits until the deliveries are not far behind; says whether the run goes on then.
+    fn allowed(&self, number: u64) -> Result<bool, Error> {
+        let each = self.load.subscribers as u64;
+        while self.crowd.delivered() + AHEAD * each < self.first + number * each {
+            std::thread::sleep(Duration::from_micros(50));
+            self.crowd.check()?;
+            if self.is_over() {
+                return Ok(false);
+            }
+        }
+        Ok(!self.is_over())
+    }
+
+    fn is_over(&self) -> bool {
+        self.usage.seconds() >= self.load.seconds as f64
+    }
+}
+
+/// The nanoseconds since the beginning.
+pub(crate) fn now(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

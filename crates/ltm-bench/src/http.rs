@@ -15,6 +15,17 @@ pub(crate) struct Http {
     request: Vec<u8>,
 }
 
+/// What the begin of an answer says.
+struct Head {
+    status: u16,
+    length: usize,
+    chunked: bool,
+}
+
+fn wrong() -> Error {
+    Error::Answer("something that is not HTTP/1.1".into())
+}
+
 impl Http {
     pub(crate) fn connect(address: &str) -> Result<Self, Error> {
         let stream = TcpStream::connect(address)?;
@@ -37,39 +48,63 @@ impl Http {
             body.len()
         )?;
         self.request.extend_from_slice(body);
-        self.stream.get_mut().write_all(&self.request)?;
         let mut answer = Vec::new();
-        let status = self.answer(&mut |part| answer.extend_from_slice(part))?;
-        if status / 100 != 2 {
-            let said = String::from_utf8_lossy(&answer);
-            return Err(Error::Answer(format!("{status} {said}")));
-        }
+        self.ask(&mut |part| answer.extend_from_slice(part))?;
         Ok(answer)
     }
 
-    /// Reads an answer; its body goes to `take`. Gives the status.
-    fn answer(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<u16, Error> {
-        let wrong = || Error::Answer("something that is not HTTP/1.1".into());
+    /// `GET`; the answer's body goes to `take` as it comes. Says whether it came in chunks.
+    pub(crate) fn get(&mut self, path: &str, take: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+        self.request.clear();
+        let host = &self.address;
+        write!(self.request, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")?;
+        self.ask(take)
+    }
+
+    /// Sends the request; what is said where it is refused is the error.
+    fn ask(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
+        self.stream.get_mut().write_all(&self.request)?;
+        let head = self.head()?;
+        let mut refusal = Vec::new();
+        let mut refused = |part: &[u8]| refusal.extend_from_slice(part);
+        let success = head.status / 100 == 2;
+        let take: &mut dyn FnMut(&[u8]) = if success { take } else { &mut refused };
+        if head.chunked {
+            self.chunks(take)?;
+        } else {
+            self.body(head.length, take)?;
+        }
+        if success {
+            return Ok(head.chunked);
+        }
+        let said = String::from_utf8_lossy(&refusal);
+        Err(Error::Answer(format!("{} {said}", head.status)))
+    }
+
+    fn head(&mut self) -> Result<Head, Error> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
         let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
-        let status = status.ok_or_else(wrong)?;
-        let (mut length, mut chunked) = (0, false);
+        let mut head = Head {
+            status: status.ok_or_else(wrong)?,
+            length: 0,
+            chunked: false,
+        };
         loop {
             line.clear();
             self.stream.read_line(&mut line)?;
             let Some((name, value)) = line.trim_end().split_once(": ") else {
-                break;
+                return Ok(head);
             };
             if name.eq_ignore_ascii_case("content-length") {
-                length = value.parse().map_err(|_| wrong())?;
+                head.length = value.parse().map_err(|_| wrong())?;
             }
-            chunked |= name.eq_ignore_ascii_case("transfer-encoding");
+            head.chunked |= name.eq_ignore_ascii_case("transfer-encoding");
         }
-        if !chunked {
-            self.body(length, take)?;
-            return Ok(status);
-        }
+    }
+
+    fn chunks(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        let mut line = String::new();
         loop {
             line.clear();
             self.stream.read_line(&mut line)?;
@@ -78,7 +113,7 @@ impl Http {
             line.clear();
             self.stream.read_line(&mut line)?;
             if size == 0 {
-                return Ok(status);
+                return Ok(());
             }
         }
     }

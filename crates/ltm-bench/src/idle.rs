@@ -9,8 +9,9 @@ use crate::{
     error::Error,
     fan_out::THREADS,
     progress::Progress,
-    report::Row,
-    target::{Kind, Target},
+    report::{MEMORY, Row},
+    target::Target,
+    usage::kib_each,
 };
 
 /// How much is asked of the target.
@@ -25,37 +26,27 @@ pub(crate) struct Load {
 }
 
 /// Connects everybody, and looks at the memory before and after.
-pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error> {
+pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     // What is made at the first connection is not counted.
     let began = Instant::now();
     let first = vec![target.seat(&channels[0])];
     let first = Crowd::connect(first, 1, began, &|_| {})?;
-    let before = memory(target);
+    let before = target.memory();
     let seats: Vec<_> = (0..load.subscribers)
         .map(|number| target.seat(&channels[number % load.ltms]))
         .collect();
-    let what = format!("idle, {}: connecting", kind.name());
+    let what = format!("idle, {}: connecting", target.kind.name());
     let progress = Progress::new(what, seats.len() as u64);
     let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
-    let after = memory(target);
-    let mut row = Row::new(
-        "idle",
-        kind.name(),
-        format!("{} connections", load.subscribers),
-    );
-    for ((name, after), (_, before)) in after.into_iter().zip(before) {
-        let grown = after.saturating_sub(before) as f64;
-        row = row.with(name, grown / 1024.0 / load.subscribers as f64);
-    }
+    let after = target.memory();
+    let shown = format!("{} connections", load.subscribers);
+    let each = kib_each(before, after, load.subscribers);
+    let row = Row::new("idle", target.kind, shown).with(MEMORY, each);
     crowd.leave()?;
     first.leave()?;
-    Ok(row.with("Redis connections", target.redis_connections()?))
-}
-
-fn memory(target: &Target) -> Vec<(&'static str, u64)> {
-    let processes = target.processes.iter();
-    processes
-        .map(|process| (process.name(), process.memory()))
-        .collect()
+    Ok(match target.redis()? {
+        Some(mut redis) => row.with("Redis connections", redis.connections()? as f64),
+        None => row,
+    })
 }

@@ -9,15 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hdrhistogram::Histogram;
 use serde_json::json;
 
 use crate::{
+    crew,
     crowd::Crowd,
     error::Error,
     fan_out::THREADS,
     progress::Progress,
     report::Row,
-    target::{Channel, Kind, Target},
+    target::{Channel, Target},
 };
 
 /// How much is asked of the target.
@@ -38,68 +40,64 @@ pub(crate) struct Load {
 }
 
 /// Appends at the rate and gives the distribution of the times until delivery.
-pub(crate) fn run(kind: Kind, target: &Target, load: Load) -> Result<Row, Error> {
+pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     let seats = channels
         .iter()
         .map(|channel| target.seat(channel))
         .collect();
     let began = Instant::now();
-    let mut crowd = Crowd::connect(seats, THREADS, began, &|_| {})?;
-    let what = format!("latency, {}", kind.name());
+    let crowd = Crowd::connect(seats, THREADS, began, &|_| {})?;
+    let what = format!("latency, {}", target.kind.name());
     let progress = Progress::new(what, load.rate * load.seconds);
     let sent = AtomicU64::new(0);
     let start = Instant::now() + Duration::from_millis(100);
-    std::thread::scope(|scope| {
-        let producers: Vec<_> = channels
-            .into_iter()
-            .enumerate()
-            .map(|(place, channel)| {
-                let sent = &sent;
-                scope.spawn(move || produce(target, channel, place, load, (began, start), sent))
-            })
-            .collect();
-        while producers.iter().any(|producer| !producer.is_finished()) {
-            progress.at(sent.load(Ordering::Relaxed));
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        // A panic of a producer has been printed, and its deliveries are missed below.
-        let outcomes = producers
-            .into_iter()
-            .filter_map(|producer| producer.join().ok());
-        outcomes.collect::<Result<Vec<()>, Error>>()
+    let tasks = channels.iter().enumerate();
+    let tasks = tasks.map(|(place, channel)| {
+        let sent = &sent;
+        move || produce(target, channel, place, load, (began, start), sent)
+    });
+    crew::work(tasks.collect(), || {
+        progress.at(sent.load(Ordering::Relaxed))
     })?;
     crowd.until(sent.load(Ordering::SeqCst))?;
     let times = crowd.leave()?;
+    Ok(row(target, load, &times))
+}
+
+/// The row of a distribution of times in nanoseconds.
+pub(crate) fn row(target: &Target, load: Load, times: &Histogram<u64>) -> Row {
     let at = |quantile| times.value_at_quantile(quantile) as f64 / 1e6;
-    let load = format!("{} LTMs, {}/s", load.ltms, load.rate);
-    Ok(Row::new("latency", kind.name(), load)
+    let shown = format!("{} LTMs, {}/s", load.ltms, load.rate);
+    Row::new("latency", target.kind, shown)
         .with("p50 ms", at(0.5))
         .with("p99 ms", at(0.99))
         .with("p99.9 ms", at(0.999))
-        .with("worst ms", times.max() as f64 / 1e6))
+        .with("worst ms", times.max() as f64 / 1e6)
+}
+
+impl Load {
+    /// When an append is due, from the start.
+    pub(crate) fn due(self, number: u64) -> Duration {
+        Duration::from_secs_f64(number as f64 / self.rate as f64)
+    }
 }
 
 /// Every producer has its turn after the one before it.
 fn produce(
     target: &Target,
-    mut channel: Channel,
+    channel: &Channel,
     place: usize,
     load: Load,
     (began, start): (Instant, Instant),
     sent: &AtomicU64,
 ) -> Result<(), Error> {
     let mut producer = target.producer()?;
-    let all = usize::try_from(load.rate * load.seconds).unwrap_or(usize::MAX);
-    for number in (place..all).step_by(load.ltms) {
-        let due = start + Duration::from_secs_f64(number as f64 / load.rate as f64);
+    for number in (place as u64..load.rate * load.seconds).step_by(load.ltms) {
+        let due = start + load.due(number);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let at = due.duration_since(began).as_nanos();
-        producer.append(
-            &mut channel,
-            u64::try_from(at).unwrap_or(u64::MAX),
-            load.size,
-        )?;
+        producer.append(channel, u64::try_from(at).unwrap_or(u64::MAX), load.size)?;
         sent.fetch_add(1, Ordering::SeqCst);
     }
     Ok(())

@@ -16,6 +16,9 @@ use crate::error::Error;
 /// The longest wait for a process to begin.
 pub(crate) const START: Duration = Duration::from_secs(20);
 
+/// The longest wait for a process to end.
+const END: Duration = Duration::from_secs(3);
+
 /// A process and those it started. It ends with the value.
 pub(crate) struct Process {
     name: &'static str,
@@ -84,6 +87,20 @@ impl Process {
         self.pids().into_iter().map(memory_of).sum()
     }
 
+    /// Begins to look for the most memory that is held at once; gives what is held now, in bytes.
+    pub(crate) fn begin_peak(&self) -> u64 {
+        for pid in self.pids() {
+            // Where it is refused, the peak is that of the process's whole life: never too low.
+            let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
+        }
+        self.pids().into_iter().map(|pid| held(pid, "VmRSS:")).sum()
+    }
+
+    /// The most that was held at once since then, in bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        self.pids().into_iter().map(|pid| held(pid, "VmHWM:")).sum()
+    }
+
     fn pids(&self) -> Vec<i32> {
         let own = self.child.id().cast_signed();
         let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
@@ -105,16 +122,20 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A server with workers ends them itself when it is asked to.
-        let pid = Pid::from_raw(self.child.id().cast_signed());
-        let _ = signal::kill(pid, signal::Signal::SIGTERM);
-        let began = Instant::now();
-        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            if began.elapsed() > Duration::from_secs(3) {
-                let _ = self.child.kill();
+        // A server with workers ends them itself when it is asked to. The others have nothing to
+        // finish: what they hold ends with the run.
+        if self.pids().len() > 1 {
+            let pid = Pid::from_raw(self.child.id().cast_signed());
+            let _ = signal::kill(pid, signal::Signal::SIGTERM);
+            let began = Instant::now();
+            while self.child.try_wait().is_ok_and(|status| status.is_none())
+                && began.elapsed() < END
+            {
+                std::thread::sleep(Duration::from_millis(10));
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -129,8 +150,17 @@ fn cpu_of(pid: i32) -> Option<Duration> {
 }
 
 fn memory_of(pid: i32) -> u64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    kibibytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+fn held(pid: i32, name: &str) -> u64 {
+    kibibytes(&format!("/proc/{pid}/status"), name)
+}
+
+/// The bytes that stand in KiB behind a name in a file of the kernel's; 0 where they do not.
+fn kibibytes(file: &str, name: &str) -> u64 {
+    let told = std::fs::read_to_string(file).unwrap_or_default();
+    let line = told.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }

@@ -5,37 +5,59 @@ use std::{collections::BTreeMap, path::Path};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::{error::Error, target::Kind};
 
 /// One row: what was measured on which target under which load.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) scenario: &'static str,
-    pub(crate) target: String,
+    pub(crate) target: &'static str,
     /// The load.
     pub(crate) load: String,
     /// The figures, by name with unit.
     pub(crate) figures: BTreeMap<&'static str, f64>,
 }
 
+/// The figure of a scenario that is set beside the floor's and the peer's.
+const COMPARED: [(&str, &str); 5] = [
+    ("fan-out", CPU),
+    ("idle", MEMORY),
+    ("burst", MEMORY),
+    ("latency", "p99 ms"),
+    ("append", "appends/s"),
+];
+/// The processor time of all processes together, for each of what is counted.
+pub(crate) const CPU: &str = "CPU µs each";
+/// The memory for each connection of the process that holds them.
+pub(crate) const MEMORY: &str = "KiB each";
+
 impl Row {
-    pub(crate) fn new(
-        scenario: &'static str,
-        target: impl Into<String>,
-        load: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn new(scenario: &'static str, kind: Kind, load: impl Into<String>) -> Self {
         Self {
             scenario,
-            target: target.into(),
+            target: kind.name(),
             load: load.into(),
             figures: BTreeMap::new(),
         }
     }
 
-    /// The row with one more figure.
+    /// The row with one more figure, where it is a number: a target that runs elsewhere has no
+    /// processor time to divide by.
     pub(crate) fn with(mut self, name: &'static str, value: f64) -> Self {
-        self.figures.insert(name, value);
+        if value.is_finite() {
+            self.figures.insert(name, value);
+        }
         self
+    }
+
+    /// The row with the processor time of all processes, and of each, divided by `count`.
+    pub(crate) fn costs(self, cpu: &[(&'static str, f64)], count: f64) -> Self {
+        if cpu.is_empty() {
+            return self;
+        }
+        let all: f64 = cpu.iter().map(|(_, used)| used).sum();
+        let each = |row: Self, (name, used): &(&'static str, f64)| row.with(name, used / count);
+        cpu.iter().fold(self.with(CPU, all / count), each)
     }
 }
 
@@ -46,17 +68,48 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Sets the figures that matter beside those of the floor and of the peer under the same load.
+    pub(crate) fn compare(&mut self) {
+        let measured = self.rows.clone();
+        for row in &mut self.rows {
+            let compared = COMPARED.iter().find(|(of, _)| *of == row.scenario);
+            let Some((_, name)) = compared else { continue };
+            let Some(own) = row.figures.get(name).copied() else {
+                continue;
+            };
+            for (other, ratio) in [(Kind::Floor, "× floor"), (Kind::Nchan, "× Nchan")] {
+                let beside = measured.iter().find(|beside| {
+                    (beside.scenario, &beside.load) == (row.scenario, &row.load)
+                        && beside.target == other.name()
+                });
+                let figure = beside.and_then(|beside| beside.figures.get(name));
+                if let Some(figure) = figure
+                    && row.target != other.name()
+                {
+                    row.figures.insert(ratio, own / figure);
+                }
+            }
+        }
+    }
+
     /// One table for each scenario.
     pub(crate) fn tables(&self) -> String {
-        let mut scenarios: Vec<&str> = self.rows.iter().map(|row| row.scenario).collect();
-        scenarios.dedup();
+        let mut scenarios: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !scenarios.contains(&row.scenario) {
+                scenarios.push(row.scenario);
+            }
+        }
         let tables = scenarios.into_iter().map(|scenario| {
-            let rows: Vec<&Row> = self
-                .rows
-                .iter()
-                .filter(|row| row.scenario == scenario)
-                .collect();
-            format!("{scenario}\n\n{}\n", table(&rows))
+            let rows = self.rows.iter().filter(|row| row.scenario == scenario);
+            let compared = COMPARED.iter().find(|(of, _)| *of == scenario);
+            let compared = compared.map_or(String::new(), |(_, figure)| {
+                format!(" (× floor and × Nchan compare {figure})")
+            });
+            format!(
+                "{scenario}{compared}\n\n{}\n",
+                table(&rows.collect::<Vec<_>>())
+            )
         });
         tables.collect::<Vec<_>>().join("\n")
     }
@@ -84,7 +137,7 @@ fn table(rows: &[&Row]) -> Table {
                 .get(name)
                 .map_or(String::new(), |value| shown(*value))
         };
-        let cells = [row.target.clone(), row.load.clone()];
+        let cells = [row.target.to_owned(), row.load.clone()];
         table.add_row(cells.into_iter().chain(names.iter().map(figure)));
     }
     for column in table.column_iter_mut().skip(2) {
@@ -93,10 +146,30 @@ fn table(rows: &[&Row]) -> Table {
     table
 }
 
-fn shown(value: f64) -> String {
+/// A figure with three digits, or all that stand before the point.
+pub(crate) fn shown(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_stands_beside_those_of_the_same_load_only() {
+        let row = |kind, load: &str, value| Row::new("fan-out", kind, load).with(CPU, value);
+        let mut report = Report::default();
+        report.rows.push(row(Kind::Live, "small", 3.0));
+        report.rows.push(row(Kind::Floor, "small", 2.0));
+        report.rows.push(row(Kind::Nchan, "large", 1.0));
+        report.compare();
+        let figures = &report.rows[0].figures;
+        assert_eq!(figures.get("× floor"), Some(&1.5));
+        assert_eq!(figures.get("× Nchan"), None);
+        assert_eq!(report.rows[1].figures.get("× floor"), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     process::Command,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,10 @@ use crate::{
     crowd::Seat,
     error::Error,
     http::Http,
+    order::Order,
     process::{Process, START, beside, free_port},
+    producer::Producer,
+    redis::Redis,
 };
 
 /// What can be measured side by side.
@@ -46,7 +49,9 @@ pub(crate) struct Target {
     producers_at: String,
     subscribers_at: String,
     next: AtomicU64,
-    redis: Option<String>,
+    producers: AtomicUsize,
+    /// The address of its Redis, where that is here.
+    pub(crate) redis_at: Option<String>,
     _folder: TempDir,
 }
 
@@ -54,9 +59,7 @@ pub(crate) struct Target {
 #[derive(Clone, Debug)]
 pub(crate) struct Channel {
     pub(crate) id: u64,
-    /// The number of its last entry.
-    pub(crate) last: u64,
-    /// The cursor of its last entry.
+    /// The cursor of its first entry.
     cursor: String,
 }
 
@@ -78,13 +81,14 @@ impl Target {
             producers_at: api,
             subscribers_at: gateway,
             next: AtomicU64::new(1),
-            redis: None,
+            producers: AtomicUsize::new(0),
+            redis_at: None,
             _folder: TempDir::new()?,
         })
     }
 
     fn live(folder: TempDir) -> Result<Self, Error> {
-        let (redis, address) = redis(folder.path())?;
+        let (redis, address) = start_redis(folder.path())?;
         let service = |name: &'static str| {
             let mut command = Command::new(beside(name)?);
             command
@@ -108,7 +112,8 @@ impl Target {
             producers_at,
             subscribers_at,
             next: AtomicU64::new(1),
-            redis: Some(address),
+            producers: AtomicUsize::new(0),
+            redis_at: Some(address),
             _folder: folder,
         })
     }
@@ -124,13 +129,30 @@ impl Target {
             producers_at: address.clone(),
             subscribers_at: address,
             next: AtomicU64::new(1),
-            redis: None,
+            producers: AtomicUsize::new(0),
+            redis_at: None,
+            _folder: folder,
+        })
+    }
+
+    /// Redis alone, set as the services' is: what they are measured against where they write to it.
+    pub(crate) fn bare_redis() -> Result<Self, Error> {
+        let folder = TempDir::new()?;
+        let (process, address) = start_redis(folder.path())?;
+        Ok(Self {
+            kind: Kind::Floor,
+            processes: vec![process],
+            producers_at: address.clone(),
+            subscribers_at: address.clone(),
+            next: AtomicU64::new(1),
+            producers: AtomicUsize::new(0),
+            redis_at: Some(address),
             _folder: folder,
         })
     }
 
     fn nchan(folder: TempDir) -> Result<Self, Error> {
-        let (redis, redis_at) = redis(folder.path())?;
+        let (redis, redis_at) = start_redis(folder.path())?;
         let address = format!("127.0.0.1:{}", free_port()?);
         let path = folder.path().join("nginx.conf");
         std::fs::write(&path, nchan_settings(&address, &redis_at, folder.path()))?;
@@ -155,39 +177,47 @@ impl Target {
             producers_at: address.clone(),
             subscribers_at: address,
             next: AtomicU64::new(1),
-            redis: Some(redis_at),
+            producers: AtomicUsize::new(0),
+            redis_at: Some(redis_at),
             _folder: folder,
         })
     }
 
-    /// How many connections its Redis has; none where it has no Redis here.
-    pub(crate) fn redis_connections(&self) -> Result<f64, Error> {
-        let Some(redis) = &self.redis else {
-            return Ok(0.0);
-        };
-        let port = redis.rsplit(':').next().unwrap_or_default();
-        let told = Command::new("redis-cli")
-            .args(["-p", port, "INFO", "clients"])
-            .output()?;
-        let told = String::from_utf8_lossy(&told.stdout).into_owned();
-        let mut lines = told.lines();
-        let count = lines.find_map(|line| line.strip_prefix("connected_clients:"));
-        Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0.0))
+    /// The process with this name, where it runs here.
+    pub(crate) fn process(&self, name: &str) -> Option<&Process> {
+        let mut processes = self.processes.iter();
+        processes.find(|process| process.name() == name)
+    }
+
+    /// The process that holds the subscribers' connections.
+    pub(crate) fn holder(&self) -> Option<&Process> {
+        self.process(match self.kind {
+            Kind::Live => "ltm-gateway",
+            Kind::Floor => "floor",
+            Kind::Nchan => "nginx",
+        })
+    }
+
+    /// The memory that this process holds, in bytes; not a number where it runs elsewhere.
+    pub(crate) fn memory(&self) -> f64 {
+        let holder = self.holder();
+        holder.map_or(f64::NAN, |process| process.memory() as f64)
+    }
+
+    /// A connection to its Redis, where that is here.
+    pub(crate) fn redis(&self) -> Result<Option<Redis>, Error> {
+        self.redis_at.as_deref().map(Redis::connect).transpose()
     }
 
     /// New channels, LTMs with this state.
     pub(crate) fn channels(&self, count: usize, state: &Value) -> Result<Vec<Channel>, Error> {
-        let mut http = Http::connect(&self.producers_at)?;
+        let mut http = self.http()?;
         let body = json!({"fqn": "bench.Ltm", "state": state}).to_string();
         let create = |_| {
             let id = self.next.fetch_add(1, Ordering::SeqCst);
             if self.kind != Kind::Live {
                 let cursor = "0-0".into();
-                return Ok(Channel {
-                    id,
-                    last: 0,
-                    cursor,
-                });
+                return Ok(Channel { id, cursor });
             }
             let answer = http.post("/api/v0/ltm", body.as_bytes())?;
             let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
@@ -195,83 +225,46 @@ impl Target {
             let (Some(id), Some(cursor)) = (id, cursor) else {
                 return Err(Error::Answer(answer.to_string()));
             };
-            Ok(Channel {
-                id,
-                last: 1,
-                cursor: cursor.into(),
-            })
+            let cursor = cursor.into();
+            Ok(Channel { id, cursor })
         };
         (0..count).map(create).collect()
     }
 
-    /// A place from which everything that comes after the channel's last entry is seen.
+    /// A place from which everything that comes after the channel's creation is seen.
     pub(crate) fn seat(&self, channel: &Channel) -> Seat {
         let path = match self.kind {
             Kind::Live => format!("/ws/{}?after={}", channel.id, channel.cursor),
             Kind::Floor | Kind::Nchan => format!("/sub/{}", channel.id),
         };
+        let order = match self.kind {
+            Kind::Live => Order::Log { last: 1 },
+            kind => Order::Producers {
+                last: Vec::new(),
+                doubles: kind == Kind::Nchan,
+            },
+        };
         Seat {
             address: self.subscribers_at.clone(),
             path,
-            after: Some(channel.last),
+            order,
         }
+    }
+
+    /// A connection to the API.
+    pub(crate) fn http(&self) -> Result<Http, Error> {
+        Http::connect(&self.producers_at)
     }
 
     /// A producer with a connection of its own.
     pub(crate) fn producer(&self) -> Result<Producer, Error> {
-        Ok(Producer {
-            kind: self.kind,
-            http: Http::connect(&self.producers_at)?,
-        })
+        let number = self.producers.fetch_add(1, Ordering::SeqCst);
+        Ok(Producer::new(self.kind, self.http()?, number))
     }
 }
-
-/// Writes entries.
-pub(crate) struct Producer {
-    kind: Kind,
-    http: Http,
-}
-
-impl Producer {
-    /// Appends one entry whose message has about `size` bytes; `at` is the time in it, in
-    /// nanoseconds.
-    pub(crate) fn append(
-        &mut self,
-        channel: &mut Channel,
-        at: u64,
-        size: usize,
-    ) -> Result<(), Error> {
-        channel.last += 1;
-        let fill = "x".repeat(size.saturating_sub(ENVELOPE));
-        let patch = format!(r#"[{{"op":"replace","path":"/text","value":"{fill}"}}]"#);
-        if self.kind == Kind::Live {
-            let body = format!(r#"{{"reason":"execute","item":{{"at":{at}}},"patch":{patch}}}"#);
-            let path = format!("/api/v0/ltm/{}/snapshots", channel.id);
-            self.http.post(&path, body.as_bytes())?;
-            return Ok(());
-        }
-        let message = format!(
-            r#"{{"id":{},"cursor":"{}-12345678901234567890","snapshot":{{"time":"2026-01-01T00:00:00.000000Z","reason":"execute","item":{{"at":{at}}},"patch":{patch},"execute_queue":[],"transitions_queue":[]}}}}"#,
-            channel.id, channel.last
-        );
-        let path = format!("/pub/{}", channel.id);
-        self.http.post(&path, message.as_bytes())?;
-        Ok(())
-    }
-
-    /// Appends a snapshot with this body.
-    pub(crate) fn snapshot(&mut self, channel: &Channel, body: &[u8]) -> Result<(), Error> {
-        let path = format!("/api/v0/ltm/{}/snapshots", channel.id);
-        self.http.post(&path, body)?;
-        Ok(())
-    }
-}
-
-/// What a message has beside the text that fills it, about.
-const ENVELOPE: usize = 230;
 
 /// A Redis of its own; gives its address.
-fn redis(folder: &Path) -> Result<(Process, String), Error> {
+fn start_redis(folder: &Path) -> Result<(Process, String), Error> {
     let port = free_port()?;
     let address = format!("127.0.0.1:{port}");
     let mut command = Command::new("redis-server");
@@ -304,7 +297,7 @@ http {{
   server {{
     listen {address} backlog=65535;
     location ~ /pub/(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_redis_pass redis; nchan_message_buffer_length 1000; }}
-    location ~ /sub/(\\d+)$ {{ nchan_subscriber websocket; nchan_channel_id $1; nchan_redis_pass redis; nchan_subscriber_first_message newest; }}
+    location ~ /sub/(\\d+)$ {{ nchan_subscriber websocket; nchan_channel_id $1; nchan_redis_pass redis; nchan_subscriber_first_message oldest; }}
   }}
 }}
 "

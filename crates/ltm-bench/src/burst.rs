@@ -1,0 +1,93 @@
+//! What a connection takes once a burst of messages has gone through it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::{
+    crew,
+    crowd::{Crowd, Seat},
+    error::Error,
+    fan_out::THREADS,
+    progress::Progress,
+    report::{MEMORY, Row},
+    target::{Channel, Target},
+    usage::{Peak, kib_each},
+};
+
+/// How much is asked of the target.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Load {
+    /// Subscribers, all together.
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) subscribers: usize,
+    /// The LTMs that they follow.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) ltms: usize,
+    /// Messages that each gets.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) messages: u64,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) size: usize,
+    /// Seconds of quiet after the burst.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) settle: u64,
+}
+
+/// How far the appends to one LTM are ahead of the deliveries: a burst, and no more than what the
+/// peer keeps of it.
+const AHEAD: u64 = 256;
+
+/// Looks at the memory of the process that holds the connections: before, at the peak, afterwards.
+pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
+    let channels = target.channels(load.ltms, &json!({"text": ""}))?;
+    let seats: Vec<Seat> = (0..load.subscribers)
+        .map(|number| target.seat(&channels[number % load.ltms]))
+        .collect();
+    let before = target.memory();
+    let name = target.kind.name();
+    let what = format!("burst, {name}: connecting");
+    let progress = Progress::new(what, load.subscribers as u64);
+    let began = Instant::now();
+    let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
+    let idle = target.memory();
+    let peak = Peak::begin(target.holder());
+    let all = load.subscribers as u64 * load.messages;
+    let progress = Progress::new(format!("burst, {name}"), all);
+    let tasks = channels.iter().map(|channel| {
+        let crowd = &crowd;
+        move || append(target, channel, crowd, load)
+    });
+    crew::work(tasks.collect(), || progress.at(crowd.delivered()))?;
+    crowd.until(all)?;
+    let peak = idle + peak.grown();
+    let progress = Progress::new(format!("burst, {name}: settling"), load.settle);
+    for second in 0..load.settle {
+        progress.at(second);
+        crowd.check()?;
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let settled = target.memory();
+    let each = |bytes: f64| kib_each(before, bytes, load.subscribers);
+    let shown = format!("{} × {} messages", load.subscribers, load.messages);
+    Ok(Row::new("burst", target.kind, shown)
+        .with("KiB each, idle", each(idle))
+        .with("KiB each, peak", each(peak))
+        .with(MEMORY, each(settled))
+        .with("settled / idle", each(settled) / each(idle)))
+}
+
+/// Appends one LTM's share of the burst.
+fn append(target: &Target, channel: &Channel, crowd: &Crowd, load: Load) -> Result<(), Error> {
+    let mut producer = target.producer()?;
+    for number in 0..load.messages {
+        // The LTMs go on about as fast as each other.
+        while number > crowd.delivered() / load.subscribers as u64 + AHEAD {
+            std::thread::sleep(Duration::from_micros(100));
+            crowd.check()?;
+        }
+        producer.append(channel, 0, load.size)?;
+    }
+    Ok(())
+}

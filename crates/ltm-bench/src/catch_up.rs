@@ -1,0 +1,81 @@
+//! Many subscribers that come back at once, from far back in the log.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::{
+    crowd::{Crowd, Seat},
+    error::Error,
+    fan_out::THREADS,
+    producer::fill,
+    progress::Progress,
+    redis::{Counted, Redis},
+    report::Row,
+    target::Target,
+    usage::{Peak, Usage},
+};
+
+/// How much is asked of the target.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Load {
+    /// Subscribers, all together.
+    #[arg(long, default_value_t = 5000)]
+    pub(crate) subscribers: usize,
+    /// The LTMs that they follow.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) ltms: usize,
+    /// How many entries each is behind.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) entries: u64,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) size: usize,
+}
+
+/// Connects everybody with a cursor that is far back, and waits until all have everything.
+pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
+    let channels = target.channels(load.ltms, &json!({"text": ""}))?;
+    fill(target, &channels, load.entries, load.size)?;
+    let seats: Vec<Seat> = (0..load.subscribers)
+        .map(|number| target.seat(&channels[number % load.ltms]))
+        .collect();
+    let all = load.subscribers as u64 * load.entries;
+    let peak = Peak::begin(target.holder());
+    let mut redis = target.redis()?;
+    let before = counted(&mut redis)?;
+    let usage = Usage::begin(target);
+    let crowd = Crowd::begin(seats, THREADS, Instant::now())?;
+    let progress = Progress::new(format!("catch-up, {}", target.kind.name()), all);
+    crowd.wait(all, |count| progress.at(count))?;
+    let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
+    let after = counted(&mut redis)?;
+    let peak = peak.grown() / 1_048_576.0;
+    let bytes = crowd.bytes() as f64;
+    crowd.leave()?;
+    let shown = format!(
+        "{} × {} entries of {} LTMs",
+        load.subscribers, load.entries, load.ltms
+    );
+    let mut row = Row::new("catch-up", target.kind, shown)
+        .with("deliveries/s", all as f64 / seconds)
+        .with("peak MiB", peak)
+        .costs(&cpu, all as f64);
+    if redis.is_some() {
+        let each = |after: u64, before: u64| (after - before) as f64 / load.subscribers as f64;
+        let logs = bytes / load.subscribers as f64 * load.ltms as f64;
+        row = row
+            .with("scripts a subscriber", each(after.scripts, before.scripts))
+            .with("XRANGEs a subscriber", each(after.ranges, before.ranges))
+            .with(
+                "reads of each log",
+                (after.sent - before.sent) as f64 / logs,
+            );
+    }
+    Ok(row)
+}
+
+fn counted(redis: &mut Option<Redis>) -> Result<Counted, Error> {
+    let asked = redis.as_mut().map(Redis::counted).transpose()?;
+    Ok(asked.unwrap_or_default())
+}

@@ -1,0 +1,25 @@
+//! Producers at work, each on a thread of its own.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Does all tasks at once, and tells `watch` now and then that they go on. The first error is given
+/// once all have ended.
+pub(crate) fn work<T>(tasks: Vec<T>, watch: impl Fn()) -> Result<(), Error>
+where
+    T: FnOnce() -> Result<(), Error> + Send,
+{
+    std::thread::scope(|scope| {
+        let working: Vec<_> = tasks.into_iter().map(|task| scope.spawn(task)).collect();
+        while working.iter().any(|task| !task.is_finished()) {
+            watch();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let ends = working.into_iter().map(|task| {
+            // What it said when it panicked has been printed.
+            task.join().unwrap_or(Err(Error::Panicked))
+        });
+        ends.collect()
+    })
+}

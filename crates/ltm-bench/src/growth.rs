@@ -1,0 +1,265 @@
+//! How the figures grow with the load: each at 1, 4 and 16 times a load, drawn as lines.
+
+use std::path::PathBuf;
+
+use crate::{
+    error::Error,
+    plot::{Line, Look, Plot},
+    report::{CPU, MEMORY, Row},
+    scenario::Scenario,
+    session::Session,
+    target::Kind,
+};
+
+/// Where the drawings go, and how much is measured for them.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Drawings {
+    /// The folder that the drawings are written to.
+    #[arg(long, value_name = "DIR", default_value = "docs/performance")]
+    pub(crate) svg: PathBuf,
+    /// Draw only these.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
+    pub(crate) only: Vec<String>,
+    /// Run everything small, to see that it runs: the drawings say nothing.
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// The figure of a target that makes a line, and how the line is called.
+type Drawn = (Kind, &'static str, &'static str);
+
+/// One drawing.
+struct Measure {
+    /// The name of its file.
+    file: &'static str,
+    title: &'static str,
+    /// What grows, with its unit.
+    x: &'static str,
+    /// What is measured, with its unit.
+    y: &'static str,
+    /// The scenario, without what grows.
+    command: &'static str,
+    /// The same, small.
+    quick: &'static str,
+    /// The option that grows, and its values.
+    grows: (&'static str, [u64; 3]),
+    lines: &'static [Drawn],
+}
+
+const LIVE: Kind = Kind::Live;
+/// One line for each target.
+const CPU_LINES: &[Drawn] = &[
+    (LIVE, CPU, "ltm-live"),
+    (Kind::Floor, CPU, "floor"),
+    (Kind::Nchan, CPU, "Nchan"),
+];
+const MEMORY_LINES: &[Drawn] = &[(LIVE, MEMORY, "ltm-live"), (Kind::Nchan, MEMORY, "Nchan")];
+
+const MEASURES: [Measure; 11] = [
+    Measure {
+        file: "fan-out",
+        title: "One LTM, many subscribers: a delivery's processor time",
+        x: "subscribers of one LTM, 10 appends a second",
+        y: "µs for each delivery",
+        command: "fan-out --rate 10 --seconds 5",
+        quick: "fan-out --rate 20 --seconds 1",
+        grows: ("--subscribers", [250, 1000, 4000]),
+        lines: CPU_LINES,
+    },
+    Measure {
+        file: "many-small",
+        title: "Many LTMs of one subscriber each: a delivery's processor time",
+        x: "LTMs, 500 appends a second in all",
+        y: "µs for each delivery",
+        command: "fan-out --subscribers 1 --rate 500 --seconds 5",
+        quick: "fan-out --subscribers 1 --rate 20 --seconds 1",
+        grows: ("--ltms", [500, 2000, 8000]),
+        lines: CPU_LINES,
+    },
+    Measure {
+        file: "catch-up",
+        title: "Subscribers that resume 1,000 entries back: a delivery's processor time",
+        x: "subscribers that come back at once",
+        y: "µs for each delivery",
+        command: "catch-up",
+        quick: "catch-up --entries 20",
+        grows: ("--subscribers", [300, 1200, 4800]),
+        lines: CPU_LINES,
+    },
+    Measure {
+        file: "idle",
+        title: "Memory of a connection on which nothing happens",
+        x: "connections",
+        y: "KiB for each connection",
+        command: "idle",
+        quick: "idle --ltms 2",
+        grows: ("--subscribers", [1200, 4800, 19_200]),
+        lines: MEMORY_LINES,
+    },
+    Measure {
+        file: "burst",
+        title: "Memory of a connection, a minute after a burst",
+        x: "connections, 500 messages through each",
+        y: "KiB for each connection",
+        command: "burst",
+        quick: "burst --settle 0 --ltms 2 --messages 10",
+        grows: ("--subscribers", [250, 1000, 4000]),
+        lines: &[
+            (LIVE, MEMORY, "after the burst"),
+            (LIVE, "KiB each, idle", "before"),
+        ],
+    },
+    Measure {
+        file: "stalled",
+        title: "Memory of a connection whose peer reads nothing",
+        x: "connections, 16 MiB waiting for each",
+        y: "KiB for each connection",
+        command: "stalled",
+        quick: "stalled --messages 20",
+        grows: ("--peers", [25, 100, 400]),
+        lines: MEMORY_LINES,
+    },
+    Measure {
+        file: "latency",
+        title: "From an append to its delivery: 99 of 100 take less",
+        x: "appends a second",
+        y: "ms",
+        command: "latency --seconds 5",
+        quick: "latency --seconds 1",
+        grows: ("--rate", [250, 1000, 4000]),
+        lines: &[
+            (LIVE, "p99 ms", "ltm-live"),
+            (Kind::Floor, "p99 ms", "floor"),
+            (Kind::Nchan, "p99 ms", "Nchan"),
+        ],
+    },
+    Measure {
+        file: "append",
+        title: "Appends by 16 producers",
+        x: "LTMs of each producer",
+        y: "appends a second",
+        command: "append --seconds 3",
+        quick: "append --producers 2 --seconds 1",
+        grows: ("--ltms", [1, 4, 16]),
+        lines: &[
+            (LIVE, "appends/s", "ltm-live"),
+            (Kind::Floor, "appends/s", "floor"),
+        ],
+    },
+    Measure {
+        file: "state",
+        title: "A small patch to a large state: an append's processor time",
+        x: "bytes of state",
+        y: "µs for each append",
+        command: "append --producers 1 --ltms 1 --seconds 3",
+        quick: "append --producers 1 --ltms 1 --seconds 1",
+        grows: ("--state", [655_360, 2_621_440, 10_485_760]),
+        lines: &[(LIVE, CPU, "ltm-live")],
+    },
+    Measure {
+        file: "late",
+        title: "Appends late in a history: an append's processor time",
+        x: "entries in the history",
+        y: "µs for each append",
+        command: "late",
+        quick: "late --window 20 --rounds 1",
+        grows: ("--entries", [6250, 25_000, 100_000]),
+        lines: &[
+            (LIVE, "late CPU µs each", "after these"),
+            (LIVE, "early CPU µs each", "from the first on"),
+        ],
+    },
+    Measure {
+        file: "document",
+        title: "GET of a document: processor time",
+        x: "snapshots in it",
+        y: "ms for each GET",
+        command: "document",
+        quick: "document --rounds 1",
+        grows: ("--snapshots", [625, 2500, 10_000]),
+        lines: &[
+            (LIVE, "CPU ms of a GET", "ltm-live"),
+            (LIVE, "CPU ms of redis-cli", "redis-cli"),
+        ],
+    },
+];
+
+/// Measures all and draws it.
+pub(crate) fn run(session: &mut Session, drawings: &Drawings) -> Result<(), Error> {
+    std::fs::create_dir_all(&drawings.svg)?;
+    let wanted = |measure: &&Measure| {
+        drawings.only.is_empty() || drawings.only.iter().any(|name| name == measure.file)
+    };
+    for measure in MEASURES.iter().filter(wanted) {
+        let loads = measure.loads(drawings.quick);
+        let scenarios = loads
+            .iter()
+            .map(|load| measure.scenario(*load, drawings.quick));
+        let scenarios = scenarios.collect::<Result<Vec<_>, Error>>()?;
+        let rows = session.measure(&scenarios)?;
+        let path = drawings.svg.join(measure.file).with_extension("svg");
+        std::fs::write(path, measure.plot(&loads, &rows).svg())?;
+    }
+    Ok(())
+}
+
+fn names() -> [&'static str; MEASURES.len()] {
+    MEASURES.each_ref().map(|measure| measure.file)
+}
+
+impl Measure {
+    fn loads(&self, quick: bool) -> [u64; 3] {
+        let (_, full) = self.grows;
+        if quick { [2, 8, 32] } else { full }
+    }
+
+    fn scenario(&self, load: u64, quick: bool) -> Result<Scenario, Error> {
+        let command = if quick { self.quick } else { self.command };
+        Scenario::read(&format!("{command} {} {load}", self.grows.0))
+    }
+
+    fn plot(&self, loads: &[u64], measured: &[Vec<Row>]) -> Plot {
+        let line = |(place, &(kind, figure, name)): (usize, &Drawn)| {
+            let points = loads.iter().zip(measured).filter_map(|(load, rows)| {
+                let row = rows.iter().find(|row| row.target == kind.name())?;
+                Some((*load as f64, *row.figures.get(figure)?))
+            });
+            Line {
+                name,
+                look: match kind {
+                    Kind::Live if place == 0 => Look::Own,
+                    Kind::Live | Kind::Floor => Look::Floor,
+                    Kind::Nchan => Look::Peer,
+                },
+                points: points.collect(),
+            }
+        };
+        let lines = self.lines.iter().enumerate().map(line);
+        Plot {
+            title: self.title,
+            x: self.x,
+            y: self.y,
+            lines: lines.filter(|line| !line.points.is_empty()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measure_can_be_asked_for() {
+        for measure in &MEASURES {
+            for quick in [true, false] {
+                for load in measure.loads(quick) {
+                    let scenario = measure.scenario(load, quick);
+                    let drawn = |scenario: &Scenario| {
+                        measure.lines.iter().any(|line| scenario.is_for(line.0))
+                    };
+                    assert!(scenario.is_ok_and(|s| drawn(&s)), "{}", measure.file);
+                }
+            }
+        }
+    }
+}

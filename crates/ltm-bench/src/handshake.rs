@@ -1,0 +1,59 @@
+//! A subscriber's way in: a WebSocket by hand.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use memchr::memmem;
+use socket2::{Domain, Socket, Type};
+
+use crate::{crowd::Seat, error::Error};
+
+/// The longest wait for an answer.
+const WAIT: Duration = Duration::from_secs(30);
+/// The most that an answer's head has.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+/// Connects and upgrades; gives the socket, and what came behind the answer. What the system holds
+/// of what is not read can be bounded, in bytes.
+pub(crate) fn enter(seat: &Seat, buffer: Option<usize>) -> Result<(TcpStream, Vec<u8>), Error> {
+    let mut socket = connect(&seat.address, buffer)?;
+    socket.set_read_timeout(Some(WAIT))?;
+    socket.set_nodelay(true)?;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        seat.path, seat.address
+    );
+    socket.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    let mut part = [0; 1024];
+    let end = loop {
+        if let Some(end) = memmem::find(&answer, b"\r\n\r\n") {
+            break end + 4;
+        }
+        let count = socket.read(&mut part)?;
+        answer.extend_from_slice(&part[..count]);
+        if count == 0 || answer.len() > LONGEST_HEAD {
+            break 0;
+        }
+    };
+    if !answer.starts_with(b"HTTP/1.1 101 ") || end == 0 {
+        let said = String::from_utf8_lossy(&answer).into_owned();
+        return Err(Error::Handshake(said));
+    }
+    let rest = answer.split_off(end);
+    Ok((socket, rest))
+}
+
+fn connect(address: &str, buffer: Option<usize>) -> Result<TcpStream, Error> {
+    let (Some(size), Ok(at)) = (buffer, address.parse::<SocketAddr>()) else {
+        return Ok(TcpStream::connect(address)?);
+    };
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(size)?;
+    socket.connect(&at.into())?;
+    Ok(socket.into())
+}

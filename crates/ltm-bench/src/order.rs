@@ -1,0 +1,79 @@
+//! What a subscriber must see next.
+
+/// The order in which one subscriber's messages must come.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// Entries of a log, which the service numbers: each comes right after the one before it.
+    Log {
+        /// The number of the last entry that the subscriber has.
+        last: u64,
+    },
+    /// Messages that their producers number, each from 1: one producer's come in their order.
+    Producers {
+        /// The number of the last message of each producer.
+        last: Vec<u64>,
+        /// Whether the same message again is only counted. The peer does that now and then, and
+        /// promises nothing else.
+        doubles: bool,
+    },
+}
+
+/// What a message is to its subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The next one.
+    Next,
+    /// The one before, again.
+    Double,
+}
+
+impl Order {
+    /// Takes message `number` of a producer; the number that it came after, where that is wrong.
+    pub(crate) fn take(&mut self, number: u64, producer: usize) -> Result<Seen, u64> {
+        let (last, doubles) = match self {
+            Self::Log { last } => (last, false),
+            Self::Producers { last, doubles } => {
+                if last.len() <= producer {
+                    last.resize(producer + 1, 0);
+                }
+                (&mut last[producer], *doubles)
+            }
+        };
+        if number == *last + 1 {
+            *last = number;
+            return Ok(Seen::Next);
+        }
+        if number == *last && doubles {
+            return Ok(Seen::Double);
+        }
+        Err(*last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_seen_entry_by_entry() {
+        let mut order = Order::Log { last: 7 };
+        assert_eq!(order.take(8, 3), Ok(Seen::Next));
+        assert_eq!(order.take(8, 3), Err(8));
+        assert_eq!(order.take(10, 3), Err(8));
+    }
+
+    #[test]
+    fn each_producer_has_an_order_of_its_own_and_only_a_peer_may_double() {
+        for doubles in [true, false] {
+            let last = Vec::new();
+            let mut order = Order::Producers { last, doubles };
+            assert_eq!(order.take(1, 1), Ok(Seen::Next));
+            assert_eq!(order.take(1, 0), Ok(Seen::Next));
+            assert_eq!(order.take(2, 1), Ok(Seen::Next));
+            let double = if doubles { Ok(Seen::Double) } else { Err(2) };
+            assert_eq!(order.take(2, 1), double);
+            assert_eq!(order.take(1, 1), Err(2));
+            assert_eq!(order.take(3, 0), Err(1));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Whoever writes entries.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    crew,
+    error::Error,
+    http::Http,
+    progress::Progress,
+    target::{Channel, Kind, Target},
+};
+
+/// What a message has beside the text that fills it, about.
+const ENVELOPE: usize = 230;
+/// The connections that fill a log before anything is measured.
+const FILLERS: usize = 4;
+
+/// A producer with a connection of its own.
+pub(crate) struct Producer {
+    kind: Kind,
+    http: Http,
+    /// Tells its messages from those of others, where they carry no number of a log.
+    number: usize,
+    /// How many messages it wrote to each channel.
+    written: HashMap<u64, u64>,
+}
+
+impl Producer {
+    pub(crate) fn new(kind: Kind, http: Http, number: usize) -> Self {
+        Self {
+            kind,
+            http,
+            number,
+            written: HashMap::new(),
+        }
+    }
+
+    /// Appends one entry whose message has about `size` bytes; `at` is the time in it, in
+    /// nanoseconds.
+    pub(crate) fn append(&mut self, channel: &Channel, at: u64, size: usize) -> Result<(), Error> {
+        let fill = "x".repeat(size.saturating_sub(ENVELOPE));
+        let patch = format!(r#"[{{"op":"replace","path":"/text","value":"{fill}"}}]"#);
+        if self.kind == Kind::Live {
+            let body = format!(r#"{{"reason":"execute","item":{{"at":{at}}},"patch":{patch}}}"#);
+            return self.snapshot(channel, body.as_bytes());
+        }
+        let written = self.written.entry(channel.id).or_default();
+        *written += 1;
+        let message = format!(
+            r#"{{"id":{},"cursor":"{written}-{:020}","snapshot":{{"time":"2026-01-01T00:00:00.000000Z","reason":"execute","item":{{"at":{at}}},"patch":{patch},"execute_queue":[],"transitions_queue":[]}}}}"#,
+            channel.id, self.number
+        );
+        let path = format!("/pub/{}", channel.id);
+        self.http.post(&path, message.as_bytes())?;
+        Ok(())
+    }
+
+    /// Appends a snapshot with this body.
+    pub(crate) fn snapshot(&mut self, channel: &Channel, body: &[u8]) -> Result<(), Error> {
+        let path = format!("/api/v0/ltm/{}/snapshots", channel.id);
+        self.http.post(&path, body)?;
+        Ok(())
+    }
+}
+
+/// Appends `count` entries to each channel, over several connections, before anything is measured.
+pub(crate) fn fill(
+    target: &Target,
+    channels: &[Channel],
+    count: u64,
+    size: usize,
+) -> Result<(), Error> {
+    let all = count * channels.len() as u64;
+    let what = format!("{}: filling", target.kind.name());
+    let (progress, next) = (Progress::new(what, all), AtomicU64::new(0));
+    let filler = || {
+        let next = &next;
+        move || {
+            let mut producer = target.producer()?;
+            loop {
+                let number = next.fetch_add(1, Ordering::SeqCst);
+                if number >= all {
+                    return Ok(());
+                }
+                let turn = usize::try_from(number).unwrap_or(0) % channels.len();
+                producer.append(&channels[turn], 0, size)?;
+            }
+        }
+    };
+    let tasks = (0..FILLERS).map(|_| filler()).collect();
+    crew::work(tasks, || progress.at(next.load(Ordering::Relaxed).min(all)))
+}

@@ -1,0 +1,76 @@
+//! Everything that there is a figure for, in one run.
+
+use crate::{error::Error, scenario::Scenario, session::Session};
+
+/// What is run, as it would be asked for one by one. The most connections are as many as the usual
+/// limit of 20,000 open files allows.
+const FULL: [&str; 17] = [
+    "fan-out",
+    "fan-out --subscribers 500 --rate 0",
+    "fan-out --ltms 2000 --subscribers 1 --rate 2000",
+    "catch-up",
+    "idle",
+    "idle --subscribers 19200",
+    "burst",
+    "stalled",
+    "latency",
+    "append",
+    "append --producers 1 --ltms 1",
+    "append --producers 1 --ltms 1 --state 100000",
+    "append --producers 1 --ltms 1 --state 10000000",
+    "append --producers 1 --ltms 1 --body state",
+    "append --producers 1 --ltms 1 --body state --state 100000",
+    "late",
+    "document",
+];
+
+/// The same, small: to see that everything runs.
+const QUICK: [&str; 10] = [
+    "fan-out --subscribers 20 --seconds 1",
+    "fan-out --subscribers 20 --seconds 1 --rate 0",
+    "catch-up --subscribers 20 --entries 50",
+    "idle --subscribers 20 --ltms 2",
+    "burst --subscribers 20 --messages 20 --settle 1",
+    "stalled --peers 5 --messages 20",
+    "latency --rate 100 --seconds 1",
+    "append --producers 2 --ltms 2 --seconds 1",
+    "late --entries 100 --window 50 --rounds 1",
+    "document --snapshots 50 --rounds 1",
+];
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Extent {
+    /// Run everything small, to see that it runs: the figures say nothing.
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// Runs all.
+pub(crate) fn run(session: &mut Session, extent: &Extent) -> Result<(), Error> {
+    let commands: &[&str] = if extent.quick { &QUICK } else { &FULL };
+    let scenarios = commands.iter().map(|command| Scenario::read(command));
+    let scenarios = scenarios.collect::<Result<Vec<_>, Error>>()?;
+    for same in scenarios.chunk_by(|one, next| one.name() == next.name()) {
+        session.measure(same)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_one_and_every_scenario_is_run_small_too() {
+        let names = |commands: &[&str]| {
+            let mut names: Vec<_> = commands
+                .iter()
+                .map(|command| Scenario::read(command).map_or("no command", |s| s.name()))
+                .collect();
+            names.dedup();
+            names
+        };
+        assert_eq!(names(&FULL), names(&QUICK));
+        assert!(!names(&FULL).contains(&"no command"));
+    }
+}
