@@ -7,7 +7,7 @@ use actix_service::{
     IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service,
 };
 use actix_web::{
-    App, Error,
+    App, Error, HttpMessage,
     body::MessageBody,
     dev::{AppConfig, ServiceRequest, ServiceResponse},
     http::header,
@@ -19,7 +19,7 @@ use bytesize::ByteSize;
 use socket2::SockRef;
 use tokio::sync::OnceCell;
 use tracing::Span;
-use tracing_actix_web::{DefaultRootSpanBuilder, RootSpanBuilder, TracingLogger};
+use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 
 use crate::{
     HttpSettings, Origins, Readiness,
@@ -34,7 +34,7 @@ use crate::{
 const WRITE_BUFFER: usize = 32 * 1024;
 /// How long a connection is kept that ends before its request was read, so that the answer reaches a
 /// peer that is still sending.
-const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// An HTTP server, ready to run.
 pub struct Server {
@@ -177,7 +177,9 @@ fn prepare(stream: &TcpStream, write_stall: Duration, send_buffer: usize) {
         .and_then(|()| SockRef::from(stream).set_send_buffer_size(send_buffer));
 }
 
-/// A span for each request. A WebSocket has none: it would be entered for each of its messages.
+/// A span for each request, with what finds its lines in the log: every field is written out for each
+/// request, whether a line comes of it or not. A WebSocket has none, which would be entered for each of its
+/// messages.
 struct Spans;
 
 impl RootSpanBuilder for Spans {
@@ -185,12 +187,16 @@ impl RootSpanBuilder for Spans {
         if request.headers().contains_key(header::UPGRADE) {
             return Span::none();
         }
-        DefaultRootSpanBuilder::on_request_start(request)
+        let id = request.extensions().get::<RequestId>().copied();
+        tracing::info_span!(
+            "request",
+            method = request.method().as_str(),
+            path = request.path(),
+            request_id = id.map(tracing::field::display),
+        )
     }
 
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        DefaultRootSpanBuilder::on_request_end(span, outcome);
-    }
+    fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, Error>) {}
 }
 
 fn length(size: ByteSize) -> usize {

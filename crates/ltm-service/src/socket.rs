@@ -28,10 +28,11 @@ use actix_web::{
     rt::{self, net::TcpStream},
     web::{Bytes, BytesMut},
 };
-use futures_util::{Stream, future::LocalBoxFuture};
+use futures_util::{Stream, StreamExt, future::LocalBoxFuture};
 use socket2::SockRef;
+use tokio::time::timeout;
 
-use crate::{admission::Places, connection::Connection};
+use crate::{admission::Places, connection::Connection, server::LINGER};
 
 /// What one read takes at most: who has left HTTP says little.
 const READ: usize = 4 * 1024;
@@ -77,6 +78,15 @@ pub struct Incoming {
     socket: Rc<Socket>,
     /// Whether a piece was just given: whoever asks first works on that, before more is read.
     gave: bool,
+}
+
+impl Incoming {
+    fn new(socket: Rc<Socket>) -> Self {
+        Self {
+            socket,
+            gave: false,
+        }
+    }
 }
 
 impl Stream for Incoming {
@@ -130,10 +140,7 @@ impl Upgrade {
 
     /// What comes after the request.
     pub fn incoming(&self) -> Incoming {
-        Incoming {
-            socket: self.socket.clone(),
-            gave: false,
-        }
+        Incoming::new(self.socket())
     }
 
     /// What is to run once 101 has been answered. With any other answer it is dropped.
@@ -212,7 +219,7 @@ impl Answer {
     }
 
     /// Sends any other answer, and ends the connection.
-    async fn refuse(&mut self, mut response: Response<BoxBody>) -> io::Result<()> {
+    async fn refuse(mut self, mut response: Response<BoxBody>) -> io::Result<()> {
         response
             .head_mut()
             .set_connection_type(ConnectionType::Close);
@@ -225,6 +232,10 @@ impl Answer {
         self.encode(Message::Chunk(None))?;
         self.send().await?;
         self.socket.shut_down();
+        // A reset for what has not been read would overtake the answer.
+        let mut rest = Incoming::new(self.socket);
+        let read = async { while let Some(Ok(_)) = rest.next().await {} };
+        let _ = timeout(LINGER, read).await;
         Ok(())
     }
 
