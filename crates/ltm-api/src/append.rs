@@ -78,7 +78,7 @@ pub fn snapshot_of(
 ) -> Result<Entry, ProblemResponse> {
     let draft = Step::read(body::parse(body)?, limits)?.draft(state, limits)?;
     let entry = Entry::after(state.position(), draft.kind, draft.payload);
-    state.advance(&entry);
+    state.advance_made(&entry);
     Ok(entry)
 }
 

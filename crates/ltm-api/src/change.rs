@@ -1,5 +1,7 @@
 //! What a producer wants to change, and the patch that does it.
 
+use std::borrow::Cow;
+
 use bytestring::ByteString;
 use json_patch::PatchOperation;
 use ltm_service::ProblemResponse;
@@ -63,7 +65,7 @@ impl Change {
         &self,
         tree: &mut Tree,
         limits: &Limits,
-    ) -> Result<(Box<RawValue>, patch::Undo), ProblemResponse> {
+    ) -> Result<(Cow<'_, RawValue>, patch::Undo), ProblemResponse> {
         let none = Map::new();
         let now = tree.value().as_object().unwrap_or(&none);
         let (field, made) = match self {
@@ -71,13 +73,13 @@ impl Change {
                 let undo = tree
                     .apply(operations, limits)
                     .map_err(|e| refusal("patch", e))?;
-                return Ok((text.clone(), undo));
+                return Ok((Cow::Borrowed(text), undo));
             }
             Self::State(state) => ("state", diff::diff(now, state)),
             Self::Merge(merge) => ("merge", diff::merge(now, merge.clone())),
         };
         let undo = tree.apply(&made, limits).map_err(|e| refusal(field, e))?;
-        Ok((text(&made)?, undo))
+        Ok((Cow::Owned(text(&made)?), undo))
     }
 }
 

@@ -120,7 +120,7 @@ pub(crate) async fn create(
         .await
         .map_err(refusal)?;
     if !created.replayed {
-        state.advance(&entry);
+        state.advance_made(&entry);
         api.states().keep(created.id, state);
     }
     let mut answer = HttpResponse::Ok();

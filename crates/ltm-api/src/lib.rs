@@ -105,15 +105,16 @@ pub fn configure(api: &Api, config: &mut ServiceConfig) {
     config.app_data(web::Data::new(api.clone())).service(
         web::scope("/api/v0/ltm")
             .service(route("", "GET, POST").get(list::list).post(create::create))
-            .service(
-                route("/{id}", "GET, DELETE")
-                    .get(document::document)
-                    .delete(delete::delete),
-            )
+            // Patterns are tried one after another: first what is asked for most.
             .service(
                 route("/{id}/snapshots", "GET, POST")
                     .get(snapshots::snapshots)
                     .post(append::append),
+            )
+            .service(
+                route("/{id}", "GET, DELETE")
+                    .get(document::document)
+                    .delete(delete::delete),
             )
             .service(route("/{id}/state", "GET").get(state::state))
             .service(route("/{id}/rollback", "POST").post(rollback::rollback))

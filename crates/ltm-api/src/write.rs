@@ -138,7 +138,7 @@ impl<'a> Conditions<'a> {
             };
             match api.store().append(id, &append).await {
                 Ok(()) => {
-                    state.advance(&entry);
+                    state.advance_made(&entry);
                     turn.put(state);
                     let answer = Answer {
                         cursor: entry.cursor,

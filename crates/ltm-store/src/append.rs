@@ -221,7 +221,8 @@ fn append_call(id: LtmId, append: &Append<'_>) -> Cmd {
     let (producer, epoch) = append
         .producer
         .map_or(("", 0), |producer| (producer.name.as_str(), producer.epoch));
-    let mut call = script::APPEND.call(&[&keys::log(id), &keys::meta(id), &keys::idempotency(id)]);
+    let logged = [&*keys::log(id), &keys::meta(id), &keys::idempotency(id)];
+    let mut call = script::APPEND.call_of(&logged, entry.payload.len());
     call.arg(append.expected.to_string())
         .arg(entry.cursor.to_string())
         .arg(entry.kind.as_str())

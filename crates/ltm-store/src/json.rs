@@ -1,5 +1,7 @@
 //! JSON text that is carried: checked for what a JSON parser lets through, and compacted.
 
+use std::borrow::Cow;
+
 /// Why a valid JSON text cannot be carried.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
@@ -19,14 +21,14 @@ pub enum TextError {
 /// The same JSON without white space between tokens.
 ///
 /// `text` must be valid JSON. Every token keeps its spelling: numbers keep their digits, strings
-/// their escapes.
+/// their escapes. Text that has no such space is given back as it is.
 ///
 /// # Errors
 ///
 /// [`TextError`] where it is nested deeper than `max_depth` or a string holds a lone surrogate.
-pub fn compact(text: &str, max_depth: usize) -> Result<String, TextError> {
+pub fn compact(text: &str, max_depth: usize) -> Result<Cow<'_, str>, TextError> {
     let bytes = text.as_bytes();
-    let mut out = String::with_capacity(text.len());
+    let mut out = String::new();
     let (mut at, mut depth, mut copied) = (0, 0usize, 0);
     while at < bytes.len() {
         match bytes[at] {
@@ -42,6 +44,9 @@ pub fn compact(text: &str, max_depth: usize) -> Result<String, TextError> {
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b' ' | b'\t' | b'\n' | b'\r' => {
+                if out.is_empty() {
+                    out.reserve(text.len());
+                }
                 out.push_str(&text[copied..at]);
                 copied = at + 1;
             }
@@ -49,8 +54,11 @@ pub fn compact(text: &str, max_depth: usize) -> Result<String, TextError> {
         }
         at += 1;
     }
+    if copied == 0 {
+        return Ok(text.into());
+    }
     out.push_str(&text[copied..]);
-    Ok(out)
+    Ok(out.into())
 }
 
 /// The place after the string that opens at `start`.
@@ -143,6 +151,6 @@ mod tests {
             );
         }
         let escaped = json!(r"\ud800").to_string();
-        assert_eq!(compact(&escaped, 9), Ok(escaped));
+        assert_eq!(compact(&escaped, 9).as_deref(), Ok(&*escaped));
     }
 }

@@ -90,13 +90,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 /// [`PatchError::Malformed`] names the member; [`PatchError::TooLarge`] where there are more
 /// operations than allowed.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<PatchOperation>, PatchError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.disable_recursion_limit();
-    let members: Vec<Members> =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|e| PatchError::Malformed {
-            field: e.path().to_string(),
-            detail: format!("not a JSON Patch (RFC 6902): {}", e.inner()),
-        })?;
+    let members = members(text)?;
     if members.len() > limits.max_operations {
         return Err(PatchError::TooLarge {
             operation: limits.max_operations,
@@ -112,6 +106,23 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<PatchOperation>, PatchEr
         .enumerate()
         .map(|(index, members)| operation(members, index))
         .collect()
+}
+
+/// Reads the members of the operations.
+fn members(text: &str) -> Result<Vec<Members>, PatchError> {
+    let read = || {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        deserializer.disable_recursion_limit();
+        deserializer
+    };
+    // To follow where the parser is takes time, which only a patch that is wrong has to take.
+    if let Ok(members) = Vec::deserialize(&mut read()) {
+        return Ok(members);
+    }
+    serde_path_to_error::deserialize(&mut read()).map_err(|e| PatchError::Malformed {
+        field: e.path().to_string(),
+        detail: format!("not a JSON Patch (RFC 6902): {}", e.inner()),
+    })
 }
 
 fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchError> {
@@ -293,10 +304,10 @@ impl Tree {
         match operation {
             PatchOperation::Add(add) => self.add(&add.path, &add.value, undo),
             PatchOperation::Replace(replace) => {
-                let old = take(self.at_mut(&replace.path)?);
+                let new = replace.value.clone();
+                let old = std::mem::replace(self.at_mut(&replace.path)?, new);
                 self.bytes = (self.bytes + measure(&replace.value).bytes)
                     .saturating_sub(measure(&old).bytes);
-                *self.at_mut(&replace.path)? = replace.value.clone();
                 undo.push(PatchOperation::Replace(ReplaceOperation {
                     path: replace.path.clone(),
                     value: old,

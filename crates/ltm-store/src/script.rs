@@ -6,6 +6,11 @@ use redis::{Cmd, RedisError, Value};
 
 use crate::connection::Redis;
 
+/// How many arguments most calls have at most.
+const ARGUMENTS: usize = 24;
+/// Bytes that they have, without what is written.
+const SMALL_ARGUMENTS: usize = 512;
+
 /// A script, sent by its hash.
 pub(crate) struct Script {
     code: &'static str,
@@ -37,7 +42,13 @@ impl Script {
     /// A call with these keys, to which arguments can be added. `redis::Script` would copy them
     /// twice.
     pub(crate) fn call(&self, keys: &[&str]) -> Cmd {
-        let mut cmd = redis::cmd("EVALSHA");
+        self.call_of(keys, 0)
+    }
+
+    /// The same with room for arguments of so many bytes beside small ones.
+    pub(crate) fn call_of(&self, keys: &[&str], bytes: usize) -> Cmd {
+        let mut cmd = Cmd::with_capacity(ARGUMENTS, SMALL_ARGUMENTS + bytes);
+        cmd.arg("EVALSHA");
         cmd.arg(&self.hash).arg(keys.len()).arg(keys);
         cmd
     }

@@ -1,7 +1,7 @@
 //! An LTM's state: a checkpoint and the entries since.
 
 use bytestring::ByteString;
-use ltm_types::{Content, Cursor, Entry, LtmId, keys};
+use ltm_types::{Content, Cursor, Entry, Kind, LtmId, keys};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -112,6 +112,15 @@ impl State {
         self.note(entry, &entry.content().unwrap_or(Content::Nothing));
     }
 
+    /// The same for an entry that was made here: a snapshot need not be read for what is known.
+    pub fn advance_made(&mut self, entry: &Entry) {
+        if entry.kind != Kind::Snapshot {
+            return self.advance(entry);
+        }
+        self.outline.push_snapshot();
+        self.moved(entry);
+    }
+
     fn note(&mut self, entry: &Entry, content: &Content<'_>) {
         match content {
             Content::Snapshot { .. } => self.outline.push_snapshot(),
@@ -122,6 +131,11 @@ impl State {
             Content::Error { id } => self.outline.push_error(*id),
             Content::Nothing => self.outline.push_other(),
         }
+        self.moved(entry);
+    }
+
+    /// Stands at `entry`.
+    fn moved(&mut self, entry: &Entry) {
         self.cursor = Some(entry.cursor);
         self.bytes_since += entry.payload.len();
         self.bytes_since_trim += entry.payload.len();
