@@ -66,19 +66,23 @@ impl Change {
         tree: &mut Tree,
         limits: &Limits,
     ) -> Result<(Cow<'_, RawValue>, patch::Undo), ProblemResponse> {
-        let none = Map::new();
+        let (mut limits, none) = (*limits, Map::new());
         let now = tree.value().as_object().unwrap_or(&none);
         let (field, made) = match self {
             Self::Patch { text, operations } => {
                 let undo = tree
-                    .apply(operations, limits)
+                    .apply(operations, &limits)
                     .map_err(|e| refusal("patch", e))?;
                 return Ok((Cow::Borrowed(text), undo));
             }
-            Self::State(state) => ("state", diff::diff(now, state)),
+            // Its size has been looked at. On the way there the state may be larger than it.
+            Self::State(state) => {
+                limits.max_bytes = usize::MAX;
+                ("state", diff::diff(now, state))
+            }
             Self::Merge(merge) => ("merge", diff::merge(now, merge.clone())),
         };
-        let undo = tree.apply(&made, limits).map_err(|e| refusal(field, e))?;
+        let undo = tree.apply(&made, &limits).map_err(|e| refusal(field, e))?;
         Ok((Cow::Owned(text(&made)?), undo))
     }
 }
@@ -152,4 +156,32 @@ pub(crate) fn refusal(field: &str, error: PatchError) -> ProblemResponse {
         }
     };
     problem.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+
+    #[test]
+    fn a_whole_state_within_the_limit_is_taken_whatever_the_way_to_it() {
+        let limits = Limits {
+            max_bytes: 120,
+            max_depth: 10,
+            max_operations: 10,
+        };
+        let long = "x".repeat(80);
+        for state in [json!({"a": long, "z": ""}), json!({"a": "", "z": long})] {
+            let mut tree = Tree::new(json!({"a": state["z"], "z": state["a"]}));
+            let text = to_raw_value(&state).unwrap();
+            let change = Change::read(None, Some(&text), None, &limits);
+            assert!(
+                change
+                    .and_then(|it| it.apply(&mut tree, &limits).map(drop))
+                    .is_ok()
+            );
+            assert_eq!(tree.value(), &state);
+        }
+    }
 }

@@ -70,6 +70,23 @@ fn diff_of_many_changes(bencher: Bencher<'_, '_>, bytes: usize) {
     });
 }
 
+/// The patch for an array that was turned round: the most work that there is to find what is equal.
+#[divan::bench(args = SIZES)]
+fn diff_of_a_reversal(bencher: Bencher<'_, '_>, bytes: usize) {
+    made(bencher, bytes, |items| items.reverse());
+}
+
+/// The patch for an array of which each element is another, and in which none stands where it stood.
+#[divan::bench(args = SIZES)]
+fn diff_of_a_rewrite(bencher: Bencher<'_, '_>, bytes: usize) {
+    made(bencher, bytes, |items| {
+        for item in items.iter_mut() {
+            item["text"] = json!("another");
+        }
+        items.insert(0, json!({"id": "new"}));
+    });
+}
+
 fn applied(bencher: Bencher<'_, '_>, bytes: usize, patch: &Value) {
     let mut tree = Tree::new(Value::Object(state(bytes)));
     let text = patch.to_string();
