@@ -123,6 +123,11 @@ impl Course<'_> {
         let tasks = tasks.map(|producer| move || self.produce(producer));
         let progress = Progress::new("fan-out: appending".into(), self.load.seconds);
         crew::work(tasks.collect(), || progress.at(self.usage.seconds() as u64))?;
+        if self.load.rate > 0 {
+            // The time of the last append is a part of the run, too.
+            let rest = self.load.seconds as f64 - self.usage.seconds();
+            std::thread::sleep(Duration::try_from_secs_f64(rest).unwrap_or_default());
+        }
         let deliveries = self.appended.load(Ordering::SeqCst) * self.load.subscribers as u64;
         self.crowd.until(self.first + deliveries)?;
         Ok(deliveries)

@@ -159,7 +159,7 @@ impl Target {
         let mut command = Command::new("nginx");
         command.arg("-c").arg(&path).args(["-g", "daemon off;"]);
         let process = Process::start("nginx", &mut command, &address)?;
-        // Each worker refuses until it has found its Redis.
+        // Each worker refuses until it has found its Redis. The system spreads connections over them.
         let (began, mut taken) = (Instant::now(), 0);
         while taken < 50 {
             match Http::connect(&address)?.post("/pub/0", b"ready?") {
@@ -295,7 +295,7 @@ http {{
   nchan_shared_memory_size 1024M;
   upstream redis {{ nchan_redis_server redis://{redis}; }}
   server {{
-    listen {address} backlog=65535;
+    listen {address} backlog=65535 reuseport;
     location ~ /pub/(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_redis_pass redis; nchan_message_buffer_length 1000; }}
     location ~ /sub/(\\d+)$ {{ nchan_subscriber websocket; nchan_channel_id $1; nchan_redis_pass redis; nchan_subscriber_first_message oldest; }}
   }}
