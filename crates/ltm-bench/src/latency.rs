@@ -66,8 +66,9 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         progress.at(sent.load(Ordering::Relaxed))
     })?;
     crowd.until(first + sent.load(Ordering::SeqCst))?;
+    let doubled = crowd.doubled();
     let times = crowd.leave()?;
-    Ok(row(target, load, &times))
+    Ok(row(target, load, &times).doubled(target.kind, doubled))
 }
 
 /// The row of a distribution of times in nanoseconds.
