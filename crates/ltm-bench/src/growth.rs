@@ -184,16 +184,16 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "document",
-        title: "GET of a document: processor time",
+        title: "GET of a document: processor time for each snapshot in it",
         x: "snapshots in it",
-        y: "ms for each GET",
+        y: "µs for each snapshot",
         command: "document",
         quick: "document --rounds 1",
         grows: ("--snapshots", [625, 2500, 10_000]),
         each: None,
         lines: &[
-            (LIVE, "CPU ms of a GET", "ltm-live"),
-            (LIVE, "CPU ms of redis-cli", "redis-cli"),
+            (LIVE, "CPU µs a snapshot", "ltm-live"),
+            (LIVE, "redis-cli µs a snapshot", "redis-cli"),
         ],
     },
 ];

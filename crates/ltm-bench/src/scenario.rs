@@ -102,7 +102,7 @@ impl Scenario {
     }
 
     /// Measures it.
-    pub(crate) fn run(&self, target: &Target) -> Result<Row, Error> {
+    pub(crate) fn run(&self, target: &mut Target) -> Result<Row, Error> {
         match *self {
             Self::FanOut(load) => fan_out::run(target, load),
             Self::CatchUp(load) => catch_up::run(target, load),
