@@ -75,7 +75,8 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .with("KiB each, idle", each(idle))
         .with("KiB each, peak", each(peak))
         .with(MEMORY, each(settled))
-        .with("settled / idle", each(settled) / each(idle)))
+        .with("settled / idle", each(settled) / each(idle))
+        .doubled(target.kind, crowd.doubled()))
 }
 
 /// Appends one LTM's share of the burst.

@@ -370,7 +370,8 @@ impl Subscriber {
                 return Err(Error::Delivery(what));
             }
         }
-        if let Some((sent, _)) = number_after(rest, b"\"at\":") {
+        // What carries no time is not measured.
+        if let Some((sent, _)) = number_after(rest, b"\"at\":").filter(|(sent, _)| *sent > 0) {
             let now = shared.began.elapsed().as_nanos();
             let took = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(sent);
             latencies.saturating_record(took);

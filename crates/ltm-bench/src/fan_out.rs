@@ -14,7 +14,7 @@ use crate::{
     producer::Producer,
     progress::Progress,
     report::Row,
-    target::{Channel, Kind, Target},
+    target::{Channel, Target},
     usage::Usage,
 };
 
@@ -82,15 +82,13 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
     let deliveries = deliveries as f64;
     let bytes = (crowd.bytes() - first_bytes) as f64;
-    let mut row = Row::new("fan-out", target.kind, load.shown())
+    let row = Row::new("fan-out", target.kind, load.shown())
         .with("deliveries/s", deliveries / seconds)
         .with("bytes each", bytes / deliveries)
         .costs(&cpu, deliveries);
-    if target.kind == Kind::Nchan {
-        row = row.with("doubled", crowd.doubled() as f64);
-    }
+    let doubled = crowd.doubled();
     crowd.leave()?;
-    Ok(row)
+    Ok(row.doubled(target.kind, doubled))
 }
 
 impl Load {
@@ -123,6 +121,11 @@ impl Course<'_> {
         let tasks = tasks.map(|producer| move || self.produce(producer));
         let progress = Progress::new("fan-out: appending".into(), self.load.seconds);
         crew::work(tasks.collect(), || progress.at(self.usage.seconds() as u64))?;
+        if self.load.rate > 0 {
+            // The time of the last append is a part of the run, too.
+            let rest = self.load.seconds as f64 - self.usage.seconds();
+            std::thread::sleep(Duration::try_from_secs_f64(rest).unwrap_or_default());
+        }
         let deliveries = self.appended.load(Ordering::SeqCst) * self.load.subscribers as u64;
         self.crowd.until(self.first + deliveries)?;
         Ok(deliveries)

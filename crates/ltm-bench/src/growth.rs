@@ -1,4 +1,5 @@
-//! How the figures grow with the load: each at 1, 4 and 16 times a load, drawn as lines.
+//! How the figures grow with the load: each at 1, 4 and 16 times a load, drawn as lines; the state goes
+//! from 1 KiB to 10 MiB.
 
 use std::path::PathBuf;
 
@@ -43,6 +44,8 @@ struct Measure {
     quick: &'static str,
     /// The option that grows, and its values.
     grows: (&'static str, [u64; 3]),
+    /// How many of these get one append a second, where the appends grow, too.
+    each: Option<u64>,
     lines: &'static [Drawn],
 }
 
@@ -64,16 +67,18 @@ const MEASURES: [Measure; 11] = [
         command: "fan-out --rate 10 --seconds 5",
         quick: "fan-out --rate 20 --seconds 1",
         grows: ("--subscribers", [250, 1000, 4000]),
+        each: None,
         lines: CPU_LINES,
     },
     Measure {
         file: "many-small",
         title: "Many LTMs of one subscriber each: a delivery's processor time",
-        x: "LTMs, 500 appends a second in all",
+        x: "LTMs, an append to each in 4 seconds",
         y: "µs for each delivery",
-        command: "fan-out --subscribers 1 --rate 500 --seconds 5",
-        quick: "fan-out --subscribers 1 --rate 20 --seconds 1",
+        command: "fan-out --subscribers 1 --seconds 5",
+        quick: "fan-out --subscribers 1 --seconds 1",
         grows: ("--ltms", [500, 2000, 8000]),
+        each: Some(4),
         lines: CPU_LINES,
     },
     Measure {
@@ -84,6 +89,7 @@ const MEASURES: [Measure; 11] = [
         command: "catch-up",
         quick: "catch-up --entries 20",
         grows: ("--subscribers", [300, 1200, 4800]),
+        each: None,
         lines: CPU_LINES,
     },
     Measure {
@@ -94,6 +100,7 @@ const MEASURES: [Measure; 11] = [
         command: "idle",
         quick: "idle --ltms 2",
         grows: ("--subscribers", [1200, 4800, 19_200]),
+        each: None,
         lines: MEMORY_LINES,
     },
     Measure {
@@ -104,6 +111,7 @@ const MEASURES: [Measure; 11] = [
         command: "burst",
         quick: "burst --settle 0 --ltms 2 --messages 10",
         grows: ("--subscribers", [250, 1000, 4000]),
+        each: None,
         lines: &[
             (LIVE, MEMORY, "after the burst"),
             (LIVE, "KiB each, idle", "before"),
@@ -117,6 +125,7 @@ const MEASURES: [Measure; 11] = [
         command: "stalled",
         quick: "stalled --messages 20",
         grows: ("--peers", [25, 100, 400]),
+        each: None,
         lines: MEMORY_LINES,
     },
     Measure {
@@ -127,6 +136,7 @@ const MEASURES: [Measure; 11] = [
         command: "latency --seconds 5",
         quick: "latency --seconds 1",
         grows: ("--rate", [250, 1000, 4000]),
+        each: None,
         lines: &[
             (LIVE, "p99 ms", "ltm-live"),
             (Kind::Floor, "p99 ms", "floor"),
@@ -141,6 +151,7 @@ const MEASURES: [Measure; 11] = [
         command: "append --seconds 3",
         quick: "append --producers 2 --seconds 1",
         grows: ("--ltms", [1, 4, 16]),
+        each: None,
         lines: &[
             (LIVE, "appends/s", "ltm-live"),
             (Kind::Floor, "appends/s", "floor"),
@@ -153,7 +164,8 @@ const MEASURES: [Measure; 11] = [
         y: "µs for each append",
         command: "append --producers 1 --ltms 1 --seconds 3",
         quick: "append --producers 1 --ltms 1 --seconds 1",
-        grows: ("--state", [655_360, 2_621_440, 10_485_760]),
+        grows: ("--state", [1024, 102_400, 10_485_760]),
+        each: None,
         lines: &[(LIVE, CPU, "ltm-live")],
     },
     Measure {
@@ -164,6 +176,7 @@ const MEASURES: [Measure; 11] = [
         command: "late",
         quick: "late --window 20 --rounds 1",
         grows: ("--entries", [6250, 25_000, 100_000]),
+        each: None,
         lines: &[
             (LIVE, "late CPU µs each", "after these"),
             (LIVE, "early CPU µs each", "from the first on"),
@@ -171,15 +184,16 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "document",
-        title: "GET of a document: processor time",
+        title: "GET of a document: processor time for each snapshot in it",
         x: "snapshots in it",
-        y: "ms for each GET",
+        y: "µs for each snapshot",
         command: "document",
         quick: "document --rounds 1",
         grows: ("--snapshots", [625, 2500, 10_000]),
+        each: None,
         lines: &[
-            (LIVE, "CPU ms of a GET", "ltm-live"),
-            (LIVE, "CPU ms of redis-cli", "redis-cli"),
+            (LIVE, "CPU µs a snapshot", "ltm-live"),
+            (LIVE, "redis-cli µs a snapshot", "redis-cli"),
         ],
     },
 ];
@@ -215,7 +229,11 @@ impl Measure {
 
     fn scenario(&self, load: u64, quick: bool) -> Result<Scenario, Error> {
         let command = if quick { self.quick } else { self.command };
-        Scenario::read(&format!("{command} {} {load}", self.grows.0))
+        let rate = self
+            .each
+            .map(|each| format!(" --rate {}", load.div_ceil(each)));
+        let rate = rate.unwrap_or_default();
+        Scenario::read(&format!("{command} {} {load}{rate}", self.grows.0))
     }
 
     fn plot(&self, loads: &[u64], measured: &[Vec<Row>]) -> Plot {

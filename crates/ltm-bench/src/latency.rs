@@ -17,6 +17,7 @@ use crate::{
     crowd::Crowd,
     error::Error,
     fan_out::THREADS,
+    producer::fill,
     progress::Progress,
     report::Row,
     target::{Channel, Target},
@@ -48,6 +49,10 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .collect();
     let began = Instant::now();
     let crowd = Crowd::connect(seats, THREADS, began, &|_| {})?;
+    // What is done once, such as loading scripts, is not measured.
+    let first = channels.len() as u64;
+    fill(target, &channels, 1, load.size)?;
+    crowd.until(first)?;
     let what = format!("latency, {}", target.kind.name());
     let progress = Progress::new(what, load.rate * load.seconds);
     let sent = AtomicU64::new(0);
@@ -60,9 +65,10 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     crew::work(tasks.collect(), || {
         progress.at(sent.load(Ordering::Relaxed))
     })?;
-    crowd.until(sent.load(Ordering::SeqCst))?;
+    crowd.until(first + sent.load(Ordering::SeqCst))?;
+    let doubled = crowd.doubled();
     let times = crowd.leave()?;
-    Ok(row(target, load, &times))
+    Ok(row(target, load, &times).doubled(target.kind, doubled))
 }
 
 /// The row of a distribution of times in nanoseconds.

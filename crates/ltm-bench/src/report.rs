@@ -50,6 +50,14 @@ impl Row {
         self
     }
 
+    /// The row with how many messages came twice, where the target may do that.
+    pub(crate) fn doubled(self, kind: Kind, count: u64) -> Self {
+        match kind {
+            Kind::Nchan => self.with("doubled", count as f64),
+            Kind::Live | Kind::Floor => self,
+        }
+    }
+
     /// The row with the processor time of all processes, and of each, divided by `count`.
     pub(crate) fn costs(self, cpu: &[(&'static str, f64)], count: f64) -> Self {
         if cpu.is_empty() {
@@ -102,14 +110,14 @@ impl Report {
         }
         let tables = scenarios.into_iter().map(|scenario| {
             let rows = self.rows.iter().filter(|row| row.scenario == scenario);
+            let rows: Vec<_> = rows.collect();
+            let ratio = |row: &&Row| row.figures.keys().any(|name| name.starts_with('×'));
             let compared = COMPARED.iter().find(|(of, _)| *of == scenario);
-            let compared = compared.map_or(String::new(), |(_, figure)| {
-                format!(" (× floor and × Nchan compare {figure})")
-            });
-            format!(
-                "{scenario}{compared}\n\n{}\n",
-                table(&rows.collect::<Vec<_>>())
-            )
+            let compared = match compared {
+                Some((_, figure)) if rows.iter().any(ratio) => format!(" (× compares {figure})"),
+                _ => String::new(),
+            };
+            format!("{scenario}{compared}\n\n{}\n", table(&rows))
         });
         tables.collect::<Vec<_>>().join("\n")
     }

@@ -82,7 +82,10 @@ impl Scenario {
             Self::FanOut(load) => kind != Kind::Floor || load.ltms == 1,
             Self::Idle(_) | Self::Burst(_) => kind != Kind::Floor,
             Self::Latency(_) => true,
-            Self::Append(_) => kind != Kind::Nchan,
+            // The floor does what is left of a patch when it comes to Redis.
+            Self::Append(load) => {
+                kind == Kind::Live || kind == Kind::Floor && load.body == append::Body::Patch
+            }
             Self::Stalled(_) | Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => {
                 kind == Kind::Live
             }
@@ -99,7 +102,7 @@ impl Scenario {
     }
 
     /// Measures it.
-    pub(crate) fn run(&self, target: &Target) -> Result<Row, Error> {
+    pub(crate) fn run(&self, target: &mut Target) -> Result<Row, Error> {
         match *self {
             Self::FanOut(load) => fan_out::run(target, load),
             Self::CatchUp(load) => catch_up::run(target, load),

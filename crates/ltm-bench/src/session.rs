@@ -64,17 +64,21 @@ impl Session {
     }
 
     fn row(&self, scenario: &Scenario, kind: Kind) -> Result<Row, Error> {
-        let target = match &self.external {
+        let mut target = match &self.external {
             Some((api, gateway)) if kind == Kind::Live => {
                 Target::external(api.clone(), gateway.clone())?
             }
             _ => scenario.target(kind)?,
         };
-        scenario.run(&target)
+        scenario.run(&mut target)
     }
 
     /// Writes the figures, and gives what went wrong.
-    pub(crate) fn end(self, json: Option<&Path>) -> Result<Vec<String>, Error> {
+    pub(crate) fn end(mut self, json: Option<&Path>) -> Result<Vec<String>, Error> {
+        if self.report.rows.is_empty() && self.failures.is_empty() {
+            let what = "nothing was measured: the scenario says nothing about these targets";
+            self.failures.push(what.into());
+        }
         if let Some(path) = json {
             self.report.write(path)?;
         }

@@ -89,22 +89,8 @@ impl Target {
 
     fn live(folder: TempDir) -> Result<Self, Error> {
         let (redis, address) = start_redis(folder.path())?;
-        let service = |name: &'static str| {
-            let mut command = Command::new(beside(name)?);
-            command
-                .env("LTM__REDIS__URL", format!("redis://{address}/0"))
-                .env("LTM__API__LISTEN", "127.0.0.1:0")
-                .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
-                .env("LTM__API__MAX_BODY", "64MiB")
-                .env("LTM__API__MAX_STATE", "64MiB")
-                .env("LTM__HTTP__MAX_CONNECTIONS", "110000")
-                .env("LTM__GATEWAY__MAX_SUBSCRIBERS", "100000")
-                .env("LTM__GATEWAY__MAX_SUBSCRIBERS_PER_LTM", "100000")
-                .env("LTM__GATEWAY__MAX_FOLLOWED", "100000");
-            Process::service(name, &mut command)
-        };
-        let (api, producers_at) = service("ltm-api")?;
-        let (gateway, subscribers_at) = service("ltm-gateway")?;
+        let (api, producers_at) = start_service("ltm-api", &address)?;
+        let (gateway, subscribers_at) = start_service("ltm-gateway", &address)?;
         Ok(Self {
             kind: Kind::Live,
             // They end before Redis.
@@ -159,7 +145,7 @@ impl Target {
         let mut command = Command::new("nginx");
         command.arg("-c").arg(&path).args(["-g", "daemon off;"]);
         let process = Process::start("nginx", &mut command, &address)?;
-        // Each worker refuses until it has found its Redis.
+        // Each worker refuses until it has found its Redis. The system spreads connections over them.
         let (began, mut taken) = (Instant::now(), 0);
         while taken < 50 {
             match Http::connect(&address)?.post("/pub/0", b"ready?") {
@@ -181,6 +167,15 @@ impl Target {
             redis_at: Some(redis_at),
             _folder: folder,
         })
+    }
+
+    /// Puts a fresh API in the place of the one that runs, where it runs here: it holds nothing yet.
+    pub(crate) fn renew_api(&mut self) -> Result<(), Error> {
+        let api = self.processes.iter_mut().find(|p| p.name() == "ltm-api");
+        if let (Some(api), Some(redis)) = (api, &self.redis_at) {
+            (*api, self.producers_at) = start_service("ltm-api", redis)?;
+        }
+        Ok(())
     }
 
     /// The process with this name, where it runs here.
@@ -263,6 +258,22 @@ impl Target {
     }
 }
 
+/// A service on this Redis; gives its address, too.
+fn start_service(name: &'static str, redis: &str) -> Result<(Process, String), Error> {
+    let mut command = Command::new(beside(name)?);
+    command
+        .env("LTM__REDIS__URL", format!("redis://{redis}/0"))
+        .env("LTM__API__LISTEN", "127.0.0.1:0")
+        .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+        .env("LTM__API__MAX_BODY", "64MiB")
+        .env("LTM__API__MAX_STATE", "64MiB")
+        .env("LTM__HTTP__MAX_CONNECTIONS", "110000")
+        .env("LTM__GATEWAY__MAX_SUBSCRIBERS", "100000")
+        .env("LTM__GATEWAY__MAX_SUBSCRIBERS_PER_LTM", "100000")
+        .env("LTM__GATEWAY__MAX_FOLLOWED", "100000");
+    Process::service(name, &mut command)
+}
+
 /// A Redis of its own; gives its address.
 fn start_redis(folder: &Path) -> Result<(Process, String), Error> {
     let port = free_port()?;
@@ -295,7 +306,7 @@ http {{
   nchan_shared_memory_size 1024M;
   upstream redis {{ nchan_redis_server redis://{redis}; }}
   server {{
-    listen {address} backlog=65535;
+    listen {address} backlog=65535 reuseport;
     location ~ /pub/(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; nchan_redis_pass redis; nchan_message_buffer_length 1000; }}
     location ~ /sub/(\\d+)$ {{ nchan_subscriber websocket; nchan_channel_id $1; nchan_redis_pass redis; nchan_subscriber_first_message oldest; }}
   }}
