@@ -485,3 +485,56 @@ async fn a_handshake_that_is_none_is_refused_in_words() {
     }
     still_serves(&stack.gateway).await;
 }
+
+/// Only a handshake leaves HTTP. Whatever else asks for it is answered as if it had not, and ends its
+/// connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_to_leave_http_where_nothing_does_gets_an_answer_and_the_end_of_the_connection() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    let asks = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let body = r#"{"fqn": "a.B"}"#;
+    let written = format!(
+        "{asks}Content-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let chunked = format!("{asks}{key}Transfer-Encoding: chunked\r\n");
+    let (ws, ltm) = (format!("/ws/{id}"), format!("/api/v0/ltm/{id}"));
+    for (service, request, statuses) in [
+        (
+            &stack.api_service,
+            request("GET", &ltm, asks, ""),
+            [200, 200],
+        ),
+        (
+            &stack.api_service,
+            request("POST", "/api/v0/ltm", &written, body),
+            [400, 422],
+        ),
+        (
+            &stack.gateway,
+            request("GET", "/healthz", asks, ""),
+            [200, 200],
+        ),
+        (
+            &stack.gateway,
+            request("GET", "/ws/x", &format!("{asks}{key}"), ""),
+            [422, 422],
+        ),
+        (
+            &stack.gateway,
+            request("GET", &ws, &chunked, "0\r\n\r\n"),
+            [400, 422],
+        ),
+    ] {
+        let mut connection = RawConnection::to(service.address()).await;
+        connection.send(&request).await.unwrap();
+        let answer = String::from_utf8(connection.rest().await).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+        assert!(statuses.contains(&status), "{answer}");
+        assert!(answer.contains("\r\n\r\n{"), "{answer}");
+    }
+    assert_eq!(count(&stack).await, 1);
+    still_serves(&stack.gateway).await;
+}

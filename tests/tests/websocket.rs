@@ -510,3 +510,41 @@ async fn a_ping_is_answered_with_its_own_payload_and_pings_are_answered_in_order
         assert_eq!(socket.frame().await, Some((FIN | PONG, payload)));
     }
 }
+
+/// A message of many frames that the socket takes bit by bit: what was written of it ends somewhere in
+/// a frame, and a pong must neither go there nor wait for the end of the message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pong_and_a_close_go_between_the_frames_of_a_big_message() {
+    let stack = Stack::start();
+    let text = "0123456789".repeat(400_000);
+    let (id, _) = stack.api.create(json!({ "text": text })).await;
+    let mut socket = RawConnection::with_small_buffer(stack.gateway.address()).await;
+    socket.upgrade(&format!("/ws/{id}?after=0")).await;
+    let (first, mut message) = socket.frame().await.unwrap();
+    assert_eq!(first, TEXT, "the first of several");
+    for said in [b"one", b"two"] {
+        socket.send(&whole(PING, said)).await.unwrap();
+        loop {
+            let (first, payload) = socket.frame().await.unwrap();
+            if first == FIN | PONG {
+                assert_eq!(payload, said);
+                break;
+            }
+            assert_eq!(first, 0, "a frame in the middle of the message");
+            message.extend(payload);
+        }
+    }
+    socket.send(&close(1000, b"")).await.unwrap();
+    loop {
+        let (first, payload) = socket.frame().await.unwrap();
+        if first == FIN | CLOSE {
+            break;
+        }
+        assert_eq!(first, 0, "a frame in the middle of the message");
+        message.extend(payload);
+    }
+    let whole = format!(r#""value":"{text}"#);
+    let message = String::from_utf8(message).unwrap();
+    let begin = message.find(r#""value":"0"#).unwrap();
+    assert!(whole.starts_with(&message[begin..]));
+}
