@@ -18,28 +18,23 @@ mod subscription;
 mod topic;
 mod topics;
 mod wish;
+mod worker;
 
 use std::{
     io,
-    rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use actix_web::{
-    rt,
-    web::{self, ServiceConfig},
-};
+use actix_web::web::{self, ServiceConfig};
 use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
-use fan_out::{Due, fan_out};
 use ltm_service::{Origins, Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Live, Redis, RedisSettings, Store, StoreError};
-use settings::bytes;
 pub use settings::{GatewaySettings, Settings};
-use topics::Topics;
 pub use wish::Wish;
+use worker::Worker;
 
 /// A running gateway. Clones share it.
 #[derive(Clone)]
@@ -58,30 +53,6 @@ struct Inner {
     shutdown: Shutdown,
     origins: Origins,
     settings: GatewaySettings,
-}
-
-/// What one thread of the gateway does: it listens to Redis for its own subscribers, so that a message
-/// wakes one thread, and writes to their sockets itself.
-struct Worker {
-    gateway: Gateway,
-    topics: Rc<Topics>,
-}
-
-impl Worker {
-    /// Connects to Redis and begins to follow, in tasks of this thread.
-    fn start(gateway: Gateway) -> Self {
-        let inner = &gateway.inner;
-        let settings = &inner.settings;
-        let commands = inner.store.redis().clone();
-        let (live, events) = Live::start(&inner.redis, commands, bytes(settings.live_queue));
-        gateway.listeners().push(live.clone());
-        let due = Rc::<Due>::default();
-        let audience = inner.audience.clone();
-        let topics = Topics::new(inner.store.clone(), live, audience, due.clone(), settings);
-        rt::spawn(fan_out(topics.clone(), due, events));
-        rt::spawn(topics.clone().sweep());
-        Self { gateway, topics }
-    }
 }
 
 impl Gateway {

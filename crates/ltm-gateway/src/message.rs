@@ -94,7 +94,8 @@ pub(crate) struct BatchBounds {
     pub last: u64,
 }
 
-/// Where a batch ends that begins at `position` and takes from `messages`; how many it takes.
+/// How many of `messages` go into a batch that begins at `position`, how many bytes they are, and the last
+/// of them.
 fn batch<'a>(
     position: Cursor,
     messages: impl Iterator<Item = &'a Message>,

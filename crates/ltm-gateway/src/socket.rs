@@ -12,13 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    Worker,
     drain::Seat,
     end::End,
     inbound::{Budget, Inbound},
     outbound::Outbound,
     subscription::{Next, Subscription},
     wish::Wish,
+    worker::Worker,
 };
 
 /// How long a client may take to answer a close.

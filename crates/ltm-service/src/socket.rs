@@ -6,7 +6,6 @@
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
-    fmt::Debug,
     future::Future,
     io,
     pin::Pin,
@@ -262,11 +261,5 @@ impl Answer {
             }
         }
         Ok(())
-    }
-}
-
-impl Debug for Socket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.stream.fmt(f)
     }
 }

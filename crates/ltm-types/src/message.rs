@@ -20,13 +20,6 @@ pub struct Frame {
     pub text: ByteString,
 }
 
-impl Frame {
-    /// The bytes that this frame holds in memory.
-    pub fn weight(&self) -> usize {
-        self.text.len() + size_of::<Self>()
-    }
-}
-
 /// Why a subscriber is told to replace its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
