@@ -39,7 +39,7 @@ fn forge_bytes(stack: &Stack, id: u64, kind: &str, payload: &[u8], told: bool) -
         "local payload = '{bytes}'
         redis.call('XADD', KEYS[1], ARGV[1], ARGV[2], payload)
         redis.call('HSET', KEYS[2], 'cursor', ARGV[1])
-        if ARGV[3] == '1' then redis.call('PUBLISH', KEYS[3], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. payload) end
+        if ARGV[3] == '1' then redis.call('PUBLISH', KEYS[3], ARGV[1] .. ' ' .. ARGV[2] .. ' 0 ' .. payload) end
         return 'done'"
     );
     let folder = tempfile::tempdir().unwrap();
@@ -376,6 +376,7 @@ async fn what_is_published_and_no_entry_is_not_believed() {
         "2-2 snapshot",
         "x snapshot {}",
         "2-2 snapshot {\"patch\":[]}",
+        "2-2 snapshot 0 {\"patch\":[]}",
     ]
     .into_iter()
     .enumerate()

@@ -28,6 +28,7 @@ pub(crate) async fn copy(
         None => api.states().with(id, current).await?,
     };
     let copy = api.store().copy(id, &state).await?;
+    api.metrics().copied();
     Ok(HttpResponse::Ok().json(json!({"copy_id": copy.id, "cursor": copy.cursor})))
 }
 

@@ -120,6 +120,7 @@ pub(crate) async fn create(
         .await
         .map_err(refusal)?;
     if !created.replayed {
+        api.metrics().created(entry.payload.len());
         state.advance_made(&entry);
         api.states().keep(created.id, state);
     }

@@ -27,6 +27,7 @@ pub(crate) async fn delete(
     api.states().forget(id);
     match deleted {
         Ok(cursor) => {
+            api.metrics().deleted();
             Ok(HttpResponse::Ok().json(json!({"id": id, "cursor": cursor, "deleted": true})))
         }
         Err(AppendError::Conflict { current }) => Err(write::mismatch(current)),

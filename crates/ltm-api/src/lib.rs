@@ -13,6 +13,7 @@ mod errors;
 mod headers;
 mod known;
 mod list;
+mod metrics;
 mod pace;
 mod parts;
 mod query;
@@ -28,7 +29,7 @@ use std::{io, sync::Arc};
 
 use actix_web::web::{self, ServiceConfig};
 use body::Room;
-use ltm_service::{Readiness, Server, Shutdown, method_not_allowed};
+use ltm_service::{Metrics, Readiness, Server, Shutdown, method_not_allowed};
 use ltm_store::{Redis, Retention, Store, StoreError};
 
 pub use append::snapshot_of;
@@ -48,13 +49,15 @@ struct Inner {
     settings: ApiSettings,
     retention: Retention,
     room: Room,
+    metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
     /// The service over this Redis.
     pub fn new(redis: Redis, settings: ApiSettings, retention: Retention) -> Self {
         let store = Store::new(redis);
-        let states = States::new(store.clone(), &settings, retention);
+        let metrics = Arc::new(metrics::Metrics::new());
+        let states = States::new(store.clone(), &settings, retention, metrics.clone());
         Self {
             inner: Arc::new(Inner {
                 room: Room::new(settings.bodies),
@@ -62,6 +65,7 @@ impl Api {
                 states,
                 settings,
                 retention,
+                metrics,
             }),
         }
     }
@@ -69,6 +73,10 @@ impl Api {
     /// Removes from time to time what retention does not keep, for ever.
     pub async fn retain(self) {
         retention::retain(&self).await;
+    }
+
+    fn metrics(&self) -> &metrics::Metrics {
+        &self.inner.metrics
     }
 
     fn retention(&self) -> Retention {
@@ -128,6 +136,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     let redis = Redis::open(&settings.redis)?;
     let api = Api::new(redis.clone(), settings.api.clone(), settings.retention);
     tokio::spawn(api.clone().retain());
+    let mut metrics = Metrics::new();
+    redis.metrics().register(metrics.registry());
+    api.register(metrics.registry());
     let readiness = Readiness::new(shutdown.clone(), move || {
         let redis = redis.clone();
         async move { redis.ping().await.map_err(|e| e.to_string()) }
@@ -137,6 +148,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         http: settings.http,
         origins: settings.cors.origins,
         readiness,
+        metrics,
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
     };

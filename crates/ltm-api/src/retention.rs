@@ -70,6 +70,7 @@ async fn apply(api: &Api, ltm: &Retained, now: Timestamp) -> Result<(), StoreErr
     {
         return match api.store().delete(ltm.id, Some(ltm.cursor)).await {
             Ok(_) => {
+                api.metrics().deleted();
                 tracing::info!(id = %ltm.id, since = %ltm.written_at, "deleted an idle LTM");
                 api.states().forget(ltm.id);
                 Ok(())
@@ -99,7 +100,12 @@ async fn apply(api: &Api, ltm: &Retained, now: Timestamp) -> Result<(), StoreErr
             tracing::warn!(id = %ltm.id, %error, "a log was not trimmed");
             Ok(())
         }
-        Ok(_) => Ok(()),
+        Ok(trimmed) => {
+            if trimmed {
+                api.metrics().trimmed();
+            }
+            Ok(())
+        }
     }
 }
 

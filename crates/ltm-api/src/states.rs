@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{ApiSettings, pace::Pace};
+use crate::{ApiSettings, metrics::Metrics, pace::Pace};
 
 /// What a parsed state takes in memory for each byte of its text, about.
 const MEMORY_PER_BYTE: usize = 4;
@@ -34,6 +34,18 @@ pub(crate) struct States {
     pace: Pace,
     retention: Retention,
     writers: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+/// How the states in memory are used.
+pub(crate) struct Usage {
+    pub(crate) states: u64,
+    /// What they take, about.
+    pub(crate) bytes: u64,
+    /// Requests that found theirs, since the process began.
+    pub(crate) hits: u64,
+    /// Requests that did not.
+    pub(crate) misses: u64,
 }
 
 /// The place of one LTM's state. A request takes the state out while it works on it, so that one
@@ -84,7 +96,12 @@ pub(crate) struct Turn<'a> {
 }
 
 impl States {
-    pub(crate) fn new(store: Store, settings: &ApiSettings, retention: Retention) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        settings: &ApiSettings,
+        retention: Retention,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             store,
             held: cache(settings.cache.as_u64()),
@@ -94,6 +111,7 @@ impl States {
             },
             retention,
             writers: Arc::new(Semaphore::new(CHECKPOINT_WRITERS)),
+            metrics,
         }
     }
 
@@ -139,6 +157,16 @@ impl States {
         self.held.insert(id, Held { slot, memory });
     }
 
+    /// How the states in memory are used.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            states: self.held.len() as u64,
+            bytes: self.held.weight(),
+            hits: self.held.hits(),
+            misses: self.held.misses(),
+        }
+    }
+
     /// Writes a checkpoint of `state` when it is due, in a task of its own.
     fn checkpoint(&self, id: LtmId, state: &mut State) {
         let stored = state.tree.bytes() + state.outline.bytes();
@@ -153,9 +181,13 @@ impl States {
             return;
         };
         (state.bytes_since, state.entries_since) = (0, 0);
+        let metrics = self.metrics.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.save_checkpoint(id, &checkpoint).await {
-                tracing::warn!(%id, %error, "a checkpoint was not written; the next one will do");
+            match store.save_checkpoint(id, &checkpoint).await {
+                Ok(()) => metrics.checkpoint(),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "a checkpoint was not written; the next one will do");
+                }
             }
             drop(permit);
         });
@@ -185,9 +217,14 @@ impl States {
             max_age: None,
             ..keep
         };
+        let metrics = self.metrics.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.trim(id, &keep, Timestamp::now()).await {
-                tracing::warn!(%id, %error, "a log was not trimmed; the next time will do");
+            match store.trim(id, &keep, Timestamp::now()).await {
+                Ok(true) => metrics.trimmed(),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%id, %error, "a log was not trimmed; the next time will do");
+                }
             }
             drop(permit);
         });

@@ -1,5 +1,7 @@
 //! Writing an entry to an LTM's log: the same for snapshots, rollbacks and errors.
 
+use std::time::Instant;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
@@ -89,7 +91,8 @@ impl<'a> Conditions<'a> {
         id: LtmId,
         draft: impl AsyncFn(&mut State) -> Result<Draft, ProblemResponse>,
     ) -> Result<Written, ProblemResponse> {
-        let write = async |turn: Turn<'_>| self.in_turn(api, id, turn, &draft).await;
+        let began = Instant::now();
+        let write = async |turn: Turn<'_>| self.in_turn(api, id, turn, &draft, began).await;
         api.states().with(id, write).await
     }
 
@@ -99,6 +102,7 @@ impl<'a> Conditions<'a> {
         id: LtmId,
         mut turn: Turn<'_>,
         draft: &impl AsyncFn(&mut State) -> Result<Draft, ProblemResponse>,
+        began: Instant,
     ) -> Result<Written, ProblemResponse> {
         let mut state = turn.take().await?;
         let mut current = false;
@@ -138,6 +142,8 @@ impl<'a> Conditions<'a> {
             };
             match api.store().append(id, &append).await {
                 Ok(()) => {
+                    api.metrics()
+                        .appended(&entry.kind, entry.payload.len(), began.elapsed());
                     state.advance_made(&entry);
                     turn.put(state);
                     let answer = Answer {
@@ -151,6 +157,7 @@ impl<'a> Conditions<'a> {
                     });
                 }
                 Err(AppendError::Conflict { .. }) => {
+                    api.metrics().conflict();
                     undo(&mut state);
                     state = turn.refresh(state).await?;
                     current = true;

@@ -5,8 +5,8 @@ use std::{io, process::ExitCode, time::Duration};
 use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
-    Arguments, CorsSettings, HttpSettings, LogSettings, Program, Server, SettingsError, Shutdown,
-    check_http, check_redis,
+    Arguments, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, SettingsError,
+    Shutdown, check_http, check_redis,
 };
 use ltm_store::{Redis, RedisSettings, Retention, StoreError};
 use serde::{Deserialize, Serialize};
@@ -137,19 +137,19 @@ async fn develop(
 async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Result<(), DevError> {
     let origins = settings.cors.origins;
     let redis = Redis::open(&settings.redis)?;
-    let api = Api::new(redis, settings.api.clone(), settings.retention);
+    let mut metrics = Metrics::new();
+    redis.metrics().register(metrics.registry());
+    let api = Api::new(redis.clone(), settings.api.clone(), settings.retention);
     tokio::spawn(api.clone().retain());
-    let gateway = Gateway::new(
-        &settings.redis,
-        settings.gateway.clone(),
-        origins.clone(),
-        shutdown,
-    )?;
+    let gateway = Gateway::new(redis, settings.gateway.clone(), origins.clone(), shutdown);
+    api.register(metrics.registry());
+    gateway.register(metrics.registry());
     let server = Server {
         listen: listen.into(),
         http: settings.http,
         origins,
         readiness: gateway.readiness(),
+        metrics,
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
     };

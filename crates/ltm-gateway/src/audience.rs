@@ -56,6 +56,11 @@ impl Audience {
         })
     }
 
+    /// How many LTMs have a subscriber.
+    pub(crate) fn followed(&self) -> usize {
+        self.counts().len()
+    }
+
     fn counts(&self) -> MutexGuard<'_, HashMap<LtmId, usize>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -45,6 +45,16 @@ pub(crate) struct Backlog {
     bounds: WindowBounds,
 }
 
+/// How the shared reads are used.
+pub(crate) struct Usage {
+    /// What is held.
+    pub bytes: u64,
+    /// Reads that another subscriber had made, since the process began.
+    pub hits: u64,
+    /// Reads that had to be made.
+    pub misses: u64,
+}
+
 #[derive(Clone)]
 struct ByBytes;
 
@@ -109,6 +119,15 @@ impl Backlog {
         {
             Ok(page) => Behind::Page(page),
             Err(other) => other,
+        }
+    }
+
+    /// How the shared reads are used.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            bytes: self.pages.weight() + self.resets.weight(),
+            hits: self.pages.hits() + self.resets.hits(),
+            misses: self.pages.misses() + self.resets.misses(),
         }
     }
 

@@ -65,7 +65,8 @@ impl Drain {
         })
     }
 
-    fn taken(&self) -> usize {
+    /// How many seats are taken.
+    pub(crate) fn taken(&self) -> usize {
         self.max_subscribers
             .saturating_sub(self.seats.available_permits())
     }

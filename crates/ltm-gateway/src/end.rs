@@ -35,6 +35,24 @@ pub(crate) enum End {
 }
 
 impl End {
+    /// The name that metrics have for it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "unknown",
+            Self::Deleted => "deleted",
+            Self::Forked => "forked",
+            Self::Restarting => "restarting",
+            Self::OverLimit(_) => "over-limit",
+            Self::Talkative => "talkative",
+            Self::FrameTooBig => "frame-too-big",
+            Self::Malformed => "malformed",
+            Self::NotUtf8 => "not-utf8",
+            Self::Damaged => "damaged",
+            Self::Silent => "silent",
+            Self::Left => "left",
+        }
+    }
+
     /// What the close frame says.
     pub(crate) fn close_reason(&self) -> CloseReason {
         let code = match self {

@@ -76,9 +76,10 @@ pub(crate) async fn fan_out(topics: Rc<Topics>, due: Rc<Due>, mut events: LiveEv
 
 fn take(topics: &Rc<Topics>, event: LiveEvent) {
     match event {
-        LiveEvent::Entry(id, entry) => {
+        LiveEvent::Entry(id, entry, appended) => {
             let topic = topics.topic(id);
-            if topic.is_some_and(|topic| !topic.offer(&entry)) {
+            if topic.is_some_and(|topic| !topic.offer(&entry, appended)) {
+                topics.metrics().gap();
                 topics.refresh_soon(vec![id]);
             }
         }

@@ -11,6 +11,7 @@ mod frame;
 mod inbound;
 mod member;
 mod message;
+mod metrics;
 mod outbound;
 mod settings;
 mod socket;
@@ -30,8 +31,8 @@ use actix_web::web::{self, ServiceConfig};
 use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
-use ltm_service::{Origins, Readiness, Server, Shutdown, method_not_allowed};
-use ltm_store::{Live, Redis, RedisSettings, Store, StoreError};
+use ltm_service::{Metrics, Origins, Readiness, Server, Shutdown, method_not_allowed};
+use ltm_store::{Live, Redis, Store, StoreError};
 pub use settings::{GatewaySettings, Settings};
 pub use wish::Wish;
 use worker::Worker;
@@ -43,7 +44,6 @@ pub struct Gateway {
 }
 
 struct Inner {
-    redis: RedisSettings,
     store: Store,
     /// What listens to Redis, one for each thread.
     listeners: Mutex<Vec<Live>>,
@@ -52,24 +52,20 @@ struct Inner {
     drain: Drain,
     shutdown: Shutdown,
     origins: Origins,
+    metrics: metrics::Metrics,
     settings: GatewaySettings,
 }
 
 impl Gateway {
     /// A gateway to this Redis. It begins to follow where it is mounted.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Refused`] where the URL of Redis cannot be read.
     pub fn new(
-        redis: &RedisSettings,
+        redis: Redis,
         settings: GatewaySettings,
         origins: Origins,
         shutdown: Shutdown,
-    ) -> Result<Self, StoreError> {
-        let store = Store::new(Redis::open(redis)?);
+    ) -> Self {
+        let store = Store::new(redis);
         let inner = Inner {
-            redis: redis.clone(),
             listeners: Mutex::default(),
             audience: Arc::new(Audience::new(&settings)),
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
@@ -77,11 +73,12 @@ impl Gateway {
             shutdown,
             store,
             origins,
+            metrics: metrics::Metrics::new(),
             settings,
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(inner),
-        })
+        }
     }
 
     /// Whether entries reach this gateway, for the server that it is mounted in.
@@ -139,6 +136,10 @@ impl Gateway {
         &self.inner.origins
     }
 
+    fn metrics(&self) -> &metrics::Metrics {
+        &self.inner.metrics
+    }
+
     fn settings(&self) -> &GatewaySettings {
         &self.inner.settings
     }
@@ -164,17 +165,17 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
 /// Where Redis's URL cannot be read, or the address not be listened on.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
     let origins = settings.cors.origins;
-    let gateway = Gateway::new(
-        &settings.redis,
-        settings.gateway.clone(),
-        origins.clone(),
-        shutdown,
-    )?;
+    let redis = Redis::open(&settings.redis)?;
+    let mut metrics = Metrics::new();
+    redis.metrics().register(metrics.registry());
+    let gateway = Gateway::new(redis, settings.gateway.clone(), origins.clone(), shutdown);
+    gateway.register(metrics.registry());
     let server = Server {
         listen: settings.gateway.listen,
         http: settings.http,
         origins,
         readiness: gateway.readiness(),
+        metrics,
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
     };

@@ -15,6 +15,17 @@ pub(crate) struct Member {
     number: Cell<Option<usize>>,
 }
 
+/// What a member took of what it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// All, and it can take more.
+    All,
+    /// All, and it needs its own task from now on: its socket did not, or nothing comes after it.
+    Last,
+    /// Nothing: it needs its own task from now on.
+    Nothing,
+}
+
 impl Member {
     /// A subscriber that has everything up to `position`.
     pub(crate) fn new(outbound: Rc<Outbound>, position: Cursor) -> Rc<Self> {
@@ -42,13 +53,17 @@ impl Member {
         self.ended.set(last);
     }
 
-    /// Sends it a batch. False where it needs its own task from now on.
-    pub(crate) fn take(&self, batch: &Batch) -> bool {
+    /// Sends it a batch.
+    pub(crate) fn take(&self, batch: &Batch) -> Taken {
         if !self.outbound.send(&batch.frames) {
-            return false;
+            return Taken::Nothing;
         }
         self.advance(batch.to, batch.last);
-        !batch.last && self.outbound.is_clear()
+        if !batch.last && self.outbound.is_clear() {
+            Taken::All
+        } else {
+            Taken::Last
+        }
     }
 
     /// It is the topic's member with this number now.

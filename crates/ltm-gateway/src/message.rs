@@ -23,6 +23,8 @@ pub(crate) struct Message {
     pub last: bool,
     /// Its WebSocket frames; none where nothing is sent for it.
     pub frames: Bytes,
+    /// When it was appended, in microseconds since 1970, where it came live.
+    pub appended: Option<u64>,
 }
 
 impl Message {
@@ -39,6 +41,7 @@ impl From<Frame> for Message {
             previous: frame.previous,
             last: frame.last,
             frames: frames(&frame.text),
+            appended: None,
         }
     }
 }
@@ -83,6 +86,10 @@ pub(crate) struct Batch {
     pub last: bool,
     /// Their frames.
     pub frames: Bytes,
+    /// How many they are.
+    pub count: usize,
+    /// When the first of them was appended, where it came live.
+    pub appended: Option<u64>,
 }
 
 /// How much of what follows goes into one batch.
@@ -125,6 +132,7 @@ impl Batch {
     ) -> Option<Self> {
         let (count, bytes, end) = batch(position, messages.clone(), bounds);
         let end = end?;
+        let appended = messages.clone().next().and_then(|first| first.appended);
         let frames = if count == 1 {
             end.frames.clone()
         } else {
@@ -138,6 +146,8 @@ impl Batch {
             to: end.cursor,
             last: end.last,
             frames,
+            count,
+            appended,
         })
     }
 }
@@ -166,6 +176,7 @@ impl FromIterator<Frame> for Page {
             previous: frame.previous,
             last: frame.last,
             frames: frames.slice(place),
+            appended: None,
         };
         Self {
             messages: messages.into_iter().map(message).collect(),
@@ -207,6 +218,8 @@ impl PageReader {
             to: end.cursor,
             last: end.last,
             frames: self.page.frames.slice(self.begin..self.begin + bytes),
+            count,
+            appended: None,
         };
         self.next += count;
         self.begin += bytes;

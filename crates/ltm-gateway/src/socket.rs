@@ -119,6 +119,7 @@ impl Socket {
             Err(end) => end,
         };
         tracing::debug!(%id, %end, "a subscriber is gone");
+        self.worker.gateway.metrics().ended(&end);
         self.outbound.close(end.close_reason());
         // A socket that takes nothing is reset by the kernel after the same time.
         let write_stall = self.worker.gateway.settings().write_stall;

@@ -40,6 +40,8 @@ pub(crate) struct Subscription {
     reset: Option<ResetReason>,
     /// Where the log was at the connect, while the subscriber waits to be told that it is there.
     live_at: Option<Cursor>,
+    /// Whether it reads the log.
+    catches_up: bool,
     /// Whether the subscriber knows what a `reset` is.
     knows_reset: bool,
     pauses: Option<Box<dyn Iterator<Item = Duration>>>,
@@ -86,6 +88,7 @@ impl Subscription {
             up_to_date_at: (position == now).then_some(seen),
             reset: (start == Start::State).then_some(ResetReason::Requested),
             live_at: marker.then_some(now),
+            catches_up: false,
             knows_reset: start != Start::Now,
             pauses: None,
         };
@@ -118,6 +121,10 @@ impl Subscription {
                         self.page = None;
                         self.pauses = None;
                         self.member.advance(message.cursor, message.last);
+                        self.lease
+                            .topic
+                            .metrics()
+                            .reset(reason, message.frames.len());
                         return Ok(Next::Send(message.frames));
                     }
                     Err(error) => self.pause_or_end(&error).await?,
@@ -132,10 +139,12 @@ impl Subscription {
             if let Some(batch) = self.ready() {
                 self.pauses = None;
                 self.member.advance(batch.to, batch.last);
+                self.lease.topic.metrics().delivered(&batch, 1);
                 return Ok(Next::Send(batch.frames));
             }
             let head = self.lease.topic.head();
             if self.is_up_to_date(head) {
+                self.catches_up = false;
                 return Ok(Next::KeepUp);
             }
             Box::pin(self.read_log(head)).await?;
@@ -181,7 +190,12 @@ impl Subscription {
         let position = self.member.position();
         let id = self.id();
         match self.backlog.after(id, head.generation, position).await {
-            Behind::Page(page) => self.page = Some(PageReader::new(page)),
+            Behind::Page(page) => {
+                if !std::mem::replace(&mut self.catches_up, true) {
+                    self.lease.topic.metrics().catch_up();
+                }
+                self.page = Some(PageReader::new(page));
+            }
             Behind::UpToDate => self.up_to_date_at = Some(head),
             Behind::Lost(reason) if self.knows_reset => self.reset = Some(reason),
             Behind::Lost(_) => return Err(End::Forked),

@@ -13,8 +13,9 @@ use slab::Slab;
 use crate::{
     fan_out::Due,
     frame::entry_frame,
-    member::Member,
+    member::{Member, Taken},
     message::{Batch, BatchBounds, Message},
+    metrics::Metrics,
 };
 
 /// Where a log is, as far as its topic knows.
@@ -36,6 +37,7 @@ pub(crate) struct Topic {
     /// How far they have been visited with it; `None`: all have been.
     round: Cell<Option<Round>>,
     due: Rc<Due>,
+    metrics: Metrics,
     max_bytes: usize,
     max_batch: usize,
     refresh_due: Cell<bool>,
@@ -48,6 +50,15 @@ struct Round {
     next: usize,
     /// Whether there is news again for those before.
     again: bool,
+}
+
+/// A batch on its way to members.
+struct Sent {
+    /// Where they stand before it.
+    from: Cursor,
+    batch: Batch,
+    /// How many took it so far.
+    takers: usize,
 }
 
 /// The latest entries as messages, each continuing the one before, the last one at the head.
@@ -93,7 +104,13 @@ impl Recent {
 impl Topic {
     /// A topic that keeps up to `max_bytes` of the latest entries, and sends up to `max_batch` at
     /// once. It tells `due` when its members are to be visited.
-    pub(crate) fn new(id: LtmId, max_bytes: usize, max_batch: usize, due: Rc<Due>) -> Rc<Self> {
+    pub(crate) fn new(
+        id: LtmId,
+        max_bytes: usize,
+        max_batch: usize,
+        due: Rc<Due>,
+        metrics: Metrics,
+    ) -> Rc<Self> {
         Rc::new(Self {
             id,
             head: Cell::default(),
@@ -101,10 +118,16 @@ impl Topic {
             members: RefCell::default(),
             round: Cell::default(),
             due,
+            metrics,
             max_bytes,
             max_batch,
             refresh_due: Cell::new(false),
         })
+    }
+
+    /// What is measured.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Where the log is.
@@ -125,14 +148,15 @@ impl Topic {
         Batch::of(position, self.recent.borrow().after(position), bounds)
     }
 
-    /// Takes an entry that came live; false where only the log can tell what it is.
-    pub(crate) fn offer(self: &Rc<Self>, entry: &Entry) -> bool {
+    /// Takes an entry that came live and was appended at that time; false where only the log can tell what
+    /// it is.
+    pub(crate) fn offer(self: &Rc<Self>, entry: &Entry, appended: u64) -> bool {
         let Some(position) = self.head.get().cursor else {
             return false;
         };
         match join(position, entry) {
             Join::Deliver => {
-                self.advance(position, entry);
+                self.advance(position, entry, Some(appended));
                 true
             }
             Join::Duplicate => true,
@@ -154,7 +178,7 @@ impl Topic {
         }
         let mut position = from;
         for entry in &window.entries {
-            self.advance(position, entry);
+            self.advance(position, entry, None);
             position = entry.cursor;
         }
     }
@@ -220,6 +244,9 @@ impl Topic {
                 members.remove(number).release();
             }
         }
+        for sent in &batches {
+            self.metrics.delivered(&sent.batch, sent.takers);
+        }
         self.round.set(match round {
             _ if end < members.capacity() => Some(Round { next: end, ..round }),
             Round { again: true, .. } => Some(Round {
@@ -231,28 +258,40 @@ impl Topic {
         self.round.get().is_some()
     }
 
-    /// Sends one member what is new; false where it cannot take it. `batches` are those made so far, by
-    /// the place that they begin at.
-    fn bring(&self, member: &Member, batches: &mut Vec<(Cursor, Batch)>) -> bool {
+    /// Sends one member what is new; false where it cannot take it. `batches` are those made so far.
+    fn bring(&self, member: &Member, batches: &mut Vec<Sent>) -> bool {
         while self.head.get().cursor != Some(member.position()) {
             let position = member.position();
-            let made = batches.iter().position(|(from, _)| *from == position);
+            let made = batches.iter().position(|sent| sent.from == position);
             let Some(made) = made.or_else(|| {
                 let batch = self.after(position, self.bounds())?;
-                batches.push((position, batch));
+                batches.push(Sent {
+                    from: position,
+                    batch,
+                    takers: 0,
+                });
                 Some(batches.len() - 1)
             }) else {
                 return false;
             };
-            if !member.take(&batches[made].1) {
+            let sent = &mut batches[made];
+            let taken = member.take(&sent.batch);
+            sent.takers += usize::from(taken != Taken::Nothing);
+            if taken != Taken::All {
+                if !sent.batch.last {
+                    self.metrics.slow();
+                }
                 return false;
             }
         }
         true
     }
 
-    fn advance(self: &Rc<Self>, position: Cursor, entry: &Entry) {
-        let message = entry_frame(self.id, position, entry).into();
+    fn advance(self: &Rc<Self>, position: Cursor, entry: &Entry, appended: Option<u64>) {
+        let message = Message {
+            appended,
+            ..entry_frame(self.id, position, entry).into()
+        };
         self.recent.borrow_mut().push(message, self.max_bytes);
         self.move_to(Some(entry.cursor));
     }
@@ -299,7 +338,8 @@ mod tests {
     }
 
     fn topic_at(cursor: Cursor, max_bytes: usize) -> Rc<Topic> {
-        let topic = Topic::new(LtmId::new(1).unwrap(), max_bytes, 0, Rc::default());
+        let id = LtmId::new(1).unwrap();
+        let topic = Topic::new(id, max_bytes, 0, Rc::default(), Metrics::new());
         topic.restart(None, Some(cursor), false);
         topic
     }
@@ -320,7 +360,7 @@ mod tests {
             let log = history(Cursor::ORIGIN, &payloads.iter().map(String::as_str).collect::<Vec<_>>());
             let topic = topic_at(Cursor::ORIGIN, 1000);
             for entry in &log {
-                prop_assert!(topic.offer(entry));
+                prop_assert!(topic.offer(entry, 0));
                 let recent = topic.recent.borrow();
                 prop_assert!(recent.bytes <= 1000);
                 let held: usize = recent.messages.iter().map(Message::weight).sum();
@@ -337,7 +377,7 @@ mod tests {
     fn an_entry_after_a_gap_waits_for_the_log() {
         let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
         let topic = topic_at(log[0].cursor, 1000);
-        assert!(!topic.offer(&log[2]));
+        assert!(!topic.offer(&log[2], 0));
         let head = log[2].cursor;
         topic.extend(
             log[0].cursor,
@@ -346,7 +386,7 @@ mod tests {
                 head,
             },
         );
-        assert!(topic.offer(&log[1]) && topic.offer(&log[2]));
+        assert!(topic.offer(&log[1], 0) && topic.offer(&log[2], 0));
         assert_eq!(next(&topic, log[0].cursor), Some(log[1].cursor));
         assert_eq!(topic.head().cursor, Some(head));
     }
@@ -356,7 +396,7 @@ mod tests {
         let log = history(Cursor::ORIGIN, &["a", "b"]);
         let other = history(log[0].cursor, &["B", "C"]);
         let topic = topic_at(log[1].cursor, 1000);
-        assert!(!topic.offer(&other[0]) && !topic.offer(&other[1]));
+        assert!(!topic.offer(&other[0], 0) && !topic.offer(&other[1], 0));
         topic.restart(Some(log[1].cursor), Some(other[1].cursor), true);
         assert_eq!(topic.head().generation, 1);
         assert!(next(&topic, log[0].cursor).is_none());
@@ -366,7 +406,7 @@ mod tests {
     fn what_a_late_read_brings_does_not_turn_the_topic_back() {
         let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
         let topic = topic_at(log[0].cursor, 1000);
-        assert!(topic.offer(&log[1]));
+        assert!(topic.offer(&log[1], 0));
         topic.restart(Some(log[0].cursor), Some(log[0].cursor), true);
         topic.extend(
             log[0].cursor,
@@ -388,9 +428,9 @@ mod tests {
     fn entries_that_nobody_needs_any_more_age_out() {
         let log = history(Cursor::ORIGIN, &["a", "b"]);
         let topic = topic_at(Cursor::ORIGIN, 1000);
-        topic.offer(&log[0]);
+        topic.offer(&log[0], 0);
         topic.age();
-        topic.offer(&log[1]);
+        topic.offer(&log[1], 0);
         topic.age();
         assert!(next(&topic, Cursor::ORIGIN).is_none());
         assert!(next(&topic, log[0].cursor).is_some());

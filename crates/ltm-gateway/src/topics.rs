@@ -19,6 +19,7 @@ use crate::{
     end::End,
     fan_out::Due,
     frame::is_next,
+    metrics::Metrics,
     settings::bytes,
     topic::Topic,
 };
@@ -33,6 +34,7 @@ pub(crate) struct Topics {
     entries: RefCell<HashMap<LtmId, Followed>>,
     audience: Arc<Audience>,
     due: Rc<Due>,
+    metrics: Metrics,
     max_followed: usize,
     linger: Duration,
     sweep_interval: Duration,
@@ -61,6 +63,7 @@ impl Topics {
         live: Live,
         audience: Arc<Audience>,
         due: Rc<Due>,
+        metrics: Metrics,
         settings: &GatewaySettings,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -69,6 +72,7 @@ impl Topics {
             entries: RefCell::default(),
             audience,
             due,
+            metrics,
             max_followed: settings.max_followed,
             linger: settings.linger,
             sweep_interval: settings.sweep_interval,
@@ -76,6 +80,11 @@ impl Topics {
             batch: bytes(settings.queue),
             page: page_bounds(settings),
         })
+    }
+
+    /// What is measured.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Follows the LTM for one more subscriber.
@@ -93,7 +102,13 @@ impl Topics {
         let followed = entries.entry(id).or_insert_with(|| {
             self.live.follow(id);
             Followed {
-                topic: Topic::new(id, self.window, self.batch, self.due.clone()),
+                topic: Topic::new(
+                    id,
+                    self.window,
+                    self.batch,
+                    self.due.clone(),
+                    self.metrics.clone(),
+                ),
                 subscribers: 0,
                 idle_since: Instant::now(),
             }

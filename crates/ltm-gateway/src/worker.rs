@@ -24,12 +24,19 @@ impl Worker {
     pub(crate) fn start(gateway: Gateway) -> Self {
         let inner = &gateway.inner;
         let settings = &inner.settings;
-        let commands = inner.store.redis().clone();
-        let (live, events) = Live::start(&inner.redis, commands, bytes(settings.live_queue));
+        let redis = inner.store.redis().clone();
+        let (live, events) = Live::start(redis, bytes(settings.live_queue));
         gateway.listeners().push(live.clone());
         let due = Rc::<Due>::default();
         let audience = inner.audience.clone();
-        let topics = Topics::new(inner.store.clone(), live, audience, due.clone(), settings);
+        let topics = Topics::new(
+            inner.store.clone(),
+            live,
+            audience,
+            due.clone(),
+            inner.metrics.clone(),
+            settings,
+        );
         rt::spawn(fan_out(topics.clone(), due, events));
         rt::spawn(topics.clone().sweep());
         Self { gateway, topics }

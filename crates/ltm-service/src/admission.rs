@@ -113,6 +113,13 @@ impl Admission {
         Ok(Connection::new(stream, &self.settings, refusal, places))
     }
 
+    /// How many connections are open, without those that are only being told that they are refused.
+    pub(crate) fn connections(&self) -> usize {
+        let max = self.settings.max_connections.get();
+        max.min(Semaphore::MAX_PERMITS)
+            .saturating_sub(self.connections.available_permits())
+    }
+
     /// Takes a request; gives what a client behind a proxy holds while it lasts.
     fn request(&self, request: &ServiceRequest) -> Result<Option<AddressPlace>, Refused> {
         let standing = request.conn_data::<Standing>();

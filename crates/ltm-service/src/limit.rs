@@ -19,12 +19,15 @@ struct Reached {
     logged: Option<Instant>,
     /// Since the last line.
     times: u64,
+    /// Since the process began.
+    total: u64,
 }
 
 impl Reached {
     /// Counts once more; gives the number where it is time for a line.
     fn count(&mut self, now: Instant) -> Option<u64> {
         self.times += 1;
+        self.total += 1;
         if self
             .logged
             .is_some_and(|logged| now.duration_since(logged) < LOG_INTERVAL)
@@ -49,6 +52,15 @@ pub fn limit_reached(setting: &'static str) {
             "a limit was reached: docs/limits.md says what it does"
         );
     }
+}
+
+/// How often each limit was reached since the process began, by the name of its setting; those that were not
+/// are left out.
+pub(crate) fn limits_hit() -> Vec<(&'static str, u64)> {
+    let reached = REACHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let hits = reached.iter();
+    hits.map(|(setting, reached)| (*setting, reached.total))
+        .collect()
 }
 
 #[cfg(test)]

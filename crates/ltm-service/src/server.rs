@@ -1,6 +1,6 @@
 //! The HTTP server that every service runs in.
 
-use std::{future::Future, io, net::TcpListener, rc::Rc, time::Duration};
+use std::{future::Future, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use actix_http::{HttpService, Protocol, Request, error::DispatchError};
 use actix_service::{
@@ -22,11 +22,12 @@ use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 
 use crate::{
-    HttpSettings, Origins, Readiness,
+    HttpSettings, Metrics, Origins, Readiness,
     admission::{Admission, REFUSED_AT_ONCE, admit},
     connection::Connection,
     problem,
     socket::upgrade,
+    traffic::{Traffic, measure},
     unread,
 };
 
@@ -46,6 +47,8 @@ pub struct Server {
     pub origins: Origins,
     /// Whether it can do its work.
     pub readiness: Readiness,
+    /// What it measures; the server adds its requests and connections.
+    pub metrics: Metrics,
     /// How long open requests may go on once it stops.
     pub drain_time: Duration,
     /// After how long a peer that takes no byte is cut off.
@@ -69,21 +72,29 @@ impl Server {
             http,
             origins,
             readiness,
+            mut metrics,
             ..
         } = self;
         let admission = web::Data::new(Admission::new(http.clone()));
         let door = admission.clone();
+        let traffic = Traffic::new();
+        traffic.register(metrics.registry(), admission.clone().into_inner());
+        let traffic = web::Data::new(traffic);
+        let metrics = Arc::new(metrics).configure();
         let send_buffer = length(http.send_buffer);
         let app = move || {
             App::new()
                 .app_data(admission.clone())
+                .app_data(traffic.clone())
                 .wrap(from_fn(admit))
                 .wrap(from_fn(problem::complete))
                 .wrap(from_fn(unread::hold))
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
+                .wrap(from_fn(measure))
                 .wrap(TracingLogger::<Spans>::new())
                 .configure(|config| readiness.configure(config))
+                .configure(metrics.clone())
                 .configure(routes.clone())
                 .default_service(web::to(problem::not_found))
         };

@@ -25,7 +25,7 @@ fn entry(bytes: usize) -> Entry {
 /// An entry from the text that was published.
 #[divan::bench(args = SIZES)]
 fn decode(bencher: Bencher<'_, '_>, bytes: usize) {
-    let text = ByteString::from(entry(bytes).to_live());
+    let text = ByteString::from(entry(bytes).to_live(0));
     bencher.bench(|| Entry::from_live(black_box(&text)));
 }
 

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 use crate::{
     error::{StoreError, is_transient},
     leader::Leader,
+    metrics::RedisMetrics,
 };
 
 /// Where Redis is and how long to wait for it: the section `redis` of the settings.
@@ -192,11 +193,11 @@ pub struct Redis {
 }
 
 struct Inner {
-    wait_replicas: u32,
-    wait_timeout: Duration,
+    settings: RedisSettings,
     leader: Arc<Leader>,
     config: AsyncConnectionConfig,
     lanes: ThreadLocal<Lane>,
+    metrics: RedisMetrics,
 }
 
 /// The connection of one thread.
@@ -221,15 +222,6 @@ struct Connected {
     broken: Arc<AtomicBool>,
 }
 
-impl Connected {
-    /// Lets a connection go that failed in a way that another one may not.
-    fn judge<T>(&self, answer: &Result<T, RedisError>) {
-        if answer.as_ref().is_err_and(is_transient) {
-            self.broken.store(true, Ordering::SeqCst);
-        }
-    }
-}
-
 impl Default for Current {
     fn default() -> Self {
         Self::Failed("not connected yet".into())
@@ -245,13 +237,23 @@ impl Redis {
     pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         Ok(Self {
             inner: Arc::new(Inner {
-                wait_replicas: settings.wait_replicas,
-                wait_timeout: settings.wait_timeout,
+                settings: settings.clone(),
                 leader: Leader::of(settings)?,
                 config: settings.connection_config(),
                 lanes: ThreadLocal::new(),
+                metrics: RedisMetrics::new(),
             }),
         })
+    }
+
+    /// What it was opened with.
+    pub(crate) fn settings(&self) -> &RedisSettings {
+        &self.inner.settings
+    }
+
+    /// What the connections measure.
+    pub fn metrics(&self) -> &RedisMetrics {
+        &self.inner.metrics
     }
 
     /// Asks for a sign of life.
@@ -268,12 +270,13 @@ impl Redis {
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
         let lane = self.inner.lanes.get_or_default();
         let mut connected = self.connected(lane).await?;
+        let sent = Instant::now();
         let answer = connected
             .connection
             .send_packed_command(cmd)
             .await
             .and_then(Value::extract_error);
-        connected.judge(&answer);
+        self.judge(&connected, sent, &answer);
         Ok(T::from_redis_value(answer?)?)
     }
 
@@ -281,14 +284,15 @@ impl Redis {
     ///
     /// Both go in one request: WAIT is about what was written over its own connection.
     pub(crate) async fn write(&self, cmd: &Cmd) -> Result<Value, RedisError> {
-        let asked = self.inner.wait_replicas;
+        let asked = self.inner.settings.wait_replicas;
         if asked == 0 {
             return self.query(cmd).await;
         }
         let mut pipeline = redis::pipe();
         pipeline.add_command(cmd.clone());
         let wait = pipeline.cmd("WAIT").arg(asked);
-        wait.arg(self.inner.wait_timeout.as_millis().max(1).to_string());
+        let limit = self.inner.settings.wait_timeout;
+        wait.arg(limit.as_millis().max(1).to_string());
         let mut answers = self.pipeline(&pipeline, 2).await?;
         let have = answers.pop().unwrap_or(Value::Int(0));
         match have {
@@ -299,7 +303,7 @@ impl Redis {
 
     /// Whether writes wait for replicas.
     pub(crate) fn waits(&self) -> bool {
-        self.inner.wait_replicas > 0
+        self.inner.settings.wait_replicas > 0
     }
 
     /// The Redis that leads.
@@ -315,14 +319,26 @@ impl Redis {
     ) -> Result<Vec<Value>, RedisError> {
         let lane = self.inner.lanes.get_or_default();
         let mut connected = self.connected(lane).await?;
+        let sent = Instant::now();
         let answers = connected
             .connection
             .req_packed_commands(pipeline, 0, count)
             .await;
         let answers: Result<Vec<Value>, RedisError> =
             answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
-        connected.judge(&answers);
+        self.judge(&connected, sent, &answers);
         answers
+    }
+
+    /// Lets a connection go that failed in a way that another one may not.
+    fn judge<T>(&self, connected: &Connected, sent: Instant, answer: &Result<T, RedisError>) {
+        match answer {
+            Err(error) if is_transient(error) => {
+                connected.broken.store(true, Ordering::SeqCst);
+                self.inner.metrics.failed();
+            }
+            _ => self.inner.metrics.answered(sent.elapsed()),
+        }
     }
 
     /// The connection of this lane, made where there is none.
@@ -340,7 +356,9 @@ impl Redis {
             _ => {}
         }
         let made = self.inner.leader.connect(&self.inner.config).await;
-        lane.tries.fetch_add(1, Ordering::SeqCst);
+        if lane.tries.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.inner.metrics.reconnects();
+        }
         let connected = match made {
             Ok((address, connection)) => Ok(Connected {
                 address,

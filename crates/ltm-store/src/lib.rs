@@ -20,6 +20,7 @@ mod list;
 mod live;
 mod log;
 mod meta;
+mod metrics;
 pub mod number;
 mod outline;
 pub mod patch;

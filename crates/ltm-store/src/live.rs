@@ -21,7 +21,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::connection::{Redis, RedisSettings, reconnect_pauses};
+use crate::connection::{Redis, reconnect_pauses};
 
 /// How many channels one SUBSCRIBE names at most.
 const BATCH: usize = 512;
@@ -33,8 +33,8 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// What happened.
 #[derive(Debug)]
 pub enum LiveEvent {
-    /// An entry was appended.
-    Entry(LtmId, Entry),
+    /// An entry was appended; when, in microseconds since 1970 by Redis's clock.
+    Entry(LtmId, Entry, u64),
     /// From now on every entry of these LTMs comes; what came before must be read.
     Subscribed(Vec<LtmId>),
     /// Entries were dropped because they came faster than they were taken; every log must be read.
@@ -68,7 +68,7 @@ impl Live {
     /// to `max_bytes` wait to be taken.
     ///
     /// It listens to the Redis that `redis` writes to.
-    pub fn start(settings: &RedisSettings, redis: Redis, max_bytes: usize) -> (Self, LiveEvents) {
+    pub fn start(redis: Redis, max_bytes: usize) -> (Self, LiveEvents) {
         let (sender, receiver) = mpsc::channel(MAX_EVENTS);
         let shared = Arc::new(Shared {
             wanted: Mutex::default(),
@@ -79,7 +79,6 @@ impl Live {
             max_bytes,
         });
         let listener = Listener {
-            settings: settings.clone(),
             redis,
             shared: shared.clone(),
             sender,
@@ -131,7 +130,7 @@ impl LiveEvents {
     }
 
     fn taken(&self, event: &LiveEvent) {
-        if let LiveEvent::Entry(_, entry) = event {
+        if let LiveEvent::Entry(_, entry, _) = event {
             self.shared
                 .waiting_bytes
                 .fetch_sub(entry.payload.len(), Ordering::SeqCst);
@@ -145,11 +144,12 @@ impl Shared {
     }
 
     /// Queues an entry, or notes that there was no room.
-    fn offer(&self, sender: &mpsc::Sender<LiveEvent>, id: LtmId, entry: Entry) {
+    fn offer(&self, sender: &mpsc::Sender<LiveEvent>, id: LtmId, entry: Entry, appended: u64) {
         let bytes = entry.payload.len();
         let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::SeqCst);
         let fits = waiting == 0 || waiting + bytes <= self.max_bytes;
-        if !fits || sender.try_send(LiveEvent::Entry(id, entry)).is_err() {
+        let event = LiveEvent::Entry(id, entry, appended);
+        if !fits || sender.try_send(event).is_err() {
             self.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
             self.overflow.store(true, Ordering::SeqCst);
         }
@@ -158,7 +158,6 @@ impl Shared {
 
 /// The task that holds the connection.
 struct Listener {
-    settings: RedisSettings,
     redis: Redis,
     shared: Arc<Shared>,
     sender: mpsc::Sender<LiveEvent>,
@@ -177,12 +176,13 @@ impl Listener {
             let began = Instant::now();
             let cause = self.listen().await;
             self.shared.hears.store(false, Ordering::SeqCst);
+            self.redis.metrics().live_ended();
             if began.elapsed() > PROBE_INTERVAL * 2 {
                 pauses = reconnect_pauses();
             }
             let pause = pauses.next().unwrap_or_default();
             tracing::warn!(
-                redis = self.settings.shown_place(),
+                redis = self.redis.settings().shown_place(),
                 cause,
                 ?pause,
                 "the live connection to Redis ended; connecting again"
@@ -199,7 +199,8 @@ impl Listener {
         let probe = format!("ltm:probe:{}", Uuid::new_v4());
         let (signal, signals) = mpsc::channel(64);
         let config = self
-            .settings
+            .redis
+            .settings()
             .connection_config()
             .set_push_sender(self.reader(probe.clone(), signal));
         let leader = self.redis.leader();
@@ -229,7 +230,9 @@ impl Listener {
                     }
                     Some((channel, payload)) => {
                         match (keys::live_id(&channel), Entry::from_live(&payload)) {
-                            (Some(id), Some(entry)) => shared.offer(&sender, id, entry),
+                            (Some(id), Some((entry, appended))) => {
+                                shared.offer(&sender, id, entry, appended);
+                            }
                             _ => shared.overflow.store(true, Ordering::SeqCst),
                         }
                     }
@@ -266,13 +269,13 @@ impl Listener {
                     Some(Signal::Echo) => {
                         heard = Instant::now();
                         if !self.shared.hears.swap(true, Ordering::SeqCst) {
-                            tracing::info!(redis = self.settings.shown_place(), "listening to Redis");
+                            tracing::info!(redis = self.redis.settings().shown_place(), "listening to Redis");
                         }
                     }
                     Some(Signal::Disconnected) | None => return "disconnected".into(),
                 },
                 _ = probes.tick() => {
-                    if heard.elapsed() > PROBE_INTERVAL + self.settings.response_timeout {
+                    if heard.elapsed() > PROBE_INTERVAL + self.redis.settings().response_timeout {
                         return "deaf: a message to its own channel did not come back".into();
                     }
                     self.send_probe(probe).await;
@@ -288,7 +291,7 @@ impl Listener {
         publish.arg(probe).arg("");
         // A failure shows in that nothing comes back.
         let _ = timeout(
-            self.settings.response_timeout,
+            self.redis.settings().response_timeout,
             self.redis.query::<Value>(&publish),
         )
         .await;

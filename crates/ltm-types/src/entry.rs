@@ -77,20 +77,23 @@ impl Entry {
         self.cursor.continues(previous, &self.kind, &self.payload)
     }
 
-    /// The text that is published to the LTM's channel: `<cursor> <kind> <payload>`.
-    pub fn to_live(&self) -> String {
-        format!("{} {} {}", self.cursor, self.kind, self.payload)
+    /// The text that is published to the LTM's channel: `<cursor> <kind> <time> <payload>`, where the time is
+    /// when Redis took the entry, in microseconds since 1970.
+    pub fn to_live(&self, appended: u64) -> String {
+        format!("{} {} {appended} {}", self.cursor, self.kind, self.payload)
     }
 
-    /// Reads what [`Entry::to_live`] wrote; `None` where it is anything else.
-    pub fn from_live(text: &ByteString) -> Option<Self> {
+    /// Reads what [`Entry::to_live`] wrote, with the time; `None` where it is anything else.
+    pub fn from_live(text: &ByteString) -> Option<(Self, u64)> {
         let (cursor, rest) = text.split_once(' ')?;
-        let (kind, payload) = rest.split_once(' ')?;
-        Some(Self {
+        let (kind, rest) = rest.split_once(' ')?;
+        let (appended, payload) = rest.split_once(' ')?;
+        let entry = Self {
             cursor: cursor.parse().ok()?,
             kind: Kind::from_name(kind),
             payload: text.slice_ref(payload),
-        })
+        };
+        Some((entry, appended.parse().ok()?))
     }
 }
 
@@ -102,9 +105,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_live_message_gives_the_entry_back(seq in 1u64.., check: u64, kind in "[a-z]{1,9}", payload in ".*") {
+        fn a_live_message_gives_the_entry_back(seq in 1u64.., check: u64, kind in "[a-z]{1,9}", payload in ".*", appended: u64) {
             let entry = Entry { cursor: Cursor { seq, check }, kind: Kind::from_name(&kind), payload: payload.into() };
-            prop_assert_eq!(Entry::from_live(&entry.to_live().into()), Some(entry));
+            let text = entry.to_live(appended).into();
+            prop_assert_eq!(Entry::from_live(&text), Some((entry, appended)));
         }
 
         #[test]

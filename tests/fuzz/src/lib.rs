@@ -35,9 +35,9 @@ pub fn cursor(data: &[u8]) {
     if let Ok(id) = text.parse::<LtmId>() {
         assert_eq!(id.to_string(), text);
     }
-    if let Some(entry) = Entry::from_live(&ByteString::from(text)) {
-        let again = Entry::from_live(&entry.to_live().into());
-        assert_eq!(again, Some(entry));
+    if let Some((entry, appended)) = Entry::from_live(&ByteString::from(text)) {
+        let again = Entry::from_live(&entry.to_live(appended).into());
+        assert_eq!(again, Some((entry, appended)));
     }
 }
 

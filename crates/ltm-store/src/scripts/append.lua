@@ -35,6 +35,7 @@ if added.err then
 end
 local clock = redis.call('TIME')
 local written_at = clock[1] .. string.format('%03d', math.floor(clock[2] / 1000))
+local appended = clock[1] .. string.format('%06d', clock[2])
 redis.call('HSET', meta, 'cursor', ARGV[2], 'updated_at', ARGV[5], 'snapshots_count', ARGV[6],
   'written_at', written_at)
 if ARGV[11] ~= '' then
@@ -47,5 +48,5 @@ if ARGV[8] ~= '' then
   if oldest then redis.call('HDEL', idem, oldest) end
   redis.call('HSET', idem, key, ARGV[9], slot, key)
 end
-redis.call('PUBLISH', ARGV[7], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
+redis.call('PUBLISH', ARGV[7], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. appended .. ' ' .. ARGV[4])
 return {'ok', ''}

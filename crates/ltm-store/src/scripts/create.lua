@@ -8,6 +8,7 @@ end
 redis.call('XADD', KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 local clock = redis.call('TIME')
 local written_at = clock[1] .. string.format('%03d', math.floor(clock[2] / 1000))
+local appended = clock[1] .. string.format('%06d', clock[2])
 redis.call('HSET', KEYS[2], 'cursor', ARGV[1], 'written_at', written_at, unpack(ARGV, 5))
-redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. appended .. ' ' .. ARGV[3])
 return {'ok', ''}

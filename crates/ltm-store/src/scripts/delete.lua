@@ -7,5 +7,7 @@ if not current then return {'unknown', ''} end
 if current ~= ARGV[1] then return {'conflict', current} end
 redis.call('SET', KEYS[2], ARGV[2])
 redis.call('UNLINK', KEYS[1], unpack(KEYS, 3))
-redis.call('PUBLISH', ARGV[5], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
+local clock = redis.call('TIME')
+local appended = clock[1] .. string.format('%06d', clock[2])
+redis.call('PUBLISH', ARGV[5], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. appended .. ' ' .. ARGV[4])
 return {'ok', ''}

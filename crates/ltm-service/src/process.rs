@@ -1,0 +1,106 @@
+//! What the system says of this process, under the names that Prometheus's own libraries use
+//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>).
+
+use std::fmt;
+
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
+
+/// This process, as it is when somebody asks. Elsewhere than on Linux nothing is known of it.
+#[derive(Debug)]
+pub(crate) struct Process;
+
+impl Collector for Process {
+    #[cfg(not(target_os = "linux"))]
+    fn encode(&self, _: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        // What the system does not tell is left out.
+        linux::usage().map_or(Ok(()), |usage| linux::encode(&usage, encoder))
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fmt;
+
+    use procfs::{ProcResult, WithCurrentSystemInfo, process::LimitValue};
+    use prometheus_client::{
+        encoding::{DescriptorEncoder, EncodeMetric},
+        metrics::{counter::ConstCounter, gauge::ConstGauge},
+    };
+
+    pub(super) struct Usage {
+        cpu_seconds: f64,
+        resident_bytes: u64,
+        virtual_bytes: u64,
+        open_files: u64,
+        max_files: u64,
+        began: f64,
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn usage() -> ProcResult<Usage> {
+        let own = procfs::process::Process::myself()?;
+        let stat = own.stat()?;
+        let ticks = procfs::ticks_per_second() as f64;
+        let max_files = match own.limits()?.max_open_files.soft_limit {
+            LimitValue::Value(files) => files,
+            LimitValue::Unlimited => u64::MAX,
+        };
+        Ok(Usage {
+            cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
+            resident_bytes: stat.rss_bytes().get(),
+            virtual_bytes: stat.vsize,
+            open_files: own.fd_count()? as u64,
+            max_files,
+            began: procfs::boot_time_secs()? as f64 + stat.starttime as f64 / ticks,
+        })
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn encode(
+        usage: &Usage,
+        mut encoder: DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        let cpu = ConstCounter::new(usage.cpu_seconds);
+        let help = "Time that the processors spent on this process";
+        let of = encoder.encode_descriptor("process_cpu_seconds", help, None, cpu.metric_type())?;
+        cpu.encode(of)?;
+        let gauges = [
+            (
+                "process_resident_memory_bytes",
+                "Memory that it holds",
+                usage.resident_bytes as f64,
+            ),
+            (
+                "process_virtual_memory_bytes",
+                "Memory that it may address",
+                usage.virtual_bytes as f64,
+            ),
+            (
+                "process_open_fds",
+                "Files and sockets that it has open",
+                usage.open_files as f64,
+            ),
+            (
+                "process_max_fds",
+                "The most that it may open",
+                usage.max_files as f64,
+            ),
+            (
+                "process_start_time_seconds",
+                "When it began, in seconds since 1970",
+                usage.began,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(value);
+            let of = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(of)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! What the connections to Redis measure.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    metrics::{
+        counter::Counter,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+/// The metrics of one handle to Redis and its clones.
+pub struct RedisMetrics {
+    round_trips: Histogram,
+    errors: Counter,
+    reconnects: Counter,
+    live_reconnects: Counter,
+}
+
+impl RedisMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            // From 50 µs to 3.3 s.
+            round_trips: Histogram::new(exponential_buckets(50e-6, 2.0, 17)),
+            errors: Counter::default(),
+            reconnects: Counter::default(),
+            live_reconnects: Counter::default(),
+        }
+    }
+
+    /// Shows them in `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "redis_round_trip",
+            "From sending a command to Redis, or several in one go, to having the answer",
+            Unit::Seconds,
+            self.round_trips.clone(),
+        );
+        registry.register(
+            "redis_errors",
+            "Commands that Redis did not answer, or answered that it cannot now",
+            self.errors.clone(),
+        );
+        registry.register(
+            "redis_reconnects",
+            "Tries to connect to Redis again, of all threads",
+            self.reconnects.clone(),
+        );
+        registry.register(
+            "live_reconnects",
+            "How often a live connection to Redis ended; the logs are read for what it missed",
+            self.live_reconnects.clone(),
+        );
+    }
+
+    pub(crate) fn answered(&self, after: Duration) {
+        self.round_trips.observe(after.as_secs_f64());
+    }
+
+    pub(crate) fn failed(&self) {
+        self.errors.inc();
+    }
+
+    pub(crate) fn reconnects(&self) {
+        self.reconnects.inc();
+    }
+
+    pub(crate) fn live_ended(&self) {
+        self.live_reconnects.inc();
+    }
+}
