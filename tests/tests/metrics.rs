@@ -201,7 +201,7 @@ async fn no_series_is_added_by_ltms_or_by_what_clients_make_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_services_in_one_process_show_each_metric_once() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Service::dev(folder.path());
+    let mut service = Service::dev(folder.path());
     let api = Api::at(&service);
     let (id, _) = api.create(json!({})).await;
     let url = service.ws(&format!("/ws/{id}?after=0"));
@@ -209,4 +209,7 @@ async fn both_services_in_one_process_show_each_metric_once() {
     subscriber.message().await;
     let scrape = Scrape::until(&service, "ltm_deliveries_total", 1.0).await;
     check(&scrape, &[("ltm_ltms_created_total", 1.0)]);
+    // So that its Redis ends with it.
+    service.signal("TERM");
+    assert!(service.wait().success());
 }
