@@ -26,6 +26,27 @@ fn complains(output: &Output) -> String {
 }
 
 #[test]
+fn the_version_names_the_commit_that_it_was_built_from() {
+    let given = std::env::var("LTM_COMMIT")
+        .ok()
+        .filter(|commit| !commit.is_empty());
+    let commit = given.unwrap_or_else(|| {
+        let mut git = Command::new("git");
+        let head = git
+            .args(["rev-parse", "--short=12", "HEAD"])
+            .output()
+            .unwrap();
+        String::from_utf8(head.stdout).unwrap().trim().into()
+    });
+    assert!(!commit.is_empty(), "git says no commit");
+    for program in [PROGRAMS[0], PROGRAMS[1], "ltm"] {
+        let said = run(program, &["--version"], &[]);
+        let expected = format!("{program} {} ({commit})\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
+    }
+}
+
+#[test]
 fn a_setting_that_is_unknown_or_wrong_is_named() {
     let section = |program: &str| program.trim_start_matches("ltm-").to_uppercase();
     for program in PROGRAMS {

@@ -29,7 +29,7 @@ use std::{io, sync::Arc};
 
 use actix_web::web::{self, ServiceConfig};
 use body::Room;
-use ltm_service::{Metrics, Readiness, Server, Shutdown, method_not_allowed};
+use ltm_service::{Metrics, Readiness, Server, Shutdown, VERSION, method_not_allowed};
 use ltm_store::{Redis, Retention, Store, StoreError};
 
 pub use append::snapshot_of;
@@ -152,7 +152,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
     };
-    tracing::info!(redis = settings.redis.shown_place(), "starting the API");
+    tracing::info!(
+        version = VERSION,
+        redis = settings.redis.shown_place(),
+        "starting the API"
+    );
     server
         .run(move |config| configure(&api, config), async move {
             shutdown.begun().await

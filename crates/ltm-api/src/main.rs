@@ -9,7 +9,7 @@ use clap::Parser;
 /// Settings come from defaults, a TOML file (--config) and the environment: LTM__REDIS__URL,
 /// LTM__API__LISTEN, LTM__LOG__FORMAT … --print-config shows all of them.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = ltm_service::VERSION)]
 struct Cli {
     #[command(flatten)]
     arguments: ltm_service::Arguments,

@@ -18,7 +18,7 @@ Examples:
 
 /// Writes, reads and follows LTMs: long-running state machines whose every step is a snapshot.
 #[derive(Debug, Parser)]
-#[command(name = "ltm", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "ltm", version = ltm_service::VERSION, propagate_version = true, after_help = EXAMPLES)]
 pub struct Cli {
     /// Where the API and the gateway are
     #[arg(

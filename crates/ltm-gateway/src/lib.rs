@@ -31,7 +31,7 @@ use actix_web::web::{self, ServiceConfig};
 use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
-use ltm_service::{Metrics, Origins, Readiness, Server, Shutdown, method_not_allowed};
+use ltm_service::{Metrics, Origins, Readiness, Server, Shutdown, VERSION, method_not_allowed};
 use ltm_store::{Live, Redis, Store, StoreError};
 pub use settings::{GatewaySettings, Settings};
 pub use wish::Wish;
@@ -179,7 +179,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
     };
-    tracing::info!(redis = settings.redis.shown_place(), "starting the gateway");
+    tracing::info!(
+        version = VERSION,
+        redis = settings.redis.shown_place(),
+        "starting the gateway"
+    );
     let stop = gateway.clone().stopped();
     server
         .run(move |config| configure(&gateway, config), stop)

@@ -2,6 +2,7 @@
 //! place that maps errors to HTTP answers.
 
 mod admission;
+mod build;
 mod connection;
 mod health;
 mod http;
@@ -20,6 +21,7 @@ mod socket;
 mod traffic;
 mod unread;
 
+pub use build::VERSION;
 pub use health::Readiness;
 pub use http::HttpSettings;
 pub use limit::limit_reached;

@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{limit::limits_hit, process::Process};
+use crate::{build::COMMIT, limit::limits_hit, process::Process};
 
 /// What a scraper is told that it gets.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -29,7 +29,7 @@ impl Metrics {
         registry.register_collector(Box::new(Process));
         let mut metrics = Self { registry };
         let own = metrics.registry();
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)]);
         own.register("build", "What runs here", build);
         own.register_collector(Box::new(Limits));
         metrics
