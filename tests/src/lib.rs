@@ -17,6 +17,7 @@ mod rfc6902;
 mod scrape;
 mod sentinels;
 mod service;
+mod signing_key;
 mod subscriber;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use rfc6902::{apply, fold, same};
 pub use scrape::Scrape;
 pub use sentinels::{FAILOVER_LIMIT, Sentinels};
 pub use service::{Service, peak_bytes, resident_bytes};
+pub use signing_key::SigningKey;
 pub use subscriber::{Follower, Heard, Subscriber};
 
 /// The longest wait for something that should happen.

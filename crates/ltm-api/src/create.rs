@@ -13,7 +13,7 @@ use serde_json::{
 };
 
 use crate::{
-    Api, append,
+    Api, access, append,
     body::{self, Shape, carried},
     change::{self, Change},
     headers,
@@ -60,6 +60,7 @@ pub(crate) async fn create(
             .with_field("fqn")
             .into());
     }
+    access::caller(&api, &request)?.may_create(&body.fqn, body.id)?;
     let limits = api.settings().limits();
     let params = carried(
         "params",

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole service; [`configure`] mounts its routes in another server.
 
+mod access;
 mod append;
 mod body;
 mod change;
@@ -23,13 +24,19 @@ mod settings;
 mod snapshots;
 mod state;
 mod states;
+mod ticket;
 mod write;
 
 use std::{io, sync::Arc};
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
 use body::Room;
-use ltm_service::{Metrics, Readiness, Server, Shutdown, VERSION, method_not_allowed};
+use ltm_service::{
+    Metrics, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth, method_not_allowed,
+};
 use ltm_store::{Redis, Retention, Store, StoreError};
 
 pub use append::snapshot_of;
@@ -49,18 +56,20 @@ struct Inner {
     settings: ApiSettings,
     retention: Retention,
     room: Room,
+    auth: Auth,
     metrics: Arc<metrics::Metrics>,
 }
 
 impl Api {
     /// The service over this Redis.
-    pub fn new(redis: Redis, settings: ApiSettings, retention: Retention) -> Self {
+    pub fn new(redis: Redis, settings: ApiSettings, retention: Retention, auth: Auth) -> Self {
         let store = Store::new(redis);
         let metrics = Arc::new(metrics::Metrics::new());
         let states = States::new(store.clone(), &settings, retention, metrics.clone());
         Self {
             inner: Arc::new(Inner {
                 room: Room::new(settings.bodies),
+                auth,
                 store,
                 states,
                 settings,
@@ -73,6 +82,10 @@ impl Api {
     /// Removes from time to time what retention does not keep, for ever.
     pub async fn retain(self) {
         retention::retain(&self).await;
+    }
+
+    fn auth(&self) -> &Auth {
+        &self.inner.auth
     }
 
     fn metrics(&self) -> &metrics::Metrics {
@@ -104,8 +117,12 @@ impl Api {
 pub fn configure(api: &Api, config: &mut ServiceConfig) {
     let route = |path: &str, allow: &'static str| {
         web::resource(path)
+            .wrap(from_fn(access::check))
             .default_service(web::to(move || async move { method_not_allowed(allow) }))
     };
+    let others = web::to(|| async { method_not_allowed("POST") });
+    let tickets = web::resource("/api/v0/ws-ticket").post(ticket::ticket);
+    config.service(tickets.default_service(others));
     config.app_data(web::Data::new(api.clone())).service(
         web::scope("/api/v0/ltm")
             .service(route("", "GET, POST").get(list::list).post(create::create))
@@ -133,8 +150,14 @@ pub fn configure(api: &Api, config: &mut ServiceConfig) {
 ///
 /// Where Redis's URL cannot be read, or the address not be listened on.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+    let auth = Auth::new(&settings.auth, &settings.api.listen)?;
     let redis = Redis::open(&settings.redis)?;
-    let api = Api::new(redis.clone(), settings.api.clone(), settings.retention);
+    let api = Api::new(
+        redis.clone(),
+        settings.api.clone(),
+        settings.retention,
+        auth,
+    );
     tokio::spawn(api.clone().retain());
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
@@ -168,6 +191,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
 /// Why the service ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The settings do not go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The settings of Redis are wrong.
     #[error(transparent)]
     Store(#[from] StoreError),

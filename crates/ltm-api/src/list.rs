@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use ltm_service::ProblemResponse;
-use ltm_store::Listing;
+use ltm_store::{Listing, Shown};
 use ltm_types::LtmId;
 
-use crate::{Api, query::Parameters};
+use crate::{Api, access, query::Parameters};
 
 /// Rows on a page: by default, and at most.
 const MAX_ROWS: u64 = 1000;
@@ -29,7 +29,15 @@ pub(crate) async fn list(
         limit: rows,
         before,
     };
-    let page = api.store().list(listing).await?;
+    let caller = access::caller(&api, &request)?;
+    let grant = &caller.grant;
+    let shown = |id: LtmId, class: &str| grant.names(id) || grant.covers_class(class);
+    let some: Option<&Shown<'_>> = if grant.is_for_all() {
+        None
+    } else {
+        Some(&shown)
+    };
+    let page = api.store().list_some(listing, some).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = page.next {
         let path = request.path();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
-    check_pause, check_redis, check_wait, within,
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError,
+    auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
 };
 use ltm_store::{
     MOST_BYTES, RedisSettings, Retention,
@@ -25,6 +25,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Whom it lets in.
     pub http: HttpSettings,
+    /// Who may use it.
+    pub auth: AuthSettings,
     /// Which pages may use it.
     pub cors: CorsSettings,
     /// How it logs.
@@ -61,6 +63,9 @@ pub struct ApiSettings {
     /// How long a request waits for others that write to the same LTM.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub lock_wait: Duration,
+    /// How long a ticket for a WebSocket can be shown.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub ticket_ttl: Duration,
     /// How often it is looked for what retention removes.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retention_interval: Duration,
@@ -75,7 +80,7 @@ pub struct ApiSettings {
 impl Default for ApiSettings {
     fn default() -> Self {
         Self {
-            listen: "0.0.0.0:8000".into(),
+            listen: "127.0.0.1:8000".into(),
             max_body: ByteSize::mib(8),
             bodies: ByteSize::mib(256),
             body_timeout: Duration::from_secs(30),
@@ -85,6 +90,7 @@ impl Default for ApiSettings {
             cache: ByteSize::mib(256),
             checkpoint_every: 1000,
             lock_wait: Duration::from_secs(10),
+            ticket_ttl: Duration::from_secs(30),
             retention_interval: Duration::from_secs(60),
             drain_time: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
@@ -105,6 +111,7 @@ impl ApiSettings {
         within("api.max_depth", self.max_depth, 1..=patch::DEEPEST)?;
         check_wait("api.body_timeout", self.body_timeout)?;
         check_wait("api.lock_wait", self.lock_wait)?;
+        check_pause("api.ticket_ttl", self.ticket_ttl)?;
         check_pause("api.retention_interval", self.retention_interval)?;
         check_wait("api.drain_time", self.drain_time)?;
         check_wait("api.write_stall", self.write_stall)
@@ -142,6 +149,7 @@ impl Program for Settings {
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
+        self.auth.check()?;
         self.api.check()
     }
 }

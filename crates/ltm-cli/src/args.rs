@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 use clap::{Args, Parser, Subcommand};
 use ltm_types::{Cursor, LtmId};
 
-use crate::{json::JsonArgument, server_url::ServerUrl};
+use crate::{json::JsonArgument, server_url::ServerUrl, token::Token};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +30,9 @@ pub struct Cli {
         default_value = "http://127.0.0.1:8000"
     )]
     pub url: ServerUrl,
+    /// Who calls, where the services ask: a JWT or an API key
+    #[arg(long, global = true, env = "LTM_TOKEN", hide_env_values = true)]
+    pub token: Option<Token>,
     /// Print JSON, one object per line
     #[arg(long, global = true)]
     pub json: bool,
@@ -60,6 +63,15 @@ Examples:
 Every entry must continue the one before it, every patch must apply to the state before it, and
 checkpoints and counters must say what the log says. What is wrong is printed; the exit code is 1 then.")]
     Verify(VerifyArgs),
+    /// Make an API key, for services that ask who calls
+    #[command(after_help = "\
+Examples:
+  ltm key engine-1 --ltm 'app.*' --can write      for an engine that runs LTMs of these classes
+  ltm key dashboard --ltm '*' --can read
+
+The key goes to whoever calls: LTM_TOKEN=ltm_... ltm list. The rest goes into the file that auth.api_keys_file
+names: it holds only a hash of the key, and is read again when it changes.")]
+    Key(KeyArgs),
     /// Ask services that run.
     #[command(flatten)]
     Client(ClientCommand),
@@ -409,6 +421,19 @@ pub struct VerifyArgs {
         default_value = "redis://127.0.0.1:6379/0"
     )]
     pub redis: String,
+}
+
+/// The arguments of `ltm key`.
+#[derive(Args, Debug)]
+pub struct KeyArgs {
+    /// How whoever has it is called, in logs
+    pub name: String,
+    /// For which LTMs: ids, classes such as app.Agent or app.*, or * for all
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub ltm: Vec<String>,
+    /// What may be done: read, write (and read), or admin (all, and delete)
+    #[arg(long, default_value = "write")]
+    pub can: String,
 }
 
 /// The arguments of `ltm dev`.

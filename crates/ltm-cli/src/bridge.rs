@@ -80,7 +80,8 @@ pub(crate) async fn run(client: &Client, args: &BridgeArgs, output: Output) -> R
     };
     let shown = settings.shown_place();
     let mut channels = ReferenceChannels::listen(settings)?;
-    let reference = args.reference.clone().map(Client::new).transpose()?;
+    let reference = args.reference.clone();
+    let reference = reference.map(|url| Client::new(url, None)).transpose()?;
     let mut bridge = Bridge {
         client,
         reference,

@@ -6,13 +6,13 @@ use backon::{ExponentialBuilder, Retryable};
 use ltm_types::{Cursor, LtmId};
 use reqwest::{
     Method, RequestBuilder, Response,
-    header::{CONTENT_TYPE, HeaderMap, IF_MATCH, LINK},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH, LINK},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{error::Error, json, output::printable, server_url::ServerUrl};
+use crate::{error::Error, json, output::printable, server_url::ServerUrl, token::Token};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -99,10 +99,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of the API at `server`.
-    pub(crate) fn new(server: ServerUrl) -> Result<Self, Error> {
+    /// A client of the API at `server` that shows this token.
+    pub(crate) fn new(server: ServerUrl, token: Option<&Token>) -> Result<Self, Error> {
+        let headers = token.map(|token| (AUTHORIZATION, token.header()));
         let http = reqwest::Client::builder()
             .user_agent(concat!("ltm/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers.into_iter().collect())
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE)
             .build()
@@ -335,7 +337,7 @@ mod tests {
 
     #[test]
     fn the_next_page_is_where_the_link_leads() {
-        let client = Client::new("http://localhost:1/prefix".parse().unwrap()).unwrap();
+        let client = Client::new("http://localhost:1/prefix".parse().unwrap(), None).unwrap();
         let link = "</api/v0/ltm?playground=false&limit=2&before=17>; rel=\"next\"";
         assert_eq!(client.next_page(link), LtmId::new(17).ok());
         assert_eq!(client.next_page("<x>; rel=\"prev\""), None);

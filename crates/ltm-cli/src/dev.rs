@@ -6,7 +6,9 @@ use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
     Arguments, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, SettingsError,
-    Shutdown, check_http, check_redis,
+    Shutdown,
+    auth::{Auth, AuthSettings},
+    check_http, check_redis,
 };
 use ltm_store::{Redis, RedisSettings, Retention, StoreError};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,7 @@ struct DevSettings {
     gateway: GatewaySettings,
     retention: Retention,
     http: HttpSettings,
+    auth: AuthSettings,
     cors: CorsSettings,
     log: LogSettings,
 }
@@ -52,6 +55,7 @@ impl Default for DevSettings {
             },
             retention: Retention::default(),
             http: HttpSettings::default(),
+            auth: AuthSettings::default(),
             cors: CorsSettings::default(),
             log: LogSettings::default(),
         }
@@ -75,6 +79,7 @@ impl Program for DevSettings {
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
+        self.auth.check()?;
         self.api.check()?;
         self.gateway.check()
     }
@@ -83,6 +88,9 @@ impl Program for DevSettings {
 /// Why it ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 enum DevError {
+    /// The settings do not go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The server of our own.
     #[error(transparent)]
     LocalRedis(#[from] LocalRedisError),
@@ -136,12 +144,24 @@ async fn develop(
 /// Both services on one port.
 async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Result<(), DevError> {
     let origins = settings.cors.origins;
+    let auth = Auth::new(&settings.auth, listen)?;
     let redis = Redis::open(&settings.redis)?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
-    let api = Api::new(redis.clone(), settings.api.clone(), settings.retention);
+    let api = Api::new(
+        redis.clone(),
+        settings.api.clone(),
+        settings.retention,
+        auth.clone(),
+    );
     tokio::spawn(api.clone().retain());
-    let gateway = Gateway::new(redis, settings.gateway.clone(), origins.clone(), shutdown);
+    let gateway = Gateway::new(
+        redis,
+        settings.gateway.clone(),
+        origins.clone(),
+        auth,
+        shutdown,
+    );
     api.register(metrics.registry());
     gateway.register(metrics.registry());
     let server = Server {

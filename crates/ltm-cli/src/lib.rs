@@ -17,6 +17,7 @@ mod holding;
 mod import;
 mod input;
 mod json;
+mod key;
 mod list;
 mod message;
 mod output;
@@ -27,6 +28,7 @@ pub mod redis_server;
 mod rollback;
 mod server_url;
 mod tail;
+mod token;
 mod verify;
 
 use std::process::ExitCode;
@@ -38,12 +40,14 @@ use output::Output;
 pub use error::Error;
 pub use json::JsonArgument;
 pub use server_url::ServerUrl;
+pub use token::Token;
 
 /// Does what the arguments say; what goes wrong is printed on standard error.
 pub fn run(cli: &Cli) -> ExitCode {
     match &cli.command {
         Command::Dev(args) => dev::run(args),
         Command::Verify(args) => end(wait_for(verify::run(args, Output::new(cli.json)))),
+        Command::Key(args) => end(key::run(args, Output::new(cli.json))),
         Command::Client(command) => end(ask(cli, command)),
     }
 }
@@ -63,7 +67,7 @@ fn end(outcome: Result<(), Error>) -> ExitCode {
 
 fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
     let output = Output::new(cli.json);
-    let client = Client::new(cli.url.clone())?;
+    let client = Client::new(cli.url.clone(), cli.token.as_ref())?;
     wait_for(async {
         match command {
             ClientCommand::Create(args) => create::run(&client, args, output).await,
@@ -76,7 +80,9 @@ fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
             ClientCommand::Delete(args) => delete::run(&client, args, output).await,
             ClientCommand::Import(args) => import::run(&client, args, output).await,
             ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
-            ClientCommand::Tail(args) => tail::run(&cli.url, args, output).await,
+            ClientCommand::Tail(args) => {
+                tail::run(&cli.url, cli.token.as_ref(), args, output).await
+            }
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }
     })

@@ -5,13 +5,14 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::{SinkExt, StreamExt};
 use ltm_types::Cursor;
+use reqwest::header::AUTHORIZATION;
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, protocol::CloseFrame},
+    tungstenite::{self, client::IntoClientRequest, protocol::CloseFrame},
 };
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     message::Message,
     output::{Output, printable},
     server_url::ServerUrl,
+    token::Token,
 };
 
 /// How long the handshake may take.
@@ -36,9 +38,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Prints what the LTM does, until it is deleted.
-pub(crate) async fn run(server: &ServerUrl, args: &TailArgs, output: Output) -> Result<(), Error> {
+pub(crate) async fn run(
+    server: &ServerUrl,
+    token: Option<&Token>,
+    args: &TailArgs,
+    output: Output,
+) -> Result<(), Error> {
     let mut tail = Tail {
         server,
+        token,
         args,
         output,
         position: args.after,
@@ -61,6 +69,7 @@ struct Interruption(String);
 /// How far one subscriber is, from connection to connection.
 struct Tail<'a> {
     server: &'a ServerUrl,
+    token: Option<&'a Token>,
     args: &'a TailArgs,
     output: Output,
     /// The cursor after which to go on.
@@ -119,7 +128,12 @@ impl Tail<'_> {
         }
         query.push(("live", "1"));
         let url = self.server.socket(id, &query);
-        let failed = match timeout(CONNECT_TIMEOUT, connect_async(url)).await {
+        let request = url.as_str().into_client_request();
+        let mut request = request.map_err(|e| self.unreachable(e.to_string()))?;
+        if let Some(token) = self.token {
+            request.headers_mut().insert(AUTHORIZATION, token.header());
+        }
+        let failed = match timeout(CONNECT_TIMEOUT, connect_async(request)).await {
             Ok(Ok((socket, _))) => {
                 self.reached = true;
                 return Ok(Ok(socket));

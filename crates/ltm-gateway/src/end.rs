@@ -20,6 +20,10 @@ pub(crate) enum End {
     OverLimit(String),
     #[error("this service takes no messages of that size or at that rate")]
     Talkative,
+    #[error("the token has expired: connect again with a new one and the last cursor")]
+    Expired,
+    #[error("{0}")]
+    Refused(String),
     #[error("a frame is larger than this service takes")]
     FrameTooBig,
     #[error("what the client sent is not the WebSocket protocol (RFC 6455)")]
@@ -44,6 +48,8 @@ impl End {
             Self::Restarting => "restarting",
             Self::OverLimit(_) => "over-limit",
             Self::Talkative => "talkative",
+            Self::Expired => "expired",
+            Self::Refused(_) => "refused",
             Self::FrameTooBig => "frame-too-big",
             Self::Malformed => "malformed",
             Self::NotUtf8 => "not-utf8",
@@ -61,7 +67,7 @@ impl End {
             Self::Forked => CloseCode::Other(4409),
             Self::Restarting => CloseCode::Restart,
             Self::OverLimit(_) => CloseCode::Again,
-            Self::Talkative => CloseCode::Policy,
+            Self::Talkative | Self::Expired | Self::Refused(_) => CloseCode::Policy,
             Self::FrameTooBig => CloseCode::Size,
             Self::Malformed => CloseCode::Protocol,
             Self::NotUtf8 => CloseCode::Invalid,

@@ -1,4 +1,4 @@
-//! What comes from a client: nothing is expected, and little is borne.
+//! What comes from a client: nothing is expected but a new token, and little is borne.
 
 use std::{
     cell::Cell,
@@ -21,7 +21,7 @@ use futures_util::Stream;
 use ltm_service::{Incoming, limit_reached};
 use tokio::time::Instant;
 
-use crate::{GatewaySettings, end::End, outbound::Outbound, settings::bytes};
+use crate::{GatewaySettings, end::End, outbound::Outbound, pass::Pass, settings::bytes};
 
 /// Over which time messages are counted.
 const RATE_PERIOD: Duration = Duration::from_secs(10);
@@ -118,8 +118,8 @@ impl Inbound {
         }
     }
 
-    /// Reads until the client leaves or says too much; gives the reason.
-    pub(crate) async fn read(&mut self, outbound: &Outbound) -> End {
+    /// Reads until the client leaves, says too much or shows what is not good; gives the reason.
+    pub(crate) async fn read(&mut self, outbound: &Outbound, pass: Option<&Pass>) -> End {
         loop {
             let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
@@ -147,6 +147,11 @@ impl Inbound {
                 && !self.text.take(part)
             {
                 return End::NotUtf8;
+            }
+            if let (Message::Text(text), Some(pass)) = (&message, pass)
+                && let Err(end) = pass.hear(text).await
+            {
+                return end;
             }
             if let Message::Ping(data) = &message {
                 outbound.pong(data);

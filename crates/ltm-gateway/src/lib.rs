@@ -13,6 +13,7 @@ mod member;
 mod message;
 mod metrics;
 mod outbound;
+mod pass;
 mod settings;
 mod socket;
 mod subscription;
@@ -31,7 +32,10 @@ use actix_web::web::{self, ServiceConfig};
 use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
-use ltm_service::{Metrics, Origins, Readiness, Server, Shutdown, VERSION, method_not_allowed};
+use ltm_service::{
+    Metrics, Origins, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth,
+    method_not_allowed,
+};
 use ltm_store::{Live, Redis, Store, StoreError};
 pub use settings::{GatewaySettings, Settings};
 pub use wish::Wish;
@@ -52,6 +56,7 @@ struct Inner {
     drain: Drain,
     shutdown: Shutdown,
     origins: Origins,
+    auth: Auth,
     metrics: metrics::Metrics,
     settings: GatewaySettings,
 }
@@ -62,6 +67,7 @@ impl Gateway {
         redis: Redis,
         settings: GatewaySettings,
         origins: Origins,
+        auth: Auth,
         shutdown: Shutdown,
     ) -> Self {
         let store = Store::new(redis);
@@ -73,6 +79,7 @@ impl Gateway {
             shutdown,
             store,
             origins,
+            auth,
             metrics: metrics::Metrics::new(),
             settings,
         };
@@ -136,6 +143,10 @@ impl Gateway {
         &self.inner.origins
     }
 
+    fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
     fn metrics(&self) -> &metrics::Metrics {
         &self.inner.metrics
     }
@@ -165,10 +176,17 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
 /// Where Redis's URL cannot be read, or the address not be listened on.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
     let origins = settings.cors.origins;
+    let auth = Auth::new(&settings.auth, &settings.gateway.listen)?;
     let redis = Redis::open(&settings.redis)?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
-    let gateway = Gateway::new(redis, settings.gateway.clone(), origins.clone(), shutdown);
+    let gateway = Gateway::new(
+        redis,
+        settings.gateway.clone(),
+        origins.clone(),
+        auth,
+        shutdown,
+    );
     gateway.register(metrics.registry());
     let server = Server {
         listen: settings.gateway.listen,
@@ -194,6 +212,9 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
 /// Why the service ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The settings do not go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// The settings of Redis are wrong.
     #[error(transparent)]
     Store(#[from] StoreError),

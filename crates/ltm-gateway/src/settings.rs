@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
-    check_pause, check_redis, check_wait, within,
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError,
+    auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
 };
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub struct Settings {
     pub gateway: GatewaySettings,
     /// Whom it lets in.
     pub http: HttpSettings,
+    /// Who may use it.
+    pub auth: AuthSettings,
     /// Which pages may use it.
     pub cors: CorsSettings,
     /// How it logs.
@@ -92,7 +94,7 @@ pub struct GatewaySettings {
 impl Default for GatewaySettings {
     fn default() -> Self {
         Self {
-            listen: "0.0.0.0:8000".into(),
+            listen: "127.0.0.1:8000".into(),
             drain_notice: Duration::from_secs(3),
             drain_time: Duration::from_secs(20),
             ping_interval: Duration::from_secs(20),
@@ -103,7 +105,7 @@ impl Default for GatewaySettings {
             max_subscribers_per_ltm: 10_000,
             max_followed: 10_000,
             max_frame: ByteSize::kib(64),
-            max_message: ByteSize::kib(4),
+            max_message: ByteSize::kib(8),
             max_messages: 32,
             queue: ByteSize::kib(32),
             live_queue: ByteSize::mib(32),
@@ -159,6 +161,7 @@ impl Program for Settings {
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
+        self.auth.check()?;
         self.gateway.check()
     }
 }

@@ -1,10 +1,13 @@
 //! `GET /ws/{ltm_id}`: one subscriber's WebSocket.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, future::pending, rc::Rc};
 
 use actix_http::ws::verify_handshake;
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
-use ltm_service::{ProblemResponse, Upgrade};
+use ltm_service::{
+    ProblemResponse, Upgrade,
+    auth::{PROTOCOL, Presented},
+};
 use ltm_types::{LtmId, Problem, ProblemKind};
 use tokio::{
     task::coop::consume_budget,
@@ -16,6 +19,7 @@ use crate::{
     end::End,
     inbound::{Budget, Inbound},
     outbound::Outbound,
+    pass::Pass,
     subscription::{Next, Subscription},
     wish::Wish,
     worker::Worker,
@@ -31,6 +35,7 @@ pub(crate) async fn follow(
     let id = request.match_info().get("id").unwrap_or_default();
     let wish = Wish::read(id, request.query_string())?;
     check_origin(&request, &worker)?;
+    let pass = admit(&request, &worker, &wish).await?;
     let seat = worker
         .gateway
         .drain()
@@ -41,7 +46,7 @@ pub(crate) async fn follow(
     let settings = worker.gateway.settings();
     let budget = Budget::new(settings);
     let payload = budget.limit(&request, upgrade.incoming()).await?;
-    let (response, _, stream) = actix_ws::handle(&request, payload)?;
+    let (response, _, stream) = actix_ws::handle_with_protocols(&request, payload, &[PROTOCOL])?;
     let heard = Rc::new(Cell::new(Instant::now()));
     let inbound = Inbound::new(stream, budget, heard.clone(), settings);
     let outbound = Rc::new(Outbound::new(upgrade.socket()));
@@ -57,10 +62,22 @@ pub(crate) async fn follow(
         worker,
         outbound,
         heard,
+        pass,
         _session: session,
     };
     upgrade.then(socket.run(wish.id, subscription, inbound, seat));
     Ok(response)
+}
+
+/// Lets somebody in who may follow.
+async fn admit(
+    request: &HttpRequest,
+    worker: &Worker,
+    wish: &Wish,
+) -> Result<Option<Box<Pass>>, ProblemResponse> {
+    let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
+    let shown = Presented::in_handshake(request, request.query_string());
+    Ok(Pass::of(auth, store, wish.id, shown).await?)
 }
 
 /// The refusal of a request that cannot become a WebSocket.
@@ -97,6 +114,7 @@ struct Socket {
     worker: web::Data<Worker>,
     outbound: Rc<Outbound>,
     heard: Rc<Cell<Instant>>,
+    pass: Option<Box<Pass>>,
     _session: Option<BoxBody>,
 }
 
@@ -112,7 +130,8 @@ impl Socket {
         let end = match subscription {
             Ok(subscription) => tokio::select! {
                 end = self.deliver(subscription) => end,
-                end = inbound.read(&self.outbound) => end,
+                end = inbound.read(&self.outbound, self.pass.as_deref()) => end,
+                end = self.expired() => end,
                 end = self.ping() => end,
                 () = seat.drained() => End::Restarting,
             },
@@ -150,6 +169,14 @@ impl Socket {
             {
                 return End::Left;
             }
+        }
+    }
+
+    /// Waits until the subscriber may follow no longer.
+    async fn expired(&self) -> End {
+        match &self.pass {
+            Some(pass) => pass.expired().await,
+            None => pending().await,
         }
     }
 

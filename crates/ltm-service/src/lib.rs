@@ -2,6 +2,7 @@
 //! place that maps errors to HTTP answers.
 
 mod admission;
+pub mod auth;
 mod build;
 mod connection;
 mod health;

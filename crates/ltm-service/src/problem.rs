@@ -63,6 +63,11 @@ impl ResponseError for ProblemResponse {
         if matches!(self.0.status, 429 | 503) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if self.0.status == 401 {
+            // RFC 6750 section 3.
+            let challenge = HeaderValue::from_static("Bearer realm=\"ltm-live\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if let Some(cursor) = self.0.cursor {
             // A cursor is digits and a dash.
             if let Ok(tag) = HeaderValue::from_str(&format!("\"{cursor}\"")) {

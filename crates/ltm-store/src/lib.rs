@@ -29,6 +29,7 @@ mod retention;
 mod script;
 mod size;
 mod state;
+mod ticket;
 mod verify;
 
 pub use append::{
@@ -40,7 +41,7 @@ pub use connection::{Redis, RedisSettings, reconnect_pauses};
 pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
 pub use error::StoreError;
 pub use history::History;
-pub use list::{Listing, Page, Row};
+pub use list::{Listing, Page, Row, Shown};
 pub use live::{Live, LiveEvent, LiveEvents};
 pub use log::{Join, Read, Store, Window, WindowBounds, join};
 pub use meta::Meta;

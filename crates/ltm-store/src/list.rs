@@ -19,6 +19,13 @@ const MISSING_FOR: i64 = 60_000;
 /// How long it is remembered that an LTM was missing, in milliseconds.
 const REMEMBERED_FOR: i64 = 24 * 60 * 60 * 1000;
 
+/// How many LTMs are looked at together where only some are shown, and how many in all for one page.
+const SEARCHED: usize = 256;
+const MOST_SEARCHED: usize = 4096;
+
+/// Which LTMs are shown, by id and class.
+pub type Shown<'a> = dyn Fn(LtmId, &str) -> bool + Sync + 'a;
+
 const ROW_FIELDS: [&str; 6] = [
     "playground",
     "name",
@@ -83,17 +90,41 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`].
     pub async fn list(&self, listing: Listing<'_>) -> Result<Page, StoreError> {
-        let (limit, index) = (listing.limit, listing.index());
+        self.list_some(listing, None).await
+    }
+
+    /// The same for those LTMs that `shown` is true of, by id and class. It looks at a few thousand at most: a page may be
+    /// shorter than asked for, or empty, and have a next one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::list`].
+    pub async fn list_some(
+        &self,
+        listing: Listing<'_>,
+        shown: Option<&Shown<'_>>,
+    ) -> Result<Page, StoreError> {
+        let index = listing.index();
+        let limit = listing.limit;
+        let read = if shown.is_some() {
+            limit.max(SEARCHED)
+        } else {
+            limit
+        };
+        let mut looked_at = 0;
         let mut rows = Vec::new();
         let mut before = listing.before;
         loop {
-            let ids = self.index_page(&index, limit + 1, before).await?;
-            let more = ids.len() > limit;
+            let ids = self.index_page(&index, read + 1, before).await?;
+            let more = ids.len() > read;
+            looked_at += ids.len();
             let mut missing = Vec::new();
-            for (id, row) in ids.iter().zip(self.rows(&ids, listing).await?).take(limit) {
+            for (id, row) in ids.iter().zip(self.rows(&ids, listing).await?).take(read) {
                 before = Some(*id);
                 match row {
-                    Found::Row(row) if rows.len() < limit => rows.push(row),
+                    Found::Row(row) if shown.is_none_or(|shown| shown(row.id, &row.fqn)) => {
+                        rows.push(row);
+                    }
                     Found::Missing => missing.push(*id),
                     _ => {}
                 }
@@ -102,7 +133,7 @@ impl Store {
                 }
             }
             self.heal(&index, &missing).await?;
-            if !more || rows.len() == limit {
+            if !more || rows.len() == limit || shown.is_some() && looked_at >= MOST_SEARCHED {
                 let last = ids.last().copied();
                 let next = if more || last != before { before } else { None };
                 return Ok(Page { rows, next });

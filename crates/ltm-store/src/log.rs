@@ -56,6 +56,16 @@ impl Store {
         Self { redis }
     }
 
+    /// The class of an LTM; none where it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn class(&self, id: LtmId) -> Result<Option<String>, StoreError> {
+        let mut get = redis::cmd("HGET");
+        Ok(self.redis.query(get.arg(keys::meta(id)).arg("fqn")).await?)
+    }
+
     /// The handle to Redis.
     pub fn redis(&self) -> &Redis {
         &self.redis

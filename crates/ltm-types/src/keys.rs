@@ -70,6 +70,11 @@ pub fn created(key: &str) -> String {
     format!("ltm:created:{key}")
 }
 
+/// What a ticket is worth, by the hash of the ticket.
+pub fn ticket(hash: &str) -> String {
+    format!("ltm:ticket:{hash}")
+}
+
 /// The channel to which each appended entry is published.
 pub fn live(id: LtmId) -> String {
     format!("ltm:{{{id}}}:live")

@@ -41,6 +41,10 @@ pub enum ProblemKind {
     UnsupportedMediaType,
     /// The body did not arrive in time.
     RequestTimeout,
+    /// The caller does not say who they are, or cannot prove it.
+    Unauthenticated,
+    /// The caller may not do that.
+    Forbidden,
     /// The page that asks is from an origin that is not allowed.
     OriginForbidden,
     /// One client address does too much.
@@ -57,7 +61,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, in the order of the table in `docs/errors.md`.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::PatchFailed,
@@ -75,6 +79,8 @@ impl ProblemKind {
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::RequestTimeout,
+        Self::Unauthenticated,
+        Self::Forbidden,
         Self::OriginForbidden,
         Self::TooManyRequests,
         Self::OverLimit,
@@ -111,6 +117,8 @@ impl ProblemKind {
                 "The body is not declared as JSON",
             ),
             Self::RequestTimeout => ("request-timeout", 408, "The body did not arrive in time"),
+            Self::Unauthenticated => ("unauthenticated", 401, "It is not known who calls"),
+            Self::Forbidden => ("forbidden", 403, "The caller may not do that"),
             Self::OriginForbidden => ("origin-forbidden", 403, "The origin is not allowed"),
             Self::TooManyRequests => ("too-many-requests", 429, "Too much from one address"),
             Self::OverLimit => ("over-limit", 503, "A limit is reached"),

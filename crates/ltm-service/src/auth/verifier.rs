@@ -1,0 +1,117 @@
+//! Proves JWTs (RFC 7519), as RFC 8725 says to.
+
+use std::sync::Arc;
+
+use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
+use serde_json::Value;
+
+use super::{
+    AuthError, AuthSettings, Caller, claims,
+    file::WatchedFile,
+    jwks::{Jwks, Key},
+};
+use crate::SettingsError;
+
+/// Proves tokens.
+pub(super) struct Verifier {
+    keys: Keys,
+    issuer: String,
+    audience: String,
+    leeway: u64,
+}
+
+enum Keys {
+    File(WatchedFile<Vec<Key>>),
+    Url(Box<Jwks>),
+}
+
+impl Verifier {
+    /// What the settings ask for, where they name keys.
+    pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingsError> {
+        let refused = |key: &str| {
+            let key = key.to_owned();
+            move |detail| SettingsError::Value { key, detail }
+        };
+        let algorithm = settings.jwt_algorithm;
+        let keys = if !settings.jwt_key_file.as_os_str().is_empty() {
+            let file = WatchedFile::open(&settings.jwt_key_file, move |text| {
+                Key::read(text, algorithm)
+            });
+            Keys::File(file.map_err(refused("auth.jwt_key_file"))?)
+        } else if !settings.jwks_url.is_empty() {
+            let jwks = Jwks::of(settings).map_err(refused("auth.jwks_url"))?;
+            Keys::Url(Box::new(jwks))
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            keys,
+            issuer: settings.issuer.clone(),
+            audience: settings.audience.clone(),
+            leeway: settings.leeway.as_secs(),
+        }))
+    }
+
+    /// Who a token is for.
+    pub(super) async fn caller(&self, token: &str) -> Result<Caller, AuthError> {
+        let invalid = |detail: &str| AuthError::InvalidToken(detail.into());
+        let header = decode_header(token).map_err(|e| invalid(reason(e.kind())))?;
+        let keys = self.keys(&header).await?;
+        let mut failure = "no key here has its `kid` and `alg`";
+        for key in keys.iter().filter(|key| suits(key, &header)) {
+            match decode::<Value>(token, &key.key, &self.validation(key)) {
+                Ok(proved) => {
+                    return claims::caller(&proved.claims, self.leeway)
+                        .map_err(AuthError::InvalidToken);
+                }
+                Err(error) => failure = reason(error.kind()),
+            }
+        }
+        Err(invalid(failure))
+    }
+
+    async fn keys(&self, header: &Header) -> Result<Arc<Vec<Key>>, AuthError> {
+        match &self.keys {
+            Keys::File(file) => Ok(file.get()),
+            Keys::Url(jwks) => {
+                jwks.keys(|keys| keys.iter().any(|key| suits(key, header)))
+                    .await
+            }
+        }
+    }
+
+    fn validation(&self, key: &Key) -> Validation {
+        let mut validation = Validation::new(key.algorithm);
+        validation.leeway = self.leeway;
+        validation.validate_nbf = true;
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["exp", "aud"]);
+        if !self.issuer.is_empty() {
+            validation.set_issuer(&[&self.issuer]);
+            validation.set_required_spec_claims(&["exp", "aud", "iss"]);
+        }
+        validation
+    }
+}
+
+/// Whether a token with this header may be proved by this key.
+fn suits(key: &Key, header: &Header) -> bool {
+    let same_id = match (&key.id, &header.kid) {
+        (Some(id), Some(asked)) => id == asked,
+        _ => true,
+    };
+    same_id && key.algorithm == header.alg
+}
+
+/// What is wrong, without a word of the token.
+fn reason(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ExpiredSignature => "it has expired",
+        ErrorKind::ImmatureSignature => "it is not valid yet (`nbf`)",
+        ErrorKind::InvalidAudience => "`aud` is not auth.audience",
+        ErrorKind::InvalidIssuer => "`iss` is not auth.issuer",
+        ErrorKind::MissingRequiredClaim(_) => "`exp`, `aud` or `iss` is missing",
+        ErrorKind::InvalidSignature => "no key here signed it",
+        _ => "it is not a JWT that is signed in a way that is known here",
+    }
+}
