@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
-    check_pause, check_redis, check_wait, within,
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
+    check_http, check_pause, check_redis, check_wait, within,
 };
 use ltm_store::{
     MOST_BYTES, RedisSettings, Retention,
@@ -29,6 +29,8 @@ pub struct Settings {
     pub cors: CorsSettings,
     /// How it logs.
     pub log: LogSettings,
+    /// Where traces go.
+    pub tracing: TracingSettings,
     /// The gateway's section is read by the gateway.
     #[serde(skip_serializing)]
     pub gateway: OtherSection,
@@ -126,6 +128,12 @@ pub(crate) fn bytes(size: ByteSize) -> usize {
 }
 
 impl Program for Settings {
+    const NAME: &'static str = "ltm-api";
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -142,6 +150,7 @@ impl Program for Settings {
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
+        self.tracing.check()?;
         self.api.check()
     }
 }

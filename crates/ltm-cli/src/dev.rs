@@ -6,7 +6,7 @@ use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
     Arguments, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, SettingsError,
-    Shutdown, check_http, check_redis,
+    Shutdown, TracingSettings, check_http, check_redis,
 };
 use ltm_store::{Redis, RedisSettings, Retention, StoreError};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,7 @@ struct DevSettings {
     http: HttpSettings,
     cors: CorsSettings,
     log: LogSettings,
+    tracing: TracingSettings,
 }
 
 impl Default for DevSettings {
@@ -54,11 +55,18 @@ impl Default for DevSettings {
             http: HttpSettings::default(),
             cors: CorsSettings::default(),
             log: LogSettings::default(),
+            tracing: TracingSettings::default(),
         }
     }
 }
 
 impl Program for DevSettings {
+    const NAME: &'static str = "ltm";
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -75,6 +83,7 @@ impl Program for DevSettings {
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
+        self.tracing.check()?;
         self.api.check()?;
         self.gateway.check()
     }

@@ -18,6 +18,7 @@ mod socket;
 mod subscription;
 mod topic;
 mod topics;
+mod traced;
 mod wish;
 mod worker;
 

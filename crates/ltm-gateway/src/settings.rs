@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, check_http,
-    check_pause, check_redis, check_wait, within,
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
+    check_http, check_pause, check_redis, check_wait, within,
 };
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Settings {
     pub cors: CorsSettings,
     /// How it logs.
     pub log: LogSettings,
+    /// Where traces go.
+    pub tracing: TracingSettings,
     /// The API's section is read by the API.
     #[serde(skip_serializing)]
     pub api: OtherSection,
@@ -143,6 +145,12 @@ pub(crate) fn bytes(size: ByteSize) -> usize {
 }
 
 impl Program for Settings {
+    const NAME: &'static str = "ltm-gateway";
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -159,6 +167,7 @@ impl Program for Settings {
     fn check(&self) -> Result<(), SettingsError> {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
+        self.tracing.check()?;
         self.gateway.check()
     }
 }

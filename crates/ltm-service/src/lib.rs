@@ -3,6 +3,7 @@
 
 mod admission;
 mod connection;
+mod export;
 mod health;
 mod http;
 mod limit;
@@ -17,6 +18,8 @@ mod server;
 mod settings;
 mod shutdown;
 mod socket;
+mod trace;
+mod tracing_settings;
 mod traffic;
 mod unread;
 
@@ -36,3 +39,5 @@ pub use settings::{
 };
 pub use shutdown::Shutdown;
 pub use socket::{Incoming, Socket, Upgrade};
+pub use trace::Span;
+pub use tracing_settings::TracingSettings;
