@@ -152,7 +152,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
     };
-    tracing::info!(redis = settings.redis.shown_place(), "starting the API");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        redis = settings.redis.shown_place(),
+        traces = settings.tracing.endpoint,
+        "starting the API"
+    );
     server
         .run(move |config| configure(&api, config), async move {
             shutdown.begun().await

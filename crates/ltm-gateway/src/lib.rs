@@ -180,7 +180,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
     };
-    tracing::info!(redis = settings.redis.shown_place(), "starting the gateway");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        redis = settings.redis.shown_place(),
+        traces = settings.tracing.endpoint,
+        "starting the gateway"
+    );
     let stop = gateway.clone().stopped();
     server
         .run(move |config| configure(&gateway, config), stop)
