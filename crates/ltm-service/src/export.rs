@@ -186,3 +186,22 @@ impl<E: SpanExporter> SpanExporter for Exporter<E> {
         self.inner.set_resource(resource);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_spans_wait_and_no_more_and_each_gives_its_place_back() {
+        let waiting = Waiting::new(&TracingSettings {
+            queue: 3,
+            ..TracingSettings::default()
+        });
+        assert_eq!(
+            [(); 5].map(|()| waiting.enter()),
+            [true, true, true, false, false]
+        );
+        waiting.leave(2);
+        assert_eq!([(); 3].map(|()| waiting.enter()), [true, true, false]);
+    }
+}
