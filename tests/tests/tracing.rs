@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "tracing/collector.rs"]
 mod collector;
 
 use std::time::Instant;
