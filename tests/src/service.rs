@@ -135,6 +135,11 @@ impl Service {
         }
     }
 
+    /// The last lines of its log.
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lock().unwrap().iter().cloned().collect()
+    }
+
     /// Whether a line of its log holds this text.
     pub fn logged(&self, text: &str) -> bool {
         self.log

@@ -1,7 +1,7 @@
 //! `POST /ltm`: creates an LTM.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use ltm_service::ProblemResponse;
+use ltm_service::{ProblemResponse, Span};
 use ltm_store::{
     CreateError, Idempotency, NewLtm, RetentionOverride, State, fingerprint, patch::Limits,
 };
@@ -17,6 +17,7 @@ use crate::{
     body::{self, Shape, carried},
     change::{self, Change},
     headers,
+    write::carried as traced,
 };
 
 #[derive(Deserialize)]
@@ -93,7 +94,9 @@ pub(crate) async fn create(
         ..State::default()
     };
     let first = step.draft(&mut state, &limits)?;
-    let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, first.payload);
+    let span = Span::redis("EVALSHA", "create");
+    let payload = traced(span.as_ref(), first.payload);
+    let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload);
     let (name, structure) = identity(&body, limits.max_depth)?;
     let new = NewLtm {
         id: body.id,
@@ -120,6 +123,7 @@ pub(crate) async fn create(
         .create(&new, idempotency)
         .await
         .map_err(refusal)?;
+    drop(span);
     if !created.replayed {
         api.metrics().created(entry.payload.len());
         state.advance_made(&entry);

@@ -178,6 +178,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     tracing::info!(
         version = VERSION,
         redis = settings.redis.shown_place(),
+        traces = settings.tracing.endpoint,
         "starting the API"
     );
     server

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError,
+    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
     auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
 };
 use ltm_store::{
@@ -31,6 +31,8 @@ pub struct Settings {
     pub cors: CorsSettings,
     /// How it logs.
     pub log: LogSettings,
+    /// Where traces go.
+    pub tracing: TracingSettings,
     /// The gateway's section is read by the gateway.
     #[serde(skip_serializing)]
     pub gateway: OtherSection,
@@ -133,6 +135,12 @@ pub(crate) fn bytes(size: ByteSize) -> usize {
 }
 
 impl Program for Settings {
+    const NAME: &'static str = "ltm-api";
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -150,6 +158,7 @@ impl Program for Settings {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
         self.auth.check()?;
+        self.tracing.check()?;
         self.api.check()
     }
 }

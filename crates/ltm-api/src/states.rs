@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use ltm_service::{ProblemResponse, limit_reached};
+use ltm_service::{ProblemResponse, Span, limit_reached};
 use ltm_store::{Retention, State, Store, StoreError};
 use ltm_types::{LtmId, Problem, ProblemKind};
 use quick_cache::{
@@ -253,6 +253,7 @@ impl Turn<'_> {
 
     /// Folds in what Redis has beyond `state`.
     pub(crate) async fn refresh(&mut self, mut state: State) -> Result<State, StoreError> {
+        let _span = Span::redis("EVALSHA", "read");
         match self.states.store.catch_up(self.id, &mut state).await {
             Ok(true) => Ok(state),
             Ok(false) => self.load().await,
@@ -264,6 +265,7 @@ impl Turn<'_> {
     }
 
     async fn load(&mut self) -> Result<State, StoreError> {
+        let _span = Span::redis("HMGET", "load");
         let loaded = self.states.store.state(self.id).await;
         if let Err(error) = &loaded {
             self.forget_missing(error);

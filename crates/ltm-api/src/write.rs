@@ -7,7 +7,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use bytestring::ByteString;
-use ltm_service::ProblemResponse;
+use ltm_service::{ProblemResponse, Span};
 use ltm_store::{Answer, Append, AppendError, Idempotency, Producer, State, fingerprint, patch};
 use ltm_types::{Cursor, Entry, Kind, LtmId, Problem, ProblemKind, now};
 
@@ -125,7 +125,9 @@ impl<'a> Conditions<'a> {
                     return Err(problem);
                 }
             };
-            let entry = Entry::after(position, draft.kind, draft.payload);
+            let mut span = Span::redis("EVALSHA", "append");
+            let payload = carried(span.as_ref(), draft.payload);
+            let entry = Entry::after(position, draft.kind, payload);
             let snapshots_count = draft.snapshots_count;
             let undo = |state: &mut State| {
                 if let Some(undo) = draft.undo {
@@ -140,7 +142,12 @@ impl<'a> Conditions<'a> {
                 idempotency: self.idempotency,
                 producer: self.producer.as_ref(),
             };
-            match api.store().append(id, &append).await {
+            let appended = api.store().append(id, &append).await;
+            if let (Some(span), Err(error)) = (&mut span, &appended) {
+                span.failed(&error.to_string());
+            }
+            drop(span);
+            match appended {
                 Ok(()) => {
                     api.metrics()
                         .appended(&entry.kind, entry.payload.len(), began.elapsed());
@@ -197,6 +204,14 @@ pub(crate) fn mismatch(position: Cursor) -> ProblemResponse {
     Problem::new(ProblemKind::CursorMismatch, detail)
         .with_cursor(position)
         .into()
+}
+
+/// The payload, which says the trace that it belongs to where that is recorded.
+pub(crate) fn carried(span: Option<&Span>, payload: ByteString) -> ByteString {
+    match span.and_then(Span::parent) {
+        Some(parent) => parent.put_into(&payload),
+        None => payload,
+    }
 }
 
 async fn replay(api: &Api, id: LtmId, answer: Answer) -> Result<Written, ProblemResponse> {

@@ -6,7 +6,7 @@ use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
     Arguments, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, SettingsError,
-    Shutdown,
+    Shutdown, TracingSettings,
     auth::{Auth, AuthSettings},
     check_http, check_redis,
 };
@@ -34,6 +34,7 @@ struct DevSettings {
     auth: AuthSettings,
     cors: CorsSettings,
     log: LogSettings,
+    tracing: TracingSettings,
 }
 
 impl Default for DevSettings {
@@ -58,11 +59,18 @@ impl Default for DevSettings {
             auth: AuthSettings::default(),
             cors: CorsSettings::default(),
             log: LogSettings::default(),
+            tracing: TracingSettings::default(),
         }
     }
 }
 
 impl Program for DevSettings {
+    const NAME: &'static str = "ltm";
+
+    fn tracing(&self) -> &TracingSettings {
+        &self.tracing
+    }
+
     fn log(&self) -> &LogSettings {
         &self.log
     }
@@ -80,6 +88,7 @@ impl Program for DevSettings {
         check_redis(&self.redis)?;
         check_http(&self.http)?;
         self.auth.check()?;
+        self.tracing.check()?;
         self.api.check()?;
         self.gateway.check()
     }

@@ -19,6 +19,7 @@ mod socket;
 mod subscription;
 mod topic;
 mod topics;
+mod traced;
 mod wish;
 mod worker;
 
@@ -200,6 +201,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     tracing::info!(
         version = VERSION,
         redis = settings.redis.shown_place(),
+        traces = settings.tracing.endpoint,
         "starting the gateway"
     );
     let stop = gateway.clone().stopped();

@@ -16,6 +16,7 @@ use crate::{
     member::{Member, Taken},
     message::{Batch, BatchBounds, Message},
     metrics::Metrics,
+    traced::Traced,
 };
 
 /// Where a log is, as far as its topic knows.
@@ -37,6 +38,7 @@ pub(crate) struct Topic {
     /// How far they have been visited with it; `None`: all have been.
     round: Cell<Option<Round>>,
     due: Rc<Due>,
+    traced: RefCell<Traced>,
     metrics: Metrics,
     max_bytes: usize,
     max_batch: usize,
@@ -118,6 +120,7 @@ impl Topic {
             members: RefCell::default(),
             round: Cell::default(),
             due,
+            traced: RefCell::default(),
             metrics,
             max_bytes,
             max_batch,
@@ -246,6 +249,8 @@ impl Topic {
         }
         for sent in &batches {
             self.metrics.delivered(&sent.batch, sent.takers);
+            let mut traced = self.traced.borrow_mut();
+            traced.written(sent.from.seq, sent.batch.to.seq, sent.takers);
         }
         self.round.set(match round {
             _ if end < members.capacity() => Some(Round { next: end, ..round }),
@@ -255,6 +260,9 @@ impl Topic {
             }),
             Round { again: false, .. } => None,
         });
+        if self.round.get().is_none() {
+            self.traced.borrow_mut().end();
+        }
         self.round.get().is_some()
     }
 
@@ -292,6 +300,10 @@ impl Topic {
             appended,
             ..entry_frame(self.id, position, entry).into()
         };
+        if appended.is_some() && !self.members.borrow().is_empty() {
+            let bytes = message.frames.len();
+            self.traced.borrow_mut().begin(self.id, entry, bytes);
+        }
         self.recent.borrow_mut().push(message, self.max_bytes);
         self.move_to(Some(entry.cursor));
     }

@@ -5,6 +5,7 @@ mod admission;
 pub mod auth;
 mod build;
 mod connection;
+mod export;
 mod health;
 mod http;
 mod limit;
@@ -19,6 +20,8 @@ mod server;
 mod settings;
 mod shutdown;
 mod socket;
+mod trace;
+mod tracing_settings;
 mod traffic;
 mod unread;
 
@@ -39,3 +42,5 @@ pub use settings::{
 };
 pub use shutdown::Shutdown;
 pub use socket::{Incoming, Socket, Upgrade};
+pub use trace::Span;
+pub use tracing_settings::TracingSettings;

@@ -14,8 +14,9 @@ use clap::Args;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    LogSettings, Shutdown,
+    LogSettings, Shutdown, TracingSettings,
     settings::{self, SettingsError},
+    trace::Tracing,
 };
 
 /// How long `--probe` waits.
@@ -37,8 +38,13 @@ pub struct Arguments {
 
 /// The settings of a service.
 pub trait Program: Default + Serialize + DeserializeOwned {
+    /// What traces call the service.
+    const NAME: &'static str;
+
     /// The section `log`.
     fn log(&self) -> &LogSettings;
+    /// The section `tracing`.
+    fn tracing(&self) -> &TracingSettings;
     /// Where the service listens.
     fn listen(&self) -> &str;
     /// The settings without secrets.
@@ -88,11 +94,14 @@ where
         return probe(settings.listen()).map_err(|e| format!("{}: {e}", settings.listen()));
     }
     settings.log().install()?;
+    let tracing = Tracing::start(settings.tracing(), P::NAME)?;
     raise_file_limit();
-    actix_web::rt::System::new().block_on(async {
+    let outcome = actix_web::rt::System::new().block_on(async {
         let shutdown = Shutdown::on_signals().map_err(|e| e.to_string())?;
         serve(settings, shutdown).await.map_err(|e| e.to_string())
-    })
+    });
+    tracing.stop();
+    outcome
 }
 
 /// Lets the process open as many sockets as the system allows: many shells and service managers

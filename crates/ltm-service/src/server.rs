@@ -27,6 +27,7 @@ use crate::{
     connection::Connection,
     problem,
     socket::upgrade,
+    trace::{self, within_trace},
     traffic::{Traffic, measure},
     unread,
 };
@@ -92,6 +93,7 @@ impl Server {
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(measure))
+                .wrap(from_fn(within_trace))
                 .wrap(TracingLogger::<Spans>::new())
                 .configure(|config| readiness.configure(config))
                 .configure(metrics.clone())
@@ -199,11 +201,17 @@ impl RootSpanBuilder for Spans {
             return Span::none();
         }
         let id = request.extensions().get::<RequestId>().copied();
+        let trace = trace::of_request(request);
+        let trace_id = trace.as_ref().map(trace::trace_id);
+        if let Some(trace) = trace {
+            request.extensions_mut().insert(trace);
+        }
         tracing::info_span!(
             "request",
             method = request.method().as_str(),
             path = request.path(),
             request_id = id.map(tracing::field::display),
+            trace_id = trace_id.map(tracing::field::display),
         )
     }
 

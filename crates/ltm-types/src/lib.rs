@@ -14,6 +14,7 @@ mod problem;
 mod rollback;
 mod snapshot;
 mod time;
+mod trace_parent;
 
 pub use content::{Content, ContentError};
 pub use cursor::{Cursor, CursorError};
@@ -26,3 +27,4 @@ pub use problem::{Problem, ProblemKind};
 pub use rollback::{Rollback, RollbackChange};
 pub use snapshot::Snapshot;
 pub use time::{TimeError, canonical_time, now};
+pub use trace_parent::{TraceParent, TraceParentError};
