@@ -48,3 +48,8 @@ lint: ## check format and lints
 	@deploy/setup.sh --lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: chart
+chart: ## render the Helm chart and check it against Kubernetes' schemas and the services' settings
+	@deploy/setup.sh --chart
+	@deploy/helm/check.sh

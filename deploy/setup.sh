@@ -6,6 +6,7 @@
 #   deploy/setup.sh --test   what the tests start besides: HAProxy, and libfaketime for clocks that are wrong
 #   deploy/setup.sh --bench  nginx with Nchan, to measure beside it
 #   deploy/setup.sh --lint   rustfmt and clippy too
+#   deploy/setup.sh --chart  Python with venv too, which the Helm chart is checked with
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
@@ -103,6 +104,11 @@ need_lint_tools() {
   rustup component add "${missing[@]}"
 }
 
+need_python() {
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || install_packages python python3 python3-venv
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "python3 is older than 3.9, which the chart's check needs"
+}
+
 need_fuzzer() {
   have rustup || fail "fuzzing needs the nightly toolchain, and there is no rustup to add it. See https://rustup.rs"
   cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
@@ -119,5 +125,6 @@ case "${1:-}" in
     ;;
   --bench) need_nchan ;;
   --lint) need_lint_tools ;;
+  --chart) need_python ;;
   --fuzz) need_fuzzer ;;
 esac
