@@ -53,3 +53,18 @@ lint: ## check format and lints
 chart: ## render the Helm chart and check it against Kubernetes' schemas and the services' settings
 	@deploy/setup.sh --chart
 	@deploy/helm/check.sh
+
+.PHONY: deny
+deny: ## check licences, duplicates, sources and advisories of the dependencies
+	@deploy/setup.sh --deny
+	@deploy/deny.sh
+
+.PHONY: sbom
+sbom: ## write what the services are made of to target/sbom, as CycloneDX
+	@deploy/setup.sh --sbom
+	@deploy/sbom.sh
+
+.PHONY: release
+release: ## build for release: the same source gives the same binaries (deploy/reproduce.sh proves it)
+	@deploy/setup.sh
+	@deploy/release.sh
