@@ -15,20 +15,20 @@ nginx.ingress.kubernetes.io/proxy-send-timeout: "3600"
 nginx.ingress.kubernetes.io/proxy-next-upstream: error timeout http_503
 {{- end }}
 {{- else if eq .preset "haproxy" -}}
-haproxy.org/timeout-connect: 2s
-haproxy.org/timeout-server: 60s
 haproxy.org/check: "true"
 haproxy.org/check-http: /readyz
 haproxy.org/check-interval: 1s
-{{- if eq .service "api" }}
+{{- /* Of the timeouts the controller takes only some from an Ingress; a snippet it takes whole. */}}
 haproxy.org/backend-config-snippet: |
+  timeout connect 2s
+  timeout server 60s
+{{- if eq .service "api" }}
   balance hash path,field(5,/)
   hash-type consistent
 {{- else }}
-haproxy.org/load-balance: leastconn
-# Pings come every 20 s; the gateway itself drops who does not answer.
-haproxy.org/timeout-tunnel: 1h
-haproxy.org/backend-config-snippet: |
+  balance leastconn
+  # Pings come every 20 s; the gateway itself drops who does not answer.
+  timeout tunnel 1h
   retry-on conn-failure empty-response 503
 {{- end }}
 {{- end -}}
