@@ -288,6 +288,21 @@ class Chart(unittest.TestCase):
                     found[path["path"]] = name.removeprefix("demo-ltm-live-")
         self.assertEqual(found, wanted if values.get("ingress", {}).get("enabled") else {})
 
+    def test_one_ltm_goes_to_one_api_and_a_socket_may_be_idle(self):
+        for preset, hashed, idle in (
+            ("nginx", 'upstream-hash-by: "$ltm_id"', 'proxy-read-timeout: "3600"'),
+            ("haproxy", "balance hash path,field(5,/)", "timeout tunnel 1h"),
+        ):
+            ingress = {"enabled": True, "host": "ltm.example.com", "preset": preset}
+            objects = render(merged(LEAST, {"ingress": ingress}))
+            api, gateway = (
+                "\n".join(f'{key}: "{value}"' for key, value in objects["Ingress", f"demo-ltm-live-{service}"]["metadata"]["annotations"].items())
+                for service in SERVICES
+            )
+            self.assertIn(hashed, api)
+            self.assertNotIn(hashed, gateway)
+            self.assertIn(idle, gateway)
+
     @of_each_case
     def test_the_network_lets_nobody_else_in(self, values, objects):
         for item in of_kind(objects, "NetworkPolicy"):
