@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -367,6 +368,14 @@ class Chart(unittest.TestCase):
         ):
             with self.subTest(values), self.assertRaises(HelmError):
                 render(merged(LEAST, values))
+
+    def test_chart_and_images_say_the_version_of_the_services(self):
+        def found(path, pattern):
+            return re.search(pattern, (ROOT / path).read_text(), re.MULTILINE).group(1)
+
+        version = found("Cargo.toml", r'^version = "(.+)"')
+        self.assertEqual(CHART.metadata["appVersion"], version)
+        self.assertEqual(found("deploy/Dockerfile", r"^ARG LTM_VERSION=(.+)"), version)
 
     def test_the_alerts_are_those_of_prometheus(self):
         if not ALERTS.exists():
