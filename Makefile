@@ -48,3 +48,23 @@ lint: ## check format and lints
 	@deploy/setup.sh --lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: chart
+chart: ## render the Helm chart and check it against Kubernetes' schemas and the services' settings
+	@deploy/setup.sh --chart
+	@deploy/helm/check.sh
+
+.PHONY: deny
+deny: ## check licences, duplicates, sources and advisories of the dependencies
+	@deploy/setup.sh --deny
+	@deploy/deny.sh
+
+.PHONY: sbom
+sbom: ## write what the services are made of to target/sbom, as CycloneDX
+	@deploy/setup.sh --sbom
+	@deploy/sbom.sh
+
+.PHONY: release
+release: ## build for release: the same source gives the same binaries (deploy/reproduce.sh proves it)
+	@deploy/setup.sh
+	@deploy/release.sh

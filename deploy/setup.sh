@@ -6,6 +6,9 @@
 #   deploy/setup.sh --test   what the tests start besides: HAProxy, and libfaketime for clocks that are wrong
 #   deploy/setup.sh --bench  nginx with Nchan, to measure beside it
 #   deploy/setup.sh --lint   rustfmt and clippy too
+#   deploy/setup.sh --chart  Python with venv too, which the Helm chart is checked with
+#   deploy/setup.sh --deny   cargo-deny, which the dependencies are checked with
+#   deploy/setup.sh --sbom   cargo-cyclonedx and Python, for the bill of materials
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
@@ -103,6 +106,18 @@ need_lint_tools() {
   rustup component add "${missing[@]}"
 }
 
+need_python() {
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || install_packages python python3 python3-venv
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "python3 is older than 3.9, which the chart's check needs"
+}
+
+# A tool from crates.io: its name, its version. Unoptimized, it is built in a minute and fast enough.
+need_tool() {
+  cargo "${1#cargo-}" --version 2>/dev/null | grep -qF "$2" && return
+  say "building $1 $2"
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev --force "$1@$2"
+}
+
 need_fuzzer() {
   have rustup || fail "fuzzing needs the nightly toolchain, and there is no rustup to add it. See https://rustup.rs"
   cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
@@ -119,5 +134,11 @@ case "${1:-}" in
     ;;
   --bench) need_nchan ;;
   --lint) need_lint_tools ;;
+  --chart) need_python ;;
+  --deny) need_tool cargo-deny 0.20.2 ;;
+  --sbom)
+    need_tool cargo-cyclonedx 0.5.9
+    need_python
+    ;;
   --fuzz) need_fuzzer ;;
 esac

@@ -1,0 +1,55 @@
+{{/*
+The settings of one service that are no secrets, as variables. In: root, service.
+What a service does not read is left out, so that a change for one does not restart the other.
+*/}}
+{{- define "ltm.settings" -}}
+{{- $values := .root.Values -}}
+{{- $own := get $values .service -}}
+{{- $foreign := ternary (list "gateway") (list "api" "retention") (eq .service "api") -}}
+{{- $auth := $values.auth -}}
+{{- $redis := $values.redis -}}
+{{- $variables := dict -}}
+{{- $prefix := printf "LTM__%s__" (upper .service) -}}
+{{- $_ := set $variables (print $prefix "LISTEN") "0.0.0.0:8000" -}}
+{{- $_ := set $variables (print $prefix "DRAIN_TIME") (printf "%ds" (int $own.drainTimeSeconds)) -}}
+{{- if eq .service "gateway" -}}
+{{- $_ := set $variables "LTM__GATEWAY__DRAIN_NOTICE" (printf "%ds" (int $own.drainNoticeSeconds)) -}}
+{{- $_ := set $variables "LTM__GATEWAY__MAX_SUBSCRIBERS" (toString (int $own.maxSubscribers)) -}}
+{{- end -}}
+{{- $_ := set $variables "LTM__AUTH__MODE" $auth.mode -}}
+{{- if eq $auth.mode "required" -}}
+{{- with $auth.jwksUrl }}{{ $_ := set $variables "LTM__AUTH__JWKS_URL" . }}{{ end -}}
+{{- with $auth.issuer }}{{ $_ := set $variables "LTM__AUTH__ISSUER" . }}{{ end -}}
+{{- with $auth.audience }}{{ $_ := set $variables "LTM__AUTH__AUDIENCE" . }}{{ end -}}
+{{- with $auth.jwtAlgorithms }}{{ $_ := set $variables "LTM__AUTH__JWT_ALGORITHMS" (join "," .) }}{{ end -}}
+{{- if $auth.jwtKeyFile }}{{ $_ := set $variables "LTM__AUTH__JWT_KEY_FILE" (print "/etc/ltm-live/auth/" $auth.jwtKeyFile) }}{{ end -}}
+{{- if $auth.apiKeysFile }}{{ $_ := set $variables "LTM__AUTH__API_KEYS_FILE" (print "/etc/ltm-live/auth/" $auth.apiKeysFile) }}{{ end -}}
+{{- end -}}
+{{- with $redis.url }}{{ $_ := set $variables "LTM__REDIS__URL" . }}{{ end -}}
+{{- if $redis.waitReplicas }}{{ $_ := set $variables "LTM__REDIS__WAIT_REPLICAS" (toString (int $redis.waitReplicas)) }}{{ end -}}
+{{- if $redis.sentinel.service -}}
+{{- $_ := set $variables "LTM__REDIS__SENTINEL_SERVICE" $redis.sentinel.service -}}
+{{- with $redis.sentinel.urls }}{{ $_ := set $variables "LTM__REDIS__SENTINELS" (join "," .) }}{{ end -}}
+{{- end -}}
+{{- with $redis.cluster }}{{ $_ := set $variables "LTM__REDIS__CLUSTER" (join "," .) }}{{ end -}}
+{{- if $redis.tls.existingSecret -}}
+{{- range $name := list "caFile" "certFile" "keyFile" -}}
+{{- with get $redis.tls $name }}{{ $_ := set $variables (printf "LTM__REDIS__TLS_%s" (snakecase $name | upper)) (print "/etc/ltm-live/redis-tls/" .) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- with $values.tracing.endpoint }}{{ $_ := set $variables "LTM__TRACING__ENDPOINT" . }}{{ end -}}
+{{- range $section, $keys := $values.settings -}}
+{{- if not (has $section $foreign) -}}
+{{- range $key, $value := $keys -}}
+{{- /* A number may come as 1e+06: whole ones are written out. A list is text with commas. */ -}}
+{{- $text := toString $value -}}
+{{- if kindIs "slice" $value }}{{ $text = join "," $value }}{{ end -}}
+{{- if kindIs "float64" $value }}{{ if eq $value (floor $value) }}{{ $text = printf "%.0f" $value }}{{ end }}{{ end -}}
+{{- $_ := set $variables (printf "LTM__%s__%s" (upper $section) (upper $key)) $text -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := $variables }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end -}}
