@@ -25,12 +25,17 @@ pub struct Haproxy {
 impl Haproxy {
     /// Starts one; the servers are called `api0`, `gateway0`, `gateway1`…, in their order.
     pub fn start(apis: &[&Service], gateways: &[&Service]) -> Self {
+        Self::with(apis, gateways, &[])
+    }
+
+    /// The same, with parts of the configuration replaced: each must be there once.
+    pub fn with(apis: &[&Service], gateways: &[&Service], changes: &[(&str, &str)]) -> Self {
         // The port may be taken between the look and the start; then it ends, and the next is tried.
         for _ in 0..20 {
             let folder = TempDir::new().expect("a temporary folder");
             let port = free_port();
             let file = folder.path().join("haproxy.cfg");
-            let text = configuration(port, &folder, apis, gateways);
+            let text = changed(configuration(port, &folder, apis, gateways), changes);
             std::fs::write(&file, text).expect("a file can be written");
             let child = Command::new("haproxy")
                 .args(["-db", "-q", "-f"])
@@ -131,8 +136,8 @@ fn configuration(port: u16, folder: &TempDir, apis: &[&Service], gateways: &[&Se
         "global\n    stats socket {} level user\n    log stdout",
         stats.display()
     );
-    let mut text = std::fs::read_to_string(DEPLOYED).expect("the repository has it");
-    for (deployed, here) in [
+    let text = std::fs::read_to_string(DEPLOYED).expect("the repository has it");
+    let changes = [
         ("global\n    log stdout", stats.as_str()),
         ("bind :8000", &format!("bind 127.0.0.1:{port}")),
         ("resolvers docker init-addr none resolve-prefer ipv4 ", ""),
@@ -141,12 +146,14 @@ fn configuration(port: u16, folder: &TempDir, apis: &[&Service], gateways: &[&Se
             "server-template gateway 64 gateway:8000",
             &servers("gateway", gateways),
         ),
-    ] {
-        assert_eq!(
-            text.matches(deployed).count(),
-            1,
-            "{deployed:?} in {DEPLOYED}"
-        );
+    ];
+    changed(text, &changes)
+}
+
+fn changed(mut text: String, changes: &[(&str, &str)]) -> String {
+    for (deployed, here) in changes {
+        let times = text.matches(deployed).count();
+        assert_eq!(times, 1, "{deployed:?} in {DEPLOYED}");
         text = text.replace(deployed, here);
     }
     text

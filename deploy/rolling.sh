@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Replaces the containers of a service one by one by new ones, of the image and settings that Compose has now. Each new
+# one is healthy before an old one is told to stop, and drained before the next begins: `docker compose up` stops all
+# of them at once. Arguments before `--` go to docker compose.
+#
+#   deploy/rolling.sh gateway
+#   deploy/rolling.sh api gateway
+#   deploy/rolling.sh --project-name other -- gateway
+set -euo pipefail
+
+options=()
+for argument in "$@"; do
+  if [[ $argument == -- ]]; then
+    while [[ $1 != -- ]]; do options+=("$1"); shift; done
+    shift
+    break
+  fi
+done
+if [[ $# == 0 ]]; then
+  echo "usage: $0 [<options of docker compose> --] <service>…" >&2
+  exit 2
+fi
+
+compose() { docker compose ${options[@]+"${options[@]}"} "$@"; }
+
+roll() { # service
+  local old count container
+  mapfile -t old < <(compose ps --quiet "$1")
+  count=${#old[@]}
+  if [[ $count == 0 ]]; then
+    echo "$1 does not run: docker compose up -d $1" >&2
+    return 1
+  fi
+  for container in "${old[@]}"; do
+    # One more than before, of the new image; `--wait` ends in an error where it does not become healthy.
+    compose up --detach --no-deps --no-recreate --wait --scale "$1=$((count + 1))" "$1"
+    # SIGTERM, and the service's stop_grace_period.
+    docker stop "$container" >/dev/null
+    docker rm "$container" >/dev/null
+    echo "$1: $((++done_))/$count replaced"
+  done
+}
+
+for service in "$@"; do
+  done_=0
+  roll "$service"
+done
