@@ -1,6 +1,7 @@
 //! The connection to Redis.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -29,10 +30,16 @@ use crate::{
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
-    /// `redis://[user:password@]host:port/db`, or `redis+unix:///path?db=0`.
+    /// `redis://[user:password@]host:port/db`, `rediss://…` for TLS, or `redis+unix:///path?db=0`.
     ///
     /// With `sentinels` only user, password and database count: host and port are what they say.
     pub url: String,
+    /// With TLS: the authorities that sign Redis's certificate, as PEM; those of the system where it is empty.
+    pub tls_ca_file: PathBuf,
+    /// With TLS: the certificate that is shown to Redis, as PEM; none where it is empty.
+    pub tls_cert_file: PathBuf,
+    /// With TLS: its key, as PEM.
+    pub tls_key_file: PathBuf,
     /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`. Reads a list, or
     /// text with commas.
     #[serde(deserialize_with = "list_or_text")]
@@ -56,6 +63,9 @@ impl Default for RedisSettings {
     fn default() -> Self {
         Self {
             url: "redis://127.0.0.1:6379/0".into(),
+            tls_ca_file: PathBuf::new(),
+            tls_cert_file: PathBuf::new(),
+            tls_key_file: PathBuf::new(),
             sentinels: Vec::new(),
             sentinel_service: String::new(),
             response_timeout: Duration::from_secs(5),

@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{connection::RedisSettings, error::StoreError};
+use crate::{connection::RedisSettings, error::StoreError, tls};
 
 /// How often the Sentinels are asked whether the leader is still the same.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,9 +31,9 @@ pub(crate) struct Leader {
 }
 
 enum Place {
-    Fixed(Client),
+    /// Boxed as the other is: both are large.
+    Fixed(Box<Client>),
     Sentinels {
-        /// Boxed because it is large beside the other.
         client: Box<Mutex<SentinelClient>>,
         /// For errors.
         shown: String,
@@ -54,7 +54,10 @@ impl Leader {
                 shown: settings.shown_place(),
             }
         } else {
-            Place::Fixed(Client::open(settings.connection_info()?)?)
+            Place::Fixed(Box::new(tls::client(
+                settings,
+                settings.connection_info()?,
+            )?))
         };
         let leader = Arc::new(Self {
             place,
@@ -96,7 +99,7 @@ impl Leader {
 
     async fn find(&self) -> Result<(Arc<str>, Client), RedisError> {
         let client = match &self.place {
-            Place::Fixed(client) => client.clone(),
+            Place::Fixed(client) => Client::clone(client),
             Place::Sentinels { client, shown } => {
                 let mut sentinels = client.lock().await;
                 let none = |cause: String| {
@@ -156,7 +159,7 @@ fn sentinel_client(settings: &RedisSettings) -> Result<SentinelClient, StoreErro
     let node = settings.connection_info()?;
     if !matches!(node.addr(), ConnectionAddr::Tcp(..)) {
         return Err(StoreError::Refused(
-            "redis.url: with redis.sentinels it must begin with redis://; it gives user, password and database of the leader".into(),
+            "redis.url: with redis.sentinels it must begin with redis://; it gives user, password and database of the leader (TLS and Sentinels do not go together yet)".into(),
         ));
     }
     let node = SentinelNodeConnectionInfo::default()

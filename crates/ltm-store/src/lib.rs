@@ -30,6 +30,7 @@ mod script;
 mod size;
 mod state;
 mod ticket;
+mod tls;
 mod verify;
 
 pub use append::{

@@ -11,8 +11,8 @@
 {{- if and $auth.jwksUrl $auth.jwtKeyFile -}}
 {{- fail "auth.jwksUrl and auth.jwtKeyFile are both set: keep one" -}}
 {{- end -}}
-{{- if and (or $auth.jwksUrl $auth.jwtKeyFile) (not $auth.jwtAlgorithms) -}}
-{{- fail "auth.jwtAlgorithms is empty: name what your issuer signs with, such as [ES256]" -}}
+{{- if and (or $auth.jwksUrl $auth.jwtKeyFile) (not $auth.audience) -}}
+{{- fail "auth.audience is empty: say what `aud` of a token must hold, so that a token for another service is none for this one" -}}
 {{- end -}}
 {{- if and (or $auth.jwtKeyFile $auth.apiKeysFile) (not $auth.existingSecret) -}}
 {{- fail "auth.existingSecret is empty: auth.jwtKeyFile and auth.apiKeysFile are keys of that Secret" -}}

@@ -21,7 +21,7 @@ What a service does not read is left out, so that a change for one does not rest
 {{- with $auth.jwksUrl }}{{ $_ := set $variables "LTM__AUTH__JWKS_URL" . }}{{ end -}}
 {{- with $auth.issuer }}{{ $_ := set $variables "LTM__AUTH__ISSUER" . }}{{ end -}}
 {{- with $auth.audience }}{{ $_ := set $variables "LTM__AUTH__AUDIENCE" . }}{{ end -}}
-{{- with $auth.jwtAlgorithms }}{{ $_ := set $variables "LTM__AUTH__JWT_ALGORITHMS" (join "," .) }}{{ end -}}
+{{- with $auth.jwtAlgorithm }}{{ $_ := set $variables "LTM__AUTH__JWT_ALGORITHM" . }}{{ end -}}
 {{- if $auth.jwtKeyFile }}{{ $_ := set $variables "LTM__AUTH__JWT_KEY_FILE" (print "/etc/ltm-live/auth/" $auth.jwtKeyFile) }}{{ end -}}
 {{- if $auth.apiKeysFile }}{{ $_ := set $variables "LTM__AUTH__API_KEYS_FILE" (print "/etc/ltm-live/auth/" $auth.apiKeysFile) }}{{ end -}}
 {{- end -}}

@@ -1,0 +1,214 @@
+//! TLS between the services and Redis.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use ltm_tests::{Api, LIMIT, RedisServer, Service, Subscriber, binary};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// An authority and what it signed, in files.
+struct Authority {
+    folder: TempDir,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "the authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let authority = Self {
+            folder: tempfile::tempdir().unwrap(),
+            issuer,
+        };
+        std::fs::write(authority.file("ca.pem"), authority.issuer.pem()).unwrap();
+        authority
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.file(name).to_str().unwrap().into()
+    }
+
+    /// Writes a certificate for this name and its key.
+    fn sign(&self, name: &str, host: &str) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![host.into()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        std::fs::write(self.file(&format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+}
+
+/// A Redis that speaks TLS, as this host, and asks for certificates of clients or not.
+struct TlsRedis {
+    redis: RedisServer,
+    authority: Authority,
+    port: u16,
+}
+
+impl TlsRedis {
+    fn start(host: &str, asks: &str) -> Self {
+        let authority = Authority::new();
+        authority.sign("redis", host);
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let text = |name: &str| authority.text(name);
+        let redis = RedisServer::start(&[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &text("redis.pem"),
+            "--tls-key-file",
+            &text("redis.key"),
+            "--tls-ca-cert-file",
+            &text("ca.pem"),
+            "--tls-auth-clients",
+            asks,
+        ]);
+        Self {
+            redis,
+            authority,
+            port,
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("rediss://localhost:{}/0", self.port)
+    }
+}
+
+/// Appends and follows.
+async fn works(api: &Service, gateway: &Service, rounds: u64) {
+    let api = Api::at(api);
+    let began = Instant::now();
+    let id = loop {
+        // After a restart a thread may hear of it only now: 503 says to try again.
+        let created = api.post("/ltm", &json!({"fqn": "a"})).await;
+        if created.status == 200 {
+            break created.json()["id"].as_u64().unwrap();
+        }
+        assert!(began.elapsed() < LIMIT, "{}", created.text);
+    };
+    let url = gateway.ws(&format!("/ws/{id}"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    for n in 0..rounds {
+        let appended = api.append(id, json!({"merge": {"n": n}})).await;
+        assert_eq!(subscriber.message().await["cursor"], appended["cursor"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_written_and_followed_over_tls_and_after_a_restart() {
+    let mut tls = TlsRedis::start("localhost", "no");
+    let ca = tls.authority.text("ca.pem");
+    let settings = [("LTM__REDIS__TLS_CA_FILE", ca.as_str())];
+    let api = Service::api(&tls.url(), &settings);
+    let gateway = Service::gateway(&tls.url(), &settings);
+    works(&api, &gateway, 3).await;
+    tls.redis.restart();
+    Api::at(&api).until_ready_is(200).await;
+    Api::at(&gateway).until_ready_is(200).await;
+    works(&api, &gateway, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_asks_for_a_certificate_is_shown_one() {
+    let tls = TlsRedis::start("localhost", "yes");
+    tls.authority.sign("service", "ltm");
+    let text = |name: &str| tls.authority.text(name);
+    let (ca, cert, key) = (text("ca.pem"), text("service.pem"), text("service.key"));
+    let ca_alone = [("LTM__REDIS__TLS_CA_FILE", ca.as_str())];
+    let stranger = Service::api(&tls.url(), &ca_alone);
+    Api::at(&stranger).until_ready_is(503).await;
+    let settings = [
+        ca_alone[0],
+        ("LTM__REDIS__TLS_CERT_FILE", cert.as_str()),
+        ("LTM__REDIS__TLS_KEY_FILE", key.as_str()),
+    ];
+    let api = Service::api(&tls.url(), &settings);
+    let gateway = Service::gateway(&tls.url(), &settings);
+    works(&api, &gateway, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_somebody_else_or_for_another_host_is_not_trusted() {
+    let other = Authority::new();
+    let tls = TlsRedis::start("localhost", "no");
+    let elsewhere = TlsRedis::start("redis.example", "no");
+    for (url, ca) in [
+        (tls.url(), other.text("ca.pem")),
+        (tls.url(), String::new()),
+        (elsewhere.url(), elsewhere.authority.text("ca.pem")),
+    ] {
+        let api = Service::api(&url, &[("LTM__REDIS__TLS_CA_FILE", &ca)]);
+        let answer = Api::at(&api).get_root("/readyz").await;
+        let problem = answer.problem(503, "unavailable");
+        let detail = problem["detail"].as_str().unwrap().to_lowercase();
+        assert!(detail.contains("certificate"), "{detail}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_of_tls_is_named() {
+    let authority = Authority::new();
+    let (ca, none) = (authority.text("ca.pem"), authority.text("none.pem"));
+    std::fs::write(authority.file("text.pem"), "no key").unwrap();
+    let text = authority.text("text.pem");
+    for (url, settings, named) in [
+        (
+            "rediss://localhost:1/0",
+            [("LTM__REDIS__TLS_CA_FILE", &none)],
+            "redis.tls_ca_file",
+        ),
+        (
+            "rediss://localhost:1/0",
+            [("LTM__REDIS__TLS_CA_FILE", &text)],
+            "not PEM",
+        ),
+        (
+            "rediss://localhost:1/0",
+            [("LTM__REDIS__TLS_CERT_FILE", &ca)],
+            "redis.tls_key_file",
+        ),
+        (
+            "redis://localhost:1/0",
+            [("LTM__REDIS__TLS_CA_FILE", &ca)],
+            "rediss://",
+        ),
+        (
+            "rediss://localhost:1/0#insecure",
+            [("LTM__REDIS__TLS_CA_FILE", &ca)],
+            "#insecure",
+        ),
+    ] {
+        for program in ["ltm-api", "ltm-gateway"] {
+            let mut command = Command::new(binary(program));
+            command.env("LTM__REDIS__URL", url).stdin(Stdio::null());
+            let ended = command.envs(settings).output().unwrap();
+            let said = String::from_utf8(ended.stderr).unwrap();
+            assert!(
+                !ended.status.success() && said.contains(named),
+                "{named}: {said}"
+            );
+        }
+    }
+}
