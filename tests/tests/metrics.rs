@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeSet;
+
 use ltm_tests::{Api, RawConnection, Scrape, Service, Stack, Subscriber};
 use reqwest::Method;
 use serde_json::json;
@@ -212,4 +214,33 @@ async fn both_services_in_one_process_show_each_metric_once() {
     // So that its Redis ends with it.
     service.signal("TERM");
     assert!(service.wait().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documentation_names_every_metric_and_no_other() {
+    let page = include_str!("../../docs/observability.md");
+    let (_, rest) = page.split_once("\n## Metrics\n").expect("the section");
+    let (section, _) = rest.split_once("\n## ").expect("the next section");
+    let named: BTreeSet<&str> = section
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|code| code.split('{').next().unwrap_or_default())
+        .filter(|name| name.starts_with("ltm_") || name.starts_with("process_"))
+        .collect();
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    stack.api.append(id, json!({"merge": {"n": 1}})).await;
+    let url = stack.gateway.ws(&format!("/ws/{id}?after=0"));
+    Subscriber::connect(&url).await.unwrap().leave().await;
+    let left = r#"ltm_subscriptions_ended_total{reason="left"}"#;
+    let services = [
+        Scrape::of(&stack.api_service).await,
+        Scrape::until(&stack.gateway, left, 1.0).await,
+    ];
+    let shown: BTreeSet<&str> = services
+        .iter()
+        .flat_map(|scrape| scrape.families.keys().map(String::as_str))
+        .collect();
+    assert_eq!(shown, named);
 }

@@ -113,6 +113,10 @@ impl Metrics {
     }
 
     fn register(&self, registry: &mut Registry) {
+        // Rates begin at the first one only where there was a 0 before.
+        for kind in [Kind::Snapshot, Kind::Rollback, Kind::Error, Kind::Deleted] {
+            drop(self.entries.get_or_create(&OfKind::of(&kind)));
+        }
         registry.register_with_unit(
             "append_duration",
             "From a write's body being read to its entry being in Redis, with waiting for others",

@@ -96,6 +96,11 @@ impl Metrics {
     }
 
     fn register(&self, registry: &mut Registry) {
+        // Rates begin at the first one only where there was a 0 before.
+        for reason in ResetReason::ALL {
+            let reason = reason.as_str();
+            drop(self.resets.get_or_create(&Reason { reason }));
+        }
         registry.register(
             "deliveries",
             "Messages handed to subscribers' sockets",

@@ -33,6 +33,9 @@ pub enum ResetReason {
 }
 
 impl ResetReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Requested, Self::Trimmed, Self::Forked];
+
     /// The reason as the wire spells it.
     pub fn as_str(self) -> &'static str {
         match self {
