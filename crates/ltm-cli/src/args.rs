@@ -60,6 +60,15 @@ Examples:
 Every entry must continue the one before it, every patch must apply to the state before it, and
 checkpoints and counters must say what the log says. What is wrong is printed; the exit code is 1 then.")]
     Verify(VerifyArgs),
+    /// Look at how Redis is set up, and say what to change
+    #[command(after_help = "\
+Examples:
+  LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm doctor
+  ltm doctor --redis redis://127.0.0.1:6379/0 --wait-replicas 1 --json
+
+Prints what each service looks at before it says that it is ready. The exit code is 1 where something keeps
+a promise from holding; a warning leaves it 0.")]
+    Doctor(DoctorArgs),
     /// Ask services that run.
     #[command(flatten)]
     Client(ClientCommand),
@@ -409,6 +418,37 @@ pub struct VerifyArgs {
         default_value = "redis://127.0.0.1:6379/0"
     )]
     pub redis: String,
+}
+
+/// The arguments of `ltm doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Where Redis is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LTM__REDIS__URL",
+        hide_env_values = true,
+        default_value = "redis://127.0.0.1:6379/0"
+    )]
+    pub redis: String,
+    /// How many replicas the services wait for
+    #[arg(
+        long,
+        value_name = "N",
+        env = "LTM__REDIS__WAIT_REPLICAS",
+        default_value_t = 0
+    )]
+    pub wait_replicas: u32,
+    /// Whether the services want an append-only file
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LTM__REDIS__REQUIRE_APPEND_ONLY",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub require_append_only: bool,
 }
 
 /// The arguments of `ltm dev`.

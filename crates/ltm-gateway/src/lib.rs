@@ -32,7 +32,7 @@ use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
 use ltm_service::{Metrics, Origins, Readiness, Server, Shutdown, method_not_allowed};
-use ltm_store::{Live, Redis, Store, StoreError};
+use ltm_store::{Inspector, Live, Redis, Store, StoreError};
 pub use settings::{GatewaySettings, Settings};
 pub use wish::Wish;
 use worker::Worker;
@@ -44,6 +44,7 @@ pub struct Gateway {
 }
 
 struct Inner {
+    inspector: Inspector,
     store: Store,
     /// What listens to Redis, one for each thread.
     listeners: Mutex<Vec<Live>>,
@@ -64,8 +65,9 @@ impl Gateway {
         origins: Origins,
         shutdown: Shutdown,
     ) -> Self {
-        let store = Store::new(redis);
+        let store = Store::new(redis.clone());
         let inner = Inner {
+            inspector: Inspector::new(redis),
             listeners: Mutex::default(),
             audience: Arc::new(Audience::new(&settings)),
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
@@ -102,12 +104,7 @@ impl Gateway {
     }
 
     async fn ready(&self) -> Result<(), String> {
-        self.inner
-            .store
-            .redis()
-            .ping()
-            .await
-            .map_err(|e| e.to_string())?;
+        self.inner.inspector.ready().await?;
         let listeners = self.listeners();
         if listeners.is_empty() || !listeners.iter().all(Live::hears) {
             return Err("a live connection to Redis is not up".into());
