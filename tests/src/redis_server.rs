@@ -59,6 +59,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// Where it is, for a user of its own.
+    pub fn url_as(&self, user: &str, password: &str) -> String {
+        format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port)
+    }
+
     /// Its address.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -198,7 +203,8 @@ fn answers(port: u16) -> bool {
         stream.write_all(b"PING\r\n")?;
         let mut answer = [0; 5];
         stream.read_exact(&mut answer)?;
-        Ok(answer == *b"+PONG")
+        // One that asks for a password is up, too.
+        Ok(matches!(&answer, b"+PONG" | b"-NOAU"))
     };
     ask().unwrap_or(false)
 }

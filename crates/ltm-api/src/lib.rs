@@ -37,7 +37,7 @@ use body::Room;
 use ltm_service::{
     Metrics, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth, method_not_allowed,
 };
-use ltm_store::{Redis, Retention, Store, StoreError};
+use ltm_store::{Inspector, Redis, Retention, Store, StoreError};
 
 pub use append::snapshot_of;
 pub use query::Parameters;
@@ -162,9 +162,10 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     api.register(metrics.registry());
+    let inspector = Inspector::new(redis);
     let readiness = Readiness::new(shutdown.clone(), move || {
-        let redis = redis.clone();
-        async move { redis.ping().await.map_err(|e| e.to_string()) }
+        let inspector = inspector.clone();
+        async move { inspector.ready().await }
     });
     let server = Server {
         listen: settings.api.listen,

@@ -72,6 +72,15 @@ Examples:
 The key goes to whoever calls: LTM_TOKEN=ltm_... ltm list. The rest goes into the file that auth.api_keys_file
 names: it holds only a hash of the key, and is read again when it changes.")]
     Key(KeyArgs),
+    /// Look at how Redis is set up, and say what to change
+    #[command(after_help = "\
+Examples:
+  LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm doctor
+  ltm doctor --redis redis://127.0.0.1:6379/0 --wait-replicas 1 --json
+
+Prints what each service looks at before it says that it is ready. The exit code is 1 where something keeps
+a promise from holding; a warning leaves it 0.")]
+    Doctor(DoctorArgs),
     /// Ask services that run.
     #[command(flatten)]
     Client(ClientCommand),
@@ -434,6 +443,37 @@ pub struct KeyArgs {
     /// What may be done: read, write (and read), or admin (all, and delete)
     #[arg(long, default_value = "write")]
     pub can: String,
+}
+
+/// The arguments of `ltm doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Where Redis is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LTM__REDIS__URL",
+        hide_env_values = true,
+        default_value = "redis://127.0.0.1:6379/0"
+    )]
+    pub redis: String,
+    /// How many replicas the services wait for
+    #[arg(
+        long,
+        value_name = "N",
+        env = "LTM__REDIS__WAIT_REPLICAS",
+        default_value_t = 0
+    )]
+    pub wait_replicas: u32,
+    /// Whether the services want an append-only file
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "LTM__REDIS__REQUIRE_APPEND_ONLY",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub require_append_only: bool,
 }
 
 /// The arguments of `ltm dev`.

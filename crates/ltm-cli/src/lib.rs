@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod dev;
 mod diff;
+mod doctor;
 mod error;
 mod get;
 mod history;
@@ -46,6 +47,7 @@ pub use token::Token;
 pub fn run(cli: &Cli) -> ExitCode {
     match &cli.command {
         Command::Dev(args) => dev::run(args),
+        Command::Doctor(args) => end(wait_for(doctor::run(args, Output::new(cli.json)))),
         Command::Verify(args) => end(wait_for(verify::run(args, Output::new(cli.json)))),
         Command::Key(args) => end(key::run(args, Output::new(cli.json))),
         Command::Client(command) => end(ask(cli, command)),

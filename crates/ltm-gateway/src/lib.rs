@@ -37,7 +37,7 @@ use ltm_service::{
     Metrics, Origins, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth,
     method_not_allowed,
 };
-use ltm_store::{Live, Redis, Store, StoreError};
+use ltm_store::{Inspector, Live, Redis, Store, StoreError};
 pub use settings::{GatewaySettings, Settings};
 pub use wish::Wish;
 use worker::Worker;
@@ -49,6 +49,7 @@ pub struct Gateway {
 }
 
 struct Inner {
+    inspector: Inspector,
     store: Store,
     /// What listens to Redis, one for each thread.
     listeners: Mutex<Vec<Live>>,
@@ -71,8 +72,9 @@ impl Gateway {
         auth: Auth,
         shutdown: Shutdown,
     ) -> Self {
-        let store = Store::new(redis);
+        let store = Store::new(redis.clone());
         let inner = Inner {
+            inspector: Inspector::new(redis),
             listeners: Mutex::default(),
             audience: Arc::new(Audience::new(&settings)),
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
@@ -110,12 +112,7 @@ impl Gateway {
     }
 
     async fn ready(&self) -> Result<(), String> {
-        self.inner
-            .store
-            .redis()
-            .ping()
-            .await
-            .map_err(|e| e.to_string())?;
+        self.inner.inspector.ready().await?;
         let listeners = self.listeners();
         if listeners.is_empty() || !listeners.iter().all(Live::hears) {
             return Err("a live connection to Redis is not up".into());

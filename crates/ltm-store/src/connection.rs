@@ -57,6 +57,8 @@ pub struct RedisSettings {
     /// The longest wait for them; it must be shorter than `response_timeout`.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub wait_timeout: Duration,
+    /// Whether a service is ready only on a Redis that writes an append-only file.
+    pub require_append_only: bool,
 }
 
 impl Default for RedisSettings {
@@ -72,6 +74,7 @@ impl Default for RedisSettings {
             connect_timeout: Duration::from_secs(3),
             wait_replicas: 0,
             wait_timeout: Duration::from_secs(1),
+            require_append_only: true,
         }
     }
 }

@@ -1,0 +1,201 @@
+//! Looking at how Redis is set up: whether the promises can hold on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::{
+    connection::{Redis, RedisSettings},
+    error::StoreError,
+};
+
+/// The oldest Redis that has all commands that are used.
+const OLDEST: (u64, u64) = (6, 2);
+
+/// What a finding means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// As it should be.
+    Good,
+    /// It works; something can be better, or could not be looked at.
+    Warning,
+    /// A promise cannot hold: a service is not ready.
+    Failure,
+}
+
+/// One thing about Redis that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at, as Redis calls it.
+    pub check: &'static str,
+    /// What it means.
+    pub severity: Severity,
+    /// How it is.
+    pub is: String,
+    /// How it should be, and how to get there.
+    pub advice: &'static str,
+}
+
+impl Finding {
+    /// For a log or a problem.
+    pub fn sentence(&self) -> String {
+        format!("Redis's {} is {}: {}", self.check, self.is, self.advice)
+    }
+}
+
+/// Looks at a Redis from time to time; clones share what they saw.
+#[derive(Clone)]
+pub struct Inspector {
+    redis: Redis,
+    warned: Arc<Mutex<Vec<Finding>>>,
+}
+
+impl Inspector {
+    /// One for this Redis. Nothing is sent yet.
+    pub fn new(redis: Redis) -> Self {
+        Self {
+            redis,
+            warned: Arc::default(),
+        }
+    }
+
+    /// Everything that was looked at, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`], and [`StoreError::Refused`] where nobody may log in.
+    pub async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
+        match self.redis.query::<String>(&redis::cmd("INFO")).await {
+            Ok(info) => Ok(judge(&info, self.redis.settings())),
+            Err(error) if error.code() == Some("NOPERM") => {
+                self.redis.ping().await?;
+                Ok(vec![Finding {
+                    check: "INFO",
+                    severity: Severity::Warning,
+                    is: "refused".into(),
+                    advice: "allow it to this user (ACL: +info), so that version, eviction and persistence can be checked",
+                }])
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fails where a promise cannot hold, and says what to change. New warnings go to the log.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words.
+    pub async fn ready(&self) -> Result<(), String> {
+        let findings = self.findings().await.map_err(|e| e.to_string())?;
+        let with = |severity| findings.iter().filter(move |it| it.severity == severity);
+        self.warn(with(Severity::Warning).cloned().collect());
+        let failures: Vec<String> = with(Severity::Failure).map(Finding::sentence).collect();
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(failures.join("; ")),
+        }
+    }
+
+    fn warn(&self, warnings: Vec<Finding>) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings.iter().filter(|it| !warned.contains(it)) {
+            tracing::warn!("{}", warning.sentence());
+        }
+        *warned = warnings;
+    }
+}
+
+/// The value of a field of `INFO`.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(':');
+    info.lines().find_map(value).map(str::trim)
+}
+
+fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
+    let of = |check, value: Option<&str>, bad: Severity, advice, good: &dyn Fn(&str) -> bool| {
+        let severity = match value {
+            None => Severity::Warning,
+            Some(value) if good(value) => Severity::Good,
+            Some(_) => bad,
+        };
+        Finding {
+            check,
+            severity,
+            is: value.unwrap_or("not shown").into(),
+            advice,
+        }
+    };
+    let unlimited = field(info, "maxmemory") == Some("0");
+    let no_file = match settings.require_append_only {
+        true => Severity::Failure,
+        false => Severity::Warning,
+    };
+    let replicas = |have: &str| {
+        let have = have.parse::<u32>();
+        have.is_ok_and(|have| have >= settings.wait_replicas)
+    };
+    vec![
+        of(
+            "redis_version",
+            field(info, "redis_version"),
+            Severity::Failure,
+            "must be 6.2 or newer, or any Valkey",
+            &is_new_enough,
+        ),
+        of(
+            "role",
+            field(info, "role"),
+            Severity::Failure,
+            "must be master, because a replica takes no writes; let redis.url name the master, or set redis.sentinels",
+            &|role| role == "master",
+        ),
+        of(
+            "maxmemory_policy",
+            field(info, "maxmemory_policy"),
+            Severity::Failure,
+            "must be noeviction, or full memory loses logs: CONFIG SET maxmemory-policy noeviction",
+            &|policy| unlimited || policy == "noeviction",
+        ),
+        of(
+            "aof_enabled",
+            field(info, "aof_enabled"),
+            no_file,
+            "must be 1, or a restart loses logs: CONFIG SET appendonly yes; where replicas alone keep them, set redis.require_append_only=false",
+            &|enabled| enabled == "1",
+        ),
+        of(
+            "connected_slaves",
+            field(info, "connected_slaves"),
+            Severity::Warning,
+            "must be redis.wait_replicas or more, or writes are not acknowledged",
+            &replicas,
+        ),
+    ]
+}
+
+/// Valkey says as `redis_version` which Redis it is compatible with.
+fn is_new_enough(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn severities(info: &str) -> Vec<Severity> {
+        let findings = judge(info, &RedisSettings::default());
+        findings.into_iter().map(|it| it.severity).collect()
+    }
+
+    #[test]
+    fn an_old_redis_fails_and_what_is_not_shown_is_a_warning() {
+        use Severity::{Failure, Good, Warning};
+        let found = severities("redis_version:6.0.16\r\nrole:slave\r\nmaxmemory:0\r\n");
+        assert_eq!(found, [Failure, Failure, Warning, Warning, Warning]);
+        let found = severities("redis_version:6.2.0\r\nrole:master\r\n");
+        assert_eq!(found[..2], [Good, Good]);
+        assert!(is_new_enough("7.2.4") && is_new_enough("10.0.0"));
+    }
+}

@@ -1,0 +1,107 @@
+//! Services look at how Redis is set up, and are not ready where a promise cannot hold on it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Output};
+
+use ltm_tests::{Api, RedisServer, Service, Stack, binary};
+use serde_json::Value;
+
+/// Waits until neither service is ready, and both say these words.
+async fn until_both_say(stack: &Stack, words: &str) {
+    for service in [&stack.api_service, &stack.gateway] {
+        let service = Api::at(service);
+        service.until_ready_is(503).await;
+        let problem = service
+            .get_root("/readyz")
+            .await
+            .problem(503, "unavailable");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{detail}");
+    }
+}
+
+async fn until_both_are_ready(stack: &Stack) {
+    for service in [&stack.api_service, &stack.gateway] {
+        Api::at(service).until_ready_is(200).await;
+    }
+}
+
+fn doctor(url: &str, arguments: &[&str]) -> Output {
+    let command = Command::new(binary("ltm"))
+        .args(["doctor", "--redis", url])
+        .args(arguments)
+        .output();
+    command.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_redis_that_may_evict_logs_services_are_not_ready_until_it_is_mended() {
+    let stack = Stack::start();
+    until_both_are_ready(&stack).await;
+    // Without a limit nothing is evicted, whatever the policy.
+    stack
+        .redis
+        .cli(&["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
+    until_both_are_ready(&stack).await;
+    stack.redis.cli(&["CONFIG", "SET", "maxmemory", "100mb"]);
+    until_both_say(&stack, "CONFIG SET maxmemory-policy noeviction").await;
+    stack
+        .redis
+        .cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    until_both_are_ready(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_append_only_file_services_are_ready_only_where_that_is_said() {
+    let stack = Stack::start();
+    stack.redis.cli(&["CONFIG", "SET", "appendonly", "no"]);
+    until_both_say(&stack, "redis.require_append_only=false").await;
+    let said = [("LTM__REDIS__REQUIRE_APPEND_ONLY", "false")];
+    let content = Service::api(&stack.redis.url(), &said);
+    Api::at(&content).until_ready_is(200).await;
+    content.until_logged("aof_enabled").await;
+    stack.redis.cli(&["CONFIG", "SET", "appendonly", "yes"]);
+    until_both_are_ready(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_replica_a_service_is_not_ready_until_it_leads() {
+    let leader = RedisServer::start(&[]);
+    let stack = Stack::start();
+    let (host, port) = leader
+        .address()
+        .split_once(':')
+        .map(|(h, p)| (h.to_owned(), p.to_owned()))
+        .unwrap();
+    stack.redis.cli(&["REPLICAOF", &host, &port]);
+    until_both_say(&stack, "redis.url").await;
+    stack.redis.cli(&["REPLICAOF", "NO", "ONE"]);
+    until_both_are_ready(&stack).await;
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_what_to_do() {
+    let redis = RedisServer::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let output = doctor(&redis.url(), &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("CONFIG SET maxmemory-policy noeviction"),
+        "{text}"
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 of 5 checks failed"));
+
+    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    let output = doctor(&redis.url(), &["--json", "--wait-replicas", "1"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let findings: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let warned = |finding: &&Value| finding["severity"] == "warning";
+    let warnings: Vec<&Value> = findings.iter().filter(warned).collect();
+    assert_eq!(warnings.len(), 1, "{text}");
+    assert_eq!(warnings[0]["check"], "connected_slaves");
+}
