@@ -35,9 +35,6 @@
 {{- if and $redis.sentinel.urls $redis.sentinel.urlsKey -}}
 {{- fail "redis.sentinel.urls and redis.sentinel.urlsKey are both set: keep one" -}}
 {{- end -}}
-{{- if and $redis.cluster $redis.sentinel.service -}}
-{{- fail "redis.cluster and redis.sentinel are both set: keep one" -}}
-{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "ingress.host is empty" -}}
 {{- end -}}

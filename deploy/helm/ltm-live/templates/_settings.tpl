@@ -31,7 +31,6 @@ What a service does not read is left out, so that a change for one does not rest
 {{- $_ := set $variables "LTM__REDIS__SENTINEL_SERVICE" $redis.sentinel.service -}}
 {{- with $redis.sentinel.urls }}{{ $_ := set $variables "LTM__REDIS__SENTINELS" (join "," .) }}{{ end -}}
 {{- end -}}
-{{- with $redis.cluster }}{{ $_ := set $variables "LTM__REDIS__CLUSTER" (join "," .) }}{{ end -}}
 {{- if $redis.tls.existingSecret -}}
 {{- range $name := list "caFile" "certFile" "keyFile" -}}
 {{- with get $redis.tls $name }}{{ $_ := set $variables (printf "LTM__REDIS__TLS_%s" (snakecase $name | upper)) (print "/etc/ltm-live/redis-tls/" .) }}{{ end -}}
