@@ -1,6 +1,7 @@
 //! A Redis of one test's own.
 
 use std::{
+    ffi::OsString,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -175,7 +176,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 fn spawn(port: u16, folder: &TempDir, sentinel: Option<&str>, arguments: &[String]) -> Child {
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(program());
     if let Some(configuration) = sentinel {
         // A Sentinel writes what it learns into its file, and reads it when it comes back.
         let file = folder.path().join("sentinel.conf");
@@ -194,6 +195,11 @@ fn spawn(port: u16, folder: &TempDir, sentinel: Option<&str>, arguments: &[Strin
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is on PATH (make test installs it)")
+}
+
+/// The server to start: another one than `redis-server` where `LTM_TEST_REDIS_SERVER` names it, such as Valkey's.
+fn program() -> OsString {
+    std::env::var_os("LTM_TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
 }
 
 fn answers(port: u16) -> bool {
