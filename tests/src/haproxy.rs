@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     io::{Read, Write},
     os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
@@ -22,6 +23,9 @@ pub struct Haproxy {
     folder: TempDir,
 }
 
+/// The file with what it logs, in its folder.
+const LOG: &str = "log";
+
 impl Haproxy {
     /// Starts one; the servers are called `api0`, `gateway0`, `gateway1`…, in their order.
     pub fn start(apis: &[&Service], gateways: &[&Service]) -> Self {
@@ -37,11 +41,13 @@ impl Haproxy {
             let file = folder.path().join("haproxy.cfg");
             let text = changed(configuration(port, &folder, apis, gateways), changes);
             std::fs::write(&file, text).expect("a file can be written");
+            let log = File::create(folder.path().join(LOG)).expect("a file can be made");
             let child = Command::new("haproxy")
-                .args(["-db", "-q", "-f"])
+                .args(["-db", "-f"])
                 .arg(&file)
                 .stdin(Stdio::null())
-                .stdout(Stdio::null())
+                .stdout(log)
+                .stderr(Stdio::null())
                 .spawn()
                 .expect("haproxy is on PATH (make test installs it)");
             let mut haproxy = Self {
@@ -80,6 +86,11 @@ impl Haproxy {
         columns
             .map(|(name, value)| ((*name).to_owned(), value.to_owned()))
             .collect()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(LOG)).expect("it has a log")
     }
 
     /// Waits until it sees this server as `UP` or `DOWN`.

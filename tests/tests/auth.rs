@@ -9,7 +9,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ltm_tests::{Api, Follower, LIMIT, RedisServer, Service, SigningKey, Subscriber, binary};
+use ltm_tests::{
+    Api, Follower, Haproxy, LIMIT, RedisServer, Service, SigningKey, Subscriber, binary,
+};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -429,6 +431,28 @@ async fn a_browser_shows_its_token_as_a_subprotocol_or_a_ticket_once() {
         401
     );
     assert!(!guarded.gateway.logged(&ticket));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_is_not_in_the_log_of_the_proxy_before_the_services() {
+    let mut guarded = Guarded::start();
+    let haproxy = Haproxy::start(&[&guarded.api_service], &[&guarded.gateway]);
+    haproxy.until_seen("gateway", "gateway0", "UP").await;
+    let proxied = Api::at_url(&haproxy.http());
+    let request = proxied.request(Method::POST, "/ws-ticket");
+    let answer = proxied.send(request.bearer_auth(guarded.admin())).await;
+    let ticket = answer.expect(200)["ticket"].as_str().unwrap().to_owned();
+    // Where nobody takes it, it is still good.
+    guarded.gateway.kill();
+    let url = format!("{}/ws/4711?after=0&ticket={ticket}", haproxy.http());
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 503);
+    let began = Instant::now();
+    while !haproxy.log().contains("/ws/4711") {
+        assert!(began.elapsed() < LIMIT, "{}", haproxy.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let log = haproxy.log();
+    assert!(!log.contains(&ticket) && !log.contains("ticket="), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
