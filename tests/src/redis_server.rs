@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -25,19 +26,43 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts one; `arguments` are added to its command line.
     pub fn start(arguments: &[&str]) -> Self {
-        Self::start_as(None, arguments)
+        Self::start_as(None, None, arguments)
+    }
+
+    /// Starts one with what is in a backup (RDB), as docs/backup.md says: it reads that without an append-only file, writes
+    /// one, and starts again with it.
+    pub fn restored(backup: &Path) -> Self {
+        let mut server = Self::start_as(None, Some(backup), &["--appendonly", "no"]);
+        server.cli(&["CONFIG", "SET", "appendonly", "yes"]);
+        let began = Instant::now();
+        while server.info("persistence", "aof_rewrite_in_progress") > 0
+            || server.info("persistence", "aof_rewrite_scheduled") > 0
+        {
+            assert!(
+                began.elapsed() < LIMIT,
+                "the append-only file is not written"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server.cli(&["SHUTDOWN", "NOSAVE"]);
+        server.arguments.clear();
+        server.restart();
+        server
     }
 
     /// Starts a Sentinel with this configuration.
     pub fn sentinel(configuration: &str) -> Self {
-        Self::start_as(Some(configuration), &[])
+        Self::start_as(Some(configuration), None, &[])
     }
 
-    fn start_as(sentinel: Option<&str>, arguments: &[&str]) -> Self {
+    fn start_as(sentinel: Option<&str>, backup: Option<&Path>, arguments: &[&str]) -> Self {
         let mut folder = new_folder(sentinel.is_some());
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).into()).collect();
         // The port may be taken between the look and the start; then the server ends, and the next is tried.
         for _ in 0..20 {
+            if let Some(backup) = backup {
+                std::fs::copy(backup, folder.path().join("dump.rdb")).expect("a copy");
+            }
             let port = free_port();
             let child = spawn(port, &folder, sentinel, &arguments);
             let mut server = Self {
