@@ -41,7 +41,7 @@ async fn until_grown(api: &Api, id: u64, to: u64) {
 
 /// Follows from a cursor up to the last entry that there is.
 async fn follow(gateway: &Service, id: u64, mut follower: Follower, head: &Value) -> Follower {
-    let after = follower.cursor.clone();
+    let after = follower.cursor;
     let url = gateway.ws(&format!("/ws/{id}?after={after}"));
     let mut subscriber = Subscriber::connect(&url).await.unwrap();
     while json!(follower.cursor) != *head {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use ltm_tests::{Api, Service, Stack, Subscriber, binary, peak_bytes};
 use ltm_types::{Cursor, Kind};
@@ -117,12 +117,16 @@ async fn everything_is_refused(api: &Api, id: u64, at: Cursor) -> Value {
 
 /// What `ltm verify` prints about a log in which something is wrong.
 fn verdict(stack: &Stack, id: u64) -> String {
-    let output = Command::new(binary("ltm"))
-        .args(["verify", "--redis", &stack.redis.url(), &id.to_string()])
-        .output()
-        .unwrap();
+    let output = verify(stack, id);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+fn verify(stack: &Stack, id: u64) -> Output {
+    Command::new(binary("ltm"))
+        .args(["verify", "--redis", &stack.redis.url(), &id.to_string()])
+        .output()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,10 +259,35 @@ async fn what_a_newer_version_writes_is_passed_over_by_all_readers() {
         }
     }
     assert_eq!(stack.api.document(id).await["snapshots_count"], 9);
-    let output = Command::new(binary("ltm"))
-        .args(["verify", "--redis", &stack.redis.url(), &id.to_string()])
-        .output()
-        .unwrap();
+    let output = verify(&stack, id);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_newer_version_adds_to_an_entry_is_passed_on_and_changes_nothing() {
+    let stack = Stack::with(&[
+        ("LTM__API__CHECKPOINT_EVERY", "2"),
+        ("LTM__GATEWAY__SWEEP_INTERVAL", "200ms"),
+    ]);
+    let (id, _) = stack.api.create(json!({"n": 0})).await;
+    let url = stack.gateway.ws(&format!("/ws/{id}?after=0"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    subscriber.message().await;
+    for n in 1..=6 {
+        let patch = json!([{"op": "replace", "path": "/n", "value": n}]);
+        let payload = snapshot(&patch).replacen('{', r#"{"seal":{"by":[1]},"#, 1);
+        let cursor = forge(&stack, id, "snapshot", &payload, n % 2 == 0);
+        let message = subscriber.message().await;
+        assert_eq!(message["cursor"], json!(cursor));
+        assert_eq!(message["snapshot"]["seal"], json!({"by": [1]}));
+        assert_eq!(message["snapshot"]["patch"], patch);
+        assert_eq!(stack.api.document(id).await["state"]["n"], n);
+    }
+    let appended = stack.api.append(id, json!({"merge": {"n": 7}})).await;
+    assert_eq!(subscriber.message().await["cursor"], appended["cursor"]);
+    let document = stack.api.document(id).await;
+    assert_eq!(document["snapshots"][6]["seal"], json!({"by": [1]}));
+    let output = verify(&stack, id);
     assert!(output.status.success(), "{output:?}");
 }
 
