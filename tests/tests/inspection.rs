@@ -5,7 +5,7 @@
 use std::process::{Command, Output};
 
 use ltm_tests::{Api, RedisServer, Service, Stack, binary};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Waits until neither service is ready, and both say these words.
 async fn until_both_say(stack: &Stack, words: &str) {
@@ -104,4 +104,61 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     let warnings: Vec<&Value> = findings.iter().filter(warned).collect();
     assert_eq!(warnings.len(), 1, "{text}");
     assert_eq!(warnings[0]["check"], "connected_slaves");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_names_keys_that_do_not_belong_together() {
+    let stack = Stack::with(&[("LTM__API__CHECKPOINT_EVERY", "2")]);
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let (id, _) = stack.api.create(json!({"n": 0})).await;
+        for n in 1..5 {
+            stack.api.append(id, json!({"merge": {"n": n}})).await;
+        }
+        ids.push(id);
+    }
+    let copied = stack
+        .api
+        .post(&format!("/ltm/{}/copy", ids[0]), &json!({}))
+        .await;
+    copied.expect(200);
+    let gone = stack
+        .api
+        .request(reqwest::Method::DELETE, &format!("/ltm/{}", ids[0]));
+    stack.api.send(gone).await.expect(200);
+    let keys = || {
+        let output = doctor(&stack.redis.url(), &["--json"]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let findings = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut keys: Vec<String> = findings
+            .filter(|finding: &Value| finding["check"] == "keys")
+            .map(|finding| finding["is"].as_str().unwrap().to_owned())
+            .collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys(), ["all belong together"]);
+    let key = |number: usize, part: &str| format!("ltm:{{{}}}:{part}", ids[number]);
+    let redis = &stack.redis;
+    redis.cli(&["DEL", &key(1, "log")]);
+    redis.cli(&["DEL", &key(2, "meta"), &key(2, "checkpoint")]);
+    redis.cli(&["HSET", &key(3, "meta"), "cursor", "4-4"]);
+    redis.cli(&["HSET", &key(4, "checkpoint"), "cursor", "99-1"]);
+    redis.cli(&["SET", "ltm:other", "1"]);
+    let mut expected = [
+        format!("{} has no log", key(1, "meta")),
+        format!("{} belongs to an LTM without `meta`", key(2, "log")),
+        format!(
+            "{} has another cursor than its log's last entry",
+            key(3, "meta")
+        ),
+        format!(
+            "{} has a checkpoint that is ahead of its log",
+            key(4, "meta")
+        ),
+        "ltm:other is no key of the services".into(),
+    ];
+    expected.sort();
+    assert_eq!(keys(), expected);
 }

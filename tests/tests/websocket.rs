@@ -78,12 +78,12 @@ fn framing() -> Vec<Case> {
         ("1.1.5 text of 128", vec![whole(TEXT, &[b'*'; 128])], GoesOn),
         (
             "1.1.6 text of the allowed size",
-            vec![whole(TEXT, &kib(4))],
+            vec![whole(TEXT, &kib(8))],
             GoesOn,
         ),
         (
             "1.1.7 text of more",
-            vec![whole(TEXT, &kib(5))],
+            vec![whole(TEXT, &kib(9))],
             Closes(1008),
         ),
         (
@@ -99,7 +99,7 @@ fn framing() -> Vec<Case> {
         ),
         (
             "1.2.7 binary of more than allowed",
-            vec![whole(BINARY, &kib(5))],
+            vec![whole(BINARY, &kib(9))],
             Closes(1008),
         ),
         (

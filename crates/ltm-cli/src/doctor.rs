@@ -1,6 +1,7 @@
 //! `ltm doctor`: says how Redis is set up, and what to change.
 
-use ltm_store::{Inspector, Redis, RedisSettings, Severity};
+use indicatif::ProgressBar;
+use ltm_store::{Finding, Inspector, Redis, RedisSettings, Severity};
 use serde_json::json;
 
 use crate::{
@@ -17,7 +18,10 @@ pub(crate) async fn run(args: &DoctorArgs, output: Output) -> Result<(), Error> 
         require_append_only: args.require_append_only,
         ..RedisSettings::default()
     };
-    let findings = Inspector::new(Redis::open(&settings)?).findings().await?;
+    let redis = Redis::open(&settings)?;
+    let mut findings = Inspector::new(redis.clone()).findings().await?;
+    let checks = findings.len();
+    findings.extend(strays(&redis, output).await);
     let mut table = output.table(&["", "check", "is", "what to do"]);
     for finding in &findings {
         if output.json() {
@@ -39,7 +43,41 @@ pub(crate) async fn run(args: &DoctorArgs, output: Output) -> Result<(), Error> 
         0 => Ok(()),
         count => Err(Error::Ended(format!(
             "{count} of {} checks failed: services on this Redis are not ready",
-            findings.len()
+            checks
         ))),
+    }
+}
+
+/// How many keys that do not belong are named.
+const NAMED: usize = 20;
+
+/// Keys that do not belong together; where the user may not look, that is what is said.
+async fn strays(redis: &Redis, output: Output) -> Vec<Finding> {
+    let bar = ProgressBar::new_spinner();
+    let seen = |keys: u64| bar.set_message(format!("{keys} keys looked at"));
+    let found = redis.strays(NAMED, seen).await;
+    bar.finish_and_clear();
+    let told = |severity, is: String, advice| Finding {
+        check: "keys",
+        severity,
+        is,
+        advice,
+    };
+    match found {
+        Ok(strays) if strays.count == 0 => {
+            vec![told(Severity::Good, "all belong together".into(), "")]
+        }
+        Ok(strays) => {
+            let named = strays.findings.len() as u64;
+            if strays.count > named {
+                output.note(&format!("{} more keys do not belong", strays.count - named));
+            }
+            strays.findings
+        }
+        Err(error) => vec![told(
+            Severity::Warning,
+            format!("not looked at: {error}"),
+            "allow scan, hget, xrevrange, exists and pttl to this user",
+        )],
     }
 }
