@@ -1,0 +1,134 @@
+//! Keys: of what kinds they are, and how they are changed.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use ltm_tests::{Api, LIMIT, RedisServer, Service, SigningKey};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::Instant,
+};
+
+use crate::{AUDIENCE, Guarded, api_key, api_keys_file, claims};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_all_four_kinds_are_proved() {
+    for algorithm in ["HS256", "RS256", "ES256", "EdDSA"] {
+        let guarded = Guarded::with(SigningKey::new(algorithm), &[]);
+        let id = guarded.create("app.Agent").await;
+        let other = SigningKey::new(algorithm).token(&claims("*", "admin", 3600));
+        let request = guarded.api.request(Method::GET, &format!("/ltm/{id}"));
+        assert_eq!(guarded.send(request, &other).await.0, 401, "{algorithm}");
+    }
+}
+
+/// A server of key sets.
+struct KeyServer {
+    url: String,
+    keys: Arc<Mutex<Value>>,
+    asked: Arc<Mutex<u64>>,
+}
+
+impl KeyServer {
+    async fn start(keys: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let (keys, asked) = (Arc::new(Mutex::new(keys)), Arc::new(Mutex::new(0)));
+        let server = Self {
+            url,
+            keys: keys.clone(),
+            asked: asked.clone(),
+        };
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut head = [0; 4096];
+                let _ = client.read(&mut head).await;
+                *asked.lock().unwrap() += 1;
+                let body = keys.lock().unwrap().to_string();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = client.write_all(answer.as_bytes()).await;
+            }
+        });
+        server
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
+    let (old, new) = (SigningKey::new("RS256"), SigningKey::new("EdDSA"));
+    let server = KeyServer::start(json!({"keys": [old.jwk("old"), {"kty": "new kind"}]})).await;
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(
+        &redis.url(),
+        &[
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__JWKS_URL", &server.url),
+            ("LTM__AUTH__JWKS_PAUSE", "100ms"),
+        ],
+    );
+    let api = Api::at(&service);
+    let list = async |key: &SigningKey, id: &str| {
+        let header = json!({"alg": key.algorithm(), "kid": id});
+        let token = key.token_with(&header, &claims("*", "read", 3600));
+        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
+        api.send(request).await.status.as_u16()
+    };
+    assert_eq!(list(&old, "old").await, 200);
+    assert_eq!(list(&new, "new").await, 401);
+    let secret = SigningKey::HS256(old.public().into_bytes());
+    *server.keys.lock().unwrap() = json!({"keys": [new.jwk("new"), secret.jwk("secret")]});
+    let began = Instant::now();
+    while list(&new, "new").await != 200 {
+        assert!(began.elapsed() < LIMIT, "the new key is never heard of");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(list(&old, "old").await, 401, "it was taken out");
+    assert_eq!(
+        list(&secret, "secret").await,
+        401,
+        "a secret is no public key"
+    );
+    let before = *server.asked.lock().unwrap();
+    for _ in 0..50 {
+        assert_eq!(list(&new, "new").await, 200);
+    }
+    assert_eq!(*server.asked.lock().unwrap(), before, "keys are held");
+    // What was read counts on while the server answers nonsense.
+    *server.keys.lock().unwrap() = json!("down");
+    assert_eq!(list(&SigningKey::new("ES256"), "unknown").await, 401);
+    assert_eq!(list(&new, "new").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_that_is_added_or_taken_out_counts_without_a_restart() {
+    let (_folder, file) = api_keys_file();
+    let first = api_key(&file, "first", "*", "read");
+    let guarded = Guarded::with(
+        SigningKey::new("ES256"),
+        &[("LTM__AUTH__API_KEYS_FILE", file.to_str().unwrap())],
+    );
+    let list = async |key: &str| {
+        guarded
+            .send(guarded.api.request(Method::GET, "/ltm"), key)
+            .await
+            .0
+    };
+    assert_eq!(list(&first).await, 200);
+    std::fs::remove_file(&file).unwrap();
+    let second = api_key(&file, "second", "*", "read");
+    let began = Instant::now();
+    while list(&second).await != 200 {
+        assert!(began.elapsed() < LIMIT, "the new key is never heard of");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(list(&first).await, 401);
+}
