@@ -6,8 +6,9 @@ use actix_http::ws::verify_handshake;
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
 use ltm_service::{
     ProblemResponse, Upgrade,
-    auth::{PROTOCOL, Presented},
+    auth::{AuthError, PROTOCOL, Presented},
 };
+use ltm_store::StoreError;
 use ltm_types::{LtmId, Problem, ProblemKind};
 use tokio::{
     task::coop::consume_budget,
@@ -35,7 +36,7 @@ pub(crate) async fn follow(
     let id = request.match_info().get("id").unwrap_or_default();
     let wish = Wish::read(id, request.query_string())?;
     check_origin(&request, &worker)?;
-    let pass = admit(&request, &worker, &wish).await?;
+    let admitted = admit(&request, &worker, &wish).await?;
     let seat = worker
         .gateway
         .drain()
@@ -51,7 +52,10 @@ pub(crate) async fn follow(
     let inbound = Inbound::new(stream, budget, heard.clone(), settings);
     let outbound = Rc::new(Outbound::new(upgrade.socket()));
     // Before the handshake is answered: "from now on" begins there at the latest.
-    let subscription = begin(&worker, wish, outbound.clone()).await;
+    let (pass, subscription) = match admitted {
+        Ok(pass) => (pass, begin(&worker, wish, outbound.clone()).await),
+        Err(end) => (None, Err(end)),
+    };
     let mut session = None;
     let response = response.map_body(|_, body| {
         // The incoming messages end with it.
@@ -69,15 +73,20 @@ pub(crate) async fn follow(
     Ok(response)
 }
 
-/// Lets somebody in who may follow.
+/// Lets somebody in who may follow. Where the LTM is not there, the socket says so, as to everybody.
 async fn admit(
     request: &HttpRequest,
     worker: &Worker,
     wish: &Wish,
-) -> Result<Option<Box<Pass>>, ProblemResponse> {
+) -> Result<Result<Option<Box<Pass>>, End>, ProblemResponse> {
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let shown = Presented::in_handshake(request, request.query_string());
-    Ok(Pass::of(auth, store, wish.id, shown).await?)
+    match Pass::of(auth, store, wish.id, shown).await {
+        Ok(pass) => Ok(Ok(pass)),
+        Err(AuthError::Store(StoreError::Unknown(id))) => Ok(Err(End::Unknown(id))),
+        Err(AuthError::Store(StoreError::Deleted { .. })) => Ok(Err(End::Deleted)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The refusal of a request that cannot become a WebSocket.

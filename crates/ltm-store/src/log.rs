@@ -56,14 +56,18 @@ impl Store {
         Self { redis }
     }
 
-    /// The class of an LTM; none where it is not there.
+    /// The class of an LTM.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`].
-    pub async fn class(&self, id: LtmId) -> Result<Option<String>, StoreError> {
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`].
+    pub async fn class(&self, id: LtmId) -> Result<String, StoreError> {
         let mut get = redis::cmd("HGET");
-        Ok(self.redis.query(get.arg(keys::meta(id)).arg("fqn")).await?)
+        let class: Option<String> = self.redis.query(get.arg(keys::meta(id)).arg("fqn")).await?;
+        match class {
+            Some(class) => Ok(class),
+            None => Err(self.missing(id).await),
+        }
     }
 
     /// The handle to Redis.

@@ -4,6 +4,7 @@
 
 mod keys;
 mod matrix;
+mod missing;
 mod sockets;
 
 use std::{

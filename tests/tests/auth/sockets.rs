@@ -123,7 +123,7 @@ async fn a_subscriber_is_closed_when_its_token_expires_and_one_that_renews_it_mi
             assert!(renewing.say(&renewal.to_string()).await);
         }
     }
-    assert_eq!(brief_end(&mut brief).await, 1008);
+    assert_eq!(end_of(&mut brief).await, 1008);
     while follower.seen.len() <= usize::try_from(ENTRIES).unwrap() {
         follower.take(&renewing.message().await);
     }
@@ -131,7 +131,7 @@ async fn a_subscriber_is_closed_when_its_token_expires_and_one_that_renews_it_mi
 }
 
 /// Reads until it is closed; gives the code.
-async fn brief_end(subscriber: &mut Subscriber) -> u16 {
+pub(crate) async fn end_of(subscriber: &mut Subscriber) -> u16 {
     loop {
         match timeout(LIMIT, subscriber.hear()).await.unwrap() {
             Heard::Message(_) => {}

@@ -45,11 +45,12 @@ impl Caller {
         })
     }
 
-    /// Whether they may do this with this LTM. One that is not there is for everybody to hear about.
+    /// Whether they may do this with this LTM.
     ///
     /// # Errors
     ///
-    /// [`AuthError::TooLittle`], [`AuthError::NotThisLtm`]; [`AuthError::Store`] where its class cannot be read.
+    /// [`AuthError::TooLittle`], [`AuthError::NotThisLtm`]; [`AuthError::Store`] where its class cannot be read, or it is
+    /// not there. The call must end with that: an LTM of any class may be made under its id meanwhile.
     pub async fn may_with(
         &self,
         access: Access,
@@ -60,14 +61,14 @@ impl Caller {
         if self.grant.names(id) {
             return Ok(());
         }
-        match store.class(id).await? {
-            Some(class) if !self.grant.covers_class(&class) => Err(AuthError::NotThisLtm {
-                name: self.name.clone(),
-                access,
-                id,
-            }),
-            _ => Ok(()),
+        if self.grant.covers_class(&store.class(id).await?) {
+            return Ok(());
         }
+        Err(AuthError::NotThisLtm {
+            name: self.name.clone(),
+            access,
+            id,
+        })
     }
 
     /// Whether they may create LTMs of this class, under this id where one was chosen.
