@@ -23,7 +23,7 @@ const CALLS: [&str; 12] = [
 ];
 
 /// What each kind of caller gets, by call: `+` an answer, `1` 401, `3` 403. The LTM is of class `app.Agent`.
-const MATRIX: [(&str, &str); 24] = [
+const MATRIX: [(&str, &str); 26] = [
     //                     lists   writes
     //                     d s s t f a r e c c d
     ("nothing", "111111111111"),
@@ -32,6 +32,7 @@ const MATRIX: [(&str, &str); 24] = [
     ("expired", "111111111111"),
     ("not yet", "111111111111"),
     ("no expiry", "111111111111"),
+    ("critical header", "111111111111"),
     ("other audience", "111111111111"),
     ("other key", "111111111111"),
     ("alg none", "111111111111"),
@@ -41,6 +42,7 @@ const MATRIX: [(&str, &str); 24] = [
     ("unknown api key", "111111111111"),
     ("read *", "++++++333333"),
     ("write *", "+++++++++++3"),
+    ("times with fractions", "++++++333333"),
     ("admin *", "++++++++++++"),
     ("read id", "++++++333333"),
     ("admin id", "++++++++++3+"),
@@ -71,6 +73,18 @@ fn shown(guarded: &Guarded, caller: &str, id: u64, keys: &[String; 2]) -> Option
         "no expiry" => {
             let mut claims = all;
             claims.as_object_mut().unwrap().remove("exp");
+            key.token(&claims)
+        }
+        "critical header" => {
+            let header = json!({"alg": "ES256", "crit": ["b64"], "b64": false});
+            key.token_with(&header, &all)
+        }
+        "times with fractions" => {
+            let mut claims = claims("*", "read", 0);
+            for (name, seconds) in [("exp", 600), ("nbf", -600)] {
+                let time = now().checked_add_signed(seconds).unwrap();
+                claims[name] = serde_json::from_str(&format!("{time}.25")).unwrap();
+            }
             key.token(&claims)
         }
         "other audience" => key.token(&with("aud", json!("another service"))),

@@ -89,9 +89,13 @@ impl Caller {
 
     /// How long they may go on.
     pub fn time_left(&self) -> Option<Duration> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default();
         let expires = self.expires.map(Duration::from_secs);
-        expires.map(|expires| expires.saturating_sub(now))
+        expires.map(|expires| expires.saturating_sub(now()))
     }
+}
+
+/// The time since 1970.
+pub(super) fn now() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
 }
