@@ -262,6 +262,15 @@ fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
+/// The text of the test `name`: of its file, or of every file in its folder.
+fn test_source(tests: &Path, name: &str) -> Option<String> {
+    if let Ok(text) = std::fs::read_to_string(tests.join(format!("{name}.rs"))) {
+        return Some(text);
+    }
+    let files = std::fs::read_dir(tests.join(name)).ok()?;
+    Some(files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect())
+}
+
 #[test]
 fn every_limit_in_the_documentation_is_a_setting_with_that_default_and_a_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -282,9 +291,9 @@ fn every_limit_in_the_documentation_is_a_setting_with_that_default_and_a_test() 
         assert!(shown.iter().any(says_so), "{setting} is not {default}");
         let mut source = String::new();
         for name in quoted(cells[3]) {
-            match std::fs::read_to_string(folder.join(format!("tests/{name}.rs"))) {
-                Ok(text) => source = text,
-                Err(_) => assert!(source.contains(&format!("fn {name}(")), "{name}"),
+            match test_source(&folder.join("tests"), name) {
+                Some(text) => source = text,
+                None => assert!(source.contains(&format!("fn {name}(")), "{name}"),
             }
         }
         assert!(!source.is_empty(), "{setting} has no test");
