@@ -4,13 +4,9 @@
 
 use std::process::Command;
 
-use ltm_tests::{Api, RedisServer, Service, Subscriber, binary};
+use ltm_tests::{Api, PASSWORD, RedisServer, Service, Subscriber, binary, shipped_users};
 use serde_json::json;
 use tempfile::TempDir;
-
-const PASSWORD: &str = "not-a-secret";
-/// SHA-256 of it.
-const PASSWORD_SHA256: &str = "531854cef641648c7817441c3a04ae025e91d882aa1ac318057cba7e979b2140";
 
 /// A Redis with the file as it is shipped, the passwords put in, and a user who may do everything.
 struct Guarded {
@@ -20,11 +16,7 @@ struct Guarded {
 
 impl Guarded {
     fn start() -> Self {
-        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/redis/users.acl");
-        let mut users = std::fs::read_to_string(shipped).unwrap();
-        for name in ["API", "GATEWAY", "OPERATOR"] {
-            users = users.replace(&format!("{name}_PASSWORD_SHA256"), PASSWORD_SHA256);
-        }
+        let mut users = shipped_users();
         users += &format!("user root on >{PASSWORD} ~* &* +@all\n");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("users.acl");

@@ -90,7 +90,7 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
         text.contains("CONFIG SET maxmemory-policy noeviction"),
         "{text}"
     );
-    assert!(String::from_utf8_lossy(&output.stderr).contains("1 of 5 checks failed"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 of 6 checks failed"));
 
     redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     let output = doctor(&redis.url(), &["--json", "--wait-replicas", "1"]);

@@ -62,6 +62,7 @@ async fn strays(redis: &Redis, output: Output) -> Vec<Finding> {
         severity,
         is,
         advice,
+        server: None,
     };
     match found {
         Ok(strays) if strays.count == 0 => {

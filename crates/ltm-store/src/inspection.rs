@@ -2,15 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use redis::cluster::NodeAddress;
 use serde::Serialize;
 
-use crate::{
-    connection::{Redis, RedisSettings},
-    error::StoreError,
-};
+use crate::{connection::Redis, error::StoreError, settings::RedisSettings};
 
 /// The oldest Redis that has all commands that are used.
 const OLDEST: (u64, u64) = (6, 2);
+/// The same for a cluster: sharded channels came then.
+const OLDEST_CLUSTER: (u64, u64) = (7, 0);
 
 /// What a finding means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,12 +35,20 @@ pub struct Finding {
     pub is: String,
     /// How it should be, and how to get there.
     pub advice: &'static str,
+    /// Which one of a cluster it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 impl Finding {
     /// For a log or a problem.
     pub fn sentence(&self) -> String {
-        format!("Redis's {} is {}: {}", self.check, self.is, self.advice)
+        let server = self.server.iter().map(|server| format!(" {server}"));
+        let server: String = server.collect();
+        let Self {
+            check, is, advice, ..
+        } = self;
+        format!("Redis{server}'s {check} is {is}: {advice}")
     }
 }
 
@@ -66,7 +74,34 @@ impl Inspector {
     ///
     /// [`StoreError::Unavailable`], and [`StoreError::Refused`] where nobody may log in.
     pub async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
-        match self.redis.query::<String>(&redis::cmd("INFO")).await {
+        let primaries = self.redis.primaries().await?;
+        let (mut findings, mut away) = (Vec::new(), None);
+        for primary in &primaries {
+            let mut found = match self.of(primary.as_ref()).await {
+                Ok(found) => found,
+                Err(error @ StoreError::Unavailable(_)) => {
+                    let found = vec![unreachable(&error)];
+                    away = Some(error);
+                    found
+                }
+                Err(error) => return Err(error),
+            };
+            for finding in &mut found {
+                finding.server = primary.as_ref().map(ToString::to_string);
+            }
+            findings.extend(found);
+        }
+        match away {
+            Some(error) if findings.len() == primaries.len() => Err(error),
+            _ => Ok(findings),
+        }
+    }
+
+    /// What there is to say about one of the servers.
+    async fn of(&self, primary: Option<&NodeAddress>) -> Result<Vec<Finding>, StoreError> {
+        let cmd = redis::cmd("INFO");
+        let info = self.redis.query_of::<String>(primary, &cmd);
+        match info.await {
             Ok(info) => Ok(judge(&info, self.redis.settings())),
             Err(error) if error.code() == Some("NOPERM") => {
                 self.redis.ping().await?;
@@ -75,6 +110,7 @@ impl Inspector {
                     severity: Severity::Warning,
                     is: "refused".into(),
                     advice: "allow it to this user (ACL: +info), so that version, eviction and persistence can be checked",
+                    server: None,
                 }])
             }
             Err(error) => Err(error.into()),
@@ -124,7 +160,21 @@ fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
             severity,
             is: value.unwrap_or("not shown").into(),
             advice,
+            server: None,
         }
+    };
+    let (oldest, version_advice, cluster_advice) = if settings.is_cluster() {
+        (
+            OLDEST_CLUSTER,
+            "must be 7.0 or newer, or any Valkey",
+            "must be 1: leave redis.cluster_nodes out for a Redis that is no cluster",
+        )
+    } else {
+        (
+            OLDEST,
+            "must be 6.2 or newer, or any Valkey",
+            "must be 0: name some of the nodes of a cluster in redis.cluster_nodes",
+        )
     };
     let unlimited = field(info, "maxmemory") == Some("0");
     let no_file = match settings.require_append_only {
@@ -140,8 +190,15 @@ fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
             "redis_version",
             field(info, "redis_version"),
             Severity::Failure,
-            "must be 6.2 or newer, or any Valkey",
-            &is_new_enough,
+            version_advice,
+            &|version| is_new_enough(version, oldest),
+        ),
+        of(
+            "cluster_enabled",
+            field(info, "cluster_enabled"),
+            Severity::Failure,
+            cluster_advice,
+            &|enabled| (enabled == "1") == settings.is_cluster(),
         ),
         of(
             "role",
@@ -175,9 +232,20 @@ fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
 }
 
 /// Valkey says as `redis_version` which Redis it is compatible with.
-fn is_new_enough(version: &str) -> bool {
+fn is_new_enough(version: &str, oldest: (u64, u64)) -> bool {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= oldest
+}
+
+/// What there is to say about a server of a cluster that cannot be asked.
+fn unreachable(error: &StoreError) -> Finding {
+    Finding {
+        check: "INFO",
+        severity: Severity::Warning,
+        is: format!("not had: {error}"),
+        advice: "its LTMs are out of reach until it is back, or a replica takes its place",
+        server: None,
+    }
 }
 
 #[cfg(test)]
@@ -193,9 +261,12 @@ mod tests {
     fn an_old_redis_fails_and_what_is_not_shown_is_a_warning() {
         use Severity::{Failure, Good, Warning};
         let found = severities("redis_version:6.0.16\r\nrole:slave\r\nmaxmemory:0\r\n");
-        assert_eq!(found, [Failure, Failure, Warning, Warning, Warning]);
-        let found = severities("redis_version:6.2.0\r\nrole:master\r\n");
-        assert_eq!(found[..2], [Good, Good]);
-        assert!(is_new_enough("7.2.4") && is_new_enough("10.0.0"));
+        assert_eq!(
+            found,
+            [Failure, Warning, Failure, Warning, Warning, Warning]
+        );
+        let found = severities("redis_version:6.2.0\r\ncluster_enabled:0\r\nrole:master\r\n");
+        assert_eq!(found[..3], [Good; 3]);
+        assert!(is_new_enough("7.2.4", OLDEST) && is_new_enough("10.0.0", OLDEST));
     }
 }

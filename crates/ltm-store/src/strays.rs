@@ -1,7 +1,7 @@
 //! Keys that do not belong together: what is left where somebody deleted, renamed or restored single keys by hand.
 
 use ltm_types::{Cursor, LtmId, keys};
-use redis::{Cmd, Value, from_redis_value_ref as from_value};
+use redis::{Cmd, Value, cluster::NodeAddress, from_redis_value_ref as from_value};
 
 use crate::{
     connection::Redis,
@@ -36,7 +36,26 @@ impl Redis {
         most: usize,
         mut seen: impl FnMut(u64),
     ) -> Result<Strays, StoreError> {
-        let (mut strays, mut place, mut looked_at) = (Strays::default(), 0u64, 0);
+        let (mut strays, mut looked_at) = (Strays::default(), 0);
+        for primary in self.primaries().await? {
+            self.strays_of(primary.as_ref(), most, &mut strays, &mut |keys| {
+                looked_at += keys;
+                seen(looked_at);
+            })
+            .await?;
+        }
+        Ok(strays)
+    }
+
+    /// The same for the keys of one server.
+    async fn strays_of(
+        &self,
+        primary: Option<&NodeAddress>,
+        most: usize,
+        strays: &mut Strays,
+        seen: &mut impl FnMut(u64),
+    ) -> Result<(), StoreError> {
+        let mut place = 0u64;
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(place)
@@ -44,7 +63,7 @@ impl Redis {
                 .arg("ltm:*")
                 .arg("COUNT")
                 .arg(STEP);
-            let (next, found): (u64, Vec<String>) = self.query(&scan).await?;
+            let (next, found): (u64, Vec<String>) = self.query_of(primary, &scan).await?;
             for key in &found {
                 if let Some(finding) = self.stray(key).await? {
                     strays.count += 1;
@@ -53,11 +72,10 @@ impl Redis {
                     }
                 }
             }
-            looked_at += found.len() as u64;
-            seen(looked_at);
+            seen(found.len() as u64);
             place = next;
             if place == 0 {
-                return Ok(strays);
+                return Ok(());
             }
         }
     }
@@ -164,6 +182,7 @@ fn stray(key: &str, what: &str, advice: &'static str) -> Finding {
         severity: Severity::Warning,
         is: format!("{key} {what}"),
         advice,
+        server: None,
     }
 }
 
