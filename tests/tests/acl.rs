@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use ltm_tests::{Api, PASSWORD, RedisServer, Service, Subscriber, binary, shipped_users};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A Redis with the file as it is shipped, the passwords put in, and a user who may do everything.
@@ -194,4 +194,39 @@ fn no_shipped_user_reaches_beyond_its_keys_or_runs_the_server() {
     guarded.is_refused("ltm-operator", &["PUBLISH", "ltm:{1}:live", ""]);
     let nobody = guarded.redis.cli(&["GET", "ltm:ids"]);
     assert!(nobody.starts_with("NOAUTH"), "{nobody}");
+}
+
+#[test]
+fn the_doctor_tells_what_a_user_may_do_and_what_it_lacks() {
+    let guarded = Guarded::start();
+    let looked_at = || {
+        let output = Command::new(binary("ltm"))
+            .args(["--json", "doctor", "--redis", &guarded.url("root")])
+            .args(["--api-user", "ltm-api", "--gateway-user", "ltm-gateway"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let findings = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let users: Vec<Value> = findings
+            .filter(|it: &Value| it["check"] == "user")
+            .collect();
+        (output.status.success(), users)
+    };
+    let (fine, users) = looked_at();
+    assert!(
+        fine && users.iter().all(|it| it["severity"] == "good"),
+        "{users:?}"
+    );
+    assert_eq!(users.len(), 3);
+    guarded.ask(
+        "root",
+        &["ACL", "SETUSER", "ltm-gateway", "-xrange", "-hget"],
+    );
+    let (fine, users) = looked_at();
+    let failure = users.iter().find(|it| it["severity"] == "failure").unwrap();
+    let is = failure["is"].as_str().unwrap();
+    assert!(
+        !fine && is.contains("ltm-gateway") && is.contains("HGET, XRANGE"),
+        "{is}"
+    );
 }

@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use ltm_tests::{
     Api, Cluster, Follower, LIMIT, PASSWORD, RedisServer, Service, Subscriber, Writer,
-    add_shipped_users, items,
+    add_shipped_users, binary, items,
 };
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::sleep};
 
 /// User and password are those of `redis.url`, whose address leads nowhere.
@@ -272,4 +275,33 @@ async fn a_node_of_a_cluster_is_not_taken_for_a_redis_nor_the_other_way_round() 
             assert!(detail.contains(named), "{detail}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_looks_at_every_primary_and_names_one_that_is_away() {
+    let mut world = World::start(false, &[]).await;
+    world.one_on_each().await;
+    let nodes = world.cluster.nodes();
+    let doctor = |cluster: &Cluster| {
+        let output = Command::new(binary("ltm"))
+            .args(["--json", "doctor"])
+            .envs(cluster.settings(&nodes))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let findings = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        findings.collect::<Vec<Value>>()
+    };
+    let of = |findings: &[Value], check: &str| {
+        let of_check = findings.iter().filter(|it| it["check"] == check);
+        of_check.map(|it| it["server"].clone()).collect::<Vec<_>>()
+    };
+    let findings = doctor(&world.cluster);
+    assert_eq!(of(&findings, "memory").len(), 3);
+    let keys = findings.iter().find(|it| it["check"] == "keys").unwrap();
+    assert_eq!(keys["is"], "all belong together");
+    world.cluster.primaries[2].kill();
+    let away = world.cluster.primaries[2].address();
+    assert_eq!(of(&doctor(&world.cluster), "INFO"), [json!(away)]);
 }

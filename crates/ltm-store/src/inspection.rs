@@ -5,7 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redis::cluster::NodeAddress;
 use serde::Serialize;
 
-use crate::{connection::Redis, error::StoreError, settings::RedisSettings};
+use crate::{
+    connection::Redis,
+    error::{StoreError, is_transient},
+    script,
+    settings::RedisSettings,
+};
 
 /// The oldest Redis that has all commands that are used.
 const OLDEST: (u64, u64) = (6, 2);
@@ -41,6 +46,22 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// One that is about no certain server.
+    pub fn new(check: &'static str, severity: Severity, is: String, advice: &'static str) -> Self {
+        Self {
+            check,
+            severity,
+            is,
+            advice,
+            server: None,
+        }
+    }
+
+    /// The same about one of a cluster's servers.
+    pub(crate) fn of(self, server: Option<String>) -> Self {
+        Self { server, ..self }
+    }
+
     /// For a log or a problem.
     pub fn sentence(&self) -> String {
         let server = self.server.iter().map(|server| format!(" {server}"));
@@ -77,7 +98,7 @@ impl Inspector {
         let primaries = self.redis.primaries().await?;
         let (mut findings, mut away) = (Vec::new(), None);
         for primary in &primaries {
-            let mut found = match self.of(primary.as_ref()).await {
+            let found = match self.of(primary.as_ref()).await {
                 Ok(found) => found,
                 Err(error @ StoreError::Unavailable(_)) => {
                     let found = vec![unreachable(&error)];
@@ -86,15 +107,32 @@ impl Inspector {
                 }
                 Err(error) => return Err(error),
             };
-            for finding in &mut found {
-                finding.server = primary.as_ref().map(ToString::to_string);
-            }
-            findings.extend(found);
+            let server = primary.as_ref().map(ToString::to_string);
+            findings.extend(found.into_iter().map(|it| it.of(server.clone())));
         }
         match away {
-            Some(error) if findings.len() == primaries.len() => Err(error),
-            _ => Ok(findings),
+            Some(error) if findings.len() == primaries.len() => return Err(error),
+            _ => findings.push(self.scripts().await?),
         }
+        Ok(findings)
+    }
+
+    /// Whether the scripts that read and write logs run.
+    async fn scripts(&self) -> Result<Finding, StoreError> {
+        let keys = ["log", "meta", "deleted"].map(|part| format!("ltm:{{0}}:{part}"));
+        let mut call = script::READ.call(&keys.each_ref().map(String::as_str));
+        call.arg("0-0").arg(0).arg(0);
+        let (severity, is) = match script::READ.run(&self.redis, &call).await {
+            Ok(_) => (Severity::Good, "run".into()),
+            Err(error) if is_transient(&error) && !self.redis.is_cluster() => {
+                return Err(error.into());
+            }
+            // Of a cluster: the server that would run this one, of many, is away.
+            Err(error) if is_transient(&error) => (Severity::Warning, format!("not run: {error}")),
+            Err(error) => (Severity::Failure, format!("refused: {error}")),
+        };
+        let advice = "must run, or no log can be read or written: allow EVALSHA and SCRIPT LOAD on ltm:{*}:* to this user";
+        Ok(Finding::new("scripts", severity, is, advice))
     }
 
     /// What there is to say about one of the servers.
@@ -105,13 +143,12 @@ impl Inspector {
             Ok(info) => Ok(judge(&info, self.redis.settings())),
             Err(error) if error.code() == Some("NOPERM") => {
                 self.redis.ping().await?;
-                Ok(vec![Finding {
-                    check: "INFO",
-                    severity: Severity::Warning,
-                    is: "refused".into(),
-                    advice: "allow it to this user (ACL: +info), so that version, eviction and persistence can be checked",
-                    server: None,
-                }])
+                Ok(vec![Finding::new(
+                    "INFO",
+                    Severity::Warning,
+                    "refused".into(),
+                    "allow it to this user (ACL: +info), so that version, eviction and persistence can be checked",
+                )])
             }
             Err(error) => Err(error.into()),
         }
@@ -143,7 +180,7 @@ impl Inspector {
 }
 
 /// The value of a field of `INFO`.
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(':');
     info.lines().find_map(value).map(str::trim)
 }
@@ -155,13 +192,7 @@ fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
             Some(value) if good(value) => Severity::Good,
             Some(_) => bad,
         };
-        Finding {
-            check,
-            severity,
-            is: value.unwrap_or("not shown").into(),
-            advice,
-            server: None,
-        }
+        Finding::new(check, severity, value.unwrap_or("not shown").into(), advice)
     };
     let (oldest, version_advice, cluster_advice) = if settings.is_cluster() {
         (
@@ -239,13 +270,13 @@ fn is_new_enough(version: &str, oldest: (u64, u64)) -> bool {
 
 /// What there is to say about a server of a cluster that cannot be asked.
 fn unreachable(error: &StoreError) -> Finding {
-    Finding {
-        check: "INFO",
-        severity: Severity::Warning,
-        is: format!("not had: {error}"),
-        advice: "its LTMs are out of reach until it is back, or a replica takes its place",
-        server: None,
-    }
+    let advice = "its LTMs are out of reach until it is back, or a replica takes its place";
+    Finding::new(
+        "INFO",
+        Severity::Warning,
+        format!("not had: {error}"),
+        advice,
+    )
 }
 
 #[cfg(test)]

@@ -6,8 +6,10 @@
 //! cursor, and where it does not fit, the log decides.
 
 mod append;
+mod checkup;
 mod clock;
 mod cluster;
+mod commands;
 mod connection;
 mod copy;
 mod create;
@@ -43,6 +45,7 @@ pub use append::{
     fingerprint,
 };
 pub use clock::Clocks;
+pub use commands::Role;
 pub use connection::{Redis, reconnect_pauses};
 pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
 pub use error::StoreError;
