@@ -52,13 +52,7 @@ impl ApiKeys {
         if path.as_os_str().is_empty() {
             return Ok(None);
         }
-        let refused = |detail| SettingsError::Value {
-            key: "auth.api_keys_file".into(),
-            detail,
-        };
-        WatchedFile::open(path, read)
-            .map(|file| Some(Self(file)))
-            .map_err(refused)
+        WatchedFile::open("auth.api_keys_file", path, read).map(|file| Some(Self(file)))
     }
 
     /// Whose key this is.
