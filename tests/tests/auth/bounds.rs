@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use ltm_tests::{SigningKey, binary};
+use ltm_tests::{Api, RedisServer, Service, SigningKey, binary};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{AUDIENCE, Guarded, api_key, api_keys_file};
+use crate::{AUDIENCE, Guarded, api_key, api_keys_file, claims, keys::KeyServer};
 
 const MIB: usize = 1024 * 1024;
 
@@ -65,4 +65,60 @@ async fn a_file_of_keys_that_is_too_large_is_refused_and_not_cut() {
         assert_eq!(list().await, 200, "what was read before still counts");
     }
     assert!(guarded.api_service.logged("auth.api_keys_file"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_set_that_is_too_large_is_refused_and_not_cut() {
+    let key = SigningKey::new("EdDSA");
+    let set = |keys: usize| {
+        let keys = (0..keys).map(|n| key.jwk(&n.to_string()));
+        json!({"keys": keys.collect::<Vec<Value>>()}).to_string()
+    };
+    let (folder, _) = api_keys_file();
+    let file = folder.path().join("set.json");
+    std::fs::write(&file, set(101)).unwrap();
+    let said = complaint(&[("LTM__AUTH__JWT_KEY_FILE", file.to_str().unwrap())]);
+    assert!(
+        said.contains("JWT_KEY_FILE") && said.contains("more than 100 keys"),
+        "{said}"
+    );
+
+    let server = KeyServer::start(set(101)).await;
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(
+        &redis.url(),
+        &[
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__JWKS_URL", &server.url),
+            ("LTM__AUTH__JWKS_PAUSE", "1ms"),
+        ],
+    );
+    let api = Api::at(&service);
+    let header = json!({"alg": key.algorithm(), "kid": "99"});
+    let token = key.token_with(&header, &claims("*", "read", 3600));
+    let list = async || {
+        let request = api.request(Method::GET, "/ltm").bearer_auth(&token);
+        api.send(request).await.status
+    };
+    assert_eq!(list().await, 503);
+    service.until_logged("more than 100 keys").await;
+    server.serve(padded(&set(100), "}", MIB / 4 + 1));
+    assert_eq!(list().await, 503);
+    service.until_logged("more than 262144 bytes").await;
+    assert!(service.logged("auth.jwks_url"));
+    server.serve(padded(&set(100), "}", MIB / 4));
+    while list().await == 503 {}
+    assert_eq!(list().await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_names_at_most_a_thousand() {
+    let guarded = Guarded::start();
+    for (named, status) in [(1000, 200), (1001, 401)] {
+        let ltms: Vec<u64> = (1..=named).collect();
+        let token = guarded.token(json!(ltms), "read");
+        let request = guarded.api.request(Method::GET, "/ltm");
+        assert_eq!(guarded.send(request, &token).await.0, status, "{named}");
+    }
 }

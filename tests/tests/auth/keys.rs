@@ -7,7 +7,7 @@ use std::{
 
 use ltm_tests::{Api, LIMIT, RedisServer, Service, SigningKey};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -28,28 +28,27 @@ async fn tokens_of_all_four_kinds_are_proved() {
 }
 
 /// A server of key sets.
-struct KeyServer {
-    url: String,
-    keys: Arc<Mutex<Value>>,
+pub(crate) struct KeyServer {
+    pub(crate) url: String,
+    body: Arc<Mutex<String>>,
     asked: Arc<Mutex<u64>>,
 }
 
 impl KeyServer {
-    async fn start(keys: Value) -> Self {
+    pub(crate) async fn start(body: impl ToString) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/keys", listener.local_addr().unwrap());
-        let (keys, asked) = (Arc::new(Mutex::new(keys)), Arc::new(Mutex::new(0)));
         let server = Self {
-            url,
-            keys: keys.clone(),
-            asked: asked.clone(),
+            url: format!("http://{}/keys", listener.local_addr().unwrap()),
+            body: Arc::new(Mutex::new(body.to_string())),
+            asked: Arc::default(),
         };
+        let (body, asked) = (server.body.clone(), server.asked.clone());
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let mut head = [0; 4096];
                 let _ = client.read(&mut head).await;
                 *asked.lock().unwrap() += 1;
-                let body = keys.lock().unwrap().to_string();
+                let body = body.lock().unwrap().clone();
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                     body.len()
@@ -58,6 +57,15 @@ impl KeyServer {
             }
         });
         server
+    }
+
+    /// What it answers from now on.
+    pub(crate) fn serve(&self, body: impl ToString) {
+        *self.body.lock().unwrap() = body.to_string();
+    }
+
+    fn asked(&self) -> u64 {
+        *self.asked.lock().unwrap()
     }
 }
 
@@ -85,7 +93,7 @@ async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
     assert_eq!(list(&old, "old").await, 200);
     assert_eq!(list(&new, "new").await, 401);
     let secret = SigningKey::HS256(old.public().into_bytes());
-    *server.keys.lock().unwrap() = json!({"keys": [new.jwk("new"), secret.jwk("secret")]});
+    server.serve(json!({"keys": [new.jwk("new"), secret.jwk("secret")]}));
     let began = Instant::now();
     while list(&new, "new").await != 200 {
         assert!(began.elapsed() < LIMIT, "the new key is never heard of");
@@ -97,13 +105,13 @@ async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
         401,
         "a secret is no public key"
     );
-    let before = *server.asked.lock().unwrap();
+    let before = server.asked();
     for _ in 0..50 {
         assert_eq!(list(&new, "new").await, 200);
     }
-    assert_eq!(*server.asked.lock().unwrap(), before, "keys are held");
+    assert_eq!(server.asked(), before, "keys are held");
     // What was read counts on while the server answers nonsense.
-    *server.keys.lock().unwrap() = json!("down");
+    server.serve(json!("down"));
     assert_eq!(list(&SigningKey::new("ES256"), "unknown").await, 401);
     assert_eq!(list(&new, "new").await, 200);
 }

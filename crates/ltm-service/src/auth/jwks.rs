@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::{AuthError, AuthSettings, JwtAlgorithm};
 
-/// The most keys of a set.
+/// The most keys of a set that can be used here.
 const MAX_KEYS: usize = 100;
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -59,7 +59,10 @@ impl Key {
         }
         let set: Set = serde_json::from_str(text).map_err(|e| format!("not a key set: {e}"))?;
         let keys = set.keys.into_iter().filter_map(Self::of_jwk);
-        let keys: Vec<Self> = keys.take(MAX_KEYS).collect();
+        let keys: Vec<Self> = keys.take(MAX_KEYS + 1).collect();
+        if keys.len() > MAX_KEYS {
+            return Err(format!("there are more than {MAX_KEYS} keys in the set"));
+        }
         if keys.is_empty() {
             return Err("no key in the set is for RS256, ES256 or EdDSA".into());
         }
@@ -187,6 +190,7 @@ impl Jwks {
             }
             Err(error) => {
                 tracing::error!(
+                    setting = "auth.jwks_url",
                     url = self.url,
                     error,
                     "keys cannot be read; those that were read before still count"
