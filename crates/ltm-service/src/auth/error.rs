@@ -58,6 +58,17 @@ pub enum AuthError {
         /// For what.
         class: String,
     },
+    /// They could not read what they would make.
+    #[error(
+        "a copy gets an id of its own, and {name:?} may not write LTMs of the class {class:?}: it takes a grant for \
+         the class"
+    )]
+    NotTheCopy {
+        /// Who.
+        name: String,
+        /// The class of the LTM and of its copy.
+        class: String,
+    },
     /// The keys to prove a JWT with cannot be had now.
     #[error("the token cannot be proved now: {0}")]
     NoKeys(String),
@@ -72,7 +83,8 @@ impl From<AuthError> for ProblemResponse {
         let kind = match error {
             AuthError::TooLittle { .. }
             | AuthError::NotThisLtm { .. }
-            | AuthError::NotThisClass { .. } => ProblemKind::Forbidden,
+            | AuthError::NotThisClass { .. }
+            | AuthError::NotTheCopy { .. } => ProblemKind::Forbidden,
             AuthError::NoKeys(_) => ProblemKind::Unavailable,
             AuthError::Store(error) => return error.into(),
             _ => ProblemKind::Unauthenticated,
