@@ -77,9 +77,27 @@ pub enum AuthError {
     Store(#[from] StoreError),
 }
 
+impl AuthError {
+    /// What RFC 6750 section 3.1 calls it; nothing where no token was shown.
+    fn token_error(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing | Self::NotBearer | Self::NoKeys(_) | Self::Store(_) => None,
+            Self::NoApiKeys
+            | Self::NoTokens
+            | Self::UnknownApiKey
+            | Self::InvalidToken(_)
+            | Self::InvalidTicket => Some("invalid_token"),
+            Self::TooLittle { .. }
+            | Self::NotThisLtm { .. }
+            | Self::NotThisClass { .. }
+            | Self::NotTheCopy { .. } => Some("insufficient_scope"),
+        }
+    }
+}
+
 impl From<AuthError> for ProblemResponse {
     fn from(error: AuthError) -> Self {
-        let detail = error.to_string();
+        let (detail, token_error) = (error.to_string(), error.token_error());
         let kind = match error {
             AuthError::TooLittle { .. }
             | AuthError::NotThisLtm { .. }
@@ -91,6 +109,7 @@ impl From<AuthError> for ProblemResponse {
         };
         Problem::new(kind, detail)
             .with_field("Authorization")
+            .with_token_error(token_error)
             .into()
     }
 }
