@@ -11,7 +11,8 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    time::Instant,
+    sync::watch,
+    time::{Instant, timeout},
 };
 
 use crate::{AUDIENCE, Guarded, api_key, api_keys_file, claims};
@@ -32,6 +33,8 @@ pub(crate) struct KeyServer {
     pub(crate) url: String,
     body: Arc<Mutex<String>>,
     asked: Arc<Mutex<u64>>,
+    /// Whether it answers.
+    answers: watch::Sender<bool>,
 }
 
 impl KeyServer {
@@ -41,13 +44,18 @@ impl KeyServer {
             url: format!("http://{}/keys", listener.local_addr().unwrap()),
             body: Arc::new(Mutex::new(body.to_string())),
             asked: Arc::default(),
+            answers: watch::Sender::new(true),
         };
         let (body, asked) = (server.body.clone(), server.asked.clone());
+        let mut answers = server.answers.subscribe();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let mut head = [0; 4096];
                 let _ = client.read(&mut head).await;
                 *asked.lock().unwrap() += 1;
+                if answers.wait_for(|answers| *answers).await.is_err() {
+                    break;
+                }
                 let body = body.lock().unwrap().clone();
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -64,7 +72,7 @@ impl KeyServer {
         *self.body.lock().unwrap() = body.to_string();
     }
 
-    fn asked(&self) -> u64 {
+    pub(crate) fn asked(&self) -> u64 {
         *self.asked.lock().unwrap()
     }
 }
@@ -114,6 +122,57 @@ async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
     server.serve(json!("down"));
     assert_eq!(list(&SigningKey::new("ES256"), "unknown").await, 401);
     assert_eq!(list(&new, "new").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_keys_that_hangs_holds_up_nobody_whose_key_is_held() {
+    let (old, new) = (SigningKey::new("ES256"), SigningKey::new("EdDSA"));
+    let server = KeyServer::start(json!({"keys": [old.jwk("old")]})).await;
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(
+        &redis.url(),
+        &[
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__JWKS_URL", &server.url),
+            ("LTM__AUTH__JWKS_MAX_AGE", "0s"),
+            ("LTM__AUTH__JWKS_PAUSE", "1ms"),
+            ("LTM__AUTH__JWKS_TIMEOUT", "1h"),
+        ],
+    );
+    let api = Api::at(&service);
+    let list = async |key: &SigningKey, id: &str| {
+        let header = json!({"alg": key.algorithm(), "kid": id});
+        let token = key.token_with(&header, &claims("*", "read", 3600));
+        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
+        api.send(request).await.status.as_u16()
+    };
+    assert_eq!(list(&old, "old").await, 200);
+    server.answers.send_replace(false);
+    let before = server.asked();
+    while server.asked() == before {
+        assert_eq!(list(&old, "old").await, 200);
+    }
+    // It is being asked, and does not answer.
+    for _ in 0..10 {
+        assert_eq!(list(&old, "old").await, 200);
+    }
+    // Who shows a key that is not held waits, and all for the same answer.
+    let waiting = futures_util::future::join_all((0..5).map(|_| list(&new, "new")));
+    tokio::pin!(waiting);
+    let held = async {
+        for _ in 0..10 {
+            assert_eq!(list(&old, "old").await, 200);
+        }
+    };
+    tokio::select! {
+        answers = &mut waiting => panic!("nobody has said so: {answers:?}"),
+        () = held => {}
+    }
+    assert_eq!(server.asked(), before + 1);
+    server.serve(json!({"keys": [new.jwk("new")]}));
+    server.answers.send_replace(true);
+    assert_eq!(timeout(LIMIT, waiting).await.unwrap(), [200; 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ pub(super) struct Verifier {
 
 enum Keys {
     File(WatchedFile<Vec<Key>>),
-    Url(Box<Jwks>),
+    Url(Arc<Jwks>),
 }
 
 impl Verifier {
@@ -40,7 +40,7 @@ impl Verifier {
                 key: "auth.jwks_url".into(),
                 detail,
             };
-            Keys::Url(Box::new(Jwks::of(settings).map_err(refused)?))
+            Keys::Url(Arc::new(Jwks::of(settings).map_err(refused)?))
         } else {
             return Ok(None);
         };
