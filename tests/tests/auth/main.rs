@@ -7,6 +7,7 @@ mod copies;
 mod keys;
 mod matrix;
 mod missing;
+mod renewals;
 mod sockets;
 
 use std::{

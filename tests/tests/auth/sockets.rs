@@ -168,25 +168,3 @@ pub(crate) async fn end_of(subscriber: &mut Subscriber) -> u16 {
         }
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_that_is_not_good_closes_the_socket_and_other_texts_do_not() {
-    let guarded = Guarded::start();
-    let id = guarded.create("app.Agent").await;
-    for (wrong, code) in [
-        (json!({"token": guarded.token(id + 1, "read")}), 1008),
-        (json!({"token": "garbage"}), 1008),
-        (json!({"ticket": "guess"}), 1008),
-    ] {
-        let ticket = guarded.ticket(&guarded.token(id, "read")).await;
-        let url = guarded.gateway.ws(&format!("/ws/{id}?ticket={ticket}"));
-        let mut subscriber = Subscriber::connect(&url).await.unwrap();
-        for text in ["hello", "{}", r#"{"token": 5}"#, r#"{"follow": 1}"#] {
-            assert!(subscriber.say(text).await);
-        }
-        guarded.append(id, 1).await;
-        assert!(subscriber.message().await["snapshot"].is_object());
-        assert!(subscriber.say(&wrong.to_string()).await);
-        assert_eq!(subscriber.close_code().await, code, "{wrong}");
-    }
-}
