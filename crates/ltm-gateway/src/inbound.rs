@@ -118,7 +118,7 @@ impl Inbound {
         }
     }
 
-    /// Reads until the client leaves, says too much or shows what is not good; gives the reason.
+    /// Reads until the client leaves or says too much; gives the reason.
     pub(crate) async fn read(&mut self, outbound: &Outbound, pass: Option<&Pass>) -> End {
         loop {
             let message = match self.stream.recv().await {
@@ -156,10 +156,8 @@ impl Inbound {
                 },
                 _ => None,
             };
-            if let (Some(text), Some(pass)) = (text, pass)
-                && let Err(end) = pass.hear(text).await
-            {
-                return end;
+            if let (Some(text), Some(pass)) = (text, pass) {
+                pass.hear(text);
             }
             if let Message::Ping(data) = &message {
                 outbound.pong(data);

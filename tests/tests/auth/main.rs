@@ -32,7 +32,7 @@ struct Guarded {
     api: Api,
     gateway: Service,
     api_service: Service,
-    _redis: RedisServer,
+    redis: RedisServer,
     key: SigningKey,
     folder: TempDir,
 }
@@ -61,7 +61,7 @@ impl Guarded {
             api: Api::at(&api_service),
             gateway: Service::gateway(&redis.url(), &all),
             api_service,
-            _redis: redis,
+            redis,
             key,
             folder,
         }

@@ -1,9 +1,9 @@
 //! New tokens and tickets, said on open sockets.
 
-use ltm_tests::{RawConnection, SigningKey, Subscriber};
+use ltm_tests::{RawConnection, Service, SigningKey, Subscriber};
 use serde_json::json;
 
-use crate::Guarded;
+use crate::{AUDIENCE, Guarded, claims, keys::KeyServer, sockets::end_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_is_not_good_closes_the_socket_and_other_texts_do_not() {
@@ -76,4 +76,48 @@ async fn a_renewal_may_come_in_fragments_up_to_the_size_of_a_message() {
         let said = std::str::from_utf8(&closed[2..]).unwrap();
         assert!(said.contains(reason), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_cannot_be_checked_now_is_checked_later() {
+    let guarded = Guarded::start();
+    let id = guarded.create("app.Agent").await;
+    let server = KeyServer::start("down").await;
+    let gateway = Service::gateway(
+        &guarded.redis.url(),
+        &[
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__LEEWAY", "0s"),
+            ("LTM__AUTH__JWKS_URL", &server.url),
+            ("LTM__AUTH__JWKS_PAUSE", "1ms"),
+        ],
+    );
+    let follow = async || {
+        let ticket = guarded.ticket(&guarded.token(id, "read")).await;
+        let url = gateway.ws(&format!("/ws/{id}?after=0&ticket={ticket}"));
+        let mut subscriber = Subscriber::connect(&url).await.unwrap();
+        subscriber.message().await;
+        subscriber
+    };
+    let (mut brief, mut stranger) = (follow().await, follow().await);
+    // Each is closed only once its renewal was taken.
+    let token = guarded.key.token(&claims(id, "read", 2));
+    assert!(brief.say(&json!({"token": token}).to_string()).await);
+    let token = guarded.token(id + 1, "read");
+    assert!(stranger.say(&json!({"token": token}).to_string()).await);
+    let complaint = "a renewal cannot be checked now";
+    gateway.until_logged(complaint).await;
+    let before = server.asked();
+    while server.asked() < before + 2 {
+        guarded.append(id, 1).await;
+        brief.message().await;
+        stranger.message().await;
+    }
+    let lines = gateway.lines();
+    let complaints = lines.iter().filter(|line| line.contains(complaint));
+    assert!(complaints.count() <= 2, "it is said once for each");
+    server.serve(json!({"keys": [guarded.key.jwk("key")]}));
+    assert_eq!(end_of(&mut brief).await, 1008);
+    assert_eq!(end_of(&mut stranger).await, 1008);
 }

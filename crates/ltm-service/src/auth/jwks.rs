@@ -155,8 +155,9 @@ impl Jwks {
         self: &Arc<Self>,
         suits: impl Fn(&[Key]) -> bool,
     ) -> Result<Arc<Vec<Key>>, AuthError> {
-        let is_old = |held: &Held| held.got.is_none_or(|got| got.elapsed() >= self.max_age);
-        let (suited, is_old) = self.held(|held| (suits(&held.keys), is_old(held)));
+        let too_old = |got: Instant| got.elapsed() >= self.max_age;
+        let look = |held: &Held| (suits(&held.keys), held.got.is_none_or(too_old));
+        let (suited, is_old) = self.held(look);
         if is_old || !suited {
             self.ask_aside();
         }
