@@ -1,7 +1,8 @@
 //! Why a subscription ends, and the close code that says so.
 
 use actix_ws::{CloseCode, CloseReason};
-use ltm_types::LtmId;
+use ltm_types::{LtmId, Problem, ProblemKind};
+use serde_json::{Value, json};
 
 /// Why a subscription ends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,9 +60,39 @@ impl End {
         }
     }
 
+    /// What a message says of it that stands for a close.
+    pub(crate) fn shown(&self) -> Value {
+        json!({"code": u16::from(self.close_code()), "reason": self.to_string()})
+    }
+
+    /// The answer where a subscription cannot begin.
+    pub(crate) fn problem(&self) -> Problem {
+        let kind = match self {
+            Self::Unknown(_) => ProblemKind::UnknownLtm,
+            Self::Deleted => ProblemKind::DeletedLtm,
+            Self::OverLimit(_) => ProblemKind::OverLimit,
+            Self::Damaged => ProblemKind::DamagedLog,
+            Self::Expired | Self::Refused(_) => ProblemKind::Forbidden,
+            _ => ProblemKind::Unavailable,
+        };
+        Problem::new(kind, self.to_string())
+    }
+
     /// What the close frame says.
     pub(crate) fn close_reason(&self) -> CloseReason {
-        let code = match self {
+        let mut description = self.to_string();
+        // RFC 6455 section 5.5: a control frame holds 125 bytes, two of them the code.
+        while description.len() > 123 {
+            description.pop();
+        }
+        CloseReason {
+            code: self.close_code(),
+            description: Some(description),
+        }
+    }
+
+    fn close_code(&self) -> CloseCode {
+        match self {
             Self::Unknown(_) => CloseCode::Other(4404),
             Self::Deleted => CloseCode::Other(4410),
             Self::Forked => CloseCode::Other(4409),
@@ -73,15 +104,6 @@ impl End {
             Self::NotUtf8 => CloseCode::Invalid,
             Self::Damaged | Self::Silent => CloseCode::Error,
             Self::Left => CloseCode::Normal,
-        };
-        let mut description = self.to_string();
-        // RFC 6455 section 5.5: a control frame holds 125 bytes, two of them the code.
-        while description.len() > 123 {
-            description.pop();
-        }
-        CloseReason {
-            code,
-            description: Some(description),
         }
     }
 }

@@ -6,6 +6,7 @@ mod audience;
 mod backlog;
 mod drain;
 mod end;
+mod event_queue;
 mod fan_out;
 mod frame;
 mod inbound;
@@ -16,6 +17,7 @@ mod outbound;
 mod pass;
 mod settings;
 mod socket;
+mod sse;
 mod subscription;
 mod topic;
 mod topics;
@@ -29,7 +31,10 @@ use std::{
     time::Duration,
 };
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    Route,
+    web::{self, ServiceConfig},
+};
 use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
@@ -157,13 +162,19 @@ impl Gateway {
 /// Mounts the routes of the gateway, and begins to follow; to be called in each thread of a server.
 pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
     config.app_data(web::Data::new(Worker::start(gateway.clone())));
-    for path in ["/ws/{id}", "/api/v0/ws/{id}"] {
+    let get = |path, handler: Route| {
         let others = web::to(|| async { method_not_allowed("GET") });
-        config.service(
-            web::resource(path)
-                .get(socket::follow)
-                .default_service(others),
-        );
+        web::resource(path).route(handler).default_service(others)
+    };
+    for base in ["", "/api/v0"] {
+        config.service(get(
+            format!("{base}/ws/{{id}}"),
+            web::get().to(socket::follow),
+        ));
+        config.service(get(
+            format!("{base}/sse/{{id}}"),
+            web::get().to(sse::follow),
+        ));
     }
 }
 

@@ -77,6 +77,29 @@ pub(crate) fn frame_length(frames: &[u8]) -> usize {
     }
 }
 
+/// The texts of whole messages, which these frames of ours are.
+pub(crate) fn texts(frames: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let mut rest = frames;
+    std::iter::from_fn(move || {
+        let mut text = Vec::new();
+        while !rest.is_empty() {
+            let (frame, later) = rest.split_at(frame_length(rest).min(rest.len()));
+            rest = later;
+            let head = match frame.get(1)? & 0x7f {
+                126 => 4,
+                127 => 10,
+                _ => 2,
+            };
+            text.extend_from_slice(frame.get(head..)?);
+            // FIN (RFC 6455 section 5.2).
+            if frame[0] & 0x80 != 0 {
+                return Some(text);
+            }
+        }
+        None
+    })
+}
+
 /// Several messages in one piece, for a subscriber that stands before the first of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {

@@ -1,5 +1,5 @@
-//! What one subscriber's socket is sent: messages, and between their frames control frames
-//! (RFC 6455 section 5.4).
+//! What one subscriber is sent: messages, and between their frames control frames
+//! (RFC 6455 section 5.4); or Server-Sent Events.
 //!
 //! It is written where it arises, without a task and a buffer between: whoever fans a message out writes
 //! it to all sockets. Only what a socket did not take at once waits, and with it whoever comes after.
@@ -11,17 +11,28 @@ use bytes::{Buf, Bytes, BytesMut};
 use ltm_service::Socket;
 use tokio::sync::Notify;
 
-use crate::message::frame_length;
+use crate::{event_queue::EventQueue, message::frame_length};
 
 /// How many control frames may wait for a socket that takes nothing; further ones are left out. Who sends
 /// more pings than are answered says too much before that.
 const MAX_WAITING: usize = 64;
 
-/// One socket's sending side.
+/// One subscriber's sending side.
 pub(crate) struct Outbound {
+    wire: Wire,
+    attention: Notify,
+}
+
+/// How messages go to a subscriber.
+enum Wire {
+    WebSocket(WebSocket),
+    Events(Rc<EventQueue>),
+}
+
+/// A WebSocket.
+struct WebSocket {
     socket: Rc<Socket>,
     unsent: RefCell<Unsent>,
-    attention: Notify,
 }
 
 /// What has not been sent.
@@ -40,10 +51,20 @@ struct Unsent {
 }
 
 impl Outbound {
+    /// For a WebSocket.
     pub(crate) fn new(socket: Rc<Socket>) -> Self {
+        let unsent = RefCell::default();
+        Self::of(Wire::WebSocket(WebSocket { socket, unsent }))
+    }
+
+    /// For Server-Sent Events.
+    pub(crate) fn events(queue: Rc<EventQueue>) -> Self {
+        Self::of(Wire::Events(queue))
+    }
+
+    fn of(wire: Wire) -> Self {
         Self {
-            socket,
-            unsent: RefCell::default(),
+            wire,
             attention: Notify::new(),
         }
     }
@@ -51,6 +72,88 @@ impl Outbound {
     /// Sends frames of messages, or as much of them as the socket takes; the rest waits. False where
     /// they were not taken, because something waits already or the socket has ended.
     pub(crate) fn send(&self, frames: &Bytes) -> bool {
+        match &self.wire {
+            Wire::WebSocket(web_socket) => web_socket.send(frames),
+            Wire::Events(queue) => queue.send(frames),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_clear(&self) -> bool {
+        match &self.wire {
+            Wire::WebSocket(web_socket) => web_socket.unsent.borrow().is_empty(),
+            Wire::Events(queue) => queue.is_clear(),
+        }
+    }
+
+    /// Waits until all is sent.
+    ///
+    /// # Errors
+    ///
+    /// Where the socket has ended.
+    pub(crate) async fn flushed(&self) -> io::Result<()> {
+        match &self.wire {
+            Wire::WebSocket(web_socket) => web_socket.flushed().await,
+            Wire::Events(queue) => queue.flushed().await,
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub(crate) fn ping(&self) {
+        match &self.wire {
+            Wire::WebSocket(_) => self.control(frame(b"", OpCode::Ping)),
+            Wire::Events(queue) => queue.ping(),
+        }
+    }
+
+    /// Answers a ping.
+    pub(crate) fn pong(&self, payload: &[u8]) {
+        self.control(frame(payload, OpCode::Pong));
+    }
+
+    /// Says why a WebSocket ends: after the frame that has begun, the last one.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        let Wire::WebSocket(web_socket) = &self.wire else {
+            return;
+        };
+        let mut frame = BytesMut::new();
+        Parser::write_close(&mut frame, Some(reason), false);
+        let mut unsent = web_socket.unsent.borrow_mut();
+        let begun = unsent.begun;
+        unsent.messages.truncate(begun);
+        unsent.control.push_back(frame.freeze());
+        unsent.closed = true;
+    }
+
+    /// The other side has been told; there will be nothing more.
+    pub(crate) fn shut_down(&self) {
+        if let Wire::WebSocket(web_socket) = &self.wire {
+            web_socket.socket.shut_down();
+        }
+    }
+
+    /// Asks whoever waits for this subscriber to look at what happened.
+    pub(crate) fn call(&self) {
+        // All on this socket look, at once or when they come to it: nothing is missed.
+        self.attention.notify_waiters();
+    }
+
+    /// Waits for [`Outbound::call`].
+    pub(crate) async fn called(&self) {
+        self.attention.notified().await;
+    }
+
+    fn control(&self, frame: Bytes) {
+        if let Wire::WebSocket(web_socket) = &self.wire
+            && !web_socket.control(frame)
+        {
+            self.call();
+        }
+    }
+}
+
+impl WebSocket {
+    fn send(&self, frames: &Bytes) -> bool {
         let mut unsent = self.unsent.borrow_mut();
         if !unsent.is_empty() || unsent.closed {
             return false;
@@ -73,69 +176,22 @@ impl Outbound {
         }
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_clear(&self) -> bool {
-        self.unsent.borrow().is_empty()
-    }
-
-    /// Waits until all is sent.
-    ///
-    /// # Errors
-    ///
-    /// Where the socket has ended.
-    pub(crate) async fn flushed(&self) -> io::Result<()> {
+    async fn flushed(&self) -> io::Result<()> {
         while !self.unsent.borrow_mut().advance(&self.socket)? {
             self.socket.writable().await?;
         }
         Ok(())
     }
 
-    /// Asks for a sign of life.
-    pub(crate) fn ping(&self) {
-        self.control(frame(b"", OpCode::Ping));
-    }
-
-    /// Answers a ping.
-    pub(crate) fn pong(&self, payload: &[u8]) {
-        self.control(frame(payload, OpCode::Pong));
-    }
-
-    /// Says why there will be nothing more: after the frame that has begun, the last one.
-    pub(crate) fn close(&self, reason: CloseReason) {
-        let mut frame = BytesMut::new();
-        Parser::write_close(&mut frame, Some(reason), false);
-        let mut unsent = self.unsent.borrow_mut();
-        let begun = unsent.begun;
-        unsent.messages.truncate(begun);
-        unsent.control.push_back(frame.freeze());
-        unsent.closed = true;
-    }
-
-    /// The other side has been told; there will be nothing more.
-    pub(crate) fn shut_down(&self) {
-        self.socket.shut_down();
-    }
-
-    /// Asks the subscriber's own task to look at what happened.
-    pub(crate) fn call(&self) {
-        self.attention.notify_one();
-    }
-
-    /// Waits for [`Outbound::call`].
-    pub(crate) async fn called(&self) {
-        self.attention.notified().await;
-    }
-
-    fn control(&self, frame: Bytes) {
+    /// Sends a control frame; false where it has to wait.
+    fn control(&self, frame: Bytes) -> bool {
         let mut unsent = self.unsent.borrow_mut();
         if unsent.closed || unsent.control.len() >= MAX_WAITING {
-            return;
+            return true;
         }
         unsent.control.push_back(frame);
         // An error shows wherever the socket is waited for.
-        if !unsent.advance(&self.socket).unwrap_or(false) {
-            self.call();
-        }
+        unsent.advance(&self.socket).unwrap_or(false)
     }
 }
 

@@ -10,10 +10,7 @@ use ltm_service::{
 };
 use ltm_store::StoreError;
 use ltm_types::{LtmId, Problem, ProblemKind};
-use tokio::{
-    task::coop::consume_budget,
-    time::{Duration, Instant, interval, timeout},
-};
+use tokio::time::{Duration, Instant, interval, timeout};
 
 use crate::{
     drain::Seat,
@@ -21,7 +18,7 @@ use crate::{
     inbound::{Budget, Inbound},
     outbound::Outbound,
     pass::Pass,
-    subscription::{Next, Subscription},
+    subscription::Subscription,
     wish::Wish,
     worker::Worker,
 };
@@ -96,14 +93,18 @@ fn no_handshake() -> ProblemResponse {
     ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field("Upgrade"))
 }
 
-async fn begin(worker: &Worker, wish: Wish, outbound: Rc<Outbound>) -> Result<Subscription, End> {
+pub(crate) async fn begin(
+    worker: &Worker,
+    wish: Wish,
+    outbound: Rc<Outbound>,
+) -> Result<Subscription, End> {
     let lease = worker.topics.follow(wish.id)?;
     let (store, backlog) = (worker.gateway.store(), worker.gateway.backlog().clone());
     Subscription::begin(lease, store, backlog, wish.start, wish.marker, outbound).await
 }
 
 /// Refuses pages of foreign origins: browsers let any page open a WebSocket.
-fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(), ProblemResponse> {
+pub(crate) fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(), ProblemResponse> {
     let Some(origin) = request.headers().get(header::ORIGIN) else {
         return Ok(());
     };
@@ -138,7 +139,7 @@ impl Socket {
     ) {
         let end = match subscription {
             Ok(subscription) => tokio::select! {
-                end = self.deliver(subscription) => end,
+                end = subscription.deliver(&self.outbound) => end,
                 end = inbound.read(&self.outbound, self.pass.as_deref()) => end,
                 end = self.passed() => end,
                 end = self.ping() => end,
@@ -156,29 +157,6 @@ impl Socket {
             let _ = timeout(CLOSE_WAIT, inbound.finish()).await;
         }
         self.outbound.shut_down();
-    }
-
-    /// Sends what the subscriber lacks; what comes once it lacks nothing, its topic sends.
-    async fn deliver(&self, mut subscription: Subscription) -> End {
-        loop {
-            // Who has much to catch up on lets others have their turn.
-            consume_budget().await;
-            let next = match subscription.next().await {
-                Ok(next) => next,
-                Err(end) => return end,
-            };
-            if matches!(next, Next::KeepUp) {
-                subscription.keep_up().await;
-            }
-            if self.outbound.flushed().await.is_err() {
-                return End::Left;
-            }
-            if let Next::Send(frames) = next
-                && !self.outbound.send(&frames)
-            {
-                return End::Left;
-            }
-        }
     }
 
     /// Waits until the subscriber may follow no longer.

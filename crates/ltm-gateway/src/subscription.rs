@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use bytes::Bytes;
 use ltm_store::{Store, StoreError, reconnect_pauses};
 use ltm_types::{Cursor, LtmId, ResetReason, gone_frame, live_frame};
-use tokio::time::sleep;
+use tokio::{task::coop::consume_budget, time::sleep};
 
 use crate::{
     backlog::{Backlog, Behind},
@@ -48,7 +48,7 @@ pub(crate) struct Subscription {
 }
 
 /// What is to be done next.
-pub(crate) enum Next {
+enum Next {
     /// These frames are to be sent.
     Send(Bytes),
     /// Nothing: whatever comes is to be waited for, by [`Subscription::keep_up`], at once.
@@ -103,12 +103,35 @@ impl Subscription {
         self.lease.topic.id
     }
 
+    /// Sends what the subscriber lacks; what comes once it lacks nothing, its topic sends. Ends where there will be no more.
+    pub(crate) async fn deliver(mut self, outbound: &Outbound) -> End {
+        loop {
+            // Who has much to catch up on lets others have their turn.
+            consume_budget().await;
+            let next = match self.next().await {
+                Ok(next) => next,
+                Err(end) => return end,
+            };
+            if matches!(next, Next::KeepUp) {
+                self.keep_up().await;
+            }
+            if outbound.flushed().await.is_err() {
+                return End::Left;
+            }
+            if let Next::Send(frames) = next
+                && !outbound.send(&frames)
+            {
+                return End::Left;
+            }
+        }
+    }
+
     /// What is to be done next. The subscriber counts as having what is to be sent.
     ///
     /// # Errors
     ///
     /// Why there will be no more.
-    pub(crate) async fn next(&mut self) -> Result<Next, End> {
+    async fn next(&mut self) -> Result<Next, End> {
         loop {
             if self.member.has_ended() {
                 return Err(End::Deleted);
@@ -152,7 +175,7 @@ impl Subscription {
     }
 
     /// Lets the topic send what comes, until that is not enough.
-    pub(crate) async fn keep_up(&self) {
+    async fn keep_up(&self) {
         let topic = &self.lease.topic;
         topic.join(&self.member);
         self.member.released().await;

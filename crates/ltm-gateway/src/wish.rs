@@ -17,6 +17,25 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// The same, from where a browser says that it was (`Last-Event-ID`): its address stays the same when it connects again.
+    ///
+    /// # Errors
+    ///
+    /// The problem where that is not a cursor.
+    pub(crate) fn after_event(self, id: Option<&str>) -> Result<Self, ProblemResponse> {
+        let Some(id) = id.filter(|id| !id.is_empty()) else {
+            return Ok(self);
+        };
+        let cursor = id.parse().map_err(|e| {
+            let problem = Problem::new(ProblemKind::InvalidCursor, format!("{e}"));
+            ProblemResponse(problem.with_field("Last-Event-ID"))
+        })?;
+        Ok(Self {
+            start: Start::After(cursor),
+            ..self
+        })
+    }
+
     /// Reads the id in the path and the query string.
     ///
     /// # Errors
