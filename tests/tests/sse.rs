@@ -108,7 +108,7 @@ async fn a_stream_says_how_it_ends_and_whoever_has_been_told_is_not_asked_to_com
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_followed_is_a_problem() {
-    let stack = Stack::start();
+    let stack = Stack::with(&[("LTM__CORS__ORIGINS", "https://app.example")]);
     let (id, _) = stack.api.create(json!({})).await;
     let cases = [
         ("/sse/99".into(), None, 404, "unknown-ltm"),

@@ -11,6 +11,10 @@ pub(crate) enum End {
     Unknown(LtmId),
     #[error("the LTM was deleted")]
     Deleted,
+    #[error("{0}")]
+    Invalid(String),
+    #[error("no longer followed")]
+    Unfollowed,
     #[error(
         "the log no longer continues what was sent: fetch the document and connect with its cursor"
     )]
@@ -45,6 +49,8 @@ impl End {
         match self {
             Self::Unknown(_) => "unknown",
             Self::Deleted => "deleted",
+            Self::Invalid(_) => "invalid",
+            Self::Unfollowed => "unfollowed",
             Self::Forked => "forked",
             Self::Restarting => "restarting",
             Self::OverLimit(_) => "over-limit",
@@ -95,6 +101,7 @@ impl End {
         match self {
             Self::Unknown(_) => CloseCode::Other(4404),
             Self::Deleted => CloseCode::Other(4410),
+            Self::Invalid(_) => CloseCode::Other(4400),
             Self::Forked => CloseCode::Other(4409),
             Self::Restarting => CloseCode::Restart,
             Self::OverLimit(_) => CloseCode::Again,
@@ -103,7 +110,7 @@ impl End {
             Self::Malformed => CloseCode::Protocol,
             Self::NotUtf8 => CloseCode::Invalid,
             Self::Damaged | Self::Silent => CloseCode::Error,
-            Self::Left => CloseCode::Normal,
+            Self::Left | Self::Unfollowed => CloseCode::Normal,
         }
     }
 }

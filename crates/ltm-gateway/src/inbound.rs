@@ -1,4 +1,4 @@
-//! What comes from a client: nothing is expected but a new token, and little is borne.
+//! What comes from a client: little is expected, and little more is borne.
 
 use std::{
     cell::Cell,
@@ -21,7 +21,7 @@ use futures_util::Stream;
 use ltm_service::{Incoming, limit_reached};
 use tokio::time::Instant;
 
-use crate::{GatewaySettings, end::End, outbound::Outbound, pass::Pass, settings::bytes};
+use crate::{GatewaySettings, end::End, outbound::Outbound, settings::bytes};
 
 /// Over which time messages are counted.
 const RATE_PERIOD: Duration = Duration::from_secs(10);
@@ -105,21 +105,22 @@ impl Inbound {
         budget: Budget,
         heard: Rc<Cell<Instant>>,
         settings: &GatewaySettings,
+        max_messages: u32,
     ) -> Self {
         Self {
             stream: stream.max_frame_size(bytes(settings.max_frame)),
             budget,
             heard,
             max_message: bytes(settings.max_message),
-            max_messages: settings.max_messages,
+            max_messages,
             counted: 0,
             counting_since: Instant::now(),
             parts: Parts::default(),
         }
     }
 
-    /// Reads until the client leaves or says too much; gives the reason.
-    pub(crate) async fn read(&mut self, outbound: &Outbound, pass: Option<&Pass>) -> End {
+    /// Reads until the client leaves or says too much; gives the reason. `hear` is told each text.
+    pub(crate) async fn read(&mut self, outbound: &Outbound, hear: impl Fn(&str)) -> End {
         loop {
             let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
@@ -156,8 +157,8 @@ impl Inbound {
                 },
                 _ => None,
             };
-            if let (Some(text), Some(pass)) = (text, pass) {
-                pass.hear(text);
+            if let Some(text) = text {
+                hear(text);
             }
             if let Message::Ping(data) = &message {
                 outbound.pong(data);

@@ -9,7 +9,9 @@ mod end;
 mod event_queue;
 mod fan_out;
 mod frame;
+mod handshake;
 mod inbound;
+mod many;
 mod member;
 mod message;
 mod metrics;
@@ -171,6 +173,7 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
             format!("{base}/ws/{{id}}"),
             web::get().to(socket::follow),
         ));
+        config.service(get(format!("{base}/ws"), web::get().to(many::follow)));
         config.service(get(
             format!("{base}/sse/{{id}}"),
             web::get().to(sse::follow),

@@ -15,11 +15,12 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long to wait before a renewal that cannot be checked now is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a subscriber of one LTM has shown.
+/// What a subscriber has shown.
 pub(crate) struct Pass {
     auth: Auth,
     store: Store,
-    id: LtmId,
+    /// The LTMs that it is for.
+    ids: RefCell<Vec<LtmId>>,
     caller: RefCell<Caller>,
     renewed: Notify,
     /// What the client said last to go on, until it is looked at.
@@ -47,20 +48,53 @@ impl Pass {
         id: LtmId,
         shown: Result<Presented<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
+        let pass = Self::of_many(auth, store, shown).await?;
+        if let Some(pass) = &pass {
+            pass.add(id).await?;
+        }
+        Ok(pass)
+    }
+
+    /// The same for no LTM yet.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody knows who this is.
+    pub(crate) async fn of_many(
+        auth: &Auth,
+        store: &Store,
+        shown: Result<Presented<'_>, AuthError>,
+    ) -> Result<Option<Box<Self>>, AuthError> {
         if !auth.is_required() {
             return Ok(None);
         }
         let caller = auth.caller(shown, store.redis()).await?;
-        caller.may_with(Access::Read, id, store).await?;
         Ok(Some(Box::new(Self {
             auth: auth.clone(),
             store: store.clone(),
-            id,
+            ids: RefCell::default(),
             caller: RefCell::new(caller),
             renewed: Notify::new(),
             said: RefCell::default(),
             heard: Notify::new(),
         })))
+    }
+
+    /// Makes it good for this LTM, too.
+    ///
+    /// # Errors
+    ///
+    /// Why they may not follow it.
+    pub(crate) async fn add(&self, id: LtmId) -> Result<(), AuthError> {
+        let caller = self.caller.borrow().clone();
+        caller.may_with(Access::Read, id, &self.store).await?;
+        self.ids.borrow_mut().push(id);
+        Ok(())
+    }
+
+    /// It need not be good for this LTM any more.
+    pub(crate) fn remove(&self, id: LtmId) {
+        self.ids.borrow_mut().retain(|known| *known != id);
     }
 
     /// Takes what a client says where that is a new token or ticket, and ignores everything else.
@@ -79,7 +113,7 @@ impl Pass {
         }
     }
 
-    /// Looks at what a client says to go on, until that is not good for this LTM.
+    /// Looks at what a client says to go on, until that is not good for each LTM.
     async fn refused(&self) -> End {
         loop {
             let Some(renewal) = self.said.take() else {
@@ -107,15 +141,11 @@ impl Pass {
                 Err(error) => error,
             };
             match error {
-                // The subscription says so.
-                AuthError::Store(StoreError::Unknown(_) | StoreError::Deleted { .. }) => {
-                    return Ok(());
-                }
                 AuthError::Store(_) | AuthError::NoKeys(_) if complained => {}
                 AuthError::Store(_) | AuthError::NoKeys(_) => {
                     complained = true;
                     tracing::warn!(
-                        id = %self.id, %error,
+                        ids = ?self.ids.borrow(), %error,
                         "a renewal cannot be checked now; it is tried again until what was shown before ends"
                     );
                 }
@@ -143,7 +173,14 @@ impl Pass {
             None => self.auth.caller(Ok(shown), self.store.redis()).await?,
         };
         let known = caller.insert(known);
-        known.may_with(Access::Read, self.id, &self.store).await?;
+        let ids = self.ids.borrow().clone();
+        for id in ids {
+            match known.may_with(Access::Read, id, &self.store).await {
+                // The subscription says so.
+                Err(AuthError::Store(StoreError::Unknown(_) | StoreError::Deleted { .. })) => {}
+                outcome => outcome?,
+            }
+        }
         Ok(known.clone())
     }
 

@@ -77,6 +77,8 @@ pub struct GatewaySettings {
     pub max_message: ByteSize,
     /// The most messages that a client may send in ten seconds.
     pub max_messages: u32,
+    /// The most LTMs that one socket may follow.
+    pub max_follows: u32,
     /// How much is sent to one subscriber at once, and may wait in memory where its socket takes nothing;
     /// a message that is larger goes, and waits, whole.
     pub queue: ByteSize,
@@ -109,6 +111,7 @@ impl Default for GatewaySettings {
             max_frame: ByteSize::kib(64),
             max_message: ByteSize::kib(8),
             max_messages: 32,
+            max_follows: 256,
             queue: ByteSize::kib(32),
             live_queue: ByteSize::mib(32),
             window: ByteSize::kib(64),

@@ -42,13 +42,26 @@ impl Wish {
     ///
     /// The problem with which the connection is refused.
     pub fn read(id: &str, query: &str) -> Result<Self, ProblemResponse> {
-        let invalid = |field: &str, detail: String| {
-            ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
-        };
         let id = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
         let query = Query::<HashMap<String, String>>::from_query(query)
             .map_err(|e| invalid("query", e.to_string()))?;
-        let start = match (query.get("after"), query.get("init").map(String::as_str)) {
+        let parameter = |name| query.get(name).map(String::as_str);
+        let start = Self::start(parameter("after"), parameter("init"))?;
+        let marker = match parameter("live") {
+            None | Some("0" | "false") => false,
+            Some("1" | "true") => true,
+            Some(other) => return Err(invalid("live", format!("{other:?} is neither 1 nor 0"))),
+        };
+        Ok(Self { id, start, marker })
+    }
+
+    /// Where a client wants to begin.
+    ///
+    /// # Errors
+    ///
+    /// The problem with what it says.
+    pub(crate) fn start(after: Option<&str>, init: Option<&str>) -> Result<Start, ProblemResponse> {
+        Ok(match (after, init) {
             (None, None) => Start::Now,
             (None, Some("state")) => Start::State,
             (Some(cursor), None) => Start::After(cursor.parse().map_err(|e| {
@@ -68,12 +81,10 @@ impl Wish {
                     "`init` begins with the state and `after` at a cursor; give one of them".into(),
                 ));
             }
-        };
-        let marker = match query.get("live").map(String::as_str) {
-            None | Some("0" | "false") => false,
-            Some("1" | "true") => true,
-            Some(other) => return Err(invalid("live", format!("{other:?} is neither 1 nor 0"))),
-        };
-        Ok(Self { id, start, marker })
+        })
     }
+}
+
+fn invalid(field: &str, detail: String) -> ProblemResponse {
+    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
 }

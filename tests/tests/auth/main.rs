@@ -9,6 +9,7 @@ mod matrix;
 mod missing;
 mod renewals;
 mod sockets;
+mod streams;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,0 +1,149 @@
+//! From a request to an open WebSocket, and to its end.
+
+use std::{cell::Cell, fmt::Display, future::pending, rc::Rc};
+
+use actix_http::ws::verify_handshake;
+use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
+use ltm_service::{ProblemResponse, Upgrade, auth::PROTOCOL};
+use ltm_types::{Problem, ProblemKind};
+use tokio::time::{Duration, Instant, interval, timeout};
+
+use crate::{
+    drain::Seat,
+    end::End,
+    inbound::{Budget, Inbound},
+    outbound::Outbound,
+    pass::Pass,
+    worker::Worker,
+};
+
+/// How long a client may take to answer a close.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// A WebSocket that is open once the answer is out.
+pub(crate) struct Socket {
+    pub worker: web::Data<Worker>,
+    pub outbound: Rc<Outbound>,
+    heard: Rc<Cell<Instant>>,
+    inbound: Inbound,
+    seat: Seat,
+    _session: Option<BoxBody>,
+}
+
+/// An answer, and what it opens.
+pub(crate) struct Opened {
+    pub response: HttpResponse,
+    pub upgrade: Upgrade,
+    pub socket: Socket,
+}
+
+/// Takes a seat and makes the answer. The client may say so many messages in ten seconds.
+pub(crate) async fn open(
+    request: &HttpRequest,
+    worker: web::Data<Worker>,
+    max_messages: u32,
+) -> Result<Opened, actix_web::Error> {
+    let seat = worker.gateway.drain().take_seat();
+    let seat = seat.map_err(ProblemResponse)?;
+    verify_handshake(request.head())?;
+    let upgrade = Upgrade::of(request).ok_or_else(no_handshake)?;
+    let settings = worker.gateway.settings();
+    let budget = Budget::new(settings);
+    let payload = budget.limit(request, upgrade.incoming()).await?;
+    let (response, _, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
+    let heard = Rc::new(Cell::new(Instant::now()));
+    let inbound = Inbound::new(stream, budget, heard.clone(), settings, max_messages);
+    let mut session = None;
+    let response = response.map_body(|_, body| {
+        // The incoming messages end with it.
+        session = Some(body);
+        BoxBody::new(())
+    });
+    let socket = Socket {
+        worker,
+        outbound: Rc::new(Outbound::new(upgrade.socket())),
+        heard,
+        inbound,
+        seat,
+        _session: session,
+    };
+    Ok(Opened {
+        response,
+        upgrade,
+        socket,
+    })
+}
+
+/// The refusal of a request that cannot become a WebSocket.
+fn no_handshake() -> ProblemResponse {
+    let detail =
+        "this path answers to WebSocket handshakes: send `Upgrade: websocket`, and no body";
+    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field("Upgrade"))
+}
+
+/// Refuses pages of foreign origins: browsers let any page open a WebSocket.
+pub(crate) fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(), ProblemResponse> {
+    let Some(origin) = request.headers().get(header::ORIGIN) else {
+        return Ok(());
+    };
+    match origin.to_str() {
+        Ok(origin) if worker.gateway.origins().allow(origin) => Ok(()),
+        _ => Err(Problem::new(
+            ProblemKind::OriginForbidden,
+            "pages of this origin may not follow LTMs (cors.origins)",
+        )
+        .with_field("Origin")
+        .into()),
+    }
+}
+
+impl Socket {
+    /// Serves the client until `work` is done or one side ends it; `hear` is told what the client says.
+    pub(crate) async fn serve(
+        mut self,
+        what: impl Display,
+        pass: Option<&Pass>,
+        hear: impl Fn(&str),
+        work: impl Future<Output = End>,
+    ) {
+        let every = self.worker.gateway.settings().ping_interval;
+        let end = tokio::select! {
+            end = work => end,
+            end = self.inbound.read(&self.outbound, hear) => end,
+            end = passed(pass) => end,
+            end = ping(&self.outbound, &self.heard, every) => end,
+            () = self.seat.drained() => End::Restarting,
+        };
+        tracing::debug!(%what, %end, "a subscriber is gone");
+        self.worker.gateway.metrics().ended(&end);
+        self.outbound.close(end.close_reason());
+        // A socket that takes nothing is reset by the kernel after the same time.
+        let write_stall = self.worker.gateway.settings().write_stall;
+        let sent = timeout(write_stall, self.outbound.flushed()).await;
+        if matches!(sent, Ok(Ok(()))) && end != End::Left {
+            let _ = timeout(CLOSE_WAIT, self.inbound.finish()).await;
+        }
+        self.outbound.shut_down();
+    }
+}
+
+/// Waits until the subscriber may follow no longer.
+async fn passed(pass: Option<&Pass>) -> End {
+    match pass {
+        Some(pass) => pass.ended().await,
+        None => pending().await,
+    }
+}
+
+/// Pings, and finds out who is gone without a word.
+async fn ping(outbound: &Outbound, heard: &Cell<Instant>, every: Duration) -> End {
+    let mut ticks = interval(every);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        if heard.get().elapsed() > every * 2 {
+            return End::Silent;
+        }
+        outbound.ping();
+    }
+}
