@@ -1,0 +1,32 @@
+// The history at a glance: a stripe for each snapshot, higher for more changes, coloured by reason.
+
+import { kindOf } from './steps.js';
+
+const KINDS = ['start', 'execute', 'transition', 'other'];
+
+/** Draws the stripes; with more snapshots than columns, a column shows the most of its own. */
+export function paintTrack(canvas, snapshots) {
+  const ratio = devicePixelRatio || 1;
+  const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+  if (width === 0 || height === 0) return;
+  Object.assign(canvas, { width, height });
+  const colours = Object.fromEntries(KINDS.map((kind) => [kind, colourOf(canvas, kind)]));
+  const context = canvas.getContext('2d');
+  const columns = Math.min(snapshots.length, Math.floor(width / (3 * ratio)));
+  for (let column = 0; column < columns; column += 1) {
+    const from = Math.floor((column * snapshots.length) / columns);
+    const to = Math.floor(((column + 1) * snapshots.length) / columns);
+    let top = snapshots[from];
+    for (let i = from + 1; i < to; i += 1) if (snapshots[i].patch.length > top.patch.length) top = snapshots[i];
+    const size = Math.max(0.2, Math.min(1, Math.log2(1 + top.patch.length) / 4));
+    context.fillStyle = colours[kindOf(top.reason)];
+    const left = (column * width) / columns;
+    context.fillRect(left, height * (1 - size), Math.max(1, Math.min(width / columns - ratio, 6 * ratio)), height * size);
+  }
+}
+
+/** A canvas knows no variables: the browser says what a colour comes to. */
+function colourOf(canvas, kind) {
+  canvas.style.color = `var(--kind-${kind})`;
+  return getComputedStyle(canvas).color;
+}
