@@ -6,6 +6,7 @@ import { curl } from './curl.js';
 import { h, setAttribute, setText } from './dom.js';
 import { icon } from './icons.js';
 import { menu } from './menu.js';
+import { lastList } from './router.js';
 import { statusOf } from './status.js';
 import { ago, fullTime } from './time.js';
 
@@ -20,7 +21,7 @@ export class LtmHead {
     this.changed = h('span', { class: 'changed' });
     const call = (path) => () => copy(curl(address(path())), 'Command');
     this.element = h('header', { class: 'ltm-head' },
-      h('a', { class: 'icon-button back', href: '#/', 'aria-label': 'All LTMs', title: 'All LTMs (U)' }, icon('back')),
+      h('a', { class: 'icon-button back', href: lastList(), 'aria-label': 'All LTMs', title: 'All LTMs (U)' }, icon('back')),
       this.name, this.badge, this.fqn, this.changed,
       h('div', { class: 'ltm-tools' },
         h('button', { class: 'quiet', title: 'Copy the link to this snapshot (Y)', 'aria-label': 'Copy link', onclick: () => this.copyLink() }, icon('link'), h('span', {}, 'Link')),

@@ -9,7 +9,7 @@ import { MachinePane } from './graph.js';
 import { LtmHead } from './ltm-head.js';
 import { errorNotice, notice, skeleton } from './notice.js';
 import { RollbacksPane } from './rollbacks-pane.js';
-import { ltmLink, replace } from './router.js';
+import { lastList, ltmLink, replace } from './router.js';
 import { onToken, token } from './session.js';
 import { StatePane } from './state-pane.js';
 import { StepPane } from './step-pane.js';
@@ -57,7 +57,7 @@ export class LtmView {
   }
 
   key(key) {
-    if (!this.model) return key === 'u' && (location.hash = '#/', true);
+    if (!this.model) return key === 'u' && ((location.hash = lastList()), true);
     const acts = {
       j: () => this.transport.go(1), k: () => this.transport.go(-1), ArrowRight: () => this.transport.go(1), ArrowLeft: () => this.transport.go(-1),
       Home: () => this.transport.go(-Infinity), End: () => this.transport.go(Infinity), ' ': () => this.transport.toggle(), l: () => this.pick(null),
@@ -70,7 +70,7 @@ export class LtmView {
         this.panes.state.showChanges();
       },
       '+': () => this.machine.zoom(1.25), '=': () => this.machine.zoom(1.25), '-': () => this.machine.zoom(0.8), f: () => this.machine.fit(),
-      y: () => this.head.copyLink(), u: () => (location.hash = '#/'),
+      y: () => this.head.copyLink(), u: () => (location.hash = lastList()),
     };
     if (/^[1-6]$/.test(key)) this.#show(TABS[key - 1]);
     else acts[key]?.();
@@ -187,7 +187,7 @@ export class LtmView {
   }
 
   #fail(view) {
-    const back = h('a', { class: 'button quiet', href: '#/' }, 'All LTMs');
+    const back = h('a', { class: 'button quiet', href: lastList() }, 'All LTMs');
     const error = view.error;
     const status = error?.status ?? error?.code;
     const refused = [401, 403, 1008].includes(status);

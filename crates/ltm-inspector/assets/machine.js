@@ -25,7 +25,7 @@ function list(value) {
 }
 
 function node(structure, place) {
-  const children = place.depth < DEEPEST ? list(structure.ltms).map((child) => childOf(child, place)) : [];
+  const children = place.depth < DEEPEST ? list(structure.ltms).map((child) => childOf(object(child), place)) : [];
   return {
     id: place.id,
     name: place.name,
@@ -44,7 +44,7 @@ function transition(it) {
 }
 
 function childOf(structure, place) {
-  const name = String(structure?.name ?? '');
+  const name = String(structure.name ?? '');
   const inner = (fname) => node(structure, {
     ...place,
     id: `${place.id}.${fname}`,

@@ -4,7 +4,7 @@ import { askToken, showHelp } from './dialogs.js';
 import { onKey } from './keys.js';
 import { ListView } from './list-view.js';
 import { LtmView } from './ltm-view.js';
-import { route } from './router.js';
+import { onRoute, route } from './router.js';
 import { onRefused, onToken } from './session.js';
 import { Shell } from './shell.js';
 import { applyTheme } from './theme.js';
@@ -18,7 +18,7 @@ function show() {
   shell.show(new make({ id, parameters, shell, askToken: () => askToken() }));
 }
 
-window.addEventListener('hashchange', show);
+onRoute(show);
 onRefused(() => askToken({ refused: true }));
 onToken(() => shell.showToken(), new AbortController().signal);
 onKey((key) => {

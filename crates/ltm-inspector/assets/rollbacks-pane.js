@@ -45,6 +45,6 @@ function card(id, rollback, number) {
       h('ol', { class: 'mini-steps' }, taken.slice(0, MOST_STEPS).map(step)),
       taken.length > MOST_STEPS ? h('p', { class: 'hint small' }, `and ${count(taken.length - MOST_STEPS, 'more snapshot')}`) : null),
     h('div', { class: 'card-foot' },
-      copyButton('Copy as curl: its snapshots', () => curl(address(`ltm/${id}/snapshots?rollback=${number}`)), 'Command'),
-      copyButton('Copy the command that undoes it', () => `ltm rollback ${id} --undo ${number}`, 'Command')));
+      copyButton('Its snapshots, as curl', () => curl(address(`ltm/${id}/snapshots?rollback=${number}`)), 'Command'),
+      copyButton('Undo it, by ltm', () => `ltm rollback ${id} --undo ${number}`, 'Command')));
 }

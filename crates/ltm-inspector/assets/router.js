@@ -27,7 +27,34 @@ export function listLink(parameters = {}) {
   return text('/', parameters);
 }
 
-/** Changes the address without a step in the browser's history. */
+/** Browsers refuse addresses that change all the time, as they do while one drags the slider. */
+const PAUSE = 250;
+let wanted = null;
+let timer = 0;
+let list = '#/';
+
+/** Changes the address, soon, without a step in the browser's history. */
 export function replace(link) {
-  if (location.hash !== link) history.replaceState(null, '', link);
+  if (route().view === 'list') list = link;
+  wanted = link;
+  timer ||= setTimeout(flush, PAUSE);
+}
+
+function flush() {
+  timer = 0;
+  if (location.hash !== wanted) history.replaceState(null, '', wanted);
+}
+
+/** The link to the list as it was last seen. */
+export function lastList() {
+  return list;
+}
+
+/** Calls back when another view is asked for. */
+export function onRoute(call) {
+  window.addEventListener('hashchange', () => {
+    clearTimeout(timer);
+    timer = 0;
+    call();
+  });
 }

@@ -1,7 +1,7 @@
 // The state as a tree: what the step changed is marked, and texts can be found in it.
 
 import { changes } from './changes.js';
-import { copyButton } from './clipboard.js';
+import { copy, copyButton } from './clipboard.js';
 import { h, setAttribute, setText } from './dom.js';
 import { find, partsOf } from './find.js';
 import { icon } from './icons.js';
@@ -29,6 +29,7 @@ export class StatePane {
     });
     this.tally = h('span', { class: 'tally', role: 'status' });
     const step = (label, name, by) => h('button', { class: 'icon-button', title: label, 'aria-label': label, onclick: () => this.#next(by) }, icon(name));
+    this.copied = h('button', { class: 'icon-button', title: 'Copy the state as JSON', 'aria-label': 'Copy the state as JSON', onclick: () => copy(JSON.stringify(this.state, null, 2), 'State') }, icon('copy'));
     this.only = h('button', { class: 'toggle', 'aria-pressed': 'false', title: 'Open what this step changed, close the rest', onclick: () => this.showChanges() }, 'Changed');
     this.tree = h('div', {
       class: 'tree', role: 'tree', tabindex: '0', 'aria-label': 'State',
@@ -37,7 +38,7 @@ export class StatePane {
     this.list = new VirtualList(this.tree, { rowHeight: ROW, make: () => this.#makeRow(), fill: (row, index) => this.#fill(row, index) });
     this.detail = h('div', { class: 'detail', hidden: true });
     this.element = h('div', { class: 'state-pane' },
-      h('div', { class: 'bar' }, h('label', { class: 'search' }, icon('search'), this.input), this.tally, step('Previous match', 'left', -1), step('Next match', 'right', 1), this.only),
+      h('div', { class: 'bar' }, h('label', { class: 'search' }, icon('search'), this.input), this.tally, step('Previous match', 'left', -1), step('Next match', 'right', 1), this.only, this.copied),
       this.tree, this.detail);
   }
 
