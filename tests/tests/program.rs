@@ -268,7 +268,11 @@ fn test_source(tests: &Path, name: &str) -> Option<String> {
         return Some(text);
     }
     let files = std::fs::read_dir(tests.join(name)).ok()?;
-    Some(files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect())
+    Some(
+        files
+            .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+            .collect(),
+    )
 }
 
 #[test]

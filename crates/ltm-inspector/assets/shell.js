@@ -23,7 +23,7 @@ export class Shell {
     const help = h('button', { class: 'icon-button', 'aria-label': 'Keys and help', title: 'Keys and help (?)', onclick: showHelp }, icon('help'));
     this.place = h('div', { class: 'view' });
     const bar = h('header', { class: 'top' },
-      h('nav', { 'aria-label': 'Where you are' }, h('a', { class: 'brand', href: '#/' }, h('img', { src: 'inspector/favicon.svg', alt: '', width: 22, height: 22 }), h('span', {}, 'LTM inspector')), this.trail),
+      h('nav', { 'aria-label': 'Where you are' }, h('a', { class: 'brand', href: '#/', 'aria-label': 'LTM inspector' }, h('img', { src: 'inspector/favicon.svg', alt: '', width: 22, height: 22 }), h('span', {}, 'LTM inspector')), this.trail),
       h('div', { class: 'top-tools' }, this.pill, this.key, this.look, help));
     document.body.append(bar, this.place, toasts());
     this.#showTheme();

@@ -26,6 +26,11 @@ async function freePort() {
   return port;
 }
 
+/** Runs `ltm`; gives what it prints. */
+export async function ltm(...args) {
+  return (await run(binary, args)).stdout;
+}
+
 /** Waits until `ask()` gives something true, and gives that. */
 export async function until(what, ask) {
   const end = Date.now() + LIMIT;
@@ -42,6 +47,12 @@ export async function until(what, ask) {
   throw new Error(`${what} within ${LIMIT} ms; last: ${last?.stack ?? JSON.stringify(last)}`);
 }
 
+/** What runs still when a test fails ends with it. */
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill();
+});
+
 /** A service that can be killed and started again on its data. */
 export class Service {
   static async start(settings = {}) {
@@ -57,9 +68,10 @@ export class Service {
   async up() {
     const args = ['dev', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.data];
     this.child = spawn(binary, args, { env: { ...process.env, ...this.settings }, stdio: ['ignore', 'ignore', 'pipe'] });
+    running.add(this.child);
     this.log = '';
     this.child.stderr.on('data', (text) => (this.log = (this.log + text).slice(-20_000)));
-    await until(`ready: ${this.log}`, async () => (await fetch(`${this.url}/readyz`)).ok);
+    await until('ready', async () => (await fetch(`${this.url}/readyz`)).ok);
   }
 
   /** Ends it: SIGKILL at once, SIGTERM in order. */
@@ -67,17 +79,12 @@ export class Service {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.child.kill(signal);
     await once(this.child, 'exit');
+    running.delete(this.child);
   }
 
   async remove() {
     await this.down();
     rmSync(this.data, { recursive: true, force: true });
-  }
-
-  /** Runs `ltm` on it; gives what it prints. */
-  async ltm(...args) {
-    const { stdout } = await run(binary, ['--url', this.url, '--json', ...args], { env: { ...process.env, ...this.settings } });
-    return stdout;
   }
 
   /** Plays a recording; gives the LTM's id, and the end of the play. */
