@@ -16,6 +16,13 @@ test: ## build everything and run all tests
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace
 
+.PHONY: inspector
+inspector: ## test the inspector in a real browser, on a service that runs
+	@deploy/setup.sh --inspector
+	cargo test --locked --package ltm-inspector
+	cargo build --locked --package ltm-cli
+	cd crates/ltm-inspector && npm ci --no-audit --no-fund --silent && npm test
+
 .PHONY: valkey
 valkey: ## run the tests of what speaks to Redis against Valkey
 	@deploy/setup.sh --test

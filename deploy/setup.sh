@@ -9,6 +9,7 @@
 #   deploy/setup.sh --chart  Python with venv too, which the Helm chart is checked with
 #   deploy/setup.sh --deny   cargo-deny, which the dependencies are checked with
 #   deploy/setup.sh --sbom   cargo-cyclonedx and Python, for the bill of materials
+#   deploy/setup.sh --inspector   Node with npm, and Chromium, which the inspector is tested in
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
@@ -111,6 +112,18 @@ need_python() {
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "python3 is older than 3.9, which the chart's check needs"
 }
 
+need_node() {
+  { have node && have npm; } || install_packages node nodejs npm
+  node -e 'process.exit(process.versions.node.split(".")[0] < 20)' ||
+    fail "node is older than 20, which the inspector's tests need. See https://nodejs.org"
+}
+
+need_chromium() {
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] && return
+  have apt-get || fail "set CHROMIUM to where Chromium or Chrome is"
+  install_packages chromium chromium
+}
+
 # A tool from crates.io: its name, its version. Unoptimized, it is built in a minute and fast enough.
 need_tool() {
   cargo "${1#cargo-}" --version 2>/dev/null | grep -qF "$2" && return
@@ -139,6 +152,10 @@ case "${1:-}" in
   --sbom)
     need_tool cargo-cyclonedx 0.5.9
     need_python
+    ;;
+  --inspector)
+    need_node
+    need_chromium
     ;;
   --fuzz) need_fuzzer ;;
 esac

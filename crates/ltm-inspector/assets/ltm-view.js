@@ -11,6 +11,7 @@ import { errorNotice, notice, skeleton } from './notice.js';
 import { RollbacksPane } from './rollbacks-pane.js';
 import { lastList, ltmLink, replace } from './router.js';
 import { onToken, token } from './session.js';
+import { splitter } from './splitter.js';
 import { StatePane } from './state-pane.js';
 import { StepPane } from './step-pane.js';
 import { Tabs } from './tabs.js';
@@ -101,7 +102,10 @@ export class LtmView {
     this.tabs = new Tabs(tabs, { label: 'Details', onChange: (name) => this.#show(name) });
     this.tabs.show(this.tab);
     this.places = PLACES.map(([place, label]) => h('button', { onclick: () => this.#place(place) }, label));
-    this.body = h('div', { class: 'ltm-body' }, this.timeline.element, this.machine.element, this.tabs.element);
+    this.body = h('div', { class: 'ltm-body' });
+    this.body.append(
+      this.timeline.element, splitter(this.body, 'timeline-width', { label: 'Width of the timeline', side: 'left', least: 200, most: 700, usual: 290 }),
+      this.machine.element, splitter(this.body, 'details-width', { label: 'Width of the details', side: 'right', least: 300, most: 1100, usual: 440 }), this.tabs.element);
     this.banner = h('div', { class: 'banner', role: 'status', hidden: true });
     this.ready = [this.head.element, this.banner, h('div', { class: 'places segments', role: 'group', 'aria-label': 'What to show' }, this.places), this.body, this.transport.element];
     this.element = h('main', { class: 'ltm-view' }, skeleton(8));

@@ -7,6 +7,7 @@ import { find, partsOf } from './find.js';
 import { icon } from './icons.js';
 import { brief, count, pretty, typeOf } from './json.js';
 import { above, at } from './pointer.js';
+import { STATUSES } from './status.js';
 import { rowsOf } from './tree-rows.js';
 import { VirtualList } from './virtual.js';
 
@@ -117,6 +118,7 @@ export class StatePane {
     const name = it.key === null ? 'state' : String(it.key);
     highlight(key, name.length > 120 ? `${name.slice(0, 120)}…` : name, it.key === null ? '' : wanted);
     const text = it.open ? '' : snippet(it.value, wanted);
+    setAttribute(value, 'data-status', it.key === '_status' && STATUSES.includes(it.value) ? it.value : null);
     highlight(value, text, it.size === undefined ? wanted : '');
     setText(size, it.size > 0 && it.open ? String(it.size) : '');
     setAttribute(row, 'aria-label', `${name}${it.mark ? `, ${MARK_WORDS[it.mark]}` : ''}: ${text || count(it.size ?? 0, 'member')}`);

@@ -73,6 +73,7 @@ pub(crate) const ASSETS: &[Asset] = &[
     script!("session.js"),
     style!("shell.css"),
     script!("shell.js"),
+    script!("splitter.js"),
     script!("state-pane.js"),
     script!("status.js"),
     script!("statuses.js"),
