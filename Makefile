@@ -21,7 +21,7 @@ inspector: ## test the inspector in a real browser, on a service that runs
 	@deploy/setup.sh --inspector
 	cargo test --locked --package ltm-inspector
 	cargo build --locked --package ltm-cli
-	cd crates/ltm-inspector && npm ci --no-audit --no-fund --silent && npm test
+	cd crates/ltm-inspector && npm ci --no-audit --no-fund --silent && node scripts/client.mjs && npm test
 
 .PHONY: valkey
 valkey: ## run the tests of what speaks to Redis against Valkey

@@ -1,7 +1,8 @@
 // The errors of an LTM, and what became of them.
 
+import { jsonBlock, textBlock } from './block.js';
 import { h } from './dom.js';
-import { count, pretty } from './json.js';
+import { count } from './json.js';
 import { filled } from './steps.js';
 import { clockTime, fullTime, moment } from './time.js';
 
@@ -48,6 +49,6 @@ function card(error) {
     last ? h('p', { class: 'said' }, `${last.type ?? 'Error'}: ${last.description ?? ''}`) : null,
     tries.map((attempt, i) => h('details', {},
       h('summary', {}, `Attempt ${i + 1} · ${clockTime(attempt?.time)}`),
-      h('pre', {}, typeof attempt?.details === 'string' ? attempt.details : pretty(attempt)))),
-    h('details', {}, h('summary', {}, 'Item'), h('pre', {}, pretty(error.item ?? null))));
+      typeof attempt?.details === 'string' ? textBlock(attempt.details) : jsonBlock(attempt))),
+    h('details', {}, h('summary', {}, 'Item'), jsonBlock(error.item ?? null)));
 }

@@ -31,7 +31,7 @@ export class MachinePane {
   }
 
   update({ view, state, snapshot }) {
-    if (!view.structure || state === undefined) return;
+    if (state === undefined) return;
     const machine = machineOf(view.structure, view.concurrent_instances, state);
     this.machine = machine;
     const form = signature(machine);

@@ -10,7 +10,7 @@ import { LtmHead } from './ltm-head.js';
 import { errorNotice, notice, skeleton } from './notice.js';
 import { RollbacksPane } from './rollbacks-pane.js';
 import { lastList, ltmLink, replace } from './router.js';
-import { onToken, token } from './session.js';
+import { onToken, refused, token } from './session.js';
 import { splitter } from './splitter.js';
 import { StatePane } from './state-pane.js';
 import { StepPane } from './step-pane.js';
@@ -139,7 +139,7 @@ export class LtmView {
 
   #follow() {
     this.handle?.close();
-    const handle = followLtm(ORIGIN.href, Number(this.id), { token: token() ?? undefined });
+    const handle = followLtm(ORIGIN.href, this.id, { token: token() ?? undefined });
     this.handle = handle;
     handle.subscribe(() => handle === this.handle && this.#schedule());
     this.#schedule();
@@ -160,7 +160,10 @@ export class LtmView {
       this.#fail(view);
       return;
     }
-    if (!view.structure) return;
+    if (view.cursor === null) {
+      if (view.error) this.element.replaceChildren(errorNotice(view.error));
+      return;
+    }
     if (this.element.firstChild !== this.ready[0]) this.element.replaceChildren(...this.ready);
     const kept = this.travel.update(view);
     if (!kept) toast('Rolled back: the snapshot that you looked at is no longer in the history');
@@ -173,7 +176,7 @@ export class LtmView {
     this.transport.update(model);
     this.tabs.number('changes', model.snapshot?.patch.length ?? 0);
     this.tabs.number('errors', view.errors.length, view.errors.some((error) => !error.success) ? 'bad' : null);
-    this.tabs.number('rollbacks', view.rollbacks?.length ?? 0);
+    this.tabs.number('rollbacks', view.rollbacks.length);
     this.#address();
     // What has to be folded first is shown once it is.
     if (model.busy) return;
@@ -193,11 +196,14 @@ export class LtmView {
   #fail(view) {
     const back = h('a', { class: 'button quiet', href: lastList() }, 'All LTMs');
     const error = view.error;
-    const status = error?.status ?? error?.code;
-    const refused = [401, 403, 1008].includes(status);
+    if (error?.status === 401 && !this.asked) {
+      this.asked = true;
+      refused();
+    }
+    const noEntry = [401, 403].includes(error?.status);
     const element = view.status === 'deleted'
       ? notice('This LTM was deleted', 'Its history is gone, and its id is never given again.', back)
-      : errorNotice(error, refused ? h('button', { class: 'primary', onclick: this.askToken }, 'Enter a token') : h('button', { class: 'primary', onclick: () => this.#follow() }, 'Try again'), back);
+      : errorNotice(error, noEntry ? h('button', { class: 'primary', onclick: this.askToken }, 'Enter a token') : h('button', { class: 'primary', onclick: () => this.#follow() }, 'Try again'), back);
     this.element.replaceChildren(element);
   }
 }

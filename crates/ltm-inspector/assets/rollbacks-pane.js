@@ -18,7 +18,7 @@ export class RollbacksPane {
   }
 
   update({ view }) {
-    const rollbacks = view.rollbacks ?? [];
+    const { rollbacks } = view;
     if (rollbacks === this.rollbacks) return;
     this.rollbacks = rollbacks;
     if (rollbacks.length === 0) {
@@ -28,7 +28,7 @@ export class RollbacksPane {
     }
     const first = rollbacks.length > MOST ? rollbacks.length - MOST : 0;
     this.element.replaceChildren(
-      h('ul', {}, rollbacks.slice(first).map((it, i) => card(view.id, it, first + i)).reverse()),
+      h('ul', {}, rollbacks.slice(first).map((it, i) => card(view.id, it, view.firstRollback + first + i)).reverse()),
       first > 0 ? h('p', { class: 'hint small' }, `and ${count(first, 'older rollback')}`) : '');
   }
 }

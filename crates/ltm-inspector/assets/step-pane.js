@@ -1,8 +1,9 @@
 // One step: its item, what it queued, and what waited after it.
 
+import { jsonBlock } from './block.js';
 import { copyButton } from './clipboard.js';
 import { h } from './dom.js';
-import { count, pretty } from './json.js';
+import { count } from './json.js';
 import { filled } from './steps.js';
 import { clockTime, fullTime } from './time.js';
 
@@ -37,10 +38,10 @@ export class StepPane {
 
   #itemFacts(item) {
     if (item === null || item === undefined) return fact('Item', 'none');
-    if (typeof item !== 'object') return fact('Item', h('pre', {}, pretty(item)));
+    if (typeof item !== 'object') return fact('Item', jsonBlock(item));
     return Object.entries(item).map(([name, value]) => fact(
       NAMES[name] ?? name,
-      typeof value === 'object' && value !== null ? h('pre', {}, pretty(value)) : h('code', {}, value === null ? 'none' : String(value)),
+      typeof value === 'object' && value !== null ? jsonBlock(value) : h('code', {}, value === null ? 'none' : String(value)),
     ));
   }
 
@@ -61,7 +62,7 @@ export class StepPane {
     const payload = item?.payload;
     return h('li', {},
       h('div', { class: 'entry' }, h('code', {}, nameOf(item)), taken === undefined ? h('span', { class: 'waiting' }, 'waiting') : h('span', {}, 'taken by ', this.#link(taken))),
-      payload !== null && payload !== undefined && Object.keys(payload).length > 0 ? h('details', {}, h('summary', {}, 'payload'), h('pre', {}, pretty(payload))) : null);
+      payload !== null && payload !== undefined && Object.keys(payload).length > 0 ? h('details', {}, h('summary', {}, 'payload'), jsonBlock(payload)) : null);
   }
 
   #waiting(waiting) {

@@ -23,7 +23,7 @@ export class Travel {
     }
     this.view = view;
     // A trimmed history begins later; its first snapshot stands for all that are gone.
-    this.first = Math.max(0, view.snapshotsCount - view.snapshots.length);
+    this.first = view.firstIndex;
     this.last = this.first + view.snapshots.length - 1;
     if (this.pinned === null || view.status === 'connecting') return true;
     if (this.pinned < this.first) this.pinned = this.first;

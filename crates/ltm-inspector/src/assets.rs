@@ -36,6 +36,7 @@ pub(crate) const PAGE: Asset = asset!("index.html", "text/html; charset=utf-8");
 pub(crate) const ASSETS: &[Asset] = &[
     script!("about-pane.js"),
     script!("api.js"),
+    script!("block.js"),
     script!("changes-pane.js"),
     script!("changes.js"),
     script!("clipboard.js"),
