@@ -1,8 +1,9 @@
 // The patch of the step: each operation with what was there before.
 
 import { copyButton } from './clipboard.js';
+import { stringify } from './digits.js';
 import { h } from './dom.js';
-import { brief, count, pretty } from './json.js';
+import { brief, count, pretty, typeOf } from './json.js';
 import { Draft } from './patch.js';
 import { at } from './pointer.js';
 
@@ -28,7 +29,7 @@ export class ChangesPane {
     }
     const head = h('div', { class: 'pane-head' },
       h('span', {}, `${count(snapshot.patch.length, 'operation')} in step ${index}`),
-      copyButton('Copy patch', () => JSON.stringify(snapshot.patch, null, 2), 'Patch'));
+      copyButton('Copy patch', () => stringify(snapshot.patch, 2), 'Patch'));
     this.list = h('ol', { class: 'operations' });
     this.element.replaceChildren(head, this.list);
     this.draft = new Draft(before);
@@ -61,8 +62,9 @@ export class ChangesPane {
 function body(op, was, value) {
   if (op === 'move' || op === 'copy') return h('pre', { class: 'same' }, brief(was, 400));
   if (op === 'remove') return h('pre', { class: 'old' }, shown(was));
+  if (op === 'replace' && was === value) return h('pre', { class: 'same' }, `${brief(value, 400)} as before`);
   if (op === 'add' || was === undefined) return h('pre', { class: 'new' }, shown(value));
-  if (typeof was === 'string' && typeof value === 'string' && was.length + value.length > 40) return textChange(was, value);
+  if (typeOf(was) === 'string' && typeOf(value) === 'string' && was.length + value.length > 40) return textChange(was, value);
   return [h('pre', { class: 'old' }, shown(was)), h('pre', { class: 'new' }, shown(value))];
 }
 

@@ -29,33 +29,40 @@ export function clipped(text, most = 34) {
   return letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : text;
 }
 
+/** Directions that are tried: of the whole machine, and of the machines in it; true runs from left to right. */
+const DIRECTIONS = [[false, false], [true, true], [false, true], [true, false]];
+/** What another direction has to be better by. */
+const BETTER = 1.08;
+
 /**
- * The drawing: `{ w, h, boxes: [{ node, x, y, w, h }], edges: [{ points, loop, labels: [{ text, key, x, y }] }], starts: [{x, y}] }`,
- * of whichever direction fits into `width` × `height` better.
+ * The drawing: `{ w, h, boxes: [{ node, x, y, w, h }], edges: [{ points, loop, sideways, labels: [{ text, key, x, y }] }], starts: [{x, y}] }`,
+ * in the directions that fit into `width` × `height` best; `form` names them.
  */
 export function draw(machine, width, height) {
-  const fit = (it) => Math.min(width / it.w, height / it.h, 1.15);
-  const [down, across] = [false, true].map((sideways) => measure(machine, sideways));
-  const chosen = fit(across) > fit(down) * 1.05 ? across : down;
-  const drawing = { w: chosen.w, h: chosen.h, boxes: [], edges: [], starts: [], sideways: chosen === across };
-  collect(chosen, 0, 0, drawing);
+  const fit = (it) => Math.min(width / it.box.w, height / it.box.h, 1.15);
+  const tried = DIRECTIONS.map((directions, form) => ({ form, box: measure(machine, { directions, aspect: width / height, depth: 0 }) }));
+  const chosen = tried.reduce((best, it) => (fit(it) > fit(best) * BETTER ? it : best));
+  const drawing = { w: chosen.box.w, h: chosen.box.h, boxes: [], edges: [], starts: [], form: chosen.form };
+  collect(chosen.box, 0, 0, drawing);
   return drawing;
 }
 
-function measure(node, sideways) {
+function measure(node, way) {
+  const sideways = way.directions[Math.min(way.depth, 1)];
   const titleWidth = widthOf(clipped(node.name), NAME_FONT) + 44;
   if (node.kind === 'state') return { node, w: Math.max(72, titleWidth), h: NODE_HEIGHT, inner: null };
-  const boxes = node.children.map((child) => measure(child, sideways));
-  const inner = node.kind === 'group' ? grid(boxes, node, sideways) : layers(node, boxes, sideways);
+  const boxes = node.children.map((child) => measure(child, node.kind === 'group' ? way : { ...way, depth: way.depth + 1 }));
+  const inner = node.kind === 'group' ? grid(boxes, node, way.aspect * (sideways ? 0.5 : 2)) : layers(node, boxes, sideways, way.aspect);
   const extra = node.kind === 'group' ? 44 : 0;
   return { node, w: Math.max(titleWidth + extra, inner.w + 2 * PAD), h: TITLE + inner.h + PAD, inner };
 }
 
-/** The instances of one state, in rows. */
-function grid(boxes, node, sideways) {
+/** The instances of one state, in rows: as many as make it about this much wider than high. */
+function grid(boxes, node, aspect) {
   const most = Math.max(0, ...boxes.map((box) => box.w));
   const tall = Math.max(0, ...boxes.map((box) => box.h));
-  const columns = Math.max(1, sideways ? Math.ceil(boxes.length / Math.max(4, Math.ceil(Math.sqrt(boxes.length)))) : Math.min(4, Math.ceil(Math.sqrt(boxes.length))));
+  const wish = Math.round(Math.sqrt((boxes.length * tall * aspect) / Math.max(1, most)));
+  const columns = Math.max(1, Math.min(boxes.length, wish));
   const rows = Math.ceil(boxes.length / columns);
   const at = new Map(boxes.map((box, i) => [box.node.id, {
     x: (i % columns) * (most + GRID_GAP),
@@ -71,7 +78,7 @@ function grid(boxes, node, sideways) {
 }
 
 /** The children of a machine: those with transitions in layers, the others in a grid below. */
-function layers(node, boxes, sideways) {
+function layers(node, boxes, sideways, aspect) {
   const ids = new Map(boxes.map((box) => [box.node.key ?? box.node.name, box]));
   const merged = mergedEdges(node, ids);
   const starts = node.init.map((name) => ids.get(childName(name))).filter(Boolean);
@@ -97,10 +104,10 @@ function layers(node, boxes, sideways) {
   );
   const at = new Map();
   for (const [id, point] of placed.at) at.set(id, point);
-  const drawn = placed.edges.map((line, i) => (i < starts.length ? { ...line, labels: [] } : labelled(line, edges[i - starts.length])));
+  const drawn = placed.edges.map((line, i) => ({ ...(i < starts.length ? { ...line, labels: [] } : labelled(line, edges[i - starts.length])), sideways }));
   const all = drawn.concat([...loops].map(([box, edge]) => loopAt(at.get(box.node.id), box, edge, sideways)));
   const rest = boxes.filter((box) => !linked.has(box));
-  const alone = grid(rest, { hidden: 0 }, sideways);
+  const alone = grid(rest, { hidden: 0 }, aspect);
   const top = placed.h > 0 && rest.length ? placed.h + 24 : placed.h;
   for (const [id, point] of alone.at) at.set(id, { x: point.x, y: point.y + top });
   return {

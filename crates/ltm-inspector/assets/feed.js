@@ -2,6 +2,7 @@
 // interface, without a change anywhere else.
 
 import { get } from './api.js';
+import { mark, plain } from './digits.js';
 import { onToken } from './session.js';
 import { Statuses } from './statuses.js';
 
@@ -29,7 +30,7 @@ export function followList({ playground = false, fqn = '', before = '', limit = 
     if (document.hidden) return;
     try {
       const response = await get(`ltm?${query}`, { signal });
-      const rows = await response.json();
+      const rows = JSON.parse(mark(await response.text())).map((row) => ({ ...row, id: plain(row.id) }));
       pause = PAUSE;
       show({ rows: statuses.of(rows), next: nextPage(response), status: 'live', error: null });
     } catch (error) {

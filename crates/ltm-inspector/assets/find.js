@@ -1,5 +1,6 @@
 // Finds a text in the keys and plain values of a state.
 
+import { plain } from './digits.js';
 import { below } from './pointer.js';
 
 const MOST_FOUND = 1000;
@@ -10,7 +11,7 @@ export function find(state, text) {
   const wanted = text.toLocaleLowerCase();
   const found = [];
   let looked = 0;
-  const holds = (it) => String(it).toLocaleLowerCase().includes(wanted);
+  const holds = (it) => plain(it).toLocaleLowerCase().includes(wanted);
   const stack = [['', null, state]];
   while (stack.length && found.length < MOST_FOUND && looked < MOST_LOOKED_AT) {
     const [pointer, key, value] = stack.pop();

@@ -54,7 +54,7 @@ export class MachinePane {
     const { clientWidth: width, clientHeight: height } = this.svg;
     if (!this.machine || width === 0 || height === 0) return;
     const chosen = draw(this.machine, width, height);
-    if (this.#drawn && chosen.sideways !== this.#drawn.sideways) {
+    if (this.#drawn && chosen.form !== this.#drawn.form) {
       this.#redraw();
       this.#paint(this.state, this.snapshot);
     } else this.viewport.resize();
@@ -67,7 +67,7 @@ export class MachinePane {
     this.#drawn = drawing;
     this.#boxes.clear();
     const boxes = drawing.boxes.map((box) => this.#box(box));
-    this.#edges = drawing.edges.map((edge) => ({ edge, element: line(edge, drawing.sideways) }));
+    this.#edges = drawing.edges.map((edge) => ({ edge, element: line(edge) }));
     const starts = drawing.starts.map(({ x, y }) => s('circle', { class: 'begin', cx: x, cy: y, r: 5 }));
     const labels = this.#edges.map(({ edge, element }) => (element.labels = label(edge)));
     this.scene.replaceChildren(...boxes, ...this.#edges.map(({ element }) => element), ...starts, ...labels);
@@ -135,10 +135,10 @@ function markers() {
   return s('defs', {}, marker('arrow'), marker('arrow-ran'));
 }
 
-function line(edge, sideways) {
+function line(edge) {
   const path = edge.loop
     ? s('path', { d: edge.loop.path, transform: `translate(${edge.loop.x},${edge.loop.y})` })
-    : s('path', { d: curve(edge.points, sideways) });
+    : s('path', { d: curve(edge.points, edge.sideways) });
   return s('g', { class: 'edge' }, path);
 }
 

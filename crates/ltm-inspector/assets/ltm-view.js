@@ -19,6 +19,7 @@ import { Timeline } from './timeline.js';
 import { toast } from './toast.js';
 import { Transport } from './transport.js';
 import { Travel } from './travel.js';
+import { ExactSocket, ExactSource, exactFetch } from './wire.js';
 import { followLtm } from './ltm-live.min.js';
 
 const TABS = ['state', 'changes', 'step', 'errors', 'rollbacks', 'about'];
@@ -139,7 +140,7 @@ export class LtmView {
 
   #follow() {
     this.handle?.close();
-    const handle = followLtm(ORIGIN.href, this.id, { token: token() ?? undefined });
+    const handle = followLtm(ORIGIN.href, this.id, { token: token() ?? undefined, fetch: exactFetch, WebSocket: ExactSocket, EventSource: ExactSource });
     this.handle = handle;
     handle.subscribe(() => handle === this.handle && this.#schedule());
     this.#schedule();

@@ -2,6 +2,7 @@
 
 import { changes } from './changes.js';
 import { copy, copyButton } from './clipboard.js';
+import { stringify } from './digits.js';
 import { h, setAttribute, setText } from './dom.js';
 import { find, partsOf } from './find.js';
 import { icon } from './icons.js';
@@ -25,12 +26,12 @@ export class StatePane {
 
   constructor() {
     this.input = h('input', {
-      type: 'search', placeholder: 'Search keys and values', 'aria-label': 'Search in the state', spellcheck: 'false',
+      type: 'search', placeholder: 'Search', 'aria-label': 'Search in the state', spellcheck: 'false',
       oninput: () => this.#search(), onkeydown: (event) => this.#searchKey(event),
     });
     this.tally = h('span', { class: 'tally', role: 'status' });
     const step = (label, name, by) => h('button', { class: 'icon-button', title: label, 'aria-label': label, onclick: () => this.#next(by) }, icon(name));
-    this.copied = h('button', { class: 'icon-button', title: 'Copy the state as JSON', 'aria-label': 'Copy the state as JSON', onclick: () => copy(JSON.stringify(this.state, null, 2), 'State') }, icon('copy'));
+    this.copied = h('button', { class: 'icon-button', title: 'Copy the state as JSON', 'aria-label': 'Copy the state as JSON', onclick: () => copy(stringify(this.state, 2), 'State') }, icon('copy'));
     this.only = h('button', { class: 'toggle', 'aria-pressed': 'false', title: 'Open what this step changed, close the rest', onclick: () => this.showChanges() }, 'Changed');
     this.tree = h('div', {
       class: 'tree', role: 'tree', tabindex: '0', 'aria-label': 'State',
@@ -216,7 +217,7 @@ export class StatePane {
     }
     if (this.shown?.pointer === pointer && this.shown.value === value) return;
     this.shown = { pointer, value };
-    const text = typeof value === 'string' ? value : pretty(value);
+    const text = typeOf(value) === 'string' ? value : pretty(value);
     const close = () => {
       this.detail.hidden = true;
       this.tree.focus();
@@ -231,7 +232,7 @@ export class StatePane {
 
 /** A value on one line; around what was looked for where that is far inside. */
 function snippet(value, wanted) {
-  if (typeof value !== 'string' || !wanted) return brief(value);
+  if (typeOf(value) !== 'string' || !wanted) return brief(value);
   const found = value.toLocaleLowerCase().indexOf(wanted.toLocaleLowerCase());
   return found > 40 ? JSON.stringify(`…${value.slice(found - 30, found + 120)}`) : brief(value);
 }

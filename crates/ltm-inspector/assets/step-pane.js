@@ -2,6 +2,7 @@
 
 import { jsonBlock } from './block.js';
 import { copyButton } from './clipboard.js';
+import { plain, stringify } from './digits.js';
 import { h } from './dom.js';
 import { count } from './json.js';
 import { filled } from './steps.js';
@@ -24,7 +25,7 @@ export class StepPane {
     Object.assign(this, { snapshot, key, queues, first });
     const by = queues.queuedBy(snapshot.item);
     this.element.replaceChildren(
-      h('div', { class: 'pane-head' }, h('span', {}, `Step ${index}`), copyButton('Copy JSON', () => JSON.stringify(snapshot, null, 2), 'Snapshot')),
+      h('div', { class: 'pane-head' }, h('span', {}, `Step ${index}`), copyButton('Copy JSON', () => stringify(snapshot, 2), 'Snapshot')),
       h('dl', { class: 'facts' },
         fact('Reason', snapshot.reason),
         fact('Taken at', h('time', { title: fullTime(snapshot.time) }, `${clockTime(snapshot.time)}`), ` · ${fullTime(snapshot.time)}`),
@@ -41,7 +42,7 @@ export class StepPane {
     if (typeof item !== 'object') return fact('Item', jsonBlock(item));
     return Object.entries(item).map(([name, value]) => fact(
       NAMES[name] ?? name,
-      typeof value === 'object' && value !== null ? jsonBlock(value) : h('code', {}, value === null ? 'none' : String(value)),
+      typeof value === 'object' && value !== null ? jsonBlock(value) : h('code', {}, value === null ? 'none' : plain(value)),
     ));
   }
 
@@ -78,7 +79,7 @@ const NAMES = { item_id: 'Item', fqn: 'State', label: 'Transition', namespace: '
 
 function nameOf(item) {
   if (typeof item?.label === 'string') return `${filled(item.label, item.params)} (${item.namespace})`;
-  return typeof item?.fqn === 'string' ? item.fqn : JSON.stringify(item);
+  return typeof item?.fqn === 'string' ? item.fqn : stringify(item);
 }
 
 function fact(name, ...value) {

@@ -1,5 +1,7 @@
 // What a snapshot was: words for it, and where its item was queued and taken.
 
+import { plain } from './digits.js';
+
 /** The last word of a class or state's name. */
 export function lastWord(fqn) {
   return String(fqn).split('.').at(-1);
@@ -19,7 +21,7 @@ export function titleOf(snapshot) {
 /** A label with its one set of parameters filled in. */
 export function filled(label, params) {
   if (!Array.isArray(params) || params.length !== 1 || params[0] === null || typeof params[0] !== 'object') return label;
-  return label.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(params[0], name) ? String(params[0][name]) : whole));
+  return label.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(params[0], name) ? plain(params[0][name]) : whole));
 }
 
 /** The kind of a reason: what colours and marks there are. */

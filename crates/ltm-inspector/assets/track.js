@@ -2,6 +2,8 @@
 
 import { kindOf } from './steps.js';
 
+/** Of a stripe, in pixels. */
+const WIDEST = 6;
 const KINDS = ['start', 'execute', 'transition', 'other'];
 
 /** Draws the stripes; with more snapshots than columns, a column shows the most of its own. */
@@ -20,8 +22,10 @@ export function paintTrack(canvas, snapshots) {
     for (let i = from + 1; i < to; i += 1) if (snapshots[i].patch.length > top.patch.length) top = snapshots[i];
     const size = Math.max(0.2, Math.min(1, Math.log2(1 + top.patch.length) / 4));
     context.fillStyle = colours[kindOf(top.reason)];
-    const left = (column * width) / columns;
-    context.fillRect(left, height * (1 - size), Math.max(1, Math.min(width / columns - ratio, 6 * ratio)), height * size);
+    const wide = Math.max(1, Math.min(width / columns - ratio, WIDEST * ratio));
+    // Under the slider's thumb where that is at the snapshot.
+    const left = columns > 1 ? (column * (width - WIDEST * ratio)) / (columns - 1) + (WIDEST * ratio - wide) / 2 : 0;
+    context.fillRect(left, height * (1 - size), wide, height * size);
   }
 }
 

@@ -105,3 +105,21 @@ test('what ran is marked in the picture', async () => {
   await page.locator('.row[aria-selected="true"] .key', { hasText: 'writing_story' }).waitFor();
   await page.context().close();
 });
+
+test('numbers keep their digits', async () => {
+  const body = (n) => `{"reason": "execute", "patch": [{"op": "add", "path": "/n", "value": ${n}}]}`;
+  const post = (path, text) => fetch(`${service.url}/api/v0/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: text });
+  const { id: exact } = await (await post('ltm', '{"fqn": "app.Exact", "state": {"n": 9007199254740993}}')).json();
+  const page = await openPage(browser, `${service.url}/#/ltm/${exact}`);
+  await live(page);
+  await page.locator('.row[data-type="number"] .value', { hasText: '9007199254740993' }).waitFor();
+  await post(`ltm/${exact}/snapshots`, body('123456789012345678901234567890'));
+  await page.locator('.row[data-type="number"] .value', { hasText: '123456789012345678901234567890' }).waitFor();
+  await page.getByRole('tab', { name: 'Changes' }).click();
+  assert.deepEqual(await page.locator('.operations pre').allTextContents(), ['123456789012345678901234567890']);
+  await page.getByRole('tab', { name: 'State' }).click();
+  await page.getByRole('button', { name: 'Copy the state as JSON' }).click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), '{\n  "n": 123456789012345678901234567890\n}');
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
