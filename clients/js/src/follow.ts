@@ -50,8 +50,6 @@ export function followLtm<State = JsonObject>(
 
 const BACKOFF = { min: 200, max: 10_000 };
 const WATCHDOG = 60_000;
-/** How long what the server has may take to arrive. */
-const GRACE = 5_000;
 /** Within how long to come back after a restart of the gateway, which spreads its closes itself. */
 const SOON = 1_000;
 /** As which failure the first "over a limit" counts. */
@@ -211,8 +209,8 @@ class Follower implements Following {
       const look = () => {
         const { watchdog = WATCHDOG } = this.options;
         clearTimeout(quiet);
-        if (watchdog !== false && !over) {
-          const again = () => this.missed(token).then((missed) => (missed ? finish(1006, 'it went silent') : look()));
+        if (watchdog && !over) {
+          const again = async () => ((await this.missed(token, watchdog / 10)) ? finish(1006, 'it went silent') : look());
           // Spread, so that those who connected together do not ask together.
           quiet = setTimeout(again, watchdog * (0.75 + Math.random() / 2));
         }
@@ -288,14 +286,14 @@ class Follower implements Following {
     this.emit(live, { type: 'status', status: 'live' });
   }
 
-  /** Whether the server has had something for a while that did not arrive. Not knowing is no reason to let go. */
-  private async missed(token: string | undefined): Promise<boolean> {
+  /** Whether the server has something that does not arrive within the grace. Not knowing is no reason to let go. */
+  private async missed(token: string | undefined, grace: number): Promise<boolean> {
     const { cursor } = this.view;
     const init = { headers: { 'If-None-Match': `"${cursor}"` } };
     const read = ({ status }: Response) => status !== 304;
     try {
       if (cursor === null || (await this.server.ask(`api/v0/ltm/${this.id}`, init, token, this.stop.signal, read))) {
-        await sleep(GRACE, this.stop.signal);
+        await sleep(grace, this.stop.signal);
         return this.view.cursor === cursor;
       }
     } catch {

@@ -31,8 +31,11 @@ export interface NewLtm {
   playground?: boolean;
   structure?: JsonObject;
   state?: JsonObject;
+  /** Where it has to be one that was not given yet. */
   id?: number;
   time?: string;
+  /** What is kept of its history, where that is not as the settings say; null switches a rule off. */
+  retention?: { max_entries?: number | null; max_age?: string | null; idle_ttl?: string | null };
 }
 
 /** A step: what changed, as one of `patch`, `merge` (RFC 7396), or the whole new `state`. */
