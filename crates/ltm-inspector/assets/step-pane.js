@@ -6,7 +6,7 @@ import { plain, stringify } from './digits.js';
 import { h } from './dom.js';
 import { count } from './json.js';
 import { filled } from './steps.js';
-import { clockTime, fullTime } from './time.js';
+import { clockTime, dayOf, fullTime } from './time.js';
 
 const MOST = 50;
 
@@ -28,7 +28,7 @@ export class StepPane {
       h('div', { class: 'pane-head' }, h('span', {}, `Step ${index}`), copyButton('Copy JSON', () => stringify(snapshot, 2), 'Snapshot')),
       h('dl', { class: 'facts' },
         fact('Reason', snapshot.reason),
-        fact('Taken at', h('time', { title: fullTime(snapshot.time) }, `${clockTime(snapshot.time)}`), ` · ${fullTime(snapshot.time)}`),
+        fact('Taken at', h('time', { title: fullTime(snapshot.time) }, `${clockTime(snapshot.time)} · ${dayOf(snapshot.time)}`)),
         this.#itemFacts(snapshot.item),
         by === undefined ? null : fact('Queued by', this.#link(by))),
       this.#queue('Queued executions', 'execute_queue', snapshot.execute_queue),

@@ -5,6 +5,7 @@ const UNITS = [
 ];
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'always', style: 'narrow' });
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3, hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
 /** Milliseconds since the epoch, or NaN. A time without an offset is UTC, as everywhere in ltm-live. */
@@ -34,6 +35,12 @@ export function clockTime(text) {
 export function fullTime(text) {
   const at = moment(text);
   return Number.isNaN(at) ? String(text ?? '–') : full.format(at);
+}
+
+/** The day, as the reader's country writes it. */
+export function dayOf(text) {
+  const at = moment(text);
+  return Number.isNaN(at) ? '' : day.format(at);
 }
 
 /** The time between two: `+12 ms`, `+1.4 s`, `+3 min`. */
