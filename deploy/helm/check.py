@@ -335,6 +335,9 @@ class Chart(unittest.TestCase):
             "without redis.sentinel.urls": {"redis": {"sentinel": {"service": "m"}}},
             "redis.sentinel.service is empty": {"redis": {"sentinel": {"urls": ["redis://s:26379"]}}},
             "redis.sentinel.urlsKey is a key": {"redis": {"sentinel": {"service": "m", "urlsKey": "k"}}},
+            "a Redis Cluster has no Sentinels": {
+                "redis": {"clusterNodes": ["n:6379"], "sentinel": {"service": "m", "urls": ["redis://s:26379"]}}
+            },
             "ingress.host is empty": {"ingress": {"enabled": True}},
             "settings.redis": {"settings": {"redis": {"url": "redis://u:p@h"}}},
             "settings.gateway.drain_time is set": {"settings": {"gateway": {"drain_time": "1h"}}},

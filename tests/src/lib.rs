@@ -8,6 +8,7 @@
 mod api;
 mod binaries;
 mod clock;
+mod cluster;
 mod haproxy;
 mod network;
 mod raw_connection;
@@ -19,12 +20,15 @@ mod sentinels;
 mod service;
 mod signing_key;
 mod subscriber;
+mod users;
+mod writer;
 
 use std::time::Duration;
 
 pub use api::{Answer, Api};
 pub use binaries::binary;
 pub use clock::Clock;
+pub use cluster::Cluster;
 pub use haproxy::Haproxy;
 pub use network::Network;
 pub use raw_connection::RawConnection;
@@ -36,6 +40,8 @@ pub use sentinels::{FAILOVER_LIMIT, Sentinels};
 pub use service::{Service, peak_bytes, resident_bytes};
 pub use signing_key::SigningKey;
 pub use subscriber::{Follower, Heard, Subscriber};
+pub use users::{PASSWORD, add_shipped_users, shipped_users};
+pub use writer::{Writer, items};
 
 /// The longest wait for something that should happen.
 pub const LIMIT: Duration = Duration::from_secs(60);

@@ -4,13 +4,9 @@
 
 use std::process::Command;
 
-use ltm_tests::{Api, RedisServer, Service, Subscriber, binary};
-use serde_json::json;
+use ltm_tests::{Api, PASSWORD, RedisServer, Service, Subscriber, binary, shipped_users};
+use serde_json::{Value, json};
 use tempfile::TempDir;
-
-const PASSWORD: &str = "not-a-secret";
-/// SHA-256 of it.
-const PASSWORD_SHA256: &str = "531854cef641648c7817441c3a04ae025e91d882aa1ac318057cba7e979b2140";
 
 /// A Redis with the file as it is shipped, the passwords put in, and a user who may do everything.
 struct Guarded {
@@ -20,11 +16,7 @@ struct Guarded {
 
 impl Guarded {
     fn start() -> Self {
-        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/redis/users.acl");
-        let mut users = std::fs::read_to_string(shipped).unwrap();
-        for name in ["API", "GATEWAY", "OPERATOR"] {
-            users = users.replace(&format!("{name}_PASSWORD_SHA256"), PASSWORD_SHA256);
-        }
+        let mut users = shipped_users();
         users += &format!("user root on >{PASSWORD} ~* &* +@all\n");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("users.acl");
@@ -202,4 +194,39 @@ fn no_shipped_user_reaches_beyond_its_keys_or_runs_the_server() {
     guarded.is_refused("ltm-operator", &["PUBLISH", "ltm:{1}:live", ""]);
     let nobody = guarded.redis.cli(&["GET", "ltm:ids"]);
     assert!(nobody.starts_with("NOAUTH"), "{nobody}");
+}
+
+#[test]
+fn the_doctor_tells_what_a_user_may_do_and_what_it_lacks() {
+    let guarded = Guarded::start();
+    let looked_at = || {
+        let output = Command::new(binary("ltm"))
+            .args(["--json", "doctor", "--redis", &guarded.url("root")])
+            .args(["--api-user", "ltm-api", "--gateway-user", "ltm-gateway"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let findings = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let users: Vec<Value> = findings
+            .filter(|it: &Value| it["check"] == "user")
+            .collect();
+        (output.status.success(), users)
+    };
+    let (fine, users) = looked_at();
+    assert!(
+        fine && users.iter().all(|it| it["severity"] == "good"),
+        "{users:?}"
+    );
+    assert_eq!(users.len(), 3);
+    guarded.ask(
+        "root",
+        &["ACL", "SETUSER", "ltm-gateway", "-xrange", "-hget"],
+    );
+    let (fine, users) = looked_at();
+    let failure = users.iter().find(|it| it["severity"] == "failure").unwrap();
+    let is = failure["is"].as_str().unwrap();
+    assert!(
+        !fine && is.contains("ltm-gateway") && is.contains("HGET, XRANGE"),
+        "{is}"
+    );
 }

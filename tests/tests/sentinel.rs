@@ -2,17 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use ltm_tests::{Api, FAILOVER_LIMIT, Follower, LIMIT, Sentinels, Service, Subscriber};
-use reqwest::Method;
-use serde_json::{Value, json};
+use ltm_tests::{
+    Api, FAILOVER_LIMIT, Follower, LIMIT, Sentinels, Service, Subscriber, Writer, items,
+};
+use serde_json::json;
 use tokio::time::sleep;
 
 /// An API and two gateways that know only the Sentinels. The database and the user are those of
@@ -78,50 +73,6 @@ impl World {
     }
 }
 
-/// Writes until it is told to stop, each write until it is acknowledged; gives how many.
-async fn produce(api: Api, id: u64, stop: Arc<AtomicBool>, written: Arc<AtomicUsize>) -> usize {
-    for number in 0.. {
-        if stop.load(Ordering::SeqCst) {
-            return number;
-        }
-        let began = Instant::now();
-        loop {
-            let body = json!({"reason": "execute", "item": number, "merge": {"n": number}});
-            let request = api.request(Method::POST, &format!("/ltm/{id}/snapshots"));
-            let key = format!("{id}-{number}");
-            let request = request.header("Idempotency-Key", key).json(&body);
-            let answer = api.send(request).await;
-            if answer.status == 201 {
-                written.fetch_add(1, Ordering::SeqCst);
-                break;
-            }
-            answer.problem(503, "unavailable");
-            assert!(
-                began.elapsed() < FAILOVER_LIMIT,
-                "{number} is never acknowledged"
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-    unreachable!("there is always another number")
-}
-
-async fn until(written: &AtomicUsize, count: usize) {
-    let began = Instant::now();
-    while written.load(Ordering::SeqCst) < count {
-        assert!(began.elapsed() < LIMIT, "nothing is written any more");
-        sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Which writes the history holds, in its order.
-async fn items(api: &Api, id: u64) -> Vec<usize> {
-    let document = api.document(id).await;
-    let snapshots = document["snapshots"].as_array().unwrap();
-    let item = |snapshot: &Value| usize::try_from(snapshot["item"].as_u64().unwrap()).unwrap();
-    snapshots[1..].iter().map(item).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_under_writes_is_followed_by_itself_and_what_was_acknowledged_is_there_once() {
     let settings = [
@@ -135,18 +86,9 @@ async fn a_failover_under_writes_is_followed_by_itself_and_what_was_acknowledged
     }
     let meta = format!("ltm:{{{}}}:meta", ids[0]);
     assert_eq!(world.redis.leader.cli(&["-n", "3", "EXISTS", &meta]), "1");
-    let stop = Arc::new(AtomicBool::new(false));
-    let written = Arc::new(AtomicUsize::new(0));
-    let producers: Vec<_> = ids
+    let writers: Vec<_> = ids
         .iter()
-        .map(|&id| {
-            tokio::spawn(produce(
-                world.api.clone(),
-                id,
-                stop.clone(),
-                written.clone(),
-            ))
-        })
+        .map(|&id| Writer::start(&world.api, id))
         .collect();
     let followers: Vec<_> = (0..6)
         .map(|n| {
@@ -160,19 +102,19 @@ async fn a_failover_under_writes_is_followed_by_itself_and_what_was_acknowledged
             })
         })
         .collect();
-    until(&written, 60).await;
+    for writer in &writers {
+        writer.until_more(20).await;
+    }
     world.redis.leader.kill();
     world.redis.until_the_replica_leads().await;
     // Two are needed for a write to be acknowledged: the old leader comes back and follows.
     world.redis.leader.restart();
     world.redis.until_the_leader_follows().await;
-    let so_far = written.load(Ordering::SeqCst);
-    until(&written, so_far + 60).await;
-    stop.store(true, Ordering::SeqCst);
-
-    for (producer, &id) in producers.into_iter().zip(&ids) {
-        let acknowledged = producer.await.unwrap();
-        let all: Vec<usize> = (0..acknowledged).collect();
+    for writer in &writers {
+        writer.until_more(20).await;
+    }
+    for (writer, &id) in writers.into_iter().zip(&ids) {
+        let all: Vec<usize> = (0..writer.stop().await).collect();
         assert_eq!(items(&world.api, id).await, all, "LTM {id}");
     }
     for &id in &ids {

@@ -6,7 +6,7 @@ use ltm_types::{Cursor, Problem, ProblemKind};
 use serde_json::json;
 
 use crate::{
-    Api,
+    Api, access,
     query::{self, Parameters},
     states::Turn,
 };
@@ -16,6 +16,8 @@ pub(crate) async fn copy(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let id = query::ltm_id(&request)?;
+    let caller = access::caller(&api, &request)?;
+    caller.may_copy(id, api.store()).await?;
     let current = async |mut turn: Turn<'_>| {
         let state = turn.take_current().await?;
         let copy = state.clone();

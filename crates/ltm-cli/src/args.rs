@@ -3,6 +3,8 @@
 use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
+use ltm_service::{SettingsError, load_redis};
+use ltm_store::RedisSettings;
 use ltm_types::{Cursor, LtmId};
 
 use crate::{json::JsonArgument, server_url::ServerUrl, token::Token};
@@ -77,9 +79,12 @@ names: it holds only a hash of the key, and is read again when it changes.")]
 Examples:
   LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm doctor
   ltm doctor --redis redis://127.0.0.1:6379/0 --wait-replicas 1 --json
+  ltm doctor --config ltm.toml --api-user ltm-api --gateway-user ltm-gateway
 
-Prints what each service looks at before it says that it is ready. The exit code is 1 where something keeps
-a promise from holding; a warning leaves it 0.")]
+Prints what each service looks at before it says that it is ready, and more: users, round trips, memory,
+persistence, replicas, clocks, and keys that do not belong together. It reads the settings of the services:
+LTM__REDIS__SENTINELS, LTM__REDIS__CLUSTER_NODES, LTM__REDIS__TLS_CA_FILE. The exit code is 1 where something
+keeps a promise from holding; a warning leaves it 0.")]
     Doctor(DoctorArgs),
     /// Ask services that run.
     #[command(flatten)]
@@ -421,15 +426,35 @@ pub struct VerifyArgs {
     /// All that are listed
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
-    /// Where Redis is
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "LTM__REDIS__URL",
-        hide_env_values = true,
-        default_value = "redis://127.0.0.1:6379/0"
-    )]
-    pub redis: String,
+    /// Which Redis.
+    #[command(flatten)]
+    pub redis: RedisArgs,
+}
+
+/// Which Redis: as the services are told, or by an option.
+#[derive(Args, Debug)]
+pub struct RedisArgs {
+    /// Where Redis is [default: what LTM__REDIS__URL or the file says, or redis://127.0.0.1:6379/0]
+    #[arg(long = "redis", value_name = "URL", id = "redis_url")]
+    pub url: Option<String>,
+    /// The services' TOML file, for its section `redis`; variables such as LTM__REDIS__SENTINELS win over it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl RedisArgs {
+    /// The settings that result.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with one.
+    pub fn settings(&self) -> Result<RedisSettings, SettingsError> {
+        let settings = load_redis(self.config.as_deref())?;
+        Ok(RedisSettings {
+            url: self.url.clone().unwrap_or(settings.url),
+            ..settings
+        })
+    }
 }
 
 /// The arguments of `ltm key`.
@@ -448,32 +473,18 @@ pub struct KeyArgs {
 /// The arguments of `ltm doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
-    /// Where Redis is
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "LTM__REDIS__URL",
-        hide_env_values = true,
-        default_value = "redis://127.0.0.1:6379/0"
-    )]
-    pub redis: String,
-    /// How many replicas the services wait for
-    #[arg(
-        long,
-        value_name = "N",
-        env = "LTM__REDIS__WAIT_REPLICAS",
-        default_value_t = 0
-    )]
-    pub wait_replicas: u32,
-    /// Whether the services want an append-only file
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "LTM__REDIS__REQUIRE_APPEND_ONLY",
-        default_value_t = true,
-        action = clap::ArgAction::Set
-    )]
-    pub require_append_only: bool,
+    /// Which Redis.
+    #[command(flatten)]
+    pub redis: RedisArgs,
+    /// How many replicas the services wait for, where that is not what redis.wait_replicas says
+    #[arg(long, value_name = "N")]
+    pub wait_replicas: Option<u32>,
+    /// A user of Redis, to see whether it may do what the API does
+    #[arg(long, value_name = "NAME")]
+    pub api_user: Option<String>,
+    /// The same for what the gateway does
+    #[arg(long, value_name = "NAME")]
+    pub gateway_user: Option<String>,
 }
 
 /// The arguments of `ltm dev`.

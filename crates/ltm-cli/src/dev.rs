@@ -127,7 +127,10 @@ async fn develop(
     mut settings: DevSettings,
     shutdown: Shutdown,
 ) -> Result<(), DevError> {
-    if !settings.redis.url.is_empty() || !settings.redis.sentinels.is_empty() {
+    if !settings.redis.url.is_empty()
+        || !settings.redis.sentinels.is_empty()
+        || !settings.redis.cluster_nodes.is_empty()
+    {
         return serve(&args.listen, settings, shutdown).await;
     }
     let data_dir = args.data_dir.clone().map_or_else(default_data_dir, Ok)?;

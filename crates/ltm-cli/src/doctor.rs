@@ -1,7 +1,7 @@
 //! `ltm doctor`: says how Redis is set up, and what to change.
 
 use indicatif::ProgressBar;
-use ltm_store::{Finding, Inspector, Redis, RedisSettings, Severity};
+use ltm_store::{Finding, Inspector, Redis, RedisSettings, Role, Severity};
 use serde_json::json;
 
 use crate::{
@@ -12,18 +12,38 @@ use crate::{
 
 /// Prints what was looked at; fails where a promise cannot hold.
 pub(crate) async fn run(args: &DoctorArgs, output: Output) -> Result<(), Error> {
-    let settings = RedisSettings {
-        url: args.redis.clone(),
-        wait_replicas: args.wait_replicas,
-        require_append_only: args.require_append_only,
-        ..RedisSettings::default()
-    };
-    let redis = Redis::open(&settings)?;
+    let settings = args.redis.settings()?;
+    let redis = Redis::open(&RedisSettings {
+        wait_replicas: args.wait_replicas.unwrap_or(settings.wait_replicas),
+        ..settings
+    })?;
     let mut findings = Inspector::new(redis.clone()).findings().await?;
-    let checks = findings.len();
+    findings.extend(redis.checkup(&users(args)).await?);
     findings.extend(strays(&redis, output).await);
+    print(&findings, output)?;
+    let failed = |finding: &&Finding| finding.severity == Severity::Failure;
+    match findings.iter().filter(failed).count() {
+        0 => Ok(()),
+        count => Err(Error::Ended(format!(
+            "{count} of {} checks failed: what is promised does not hold on this Redis",
+            findings.len()
+        ))),
+    }
+}
+
+/// The users to look at.
+fn users(args: &DoctorArgs) -> Vec<(Role, &str)> {
+    let users = [
+        (Role::Api, &args.api_user),
+        (Role::Gateway, &args.gateway_user),
+    ];
+    let named = |(role, user)| Option::as_deref(user).map(|user| (role, user));
+    users.into_iter().filter_map(named).collect()
+}
+
+fn print(findings: &[Finding], output: Output) -> Result<(), Error> {
     let mut table = output.table(&["", "check", "is", "what to do"]);
-    for finding in &findings {
+    for finding in findings {
         if output.json() {
             output.line(&json!(finding).to_string())?;
             continue;
@@ -33,19 +53,16 @@ pub(crate) async fn run(args: &DoctorArgs, output: Output) -> Result<(), Error> 
             Severity::Warning => (output.accent(Accent::Kind, "warning"), finding.advice),
             Severity::Failure => (output.accent(Accent::Alert, "failure"), finding.advice),
         };
-        table.add_row([&mark, finding.check, &finding.is, advice]);
+        let is = match &finding.server {
+            Some(server) => format!("{server}: {}", finding.is),
+            None => finding.is.clone(),
+        };
+        table.add_row([&mark, finding.check, &is, advice]);
     }
     if !output.json() {
         output.line(&table.to_string())?;
     }
-    let failed = |severity| severity == Severity::Failure;
-    match findings.iter().filter(|it| failed(it.severity)).count() {
-        0 => Ok(()),
-        count => Err(Error::Ended(format!(
-            "{count} of {} checks failed: services on this Redis are not ready",
-            checks
-        ))),
-    }
+    Ok(())
 }
 
 /// How many keys that do not belong are named.
@@ -57,12 +74,7 @@ async fn strays(redis: &Redis, output: Output) -> Vec<Finding> {
     let seen = |keys: u64| bar.set_message(format!("{keys} keys looked at"));
     let found = redis.strays(NAMED, seen).await;
     bar.finish_and_clear();
-    let told = |severity, is: String, advice| Finding {
-        check: "keys",
-        severity,
-        is,
-        advice,
-    };
+    let told = |severity, is, advice| Finding::new("keys", severity, is, advice);
     match found {
         Ok(strays) if strays.count == 0 => {
             vec![told(Severity::Good, "all belong together".into(), "")]

@@ -5,6 +5,7 @@ use std::{
     io::{self, ErrorKind},
 };
 
+use ltm_service::SettingsError;
 use ltm_store::StoreError;
 use ltm_types::Problem;
 
@@ -62,6 +63,9 @@ pub enum Error {
     /// Redis, or what it holds.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A setting of Redis is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// Standard output takes nothing.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -104,6 +108,7 @@ impl Error {
             | Self::Snapshot { .. }
             | Self::Ended(_)
             | Self::Store(_)
+            | Self::Settings(_)
             | Self::Output(_)
             | Self::Setup(_) => false,
         }

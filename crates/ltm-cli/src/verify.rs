@@ -1,7 +1,7 @@
 //! `ltm verify`: proves the logs of LTMs.
 
 use indicatif::ProgressBar;
-use ltm_store::{Listing, Redis, RedisSettings, Store, StoreError, Verdict};
+use ltm_store::{Listing, Redis, Store, StoreError, Verdict};
 use ltm_types::LtmId;
 use serde_json::json;
 
@@ -16,11 +16,7 @@ const PAGE: usize = 1000;
 
 /// Proves the logs that the arguments name; fails where something is wrong with one.
 pub(crate) async fn run(args: &VerifyArgs, output: Output) -> Result<(), Error> {
-    let settings = RedisSettings {
-        url: args.redis.clone(),
-        ..RedisSettings::default()
-    };
-    let store = Store::new(Redis::open(&settings)?);
+    let store = Store::new(Redis::open(&args.redis.settings()?)?);
     let mut verifier = Verifier {
         store: &store,
         output,

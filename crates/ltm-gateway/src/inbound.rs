@@ -96,7 +96,7 @@ pub(crate) struct Inbound {
     max_messages: u32,
     counted: u32,
     counting_since: Instant,
-    text: PartText,
+    parts: Parts,
 }
 
 impl Inbound {
@@ -114,11 +114,11 @@ impl Inbound {
             max_messages: settings.max_messages,
             counted: 0,
             counting_since: Instant::now(),
-            text: PartText::default(),
+            parts: Parts::default(),
         }
     }
 
-    /// Reads until the client leaves, says too much or shows what is not good; gives the reason.
+    /// Reads until the client leaves or says too much; gives the reason.
     pub(crate) async fn read(&mut self, outbound: &Outbound, pass: Option<&Pass>) -> End {
         loop {
             let message = match self.stream.recv().await {
@@ -131,7 +131,8 @@ impl Inbound {
             let size = match &message {
                 Message::Text(text) => text.len(),
                 Message::Binary(data) => data.len(),
-                Message::Continuation(_) | Message::Ping(_) => 0,
+                Message::Continuation(part) => self.parts.size_with(part),
+                Message::Ping(_) => 0,
                 Message::Close(_) => return End::Left,
                 Message::Pong(_) | Message::Nop => continue,
             };
@@ -143,15 +144,20 @@ impl Inbound {
                 limit_reached(setting);
                 return End::Talkative;
             }
-            if let Message::Continuation(part) = &message
-                && !self.text.take(part)
-            {
-                return End::NotUtf8;
-            }
-            if let (Message::Text(text), Some(pass)) = (&message, pass)
-                && let Err(end) = pass.hear(text).await
-            {
-                return end;
+            let whole;
+            let text = match &message {
+                Message::Text(text) => Some(&**text),
+                Message::Continuation(part) => match self.parts.take(part) {
+                    Ok(text) => {
+                        whole = text;
+                        whole.as_deref()
+                    }
+                    Err(end) => return end,
+                },
+                _ => None,
+            };
+            if let (Some(text), Some(pass)) = (text, pass) {
+                pass.hear(text);
             }
             if let Message::Ping(data) = &message {
                 outbound.pong(data);
@@ -179,40 +185,59 @@ impl Inbound {
     }
 }
 
-/// A text that comes in fragments, which may part a character. Nothing is kept of it but that.
+/// What has come of a message that comes in fragments, which may part a character.
 #[derive(Default)]
-struct PartText {
-    /// The begin of a character; `None` where what comes is no text.
-    begun: Option<Vec<u8>>,
+struct Parts {
+    bytes: Vec<u8>,
+    is_text: bool,
+    /// How many bytes are known to be UTF-8.
+    checked: usize,
 }
 
-impl PartText {
-    /// Takes the next fragment; false where the text is not UTF-8.
-    fn take(&mut self, part: &Item) -> bool {
+impl Parts {
+    /// How long it is with the next fragment.
+    fn size_with(&self, part: &Item) -> usize {
+        match part {
+            Item::FirstText(bytes) | Item::FirstBinary(bytes) => bytes.len(),
+            Item::Continue(bytes) | Item::Last(bytes) => self.bytes.len() + bytes.len(),
+        }
+    }
+
+    /// Takes the next fragment; gives the text that it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`End::NotUtf8`].
+    fn take(&mut self, part: &Item) -> Result<Option<String>, End> {
         let (bytes, is_last) = match part {
-            Item::FirstText(bytes) => {
-                self.begun = Some(Vec::new());
+            Item::FirstText(bytes) | Item::FirstBinary(bytes) => {
+                *self = Self {
+                    is_text: matches!(part, Item::FirstText(_)),
+                    ..Self::default()
+                };
                 (bytes, false)
-            }
-            Item::FirstBinary(_) => {
-                self.begun = None;
-                return true;
             }
             Item::Continue(bytes) => (bytes, false),
             Item::Last(bytes) => (bytes, true),
         };
-        let Some(begun) = &mut self.begun else {
-            return true;
-        };
-        begun.extend_from_slice(bytes);
-        match std::str::from_utf8(begun) {
-            Ok(_) => begun.clear(),
-            Err(error) if error.error_len().is_none() && !is_last => {
-                begun.drain(..error.valid_up_to());
+        self.bytes.extend_from_slice(bytes);
+        if self.is_text {
+            let unchecked = self.bytes.get(self.checked..).unwrap_or_default();
+            match std::str::from_utf8(unchecked) {
+                Ok(_) => self.checked = self.bytes.len(),
+                Err(error) if error.error_len().is_none() && !is_last => {
+                    self.checked += error.valid_up_to();
+                }
+                Err(_) => return Err(End::NotUtf8),
             }
-            Err(_) => return false,
         }
-        true
+        if !is_last {
+            return Ok(None);
+        }
+        let whole = std::mem::take(self);
+        Ok(String::from_utf8(whole.bytes)
+            .ok()
+            .filter(|_| whole.is_text))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, time::Duration};
 
 use ltm_service::auth::{Access, Auth, AuthError, Caller, Presented};
-use ltm_store::Store;
+use ltm_store::{Store, StoreError};
 use ltm_types::LtmId;
 use serde::Deserialize;
 use tokio::{sync::Notify, time::sleep};
@@ -12,6 +12,8 @@ use crate::end::End;
 
 /// The longest that is waited for at once: a clock that is set is heard of by then.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long to wait before a renewal that cannot be checked now is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a subscriber of one LTM has shown.
 pub(crate) struct Pass {
@@ -20,6 +22,9 @@ pub(crate) struct Pass {
     id: LtmId,
     caller: RefCell<Caller>,
     renewed: Notify,
+    /// What the client said last to go on, until it is looked at.
+    said: RefCell<Option<Renewal>>,
+    heard: Notify,
 }
 
 /// What a client says to go on for longer.
@@ -45,43 +50,105 @@ impl Pass {
         if !auth.is_required() {
             return Ok(None);
         }
-        let caller = check(auth, store, id, shown).await?;
+        let caller = auth.caller(shown, store.redis()).await?;
+        caller.may_with(Access::Read, id, store).await?;
         Ok(Some(Box::new(Self {
             auth: auth.clone(),
             store: store.clone(),
             id,
             caller: RefCell::new(caller),
             renewed: Notify::new(),
+            said: RefCell::default(),
+            heard: Notify::new(),
         })))
     }
 
     /// Takes what a client says where that is a new token or ticket, and ignores everything else.
-    ///
-    /// # Errors
-    ///
-    /// [`End::Refused`] where it is not good for this LTM.
-    pub(crate) async fn hear(&self, text: &str) -> Result<(), End> {
-        let Ok(renewal) = serde_json::from_str::<Renewal>(text) else {
-            return Ok(());
-        };
-        let shown = match &renewal {
-            Renewal::Token(token) => Presented::Bearer(token),
-            Renewal::Ticket(ticket) => Presented::Ticket(ticket.into()),
-        };
-        match check(&self.auth, &self.store, self.id, Ok(shown)).await {
-            Ok(caller) => {
-                self.caller.replace(caller);
-                self.renewed.notify_one();
-                Ok(())
-            }
-            // What was shown before is still good.
-            Err(AuthError::Store(_) | AuthError::NoKeys(_)) => Ok(()),
-            Err(error) => Err(End::Refused(error.to_string())),
+    pub(crate) fn hear(&self, text: &str) {
+        if let Ok(renewal) = serde_json::from_str(text) {
+            self.said.replace(Some(renewal));
+            self.heard.notify_one();
         }
     }
 
+    /// Waits until it is no longer good, or a renewal of it is not.
+    pub(crate) async fn ended(&self) -> End {
+        tokio::select! {
+            end = self.expired() => end,
+            end = self.refused() => end,
+        }
+    }
+
+    /// Looks at what a client says to go on, until that is not good for this LTM.
+    async fn refused(&self) -> End {
+        loop {
+            let Some(renewal) = self.said.take() else {
+                self.heard.notified().await;
+                continue;
+            };
+            // Most subscribers never renew: they need no room for it.
+            if let Err(end) = Box::pin(self.renew(&renewal)).await {
+                return end;
+            }
+        }
+    }
+
+    /// Takes a renewal as soon as it can be checked, or drops it for a later one; meanwhile, what was shown before is
+    /// still good.
+    async fn renew(&self, renewal: &Renewal) -> Result<(), End> {
+        let (mut caller, mut complained) = (None, false);
+        loop {
+            let error = match self.check(renewal, &mut caller).await {
+                Ok(caller) => {
+                    self.caller.replace(caller);
+                    self.renewed.notify_one();
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            match error {
+                // The subscription says so.
+                AuthError::Store(StoreError::Unknown(_) | StoreError::Deleted { .. }) => {
+                    return Ok(());
+                }
+                AuthError::Store(_) | AuthError::NoKeys(_) if complained => {}
+                AuthError::Store(_) | AuthError::NoKeys(_) => {
+                    complained = true;
+                    tracing::warn!(
+                        id = %self.id, %error,
+                        "a renewal cannot be checked now; it is tried again until what was shown before ends"
+                    );
+                }
+                error => return Err(End::Refused(error.to_string())),
+            }
+            tokio::select! {
+                () = sleep(RETRY_PAUSE) => {}
+                () = self.heard.notified() => return Ok(()),
+            }
+        }
+    }
+
+    /// Who shows a renewal. A ticket can be shown only once: `caller` holds whose it was.
+    async fn check(
+        &self,
+        renewal: &Renewal,
+        caller: &mut Option<Caller>,
+    ) -> Result<Caller, AuthError> {
+        let shown = match renewal {
+            Renewal::Token(token) => Presented::Bearer(token),
+            Renewal::Ticket(ticket) => Presented::Ticket(ticket.into()),
+        };
+        let known = match caller.take() {
+            Some(known) => known,
+            None => self.auth.caller(Ok(shown), self.store.redis()).await?,
+        };
+        let known = caller.insert(known);
+        known.may_with(Access::Read, self.id, &self.store).await?;
+        Ok(known.clone())
+    }
+
     /// Waits until it is no longer good.
-    pub(crate) async fn expired(&self) -> End {
+    async fn expired(&self) -> End {
         loop {
             let left = self.caller.borrow().time_left();
             if left == Some(Duration::ZERO) {
@@ -94,15 +161,4 @@ impl Pass {
             }
         }
     }
-}
-
-async fn check(
-    auth: &Auth,
-    store: &Store,
-    id: LtmId,
-    shown: Result<Presented<'_>, AuthError>,
-) -> Result<Caller, AuthError> {
-    let caller = auth.caller(shown, store.redis()).await?;
-    caller.may_with(Access::Read, id, store).await?;
-    Ok(caller)
 }

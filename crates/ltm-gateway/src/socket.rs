@@ -140,7 +140,7 @@ impl Socket {
             Ok(subscription) => tokio::select! {
                 end = self.deliver(subscription) => end,
                 end = inbound.read(&self.outbound, self.pass.as_deref()) => end,
-                end = self.expired() => end,
+                end = self.passed() => end,
                 end = self.ping() => end,
                 () = seat.drained() => End::Restarting,
             },
@@ -182,9 +182,9 @@ impl Socket {
     }
 
     /// Waits until the subscriber may follow no longer.
-    async fn expired(&self) -> End {
+    async fn passed(&self) -> End {
         match &self.pass {
-            Some(pass) => pass.expired().await,
+            Some(pass) => pass.ended().await,
             None => pending().await,
         }
     }

@@ -37,8 +37,8 @@ pub use program::{Arguments, Program, run};
 pub use proxies::TrustedProxies;
 pub use server::Server;
 pub use settings::{
-    OtherSection, SettingsError, check_http, check_pause, check_redis, check_wait, read_settings,
-    within,
+    OtherSection, SettingsError, check_http, check_pause, check_redis, check_wait, load_redis,
+    read_settings, within,
 };
 pub use shutdown::Shutdown;
 pub use socket::{Incoming, Socket, Upgrade};

@@ -29,7 +29,8 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             format: LogFormat::Pretty,
-            level: "info,actix_server=warn".into(),
+            // The cluster's connection tells each try; ours tells what an operator can act on.
+            level: "info,actix_server=warn,redis=error".into(),
         }
     }
 }

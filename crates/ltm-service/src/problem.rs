@@ -63,9 +63,7 @@ impl ResponseError for ProblemResponse {
         if matches!(self.0.status, 429 | 503) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if self.0.status == 401 {
-            // RFC 6750 section 3.
-            let challenge = HeaderValue::from_static("Bearer realm=\"ltm-live\"");
+        if let Some(challenge) = challenge(&self.0) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(cursor) = self.0.cursor {
@@ -76,6 +74,16 @@ impl ResponseError for ProblemResponse {
         }
         response.extensions_mut().insert(self.clone());
         response
+    }
+}
+
+/// What is asked for, and why what was shown is not enough (RFC 6750 section 3).
+fn challenge(problem: &Problem) -> Option<HeaderValue> {
+    let bare = "Bearer realm=\"ltm-live\"";
+    match problem.token_error {
+        // The words of the RFC are ASCII.
+        Some(error) => HeaderValue::from_str(&format!("{bare}, error=\"{error}\"")).ok(),
+        None => (problem.status == 401).then(|| HeaderValue::from_static(bare)),
     }
 }
 

@@ -4,7 +4,10 @@ use std::{collections::HashMap, fmt::Debug, ops::RangeInclusive, path::Path, tim
 
 use config::{Config, ConfigBuilder, Environment, File, FileFormat, builder::DefaultState};
 use ltm_store::RedisSettings;
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{HttpSettings, Program};
 
@@ -84,6 +87,25 @@ pub fn read_settings<P: Program>(
     finish(sources.add_source(variables().source(Some(given))))
 }
 
+/// Reads the section `redis` alone, from the same sources, for tools that need no other.
+///
+/// # Errors
+///
+/// As where all are loaded.
+pub fn load_redis(file: Option<&Path>) -> Result<RedisSettings, SettingsError> {
+    #[derive(Default, Serialize, Deserialize)]
+    struct Section {
+        redis: RedisSettings,
+    }
+    let mut sources = Config::builder().add_source(Config::try_from(&Section::default())?);
+    if let Some(file) = file {
+        sources = sources.add_source(File::from(file).format(FileFormat::Toml));
+    }
+    let section: Section = read(sources.add_source(variables()))?;
+    check_redis(&section.redis)?;
+    Ok(section.redis)
+}
+
 fn defaults<P: Program>() -> Result<ConfigBuilder<DefaultState>, SettingsError> {
     Ok(Config::builder().add_source(Config::try_from(&P::default())?))
 }
@@ -93,13 +115,17 @@ fn variables() -> Environment {
 }
 
 fn finish<P: Program>(sources: ConfigBuilder<DefaultState>) -> Result<P, SettingsError> {
-    let all = sources.build()?;
-    let settings: P = serde_path_to_error::deserialize(all).map_err(|e| SettingsError::Value {
-        key: e.path().to_string(),
-        detail: e.inner().to_string(),
-    })?;
+    let settings: P = read(sources)?;
     settings.check()?;
     Ok(settings)
+}
+
+fn read<T: DeserializeOwned>(sources: ConfigBuilder<DefaultState>) -> Result<T, SettingsError> {
+    let all = sources.build()?;
+    serde_path_to_error::deserialize(all).map_err(|e| SettingsError::Value {
+        key: e.path().to_string(),
+        detail: e.inner().to_string(),
+    })
 }
 
 /// Refuses a value that is out of bounds.

@@ -108,7 +108,7 @@ impl Store {
     /// [`AppendError`]; nothing is written then, except that after
     /// [`StoreError::Unavailable`] the outcome is not known.
     pub async fn append(&self, id: LtmId, append: &Append<'_>) -> Result<(), AppendError> {
-        let call = append_call(id, append);
+        let call = append_call(id, append, self.redis.publishes());
         let (answer, uncertain) = self.send(&script::APPEND, &call).await?;
         let (outcome, detail) = outcome(id, &answer)?;
         match outcome.as_str() {
@@ -174,7 +174,8 @@ impl Store {
         script: &Script,
         call: &Cmd,
     ) -> Result<(Value, bool), StoreError> {
-        let mut uncertain = false;
+        // A cluster's connection sends again by itself.
+        let mut uncertain = self.redis.is_cluster();
         for attempt in 1..=TRIES {
             match script.write(&self.redis, call).await {
                 Ok(answer) => return Ok((answer, uncertain)),
@@ -207,7 +208,7 @@ fn foreign(id: LtmId, head: Cursor, entry: &str) -> StoreError {
     damaged(id, head, &detail)
 }
 
-fn append_call(id: LtmId, append: &Append<'_>) -> Cmd {
+fn append_call(id: LtmId, append: &Append<'_>, publishes: &str) -> Cmd {
     let entry = append.entry;
     let (key, answer) = append
         .idempotency
@@ -235,7 +236,8 @@ fn append_call(id: LtmId, append: &Append<'_>) -> Cmd {
         .arg(entry.cursor.seq % IDEMPOTENCY_SLOTS)
         .arg(producer)
         .arg(epoch)
-        .arg(MAX_PRODUCERS);
+        .arg(MAX_PRODUCERS)
+        .arg(publishes);
     call
 }
 

@@ -1,7 +1,6 @@
 //! The connection to Redis.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,180 +10,20 @@ use std::{
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, RedisError, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-    io::tcp::TcpSettings,
+    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, Value, cluster::NodeAddress,
+    cluster_routing::SingleNodeRoutingInfo,
 };
-use serde::{Deserialize, Deserializer, Serialize};
 use thread_local::ThreadLocal;
 use tokio::sync::Mutex;
 
 use crate::{
+    cluster::{self, Topology},
     error::{StoreError, is_transient},
     leader::Leader,
+    link::{self, Link},
     metrics::RedisMetrics,
+    settings::RedisSettings,
 };
-
-/// Where Redis is and how long to wait for it: the section `redis` of the settings.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RedisSettings {
-    /// `redis://[user:password@]host:port/db`, `rediss://…` for TLS, or `redis+unix:///path?db=0`.
-    ///
-    /// With `sentinels` only user, password and database count: host and port are what they say.
-    pub url: String,
-    /// With TLS: the authorities that sign Redis's certificate, as PEM; those of the system where it is empty.
-    pub tls_ca_file: PathBuf,
-    /// With TLS: the certificate that is shown to Redis, as PEM; none where it is empty.
-    pub tls_cert_file: PathBuf,
-    /// With TLS: its key, as PEM.
-    pub tls_key_file: PathBuf,
-    /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`. Reads a list, or
-    /// text with commas.
-    #[serde(deserialize_with = "list_or_text")]
-    pub sentinels: Vec<String>,
-    /// What the Sentinels call the group of Redis servers (`sentinel monitor <name> …`).
-    pub sentinel_service: String,
-    /// The longest wait for an answer.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub response_timeout: Duration,
-    /// The longest wait for a connection.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub connect_timeout: Duration,
-    /// A write is acknowledged once this many replicas have it.
-    pub wait_replicas: u32,
-    /// The longest wait for them; it must be shorter than `response_timeout`.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub wait_timeout: Duration,
-    /// Whether a service is ready only on a Redis that writes an append-only file.
-    pub require_append_only: bool,
-}
-
-impl Default for RedisSettings {
-    fn default() -> Self {
-        Self {
-            url: "redis://127.0.0.1:6379/0".into(),
-            tls_ca_file: PathBuf::new(),
-            tls_cert_file: PathBuf::new(),
-            tls_key_file: PathBuf::new(),
-            sentinels: Vec::new(),
-            sentinel_service: String::new(),
-            response_timeout: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(3),
-            wait_replicas: 0,
-            wait_timeout: Duration::from_secs(1),
-            require_append_only: true,
-        }
-    }
-}
-
-/// A list, or text with commas.
-fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Spelling {
-        Text(String),
-        List(Vec<String>),
-    }
-    let list = match Spelling::deserialize(deserializer)? {
-        Spelling::Text(text) => text.split(',').map(|url| url.trim().to_owned()).collect(),
-        Spelling::List(list) => list,
-    };
-    Ok(list.into_iter().filter(|url| !url.is_empty()).collect())
-}
-
-/// A URL without its password.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return "(not a URL)".into();
-    };
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}"),
-        None => url.to_owned(),
-    }
-}
-
-impl RedisSettings {
-    /// The settings without passwords.
-    pub fn shown(mut self) -> Self {
-        self.url = without_password(&self.url);
-        for url in &mut self.sentinels {
-            *url = without_password(url);
-        }
-        self
-    }
-
-    /// Where Redis is, without passwords, for logs.
-    pub fn shown_place(&self) -> String {
-        if self.sentinels.is_empty() {
-            return without_password(&self.url);
-        }
-        let urls: Vec<String> = self.sentinels.iter().map(|u| without_password(u)).collect();
-        format!(
-            "{:?} by the Sentinels {}",
-            self.sentinel_service,
-            urls.join(", ")
-        )
-    }
-
-    /// Whether Sentinels say which Redis leads.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Refused`] where one of the two settings for that is missing.
-    pub(crate) fn asks_sentinels(&self) -> Result<bool, StoreError> {
-        let refused = |text: &str| Err(StoreError::Refused(text.into()));
-        match (self.sentinels.is_empty(), self.sentinel_service.is_empty()) {
-            (true, true) => Ok(false),
-            (false, false) => Ok(true),
-            (true, false) => refused(
-                "redis.sentinel_service is set and redis.sentinels is not: name the Sentinels, such as redis://host:26379",
-            ),
-            (false, true) => refused(
-                "redis.sentinels is set and redis.sentinel_service is not: give the name that `sentinel monitor` has in their files",
-            ),
-        }
-    }
-
-    /// Where the Sentinels are.
-    pub(crate) fn sentinel_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
-        let info = |url: &String| {
-            let refused = |cause: String| {
-                let shown = without_password(url);
-                StoreError::Refused(format!("redis.sentinels {shown}: {cause}"))
-            };
-            let info = url.as_str().into_connection_info();
-            let info = info.map_err(|e| refused(format!("{e}; give redis://host:26379")))?;
-            match info.redis_settings().db() {
-                0 => Ok(info),
-                _ => Err(refused(
-                    "a Sentinel has no databases; the one to use belongs into redis.url".into(),
-                )),
-            }
-        };
-        self.sentinels.iter().map(info).collect()
-    }
-
-    pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, StoreError> {
-        let info = self.url.as_str().into_connection_info().map_err(|e| {
-            StoreError::Refused(format!("redis.url {}: {e}", without_password(&self.url)))
-        })?;
-        let redis = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
-        Ok(info
-            .set_redis_settings(redis)
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
-    }
-
-    pub(crate) fn connection_config(&self) -> AsyncConnectionConfig {
-        AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(self.response_timeout))
-    }
-}
 
 /// How long to wait before each further try to reach Redis: from 50 ms to some seconds, without end,
 /// and never the same for two that begin together.
@@ -231,7 +70,7 @@ enum Current {
 #[derive(Clone)]
 struct Connected {
     address: Arc<str>,
-    connection: MultiplexedConnection,
+    link: Link,
     broken: Arc<AtomicBool>,
 }
 
@@ -284,13 +123,70 @@ impl Redis {
         let lane = self.inner.lanes.get_or_default();
         let mut connected = self.connected(lane).await?;
         let sent = Instant::now();
-        let answer = connected
-            .connection
-            .send_packed_command(cmd)
-            .await
-            .and_then(Value::extract_error);
+        let answer = connected.link.send(cmd).await;
+        let answer = answer.and_then(Value::extract_error);
         self.judge(&connected, sent, &answer);
         Ok(T::from_redis_value(answer?)?)
+    }
+
+    /// Whether it is a Redis Cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.inner.settings.is_cluster()
+    }
+
+    /// Which primary of the cluster has which keys, as one of the nodes sees it.
+    pub(crate) async fn topology(&self) -> Result<Topology, RedisError> {
+        let mut slots = redis::cmd("CLUSTER");
+        slots.arg("SLOTS");
+        let answer = self.query_at(SingleNodeRoutingInfo::Random, &slots).await?;
+        Topology::read(&answer).map_err(cluster::unreadable)
+    }
+
+    /// The servers that take writes; `None` stands for the only one.
+    pub(crate) async fn primaries(&self) -> Result<Vec<Option<NodeAddress>>, RedisError> {
+        if !self.is_cluster() {
+            return Ok(vec![None]);
+        }
+        let topology = self.topology().await?;
+        Ok(topology.primaries().iter().cloned().map(Some).collect())
+    }
+
+    /// Sends one command to one of the primaries.
+    pub(crate) async fn query_of<T: FromRedisValue>(
+        &self,
+        primary: Option<&NodeAddress>,
+        cmd: &Cmd,
+    ) -> Result<T, RedisError> {
+        match primary {
+            None => self.query(cmd).await,
+            Some(node) => Ok(T::from_redis_value(
+                self.query_at(cluster::at(node), cmd).await?,
+            )?),
+        }
+    }
+
+    /// Sends one command to the server that another one is for.
+    pub(crate) async fn query_beside(&self, other: &Cmd, cmd: &Cmd) -> Result<Value, RedisError> {
+        self.query_at(link::place_of(other), cmd).await
+    }
+
+    async fn query_at(&self, node: SingleNodeRoutingInfo, cmd: &Cmd) -> Result<Value, RedisError> {
+        let lane = self.inner.lanes.get_or_default();
+        let mut connected = self.connected(lane).await?;
+        let sent = Instant::now();
+        let answer = connected.link.send_to(node, cmd).await;
+        let answer = answer.and_then(Value::extract_error);
+        self.judge(&connected, sent, &answer);
+        answer
+    }
+
+    /// How an entry is published: in a cluster, where its LTM's keys are.
+    pub(crate) fn publishes(&self) -> &'static str {
+        if self.is_cluster() {
+            "SPUBLISH"
+        } else {
+            "PUBLISH"
+        }
     }
 
     /// Sends one command that writes, and waits until as many replicas as are asked for have it.
@@ -333,10 +229,7 @@ impl Redis {
         let lane = self.inner.lanes.get_or_default();
         let mut connected = self.connected(lane).await?;
         let sent = Instant::now();
-        let answers = connected
-            .connection
-            .req_packed_commands(pipeline, 0, count)
-            .await;
+        let answers = connected.link.send_all(pipeline, count).await;
         let answers: Result<Vec<Value>, RedisError> =
             answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
         self.judge(&connected, sent, &answers);
@@ -347,7 +240,9 @@ impl Redis {
     fn judge<T>(&self, connected: &Connected, sent: Instant, answer: &Result<T, RedisError>) {
         match answer {
             Err(error) if is_transient(error) => {
-                connected.broken.store(true, Ordering::SeqCst);
+                if !connected.link.heals() {
+                    connected.broken.store(true, Ordering::SeqCst);
+                }
                 self.inner.metrics.failed();
             }
             _ => self.inner.metrics.answered(sent.elapsed()),
@@ -368,14 +263,14 @@ impl Redis {
             }
             _ => {}
         }
-        let made = self.inner.leader.connect(&self.inner.config).await;
+        let made = self.inner.leader.link(&self.inner.config).await;
         if lane.tries.fetch_add(1, Ordering::SeqCst) > 0 {
             self.inner.metrics.reconnects();
         }
         let connected = match made {
-            Ok((address, connection)) => Ok(Connected {
+            Ok((address, link)) => Ok(Connected {
                 address,
-                connection,
+                link,
                 broken: Arc::default(),
             }),
             Err(error) => self.of_another_thread().ok_or(error),
@@ -417,29 +312,3 @@ fn too_few(have: &Value, asked: u32) -> RedisError {
 
 /// How errors about replicas begin.
 pub(crate) const TOO_FEW: &str = "too few replicas";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_sent_at_once() {
-        let info = RedisSettings::default().connection_info().unwrap();
-        assert!(info.tcp_settings().nodelay());
-    }
-
-    #[test]
-    fn a_url_is_shown_without_its_password() {
-        for (url, shown) in [
-            ("redis://u:p@s@host:1/0", "redis://***@host:1/0"),
-            ("redis://host:1/0", "redis://host:1/0"),
-            ("p@ssword", "(not a URL)"),
-        ] {
-            let settings = RedisSettings {
-                url: url.into(),
-                ..RedisSettings::default()
-            };
-            assert_eq!(settings.shown_place(), shown);
-        }
-    }
-}

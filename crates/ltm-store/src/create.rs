@@ -186,7 +186,7 @@ impl Store {
             self.note_retention().await?;
         }
         let (answer, uncertain) = self
-            .send(&script::CREATE, &create_call(id, new, key))
+            .send(&script::CREATE, &self.create_call(id, new, key))
             .await?;
         let created = Created {
             id,
@@ -229,28 +229,29 @@ impl Store {
         }
         Ok(())
     }
-}
 
-fn create_call(id: LtmId, new: &NewLtm<'_>, key: &str) -> Cmd {
-    let mut call = script::CREATE.call(&[&keys::log(id), &keys::meta(id), &keys::deleted(id)]);
-    call.arg(new.first.cursor.to_string())
-        .arg(new.first.kind.as_str())
-        .arg(&*new.first.payload)
-        .arg(keys::live(id));
-    let meta = MetaFields {
-        name: new.name,
-        fqn: new.fqn,
-        params: new.params,
-        structure: new.structure,
-        concurrent_instances: new.concurrent_instances,
-        playground: new.playground,
-        source: None,
-        created_at: new.created_at,
-        updated_at: new.created_at,
-        snapshots_count: 1,
-        retention: new.retention,
-    };
-    meta.write(&mut call);
-    call.arg("creation_key").arg(key);
-    call
+    fn create_call(&self, id: LtmId, new: &NewLtm<'_>, key: &str) -> Cmd {
+        let mut call = script::CREATE.call(&[&keys::log(id), &keys::meta(id), &keys::deleted(id)]);
+        call.arg(new.first.cursor.to_string())
+            .arg(new.first.kind.as_str())
+            .arg(&*new.first.payload)
+            .arg(keys::live(id))
+            .arg(self.redis.publishes());
+        let meta = MetaFields {
+            name: new.name,
+            fqn: new.fqn,
+            params: new.params,
+            structure: new.structure,
+            concurrent_instances: new.concurrent_instances,
+            playground: new.playground,
+            source: None,
+            created_at: new.created_at,
+            updated_at: new.created_at,
+            snapshots_count: 1,
+            retention: new.retention,
+        };
+        meta.write(&mut call);
+        call.arg("creation_key").arg(key);
+        call
+    }
 }

@@ -29,7 +29,8 @@ impl Store {
                 Kind::Deleted,
                 "true".into(),
             );
-            let call = delete_call(id, expected.unwrap_or(meta.cursor), &last);
+            let publishes = self.redis.publishes();
+            let call = delete_call(id, expected.unwrap_or(meta.cursor), &last, publishes);
             let (answer, uncertain) = self.send(&script::DELETE, &call).await?;
             let (outcome, detail) = outcome(id, &answer)?;
             match outcome.as_str() {
@@ -58,7 +59,7 @@ impl Store {
     }
 }
 
-fn delete_call(id: LtmId, expected: Cursor, last: &Entry) -> Cmd {
+fn delete_call(id: LtmId, expected: Cursor, last: &Entry, publishes: &str) -> Cmd {
     let mut call = script::DELETE.call(&[
         &keys::meta(id),
         &keys::deleted(id),
@@ -71,6 +72,7 @@ fn delete_call(id: LtmId, expected: Cursor, last: &Entry) -> Cmd {
         .arg(last.cursor.to_string())
         .arg(last.kind.as_str())
         .arg(&*last.payload)
-        .arg(keys::live(id));
+        .arg(keys::live(id))
+        .arg(publishes);
     call
 }

@@ -62,6 +62,7 @@ pub(crate) fn is_transient(error: &redis::RedisError) -> bool {
         || error.is_connection_dropped()
         || error.is_connection_refusal()
         || error.is_unrecoverable_error()
+        || error.kind() == redis::ErrorKind::AuthenticationFailed
         || matches!(
             error.code(),
             Some(
@@ -70,6 +71,8 @@ pub(crate) fn is_transient(error: &redis::RedisError) -> bool {
                     | "MASTERDOWN"
                     | "BUSY"
                     | "TRYAGAIN"
+                    | "MOVED"
+                    | "ASK"
                     | "CLUSTERDOWN"
                     | "NOREPLICAS"
                     | "NOAUTH"

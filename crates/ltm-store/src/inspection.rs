@@ -2,15 +2,20 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use redis::cluster::NodeAddress;
 use serde::Serialize;
 
 use crate::{
-    connection::{Redis, RedisSettings},
-    error::StoreError,
+    connection::Redis,
+    error::{StoreError, is_transient},
+    script,
+    settings::RedisSettings,
 };
 
 /// The oldest Redis that has all commands that are used.
 const OLDEST: (u64, u64) = (6, 2);
+/// The same for a cluster: sharded channels came then.
+const OLDEST_CLUSTER: (u64, u64) = (7, 0);
 
 /// What a finding means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,12 +40,36 @@ pub struct Finding {
     pub is: String,
     /// How it should be, and how to get there.
     pub advice: &'static str,
+    /// Which one of a cluster it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 impl Finding {
+    /// One that is about no certain server.
+    pub fn new(check: &'static str, severity: Severity, is: String, advice: &'static str) -> Self {
+        Self {
+            check,
+            severity,
+            is,
+            advice,
+            server: None,
+        }
+    }
+
+    /// The same about one of a cluster's servers.
+    pub(crate) fn of(self, server: Option<String>) -> Self {
+        Self { server, ..self }
+    }
+
     /// For a log or a problem.
     pub fn sentence(&self) -> String {
-        format!("Redis's {} is {}: {}", self.check, self.is, self.advice)
+        let server = self.server.iter().map(|server| format!(" {server}"));
+        let server: String = server.collect();
+        let Self {
+            check, is, advice, ..
+        } = self;
+        format!("Redis{server}'s {check} is {is}: {advice}")
     }
 }
 
@@ -66,16 +95,60 @@ impl Inspector {
     ///
     /// [`StoreError::Unavailable`], and [`StoreError::Refused`] where nobody may log in.
     pub async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
-        match self.redis.query::<String>(&redis::cmd("INFO")).await {
+        let primaries = self.redis.primaries().await?;
+        let (mut findings, mut away) = (Vec::new(), None);
+        for primary in &primaries {
+            let found = match self.of(primary.as_ref()).await {
+                Ok(found) => found,
+                Err(error @ StoreError::Unavailable(_)) => {
+                    let found = vec![unreachable(&error)];
+                    away = Some(error);
+                    found
+                }
+                Err(error) => return Err(error),
+            };
+            let server = primary.as_ref().map(ToString::to_string);
+            findings.extend(found.into_iter().map(|it| it.of(server.clone())));
+        }
+        match away {
+            Some(error) if findings.len() == primaries.len() => return Err(error),
+            _ => findings.push(self.scripts().await?),
+        }
+        Ok(findings)
+    }
+
+    /// Whether the scripts that read and write logs run.
+    async fn scripts(&self) -> Result<Finding, StoreError> {
+        let keys = ["log", "meta", "deleted"].map(|part| format!("ltm:{{0}}:{part}"));
+        let mut call = script::READ.call(&keys.each_ref().map(String::as_str));
+        call.arg("0-0").arg(0).arg(0);
+        let (severity, is) = match script::READ.run(&self.redis, &call).await {
+            Ok(_) => (Severity::Good, "run".into()),
+            Err(error) if is_transient(&error) && !self.redis.is_cluster() => {
+                return Err(error.into());
+            }
+            // Of a cluster: the server that would run this one, of many, is away.
+            Err(error) if is_transient(&error) => (Severity::Warning, format!("not run: {error}")),
+            Err(error) => (Severity::Failure, format!("refused: {error}")),
+        };
+        let advice = "must run, or no log can be read or written: allow EVALSHA and SCRIPT LOAD on ltm:{*}:* to this user";
+        Ok(Finding::new("scripts", severity, is, advice))
+    }
+
+    /// What there is to say about one of the servers.
+    async fn of(&self, primary: Option<&NodeAddress>) -> Result<Vec<Finding>, StoreError> {
+        let cmd = redis::cmd("INFO");
+        let info = self.redis.query_of::<String>(primary, &cmd);
+        match info.await {
             Ok(info) => Ok(judge(&info, self.redis.settings())),
             Err(error) if error.code() == Some("NOPERM") => {
                 self.redis.ping().await?;
-                Ok(vec![Finding {
-                    check: "INFO",
-                    severity: Severity::Warning,
-                    is: "refused".into(),
-                    advice: "allow it to this user (ACL: +info), so that version, eviction and persistence can be checked",
-                }])
+                Ok(vec![Finding::new(
+                    "INFO",
+                    Severity::Warning,
+                    "refused".into(),
+                    "allow it to this user (ACL: +info), so that version, eviction and persistence can be checked",
+                )])
             }
             Err(error) => Err(error.into()),
         }
@@ -107,7 +180,7 @@ impl Inspector {
 }
 
 /// The value of a field of `INFO`.
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(':');
     info.lines().find_map(value).map(str::trim)
 }
@@ -119,12 +192,20 @@ fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
             Some(value) if good(value) => Severity::Good,
             Some(_) => bad,
         };
-        Finding {
-            check,
-            severity,
-            is: value.unwrap_or("not shown").into(),
-            advice,
-        }
+        Finding::new(check, severity, value.unwrap_or("not shown").into(), advice)
+    };
+    let (oldest, version_advice, cluster_advice) = if settings.is_cluster() {
+        (
+            OLDEST_CLUSTER,
+            "must be 7.0 or newer, or any Valkey",
+            "must be 1: leave redis.cluster_nodes out for a Redis that is no cluster",
+        )
+    } else {
+        (
+            OLDEST,
+            "must be 6.2 or newer, or any Valkey",
+            "must be 0: name some of the nodes of a cluster in redis.cluster_nodes",
+        )
     };
     let unlimited = field(info, "maxmemory") == Some("0");
     let no_file = match settings.require_append_only {
@@ -140,8 +221,15 @@ fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
             "redis_version",
             field(info, "redis_version"),
             Severity::Failure,
-            "must be 6.2 or newer, or any Valkey",
-            &is_new_enough,
+            version_advice,
+            &|version| is_new_enough(version, oldest),
+        ),
+        of(
+            "cluster_enabled",
+            field(info, "cluster_enabled"),
+            Severity::Failure,
+            cluster_advice,
+            &|enabled| (enabled == "1") == settings.is_cluster(),
         ),
         of(
             "role",
@@ -175,9 +263,20 @@ fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
 }
 
 /// Valkey says as `redis_version` which Redis it is compatible with.
-fn is_new_enough(version: &str) -> bool {
+fn is_new_enough(version: &str, oldest: (u64, u64)) -> bool {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= oldest
+}
+
+/// What there is to say about a server of a cluster that cannot be asked.
+fn unreachable(error: &StoreError) -> Finding {
+    let advice = "its LTMs are out of reach until it is back, or a replica takes its place";
+    Finding::new(
+        "INFO",
+        Severity::Warning,
+        format!("not had: {error}"),
+        advice,
+    )
 }
 
 #[cfg(test)]
@@ -193,9 +292,12 @@ mod tests {
     fn an_old_redis_fails_and_what_is_not_shown_is_a_warning() {
         use Severity::{Failure, Good, Warning};
         let found = severities("redis_version:6.0.16\r\nrole:slave\r\nmaxmemory:0\r\n");
-        assert_eq!(found, [Failure, Failure, Warning, Warning, Warning]);
-        let found = severities("redis_version:6.2.0\r\nrole:master\r\n");
-        assert_eq!(found[..2], [Good, Good]);
-        assert!(is_new_enough("7.2.4") && is_new_enough("10.0.0"));
+        assert_eq!(
+            found,
+            [Failure, Warning, Failure, Warning, Warning, Warning]
+        );
+        let found = severities("redis_version:6.2.0\r\ncluster_enabled:0\r\nrole:master\r\n");
+        assert_eq!(found[..3], [Good; 3]);
+        assert!(is_new_enough("7.2.4", OLDEST) && is_new_enough("10.0.0", OLDEST));
     }
 }

@@ -1,4 +1,4 @@
-//! Which Redis leads: the one at a fixed address, or whichever the Sentinels name.
+//! Which Redis leads: the one at a fixed address, whichever the Sentinels name, or each node of a cluster for its keys.
 
 use std::{
     sync::{Arc, Weak},
@@ -8,6 +8,7 @@ use std::{
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, RedisError,
     aio::MultiplexedConnection,
+    cluster::ClusterClient,
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
 use tokio::{
@@ -15,7 +16,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{connection::RedisSettings, error::StoreError, tls};
+use crate::{
+    cluster,
+    error::StoreError,
+    link::Link,
+    settings::{Arrangement, RedisSettings},
+    tls,
+};
 
 /// How often the Sentinels are asked whether the leader is still the same.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -38,6 +45,11 @@ enum Place {
         /// For errors.
         shown: String,
     },
+    Cluster {
+        client: Box<ClusterClient>,
+        /// Stands for all addresses.
+        shown: Arc<str>,
+    },
 }
 
 impl Leader {
@@ -48,16 +60,19 @@ impl Leader {
     ///
     /// [`StoreError::Refused`] where a setting cannot be used.
     pub(crate) fn of(settings: &RedisSettings) -> Result<Arc<Self>, StoreError> {
-        let place = if settings.asks_sentinels()? {
-            Place::Sentinels {
+        let place = match settings.arrangement()? {
+            Arrangement::Single => {
+                let client = tls::client(settings, settings.connection_info()?)?;
+                Place::Fixed(Box::new(client))
+            }
+            Arrangement::Sentinels => Place::Sentinels {
                 client: Box::new(Mutex::new(sentinel_client(settings)?)),
                 shown: settings.shown_place(),
-            }
-        } else {
-            Place::Fixed(Box::new(tls::client(
-                settings,
-                settings.connection_info()?,
-            )?))
+            },
+            Arrangement::Cluster => Place::Cluster {
+                client: Box::new(cluster::client(settings)?),
+                shown: settings.shown_place().into(),
+            },
         };
         let leader = Arc::new(Self {
             place,
@@ -69,7 +84,24 @@ impl Leader {
         Ok(leader)
     }
 
-    /// A new connection to the leader, and its address.
+    /// A new connection for commands, and the address that it leads to.
+    pub(crate) async fn link(
+        &self,
+        config: &AsyncConnectionConfig,
+    ) -> Result<(Arc<str>, Link), RedisError> {
+        if let Place::Cluster { client, shown } = &self.place {
+            let connection = Box::pin(client.get_async_connection()).await?;
+            return Ok((shown.clone(), Link::Cluster(connection)));
+        }
+        let (address, connection) = self.connect(config).await?;
+        Ok((address, Link::Single(connection)))
+    }
+
+    /// A new connection to the one server that leads, and its address.
+    ///
+    /// # Errors
+    ///
+    /// That there is none, in a cluster.
     pub(crate) async fn connect(
         &self,
         config: &AsyncConnectionConfig,
@@ -100,6 +132,10 @@ impl Leader {
     async fn find(&self) -> Result<(Arc<str>, Client), RedisError> {
         let client = match &self.place {
             Place::Fixed(client) => Client::clone(client),
+            Place::Cluster { shown, .. } => {
+                let text = format!("no single Redis leads {shown}");
+                return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text).into());
+            }
             Place::Sentinels { client, shown } => {
                 let mut sentinels = client.lock().await;
                 let none = |cause: String| {

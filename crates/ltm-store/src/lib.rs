@@ -6,7 +6,10 @@
 //! cursor, and where it does not fit, the log decides.
 
 mod append;
+mod checkup;
 mod clock;
+mod cluster;
+mod commands;
 mod connection;
 mod copy;
 mod create;
@@ -17,6 +20,7 @@ mod history;
 mod inspection;
 pub mod json;
 mod leader;
+mod link;
 mod list;
 mod live;
 mod log;
@@ -28,6 +32,7 @@ pub mod patch;
 mod reference;
 mod retention;
 mod script;
+mod settings;
 mod size;
 mod state;
 mod strays;
@@ -40,7 +45,8 @@ pub use append::{
     fingerprint,
 };
 pub use clock::Clocks;
-pub use connection::{Redis, RedisSettings, reconnect_pauses};
+pub use commands::Role;
+pub use connection::{Redis, reconnect_pauses};
 pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
 pub use error::StoreError;
 pub use history::History;
@@ -52,6 +58,7 @@ pub use meta::Meta;
 pub use outline::{Branch, Origin, Outline, Span};
 pub use reference::{Published, ReferenceChannels};
 pub use retention::{Base, Retained, Retention, RetentionOverride};
+pub use settings::RedisSettings;
 pub use state::{Checkpoint, MOST_BYTES, State};
 pub use strays::Strays;
 pub use verify::Verdict;

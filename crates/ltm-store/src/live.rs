@@ -1,34 +1,31 @@
-//! What is appended, as it happens: one subscription per followed LTM, on one connection.
+//! What is appended, as it happens: one subscription per followed LTM, on one connection; in a cluster, on one to each
+//! primary.
 //!
 //! The channel is only speed: whoever listens must read the log after [`LiveEvent::Subscribed`],
 //! and after [`LiveEvent::Overflow`], and from time to time anyway.
 
+mod listener;
+mod shards;
+mod subscriptions;
+
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
-use bytestring::ByteString;
-use ltm_types::{Entry, LtmId, keys};
-use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
-use tokio::{
-    sync::{Notify, mpsc},
-    time::{Instant, interval, sleep, timeout},
-};
-use uuid::Uuid;
+use ltm_types::{Entry, LtmId};
+use tokio::sync::{mpsc, watch};
 
-use crate::connection::{Redis, reconnect_pauses};
+use self::{listener::Listener, shards::Shards};
+use crate::connection::Redis;
 
-/// How many channels one SUBSCRIBE names at most.
+/// How many channels are subscribed to at once.
 const BATCH: usize = 512;
 /// How many events may wait at most; more are dropped and make an overflow.
 const MAX_EVENTS: usize = 16 * 1024;
-/// How often the connection is probed.
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What happened.
 #[derive(Debug)]
@@ -49,12 +46,24 @@ pub struct Live {
 
 struct Shared {
     wanted: Mutex<HashSet<LtmId>>,
-    changed: Notify,
-    /// Set while the connection is up, subscribed, and not deaf.
-    hears: AtomicBool,
+    /// Counts the changes of `wanted`.
+    changes: watch::Sender<u64>,
+    /// How each connection is, by the server that it leads to.
+    hearing: Mutex<HashMap<Arc<str>, Hearing>>,
     overflow: AtomicBool,
     waiting_bytes: AtomicUsize,
     max_bytes: usize,
+}
+
+/// How a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    /// It is up and subscribed, and a message on it has come back lately.
+    Good,
+    /// Nobody knows, or the server answers and nothing is heard of it.
+    Deaf,
+    /// The server cannot be reached.
+    Away,
 }
 
 /// The events, in the order in which they happened.
@@ -72,18 +81,17 @@ impl Live {
         let (sender, receiver) = mpsc::channel(MAX_EVENTS);
         let shared = Arc::new(Shared {
             wanted: Mutex::default(),
-            changed: Notify::new(),
-            hears: AtomicBool::new(false),
+            changes: watch::Sender::new(0),
+            hearing: Mutex::default(),
             overflow: AtomicBool::new(false),
             waiting_bytes: AtomicUsize::new(0),
             max_bytes,
         });
-        let listener = Listener {
-            redis,
-            shared: shared.clone(),
-            sender,
-        };
-        tokio::spawn(listener.run());
+        if redis.is_cluster() {
+            tokio::spawn(Shards::new(redis, shared.clone(), sender).run());
+        } else {
+            tokio::spawn(Listener::of_one(redis, shared.clone(), sender).run());
+        }
         let live = Self {
             shared: shared.clone(),
         };
@@ -93,18 +101,21 @@ impl Live {
     /// Asks for the entries of this LTM; [`LiveEvent::Subscribed`] says from when on they come.
     pub fn follow(&self, id: LtmId) {
         self.shared.wanted().insert(id);
-        self.shared.changed.notify_one();
+        self.shared.note_change();
     }
 
     /// Lets this LTM go.
     pub fn unfollow(&self, id: LtmId) {
         self.shared.wanted().remove(&id);
-        self.shared.changed.notify_one();
+        self.shared.note_change();
     }
 
-    /// Whether the connection is up and a message on it has come back lately.
+    /// Whether the connection is up and a message on it has come back lately. In a cluster: with every primary that
+    /// can be reached; the LTMs of one that cannot are out of reach of all.
     pub fn hears(&self) -> bool {
-        self.shared.hears.load(Ordering::SeqCst)
+        let hearing = self.shared.hearing();
+        let mut all = hearing.values();
+        all.any(|it| *it == Hearing::Good) && hearing.values().all(|it| *it != Hearing::Deaf)
     }
 }
 
@@ -143,6 +154,23 @@ impl Shared {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn hearing(&self) -> MutexGuard<'_, HashMap<Arc<str>, Hearing>> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how the connection to a server is now; says how it was.
+    fn note(&self, server: &Arc<str>, hearing: Hearing) -> Option<Hearing> {
+        self.hearing().insert(server.clone(), hearing)
+    }
+
+    fn note_overflow(&self) {
+        self.overflow.store(true, Ordering::SeqCst);
+    }
+
+    fn note_change(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
     /// Queues an entry, or notes that there was no room.
     fn offer(&self, sender: &mpsc::Sender<LiveEvent>, id: LtmId, entry: Entry, appended: u64) {
         let bytes = entry.payload.len();
@@ -151,193 +179,7 @@ impl Shared {
         let event = LiveEvent::Entry(id, entry, appended);
         if !fits || sender.try_send(event).is_err() {
             self.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
-            self.overflow.store(true, Ordering::SeqCst);
+            self.note_overflow();
         }
     }
-}
-
-/// The task that holds the connection.
-struct Listener {
-    redis: Redis,
-    shared: Arc<Shared>,
-    sender: mpsc::Sender<LiveEvent>,
-}
-
-/// What the connection's reader tells the task beside entries.
-enum Signal {
-    Echo,
-    Disconnected,
-}
-
-impl Listener {
-    async fn run(self) {
-        let mut pauses = reconnect_pauses();
-        while !self.sender.is_closed() {
-            let began = Instant::now();
-            let cause = self.listen().await;
-            self.shared.hears.store(false, Ordering::SeqCst);
-            self.redis.metrics().live_ended();
-            if began.elapsed() > PROBE_INTERVAL * 2 {
-                pauses = reconnect_pauses();
-            }
-            let pause = pauses.next().unwrap_or_default();
-            tracing::warn!(
-                redis = self.redis.settings().shown_place(),
-                cause,
-                ?pause,
-                "the live connection to Redis ended; connecting again"
-            );
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = self.sender.closed() => {}
-            }
-        }
-    }
-
-    /// Connects and listens until something fails; gives the cause.
-    async fn listen(&self) -> String {
-        let probe = format!("ltm:probe:{}", Uuid::new_v4());
-        let (signal, signals) = mpsc::channel(64);
-        let config = self
-            .redis
-            .settings()
-            .connection_config()
-            .set_push_sender(self.reader(probe.clone(), signal));
-        let leader = self.redis.leader();
-        let (address, connection) = match leader.connect(&config).await {
-            Ok(connected) => connected,
-            Err(error) => return error.to_string(),
-        };
-        tokio::select! {
-            cause = self.hold(connection, &probe, signals) => cause,
-            () = leader.moved_from(&address) => "another Redis leads".into(),
-        }
-    }
-
-    /// What runs in the connection's reader for each message: it must not wait.
-    fn reader(
-        &self,
-        probe: String,
-        signal: mpsc::Sender<Signal>,
-    ) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + use<> {
-        let (shared, sender) = (self.shared.clone(), self.sender.clone());
-        move |push: PushInfo| {
-            match push.kind {
-                PushKind::Message => match read_message(push.data) {
-                    Some((channel, _)) if channel == probe => {
-                        // A full queue means that an earlier sign has not been read yet.
-                        let _ = signal.try_send(Signal::Echo);
-                    }
-                    Some((channel, payload)) => {
-                        match (keys::live_id(&channel), Entry::from_live(&payload)) {
-                            (Some(id), Some((entry, appended))) => {
-                                shared.offer(&sender, id, entry, appended);
-                            }
-                            _ => shared.overflow.store(true, Ordering::SeqCst),
-                        }
-                    }
-                    None => shared.overflow.store(true, Ordering::SeqCst),
-                },
-                PushKind::Disconnection => {
-                    let _ = signal.try_send(Signal::Disconnected);
-                }
-                _ => {}
-            }
-            Ok(())
-        }
-    }
-
-    async fn hold(
-        &self,
-        mut connection: MultiplexedConnection,
-        probe: &str,
-        mut signals: mpsc::Receiver<Signal>,
-    ) -> String {
-        if let Err(error) = connection.subscribe(probe).await {
-            return error.to_string();
-        }
-        let mut subscribed = HashSet::new();
-        let mut probes = interval(PROBE_INTERVAL);
-        let mut heard = Instant::now();
-        loop {
-            if let Err(error) = self.resubscribe(&mut connection, &mut subscribed).await {
-                return error.to_string();
-            }
-            tokio::select! {
-                () = self.shared.changed.notified() => {}
-                signal = signals.recv() => match signal {
-                    Some(Signal::Echo) => {
-                        heard = Instant::now();
-                        if !self.shared.hears.swap(true, Ordering::SeqCst) {
-                            tracing::info!(redis = self.redis.settings().shown_place(), "listening to Redis");
-                        }
-                    }
-                    Some(Signal::Disconnected) | None => return "disconnected".into(),
-                },
-                _ = probes.tick() => {
-                    if heard.elapsed() > PROBE_INTERVAL + self.redis.settings().response_timeout {
-                        return "deaf: a message to its own channel did not come back".into();
-                    }
-                    self.send_probe(probe).await;
-                }
-                () = self.sender.closed() => return "no longer needed".into(),
-            }
-        }
-    }
-
-    /// Publishes a message that must come back. It goes by the other connection, as entries do.
-    async fn send_probe(&self, probe: &str) {
-        let mut publish = redis::cmd("PUBLISH");
-        publish.arg(probe).arg("");
-        // A failure shows in that nothing comes back.
-        let _ = timeout(
-            self.redis.settings().response_timeout,
-            self.redis.query::<Value>(&publish),
-        )
-        .await;
-    }
-
-    /// Brings the subscriptions to what is wanted, batch by batch.
-    async fn resubscribe(
-        &self,
-        connection: &mut MultiplexedConnection,
-        subscribed: &mut HashSet<LtmId>,
-    ) -> Result<(), redis::RedisError> {
-        let (gone, new) = {
-            let wanted = self.shared.wanted();
-            let gone: Vec<LtmId> = subscribed.difference(&wanted).copied().collect();
-            let new: Vec<LtmId> = wanted.difference(subscribed).copied().collect();
-            (gone, new)
-        };
-        for batch in gone.chunks(BATCH) {
-            connection.unsubscribe(channels(batch)).await?;
-            subscribed.retain(|id| !batch.contains(id));
-        }
-        for batch in new.chunks(BATCH) {
-            connection.subscribe(channels(batch)).await?;
-            subscribed.extend(batch);
-            // Waits for room: the receiver takes events or is gone.
-            let _ = self
-                .sender
-                .send(LiveEvent::Subscribed(batch.to_vec()))
-                .await;
-        }
-        Ok(())
-    }
-}
-
-fn channels(ids: &[LtmId]) -> Vec<String> {
-    ids.iter().map(|&id| keys::live(id)).collect()
-}
-
-/// The channel and the payload of a message.
-fn read_message(data: Vec<Value>) -> Option<(String, ByteString)> {
-    let [channel, payload] = <[Value; 2]>::try_from(data).ok()?;
-    let (Value::BulkString(channel), Value::BulkString(payload)) = (channel, payload) else {
-        return None;
-    };
-    Some((
-        String::from_utf8(channel).ok()?,
-        ByteString::try_from(payload).ok()?,
-    ))
 }

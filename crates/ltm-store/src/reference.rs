@@ -21,10 +21,7 @@ use tokio::{
     time::{Instant, interval, sleep},
 };
 
-use crate::{
-    connection::{RedisSettings, reconnect_pauses},
-    error::StoreError,
-};
+use crate::{connection::reconnect_pauses, error::StoreError, settings::RedisSettings};
 
 /// The channels of all LTMs.
 const PATTERN: &str = "ltm:*";

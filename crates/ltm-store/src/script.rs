@@ -57,7 +57,7 @@ impl Script {
     pub(crate) async fn run(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
         match redis.query(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
-                self.load(redis).await?;
+                self.load(redis, call).await?;
                 redis.query(call).await
             }
             outcome => outcome,
@@ -68,18 +68,17 @@ impl Script {
     pub(crate) async fn write(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
         match redis.write(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
-                self.load(redis).await?;
+                self.load(redis, call).await?;
                 redis.write(call).await
             }
             outcome => outcome,
         }
     }
 
-    async fn load(&self, redis: &Redis) -> Result<(), RedisError> {
+    async fn load(&self, redis: &Redis, call: &Cmd) -> Result<(), RedisError> {
         let mut load = redis::cmd("SCRIPT");
-        redis
-            .query::<Value>(load.arg("LOAD").arg(self.code))
-            .await?;
+        load.arg("LOAD").arg(self.code);
+        redis.query_beside(call, &load).await?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Keys that do not belong together: what is left where somebody deleted, renamed or restored single keys by hand.
 
 use ltm_types::{Cursor, LtmId, keys};
-use redis::{Cmd, Value, from_redis_value_ref as from_value};
+use redis::{Cmd, Value, cluster::NodeAddress, from_redis_value_ref as from_value};
 
 use crate::{
     connection::Redis,
@@ -36,7 +36,26 @@ impl Redis {
         most: usize,
         mut seen: impl FnMut(u64),
     ) -> Result<Strays, StoreError> {
-        let (mut strays, mut place, mut looked_at) = (Strays::default(), 0u64, 0);
+        let (mut strays, mut looked_at) = (Strays::default(), 0);
+        for primary in self.primaries().await? {
+            self.strays_of(primary.as_ref(), most, &mut strays, &mut |keys| {
+                looked_at += keys;
+                seen(looked_at);
+            })
+            .await?;
+        }
+        Ok(strays)
+    }
+
+    /// The same for the keys of one server.
+    async fn strays_of(
+        &self,
+        primary: Option<&NodeAddress>,
+        most: usize,
+        strays: &mut Strays,
+        seen: &mut impl FnMut(u64),
+    ) -> Result<(), StoreError> {
+        let mut place = 0u64;
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(place)
@@ -44,7 +63,7 @@ impl Redis {
                 .arg("ltm:*")
                 .arg("COUNT")
                 .arg(STEP);
-            let (next, found): (u64, Vec<String>) = self.query(&scan).await?;
+            let (next, found): (u64, Vec<String>) = self.query_of(primary, &scan).await?;
             for key in &found {
                 if let Some(finding) = self.stray(key).await? {
                     strays.count += 1;
@@ -53,11 +72,10 @@ impl Redis {
                     }
                 }
             }
-            looked_at += found.len() as u64;
-            seen(looked_at);
+            seen(found.len() as u64);
             place = next;
             if place == 0 {
-                return Ok(strays);
+                return Ok(());
             }
         }
     }
@@ -99,11 +117,13 @@ impl Redis {
             last,
             get(keys::base(id), "cursor"),
             get(keys::checkpoint(id), "cursor"),
+            get(keys::meta(id), "playground"),
+            get(keys::meta(id), "fqn"),
             get(keys::meta(id), "cursor"),
         ];
         let answers = self.ask(&questions).await?;
         let text = |at: usize| from_value::<Option<String>>(&answers[at]).ok().flatten();
-        let (Some(before), Some(after)) = (text(0), text(4)) else {
+        let (Some(before), Some(after)) = (text(0), text(6)) else {
             return Ok(None);
         };
         let entries: Vec<(String, Value)> = from_value(&answers[1]).unwrap_or_default();
@@ -126,9 +146,43 @@ impl Redis {
                 "has a checkpoint that is ahead of its log",
                 "delete the checkpoint: the next one is made from the log",
             )),
-            Some(_) => None,
+            Some(_) => {
+                let playground = text(4).as_deref() == Some("1");
+                self.unlisted(id, playground, &text(5).unwrap_or_default())
+                    .await?
+            }
         };
         Ok(wrong)
+    }
+
+    /// An LTM that is not on its lists.
+    async fn unlisted(
+        &self,
+        id: LtmId,
+        playground: bool,
+        fqn: &str,
+    ) -> Result<Option<Wrong>, StoreError> {
+        let score = |index: &str| {
+            let mut score = redis::cmd("ZSCORE");
+            score.arg(index).arg(keys::index_member(id));
+            score
+        };
+        let lists = [
+            score(keys::index(playground)),
+            score(&keys::class_index(playground, fqn)),
+        ];
+        let answers = self.ask(&lists).await?;
+        let missing = answers.contains(&Value::Nil);
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(keys::meta(id));
+        // It may have been deleted while it was looked at.
+        if !missing || self.query::<u64>(&exists).await? == 0 {
+            return Ok(None);
+        }
+        Ok(Some((
+            "is not on its lists",
+            "put it there: ZADD ltm:index 0 <its id in twenty digits>, and the same for ltm:index:fqn:<its class> (ltm:index:playground… for a copy)",
+        )))
     }
 
     /// A log or what goes with it whose LTM is not there. What is written aside, for a copy, expires.
@@ -159,12 +213,7 @@ impl Redis {
 type Wrong = (&'static str, &'static str);
 
 fn stray(key: &str, what: &str, advice: &'static str) -> Finding {
-    Finding {
-        check: "keys",
-        severity: Severity::Warning,
-        is: format!("{key} {what}"),
-        advice,
-    }
+    Finding::new("keys", Severity::Warning, format!("{key} {what}"), advice)
 }
 
 fn is_ahead(checkpoint: Option<String>, head: &str) -> bool {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates};
 
-use crate::{connection::RedisSettings, error::StoreError};
+use crate::{error::StoreError, settings::RedisSettings};
 
 /// A client for this Redis. Where its URL begins with `rediss://` it speaks TLS, and proves that the certificate is for
 /// the host in the URL: there is no way to leave that out.
@@ -27,6 +27,15 @@ pub(crate) fn client(settings: &RedisSettings, info: ConnectionInfo) -> Result<C
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::build_with_tls(info, certificates(settings)?);
     client.map_err(|e| refused(format!("TLS cannot be set up: {e}")))
+}
+
+/// What a client of several servers needs for TLS; `None` where it is not spoken.
+pub(crate) fn for_nodes(settings: &RedisSettings) -> Result<Option<TlsCertificates>, StoreError> {
+    let info = settings.connection_info()?;
+    let is_used = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+    // Refused for the same reasons as a client of one of them.
+    client(settings, info)?;
+    is_used.then(|| certificates(settings)).transpose()
 }
 
 /// A setting of TLS that has a value, where there is no TLS.

@@ -2,6 +2,8 @@
 //!
 //! All keys of one LTM share the hash tag `{id}`: one Redis Cluster slot, one script.
 
+use std::fmt::Display;
+
 use crate::LtmId;
 
 /// The counter that new ids come from.
@@ -78,6 +80,11 @@ pub fn ticket(hash: &str) -> String {
 /// The channel to which each appended entry is published.
 pub fn live(id: LtmId) -> String {
     format!("ltm:{{{id}}}:live")
+}
+
+/// A channel of a listener's own, for messages that must come back; in a cluster, `tag` says to which primary.
+pub fn probe(tag: u32, listener: impl Display) -> String {
+    format!("ltm:probe:{{{tag}}}:{listener}")
 }
 
 /// The LTM whose [`live`] channel this is.

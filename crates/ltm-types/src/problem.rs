@@ -152,6 +152,9 @@ pub struct Problem {
     /// The id of the request, as the service's log has it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request_id: Option<String>,
+    /// What is wrong with the token that was shown, in the words of RFC 6750: it goes into a header.
+    #[serde(skip)]
+    pub token_error: Option<&'static str>,
 }
 
 impl Problem {
@@ -167,6 +170,7 @@ impl Problem {
             operation: None,
             cursor: None,
             request_id: None,
+            token_error: None,
         }
     }
 
@@ -179,6 +183,12 @@ impl Problem {
     /// The same, naming the field that is wrong.
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// The same, with the word of RFC 6750 for what is wrong with the token that was shown.
+    pub fn with_token_error(mut self, error: Option<&'static str>) -> Self {
+        self.token_error = error;
         self
     }
 

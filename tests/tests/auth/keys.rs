@@ -7,11 +7,12 @@ use std::{
 
 use ltm_tests::{Api, LIMIT, RedisServer, Service, SigningKey};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    time::Instant,
+    sync::watch,
+    time::{Instant, timeout},
 };
 
 use crate::{AUDIENCE, Guarded, api_key, api_keys_file, claims};
@@ -28,28 +29,34 @@ async fn tokens_of_all_four_kinds_are_proved() {
 }
 
 /// A server of key sets.
-struct KeyServer {
-    url: String,
-    keys: Arc<Mutex<Value>>,
+pub(crate) struct KeyServer {
+    pub(crate) url: String,
+    body: Arc<Mutex<String>>,
     asked: Arc<Mutex<u64>>,
+    /// Whether it answers.
+    answers: watch::Sender<bool>,
 }
 
 impl KeyServer {
-    async fn start(keys: Value) -> Self {
+    pub(crate) async fn start(body: impl ToString) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/keys", listener.local_addr().unwrap());
-        let (keys, asked) = (Arc::new(Mutex::new(keys)), Arc::new(Mutex::new(0)));
         let server = Self {
-            url,
-            keys: keys.clone(),
-            asked: asked.clone(),
+            url: format!("http://{}/keys", listener.local_addr().unwrap()),
+            body: Arc::new(Mutex::new(body.to_string())),
+            asked: Arc::default(),
+            answers: watch::Sender::new(true),
         };
+        let (body, asked) = (server.body.clone(), server.asked.clone());
+        let mut answers = server.answers.subscribe();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let mut head = [0; 4096];
                 let _ = client.read(&mut head).await;
                 *asked.lock().unwrap() += 1;
-                let body = keys.lock().unwrap().to_string();
+                if answers.wait_for(|answers| *answers).await.is_err() {
+                    break;
+                }
+                let body = body.lock().unwrap().clone();
                 let answer = format!(
                     "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                     body.len()
@@ -58,6 +65,15 @@ impl KeyServer {
             }
         });
         server
+    }
+
+    /// What it answers from now on.
+    pub(crate) fn serve(&self, body: impl ToString) {
+        *self.body.lock().unwrap() = body.to_string();
+    }
+
+    pub(crate) fn asked(&self) -> u64 {
+        *self.asked.lock().unwrap()
     }
 }
 
@@ -85,7 +101,7 @@ async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
     assert_eq!(list(&old, "old").await, 200);
     assert_eq!(list(&new, "new").await, 401);
     let secret = SigningKey::HS256(old.public().into_bytes());
-    *server.keys.lock().unwrap() = json!({"keys": [new.jwk("new"), secret.jwk("secret")]});
+    server.serve(json!({"keys": [new.jwk("new"), secret.jwk("secret")]}));
     let began = Instant::now();
     while list(&new, "new").await != 200 {
         assert!(began.elapsed() < LIMIT, "the new key is never heard of");
@@ -97,15 +113,66 @@ async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
         401,
         "a secret is no public key"
     );
-    let before = *server.asked.lock().unwrap();
+    let before = server.asked();
     for _ in 0..50 {
         assert_eq!(list(&new, "new").await, 200);
     }
-    assert_eq!(*server.asked.lock().unwrap(), before, "keys are held");
+    assert_eq!(server.asked(), before, "keys are held");
     // What was read counts on while the server answers nonsense.
-    *server.keys.lock().unwrap() = json!("down");
+    server.serve(json!("down"));
     assert_eq!(list(&SigningKey::new("ES256"), "unknown").await, 401);
     assert_eq!(list(&new, "new").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_keys_that_hangs_holds_up_nobody_whose_key_is_held() {
+    let (old, new) = (SigningKey::new("ES256"), SigningKey::new("EdDSA"));
+    let server = KeyServer::start(json!({"keys": [old.jwk("old")]})).await;
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(
+        &redis.url(),
+        &[
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__JWKS_URL", &server.url),
+            ("LTM__AUTH__JWKS_MAX_AGE", "0s"),
+            ("LTM__AUTH__JWKS_PAUSE", "1ms"),
+            ("LTM__AUTH__JWKS_TIMEOUT", "1h"),
+        ],
+    );
+    let api = Api::at(&service);
+    let list = async |key: &SigningKey, id: &str| {
+        let header = json!({"alg": key.algorithm(), "kid": id});
+        let token = key.token_with(&header, &claims("*", "read", 3600));
+        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
+        api.send(request).await.status.as_u16()
+    };
+    assert_eq!(list(&old, "old").await, 200);
+    server.answers.send_replace(false);
+    let before = server.asked();
+    while server.asked() == before {
+        assert_eq!(list(&old, "old").await, 200);
+    }
+    // It is being asked, and does not answer.
+    for _ in 0..10 {
+        assert_eq!(list(&old, "old").await, 200);
+    }
+    // Who shows a key that is not held waits, and all for the same answer.
+    let waiting = futures_util::future::join_all((0..5).map(|_| list(&new, "new")));
+    tokio::pin!(waiting);
+    let held = async {
+        for _ in 0..10 {
+            assert_eq!(list(&old, "old").await, 200);
+        }
+    };
+    tokio::select! {
+        answers = &mut waiting => panic!("nobody has said so: {answers:?}"),
+        () = held => {}
+    }
+    assert_eq!(server.asked(), before + 1);
+    server.serve(json!({"keys": [new.jwk("new")]}));
+    server.answers.send_replace(true);
+    assert_eq!(timeout(LIMIT, waiting).await.unwrap(), [200; 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

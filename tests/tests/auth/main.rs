@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bounds;
+mod copies;
 mod keys;
 mod matrix;
 mod missing;
+mod renewals;
 mod sockets;
 
 use std::{
@@ -29,7 +32,7 @@ struct Guarded {
     api: Api,
     gateway: Service,
     api_service: Service,
-    _redis: RedisServer,
+    redis: RedisServer,
     key: SigningKey,
     folder: TempDir,
 }
@@ -58,7 +61,7 @@ impl Guarded {
             api: Api::at(&api_service),
             gateway: Service::gateway(&redis.url(), &all),
             api_service,
-            _redis: redis,
+            redis,
             key,
             folder,
         }
@@ -167,6 +170,46 @@ async fn health_and_metrics_are_open_and_a_refusal_says_what_is_asked_for() {
     let reader = guarded.token("lib.*", "read");
     let missing = guarded.api.request(Method::GET, "/ltm/4711");
     assert_eq!(guarded.send(missing, &reader).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_its_error_where_a_token_was_shown() {
+    let guarded = Guarded::start();
+    let id = guarded.create("app.Agent").await;
+    let (bare, invalid, scope) = (
+        r#"Bearer realm="ltm-live""#,
+        r#"Bearer realm="ltm-live", error="invalid_token""#,
+        r#"Bearer realm="ltm-live", error="insufficient_scope""#,
+    );
+    let expired = guarded.key.token(&claims("*", "admin", -5));
+    let (reader, stranger) = (guarded.token("*", "read"), guarded.token(id + 1, "admin"));
+    for (shown, status, challenge) in [
+        (None, 401, bare),
+        (Some("Basic YTpi".to_owned()), 401, bare),
+        (Some("Bearer garbage".into()), 401, invalid),
+        (Some("Bearer ltm_guess".into()), 401, invalid),
+        (Some(format!("Bearer {expired}")), 401, invalid),
+        (Some(format!("Bearer {reader}")), 403, scope),
+        (Some(format!("Bearer {stranger}")), 403, scope),
+    ] {
+        let path = format!("/ltm/{id}");
+        let mut request = guarded.api.request(Method::DELETE, &path);
+        if let Some(shown) = &shown {
+            request = request.header("authorization", shown);
+        }
+        let refused = guarded.api.send(request).await;
+        assert_eq!(refused.status, status, "{shown:?}");
+        assert_eq!(refused.header("www-authenticate"), challenge, "{shown:?}");
+    }
+    let gateway = Api::at(&guarded.gateway);
+    for (path, status, challenge) in [
+        (format!("/ws/{id}"), 401, bare),
+        (format!("/ws/{id}?ticket=guess"), 401, invalid),
+    ] {
+        let refused = gateway.get_root(&path).await;
+        assert_eq!(refused.status, status, "{path}");
+        assert_eq!(refused.header("www-authenticate"), challenge, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

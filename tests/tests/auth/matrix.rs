@@ -45,7 +45,7 @@ const MATRIX: [(&str, &str); 26] = [
     ("times with fractions", "++++++333333"),
     ("admin *", "++++++++++++"),
     ("read id", "++++++333333"),
-    ("admin id", "++++++++++3+"),
+    ("admin id", "+++++++++33+"),
     ("admin other id", "+333+3333333"),
     ("read class", "++++++333333"),
     ("write class", "+++++++++++3"),

@@ -87,6 +87,26 @@ impl Caller {
         })
     }
 
+    /// Whether they may copy this LTM, which they may write to. A copy gets an id of its own, and so only a grant for its
+    /// class covers it.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::NotTheCopy`]; [`AuthError::Store`] where its class cannot be read, or it is not there.
+    pub async fn may_copy(&self, id: LtmId, store: &Store) -> Result<(), AuthError> {
+        if self.grant.is_for_all() {
+            return Ok(());
+        }
+        let class = store.class(id).await?;
+        if self.grant.covers_class(&class) {
+            return Ok(());
+        }
+        Err(AuthError::NotTheCopy {
+            name: self.name.clone(),
+            class,
+        })
+    }
+
     /// How long they may go on.
     pub fn time_left(&self) -> Option<Duration> {
         let expires = self.expires.map(Duration::from_secs);

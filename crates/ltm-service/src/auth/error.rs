@@ -58,6 +58,17 @@ pub enum AuthError {
         /// For what.
         class: String,
     },
+    /// They could not read what they would make.
+    #[error(
+        "a copy gets an id of its own, and {name:?} may not write LTMs of the class {class:?}: it takes a grant for \
+         the class"
+    )]
+    NotTheCopy {
+        /// Who.
+        name: String,
+        /// The class of the LTM and of its copy.
+        class: String,
+    },
     /// The keys to prove a JWT with cannot be had now.
     #[error("the token cannot be proved now: {0}")]
     NoKeys(String),
@@ -66,19 +77,39 @@ pub enum AuthError {
     Store(#[from] StoreError),
 }
 
+impl AuthError {
+    /// What RFC 6750 section 3.1 calls it; nothing where no token was shown.
+    fn token_error(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing | Self::NotBearer | Self::NoKeys(_) | Self::Store(_) => None,
+            Self::NoApiKeys
+            | Self::NoTokens
+            | Self::UnknownApiKey
+            | Self::InvalidToken(_)
+            | Self::InvalidTicket => Some("invalid_token"),
+            Self::TooLittle { .. }
+            | Self::NotThisLtm { .. }
+            | Self::NotThisClass { .. }
+            | Self::NotTheCopy { .. } => Some("insufficient_scope"),
+        }
+    }
+}
+
 impl From<AuthError> for ProblemResponse {
     fn from(error: AuthError) -> Self {
-        let detail = error.to_string();
+        let (detail, token_error) = (error.to_string(), error.token_error());
         let kind = match error {
             AuthError::TooLittle { .. }
             | AuthError::NotThisLtm { .. }
-            | AuthError::NotThisClass { .. } => ProblemKind::Forbidden,
+            | AuthError::NotThisClass { .. }
+            | AuthError::NotTheCopy { .. } => ProblemKind::Forbidden,
             AuthError::NoKeys(_) => ProblemKind::Unavailable,
             AuthError::Store(error) => return error.into(),
             _ => ProblemKind::Unauthenticated,
         };
         Problem::new(kind, detail)
             .with_field("Authorization")
+            .with_token_error(token_error)
             .into()
     }
 }

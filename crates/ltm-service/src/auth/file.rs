@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use crate::SettingsError;
+
 /// How often it is looked at, at most.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// The largest that is read, in bytes.
@@ -18,6 +20,8 @@ type Reader<T> = dyn Fn(&str) -> Result<T, String> + Send + Sync;
 
 /// What a file holds.
 pub(super) struct WatchedFile<T> {
+    /// Which setting names it.
+    setting: &'static str,
     path: PathBuf,
     read: Box<Reader<T>>,
     held: Mutex<Held<T>>,
@@ -30,22 +34,29 @@ struct Held<T> {
 }
 
 impl<T> WatchedFile<T> {
-    /// Reads the file for the first time.
+    /// Reads the file that a setting names for the first time.
     ///
     /// # Errors
     ///
-    /// Why it cannot be read.
+    /// [`SettingsError::Value`] says why it cannot be read.
     pub(super) fn open(
+        setting: &'static str,
         path: &Path,
         read: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SettingsError> {
         let changed = changed(path);
+        let value = text(path).and_then(|text| read(&text));
+        let value = value.map_err(|detail| SettingsError::Value {
+            key: setting.into(),
+            detail,
+        })?;
         let held = Held {
-            value: Arc::new(read(&text(path)?)?),
+            value: Arc::new(value),
             changed,
             looked: Instant::now(),
         };
         Ok(Self {
+            setting,
             path: path.into(),
             read: Box::new(read),
             held: Mutex::new(held),
@@ -67,14 +78,18 @@ impl<T> WatchedFile<T> {
     }
 
     fn read_again(&self, held: &mut Held<T>) {
+        let setting = self.setting;
         let file = self.path.display();
         match text(&self.path).and_then(|text| (self.read)(&text)) {
             Ok(value) => {
                 held.value = Arc::new(value);
-                tracing::info!(%file, "keys were read again");
+                tracing::info!(setting, %file, "keys were read again");
             }
             Err(error) => {
-                tracing::error!(%file, error, "keys cannot be read again; those that were read before still count");
+                tracing::error!(
+                    setting, %file, error,
+                    "keys cannot be read again; those that were read before still count"
+                );
             }
         }
     }
@@ -85,14 +100,21 @@ fn changed(path: &Path) -> Option<SystemTime> {
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    let read = || -> io::Result<String> {
-        let mut text = String::new();
-        File::open(path)?
-            .take(MAX_BYTES)
-            .read_to_string(&mut text)?;
-        Ok(text)
+    let read = || -> io::Result<(Vec<u8>, u64)> {
+        let file = File::open(path)?;
+        let mut bytes = Vec::new();
+        let read = (&file).take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        // What is no file on a disk does not say how large it is.
+        let size = file.metadata()?.len().max(read as u64);
+        Ok((bytes, size))
     };
-    read().map_err(|e| format!("{}: {e}", path.display()))
+    let named = |detail: String| format!("{}: {detail}", path.display());
+    let (bytes, size) = read().map_err(|e| named(e.to_string()))?;
+    if size > MAX_BYTES {
+        let detail = format!("it has {size} bytes, and may have {MAX_BYTES}");
+        return Err(named(detail));
+    }
+    String::from_utf8(bytes).map_err(|e| named(e.to_string()))
 }
 
 #[cfg(test)]
@@ -110,7 +132,7 @@ mod tests {
         };
         write("1", 100);
         let read = |text: &str| text.parse::<u64>().map_err(|e| e.to_string());
-        let file = WatchedFile::open(&path, read).unwrap();
+        let file = WatchedFile::open("auth.file", &path, read).unwrap();
         // As if the last look had been long ago.
         let look = || {
             file.held.lock().unwrap().looked = Instant::now() - LOOK_PAUSE;
@@ -124,6 +146,6 @@ mod tests {
         assert_eq!(look(), 2);
         write("3", 30);
         assert_eq!(look(), 3);
-        assert!(WatchedFile::open(&folder.path().join("none"), read).is_err());
+        assert!(WatchedFile::open("auth.file", &folder.path().join("none"), read).is_err());
     }
 }

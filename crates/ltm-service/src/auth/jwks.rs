@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::{AuthError, AuthSettings, JwtAlgorithm};
 
-/// The most keys of a set.
+/// The most keys of a set that can be used here.
 const MAX_KEYS: usize = 100;
 /// The largest answer that is read, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
@@ -59,7 +59,10 @@ impl Key {
         }
         let set: Set = serde_json::from_str(text).map_err(|e| format!("not a key set: {e}"))?;
         let keys = set.keys.into_iter().filter_map(Self::of_jwk);
-        let keys: Vec<Self> = keys.take(MAX_KEYS).collect();
+        let keys: Vec<Self> = keys.take(MAX_KEYS + 1).collect();
+        if keys.len() > MAX_KEYS {
+            return Err(format!("there are more than {MAX_KEYS} keys in the set"));
+        }
         if keys.is_empty() {
             return Err("no key in the set is for RS256, ES256 or EdDSA".into());
         }
@@ -116,8 +119,8 @@ pub(super) struct Jwks {
     pause: Duration,
     client: reqwest::Client,
     held: RwLock<Held>,
-    /// Held by who asks for it.
-    asking: Mutex<()>,
+    /// Held while it is asked for.
+    asking: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -142,32 +145,47 @@ impl Jwks {
             pause: settings.jwks_pause,
             client,
             held: RwLock::default(),
-            asking: Mutex::default(),
+            asking: Arc::default(),
         })
     }
 
-    /// The keys, asked for again where they are old, or where `suits` finds none among them.
+    /// The keys, asked for again where they are old, or where `suits` finds none among them. Only who finds none waits
+    /// for the answer.
     pub(super) async fn keys(
-        &self,
+        self: &Arc<Self>,
         suits: impl Fn(&[Key]) -> bool,
     ) -> Result<Arc<Vec<Key>>, AuthError> {
-        let needs = |held: &Held| {
-            let is_old = held.got.is_none_or(|got| got.elapsed() >= self.max_age);
-            let may_ask = held.asked.is_none_or(|asked| asked.elapsed() >= self.pause);
-            (is_old || !suits(&held.keys)) && may_ask
-        };
-        if self.held(needs) {
-            let _turn = self.asking.lock().await;
-            // Somebody else may have asked meanwhile.
-            if self.held(needs) {
-                self.ask().await;
-            }
+        let too_old = |got: Instant| got.elapsed() >= self.max_age;
+        let look = |held: &Held| (suits(&held.keys), held.got.is_none_or(too_old));
+        let (suited, is_old) = self.held(look);
+        if is_old || !suited {
+            self.ask_aside();
+        }
+        if !suited {
+            // Whoever asks has this until the answer is there.
+            drop(self.asking.lock().await);
         }
         if self.held(|held| held.got.is_none()) {
             let detail = "auth.jwks_url has not answered with keys yet; the log says why";
             return Err(AuthError::NoKeys(detail.into()));
         }
         Ok(self.held(|held| held.keys.clone()))
+    }
+
+    /// Lets it be asked for where nobody does so, and it was not asked for just now.
+    fn ask_aside(self: &Arc<Self>) {
+        let Ok(turn) = self.asking.clone().try_lock_owned() else {
+            return;
+        };
+        let may_ask = |held: &Held| held.asked.is_none_or(|asked| asked.elapsed() >= self.pause);
+        if self.held(may_ask) {
+            let jwks = self.clone();
+            // Who wants to know may leave; the answer is for all.
+            tokio::spawn(async move {
+                jwks.ask().await;
+                drop(turn);
+            });
+        }
     }
 
     fn held<T>(&self, read: impl Fn(&Held) -> T) -> T {
@@ -187,6 +205,7 @@ impl Jwks {
             }
             Err(error) => {
                 tracing::error!(
+                    setting = "auth.jwks_url",
                     url = self.url,
                     error,
                     "keys cannot be read; those that were read before still count"

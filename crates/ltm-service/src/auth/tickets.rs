@@ -40,7 +40,12 @@ impl Ticket {
 pub(super) async fn take(redis: &Redis, ticket: impl AsRef<str>) -> Result<Caller, AuthError> {
     let taken = redis.take_ticket(&name(ticket.as_ref())).await?;
     let taken = taken.ok_or(AuthError::InvalidTicket)?;
-    serde_json::from_str(&taken).map_err(|_| AuthError::InvalidTicket)
+    let caller: Caller = serde_json::from_str(&taken).map_err(|_| AuthError::InvalidTicket)?;
+    if caller.time_left() == Some(Duration::ZERO) {
+        let detail = "it has expired since the ticket was given for it";
+        return Err(AuthError::InvalidToken(detail.into()));
+    }
+    Ok(caller)
 }
 
 /// Under which name a ticket is kept: who reads Redis cannot show it.

@@ -24,25 +24,23 @@ pub(super) struct Verifier {
 
 enum Keys {
     File(WatchedFile<Vec<Key>>),
-    Url(Box<Jwks>),
+    Url(Arc<Jwks>),
 }
 
 impl Verifier {
     /// What the settings ask for, where they name keys.
     pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingsError> {
-        let refused = |key: &str| {
-            let key = key.to_owned();
-            move |detail| SettingsError::Value { key, detail }
-        };
         let algorithm = settings.jwt_algorithm;
         let keys = if !settings.jwt_key_file.as_os_str().is_empty() {
-            let file = WatchedFile::open(&settings.jwt_key_file, move |text| {
-                Key::read(text, algorithm)
-            });
-            Keys::File(file.map_err(refused("auth.jwt_key_file"))?)
+            let read = move |text: &str| Key::read(text, algorithm);
+            let path = &settings.jwt_key_file;
+            Keys::File(WatchedFile::open("auth.jwt_key_file", path, read)?)
         } else if !settings.jwks_url.is_empty() {
-            let jwks = Jwks::of(settings).map_err(refused("auth.jwks_url"))?;
-            Keys::Url(Box::new(jwks))
+            let refused = |detail| SettingsError::Value {
+                key: "auth.jwks_url".into(),
+                detail,
+            };
+            Keys::Url(Arc::new(Jwks::of(settings).map_err(refused)?))
         } else {
             return Ok(None);
         };

@@ -3,7 +3,7 @@
 -- KEYS  1 log  2 meta  3 idem
 -- ARGV  1 expected cursor  2 new cursor  3 kind  4 payload  5 now  6 snapshots_count after
 --       7 live channel  8 Idempotency-Key or ''  9 its answer  10 its slot
---       11 producer or ''  12 its epoch  13 most producers
+--       11 producer or ''  12 its epoch  13 most producers  14 PUBLISH or SPUBLISH
 local log, meta, idem = KEYS[1], KEYS[2], KEYS[3]
 local current = redis.call('HGET', meta, 'cursor')
 if not current then return {'unknown', ''} end
@@ -48,5 +48,5 @@ if ARGV[8] ~= '' then
   if oldest then redis.call('HDEL', idem, oldest) end
   redis.call('HSET', idem, key, ARGV[9], slot, key)
 end
-redis.call('PUBLISH', ARGV[7], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. appended .. ' ' .. ARGV[4])
+redis.call(ARGV[14], ARGV[7], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. appended .. ' ' .. ARGV[4])
 return {'ok', ''}

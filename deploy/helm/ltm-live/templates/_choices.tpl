@@ -35,6 +35,9 @@
 {{- if and $redis.sentinel.urls $redis.sentinel.urlsKey -}}
 {{- fail "redis.sentinel.urls and redis.sentinel.urlsKey are both set: keep one" -}}
 {{- end -}}
+{{- if and $redis.sentinel.service $redis.clusterNodes -}}
+{{- fail "redis.sentinel.service and redis.clusterNodes are both set: a Redis Cluster has no Sentinels, keep one" -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "ingress.host is empty" -}}
 {{- end -}}

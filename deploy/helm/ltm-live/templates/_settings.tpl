@@ -27,6 +27,7 @@ What a service does not read is left out, so that a change for one does not rest
 {{- end -}}
 {{- with $redis.url }}{{ $_ := set $variables "LTM__REDIS__URL" . }}{{ end -}}
 {{- if $redis.waitReplicas }}{{ $_ := set $variables "LTM__REDIS__WAIT_REPLICAS" (toString (int $redis.waitReplicas)) }}{{ end -}}
+{{- with $redis.clusterNodes }}{{ $_ := set $variables "LTM__REDIS__CLUSTER_NODES" (join "," .) }}{{ end -}}
 {{- if $redis.sentinel.service -}}
 {{- $_ := set $variables "LTM__REDIS__SENTINEL_SERVICE" $redis.sentinel.service -}}
 {{- with $redis.sentinel.urls }}{{ $_ := set $variables "LTM__REDIS__SENTINELS" (join "," .) }}{{ end -}}

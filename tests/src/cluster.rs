@@ -1,0 +1,189 @@
+//! A Redis Cluster: some primaries, each with a replica or without one.
+
+use std::time::{Duration, Instant};
+
+use crate::{FAILOVER_LIMIT, RedisServer, redis_server::free_port};
+
+/// How many slots a cluster has.
+const SLOTS: usize = 16384;
+
+/// The nodes of one cluster.
+pub struct Cluster {
+    /// Each has a third of the slots at the begin.
+    pub primaries: Vec<RedisServer>,
+    /// Each follows the primary at the same place; none where there are none.
+    pub replicas: Vec<RedisServer>,
+}
+
+impl Cluster {
+    /// Starts three primaries, with a replica each where that is asked for, and waits until all know all.
+    pub async fn start(replicas: bool) -> Self {
+        let primaries: Vec<RedisServer> = (0..3).map(|_| node()).collect();
+        for (place, server) in primaries.iter().enumerate() {
+            let (first, last) = (place * SLOTS / 3, (place + 1) * SLOTS / 3 - 1);
+            let range = [first.to_string(), last.to_string()];
+            server.cli(&["CLUSTER", "ADDSLOTSRANGE", &range[0], &range[1]]);
+            let epoch = (place + 1).to_string();
+            server.cli(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]);
+        }
+        let count = if replicas { primaries.len() } else { 0 };
+        let cluster = Self {
+            primaries,
+            replicas: (0..count).map(|_| node()).collect(),
+        };
+        cluster.meet();
+        cluster
+            .until("the nodes never meet", || cluster.all_know(3 + count))
+            .await;
+        for (primary, replica) in cluster.primaries.iter().zip(&cluster.replicas) {
+            let id = primary.cli(&["CLUSTER", "MYID"]);
+            replica.cli(&["CLUSTER", "REPLICATE", &id]);
+        }
+        cluster
+            .until("the replicas never follow", || cluster.all_follow())
+            .await;
+        cluster
+    }
+
+    /// Where some of the nodes are, as the setting wants it.
+    pub fn nodes(&self) -> String {
+        let addresses: Vec<String> = self.primaries.iter().map(RedisServer::address).collect();
+        addresses.join(",")
+    }
+
+    /// The settings of a service on it.
+    pub fn settings<'a>(&self, nodes: &'a str) -> [(&'a str, &'a str); 3] {
+        [
+            ("LTM__REDIS__CLUSTER_NODES", nodes),
+            ("LTM__REDIS__RESPONSE_TIMEOUT", "2s"),
+            ("LTM__REDIS__CONNECT_TIMEOUT", "1s"),
+        ]
+    }
+
+    /// The slot of an LTM's keys.
+    pub fn slot(&self, id: u64) -> String {
+        let key = format!("ltm:{{{id}}}:log");
+        let server = self
+            .primaries
+            .iter()
+            .chain(&self.replicas)
+            .find_map(|server| server.try_cli(&["CLUSTER", "KEYSLOT", &key]).ok());
+        server.expect("a node that answers")
+    }
+
+    /// The place of the primary that has an LTM, at the begin.
+    pub fn place(&self, id: u64) -> usize {
+        let slot: usize = self.slot(id).parse().expect("a number");
+        (slot * 3 + 2) / SLOTS
+    }
+
+    /// Moves an LTM's slot to another primary, key by key, as `redis-cli --cluster reshard` does; `between` runs while some
+    /// of its keys are here and some there.
+    pub async fn move_slot(&self, id: u64, to: usize, between: impl AsyncFnOnce()) {
+        let (slot, from) = (self.slot(id), &self.primaries[self.place(id)]);
+        let to = &self.primaries[to];
+        let ids = [from, to].map(|server| server.cli(&["CLUSTER", "MYID"]));
+        to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]);
+        from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]);
+        let address = to.address();
+        let (host, port) = address.split_once(':').expect("host and port");
+        let mut between = Some(between);
+        loop {
+            let keys = from.cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
+            if keys.is_empty() {
+                break;
+            }
+            from.cli(&["MIGRATE", host, port, &keys, "0", "5000"]);
+            if let Some(between) = between.take() {
+                between().await;
+            }
+        }
+        for server in [to, from] {
+            server.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &ids[1]]);
+        }
+    }
+
+    /// Waits until the replica at this place has the slots of its primary.
+    pub async fn until_the_replica_leads(&self, place: usize) {
+        let replica = &self.replicas[place];
+        self.until("the replica never leads", || {
+            let role = replica.try_cli(&["ROLE"]);
+            role.is_ok_and(|role| role.starts_with("master"))
+        })
+        .await;
+    }
+
+    fn all(&self) -> impl Iterator<Item = &RedisServer> {
+        self.primaries.iter().chain(&self.replicas)
+    }
+
+    fn meet(&self) {
+        let first = &self.primaries[0];
+        let address = first.address();
+        let (host, port) = address.split_once(':').expect("host and port");
+        let bus = bus_port(first);
+        for server in self.all().skip(1) {
+            server.cli(&["CLUSTER", "MEET", host, port, &bus]);
+        }
+    }
+
+    fn all_know(&self, count: usize) -> bool {
+        self.all().all(|server| {
+            let info = server.cli(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok")
+                && info.contains(&format!("cluster_known_nodes:{count}\r"))
+        })
+    }
+
+    fn all_follow(&self) -> bool {
+        let follows = |server: &RedisServer| {
+            let info = server.cli(&["INFO", "replication"]);
+            info.contains("role:slave") && info.contains("master_link_status:up")
+        };
+        // Who is asked where the slots are must know of the replicas, too.
+        let listed = |server: &RedisServer| {
+            let nodes = server.cli(&["CLUSTER", "NODES"]);
+            nodes.lines().filter(|line| line.contains("slave")).count() == self.replicas.len()
+        };
+        self.replicas.iter().all(follows) && self.all().all(listed)
+    }
+
+    async fn until(&self, complaint: &str, done: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !done() {
+            if began.elapsed() > FAILOVER_LIMIT {
+                for server in self.all() {
+                    eprintln!(
+                        "{}: {:?}",
+                        server.address(),
+                        server.try_cli(&["CLUSTER", "NODES"])
+                    );
+                }
+                panic!("{complaint}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A node by itself. Its bus has a port of its own: the usual one, 10,000 higher, may not exist.
+fn node() -> RedisServer {
+    let bus = free_port().to_string();
+    RedisServer::start(&[
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        &bus,
+        "--cluster-node-timeout",
+        "1000",
+        "--cluster-require-full-coverage",
+        "no",
+        "--repl-diskless-sync-delay",
+        "0",
+    ])
+}
+
+fn bus_port(server: &RedisServer) -> String {
+    let known = server.cli(&["CONFIG", "GET", "cluster-port"]);
+    known.lines().last().expect("a value").into()
+}

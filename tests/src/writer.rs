@@ -1,0 +1,88 @@
+//! Somebody who writes to an LTM all the time, through whatever happens.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::sleep};
+
+use crate::{Api, FAILOVER_LIMIT, LIMIT};
+
+/// Writes 0, 1, 2… to one LTM, each until it is acknowledged.
+pub struct Writer {
+    task: JoinHandle<usize>,
+    stop: Arc<AtomicBool>,
+    written: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    /// Begins.
+    pub fn start(api: &Api, id: u64) -> Self {
+        let (stop, written) = (Arc::default(), Arc::default());
+        let task = write(api.clone(), id, Arc::clone(&stop), Arc::clone(&written));
+        Self {
+            task: tokio::spawn(task),
+            stop,
+            written,
+        }
+    }
+
+    /// Waits until so many more are acknowledged.
+    pub async fn until_more(&self, count: usize) {
+        let wanted = self.written.load(Ordering::SeqCst) + count;
+        let began = Instant::now();
+        while self.written.load(Ordering::SeqCst) < wanted {
+            let waited = began.elapsed();
+            assert!(
+                waited < FAILOVER_LIMIT + LIMIT,
+                "nothing is written any more"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Ends; gives how many were acknowledged.
+    pub async fn stop(self) -> usize {
+        self.stop.store(true, Ordering::SeqCst);
+        self.task.await.expect("it writes to the end")
+    }
+}
+
+async fn write(api: Api, id: u64, stop: Arc<AtomicBool>, written: Arc<AtomicUsize>) -> usize {
+    for number in 0.. {
+        if stop.load(Ordering::SeqCst) {
+            return number;
+        }
+        let began = Instant::now();
+        loop {
+            let body = json!({"reason": "execute", "item": number, "merge": {"n": number}});
+            let request = api.request(Method::POST, &format!("/ltm/{id}/snapshots"));
+            let key = format!("{id}-{number}");
+            let request = request.header("Idempotency-Key", key).json(&body);
+            let answer = api.send(request).await;
+            if answer.status == 201 {
+                written.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+            answer.problem(503, "unavailable");
+            let waited = began.elapsed();
+            assert!(waited < FAILOVER_LIMIT, "{number} is never acknowledged");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    unreachable!("there is always another number")
+}
+
+/// What was written to an LTM, in the order of its history.
+pub async fn items(api: &Api, id: u64) -> Vec<usize> {
+    let document = api.document(id).await;
+    let snapshots = document["snapshots"].as_array().expect("snapshots");
+    let item = |snapshot: &Value| snapshot["item"].as_u64().expect("a number") as usize;
+    snapshots[1..].iter().map(item).collect()
+}
