@@ -114,7 +114,7 @@ need_python() {
 
 need_node() {
   { have node && have npm; } || install_packages node nodejs npm
-  node -e 'process.exit(process.versions.node.split(".")[0] < 20)' ||
+  node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' ||
     fail "node is older than 20, which the inspector's tests need. See https://nodejs.org"
 }
 
