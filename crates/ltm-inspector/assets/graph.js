@@ -89,7 +89,7 @@ export class MachinePane {
       parts.push(s('text', { class: 'count', x: w - 14, y: middle, dy: '.35em' }, `× ${node.names.length}`));
       const note = node.hidden > 0 ? `and ${node.hidden} more` : node.children.length === 0 ? 'none yet' : null;
       if (note) parts.push(s('text', { class: 'note', x: w / 2, y: height - 20 }, note));
-    }
+    } else if (node.hidden > 0) parts.push(s('text', { class: 'count', x: w - 14, y: middle, dy: '.35em' }, `and ${node.hidden} more`));
     const onkeydown = (event) => {
       if (event.key !== 'Enter' && event.key !== ' ') return;
       event.preventDefault();
@@ -98,7 +98,7 @@ export class MachinePane {
     };
     const active = node.kind === 'group' ? {} : { tabindex: '0', role: 'button', onclick: pick, onkeydown };
     const element = s('g', { class: `node ${node.kind}`, transform: `translate(${x},${y})`, ...active }, parts);
-    this.#boxes.set(node.id, { node, pointer, element });
+    this.#boxes.set(node.id, { node, pointer, element, x, y, w, h: height });
     return element;
   }
 
@@ -120,6 +120,7 @@ export class MachinePane {
         setAttribute(text, 'data-ran', ran.transitions.has(edge.labels[i].key) ? 'yes' : null);
       }
     }
+    this.viewport.follow(this.#centre(ran));
     const counts = new Map();
     for (const node of walk(this.machine)) {
       const status = node.kind === 'state' ? statusOf(at(state, node.path.reduce(below, ''))) : null;
@@ -127,6 +128,13 @@ export class MachinePane {
     }
     const summary = [...counts].map(([status, count]) => `${count} ${status}`).join(', ');
     setAttribute(this.svg, 'aria-label', `Machine ${this.machine.name}: ${summary || 'no states'}`);
+  }
+
+  /** What the eye should be on: what ran, else what is queued or active, else the begin. */
+  #centre(ran) {
+    const states = [...this.#boxes.values()].filter(({ node }) => node.kind === 'state');
+    const shows = (status) => states.find(({ element }) => element.dataset.status === status);
+    return this.#boxes.get(ran.state) ?? shows('queued') ?? shows('active') ?? states[0] ?? null;
   }
 }
 

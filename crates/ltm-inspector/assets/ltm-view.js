@@ -161,6 +161,7 @@ export class LtmView {
       this.#fail(view);
       return;
     }
+    if (view.status === 'live') this.asked = false;
     if (view.cursor === null) {
       if (view.error) this.element.replaceChildren(errorNotice(view.error));
       return;

@@ -4,6 +4,9 @@ import { member } from './pointer.js';
 
 /** Instances of one state that are shown one by one. */
 const MOST_INSTANCES = 24;
+/** States of a machine that are drawn in all, and transitions of each: nobody reads more, and drawing them takes long. */
+const MOST_STATES = 600;
+const MOST_TRANSITIONS = 600;
 /** As deep as machines are drawn. */
 const DEEPEST = 24;
 
@@ -13,7 +16,7 @@ const DEEPEST = 24;
  */
 export function machineOf(structure, instances, state) {
   const name = String(structure?.name ?? 'machine');
-  return node(structure ?? {}, { id: name, name, path: [], known: object(instances), state, depth: 0 });
+  return node(structure ?? {}, { id: name, name, path: [], known: object(instances), state, depth: 0, room: { left: MOST_STATES } });
 }
 
 function object(value) {
@@ -25,16 +28,19 @@ function list(value) {
 }
 
 function node(structure, place) {
-  const children = place.depth < DEEPEST ? list(structure.ltms).map((child) => childOf(object(child), place)) : [];
+  const all = place.depth < DEEPEST ? list(structure.ltms) : [];
+  const shown = all.slice(0, place.room.left);
+  place.room.left -= shown.length;
+  const children = shown.map((child) => childOf(object(child), place));
   return {
     id: place.id,
     name: place.name,
     path: place.path,
     kind: children.length ? 'machine' : 'state',
     children,
-    hidden: 0,
+    hidden: all.length - shown.length,
     init: list(structure.init).map(String),
-    transitions: list(structure.transitions).map(transition),
+    transitions: list(structure.transitions).slice(0, MOST_TRANSITIONS).map(transition),
   };
 }
 
@@ -55,14 +61,16 @@ function childOf(structure, place) {
   });
   if (!name.includes('{')) return { ...inner(name), key: name };
   const names = instanceNames(structure, name, place);
+  const shown = names.slice(0, Math.min(MOST_INSTANCES, place.room.left));
+  place.room.left -= shown.length;
   return {
     id: `${place.id}.${name}`,
     key: name,
     name,
     path: place.path,
     kind: 'group',
-    children: names.slice(0, MOST_INSTANCES).map(inner),
-    hidden: Math.max(0, names.length - MOST_INSTANCES),
+    children: shown.map(inner),
+    hidden: names.length - shown.length,
     init: [],
     transitions: [],
     names,

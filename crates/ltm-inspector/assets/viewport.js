@@ -1,16 +1,25 @@
-// Moves and zooms a picture: by dragging, wheel, pinch and buttons. Until somebody has, all of it is shown.
+// Moves and zooms a picture: by dragging, wheel, pinch and buttons. Until somebody has, all of it is shown, or what happens in it.
 
 const CLOSEST = 3;
 const FARTHEST = 0.08;
 /** Nothing is drawn larger than this by itself. */
 const LARGEST_FIT = 1.15;
+/** All of it at once is too small to read below this. */
+const READABLE = 0.42;
+/** How large it is drawn then. */
+const FOLLOWING = 0.85;
 const MARGIN = 24;
+/** What the legend takes at the bottom. */
+const BELOW = 28;
 
 export class Viewport {
   #pointers = new Map();
   #touched = false;
   #at = { x: 0, y: 0, scale: 1 };
   #size = { w: 1, h: 1 };
+  /** Whether all of it was asked for. */
+  #whole = false;
+  #part = null;
 
   constructor(svg, scene) {
     Object.assign(this, { svg, scene });
@@ -26,21 +35,43 @@ export class Viewport {
   /** Shows a picture of this size. */
   show({ w, h }) {
     this.#size = { w, h };
-    if (!this.#touched) this.fit();
+    this.resize();
+  }
+
+  /** Keeps this part in view, where all of it at once would be too small to read. */
+  follow(part) {
+    this.#part = part;
+    this.resize();
   }
 
   resize() {
-    if (!this.#touched) this.fit();
+    if (!this.#touched) this.#place();
   }
 
   /** Shows all of it. */
   fit() {
     this.#touched = false;
-    const { clientWidth: width, clientHeight: height } = this.svg;
-    if (width === 0 || height === 0) return;
+    this.#whole = true;
+    this.#place();
+  }
+
+  #place() {
+    const { clientWidth: width, clientHeight } = this.svg;
+    const height = clientHeight - BELOW;
+    if (width === 0 || height <= 0) return;
     const { w, h } = this.#size;
-    const scale = Math.max(FARTHEST, Math.min((width - 2 * MARGIN) / w, (height - 2 * MARGIN - 28) / h, LARGEST_FIT));
-    this.#set({ x: (width - w * scale) / 2, y: (height - 28 - h * scale) / 2, scale });
+    const fitting = Math.min((width - 2 * MARGIN) / w, (height - 2 * MARGIN) / h, LARGEST_FIT);
+    if (fitting >= READABLE || this.#whole || !this.#part) {
+      const scale = Math.max(FARTHEST, fitting);
+      this.#set({ x: (width - w * scale) / 2, y: (height - h * scale) / 2, scale });
+      return;
+    }
+    const { x, y, w: partWidth, h: partHeight } = this.#part;
+    this.#set({
+      x: shift(width, w * FOLLOWING, (x + partWidth / 2) * FOLLOWING),
+      y: shift(height, h * FOLLOWING, (y + partHeight / 2) * FOLLOWING),
+      scale: FOLLOWING,
+    });
   }
 
   /** Zooms about the middle. */
@@ -94,4 +125,10 @@ export class Viewport {
   #up(event) {
     this.#pointers.delete(event.pointerId);
   }
+}
+
+/** Where a picture begins so that a place in it is in the middle, without showing what is beyond its ends. */
+function shift(room, size, middle) {
+  if (size < room) return (room - size) / 2;
+  return Math.min(MARGIN, Math.max(room - size - MARGIN, room / 2 - middle));
 }

@@ -123,3 +123,23 @@ test('numbers keep their digits', async () => {
   assert.deepEqual(page.wrong, []);
   await page.context().close();
 });
+
+test('a history that has lost its begin keeps its indices', async () => {
+  const short = await Service.start({ LTM__RETENTION__MAX_ENTRIES: '10', LTM__API__CHECKPOINT_EVERY: '5' });
+  const { id: trimmed } = await short.post('ltm', { fqn: 'app.Long', state: { n: 0 } });
+  for (let n = 1; n <= 60; n += 1) await short.post(`ltm/${trimmed}/snapshots`, { reason: 'execute', merge: { n } });
+  const { first_index: first } = await until('a trim', async () => {
+    const document = await short.get(`ltm/${trimmed}`);
+    return document.first_index > 0 && document;
+  });
+  const page = await openPage(browser, `${short.url}/#/ltm/${trimmed}?at=55`);
+  await live(page);
+  await at(page, '55 of 60');
+  assert.deepEqual(await shownState(page), { n: 55 });
+  await page.keyboard.press('Home');
+  await at(page, `${first} of 60`);
+  assert.deepEqual(await shownState(page), (await short.get(`ltm/${trimmed}/state?index=${first}`)).state);
+  assert.equal(await page.locator('.step .title').first().textContent(), 'trimmed');
+  await page.context().close();
+  await short.remove();
+});

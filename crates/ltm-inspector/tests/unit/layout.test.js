@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { layered } from '../../assets/layout.js';
-import { machineOf } from '../../assets/machine.js';
+import { machineOf, walk } from '../../assets/machine.js';
 
 const node = (id) => ({ id, w: 100, h: 30 });
 
@@ -44,4 +44,13 @@ test('instances of a state with parameters come from the document and from the s
 
 test('a structure that is no structure does no harm', () => {
   for (const structure of [null, {}, { name: 1, ltms: 'x', init: {}, transitions: [null, 3] }, { ltms: [null] }]) assert.ok(machineOf(structure, [], null));
+});
+
+test('a machine of any size is drawn up to a limit, and says what is left out', () => {
+  const ltms = Array.from({ length: 20_000 }, (_, i) => ({ name: `s${i}`, fqn: `r.s${i}`, ltms: [{ name: 'a', fqn: `r.s${i}.a` }] }));
+  const transitions = ltms.map((it, i) => ({ from: it.name, to: `s${(i * 7) % 20_000}`, label: 'go', namespace: 'r' }));
+  const machine = machineOf({ name: 'r', fqn: 'r', ltms, transitions }, {}, {});
+  assert.ok([...walk(machine)].length <= 601);
+  assert.ok(machine.transitions.length <= 600);
+  assert.equal(machine.hidden, 20_000 - machine.children.length);
 });
