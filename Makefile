@@ -16,6 +16,10 @@ test: ## build everything and run all tests
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace
 
+.PHONY: client
+client: ## build the JavaScript client and run its tests, in Node and Chromium
+	@clients/js/test.sh
+
 .PHONY: valkey
 valkey: ## run the tests of what speaks to Redis against Valkey
 	@deploy/setup.sh --test

@@ -23,7 +23,7 @@ export class Browser {
     browser.server = createServer((request, response) => {
       const name = request.url.slice(1);
       const script = name === 'ltm-live.min.js' ? readFileSync(new URL(name, dist)) : scripts[name];
-      const type = script === undefined ? 'text/html' : 'text/javascript';
+      const type = script === undefined || name.endsWith('.html') ? 'text/html' : 'text/javascript';
       response.writeHead(200, { 'Content-Type': type }).end(script ?? '<!doctype html><title>test</title><body></body>');
     });
     browser.server.listen(0, '127.0.0.1');
