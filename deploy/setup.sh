@@ -9,7 +9,7 @@
 #   deploy/setup.sh --chart  Python with venv too, which the Helm chart is checked with
 #   deploy/setup.sh --deny   cargo-deny, which the dependencies are checked with
 #   deploy/setup.sh --sbom   cargo-cyclonedx and Python, for the bill of materials
-#   deploy/setup.sh --inspector   Node with npm, and Chromium, which the inspector is tested in
+#   deploy/setup.sh --client Node and Chromium, which the client of browsers and the inspector are tested in
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
@@ -113,15 +113,14 @@ need_python() {
 }
 
 need_node() {
+  local advice="Install Node 20 or newer as https://nodejs.org says, then try again"
   { have node && have npm; } || install_packages node nodejs npm
-  node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' ||
-    fail "node is older than 20, which the inspector's tests need. See https://nodejs.org"
+  node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || fail "node is $(node --version). $advice"
 }
 
 need_chromium() {
-  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] && return
-  have apt-get || fail "set CHROMIUM to where Chromium or Chrome is"
-  install_packages chromium chromium
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || install_packages chromium chromium
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || fail "Chromium is not at ${CHROMIUM:-/usr/bin/chromium}: say in CHROMIUM where it is"
 }
 
 # A tool from crates.io: its name, its version. Unoptimized, it is built in a minute and fast enough.
@@ -153,7 +152,7 @@ case "${1:-}" in
     need_tool cargo-cyclonedx 0.5.9
     need_python
     ;;
-  --inspector)
+  --client)
     need_node
     need_chromium
     ;;

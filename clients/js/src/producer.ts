@@ -79,7 +79,7 @@ export class Producer {
   }
 
   /** Creates an LTM. The id is text: it may be larger than what a number holds exactly. */
-  create(ltm: NewLtm, options?: WriteOptions): Promise<{ id: string; cursor: string }> {
+  async create(ltm: NewLtm, options?: WriteOptions): Promise<{ id: string; cursor: string }> {
     return this.write('', ltm, options, (text) => {
       const { cursor } = JSON.parse(text);
       return { id: /"id":\s*(\d+)/.exec(text)?.[1] as string, cursor };
@@ -87,12 +87,16 @@ export class Producer {
   }
 
   /** Appends a snapshot. */
-  append(id: Id, step: Step, options?: WriteOptions): Promise<{ cursor: string; index: number; snapshot: Snapshot }> {
+  async append(
+    id: Id,
+    step: Step,
+    options?: WriteOptions,
+  ): Promise<{ cursor: string; index: number; snapshot: Snapshot }> {
     return this.write(`/${idOf(id)}/snapshots`, step, options, JSON.parse);
   }
 
   /** Goes back to a snapshot, or undoes a rollback. */
-  rollback(
+  async rollback(
     id: Id,
     target: RollbackTarget & { time?: string },
     options?: WriteOptions,
@@ -101,7 +105,11 @@ export class Producer {
   }
 
   /** Records an error, or what became of it. */
-  recordError(id: Id, report: ErrorReport, options?: WriteOptions): Promise<{ cursor: string; error: LtmError }> {
+  async recordError(
+    id: Id,
+    report: ErrorReport,
+    options?: WriteOptions,
+  ): Promise<{ cursor: string; error: LtmError }> {
     return this.write(`/${idOf(id)}/errors`, { id: uuid(), ...report }, options, JSON.parse);
   }
 

@@ -10,6 +10,8 @@ import { until } from './until.mjs';
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
 export const ltm = process.env.LTM_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug', 'ltm');
 
+process.setMaxListeners(100);
+
 export class Services {
   /** Starts them; settings are variables such as LTM__AUTH__MODE. */
   static async start(settings = {}) {
@@ -29,6 +31,9 @@ export class Services {
     const args = ['dev', '--listen', `127.0.0.1:${this.port}`, '--data-dir', join(this.folder, 'data')];
     const env = { ...process.env, LTM__LOG__LEVEL: 'warn', ...this.settings };
     this.process = spawn(ltm, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+    // Where a test fails, nothing is left behind.
+    const child = this.process;
+    process.once('exit', () => child.kill('SIGTERM'));
     this.exited = new Promise((resolve) => this.process.once('exit', resolve));
     let ended = false;
     this.exited.then(() => (ended = true));
