@@ -11,7 +11,7 @@ export function address(path) {
 }
 
 /** An answer that is no success, or none at all (status 0). */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, title, detail) {
     super(detail || title);
     this.status = status;

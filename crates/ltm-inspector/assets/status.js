@@ -1,7 +1,5 @@
 // The statuses of LTMs and states, and how each is shown.
 
-import { h } from './dom.js';
-
 /** In the order of a life. */
 export const STATUSES = ['init', 'queued', 'active', 'finished', 'error'];
 
@@ -9,10 +7,4 @@ export const STATUSES = ['init', 'queued', 'active', 'finished', 'error'];
 export function statusOf(state) {
   const status = state !== null && typeof state === 'object' && Object.hasOwn(state, '_status') ? state._status : null;
   return STATUSES.includes(status) ? status : null;
-}
-
-/** A dot and a word. */
-export function badge(status) {
-  const name = status ?? 'none';
-  return h('span', { class: 'badge', 'data-status': name }, h('i', { class: 'dot', 'aria-hidden': 'true' }), status ?? '–');
 }

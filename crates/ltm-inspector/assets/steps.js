@@ -3,7 +3,7 @@
 import { plain } from './digits.js';
 
 /** The last word of a class or state's name. */
-export function lastWord(fqn) {
+function lastWord(fqn) {
   return String(fqn).split('.').at(-1);
 }
 
