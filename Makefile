@@ -16,6 +16,17 @@ test: ## build everything and run all tests
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace
 
+.PHONY: inspector
+inspector: ## test the inspector in a real browser, on a service that runs
+	@deploy/setup.sh --client
+	cargo test --locked --package ltm-inspector
+	cargo build --locked --package ltm-cli
+	cd crates/ltm-inspector && npm ci --no-audit --no-fund --silent && node scripts/client.mjs && npm test
+
+.PHONY: client
+client: ## build the JavaScript client and run its tests, in Node and Chromium
+	@clients/js/test.sh
+
 .PHONY: valkey
 valkey: ## run the tests of what speaks to Redis against Valkey
 	@deploy/setup.sh --test

@@ -98,6 +98,8 @@ next_steps() {
 
 The service is at $url. LTM $id holds the history of an agent that writes bedtime stories.
 
+See it in a browser: $url/#/ltm/$id
+
 Follow it in JavaScript (Node 22 or newer, after "npm install fast-json-patch"; the same in a web page):
 
 $(sed -e "s/^const ltmId = .*/const ltmId = $id;/" -e "s/^const server = .*/const server = '127.0.0.1:$port';/" -e 's/^./  &/' deploy/follow.mjs)

@@ -9,6 +9,7 @@
 #   deploy/setup.sh --chart  Python with venv too, which the Helm chart is checked with
 #   deploy/setup.sh --deny   cargo-deny, which the dependencies are checked with
 #   deploy/setup.sh --sbom   cargo-cyclonedx and Python, for the bill of materials
+#   deploy/setup.sh --client Node and Chromium, which the client of browsers and the inspector are tested in
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
@@ -111,6 +112,17 @@ need_python() {
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "python3 is older than 3.9, which the chart's check needs"
 }
 
+need_node() {
+  local advice="Install Node 20 or newer as https://nodejs.org says, then try again"
+  { have node && have npm; } || install_packages node nodejs npm
+  node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || fail "node is $(node --version). $advice"
+}
+
+need_chromium() {
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || install_packages chromium chromium
+  [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || fail "Chromium is not at ${CHROMIUM:-/usr/bin/chromium}: say in CHROMIUM where it is"
+}
+
 # A tool from crates.io: its name, its version. Unoptimized, it is built in a minute and fast enough.
 need_tool() {
   cargo "${1#cargo-}" --version 2>/dev/null | grep -qF "$2" && return
@@ -139,6 +151,10 @@ case "${1:-}" in
   --sbom)
     need_tool cargo-cyclonedx 0.5.9
     need_python
+    ;;
+  --client)
+    need_node
+    need_chromium
     ;;
   --fuzz) need_fuzzer ;;
 esac

@@ -264,13 +264,15 @@ class Chart(unittest.TestCase):
 
     @of_each_case
     def test_each_path_leads_to_its_service(self, values, objects):
-        wanted = {"/api/v0/ltm": "api", "/api/v0/ws-ticket": "api", "/ws": "gateway", "/api/v0/ws": "gateway"}
+        wanted = {"/": "api", "/inspector": "api", "/api/v0/ltm": "api", "/api/v0/ws-ticket": "api", "/ws": "gateway", "/api/v0/ws": "gateway"}
         found = {}
         for item in of_kind(objects, "Ingress"):
             for rule in item["spec"]["rules"]:
                 for path in rule["http"]["paths"]:
                     name = path["backend"]["service"]["name"]
                     self.assertIn(("Service", name), objects)
+                    # The page alone, not all that is below it.
+                    self.assertEqual(path["pathType"], "Exact" if path["path"] == "/" else "Prefix")
                     found[path["path"]] = name.removeprefix("demo-ltm-live-")
         self.assertEqual(found, wanted if values.get("ingress", {}).get("enabled") else {})
 

@@ -113,8 +113,11 @@ impl Api {
     }
 }
 
-/// Mounts the routes of the API.
+/// Mounts the routes of the API, and the inspector where it is wanted.
 pub fn configure(api: &Api, config: &mut ServiceConfig) {
+    if api.settings().inspector {
+        ltm_inspector::configure(config);
+    }
     let route = |path: &str, allow: &'static str| {
         web::resource(path)
             .wrap(from_fn(access::check))

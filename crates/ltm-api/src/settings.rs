@@ -44,6 +44,8 @@ pub struct Settings {
 pub struct ApiSettings {
     /// Where it listens.
     pub listen: String,
+    /// Whether the inspector is served at `/`.
+    pub inspector: bool,
     /// The largest body of a request.
     pub max_body: ByteSize,
     /// What the bodies of all requests under way may take in memory.
@@ -83,6 +85,7 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8000".into(),
+            inspector: true,
             max_body: ByteSize::mib(8),
             bodies: ByteSize::mib(256),
             body_timeout: Duration::from_secs(30),

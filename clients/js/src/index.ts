@@ -1,0 +1,16 @@
+export type { Backoff } from './backoff.js';
+export { followLtm, type Following, type FollowOptions } from './follow.js';
+export type { Json, JsonObject, Operation, Patch } from './json.js';
+export { applyPatch, PatchError } from './patch.js';
+export { Problem } from './problem.js';
+export {
+  Producer,
+  type ErrorReport,
+  type NewLtm,
+  type ProducerOptions,
+  type RollbackTarget,
+  type Step,
+  type WriteOptions,
+} from './producer.js';
+export type { Token } from './server.js';
+export type { Change, LtmError, Rollback, Snapshot, Status, View } from './view.js';

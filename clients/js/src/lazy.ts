@@ -1,0 +1,35 @@
+import { followLtm, type FollowOptions, type Following } from './follow.js';
+import { emptyView, type View } from './view.js';
+
+/** Follows an LTM while somebody listens: from the first listener to the last. */
+export class LazyFollowing<State> {
+  private readonly listeners = new Set<() => void>();
+  private following: Following<State> | undefined;
+  private last: View<State>;
+
+  constructor(
+    private readonly url: string | URL,
+    private readonly id: number | bigint | string,
+    private readonly options: () => FollowOptions,
+  ) {
+    this.last = emptyView(String(id)) as unknown as View<State>;
+  }
+
+  readonly view = (): View<State> => this.following?.view ?? this.last;
+
+  readonly subscribe = (changed: () => void): (() => void) => {
+    const listener = () => changed();
+    this.listeners.add(listener);
+    if (!this.following) {
+      this.following = followLtm<State>(this.url, this.id, this.options());
+      this.following.subscribe(() => this.listeners.forEach((each) => each()));
+    }
+    return () => {
+      if (this.listeners.delete(listener) && !this.listeners.size) {
+        this.last = this.view();
+        this.following?.close();
+        this.following = undefined;
+      }
+    };
+  };
+}

@@ -1,0 +1,79 @@
+const PREFIX = 'urn:ltm-live:problem:';
+
+/** What went wrong, as the services say it (RFC 9457); where nobody answered, `status` is 0. */
+export class Problem extends Error {
+  override name = 'Problem';
+  /** A stable name: `urn:ltm-live:problem:patch-failed`. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  /** What happened and what to do. */
+  readonly detail: string;
+  /** The field, header or parameter that is wrong. */
+  readonly field?: string;
+  /** The index of the patch operation that failed. */
+  readonly operation?: number;
+  /** The LTM's current cursor, where the call was about another. */
+  readonly cursor?: string;
+  /** Finds the call in the log of the service. */
+  readonly requestId?: string;
+  /** After how many seconds to try again. */
+  readonly retryAfter?: number;
+
+  constructor(members: Record<string, unknown>, options?: { cause?: unknown; retryAfter?: number | undefined }) {
+    const detail = String(members.detail ?? members.title ?? 'it failed');
+    super(detail, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.type = String(members.type ?? 'about:blank');
+    this.title = String(members.title ?? '');
+    this.status = Number(members.status ?? 0);
+    this.detail = detail;
+    for (const key of ['field', 'operation', 'cursor'] as const) {
+      if (members[key] !== undefined) {
+        Object.assign(this, { [key]: members[key] });
+      }
+    }
+    if (members.request_id !== undefined) {
+      this.requestId = String(members.request_id);
+    }
+    if (options?.retryAfter !== undefined) {
+      this.retryAfter = options.retryAfter;
+    }
+  }
+
+  /** The last part of `type`: `patch-failed`; empty where it is not the service that speaks. */
+  get kind(): string {
+    return this.type.startsWith(PREFIX) ? this.type.slice(PREFIX.length) : '';
+  }
+
+  /** Whether the same call may succeed later. */
+  get passes(): boolean {
+    return this.status === 0 || this.status >= 500 || [408, 425, 429].includes(this.status);
+  }
+}
+
+/** The problem of a kind that the services have. */
+export function problemOf(kind: string, status: number, detail: string): Problem {
+  return new Problem({ type: PREFIX + kind, status, detail });
+}
+
+/** The problem that an answer says. */
+export async function problemIn(response: Response): Promise<Problem> {
+  const { status, statusText } = response;
+  const seconds = Number(response.headers.get('Retry-After') ?? NaN);
+  const retryAfter = seconds >= 0 ? seconds : undefined;
+  const text = await response.text();
+  let members: Record<string, unknown> = {};
+  try {
+    members = Object(JSON.parse(text));
+  } catch {
+    // A proxy speaks, not the service.
+  }
+  const detail = `the server answered ${status} ${statusText}: ${text.slice(0, 200)}`;
+  return new Problem({ detail, ...members, status }, { retryAfter });
+}
+
+/** The problem that nobody answered. */
+export function noAnswer(cause: unknown): Problem {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new Problem({ title: 'No answer', detail: `the server did not answer: ${reason}` }, { cause });
+}

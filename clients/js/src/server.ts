@@ -1,0 +1,85 @@
+import { noAnswer, Problem, problemIn } from './problem.js';
+
+/** A token, or what gives one. */
+export type Token = string | (() => string | Promise<string>);
+
+/** How long an answer may take to begin, and how long to come. */
+const BEGIN = 30_000;
+const END = 300_000;
+
+export type Fetch = typeof fetch;
+
+/** Where the services are, and how to ask them. */
+export class Server {
+  private readonly base: URL;
+
+  constructor(
+    url: string | URL,
+    private readonly fetch: Fetch = (input, init) => globalThis.fetch(input, init),
+  ) {
+    this.base = new URL(url, globalThis.location?.href);
+    this.base.search = this.base.hash = '';
+    this.base.pathname = this.base.pathname.replace(/\/*$/, '/');
+  }
+
+  url(path: string, query: Record<string, string> = {}): string {
+    const url = new URL(path, this.base);
+    for (const [name, value] of Object.entries(query)) {
+      url.searchParams.set(name, value);
+    }
+    return url.href;
+  }
+
+  /**
+   * Asks; gives what `read` makes of the answer.
+   *
+   * @throws {Problem} where there is no answer, or one that is no success.
+   */
+  async ask<T>(
+    path: string,
+    init: { method?: string; headers?: Record<string, string>; body?: string | undefined },
+    token: string | undefined,
+    signal: AbortSignal | undefined,
+    read: (response: Response) => T | Promise<T>,
+  ): Promise<T> {
+    const stop = new AbortController();
+    const abort = () => stop.abort(signal?.reason);
+    const late = () => stop.abort(new Error('it took too long'));
+    let timer = setTimeout(late, BEGIN);
+    signal?.addEventListener('abort', abort);
+    if (signal?.aborted) {
+      abort();
+    }
+    const headers = token === undefined ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` };
+    try {
+      const response = await this.fetch(this.url(path), { ...init, headers, signal: stop.signal } as RequestInit);
+      clearTimeout(timer);
+      timer = setTimeout(late, END);
+      if (!response.ok && response.status !== 304) {
+        throw await problemIn(response);
+      }
+      return await read(response);
+    } catch (error) {
+      throw error instanceof Problem ? error : noAnswer(error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      // What was not read is not needed.
+      stop.abort();
+    }
+  }
+}
+
+/** The token as of now. */
+export async function tokenOf(token: Token | undefined): Promise<string | undefined> {
+  return typeof token === 'function' ? token() : token;
+}
+
+/** An LTM's id as text: it may be larger than what a number holds exactly. */
+export function idOf(id: number | bigint | string): string {
+  const text = String(id);
+  if (!/^\d+$/.test(text) || (typeof id === 'number' && !Number.isSafeInteger(id))) {
+    throw new TypeError(`${text} is no id of an LTM: give a whole number, a large one as bigint or string`);
+  }
+  return text;
+}

@@ -1,0 +1,25 @@
+import type { FollowOptions } from './follow.js';
+import type { JsonObject } from './json.js';
+import { LazyFollowing } from './lazy.js';
+import type { View } from './view.js';
+
+/** What Svelte calls a readable store. */
+export interface ReadableView<State> {
+  subscribe(run: (view: View<State>) => void): () => void;
+}
+
+/** The view of an LTM as a store: it is followed while the store has subscribers. */
+export function ltmStore<State = JsonObject>(
+  url: string | URL,
+  id: number | bigint | string,
+  options: FollowOptions = {},
+): ReadableView<State> {
+  const following = new LazyFollowing<State>(url, id, () => options);
+  return {
+    subscribe(run) {
+      const end = following.subscribe(() => run(following.view()));
+      run(following.view());
+      return end;
+    },
+  };
+}

@@ -1,0 +1,210 @@
+import { share, type Json, type JsonObject, type Patch } from './json.js';
+import { applyPatch } from './patch.js';
+import type { Problem } from './problem.js';
+
+/** One step of an LTM's history. */
+export interface Snapshot {
+  time: string;
+  reason: string;
+  item: Json;
+  /** From the state before to the state after. */
+  patch: Patch;
+  execute_queue: Json[];
+  transitions_queue: Json[];
+}
+
+/** What a rollback took out: the state and the history as they were before it. */
+export interface Rollback<State = JsonObject> {
+  time: string;
+  /** `manual`, `replay`, or `recover rollback` where it undid another. */
+  reason: string;
+  state: State;
+  snapshots: readonly Snapshot[];
+  first_index: number;
+}
+
+/** An error that was recorded, and what became of it. */
+export interface LtmError {
+  id: string;
+  ltm_id: number;
+  reason: string;
+  item: Json;
+  retries: Json[];
+  retrying: boolean;
+  success: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
+/**
+ * How the following is: `connecting` until it was live once, `reconnecting` whenever it is not any more. The other
+ * three are final: the LTM was deleted, the server refused for good (`error` says why), or `close` was called.
+ */
+export type Status = 'connecting' | 'live' | 'reconnecting' | 'deleted' | 'failed' | 'closed';
+
+/** An LTM as far as it is known. It never changes: each change makes another, with all parts that stay the same. */
+export interface View<State = JsonObject> {
+  readonly status: Status;
+  readonly id: string;
+  /** The place in the log that this view shows; null until there is something to show. */
+  readonly cursor: string | null;
+  readonly state: State;
+  /** The history; empty with `history: false`. */
+  readonly snapshots: readonly Snapshot[];
+  /** The index of the first of `snapshots`: more than 0 where retention has removed those before it. */
+  readonly firstIndex: number;
+  readonly snapshotsCount: number;
+  readonly rollbacks: readonly Rollback<State>[];
+  /** The number of the first of `rollbacks`. */
+  readonly firstRollback: number;
+  readonly errors: readonly LtmError[];
+  readonly name: string;
+  readonly fqn: string;
+  readonly params: JsonObject;
+  readonly structure: JsonObject;
+  readonly created_at: string;
+  readonly updated_at: string;
+  /** Why it is not live. */
+  readonly error?: Problem;
+}
+
+/** What made a view out of the one before it. */
+export type Change =
+  /** The document was fetched: anything may be different. */
+  | { type: 'document' }
+  | { type: 'snapshot'; index: number; snapshot: Snapshot }
+  /** `snapshotIndex` is the last snapshot that is kept, -1 where none is, null where a rollback was undone. */
+  | { type: 'rollback'; snapshotIndex: number | null; reason: string; time: string; patch: Patch }
+  /** The state was replaced: why the server did that, or `coalesced` where a slow reader has missed changes. */
+  | { type: 'reset'; reason: 'requested' | 'trimmed' | 'forked' | 'coalesced' }
+  | { type: 'error'; error: LtmError }
+  | { type: 'deleted' }
+  | { type: 'status'; status: Status };
+
+/** What the server sends. */
+export interface Message {
+  cursor: string;
+  snapshot?: Snapshot;
+  snapshot_index?: number | null;
+  rollback?: { time: string; reason: string; patch: Patch; snapshots_count: number; rollback_index?: number };
+  error?: LtmError;
+  reset?: { reason: 'requested' | 'trimmed' | 'forked'; state: JsonObject; snapshots_count: number };
+  deleted?: true;
+  live?: true;
+  end?: { code: number; reason: string };
+}
+
+/** What `GET /api/v0/ltm/{id}?rollbacks=true` answers. */
+type Document = Omit<View, 'status' | 'error' | 'firstIndex' | 'snapshotsCount' | 'firstRollback'> & {
+  cursor: string;
+  first_index: number;
+  snapshots_count: number;
+  first_rollback: number;
+};
+
+export function emptyView(id: string): View {
+  return {
+    status: 'connecting',
+    id,
+    cursor: null,
+    state: {},
+    snapshots: [],
+    firstIndex: 0,
+    snapshotsCount: 0,
+    rollbacks: [],
+    firstRollback: 0,
+    errors: [],
+    name: '',
+    fqn: '',
+    params: {},
+    structure: {},
+    created_at: '',
+    updated_at: '',
+  };
+}
+
+/** The view of a document that was fetched; what it says as the view did is the same object as before. */
+export function withDocument(view: View, document: Document): View {
+  const { cursor, state, snapshots, rollbacks, errors, name, fqn, params, structure, created_at, updated_at } = document;
+  const { first_index, first_rollback, snapshots_count } = document;
+  const parts = { state, snapshots, rollbacks, errors, params, structure };
+  return {
+    ...view,
+    ...share(Object.fromEntries(Object.keys(parts).map((key) => [key, view[key as keyof View]])), parts),
+    cursor,
+    name,
+    fqn,
+    created_at,
+    updated_at,
+    firstIndex: first_index,
+    firstRollback: first_rollback,
+    snapshotsCount: snapshots_count,
+  };
+}
+
+/**
+ * What a message makes of a view. Null where the view cannot follow it, and has to be fetched again.
+ *
+ * @throws {PatchError} where its patch does not belong on the state, which means the same.
+ */
+export function withMessage(view: View, message: Message, history: boolean): [View, Change | undefined] | null {
+  const { cursor, snapshot, rollback, error, reset } = message;
+  const next: Writable<View> = { ...view, cursor };
+  if (snapshot) {
+    const index = view.snapshotsCount;
+    next.state = applyPatch(view.state, snapshot.patch);
+    next.snapshots = history ? [...view.snapshots, snapshot] : view.snapshots;
+    next.snapshotsCount = index + 1;
+    next.updated_at = snapshot.time;
+    return [next, { type: 'snapshot', index, snapshot }];
+  }
+  if (rollback) {
+    const { time, reason, patch, snapshots_count } = rollback;
+    next.state = applyPatch(view.state, patch);
+    next.snapshotsCount = snapshots_count;
+    next.updated_at = time;
+    if (history && !goBack(view, next, rollback)) {
+      return null;
+    }
+    return [next, { type: 'rollback', snapshotIndex: message.snapshot_index ?? null, reason, time, patch }];
+  }
+  if (error) {
+    const known = view.errors.findIndex(({ id }) => id === error.id);
+    next.errors = known < 0 ? [...view.errors, error] : view.errors.map((old, at) => (at === known ? error : old));
+    next.updated_at = error.updated_at;
+    return [next, { type: 'error', error }];
+  }
+  if (reset) {
+    if (history) {
+      return null;
+    }
+    next.state = share(view.state, reset.state);
+    next.snapshotsCount = reset.snapshots_count;
+    return [next, { type: 'reset', reason: reset.reason }];
+  }
+  return [next, undefined];
+}
+
+/** Gives `next` the history after a rollback; false where it is not here. */
+function goBack(view: View, next: Writable<View>, rollback: NonNullable<Message['rollback']>): boolean {
+  const { time, reason, snapshots_count, rollback_index } = rollback;
+  let { snapshots, firstIndex } = view;
+  if (rollback_index !== undefined) {
+    const undone = view.rollbacks[rollback_index - view.firstRollback];
+    if (!undone) {
+      return false;
+    }
+    [snapshots, firstIndex] = [undone.snapshots, undone.first_index];
+  }
+  const kept = snapshots_count - firstIndex;
+  if (kept < 0 || kept > snapshots.length) {
+    return false;
+  }
+  next.snapshots = kept < snapshots.length ? snapshots.slice(0, kept) : snapshots;
+  next.firstIndex = firstIndex;
+  const before = { time, reason, state: view.state, snapshots: view.snapshots, first_index: view.firstIndex };
+  next.rollbacks = [...view.rollbacks, before];
+  return true;
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,0 +1,86 @@
+// Tokens: how they are shown, and what happens when they expire.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import Socket from 'ws';
+import { followLtm, Producer } from '../dist/index.js';
+import { Guarded } from './support/guarded.mjs';
+import { untilView } from './support/until.mjs';
+import { sameAsDocument, writeEverything } from './support/view.mjs';
+
+const backoff = { min: 5, max: 100 };
+const live = (view) => view.status === 'live';
+
+describe('with services that ask who calls', { concurrency: 4 }, () => {
+  let guarded;
+  const create = async () => Number((await guarded.producer.create({ fqn: 'app.Agent', state: { n: 0 } })).id);
+
+  before(async () => {
+    guarded = await Guarded.start();
+  });
+  after(() => guarded.stop());
+
+  test('when a token expires it goes on with another, and nothing is missed', async () => {
+    const id = await create();
+    const given = [];
+    const token = async () => (given.push(guarded.token(id, 'read', 2)), given.at(-1));
+    const urls = [];
+    class WebSocket extends Socket {
+      constructor(url) {
+        super(url);
+        urls.push(url);
+      }
+    }
+    const following = followLtm(guarded.url, id, { WebSocket, backoff, token });
+    const indices = [];
+    following.subscribe((view, change) => {
+      if (change.type === 'snapshot') indices.push(change.index);
+    });
+    await untilView(following, live);
+    let n = 0;
+    for (let expiries = 0; expiries < 2; expiries++) {
+      await untilView(following, ({ error }) => /1008/.test(error?.detail));
+      n++;
+      await guarded.producer.append(id, { reason: 'execute', merge: { n } });
+      await untilView(following, ({ state, status }) => status === 'live' && state.n === n);
+    }
+    assert.deepEqual(indices, [1, 2]);
+    assert.ok(given.length >= 3);
+    const cursor = await writeEverything(guarded.producer, id);
+    const view = await untilView(following, (view) => view.cursor === cursor);
+    sameAsDocument(view, await guarded.services.document(id, guarded.admin));
+    assert.ok(urls.every((url) => url.includes('ticket=') && !given.some((token) => url.includes(token))));
+    following.close();
+  });
+
+  test('who may not follow is told why', async () => {
+    const id = await create();
+    const cases = [
+      [undefined, 'unauthenticated'],
+      ['garbage', 'unauthenticated'],
+      [guarded.token(id, 'read', -5), 'unauthenticated'],
+      [guarded.token(id + 1, 'read', 60), 'forbidden'],
+      [() => guarded.token(id, 'read', -5), 'unauthenticated'],
+    ];
+    for (const history of [true, false]) {
+      for (const [token, kind] of cases) {
+        const following = followLtm(guarded.url, id, { WebSocket: Socket, backoff, token, history });
+        await following.closed;
+        assert.deepEqual([following.view.status, following.view.error.kind], ['failed', kind]);
+      }
+    }
+  });
+
+  test('a function that gave an old token is asked again', async () => {
+    const id = await create();
+    const tokens = [guarded.token('*', 'admin', -5), guarded.admin];
+    const token = () => tokens.shift() ?? guarded.admin;
+    const following = followLtm(guarded.url, id, { WebSocket: Socket, backoff, token });
+    await untilView(following, live);
+    following.close();
+    tokens.push(guarded.token('*', 'admin', -5));
+    const producer = new Producer(guarded.url, { token, backoff });
+    assert.equal((await producer.append(id, { reason: 'execute', merge: { n: 1 } })).index, 1);
+    const refused = new Producer(guarded.url, { token: 'garbage', backoff });
+    await assert.rejects(refused.append(id, { reason: 'execute', merge: { n: 1 } }), { kind: 'unauthenticated' });
+  });
+});

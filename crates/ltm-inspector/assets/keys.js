@@ -1,0 +1,32 @@
+// Single keys as commands. They can be switched off, for who speaks to the browser or hits keys unawares.
+
+const KEY = 'ltm-keys';
+
+export function keysAreOn() {
+  return localStorage.getItem(KEY) !== 'off';
+}
+
+export function setKeysOn(on) {
+  if (on) localStorage.removeItem(KEY);
+  else localStorage.setItem(KEY, 'off');
+}
+
+/** Keys that what has the focus needs for itself. */
+function isTaken(event) {
+  const { target, key } = event;
+  if (target.closest('input:not([type="range"]), textarea, select, [contenteditable], dialog, [role="menu"]')) return true;
+  if (target.closest('input[type="range"]')) return key.startsWith('Arrow') || ['Home', 'End', 'PageUp', 'PageDown'].includes(key);
+  if (target.closest('button, a, [role="button"], summary')) return key === ' ' || key === 'Enter';
+  if (target.closest('.scroll, pre')) return [' ', 'Home', 'End'].includes(key);
+  return false;
+}
+
+/** Gives each key to `act(key)`, which says whether it did something. */
+export function onKey(act) {
+  document.addEventListener('keydown', (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTaken(event)) return;
+    if (!keysAreOn() && event.key !== '?') return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (act(key)) event.preventDefault();
+  });
+}

@@ -1,0 +1,61 @@
+// The head of an LTM's page: what it is, and what can be taken along.
+
+import { address } from './api.js';
+import { copy } from './clipboard.js';
+import { curl } from './curl.js';
+import { h, setAttribute, setText } from './dom.js';
+import { icon } from './icons.js';
+import { menu } from './menu.js';
+import { lastList } from './router.js';
+import { statusOf } from './status.js';
+import { ago, fullTime } from './time.js';
+
+export class LtmHead {
+  /** `link()` gives the link to what is shown. */
+  constructor({ id, link }) {
+    this.link = link;
+    this.name = h('h1', {});
+    this.fqn = h('code', { class: 'fqn' });
+    this.status = h('span', {});
+    this.badge = h('span', { class: 'badge' }, h('i', { class: 'dot', 'aria-hidden': 'true' }), this.status);
+    this.changed = h('span', { class: 'changed' });
+    const call = (path) => () => copy(curl(address(path())), 'Command');
+    this.element = h('header', { class: 'ltm-head' },
+      h('a', { class: 'icon-button back', href: lastList(), 'aria-label': 'All LTMs', title: 'All LTMs (U)' }, icon('back')),
+      this.name, this.badge, this.fqn, this.changed,
+      h('div', { class: 'ltm-tools' },
+        h('button', { class: 'quiet', title: 'Copy the link to this snapshot (Y)', 'aria-label': 'Copy link', onclick: () => this.copyLink() }, icon('link'), h('span', {}, 'Link')),
+        menu('Copy as curl', [icon('terminal'), h('span', {}, 'curl'), icon('down')], [
+          { label: 'This state', hint: 'GET /state?index=', act: call(() => `ltm/${id}/state?index=${this.index}`) },
+          { label: 'This snapshot', hint: 'GET /snapshots?from=', act: call(() => `ltm/${id}/snapshots?from=${this.index}&limit=1`) },
+          { label: 'The whole document', hint: 'GET /ltm/{id}', act: call(() => `ltm/${id}?rollbacks=true`) },
+          { label: 'Follow it in a terminal', hint: 'ltm tail', act: () => copy(`ltm --url '${location.origin}' tail ${id} --after ${this.cursor ?? 0}`, 'Command') },
+        ])));
+    this.ticking = setInterval(() => this.view && this.#age(), 5000);
+  }
+
+  update({ view, state, index }) {
+    this.index = index;
+    this.cursor = view.cursor;
+    this.view = view;
+    const status = statusOf(state ?? view.state);
+    setText(this.name, String(view.name ?? `LTM ${view.id}`));
+    setText(this.fqn, String(view.fqn ?? ''));
+    setAttribute(this.badge, 'data-status', status ?? 'none');
+    setText(this.status, status ?? 'no status');
+    this.#age();
+  }
+
+  destroy() {
+    clearInterval(this.ticking);
+  }
+
+  copyLink() {
+    copy(new URL(this.link(), location.href).href, 'Link');
+  }
+
+  #age() {
+    setText(this.changed, `changed ${ago(this.view.updated_at)}`);
+    setAttribute(this.changed, 'title', fullTime(this.view.updated_at));
+  }
+}

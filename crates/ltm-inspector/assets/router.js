@@ -1,0 +1,60 @@
+// The address: what is shown, so that a link shows it to somebody else.
+//
+//   #/?q=story&fqn=app.Agent&status=active&before=120&playground=1
+//   #/ltm/42?at=5&tab=changes
+
+/** What the address names. */
+export function route() {
+  const [path, query = ''] = location.hash.replace(/^#/, '').split('?');
+  const parameters = new URLSearchParams(query);
+  const ltm = /^\/ltm\/(\d{1,20})$/.exec(path);
+  return ltm ? { view: 'ltm', id: ltm[1], parameters } : { view: 'list', parameters };
+}
+
+function text(path, parameters) {
+  const entries = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== '' && value !== false);
+  const query = new URLSearchParams(entries.map(([name, value]) => [name, value === true ? '1' : String(value)]));
+  return entries.length ? `#${path}?${query}` : `#${path}`;
+}
+
+/** The link to an LTM. */
+export function ltmLink(id, parameters = {}) {
+  return text(`/ltm/${id}`, parameters);
+}
+
+/** The link to a list. */
+export function listLink(parameters = {}) {
+  return text('/', parameters);
+}
+
+/** Browsers refuse addresses that change all the time, as they do while one drags the slider. */
+const PAUSE = 250;
+let wanted = null;
+let timer = 0;
+let list = '#/';
+
+/** Changes the address, soon, without a step in the browser's history. */
+export function replace(link) {
+  if (route().view === 'list') list = link;
+  wanted = link;
+  timer ||= setTimeout(flush, PAUSE);
+}
+
+function flush() {
+  timer = 0;
+  if (location.hash !== wanted) history.replaceState(null, '', wanted);
+}
+
+/** The link to the list as it was last seen. */
+export function lastList() {
+  return list;
+}
+
+/** Calls back when another view is asked for. */
+export function onRoute(call) {
+  window.addEventListener('hashchange', () => {
+    clearTimeout(timer);
+    timer = 0;
+    call();
+  });
+}

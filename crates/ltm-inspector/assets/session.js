@@ -1,0 +1,31 @@
+// The caller's token: for this tab alone, and gone with it.
+
+const KEY = 'ltm-token';
+const changed = new EventTarget();
+
+/** The token, or null. */
+export function token() {
+  return sessionStorage.getItem(KEY);
+}
+
+/** Sets the token; an empty one forgets it. */
+export function setToken(text) {
+  if (text) sessionStorage.setItem(KEY, text);
+  else sessionStorage.removeItem(KEY);
+  changed.dispatchEvent(new Event('token'));
+}
+
+/** Calls back when the token changes, until `signal`. */
+export function onToken(call, signal) {
+  changed.addEventListener('token', call, { signal });
+}
+
+/** Says that the service wants another token. */
+export function refused() {
+  changed.dispatchEvent(new Event('refused'));
+}
+
+/** Calls back when the service wants another token. */
+export function onRefused(call) {
+  changed.addEventListener('refused', call);
+}

@@ -1,0 +1,33 @@
+// What the client reads from, with numbers that keep their digits.
+
+import { mark } from './digits.js';
+
+/** `fetch`; what is not exact in its answers is marked. */
+export async function exactFetch(input, init) {
+  const response = await fetch(input, init);
+  response.json = async () => JSON.parse(mark(await response.text()));
+  return response;
+}
+
+/** A kind of socket; what is not exact in its messages is marked. */
+function exact(Base) {
+  return class extends Base {
+    #listener = null;
+
+    constructor(...address) {
+      super(...address);
+      this.addEventListener('message', ({ data }) => this.#listener?.({ data: typeof data === 'string' ? mark(data) : data }));
+    }
+
+    get onmessage() {
+      return this.#listener;
+    }
+
+    set onmessage(listener) {
+      this.#listener = listener;
+    }
+  };
+}
+
+export const ExactSocket = exact(WebSocket);
+export const ExactSource = exact(EventSource);

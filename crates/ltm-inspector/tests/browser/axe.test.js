@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+
+import { Service, live, openBrowser, openPage } from './stand.js';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core'), 'utf8');
+let service;
+let browser;
+let id;
+let rolled;
+before(async () => {
+  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+  const played = await service.play('tutorial', '--speed', 'max');
+  await played.done;
+  id = played.id;
+  rolled = (await service.post('ltm', { fqn: 'app.Agent', params: { a: 1 }, state: { _status: 'error', n: 0 } })).id;
+  for (let n = 1; n <= 4; n += 1) await service.post(`ltm/${rolled}/snapshots`, { reason: 'execute', merge: { n } });
+  await service.post(`ltm/${rolled}/rollback`, { snapshot: { index: 2 } });
+  await service.post(`ltm/${rolled}/errors`, { id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'x' }, retries: [{ type: 'E', description: 'broke', details: 'trace' }], retrying: false, success: false });
+});
+after(async () => {
+  await browser?.close();
+  await service?.remove();
+});
+
+/** The serious findings, in words. */
+async function findings(page) {
+  // Past the content policy, which lets no script in but the page's own.
+  await page.evaluate(`(() => { ${axe}; })()`);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  const serious = violations.filter((it) => ['serious', 'critical'].includes(it.impact));
+  return serious.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.html.slice(0, 160)} ${node.failureSummary}`));
+}
+
+const views = () => [
+  ['list', '#/'], ['nothing matches', '#/?q=zzz'], ['empty', '#/?playground=1'], ['not there', '#/ltm/999'],
+  ...['state', 'changes', 'step', 'about'].map((tab) => [tab, `#/ltm/${id}?at=8&tab=${tab}`]),
+  ['transition', `#/ltm/${id}?at=7`], ['errors', `#/ltm/${rolled}?tab=errors`], ['rollbacks', `#/ltm/${rolled}?tab=rollbacks`],
+];
+
+for (const theme of ['light', 'dark']) {
+  for (const [width, height] of [[1440, 900], [390, 844]]) {
+    test(`nothing serious is found in any view, ${theme}, ${width} wide`, async () => {
+      const page = await openPage(browser, `${service.url}/#/`, { theme, width, height, reducedMotion: 'reduce' });
+      await live(page);
+      for (const [name, hash] of views()) {
+        await page.goto(`${service.url}/${hash}`);
+        await page.locator('.transport, .list-body, .notice').first().waitFor();
+        for (const place of width < 1000 && hash.includes('/ltm/1') ? ['Steps', 'Machine', 'Details'] : ['']) {
+          if (place) await page.getByRole('button', { name: place, exact: true }).click();
+          await page.waitForTimeout(60);
+          assert.deepEqual(await findings(page), [], `${name} ${place}`);
+        }
+      }
+      await page.keyboard.press('?');
+      await page.getByRole('dialog').waitFor();
+      assert.deepEqual(await findings(page), [], 'help');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: /^Token/ }).click();
+      assert.deepEqual(await findings(page), [], 'token');
+      await page.keyboard.press('Escape');
+      assert.deepEqual(page.wrong, []);
+      await page.context().close();
+    });
+  }
+}
+
+test('on a phone nothing is wider than the screen', async () => {
+  const page = await openPage(browser, `${service.url}/#/`, { width: 360, height: 740, hasTouch: true, isMobile: true });
+  await live(page);
+  for (const [name, hash] of views()) {
+    await page.goto(`${service.url}/${hash}`);
+    await page.locator('.transport, .list-body, .notice').first().waitFor();
+    const wide = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth, document.querySelector('main').scrollWidth]);
+    assert.ok(wide[0] <= wide[1] && wide[2] <= wide[1], `${name}: ${wide}`);
+  }
+  await page.context().close();
+});

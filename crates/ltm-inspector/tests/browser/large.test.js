@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Service, at, live, openBrowser, openPage, shownState, until } from './stand.js';
+
+const COUNT = 10_000;
+/** Elements of the whole page, however long the history is. */
+const MOST_ELEMENTS = 1500;
+/** Of the work for one change, no piece may take a second, on whatever machine: folding all anew takes many. */
+const MOST_STEPS_AT_ONCE = 200;
+
+let service;
+let browser;
+let id;
+before(async () => {
+  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+  id = (await service.post('ltm', { fqn: 'app.Counter', name: 'counter', state: { n: 0, log: [] } })).id;
+  let n = 0;
+  const write = async () => {
+    while (n < COUNT - 1) {
+      n += 1;
+      const patch = [{ op: 'replace', path: '/n', value: n }];
+      if (n % 10 === 0) patch.push({ op: 'add', path: '/log/-', value: `line ${n}` });
+      await service.post(`ltm/${id}/snapshots`, { reason: n % 2 ? 'execute' : 'transition', patch });
+    }
+  };
+  // Several at once, in whatever order they land: what is compared is what the service says.
+  await Promise.all(Array.from({ length: 8 }, write));
+}, { timeout: 180_000 });
+after(async () => {
+  await browser?.close();
+  await service?.remove();
+});
+
+const elements = (page) => page.evaluate(() => document.querySelectorAll('*').length);
+
+test('ten thousand snapshots: few elements, little work for each step, the right state', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  await at(page, '9,999 of 9,999');
+  assert.ok((await elements(page)) < MOST_ELEMENTS, `${await elements(page)} elements`);
+  assert.deepEqual(await shownState(page), (await service.get(`ltm/${id}/state`)).state);
+
+  // Wherever the slider goes.
+  const slider = page.getByLabel('Snapshot', { exact: true });
+  for (const index of [5000, 17, 9876, 64, 4999]) {
+    await slider.evaluate((element, value) => {
+      element.value = value;
+      element.dispatchEvent(new Event('input'));
+    }, index);
+    await at(page, `${index.toLocaleString('en')} of 9,999`);
+    assert.deepEqual(await shownState(page), (await service.get(`ltm/${id}/state?index=${index}`)).state, `at ${index}`);
+    assert.ok((await elements(page)) < MOST_ELEMENTS);
+  }
+
+  // Scrolling through all of them, and finding some.
+  const steps = page.locator('.steps');
+  for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+    await steps.evaluate((element, part) => (element.scrollTop = element.scrollHeight * part), part);
+    await until('rows', () => page.locator('.step').first().isVisible());
+    assert.ok((await elements(page)) < MOST_ELEMENTS);
+  }
+  await page.getByLabel('Filter steps').fill('999');
+  await page.locator('.timeline .tally', { hasText: /^\d+ of 10,000$/ }).waitFor();
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('a step costs the page the same, however many came before', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`, {});
+  await live(page);
+  await at(page, '9,999 of 9,999');
+  // Each patch that is folded reads its snapshot's `patch`.
+  await page.evaluate(() => {
+    globalThis.folded = 0;
+    const apply = Array.prototype[Symbol.iterator];
+    Array.prototype[Symbol.iterator] = function counted() {
+      if (this[0]?.op) globalThis.folded += 1;
+      return apply.call(this);
+    };
+  });
+  for (let n = 0; n < 5; n += 1) await service.post(`ltm/${id}/snapshots`, { reason: 'execute', patch: [{ op: 'replace', path: '/n', value: -n }] });
+  await at(page, '10,004 of 10,004');
+  const folded = await page.evaluate(() => globalThis.folded);
+  assert.ok(folded < MOST_STEPS_AT_ONCE, `${folded} patches were folded for five new snapshots`);
+  await page.context().close();
+});

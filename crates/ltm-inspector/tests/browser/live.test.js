@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Service, at, live, openBrowser, openPage, shownState, until } from './stand.js';
+
+let service;
+let browser;
+before(async () => {
+  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+});
+after(async () => {
+  await browser?.close();
+  await service?.remove();
+});
+
+/** The statuses that the picture shows, by the names of the states. */
+function statuses(page) {
+  return page.$$eval('.node[data-status]', (nodes) => Object.fromEntries(nodes.map((node) => [node.querySelector('.name').textContent, node.dataset.status])));
+}
+
+test('while a history plays, the page follows it, and ends in what the API says', async () => {
+  const { id, done } = await service.play('tutorial', '--speed', '0.3');
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  const seen = new Set();
+  const watching = setInterval(async () => seen.add(await page.locator('.where').textContent().catch(() => '')), 50);
+  await done;
+  clearInterval(watching);
+  assert.ok(seen.size > 3, `it was seen to move: ${[...seen]}`);
+  const document = await service.get(`ltm/${id}`);
+  await at(page, '22 of 22');
+  assert.deepEqual(await shownState(page), document.state);
+  const shown = await statuses(page);
+  for (const name of ['idle', 'writing_story', 'update_instructions', 'waiting_for_instructions']) assert.equal(shown[name], document.state[name]._status, name);
+  assert.equal(await page.locator('.step').last().getAttribute('aria-setsize'), '23');
+  assert.match(await page.locator('.ltm-head h1').textContent(), /bedtime_story_writer_2/);
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('the list shows what is there, and what comes', async () => {
+  const page = await openPage(browser, `${service.url}/`);
+  await live(page);
+  const { id } = await service.post('ltm', { fqn: 'app.Fresh', name: 'a fresh one', state: { _status: 'finished' } });
+  const row = page.locator(`tr[data-id="${id}"]`);
+  await row.locator('.badge[data-status="finished"]').waitFor();
+  assert.equal(await row.locator('.count').textContent(), '1');
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { _status: 'error' } });
+  await row.locator('.badge[data-status="error"]').waitFor();
+  const rows = await service.get('ltm');
+  assert.equal(await page.locator('tbody tr').count(), rows.length);
+
+  await page.getByLabel('Filter LTMs').fill('fresh');
+  assert.equal(await page.locator('tbody tr').count(), 1);
+  await page.getByLabel('Filter LTMs').press('Enter');
+  await page.locator('.ltm-head h1', { hasText: 'a fresh one' }).waitFor();
+  await page.getByRole('link', { name: 'All LTMs' }).click();
+  await page.locator('tbody tr').first().waitFor();
+  assert.equal(await page.getByLabel('Filter LTMs').inputValue(), 'fresh', 'the list is as it was left');
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('a long list has pages', async () => {
+  for (let n = 0; n < 60; n += 1) await service.post('ltm', { fqn: 'app.Many', playground: true });
+  const page = await openPage(browser, `${service.url}/#/?playground=1`);
+  const first = page.locator('tbody tr').first();
+  await first.waitFor();
+  assert.equal(await page.locator('tbody tr').count(), 50);
+  const newest = await first.getAttribute('data-id');
+  await page.getByRole('button', { name: 'Older' }).click();
+  await until('the second page', async () => (await page.locator('tbody tr').count()) === 10);
+  await page.getByRole('button', { name: 'Newer' }).click();
+  await until('the first page again', async () => (await first.getAttribute('data-id')) === newest);
+  await page.context().close();
+});
+
+test('the service is killed and started again, and the page goes on where it was', async () => {
+  const { id, done } = await service.play('lists', '--speed', 'max');
+  await done;
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  await at(page, '44 of 44');
+  await service.down('SIGKILL');
+  await page.locator('.connection[data-connection="reconnecting"]').waitFor();
+  await page.locator('.banner', { hasText: 'connection is lost' }).waitFor();
+  await service.up();
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { after: 'the restart' } });
+  await at(page, '45 of 45');
+  await live(page);
+  assert.equal((await shownState(page)).after, 'the restart');
+  assert.deepEqual(await shownState(page), (await service.get(`ltm/${id}/state`)).state);
+  await page.context().close();
+});
+
+test('a rollback, and undoing it, show the history that there is then', async () => {
+  const { id, done } = await service.play('lists', '--speed', 'max');
+  await done;
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=30`);
+  await live(page);
+  await at(page, '30 of 44');
+  await service.post(`ltm/${id}/rollback`, { snapshot: { index: 5 } });
+  await at(page, '5 of 5');
+  await page.locator('.toast', { hasText: 'Rolled back' }).waitFor();
+  assert.deepEqual(await shownState(page), (await service.get(`ltm/${id}/state`)).state);
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { other: 'way' } });
+  await at(page, '6 of 6');
+  assert.deepEqual(await shownState(page), (await service.get(`ltm/${id}/state`)).state);
+  await service.post(`ltm/${id}/rollback`, { rollback: { index: 0 } });
+  await at(page, '44 of 44');
+  assert.deepEqual(await shownState(page), (await service.get(`ltm/${id}/state`)).state);
+  await page.getByRole('tab', { name: 'Rollbacks' }).click();
+  await page.locator('.rollbacks .card').nth(1).waitFor();
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('an error is shown, and what became of it', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Flaky' });
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?tab=errors`);
+  await live(page);
+  const error = { id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'flaky' }, retries: [{ time: '2026-11-23T18:19:28Z', type: 'RuntimeError', description: 'it broke', details: 'Traceback' }], retrying: true, success: false };
+  await service.post(`ltm/${id}/errors`, error);
+  await page.locator('.errors .badge', { hasText: 'retrying' }).waitFor();
+  await page.locator('.errors .said', { hasText: 'RuntimeError: it broke' }).waitFor();
+  await service.post(`ltm/${id}/errors`, { id: error.id, retrying: false, success: true });
+  await page.locator('.errors .badge', { hasText: 'recovered' }).waitFor();
+  assert.equal(await page.locator('.errors .card').count(), 1);
+  await page.context().close();
+});
+
+test('a deleted LTM says so, and one that is not there too', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Gone' });
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  await fetch(`${service.url}/api/v0/ltm/${id}`, { method: 'DELETE' });
+  await page.locator('.banner', { hasText: 'was deleted' }).waitFor();
+  await page.goto(`${service.url}/#/ltm/987654`);
+  await page.locator('.notice').waitFor();
+  assert.match(await page.locator('.notice').textContent(), /987654/);
+  await page.context().close();
+});

@@ -1,0 +1,152 @@
+// What the tests stand on: a real `ltm dev` with data of its own, a browser, and calls of the API.
+
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
+
+const root = new URL('../../../../', import.meta.url).pathname;
+const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/ltm');
+const run = promisify(execFile);
+const LIMIT = 20_000;
+
+/** A file of the recordings. */
+export const recording = (name) => join(root, 'tests/data', `${name}.json`);
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Runs `ltm`; gives what it prints. */
+export async function ltm(...args) {
+  return (await run(binary, args)).stdout;
+}
+
+/** Waits until `ask()` gives something true, and gives that. */
+export async function until(what, ask) {
+  const end = Date.now() + LIMIT;
+  let last;
+  while (Date.now() < end) {
+    try {
+      last = await ask();
+      if (last) return last;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`${what} within ${LIMIT} ms; last: ${last?.stack ?? JSON.stringify(last)}`);
+}
+
+/** What runs still when a test fails ends with it. */
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill();
+});
+
+/** A service that can be killed and started again on its data. */
+export class Service {
+  static async start(settings = {}) {
+    const service = new Service();
+    service.data = mkdtempSync(join(tmpdir(), 'ltm-inspector-'));
+    service.settings = settings;
+    service.port = await freePort();
+    service.url = `http://127.0.0.1:${service.port}`;
+    await service.up();
+    return service;
+  }
+
+  async up() {
+    const args = ['dev', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.data];
+    this.child = spawn(binary, args, { env: { ...process.env, ...this.settings }, stdio: ['ignore', 'ignore', 'pipe'] });
+    running.add(this.child);
+    this.log = '';
+    this.child.stderr.on('data', (text) => (this.log = (this.log + text).slice(-20_000)));
+    await until('ready', async () => (await fetch(`${this.url}/readyz`)).ok);
+  }
+
+  /** Ends it: SIGKILL at once, SIGTERM in order. */
+  async down(signal = 'SIGTERM') {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill(signal);
+    await once(this.child, 'exit');
+    running.delete(this.child);
+  }
+
+  async remove() {
+    await this.down();
+    rmSync(this.data, { recursive: true, force: true });
+  }
+
+  /** Plays a recording; gives the LTM's id, and the end of the play. */
+  async play(name, ...args) {
+    const child = spawn(binary, ['--url', this.url, '--json', 'play', recording(name), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const done = once(child, 'exit').then(([code]) => {
+      if (code !== 0) throw new Error(`the play ended with ${code}`);
+    });
+    const [line] = await once(child.stdout, 'data');
+    return { id: JSON.parse(String(line).split('\n')[0]).id, done };
+  }
+
+  async get(path) {
+    const response = await fetch(`${this.url}/api/v0/${path}`);
+    if (!response.ok) throw new Error(`${path}: ${response.status}`);
+    return response.json();
+  }
+
+  async post(path, body) {
+    const response = await fetch(`${this.url}/api/v0/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+}
+
+/** A browser; the pages that it opens tell what goes wrong in them. */
+export async function openBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+}
+
+/** A page of its own; `page.wrong` collects errors, and what the content policy refused. */
+export async function openPage(browser, address, { width = 1440, height = 900, theme = 'light', ...more } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, permissions: ['clipboard-read', 'clipboard-write'], ...more });
+  const page = await context.newPage();
+  page.setDefaultTimeout(LIMIT);
+  page.wrong = [];
+  page.on('pageerror', (error) => page.wrong.push(error.stack));
+  page.on('console', (message) => {
+    // That the service is away is what some tests want.
+    if (message.type() === 'error' && !/Failed to load resource|WebSocket connection to/.test(message.text())) page.wrong.push(message.text());
+  });
+  await page.goto(address);
+  return page;
+}
+
+/** What the page says that the state is. */
+export async function shownState(page) {
+  await page.getByRole('tab', { name: 'State' }).click();
+  await page.getByRole('button', { name: 'Copy the state as JSON' }).click();
+  return JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
+}
+
+/** Waits until the page says that it is live. */
+export async function live(page) {
+  await page.locator('.connection[data-connection="live"]').waitFor();
+}
+
+/** Waits until the page shows a snapshot. */
+export async function at(page, text) {
+  await page.locator('.where', { hasText: new RegExp(`^${text}$`) }).waitFor();
+  await page.locator('.ltm-view[aria-busy="false"]').waitFor();
+}

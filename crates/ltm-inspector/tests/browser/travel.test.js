@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Service, at, live, openBrowser, openPage, shownState, until } from './stand.js';
+
+let service;
+let browser;
+let id;
+before(async () => {
+  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+  const played = await service.play('tutorial', '--speed', 'max');
+  await played.done;
+  id = played.id;
+});
+after(async () => {
+  await browser?.close();
+  await service?.remove();
+});
+
+test('at each index the page shows the state that the API gives for it', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  await page.keyboard.press('Home');
+  for (let index = 0; index < 23; index += 1) {
+    await at(page, `${index} of 22`);
+    const { state } = await service.get(`ltm/${id}/state?index=${index}`);
+    assert.deepEqual(await shownState(page), state, `at ${index}`);
+    await page.keyboard.press('j');
+  }
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('a link names an LTM, a snapshot and a pane', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=7&tab=changes`);
+  await at(page, '7 of 22');
+  assert.equal(await page.locator('.operations li').count(), (await service.get(`ltm/${id}/snapshots?from=7&limit=1`)).snapshots[0].patch.length);
+  await page.keyboard.press('k');
+  await at(page, '6 of 22');
+  await until('the address', () => page.url().endsWith(`#/ltm/${id}?at=6&tab=changes`));
+  await page.keyboard.press('y');
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), page.url());
+  await page.keyboard.press('l');
+  await until('the address of the live end', () => page.url().endsWith(`#/ltm/${id}?tab=changes`));
+  await page.context().close();
+});
+
+test('what is looked at stays, whatever comes; and Live goes back to the end', async () => {
+  const { id: other } = await service.post('ltm', { fqn: 'app.Agent', state: { n: 0 } });
+  for (let n = 1; n <= 5; n += 1) await service.post(`ltm/${other}/snapshots`, { reason: 'execute', merge: { n } });
+  const page = await openPage(browser, `${service.url}/#/ltm/${other}?at=2`);
+  await live(page);
+  await at(page, '2 of 5');
+  await service.post(`ltm/${other}/snapshots`, { reason: 'execute', merge: { n: 6 } });
+  await at(page, '2 of 6');
+  assert.deepEqual(await shownState(page), { n: 2 });
+  await page.getByRole('button', { name: 'Live' }).click();
+  await at(page, '6 of 6');
+  assert.deepEqual(await shownState(page), { n: 6 });
+  await page.context().close();
+});
+
+test('playing goes through the snapshots, and stops at the end', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=15`);
+  await at(page, '15 of 22');
+  await page.getByLabel('Speed').selectOption('20');
+  await page.getByRole('button', { name: 'Play' }).click();
+  await at(page, '22 of 22');
+  await page.getByRole('button', { name: 'Play' }).waitFor();
+  await page.context().close();
+});
+
+test('a text is found in the state, wherever it is', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  await page.keyboard.press('/');
+  await page.keyboard.type('afraid of the dark');
+  await page.locator('.state-pane .tally', { hasText: /^1 of \d/ }).waitFor();
+  await page.locator('.row[data-found="yes"] mark', { hasText: 'afraid of the dark' }).waitFor();
+  await page.keyboard.press('Enter');
+  await page.locator('.state-pane .tally', { hasText: /^2 of \d/ }).waitFor();
+  await page.context().close();
+});
+
+test('the queues say what waits, and which step took it', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=4&tab=step`);
+  await at(page, '4 of 22');
+  const waiting = page.locator('.queue', { hasText: 'Waiting after this step' });
+  assert.equal(await waiting.locator('li').count(), 1);
+  await page.locator('.queue', { hasText: 'Queued transitions' }).getByRole('button', { name: 'step 5' }).click();
+  await at(page, '5 of 22');
+  await page.getByRole('button', { name: 'step 4' }).first().waitFor();
+  await page.context().close();
+});
+
+test('what ran is marked in the picture', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=7`);
+  await at(page, '7 of 22');
+  assert.equal(await page.locator('.label[data-ran="yes"]').textContent().then((text) => text.slice(-11)), 'write_story');
+  assert.equal(await page.locator('.node[data-status="queued"] .name').textContent(), 'writing_story');
+  await page.keyboard.press('j');
+  await at(page, '8 of 22');
+  assert.equal(await page.locator('.node[data-ran="yes"] .name').textContent(), 'writing_story');
+  await page.locator('.node', { hasText: 'writing_story' }).last().click();
+  await page.locator('.row[aria-selected="true"] .key', { hasText: 'writing_story' }).waitFor();
+  await page.context().close();
+});
+
+test('numbers keep their digits', async () => {
+  const body = (n) => `{"reason": "execute", "patch": [{"op": "add", "path": "/n", "value": ${n}}]}`;
+  const post = (path, text) => fetch(`${service.url}/api/v0/${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: text });
+  const { id: exact } = await (await post('ltm', '{"fqn": "app.Exact", "state": {"n": 9007199254740993}}')).json();
+  const page = await openPage(browser, `${service.url}/#/ltm/${exact}`);
+  await live(page);
+  await page.locator('.row[data-type="number"] .value', { hasText: '9007199254740993' }).waitFor();
+  await post(`ltm/${exact}/snapshots`, body('123456789012345678901234567890'));
+  await page.locator('.row[data-type="number"] .value', { hasText: '123456789012345678901234567890' }).waitFor();
+  await page.getByRole('tab', { name: 'Changes' }).click();
+  assert.deepEqual(await page.locator('.operations pre').allTextContents(), ['123456789012345678901234567890']);
+  await page.getByRole('tab', { name: 'State' }).click();
+  await page.getByRole('button', { name: 'Copy the state as JSON' }).click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), '{\n  "n": 123456789012345678901234567890\n}');
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('a history that has lost its begin keeps its indices', async () => {
+  const short = await Service.start({ LTM__RETENTION__MAX_ENTRIES: '10', LTM__API__CHECKPOINT_EVERY: '5' });
+  const { id: trimmed } = await short.post('ltm', { fqn: 'app.Long', state: { n: 0 } });
+  for (let n = 1; n <= 60; n += 1) await short.post(`ltm/${trimmed}/snapshots`, { reason: 'execute', merge: { n } });
+  const { first_index: first } = await until('a trim', async () => {
+    const document = await short.get(`ltm/${trimmed}`);
+    return document.first_index > 0 && document;
+  });
+  const page = await openPage(browser, `${short.url}/#/ltm/${trimmed}?at=55`);
+  await live(page);
+  await at(page, '55 of 60');
+  assert.deepEqual(await shownState(page), { n: 55 });
+  await page.keyboard.press('Home');
+  await at(page, `${first} of 60`);
+  assert.deepEqual(await shownState(page), (await short.get(`ltm/${trimmed}/state?index=${first}`)).state);
+  assert.equal(await page.locator('.step .title').first().textContent(), 'trimmed');
+  await page.context().close();
+  await short.remove();
+});

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { changes } from '../../assets/changes.js';
+import { History } from '../../assets/history.js';
+import { Queues } from '../../assets/steps.js';
+
+const step = (n) => ({ patch: [{ op: n ? 'replace' : 'add', path: '/n', value: n }] });
+const many = (count) => Array.from({ length: count }, (_, n) => step(n));
+
+test('the state after any snapshot is the fold up to there, in whatever order it is asked for', async () => {
+  const history = new History();
+  history.update(many(1000));
+  for (const index of [999, 0, 500, 63, 64, 65, 127, 998, 1]) assert.deepEqual(await history.at(index), { n: index });
+  assert.deepEqual(await history.at(-1), {});
+});
+
+test('a history that became another one from some snapshot on is folded anew from there', async () => {
+  const history = new History();
+  const before = many(300);
+  history.update(before);
+  await history.at(299);
+  const after = [...before.slice(0, 100), ...Array.from({ length: 150 }, (_, n) => step(-n))];
+  history.update(after);
+  assert.deepEqual(await history.at(249), { n: -149 });
+  assert.deepEqual(await history.at(99), { n: 99 });
+  history.update(before.slice(0, 10));
+  assert.deepEqual(await history.at(9), { n: 9 });
+  await assert.rejects(history.at(10));
+});
+
+test('folding stops for the page, and goes on', async () => {
+  const history = new History();
+  const large = Array.from({ length: 20_000 }, (_, n) => ({ patch: [{ op: 'add', path: `/k${n}`, value: n }] }));
+  history.update(large);
+  assert.equal(history.now(19_999), undefined, 'this takes longer than a moment');
+  assert.equal(Object.keys(await history.at(19_999)).length, 20_000);
+});
+
+test('changes are what differs, and where', () => {
+  const shared = { deep: [1, 2] };
+  const marks = changes({ a: 1, gone: 1, shared, list: [shared, 'x'] }, { a: 2, fresh: 1, shared, list: ['new', shared, 'x'] });
+  assert.deepEqual([...marks].sort(), [['', 'within'], ['/a', 'changed'], ['/fresh', 'added'], ['/list', 'within'], ['/list/0', 'added']]);
+});
+
+test('an item waits from the snapshot that queued it to the one that took it', () => {
+  const queues = new Queues();
+  const item = { item_id: 'a', fqn: 'x' };
+  const snapshots = [{ item: null, execute_queue: [item], transitions_queue: [] }, { item: null }, { item, execute_queue: [] }];
+  queues.update(snapshots);
+  assert.deepEqual([0, 1, 2].map((index) => queues.waiting(index).length), [1, 1, 0]);
+  assert.equal(queues.queuedBy(item), 0);
+  assert.equal(queues.takenBy(item), 2);
+  queues.update(snapshots.slice(0, 2));
+  assert.equal(queues.takenBy(item), undefined, 'rolled back');
+});
