@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use ltm_tests::{Api, Event, Events, Service, Stack, Subscriber};
+use ltm_tests::{Api, Event, Events, Haproxy, Service, Stack, Subscriber};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -182,5 +182,27 @@ async fn who_reads_slowly_gets_everything_and_costs_no_memory() {
                 .any(|op| op["path"] == "/n" && op["value"] == n),
             "{n}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_sockets_for_many_pass_the_proxy_that_is_deployed_at_once() {
+    let stack = Stack::start();
+    let haproxy = Haproxy::start(&[&stack.api_service], &[&stack.gateway]);
+    haproxy.until_seen("gateway", "gateway0", "UP").await;
+    let (id, cursor) = stack.api.create(json!({"n": 0})).await;
+    for path in [format!("/sse/{id}"), format!("/api/v0/sse/{id}")] {
+        let url = format!("{}{path}?after={cursor}", haproxy.http());
+        let mut events = Events::open(Events::ask(&url, None)).await;
+        stack.api.append(id, json!({"merge": {"path": path}})).await;
+        while events.next().await.unwrap().json()["snapshot"]["patch"][0]["value"] != path {}
+    }
+    for path in ["/ws", "/api/v0/ws"] {
+        let url = haproxy.http().replace("http", "ws") + path;
+        let mut subscriber = Subscriber::connect(&url).await.unwrap();
+        subscriber
+            .say(&json!({"follow": id, "live": 1}).to_string())
+            .await;
+        assert_eq!(subscriber.message().await["live"], true);
     }
 }
