@@ -155,6 +155,20 @@ test('where only WebSockets are cut off and nothing else is there, it goes on tr
   await proxy.stop();
 });
 
+test('what a browser has may be given as an option', async () => {
+  const id = await create();
+  await page.evaluate(
+    ([url, id]) => {
+      const { fetch, WebSocket, EventSource } = window;
+      window.following = window.ltm.followLtm(url, id, { fetch, WebSocket, EventSource });
+    },
+    [services.url, id],
+  );
+  await untilLive();
+  sameAsDocument(await view(), await services.document(id));
+  await close();
+});
+
 test('it works in a worker', async () => {
   const id = await create();
   await page.evaluate(
