@@ -95,11 +95,17 @@ class Follower implements Following {
     }
     const { signal } = options;
     const close = () => this.close();
+    this.closed = new Promise((resolve) => {
+      this.stop.signal.addEventListener('abort', () => {
+        signal?.removeEventListener('abort', close);
+        resolve();
+      });
+    });
     signal?.addEventListener('abort', close);
-    this.closed = this.run().then(() => signal?.removeEventListener('abort', close));
     if (signal?.aborted) {
-      this.close();
+      close();
     }
+    void this.run();
   }
 
   subscribe(listener: Listener): () => void {

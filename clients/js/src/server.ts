@@ -51,8 +51,12 @@ export class Server {
       abort();
     }
     const headers = token === undefined ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` };
+    // A browser's own, called as a method of something else, refuses.
+    const { fetch } = this;
     try {
-      const response = await this.fetch(this.url(path), { ...init, headers, signal: stop.signal } as RequestInit);
+      // Browsers keep an answer that broke off, and later take a 304 to mean that it is whole.
+      const request = { ...init, headers, signal: stop.signal, cache: 'no-store' } as RequestInit;
+      const response = await fetch(this.url(path), request);
       clearTimeout(timer);
       timer = setTimeout(late, END);
       if (!response.ok && response.status !== 304) {

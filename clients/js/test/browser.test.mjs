@@ -82,6 +82,21 @@ test('after each cut of the connection the view is what the document says, rollb
   }
 });
 
+test('a document that breaks off anywhere is fetched again', async () => {
+  const id = await create();
+  const cursor = await writeEverything(producer, id);
+  const document = await services.document(id);
+  for (let bytes = 0, cut = true; cut; bytes += 171) {
+    const proxy = await Proxy.start(services.url);
+    proxy.cutAfter(bytes);
+    await follow(proxy.url, id);
+    sameAsDocument(await untilAt(cursor), document);
+    cut = proxy.wasCut;
+    await close();
+    await proxy.stop();
+  }
+});
+
 test('services that restart are come back to, and a deletion ends it', async () => {
   const id = await create();
   await follow(services.url, id);
@@ -153,6 +168,20 @@ test('where only WebSockets are cut off and nothing else is there, it goes on tr
   assert.equal((await told()).filter(({ type }) => type === 'document').length, 1);
   await close();
   await proxy.stop();
+});
+
+test('what a browser has may be given as an option', async () => {
+  const id = await create();
+  await page.evaluate(
+    ([url, id]) => {
+      const { fetch, WebSocket, EventSource } = window;
+      window.following = window.ltm.followLtm(url, id, { fetch, WebSocket, EventSource });
+    },
+    [services.url, id],
+  );
+  await untilLive();
+  sameAsDocument(await view(), await services.document(id));
+  await close();
 });
 
 test('it works in a worker', async () => {

@@ -1,11 +1,14 @@
 // The promises of a following, with the real services.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import WebSocket from 'ws';
 import { followLtm, Producer } from '../dist/index.js';
 import { Feed } from '../dist/feed.js';
+import { Server } from '../dist/server.js';
 import { Proxy } from './support/proxy.mjs';
 import { Services } from './support/services.mjs';
 import { until, untilView } from './support/until.mjs';
@@ -142,6 +145,43 @@ describe('with services that run', { concurrency: 4 }, () => {
 
   test('where no socket can be opened it says so', { skip: 'WebSocket' in globalThis }, () => {
     assert.throws(() => followLtm(services.url, 1), /'ws'/);
+  });
+
+  test('the services may be anywhere', () => {
+    const query = { after: '1-2', live: '1' };
+    for (const base of ['https://a.example/b/c', 'https://a.example/b/c/', 'https://a.example/b/c?d#e']) {
+      assert.equal(new Server(base).url('ws/1', query), 'https://a.example/b/c/ws/1?after=1-2&live=1');
+    }
+    assert.equal(new Server('http://a.example').url('api/v0/ltm/1?rollbacks=true'), 'http://a.example/api/v0/ltm/1?rollbacks=true');
+  });
+
+  test('it ends although a token never comes', async () => {
+    const following = followLtm(services.url, 1, { ...options, token: () => new Promise(() => {}) });
+    following.close();
+    await following.closed;
+    assert.equal(following.view.status, 'closed');
+  });
+
+  test('what a listener throws keeps nothing from anybody', async () => {
+    const id = await create();
+    const script = `
+      import WebSocket from 'ws';
+      import { followLtm } from 'ltm-live';
+      process.on('uncaughtException', ({ message }) => console.log('thrown', message));
+      const following = followLtm('${services.url}', ${id}, { WebSocket });
+      following.subscribe(() => {
+        throw new Error('by the listener');
+      });
+      following.subscribe(({ status }) => {
+        console.log(status);
+        if (status === 'live') following.close();
+      });
+    `;
+    const args = ['--input-type=module', '--eval', script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: new URL('..', import.meta.url) });
+    assert.match(stdout, /^(connecting|live|closed|thrown by the listener|\n)+$/);
+    for (const status of ['connecting', 'live', 'closed']) assert.ok(stdout.includes(status), stdout);
+    assert.equal(stdout.match(/thrown/g).length, 3, stdout);
   });
 
   test('a signal ends it', async () => {

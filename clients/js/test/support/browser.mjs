@@ -26,6 +26,7 @@ export class Browser {
       const type = script === undefined || name.endsWith('.html') ? 'text/html' : 'text/javascript';
       response.writeHead(200, { 'Content-Type': type }).end(script ?? '<!doctype html><title>test</title><body></body>');
     });
+    browser.server.unref();
     browser.server.listen(0, '127.0.0.1');
     await new Promise((resolve) => browser.server.once('listening', resolve));
     browser.url = `http://127.0.0.1:${browser.server.address().port}/`;

@@ -10,6 +10,8 @@ export class Proxy {
     proxy.bytes = 0;
     proxy.budget = Infinity;
     proxy.server = createServer((client) => proxy.join(client));
+    // A test that fails must not keep the process.
+    proxy.server.unref();
     proxy.server.listen(0, '127.0.0.1');
     await new Promise((resolve) => proxy.server.once('listening', resolve));
     proxy.url = `http://127.0.0.1:${proxy.server.address().port}`;

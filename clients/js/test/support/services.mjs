@@ -29,7 +29,7 @@ export class Services {
 
   async run() {
     const args = ['dev', '--listen', `127.0.0.1:${this.port}`, '--data-dir', join(this.folder, 'data')];
-    const env = { ...process.env, LTM__LOG__LEVEL: 'warn', ...this.settings };
+    const env = { ...process.env, LTM__LOG__LEVEL: 'error', ...this.settings };
     this.process = spawn(ltm, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
     // Where a test fails, nothing is left behind.
     const child = this.process;
