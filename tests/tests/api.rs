@@ -146,7 +146,7 @@ async fn ltms_are_listed_newest_first_page_by_page() {
     assert_eq!(row["fqn"], "tests.Ltm");
     assert_eq!(row["snapshots_count"], 1);
     assert!(is_time(&row["created_at"]) && is_time(&row["updated_at"]));
-    assert_eq!(row.len(), 6, "{row:?}");
+    assert_eq!(row.len(), 7, "{row:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -474,4 +474,45 @@ async fn what_one_process_wrote_another_reads() {
         writer.append(id, json!({"merge": {"n": number}})).await;
         assert_eq!(reader.document(id).await["state"], json!({"n": number}));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_says_each_status_as_of_the_last_write() {
+    let stack = Stack::start();
+    let api = &stack.api;
+    let status = async || api.get("/ltm").await.expect(200)[0]["status"].clone();
+    let (id, _) = api.create(json!({"_status": "queued"})).await;
+    assert_eq!(status().await, "queued");
+    api.append(id, json!({"merge": {"_status": "active"}}))
+        .await;
+    assert_eq!(status().await, "active");
+    let back = json!({"snapshot": {"index": 0}});
+    api.post(&format!("/ltm/{id}/rollback"), &back)
+        .await
+        .expect(200);
+    assert_eq!(status().await, "queued");
+    let error = json!({"id": "00000000-0000-4000-8000-000000000001", "reason": "execute"});
+    api.post(&format!("/ltm/{id}/errors"), &error)
+        .await
+        .expect(200);
+    assert_eq!(status().await, "queued");
+    api.post(&format!("/ltm/{id}/copy"), &json!({}))
+        .await
+        .expect(200);
+    let copies = api.get("/ltm?playground=true").await.expect(200);
+    assert_eq!(copies[0]["status"], "queued");
+    for other in [
+        json!({"_status": "x".repeat(65)}),
+        json!({"_status": 1}),
+        json!({}),
+    ] {
+        api.append(id, json!({"state": other})).await;
+        assert_eq!(status().await, Value::Null);
+    }
+    // A service of an older version moves the log on and says nothing.
+    api.append(id, json!({"state": {"_status": "active"}}))
+        .await;
+    let meta = format!("ltm:{{{id}}}:meta");
+    stack.redis.cli(&["HSET", &meta, "cursor", "99-1"]);
+    assert_eq!(status().await, Value::Null);
 }

@@ -109,6 +109,7 @@ pub(crate) async fn create(
         },
         structure: structure.get(),
         concurrent_instances: instances.get(),
+        status: state.status(),
         playground: body.playground.unwrap_or(false),
         created_at: &created_at,
         retention: body.retention,

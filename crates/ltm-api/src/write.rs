@@ -139,6 +139,7 @@ impl<'a> Conditions<'a> {
                 expected: position,
                 now: &now(),
                 snapshots_count,
+                status: state.status(),
                 idempotency: self.idempotency,
                 producer: self.producer.as_ref(),
             };

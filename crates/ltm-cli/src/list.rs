@@ -20,6 +20,7 @@ struct Row {
     id: LtmId,
     name: String,
     fqn: String,
+    status: Option<String>,
     snapshots_count: u64,
     updated_at: String,
 }
@@ -63,12 +64,13 @@ pub(crate) async fn run(client: &Client, args: &ListArgs, output: Output) -> Res
 }
 
 fn print_table(rows: &[Row], output: Output) -> Result<(), Error> {
-    let mut table = output.table(&["id", "name", "class", "snapshots", "updated"]);
+    let mut table = output.table(&["id", "name", "class", "status", "snapshots", "updated"]);
     for row in rows {
         table.add_row([
             row.id.to_string(),
             printable(&row.name),
             printable(&row.fqn),
+            printable(row.status.as_deref().unwrap_or_default()),
             row.snapshots_count.to_string(),
             printable(&row.updated_at),
         ]);

@@ -4,7 +4,7 @@
 import { get } from './api.js';
 import { mark, plain } from './digits.js';
 import { onToken } from './session.js';
-import { Statuses } from './statuses.js';
+import { statusOf } from './status.js';
 
 const PAUSE = 1500;
 const LONGEST_PAUSE = 10_000;
@@ -24,15 +24,18 @@ export function followList({ playground = false, fqn = '', before = '', limit = 
     page = { ...page, ...more };
     onChange(page);
   };
-  const statuses = new Statuses(signal, () => show({ rows: statuses.of(page.rows) }));
   const ask = async () => {
     clearTimeout(timer);
     if (document.hidden) return;
     try {
       const response = await get(`ltm?${query}`, { signal });
-      const rows = JSON.parse(mark(await response.text())).map((row) => ({ ...row, id: plain(row.id) }));
+      const rows = JSON.parse(mark(await response.text())).map((row) => ({
+        ...row,
+        id: plain(row.id),
+        status: statusOf({ _status: row.status }),
+      }));
       pause = PAUSE;
-      show({ rows: statuses.of(rows), next: nextPage(response), status: 'live', error: null });
+      show({ rows, next: nextPage(response), status: 'live', error: null });
     } catch (error) {
       if (signal.aborted) return;
       const lasting = error.status >= 400 && error.status < 500 && error.status !== 429;

@@ -73,7 +73,6 @@ pub(crate) const ASSETS: &[Asset] = &[
     script!("splitter.js"),
     script!("state-pane.js"),
     script!("status.js"),
-    script!("statuses.js"),
     script!("step-pane.js"),
     script!("steps.js"),
     script!("tabs.js"),

@@ -54,6 +54,8 @@ pub struct Append<'a> {
     pub now: &'a str,
     /// The LTM's snapshots once it is written.
     pub snapshots_count: u64,
+    /// The LTM's `_status` once it is written: see [`crate::State::status`].
+    pub status: Option<&'a str>,
     /// How a repeated request is known.
     pub idempotency: Option<Idempotency<'a>>,
     /// Who writes.
@@ -237,7 +239,8 @@ fn append_call(id: LtmId, append: &Append<'_>, publishes: &str) -> Cmd {
         .arg(producer)
         .arg(epoch)
         .arg(MAX_PRODUCERS)
-        .arg(publishes);
+        .arg(publishes)
+        .arg(append.status.unwrap_or_default());
     call
 }
 

@@ -9,7 +9,7 @@ use crate::{
     error::StoreError,
     log::{Read, Store, WindowBounds, damaged},
     meta::{Meta, MetaFields},
-    retention::{Base, RetentionOverride},
+    retention::Base,
     script,
     state::{Checkpoint, State},
 };
@@ -38,8 +38,7 @@ impl Store {
         self.copy_entries(id, state.position(), copy, &mut target)
             .await?;
         self.list_as(copy, true, &meta.fqn).await?;
-        self.adopt(copy, id, &meta, &target, state.retention)
-            .await?;
+        self.adopt(copy, id, &meta, &target, state).await?;
         let checkpoint = State {
             tree: state.tree.clone(),
             ..target
@@ -141,7 +140,7 @@ impl Store {
         source: LtmId,
         meta: &Meta,
         target: &State,
-        retention: RetentionOverride,
+        source_state: &State,
     ) -> Result<(), StoreError> {
         let mut call = script::ADOPT.call(&[
             &keys::log(id),
@@ -162,7 +161,9 @@ impl Store {
             created_at: &meta.created_at,
             updated_at: &meta.updated_at,
             snapshots_count: target.snapshots_count(),
-            retention,
+            retention: source_state.retention,
+            cursor: target.position(),
+            status: source_state.status(),
         };
         fields.write(&mut call);
         let (answer, uncertain): (Value, bool) = self.send(&script::ADOPT, &call).await?;

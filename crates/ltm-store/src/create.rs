@@ -33,6 +33,8 @@ pub struct NewLtm<'a> {
     pub structure: &'a str,
     /// JSON text: which instances of parameterised machines there are.
     pub concurrent_instances: &'a str,
+    /// Its `_status`: see [`crate::State::status`].
+    pub status: Option<&'a str>,
     /// In which list it appears.
     pub playground: bool,
     /// When: see [`ltm_types::now`].
@@ -249,6 +251,8 @@ impl Store {
             updated_at: new.created_at,
             snapshots_count: 1,
             retention: new.retention,
+            cursor: new.first.cursor,
+            status: new.status,
         };
         meta.write(&mut call);
         call.arg("creation_key").arg(key);

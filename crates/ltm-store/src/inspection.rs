@@ -112,27 +112,26 @@ impl Inspector {
         }
         match away {
             Some(error) if findings.len() == primaries.len() => return Err(error),
-            _ => findings.push(self.scripts().await?),
+            _ => findings.push(self.scripts().await),
         }
         Ok(findings)
     }
 
     /// Whether the scripts that read and write logs run.
-    async fn scripts(&self) -> Result<Finding, StoreError> {
+    async fn scripts(&self) -> Finding {
         let keys = ["log", "meta", "deleted"].map(|part| format!("ltm:{{0}}:{part}"));
         let mut call = script::READ.call(&keys.each_ref().map(String::as_str));
         call.arg("0-0").arg(0).arg(0);
         let (severity, is) = match script::READ.run(&self.redis, &call).await {
             Ok(_) => (Severity::Good, "run".into()),
-            Err(error) if is_transient(&error) && !self.redis.is_cluster() => {
-                return Err(error.into());
-            }
             // Of a cluster: the server that would run this one, of many, is away.
-            Err(error) if is_transient(&error) => (Severity::Warning, format!("not run: {error}")),
+            Err(error) if is_transient(&error) && self.redis.is_cluster() => {
+                (Severity::Warning, format!("not run: {error}"))
+            }
             Err(error) => (Severity::Failure, format!("refused: {error}")),
         };
         let advice = "must run, or no log can be read or written: allow EVALSHA and SCRIPT LOAD on ltm:{*}:* to this user";
-        Ok(Finding::new("scripts", severity, is, advice))
+        Finding::new("scripts", severity, is, advice)
     }
 
     /// What there is to say about one of the servers.

@@ -10,7 +10,7 @@ use ltm_types::{LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 use serde::Serialize;
 
-use crate::{error::StoreError, log::Store};
+use crate::{error::StoreError, log::Store, meta::status_of};
 
 /// How long an LTM of the index must have been missing until it is taken out, in milliseconds: much
 /// longer than a creation takes.
@@ -26,13 +26,15 @@ const MOST_SEARCHED: usize = 4096;
 /// Which LTMs are shown, by id and class.
 pub type Shown<'a> = dyn Fn(LtmId, &str) -> bool + Sync + 'a;
 
-const ROW_FIELDS: [&str; 6] = [
+const ROW_FIELDS: [&str; 8] = [
     "playground",
     "name",
     "fqn",
     "snapshots_count",
     "created_at",
     "updated_at",
+    "cursor",
+    "status",
 ];
 
 /// Which LTMs to list.
@@ -66,6 +68,8 @@ pub struct Row {
     pub name: String,
     /// Its class.
     pub fqn: String,
+    /// What it does, by its own word (`_status`), where that is known.
+    pub status: Option<String>,
     /// How many snapshots it has.
     pub snapshots_count: u64,
     /// When it was created.
@@ -282,7 +286,9 @@ fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
     let mut field = |name| fields.remove(name);
+    let status = status_of(field("status").as_deref(), &field("cursor")?);
     Some(Row {
+        status,
         id,
         name: field("name")?,
         fqn: field("fqn")?,

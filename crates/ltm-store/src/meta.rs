@@ -51,6 +51,20 @@ pub(crate) struct MetaFields<'a> {
     pub(crate) updated_at: &'a str,
     pub(crate) snapshots_count: u64,
     pub(crate) retention: RetentionOverride,
+    pub(crate) cursor: Cursor,
+    pub(crate) status: Option<&'a str>,
+}
+
+/// A status as the hash has it: with the cursor that it is as of. Who writes without it, such as a service of an older
+/// version, makes it one that no longer counts.
+pub(crate) fn status_field(cursor: Cursor, status: Option<&str>) -> String {
+    format!("{cursor} {}", status.unwrap_or_default())
+}
+
+/// The status that the hash has, where the log is still at `cursor`.
+pub(crate) fn status_of(field: Option<&str>, cursor: &str) -> Option<String> {
+    let (at, status) = field?.split_once(' ')?;
+    (at == cursor && !status.is_empty()).then(|| status.to_owned())
 }
 
 impl MetaFields<'_> {
@@ -70,6 +84,8 @@ impl MetaFields<'_> {
             call.arg(field).arg(value);
         }
         call.arg("snapshots_count").arg(self.snapshots_count);
+        call.arg("status")
+            .arg(status_field(self.cursor, self.status));
         if let Some(source) = self.source {
             call.arg("source_id").arg(source.get());
         }

@@ -23,6 +23,9 @@ const WRITTEN: Limits = Limits {
     max_operations: usize::MAX,
 };
 
+/// The longest `_status` that lists show.
+const MOST_STATUS_BYTES: usize = 64;
+
 /// The largest state that there may be, whatever the settings: whoever reads it holds a multiple of it.
 pub const MOST_BYTES: usize = 128 * 1024 * 1024;
 
@@ -104,6 +107,12 @@ impl State {
                 .map_err(|e| e.to_string())?;
         }
         Ok(content)
+    }
+
+    /// What the LTM does, by its own word (`_status`); `None` where that is no short text.
+    pub fn status(&self) -> Option<&str> {
+        let status = self.tree.value().get("_status")?.as_str()?;
+        (status.len() <= MOST_STATUS_BYTES).then_some(status)
     }
 
     /// Notes that `entry`, whose patch was applied to the tree, is in the log.

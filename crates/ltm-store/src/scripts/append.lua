@@ -4,6 +4,7 @@
 -- ARGV  1 expected cursor  2 new cursor  3 kind  4 payload  5 now  6 snapshots_count after
 --       7 live channel  8 Idempotency-Key or ''  9 its answer  10 its slot
 --       11 producer or ''  12 its epoch  13 most producers  14 PUBLISH or SPUBLISH
+--       15 status or ''
 local log, meta, idem = KEYS[1], KEYS[2], KEYS[3]
 local current = redis.call('HGET', meta, 'cursor')
 if not current then return {'unknown', ''} end
@@ -37,7 +38,7 @@ local clock = redis.call('TIME')
 local written_at = clock[1] .. string.format('%03d', math.floor(clock[2] / 1000))
 local appended = clock[1] .. string.format('%06d', clock[2])
 redis.call('HSET', meta, 'cursor', ARGV[2], 'updated_at', ARGV[5], 'snapshots_count', ARGV[6],
-  'written_at', written_at)
+  'written_at', written_at, 'status', ARGV[2] .. ' ' .. ARGV[15])
 if ARGV[11] ~= '' then
   redis.call('HSET', meta, producer, ARGV[12])
   if newcomer then redis.call('HINCRBY', meta, 'producers', 1) end
