@@ -1,0 +1,23 @@
+// The commands of the READMEs, so that the tests run what a reader runs.
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const read = (path) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+
+/** Every command of a README, without what is said about it. */
+export function lines(path) {
+  return [...read(path).matchAll(/```sh\n([^]*?)```/g)]
+    .flatMap(([, text]) => text.split('\n'))
+    .map((line) => line.replace(/\s+#.*/, '').trim())
+    .filter((line) => line && !line.startsWith('#'));
+}
+
+/** Runs a command of a README where that stands, on the services at `url`; gives what it printed. */
+export async function run(folder, command, url) {
+  const cwd = fileURLToPath(new URL(`../../${folder}`, import.meta.url));
+  const env = { ...process.env, LTM_URL: url };
+  const there = command.replaceAll('localhost:8000', new URL(url).host);
+  return (await promisify(execFile)('bash', ['-c', there], { cwd, env })).stdout;
+}

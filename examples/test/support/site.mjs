@@ -1,0 +1,66 @@
+// What a reader starts: the services, a web server for the pages, and a browser.
+import { execFileSync, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Browser } from '../../../clients/js/test/support/browser.mjs';
+import { freePort, ltm, Services } from '../../../clients/js/test/support/services.mjs';
+import { until } from '../../../clients/js/test/support/until.mjs';
+import { lines } from './readme.mjs';
+
+export const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+export class Site {
+  static async start() {
+    const site = new Site();
+    try {
+      site.services = await Services.start();
+      site.browser = await Browser.start();
+      await site.serve();
+    } catch (error) {
+      await site.stop();
+      throw error;
+    }
+    return site;
+  }
+
+  /** The command of the README, on a port that is free. */
+  async serve() {
+    const port = await freePort();
+    const command = lines('examples/README.md').find((line) => line.includes('http.server'));
+    const [name, ...args] = command.replace('8080', port).split(/\s+/);
+    this.server = spawn(name, args, { cwd: root, stdio: 'ignore' });
+    process.once('exit', () => this.server.kill());
+    this.url = `http://localhost:${port}/examples`;
+    await until(async () => {
+      if (this.server.exitCode !== null) throw new Error(`${command} has ended`);
+      return (await fetch(this.url).catch(() => undefined))?.ok;
+    });
+  }
+
+  /** An example's page. What it throws fails the test; `until` something ran in it is so. */
+  async open(path, id) {
+    const page = await this.browser.context.newPage();
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(error));
+    page.until = (holds, arg) =>
+      page.waitForFunction(holds, arg).catch(async (error) => {
+        throw errors[0] ?? new Error(`${error.message}\n${await page.evaluate(() => document.body.innerText)}`);
+      });
+    page.noErrors = () => {
+      if (errors.length) throw errors[0];
+    };
+    await page.goto(`${this.url}/${path}/?ltm=${id}&server=${new URL(this.services.url).host}`);
+    return page;
+  }
+
+  /** Runs the command `ltm` on the services; gives what it printed. */
+  ltm(...args) {
+    const env = { ...process.env, LTM_URL: this.services.url };
+    return execFileSync(ltm, args, { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  }
+
+  async stop() {
+    this.server?.kill();
+    await this.browser?.stop();
+    await this.services?.stop();
+  }
+}
