@@ -281,3 +281,31 @@ async fn a_cursor_that_was_trimmed_away_gets_the_state() {
     let now = stack.api.get(&format!("/ltm/{id}/state")).await.expect(200);
     assert_eq!(now["state"], json!({"n": 11}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_is_told_that_it_has_caught_up_even_where_the_gateway_has_not_heard_of_it() {
+    let stack = Stack::start();
+    let (id, mut after) = stack.api.create(json!({"n": 0})).await;
+    // The gateway follows it, and knows where its log is.
+    let mut first = subscribe(&stack, id, "?after=0").await;
+    first.message().await;
+    for n in 1..=10 {
+        // What is appended now, the gateway hears of when it has connected again.
+        stack.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        let appended = stack.api.append(id, json!({"merge": {"n": n}})).await;
+        let mut subscriber = subscribe(&stack, id, &format!("?after={after}&live=1")).await;
+        assert_eq!(subscriber.message().await["cursor"], appended["cursor"]);
+        let live = subscriber.message().await;
+        assert_eq!(
+            (&live["live"], &live["cursor"]),
+            (&json!(true), &appended["cursor"])
+        );
+        after = appended["cursor"].as_str().unwrap().into();
+        first.message().await;
+    }
+}
+
+async fn subscribe(stack: &Stack, id: u64, query: &str) -> Subscriber {
+    let url = stack.gateway.ws(&format!("/ws/{id}{query}"));
+    Subscriber::connect(&url).await.unwrap()
+}

@@ -160,6 +160,9 @@ impl Connection {
             "",
             "0",
             "256",
+            "PUBLISH",
+            // No status.
+            "",
         ];
         write_command(&mut self.command, &words);
         log.last = entry.cursor;

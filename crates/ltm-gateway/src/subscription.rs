@@ -166,7 +166,9 @@ impl Subscription {
                 return Ok(Next::Send(batch.frames));
             }
             let head = self.lease.topic.head();
-            if self.is_up_to_date(head) {
+            // Who is to be told that it has all reads the log until then: the topic may not have heard of it yet, and would
+            // send it without a word.
+            if self.live_at.is_none() && self.is_up_to_date(head) {
                 self.catches_up = false;
                 return Ok(Next::KeepUp);
             }
@@ -219,7 +221,11 @@ impl Subscription {
                 }
                 self.page = Some(PageReader::new(page));
             }
-            Behind::UpToDate => self.up_to_date_at = Some(head),
+            Behind::UpToDate => {
+                self.up_to_date_at = Some(head);
+                // There is no more, even if there was: the log has lost its end.
+                self.live_at = self.live_at.map(|_| position);
+            }
             Behind::Lost(reason) if self.knows_reset => self.reset = Some(reason),
             Behind::Lost(_) => return Err(End::Forked),
             Behind::Failed(error) => self.pause_or_end(&error).await?,
