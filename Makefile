@@ -27,6 +27,10 @@ inspector: ## test the inspector in a real browser, on a service that runs
 client: ## build the JavaScript client and run its tests, in Node and Chromium
 	@clients/js/test.sh
 
+.PHONY: examples
+examples: ## test the examples on a service that runs, in a real browser and with Python
+	@examples/test.sh
+
 .PHONY: valkey
 valkey: ## run the tests of what speaks to Redis against Valkey
 	@deploy/setup.sh --test

@@ -10,6 +10,7 @@
 #   deploy/setup.sh --deny   cargo-deny, which the dependencies are checked with
 #   deploy/setup.sh --sbom   cargo-cyclonedx and Python, for the bill of materials
 #   deploy/setup.sh --client Node and Chromium, which the client of browsers and the inspector are tested in
+#   deploy/setup.sh --examples Python and curl besides, which the examples use
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
@@ -109,7 +110,7 @@ need_lint_tools() {
 
 need_python() {
   python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || install_packages python python3 python3-venv
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "python3 is older than 3.9, which the chart's check needs"
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "python3 is older than 3.9, which is needed"
 }
 
 need_node() {
@@ -121,6 +122,11 @@ need_node() {
 need_chromium() {
   [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || install_packages chromium chromium
   [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || fail "Chromium is not at ${CHROMIUM:-/usr/bin/chromium}: say in CHROMIUM where it is"
+}
+
+need_curl() {
+  have curl || install_packages curl curl
+  have curl || fail "curl is installed, but there is no curl on PATH"
 }
 
 # A tool from crates.io: its name, its version. Unoptimized, it is built in a minute and fast enough.
@@ -155,6 +161,12 @@ case "${1:-}" in
   --client)
     need_node
     need_chromium
+    ;;
+  --examples)
+    need_node
+    need_chromium
+    need_python
+    need_curl
     ;;
   --fuzz) need_fuzzer ;;
 esac

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds the services and the client, and runs the tests of all examples.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+deploy/setup.sh --examples
+cargo build --locked --package ltm-cli
+export npm_config_audit=false npm_config_fund=false
+(cd clients/js && npm ci && npm run build)
+(cd examples && npm ci)
+cd examples
+exec npm test

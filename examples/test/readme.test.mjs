@@ -1,0 +1,15 @@
+// What a reader is told to do before anything else is what was done before these tests.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { lines } from './support/readme.mjs';
+
+test('every command of the README is run', () => {
+  const done = readFileSync(new URL('../test.sh', import.meta.url), 'utf8').split('\n');
+  // These two are what the tests start themselves: `make run` on a port of their own, and the web server.
+  const others = lines('examples/README.md').filter((line) => line !== 'make run' && !line.startsWith('python3 -m http.server'));
+  assert.equal(others.length, 2);
+  for (const line of others) {
+    assert.ok(done.includes(line), `${line} is not in test.sh`);
+  }
+});
