@@ -13,12 +13,19 @@ use ltm_tests::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    task::JoinHandle,
+    time::sleep,
+};
 
 /// User and password are those of `redis.url`, whose address leads nowhere.
 fn url(user: &str) -> String {
     format!("redis://{user}:{PASSWORD}@127.0.0.1:1/0")
 }
+
+/// One test at a time: the services of another one, whose node has died, would find a new node at its port.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// An API and two gateways on a cluster.
 struct World {
@@ -27,10 +34,12 @@ struct World {
     api_service: Service,
     gateways: Vec<Service>,
     cluster: Cluster,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl World {
     async fn start(replicas: bool, settings: &[(&str, &str)]) -> Self {
+        let alone = ALONE.lock().await;
         let cluster = Cluster::start(replicas).await;
         for server in cluster.primaries.iter().chain(&cluster.replicas) {
             add_shipped_users(server);
@@ -49,6 +58,7 @@ impl World {
             api_service,
             gateways,
             cluster,
+            _alone: alone,
         }
     }
 
@@ -253,6 +263,7 @@ async fn what_one_primary_has_is_out_of_reach_without_it_and_the_rest_goes_on() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_a_cluster_is_not_taken_for_a_redis_nor_the_other_way_round() {
+    let _alone = ALONE.lock().await;
     let (cluster, single) = (Cluster::start(false).await, RedisServer::start(&[]));
     let nodes = single.address();
     let cases = [

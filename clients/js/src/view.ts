@@ -62,6 +62,8 @@ export interface View<State = JsonObject> {
   readonly fqn: string;
   readonly params: JsonObject;
   readonly structure: JsonObject;
+  /** Which instances of parameterised machines there are. */
+  readonly concurrent_instances: JsonObject;
   readonly created_at: string;
   readonly updated_at: string;
   /** Why it is not live. */
@@ -118,6 +120,7 @@ export function emptyView(id: string): View {
     fqn: '',
     params: {},
     structure: {},
+    concurrent_instances: {},
     created_at: '',
     updated_at: '',
   };
@@ -125,9 +128,9 @@ export function emptyView(id: string): View {
 
 /** The view of a document that was fetched; what it says as the view did is the same object as before. */
 export function withDocument(view: View, document: Document): View {
-  const { cursor, state, snapshots, rollbacks, errors, name, fqn, params, structure, created_at, updated_at } = document;
-  const { first_index, first_rollback, snapshots_count } = document;
-  const parts = { state, snapshots, rollbacks, errors, params, structure };
+  const { cursor, state, snapshots, rollbacks, errors, name, fqn, params, structure } = document;
+  const { concurrent_instances, created_at, updated_at, first_index, first_rollback, snapshots_count } = document;
+  const parts = { state, snapshots, rollbacks, errors, params, structure, concurrent_instances };
   return {
     ...view,
     ...share(Object.fromEntries(Object.keys(parts).map((key) => [key, view[key as keyof View]])), parts),

@@ -7,7 +7,7 @@ export function sameAsDocument(view, document) {
   assert.equal(view.firstIndex, document.first_index);
   assert.equal(view.firstRollback, document.first_rollback);
   // `updated_at` is when an entry was written, which is a moment after the entry's own time.
-  for (const key of ['state', 'snapshots', 'rollbacks', 'errors', 'params', 'structure', 'name', 'fqn', 'created_at']) {
+  for (const key of ['state', 'snapshots', 'rollbacks', 'errors', 'params', 'structure', 'concurrent_instances', 'name', 'fqn', 'created_at']) {
     assert.deepEqual(view[key], document[key], key);
   }
 }
