@@ -63,6 +63,7 @@ pub(crate) fn is_transient(error: &redis::RedisError) -> bool {
         || error.is_connection_refusal()
         || error.is_unrecoverable_error()
         || error.kind() == redis::ErrorKind::AuthenticationFailed
+        || error.kind() == redis::ErrorKind::ClusterConnectionNotFound
         || matches!(
             error.code(),
             Some(
