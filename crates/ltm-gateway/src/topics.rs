@@ -204,6 +204,11 @@ impl Topics {
             };
             for ((topic, from), to) in topics.iter().zip(known).zip(heads) {
                 let caught_up = match to {
+                    // Whoever follows it may not have heard of its end: the log tells each.
+                    Ok(None) => {
+                        topic.restart(from, None, true);
+                        Ok(())
+                    }
                     Ok(to) if from == to => Ok(()),
                     Ok(to) => self.catch_up(topic, from, to).await,
                     Err(error) => Err(error),

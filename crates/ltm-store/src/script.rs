@@ -58,7 +58,7 @@ impl Script {
         match redis.query(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 self.load(redis, call).await?;
-                redis.query(call).await
+                after_load(redis.query(call).await)
             }
             outcome => outcome,
         }
@@ -69,7 +69,7 @@ impl Script {
         match redis.write(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 self.load(redis, call).await?;
-                redis.write(call).await
+                after_load(redis.write(call).await)
             }
             outcome => outcome,
         }
@@ -80,5 +80,16 @@ impl Script {
         load.arg("LOAD").arg(self.code);
         redis.query_beside(call, &load).await?;
         Ok(())
+    }
+}
+
+/// Where a script is not known right after it was loaded, another Redis has begun to lead meanwhile: a later try finds it.
+fn after_load(outcome: Result<Value, RedisError>) -> Result<Value, RedisError> {
+    match outcome {
+        Err(error) if error.code() == Some("NOSCRIPT") => {
+            let text = "another Redis leads than the one that the script was loaded into";
+            Err(std::io::Error::new(std::io::ErrorKind::NotConnected, text).into())
+        }
+        outcome => outcome,
     }
 }
