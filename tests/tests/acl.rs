@@ -116,6 +116,9 @@ async fn the_services_do_all_their_work_as_the_shipped_users_and_nothing_is_refu
     assert!(api.send(delete).await.status.is_success());
     assert_eq!(subscriber.message().await["deleted"], true);
 
+    let mut list = Subscriber::connect(&gateway.ws("/ws/ltms")).await.unwrap();
+    assert_eq!(list.message().await["reset"]["rows"][0]["id"], kept);
+
     let verified = Command::new(binary("ltm"))
         .args(["verify", "--redis", &guarded.url("ltm-operator"), "--all"])
         .output()

@@ -149,6 +149,13 @@ async fn every_call_works_and_the_ltms_are_spread_over_the_primaries() {
         assert_eq!(page[0]["id"], answer["id"]);
         assert_eq!(page.as_array().unwrap().len(), 1);
     }
+    let mut list = Subscriber::connect(&world.gateways[0].ws("/ws/ltms"))
+        .await
+        .unwrap();
+    let rows = api.get("/ltm").await.expect(200);
+    assert_eq!(list.message().await["reset"]["rows"], rows);
+    let (newest, _) = api.create(json!({})).await;
+    assert_eq!(list.message().await["change"]["rows"][0]["id"], newest);
     for server in &world.cluster.primaries {
         assert_ne!(server.cli(&["DBSIZE"]), "0");
         // The shipped users may do all of it.

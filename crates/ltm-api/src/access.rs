@@ -14,7 +14,7 @@ use ltm_service::{
     auth::{Access, AuthError, Caller, Presented},
 };
 
-use crate::{Api, query};
+use crate::{Api, path};
 
 /// Lets a request through that its caller may make.
 pub(crate) async fn check<B: MessageBody>(
@@ -42,7 +42,7 @@ async fn caller_of(api: &Api, request: &ServiceRequest) -> Result<Caller, AuthEr
     let access = needed(request.method());
     caller.may(access)?;
     // A path with something else is refused by whoever reads it.
-    if let Ok(id) = query::ltm_id(request.request()) {
+    if let Ok(id) = path::ltm_id(request.request()) {
         caller.may_with(access, id, api.store()).await?;
     }
     Ok(caller)

@@ -12,7 +12,7 @@ use crate::{
     Api,
     body::{self, Shape, carried},
     change::{self, Change},
-    query,
+    path,
     write::{Conditions, Draft, Written},
 };
 
@@ -51,7 +51,7 @@ pub(crate) async fn append(
     payload: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
+    let id = path::ltm_id(&request)?;
     let bytes = body::read(&request, payload, &api).await?;
     let conditions = Conditions::of(&request, &[&bytes])?;
     let limits = api.settings().limits();

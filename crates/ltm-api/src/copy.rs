@@ -1,21 +1,17 @@
 //! `POST /ltm/{id}/copy`: copies an LTM to the playground, as it is or as it was at a cursor.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use ltm_service::ProblemResponse;
+use ltm_service::{Parameters, ProblemResponse};
 use ltm_types::{Cursor, Problem, ProblemKind};
 use serde_json::json;
 
-use crate::{
-    Api, access,
-    query::{self, Parameters},
-    states::Turn,
-};
+use crate::{Api, access, path, states::Turn};
 
 pub(crate) async fn copy(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
+    let id = path::ltm_id(&request)?;
     let caller = access::caller(&api, &request)?;
     caller.may_copy(id, api.store()).await?;
     let current = async |mut turn: Turn<'_>| {

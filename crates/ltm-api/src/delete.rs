@@ -6,13 +6,13 @@ use ltm_store::AppendError;
 use ltm_types::{Problem, ProblemKind};
 use serde_json::json;
 
-use crate::{Api, headers, query, write};
+use crate::{Api, headers, path, write};
 
 pub(crate) async fn delete(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
+    let id = path::ltm_id(&request)?;
     let expected = match headers::if_match(&request)?.as_deref() {
         None => None,
         Some([cursor]) => Some(*cursor),

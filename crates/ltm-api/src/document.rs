@@ -1,7 +1,7 @@
 //! `GET /ltm/{id}`: the document.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use ltm_service::ProblemResponse;
+use ltm_service::{Parameters, ProblemResponse};
 use ltm_store::Meta;
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{
     Api, headers,
     known::{Known, despite_trims},
     parts::{Part, Parts},
-    query::{self, Parameters},
+    path,
 };
 
 pub(crate) async fn document(
@@ -20,7 +20,7 @@ pub(crate) async fn document(
 }
 
 async fn read(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(request)?;
+    let id = path::ltm_id(request)?;
     let rollbacks = Parameters::of(request)?.flag("rollbacks")?;
     let (known, state) = Known::with_state(api, id).await?;
     let cursor = known.cursor;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     Api,
     body::{self, Shape, carried},
-    change, query,
+    change, path,
     write::{Conditions, Draft, Written},
 };
 
@@ -58,7 +58,7 @@ pub(crate) async fn record(
     payload: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
+    let id = path::ltm_id(&request)?;
     let bytes = body::read(&request, payload, &api).await?;
     let conditions = Conditions::of(&request, &[b"error", &bytes])?;
     let report = Report::read(body::parse(&bytes)?, api.settings().limits().max_depth)?;

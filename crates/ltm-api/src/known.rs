@@ -1,10 +1,10 @@
 //! What is known of an LTM at one moment: where its history is in the log.
 
-use ltm_service::ProblemResponse;
+use ltm_service::{Parameters, ProblemResponse};
 use ltm_store::{Base, Branch, Outline, State};
 use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 
-use crate::{Api, query::Parameters, snapshots, states::Turn};
+use crate::{Api, snapshots, states::Turn};
 
 /// How often something is read again because the log was trimmed meanwhile.
 const TRIES: u32 = 3;

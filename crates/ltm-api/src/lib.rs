@@ -17,7 +17,7 @@ mod list;
 mod metrics;
 mod pace;
 mod parts;
-mod query;
+mod path;
 mod retention;
 mod rollback;
 mod settings;
@@ -40,7 +40,6 @@ use ltm_service::{
 use ltm_store::{Inspector, Redis, Retention, Store, StoreError};
 
 pub use append::snapshot_of;
-pub use query::Parameters;
 pub use settings::{ApiSettings, Settings};
 use states::States;
 

@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use crate::{
     Api, body, change,
     known::{Known, despite_trims},
-    query,
+    path,
     write::{Conditions, Draft, Written},
 };
 
@@ -60,7 +60,7 @@ pub(crate) async fn rollback(
     payload: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(&request)?;
+    let id = path::ltm_id(&request)?;
     let bytes = body::read(&request, payload, &api).await?;
     let conditions = Conditions::of(&request, &[b"rollback", &bytes])?;
     let body: Body = body::parse(&bytes)?;

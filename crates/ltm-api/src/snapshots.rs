@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use bytes::{Bytes, BytesMut};
-use ltm_service::ProblemResponse;
+use ltm_service::{Parameters, ProblemResponse};
 use ltm_store::{Branch, History, Span, State, Store, StoreError, diff};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{Map, value::RawValue};
@@ -11,7 +11,7 @@ use crate::{
     Api, change,
     known::{Known, despite_trims},
     parts::{Part, Parts},
-    query::{self, Parameters},
+    path,
 };
 
 /// Snapshots on a page: by default, and at most.
@@ -65,7 +65,7 @@ pub(crate) async fn snapshots(
 }
 
 async fn read(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(request)?;
+    let id = path::ltm_id(request)?;
     let parameters = Parameters::of(request)?;
     let from = parameters
         .number("from", 0, u64::MAX - MAX_ROWS)?

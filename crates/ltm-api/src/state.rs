@@ -1,13 +1,13 @@
 //! `GET /ltm/{id}/state`: the state now, or as it was.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use ltm_service::ProblemResponse;
+use ltm_service::{Parameters, ProblemResponse};
 use ltm_types::{Problem, ProblemKind};
 
 use crate::{
     Api,
     known::{Known, despite_trims},
-    query::{self, Parameters},
+    path,
 };
 
 pub(crate) async fn state(
@@ -18,7 +18,7 @@ pub(crate) async fn state(
 }
 
 async fn read(request: &HttpRequest, api: &Api) -> Result<HttpResponse, ProblemResponse> {
-    let id = query::ltm_id(request)?;
+    let id = path::ltm_id(request)?;
     let parameters = Parameters::of(request)?;
     let index = parameters.number("index", 0, u64::MAX - 1)?;
     let (known, now) = Known::with_state(api, id).await?;

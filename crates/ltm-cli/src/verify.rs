@@ -1,7 +1,7 @@
 //! `ltm verify`: proves the logs of LTMs.
 
 use indicatif::ProgressBar;
-use ltm_store::{Listing, Redis, Store, StoreError, Verdict};
+use ltm_store::{Listing, Redis, Shown, Store, StoreError, Verdict};
 use ltm_types::LtmId;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &VerifyArgs, output: Output) -> Result<(), Error> 
                 limit: PAGE,
                 before,
             };
-            let page = store.list(listing).await?;
+            let page = store.list(listing, &Shown::All).await?;
             for row in page.rows {
                 match verifier.verify(row.id).await {
                     // It was there when it was listed.

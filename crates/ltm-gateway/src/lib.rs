@@ -11,12 +11,15 @@ mod fan_out;
 mod frame;
 mod handshake;
 mod inbound;
+mod list_socket;
+mod lists;
 mod many;
 mod member;
 mod message;
 mod metrics;
 mod outbound;
 mod pass;
+mod rows;
 mod settings;
 mod socket;
 mod sse;
@@ -40,6 +43,7 @@ use actix_web::{
 use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
+use lists::Lists;
 use ltm_service::{
     Metrics, Origins, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth,
     method_not_allowed,
@@ -62,6 +66,7 @@ struct Inner {
     listeners: Mutex<Vec<Live>>,
     audience: Arc<Audience>,
     backlog: Arc<Backlog>,
+    lists: Arc<Lists>,
     drain: Drain,
     shutdown: Shutdown,
     origins: Origins,
@@ -85,6 +90,7 @@ impl Gateway {
             listeners: Mutex::default(),
             audience: Arc::new(Audience::new(&settings)),
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
+            lists: Lists::new(store.clone(), &settings),
             drain: Drain::new(settings.max_subscribers),
             shutdown,
             store,
@@ -140,6 +146,10 @@ impl Gateway {
         &self.inner.backlog
     }
 
+    fn lists(&self) -> &Arc<Lists> {
+        &self.inner.lists
+    }
+
     fn drain(&self) -> &Drain {
         &self.inner.drain
     }
@@ -169,6 +179,11 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
         web::resource(path).route(handler).default_service(others)
     };
     for base in ["", "/api/v0"] {
+        // Before the LTMs: no id is a word.
+        config.service(get(
+            format!("{base}/ws/ltms"),
+            web::get().to(list_socket::follow),
+        ));
         config.service(get(
             format!("{base}/ws/{{id}}"),
             web::get().to(socket::follow),

@@ -70,6 +70,11 @@ impl Metrics {
     pub(crate) fn reset(&self, reason: ResetReason, bytes: usize) {
         let reason = reason.as_str();
         self.resets.get_or_create(&Reason { reason }).inc();
+        self.single(bytes);
+    }
+
+    /// A subscriber is told of one thing by itself: a reset, or what changed in a list.
+    pub(crate) fn single(&self, bytes: usize) {
         self.deliveries.inc();
         self.delivered_bytes.inc_by(bytes as u64);
     }
@@ -186,6 +191,11 @@ impl Collector for Now {
                 "followed_ltms",
                 "LTMs that have a subscriber here",
                 gateway.audience.followed() as u64,
+            ),
+            (
+                "followed_lists",
+                "Lists of LTMs that have a subscriber here",
+                gateway.lists.count() as u64,
             ),
             (
                 "draining",

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use ltm_service::auth::{Access, Auth, AuthError, Caller, Presented};
+use ltm_service::auth::{Access, Auth, AuthError, Caller, Grant, Presented};
 use ltm_store::{Store, StoreError};
 use ltm_types::LtmId;
 use serde::Deserialize;
@@ -21,6 +21,8 @@ pub(crate) struct Pass {
     store: Store,
     /// The LTMs that it is for.
     ids: RefCell<Vec<LtmId>>,
+    /// Whether it is for a list, whose rows its grant chooses.
+    list: bool,
     caller: RefCell<Caller>,
     renewed: Notify,
     /// What the client said last to go on, until it is looked at.
@@ -73,11 +75,36 @@ impl Pass {
             auth: auth.clone(),
             store: store.clone(),
             ids: RefCell::default(),
+            list: false,
             caller: RefCell::new(caller),
             renewed: Notify::new(),
             said: RefCell::default(),
             heard: Notify::new(),
         })))
+    }
+
+    /// The same for a list of LTMs.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody knows who this is.
+    pub(crate) async fn of_list(
+        auth: &Auth,
+        store: &Store,
+        shown: Result<Presented<'_>, AuthError>,
+    ) -> Result<Option<Box<Self>>, AuthError> {
+        let pass = Self::of_many(auth, store, shown).await?;
+        Ok(pass.map(|pass| {
+            Box::new(Self {
+                list: true,
+                ..*pass
+            })
+        }))
+    }
+
+    /// What it lets its holder read.
+    pub(crate) fn grant(&self) -> Grant {
+        self.caller.borrow().grant.clone()
     }
 
     /// Makes it good for this LTM, too.
@@ -133,6 +160,11 @@ impl Pass {
         let (mut caller, mut complained) = (None, false);
         loop {
             let error = match self.check(renewal, &mut caller).await {
+                Ok(caller) if self.list && caller.grant != self.grant() => {
+                    let text =
+                        "the new token is for other LTMs, and so for another list: connect again";
+                    return Err(End::Refused(text.into()));
+                }
                 Ok(caller) => {
                     self.caller.replace(caller);
                     self.renewed.notify_one();

@@ -65,6 +65,11 @@ pub struct GatewaySettings {
     /// How long an LTM is followed after its last subscriber has left.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub linger: Duration,
+    /// How often a list of LTMs that is followed is read; less often where reading takes long.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub list_interval: Duration,
+    /// The most lists of LTMs that are followed at once.
+    pub max_lists: usize,
     /// The most subscribers at once.
     pub max_subscribers: usize,
     /// The most subscribers of one LTM at once.
@@ -105,6 +110,8 @@ impl Default for GatewaySettings {
             write_stall: Duration::from_secs(30),
             sweep_interval: Duration::from_secs(5),
             linger: Duration::from_secs(2),
+            list_interval: Duration::from_millis(500),
+            max_lists: 64,
             max_subscribers: 10_000,
             max_subscribers_per_ltm: 10_000,
             max_followed: 10_000,
@@ -135,6 +142,7 @@ impl GatewaySettings {
         check_wait("gateway.write_stall", self.write_stall)?;
         check_wait("gateway.sweep_interval", self.sweep_interval)?;
         check_wait("gateway.linger", self.linger)?;
+        check_pause("gateway.list_interval", self.list_interval)?;
         let seats = 0..=Semaphore::MAX_PERMITS;
         within("gateway.max_subscribers", self.max_subscribers, seats)?;
         let frames = ByteSize::b(0)..=LARGEST_FRAME;

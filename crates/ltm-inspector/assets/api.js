@@ -20,12 +20,19 @@ class ApiError extends Error {
   }
 }
 
+/** A ticket, which lets one socket be opened with the caller's token; null where there is no token. */
+export async function ticket(signal) {
+  if (!token()) return null;
+  const response = await ask('ws-ticket', { method: 'POST', signal });
+  return (await response.json()).ticket;
+}
+
 /** Asks for something; answers with the response, which is a success. */
-export async function get(path, { signal } = {}) {
+export async function ask(path, { method = 'GET', signal } = {}) {
   const shown = token();
   let response;
   try {
-    response = await fetch(address(path), { headers: shown ? { Authorization: `Bearer ${shown}` } : {}, signal, cache: 'no-store' });
+    response = await fetch(address(path), { method, headers: shown ? { Authorization: `Bearer ${shown}` } : {}, signal, cache: 'no-store' });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, 'The service does not answer', 'It may be restarting. This page goes on by itself once it is back.');

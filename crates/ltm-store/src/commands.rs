@@ -80,6 +80,7 @@ const GATEWAY: &[Call] = &[
     &["EXISTS", "ltm:{1}:meta"],
     &["HGET", "ltm:{1}:meta", "cursor"],
     &["HMGET", "ltm:{1}:checkpoint", "cursor"],
+    &["ZREVRANGEBYLEX", "ltm:index", "+", "-"],
     &["HGETALL", "ltm:{1}:meta"],
     &["XRANGE", "ltm:{1}:log", "-", "+"],
     &["XREVRANGE", "ltm:{1}:log", "+", "-"],

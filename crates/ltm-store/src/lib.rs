@@ -51,7 +51,7 @@ pub use create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm};
 pub use error::StoreError;
 pub use history::History;
 pub use inspection::{Finding, Inspector, Severity};
-pub use list::{Listing, Page, Row, Shown};
+pub use list::{Choice, Listing, Page, Row, Shown};
 pub use live::{Live, LiveEvent, LiveEvents};
 pub use log::{Join, Read, Store, Window, WindowBounds, join};
 pub use meta::Meta;

@@ -23,8 +23,25 @@ const REMEMBERED_FOR: i64 = 24 * 60 * 60 * 1000;
 const SEARCHED: usize = 256;
 const MOST_SEARCHED: usize = 4096;
 
-/// Which LTMs are shown, by id and class.
-pub type Shown<'a> = dyn Fn(LtmId, &str) -> bool + Sync + 'a;
+/// Which LTMs are shown.
+pub enum Shown<'a> {
+    /// All.
+    All,
+    /// Those that this is true of.
+    Some(Choice<'a>),
+}
+
+/// Chooses by id and class.
+pub type Choice<'a> = Box<dyn Fn(LtmId, &str) -> bool + Send + Sync + 'a>;
+
+impl Shown<'_> {
+    fn is_shown(&self, row: &Row) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(shown) => shown(row.id, &row.fqn),
+        }
+    }
+}
 
 const ROW_FIELDS: [&str; 8] = [
     "playground",
@@ -60,7 +77,7 @@ impl Listing<'_> {
 }
 
 /// One row of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// Its id.
     pub id: LtmId,
@@ -85,50 +102,35 @@ pub struct Page {
     pub rows: Vec<Row>,
     /// Where the next page begins (`before`), if there is one.
     pub next: Option<LtmId>,
+    /// LTMs that the index has and that were not found: for [`Store::heal`].
+    pub missing: Vec<LtmId>,
 }
 
 impl Store {
-    /// Lists LTMs, newest first.
+    /// Lists LTMs, newest first. Where only some are shown, it looks at a few thousand at most: a page may be shorter than
+    /// asked for, or empty, and have a next one.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    pub async fn list(&self, listing: Listing<'_>) -> Result<Page, StoreError> {
-        self.list_some(listing, None).await
-    }
-
-    /// The same for those LTMs that `shown` is true of, by id and class. It looks at a few thousand at most: a page may be
-    /// shorter than asked for, or empty, and have a next one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::list`].
-    pub async fn list_some(
-        &self,
-        listing: Listing<'_>,
-        shown: Option<&Shown<'_>>,
-    ) -> Result<Page, StoreError> {
+    pub async fn list(&self, listing: Listing<'_>, shown: &Shown<'_>) -> Result<Page, StoreError> {
         let index = listing.index();
         let limit = listing.limit;
-        let read = if shown.is_some() {
-            limit.max(SEARCHED)
-        } else {
-            limit
+        let (read, most) = match shown {
+            Shown::All => (limit, usize::MAX),
+            Shown::Some(_) => (limit.max(SEARCHED), MOST_SEARCHED),
         };
         let mut looked_at = 0;
-        let mut rows = Vec::new();
+        let (mut rows, mut missing) = (Vec::new(), Vec::new());
         let mut before = listing.before;
         loop {
             let ids = self.index_page(&index, read + 1, before).await?;
             let more = ids.len() > read;
             looked_at += ids.len();
-            let mut missing = Vec::new();
             for (id, row) in ids.iter().zip(self.rows(&ids, listing).await?).take(read) {
                 before = Some(*id);
                 match row {
-                    Found::Row(row) if shown.is_none_or(|shown| shown(row.id, &row.fqn)) => {
-                        rows.push(row);
-                    }
+                    Found::Row(row) if shown.is_shown(&row) => rows.push(row),
                     Found::Missing => missing.push(*id),
                     _ => {}
                 }
@@ -136,11 +138,14 @@ impl Store {
                     break;
                 }
             }
-            self.heal(&index, &missing).await?;
-            if !more || rows.len() == limit || shown.is_some() && looked_at >= MOST_SEARCHED {
+            if !more || rows.len() == limit || looked_at >= most {
                 let last = ids.last().copied();
                 let next = if more || last != before { before } else { None };
-                return Ok(Page { rows, next });
+                return Ok(Page {
+                    rows,
+                    next,
+                    missing,
+                });
             }
         }
     }
@@ -233,11 +238,16 @@ impl Store {
         Ok(ids.iter().zip(&answers).map(found).collect())
     }
 
-    /// Takes those of `ids` off an index that were missing some time ago already.
-    async fn heal(&self, index: &str, ids: &[LtmId]) -> Result<(), StoreError> {
+    /// Takes those of `ids` off the list that were missing some time ago already.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn heal(&self, listing: Listing<'_>, ids: &[LtmId]) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
+        let index = listing.index();
         // Whoever notes and whoever looks may be two, with two clocks.
         let now = self.clocks().await?.redis.as_millisecond();
         let mut pipeline = redis::pipe();
@@ -255,7 +265,7 @@ impl Store {
             let since = since.and_then(|since| from_value::<f64>(since).ok());
             // Milliseconds since 1970 are exact in a double.
             if since.is_some_and(|since| now as f64 - since >= MISSING_FOR as f64) {
-                gone.cmd("ZREM").arg(index).arg(keys::index_member(id));
+                gone.cmd("ZREM").arg(&index).arg(keys::index_member(id));
                 count += 1;
             }
         }

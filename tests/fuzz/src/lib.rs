@@ -14,9 +14,9 @@
 use std::collections::HashMap;
 
 use bytestring::ByteString;
-use ltm_api::{Parameters, snapshot_of};
+use ltm_api::snapshot_of;
 use ltm_gateway::Wish;
-use ltm_service::{Program, read_settings};
+use ltm_service::{Parameters, Program, read_settings};
 use ltm_store::{State, patch::Limits};
 use ltm_types::{Cursor, Entry, Kind, LtmId, entry_frame};
 use serde::Deserialize;

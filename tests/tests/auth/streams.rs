@@ -63,3 +63,41 @@ async fn on_a_socket_for_many_each_ltm_is_for_who_may_read_it() {
     subscriber.say(&narrower.to_string()).await;
     assert_eq!(subscriber.close_code().await, 1008);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_list_shows_what_its_caller_may_read_as_long_as_they_may() {
+    let guarded = Guarded::start();
+    let (own, foreign) = (
+        guarded.create("app.Agent").await,
+        guarded.create("other.Agent").await,
+    );
+    assert_eq!(guarded.handshake("/ws/ltms", &[]).await, 401);
+    let token = guarded.token("app.*", "read");
+    let ticket = guarded.ticket(&token).await;
+    let url = guarded.gateway.ws(&format!("/ws/ltms?ticket={ticket}"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    let reset = &subscriber.message().await["reset"];
+    assert_eq!(reset["rows"][0]["id"], own, "{reset}");
+    assert_eq!(reset["rows"].as_array().unwrap().len(), 1);
+    guarded.append(foreign, 1).await;
+    guarded.append(own, 1).await;
+    let change = subscriber.message().await;
+    assert_eq!(change["change"]["rows"][0]["id"], own, "{change}");
+
+    // A token for the same is a renewal, one for others is another list.
+    let same = json!({"token": guarded.token("app.*", "read")});
+    subscriber.say(&same.to_string()).await;
+    guarded.append(own, 2).await;
+    let change = subscriber.message().await;
+    assert_eq!(change["change"]["rows"][0]["snapshots_count"], 3);
+    let other = json!({"token": guarded.token(foreign, "read")});
+    subscriber.say(&other.to_string()).await;
+    assert_eq!(subscriber.close_code().await, 1008);
+
+    let short = guarded.key.token(&claims("app.*", "read", 2));
+    let ticket = guarded.ticket(&short).await;
+    let url = guarded.gateway.ws(&format!("/ws/ltms?ticket={ticket}"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    subscriber.message().await;
+    assert_eq!(subscriber.close_code().await, 1008);
+}

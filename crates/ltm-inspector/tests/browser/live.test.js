@@ -61,6 +61,25 @@ test('the list shows what is there, and what comes', async () => {
   await page.context().close();
 });
 
+test('the list goes on after the service was killed, with what happened meanwhile', async () => {
+  const page = await openPage(browser, `${service.url}/#/?fqn=app.Again`);
+  await live(page);
+  const { id } = await service.post('ltm', { fqn: 'app.Again', state: { _status: 'active' } });
+  await page.locator(`tr[data-id="${id}"]`).waitFor();
+  await service.down('SIGKILL');
+  await page.locator('.connection[data-connection="reconnecting"]').waitFor();
+  assert.equal(await page.locator('tbody tr').count(), 1, 'what was known is still there');
+  await service.up();
+  const later = await service.post('ltm', { fqn: 'app.Again', state: { _status: 'active' } });
+  await page.locator(`tr[data-id="${later.id}"]`).waitFor();
+  await live(page);
+  const deleted = await fetch(`${service.url}/api/v0/ltm/${id}`, { method: 'DELETE' });
+  assert.ok(deleted.ok);
+  await page.locator(`tr[data-id="${id}"]`).waitFor({ state: 'detached' });
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
 test('a long list has pages', async () => {
   for (let n = 0; n < 60; n += 1) await service.post('ltm', { fqn: 'app.Many', playground: true });
   const page = await openPage(browser, `${service.url}/#/?playground=1`);

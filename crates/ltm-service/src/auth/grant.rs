@@ -1,5 +1,6 @@
 //! What a caller may do, with which LTMs.
 
+use ltm_store::Shown;
 use ltm_types::LtmId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 const MAX_NAMED: usize = 1000;
 
 /// What may be done. Each includes those before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Documents, states, histories and lists are read, and LTMs followed.
@@ -40,7 +41,7 @@ impl Access {
 }
 
 /// What may be done with which LTMs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// The highest access.
@@ -48,7 +49,7 @@ pub struct Grant {
     ltms: Ltms,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Ltms {
     All,
@@ -105,6 +106,16 @@ impl Grant {
             Ltms::All => true,
             Ltms::Some { classes, .. } => classes.iter().any(|pattern| matches(pattern, class)),
         }
+    }
+
+    /// Which rows of a list it shows.
+    pub fn shown(&self) -> Shown<'_> {
+        if self.is_for_all() {
+            return Shown::All;
+        }
+        Shown::Some(Box::new(|id, class| {
+            self.names(id) || self.covers_class(class)
+        }))
     }
 }
 

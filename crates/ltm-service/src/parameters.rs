@@ -1,23 +1,22 @@
-//! Paths and query strings. Unknown parameters are ignored.
+//! The parameters of query strings. Unknown ones are ignored.
 
 use std::collections::HashMap;
 
 use actix_web::{HttpRequest, web::Query};
-use ltm_service::ProblemResponse;
-use ltm_types::{LtmId, Problem, ProblemKind};
+use ltm_types::{Problem, ProblemKind};
 
-/// The id in the path.
-pub(crate) fn ltm_id(request: &HttpRequest) -> Result<LtmId, ProblemResponse> {
-    let text = request.match_info().get("id").unwrap_or_default();
-    text.parse().map_err(|e| invalid("id", format!("{e}")))
-}
+use crate::ProblemResponse;
 
 /// The parameters of a query string.
 pub struct Parameters(HashMap<String, String>);
 
 impl Parameters {
     /// Those of this request.
-    pub(crate) fn of(request: &HttpRequest) -> Result<Self, ProblemResponse> {
+    ///
+    /// # Errors
+    ///
+    /// Where its query string is none.
+    pub fn of(request: &HttpRequest) -> Result<Self, ProblemResponse> {
         Self::read(request.query_string())
     }
 
