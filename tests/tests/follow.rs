@@ -305,6 +305,30 @@ async fn whoever_asks_is_told_that_it_has_caught_up_even_where_the_gateway_has_n
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_hears_of_the_end_even_where_the_gateway_never_heard_of_the_ltm() {
+    let redis = RedisServer::start(&[]);
+    redis.cli(&[
+        "ACL", "SETUSER", "gateway", "on", ">pw", "~*", "&*", "+@all",
+    ]);
+    let service = Service::api(&redis.url(), &[]);
+    let api = Api::at(&service);
+    let gateway = Service::gateway(
+        &redis.url_as("gateway", "pw"),
+        &[("LTM__GATEWAY__SWEEP_INTERVAL", "2s")],
+    );
+    Api::at(&gateway).until_ready_is(200).await;
+    // Only the comparison with Redis, from time to time, tells the gateway from here on.
+    redis.cli(&["ACL", "SETUSER", "gateway", "-subscribe"]);
+    let (id, _) = api.create(json!({"n": 0})).await;
+    let mut subscriber = follow(&gateway, id, "?init=state").await;
+    assert_eq!(subscriber.message().await["reset"]["state"]["n"], 0);
+    let delete = api.request(Method::DELETE, &format!("/ltm/{id}"));
+    api.send(delete).await.expect(200);
+    assert_eq!(subscriber.message().await["deleted"], true);
+    assert_eq!(subscriber.close_code().await, 4410);
+}
+
 async fn subscribe(stack: &Stack, id: u64, query: &str) -> Subscriber {
     let url = stack.gateway.ws(&format!("/ws/{id}{query}"));
     Subscriber::connect(&url).await.unwrap()
