@@ -60,6 +60,8 @@ export interface View<State = JsonObject> {
   readonly errors: readonly LtmError[];
   readonly name: string;
   readonly fqn: string;
+  /** The LTM that this one is a copy of; null where it is none. */
+  readonly source_id: number | null;
   readonly params: JsonObject;
   readonly structure: JsonObject;
   /** Which instances of parameterised machines there are. */
@@ -118,6 +120,7 @@ export function emptyView(id: string): View {
     errors: [],
     name: '',
     fqn: '',
+    source_id: null,
     params: {},
     structure: {},
     concurrent_instances: {},
@@ -137,6 +140,7 @@ export function withDocument(view: View, document: Document): View {
     cursor,
     name,
     fqn,
+    source_id: document.source_id ?? null,
     created_at,
     updated_at,
     firstIndex: first_index,

@@ -46,6 +46,13 @@ describe('with services that run', { concurrency: 4 }, () => {
     following.close();
     await following.closed;
     assert.equal(following.view.status, 'closed');
+
+    const copied = await fetch(`${services.url}/api/v0/ltm/${id}/copy`, { method: 'POST' });
+    const { copy_id: copy } = await copied.json();
+    const ofCopy = followLtm(services.url, copy, options);
+    sameAsDocument(await untilView(ofCopy, live), await services.document(copy));
+    assert.equal(String(ofCopy.view.source_id), String(id));
+    ofCopy.close();
   });
 
   test('a change leaves the view before it as it was, and shares what stays', async () => {

@@ -6,6 +6,7 @@ export function sameAsDocument(view, document) {
   assert.equal(view.snapshotsCount, document.snapshots_count);
   assert.equal(view.firstIndex, document.first_index);
   assert.equal(view.firstRollback, document.first_rollback);
+  assert.equal(view.source_id, document.source_id ?? null);
   // `updated_at` is when an entry was written, which is a moment after the entry's own time.
   for (const key of ['state', 'snapshots', 'rollbacks', 'errors', 'params', 'structure', 'concurrent_instances', 'name', 'fqn', 'created_at']) {
     assert.deepEqual(view[key], document[key], key);
