@@ -296,6 +296,21 @@ async fn a_line_of_the_log_names_its_request_and_its_trace() {
     assert_eq!(line["level"], "WARN");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_away_the_log_does_not_grow_with_the_requests() {
+    let mut stack = Stack::with(&[("LTM__REDIS__RESPONSE_TIMEOUT", "1s")]);
+    let (id, _) = stack.api.create(json!({"n": 0})).await;
+    stack.redis.kill();
+    let requests = (0..50).map(|n| append(&stack, id, n, &[]));
+    for answer in futures_util::future::join_all(requests).await {
+        answer.problem(503, "unavailable");
+    }
+    stack.api_service.until_logged("a request failed").await;
+    let lines = stack.api_service.lines();
+    let about_it = lines.iter().filter(|it| it.contains("a request failed"));
+    assert!(about_it.count() < 10, "{lines:?}");
+}
+
 /// The first line of a service's log with this text.
 fn line(service: &Service, text: &str) -> Value {
     let lines = service.lines();

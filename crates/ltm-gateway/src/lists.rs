@@ -136,11 +136,21 @@ struct Reader {
 
 impl Reader {
     async fn run(self) {
+        let mut failing = false;
         loop {
             let began = Instant::now();
             match self.read().await {
-                Ok(rows) => self.tell(rows),
-                Err(error) => self.fail(error),
+                Ok(rows) => {
+                    failing = false;
+                    self.tell(rows);
+                }
+                Err(error) => {
+                    if !failing {
+                        failing = true;
+                        tracing::warn!(list = ?self.key.query, %error, "a list cannot be read; it is tried again");
+                    }
+                    self.fail(error);
+                }
             }
             let pause = self.lists.interval.max(began.elapsed() * (SHARE - 1));
             tokio::select! {
@@ -179,7 +189,6 @@ impl Reader {
 
     /// Whoever has something keeps that: it is shown as live, and is as old as the last read.
     fn fail(&self, error: StoreError) {
-        tracing::warn!(list = ?self.key.query, %error, "a list cannot be read; it is tried again");
         self.latest.send_if_modified(|latest| {
             if matches!(latest, Latest::Read(_)) {
                 return false;

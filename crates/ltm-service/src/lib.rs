@@ -9,6 +9,7 @@ mod export;
 mod health;
 mod http;
 mod limit;
+mod line_pace;
 mod list_query;
 mod log;
 mod metrics;

@@ -1,6 +1,10 @@
 //! Errors as HTTP answers: the one place that maps them.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
@@ -15,6 +19,8 @@ use actix_web::{
 use ltm_store::StoreError;
 use ltm_types::{Problem, ProblemKind};
 use tracing_actix_web::RequestId;
+
+use crate::line_pace::LinePace;
 
 /// A problem that is the answer to a request.
 #[derive(Clone, Debug)]
@@ -124,13 +130,13 @@ pub(crate) async fn complete<B: MessageBody + 'static>(
         None => return Ok(response),
     };
     problem.request_id = id;
-    // Limits have their own line, which is not written for each request.
-    if problem.status >= 500 && !problem.is(ProblemKind::OverLimit) {
+    if let Some(times) = logged_now(&problem) {
         tracing::warn!(
             path = response.request().path(),
             request_id = problem.request_id,
             kind = problem.r#type,
             detail = problem.detail,
+            times,
             "a request failed"
         );
     }
@@ -142,6 +148,21 @@ pub(crate) async fn complete<B: MessageBody + 'static>(
         HeaderValue::from_static("application/problem+json"),
     );
     Ok(response)
+}
+
+/// Whether there is a line about this problem, and how many requests that line is for.
+fn logged_now(problem: &Problem) -> Option<u64> {
+    // Limits have their own line.
+    if problem.status < 500 || problem.is(ProblemKind::OverLimit) {
+        return None;
+    }
+    // While Redis is away every request fails, and all for one reason.
+    if problem.is(ProblemKind::Unavailable) {
+        static UNAVAILABLE: Mutex<Option<LinePace>> = Mutex::new(None);
+        let mut pace = UNAVAILABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        return pace.get_or_insert_default().count(Instant::now());
+    }
+    Some(1)
 }
 
 /// The problem for an error answer that the framework made.
