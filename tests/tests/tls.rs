@@ -55,6 +55,11 @@ impl Authority {
     }
 }
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// A Redis that speaks TLS, as this host, and asks for certificates of clients or not.
 struct TlsRedis {
     redis: RedisServer,
@@ -66,11 +71,7 @@ impl TlsRedis {
     fn start(host: &str, asks: &str) -> Self {
         let authority = Authority::new();
         authority.sign("redis", host);
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let text = |name: &str| authority.text(name);
         let redis = RedisServer::start(&[
             "--tls-port",
@@ -164,6 +165,82 @@ async fn a_certificate_of_somebody_else_or_for_another_host_is_not_trusted() {
         let problem = answer.problem(503, "unavailable");
         let detail = problem["detail"].as_str().unwrap().to_lowercase();
         assert!(detail.contains("certificate"), "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_that_sentinels_name_is_spoken_to_over_tls_and_so_are_they() {
+    let mut tls = TlsRedis::start("127.0.0.1", "yes");
+    let text = |name: &str| tls.authority.text(name);
+    tls.authority.sign("service", "service");
+    let port = free_port();
+    let sentinel = RedisServer::sentinel(&format!(
+        "tls-port {port}\n\
+         tls-cert-file {}\n\
+         tls-key-file {}\n\
+         tls-ca-cert-file {}\n\
+         tls-replication yes\n\
+         sentinel monitor ltm 127.0.0.1 {} 1\n",
+        text("redis.pem"),
+        text("redis.key"),
+        text("ca.pem"),
+        tls.port,
+    ));
+    let urls = format!("rediss://127.0.0.1:{port}");
+    let (ca, cert, key) = (text("ca.pem"), text("service.pem"), text("service.key"));
+    let settings = [
+        ("LTM__REDIS__SENTINELS", urls.as_str()),
+        ("LTM__REDIS__SENTINEL_SERVICE", "ltm"),
+        ("LTM__REDIS__TLS_CA_FILE", ca.as_str()),
+        ("LTM__REDIS__TLS_CERT_FILE", cert.as_str()),
+        ("LTM__REDIS__TLS_KEY_FILE", key.as_str()),
+    ];
+    // The address in the URL leads nowhere.
+    let url = "rediss://127.0.0.1:1/0";
+    let api = Service::api(url, &settings);
+    let gateway = Service::gateway(url, &settings);
+    for service in [&api, &gateway] {
+        Api::at(service).until_ready_is(200).await;
+    }
+    works(&api, &gateway, 3).await;
+    tls.redis.restart();
+    for service in [&api, &gateway] {
+        Api::at(service).until_ready_is(200).await;
+    }
+    works(&api, &gateway, 3).await;
+    drop(sentinel);
+}
+
+#[test]
+fn what_is_wrong_with_tls_and_sentinels_is_named() {
+    for (url, sentinels, named) in [
+        ("redis://h:1/0", "rediss://h:2", "redis.url does not"),
+        (
+            "rediss://h:1/0",
+            "rediss://h:2,redis://h:3",
+            "some begin with",
+        ),
+        ("rediss://h:1/0", "rediss://h:2#insecure", "#insecure"),
+        (
+            "rediss://h:1/0",
+            "redis://a:b@h:2,redis://a:c@h:3",
+            "different users",
+        ),
+        ("redis+unix:///a", "redis://h:2", "redis:// or rediss://"),
+    ] {
+        let mut command = Command::new(binary("ltm-gateway"));
+        let ended = command
+            .env("LTM__REDIS__URL", url)
+            .env("LTM__REDIS__SENTINELS", sentinels)
+            .env("LTM__REDIS__SENTINEL_SERVICE", "ltm")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(
+            !ended.status.success() && said.contains(named),
+            "{named}: {said}"
+        );
     }
 }
 

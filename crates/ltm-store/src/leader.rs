@@ -6,10 +6,8 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, RedisError,
-    aio::MultiplexedConnection,
-    cluster::ClusterClient,
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
+    AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection, cluster::ClusterClient,
+    sentinel::SentinelClient,
 };
 use tokio::{
     sync::{Mutex, watch},
@@ -20,6 +18,7 @@ use crate::{
     cluster,
     error::StoreError,
     link::Link,
+    sentinels,
     settings::{Arrangement, RedisSettings},
     tls,
 };
@@ -66,7 +65,7 @@ impl Leader {
                 Place::Fixed(Box::new(client))
             }
             Arrangement::Sentinels => Place::Sentinels {
-                client: Box::new(Mutex::new(sentinel_client(settings)?)),
+                client: Box::new(Mutex::new(sentinels::client(settings)?)),
                 shown: settings.shown_place(),
             },
             Arrangement::Cluster => Place::Cluster {
@@ -189,23 +188,4 @@ async fn watch_for_changes(leader: Weak<Leader>) {
         }
         found = outcome.is_ok();
     }
-}
-
-fn sentinel_client(settings: &RedisSettings) -> Result<SentinelClient, StoreError> {
-    let node = settings.connection_info()?;
-    if !matches!(node.addr(), ConnectionAddr::Tcp(..)) {
-        return Err(StoreError::Refused(
-            "redis.url: with redis.sentinels it must begin with redis://; it gives user, password and database of the leader (TLS and Sentinels do not go together yet)".into(),
-        ));
-    }
-    let node = SentinelNodeConnectionInfo::default()
-        .set_redis_connection_info(node.redis_settings().clone())
-        .set_tcp_settings(node.tcp_settings().clone());
-    let client = SentinelClient::build(
-        settings.sentinel_infos()?,
-        settings.sentinel_service.clone(),
-        Some(node),
-        SentinelServerType::Master,
-    )?;
-    Ok(client)
 }

@@ -32,6 +32,7 @@ pub mod patch;
 mod reference;
 mod retention;
 mod script;
+mod sentinels;
 mod settings;
 mod size;
 mod state;

@@ -24,7 +24,7 @@ pub struct RedisSettings {
     pub tls_cert_file: PathBuf,
     /// With TLS: its key, as PEM.
     pub tls_key_file: PathBuf,
-    /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`. Reads a list, or
+    /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`, or `rediss://…` where they speak TLS. Reads a list, or
     /// text with commas.
     #[serde(deserialize_with = "list_or_text")]
     pub sentinels: Vec<String>,
@@ -91,7 +91,7 @@ fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 }
 
 /// A URL without its password.
-fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return "(not a URL)".into();
     };
@@ -202,25 +202,6 @@ impl RedisSettings {
             }
         };
         Ok(info.set_addr(address))
-    }
-
-    /// Where the Sentinels are.
-    pub(crate) fn sentinel_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
-        let info = |url: &String| {
-            let refused = |cause: String| {
-                let shown = without_password(url);
-                StoreError::Refused(format!("redis.sentinels {shown}: {cause}"))
-            };
-            let info = url.as_str().into_connection_info();
-            let info = info.map_err(|e| refused(format!("{e}; give redis://host:26379")))?;
-            match info.redis_settings().db() {
-                0 => Ok(info),
-                _ => Err(refused(
-                    "a Sentinel has no databases; the one to use belongs into redis.url".into(),
-                )),
-            }
-        };
-        self.sentinels.iter().map(info).collect()
     }
 
     pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, StoreError> {

@@ -1,0 +1,126 @@
+//! The Sentinels that say which Redis leads.
+
+use redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsMode,
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
+};
+
+use crate::{error::StoreError, settings::RedisSettings, tls};
+
+/// A client that asks the Sentinels of these settings. User, password, database and TLS of the leader are those of
+/// `redis.url`; the Sentinels have a user and password of their own, the same for all.
+///
+/// # Errors
+///
+/// [`StoreError::Refused`] where a setting cannot be used.
+pub(crate) fn client(settings: &RedisSettings) -> Result<SentinelClient, StoreError> {
+    let leader = settings.connection_info()?;
+    let leader_tls = is_tls(leader.addr())?;
+    let certificates = tls::for_nodes(settings)?;
+    let sentinels = infos(settings)?;
+    let (addresses, user) = one_user(sentinels)?;
+    let mut builder = SentinelClientBuilder::new(
+        addresses.clone(),
+        &settings.sentinel_service,
+        SentinelServerType::Master,
+    )?;
+    let to_leader = leader.redis_settings();
+    builder = builder
+        .set_client_to_redis_db(to_leader.db())
+        .set_client_to_redis_protocol(to_leader.protocol())
+        .set_client_to_redis_tcp_settings(leader.tcp_settings().clone());
+    if let Some(username) = to_leader.username() {
+        builder = builder.set_client_to_redis_username(username);
+    }
+    if let Some(password) = to_leader.password() {
+        builder = builder.set_client_to_redis_password(password);
+    }
+    if let Some(username) = user.username() {
+        builder = builder.set_client_to_sentinel_username(username);
+    }
+    if let Some(password) = user.password() {
+        builder = builder.set_client_to_sentinel_password(password);
+    }
+    if leader_tls {
+        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+    }
+    if let Some(certificates) = certificates {
+        if all_tls(&addresses)? {
+            builder = builder.set_client_to_sentinel_certificates(certificates.clone());
+        }
+        builder = builder.set_client_to_redis_certificates(certificates);
+    } else if all_tls(&addresses)? {
+        return Err(refused(
+            "redis.sentinels speak TLS (rediss://) and redis.url does not: Redis behind them has to speak it, too",
+        ));
+    }
+    Ok(builder.build()?)
+}
+
+fn refused(cause: &str) -> StoreError {
+    StoreError::Refused(cause.into())
+}
+
+/// Where the Sentinels are, and who is shown to them.
+fn infos(settings: &RedisSettings) -> Result<Vec<ConnectionInfo>, StoreError> {
+    let info = |url: &String| {
+        let refused = |cause: String| {
+            let shown = crate::settings::without_password(url);
+            StoreError::Refused(format!("redis.sentinels {shown}: {cause}"))
+        };
+        let info = url.as_str().into_connection_info();
+        let info = info.map_err(|e| refused(format!("{e}; give redis://host:26379")))?;
+        match info.redis_settings().db() {
+            0 => Ok(info),
+            _ => Err(refused(
+                "a Sentinel has no databases; the one to use belongs into redis.url".into(),
+            )),
+        }
+    };
+    settings.sentinels.iter().map(info).collect()
+}
+
+/// Their addresses, and the user that is the same for all.
+fn one_user(
+    sentinels: Vec<ConnectionInfo>,
+) -> Result<(Vec<ConnectionAddr>, RedisConnectionInfo), StoreError> {
+    let user = sentinels.first().map(|it| it.redis_settings().clone());
+    let user = user.unwrap_or_default();
+    let same = |it: &ConnectionInfo| {
+        let other = it.redis_settings();
+        other.username() == user.username() && other.password() == user.password()
+    };
+    if !sentinels.iter().all(same) {
+        return Err(refused(
+            "redis.sentinels have different users or passwords: give all of them the same",
+        ));
+    }
+    let addresses = sentinels.iter().map(|it| it.addr().clone()).collect();
+    Ok((addresses, user))
+}
+
+/// Whether all of them speak TLS, rather than none.
+fn all_tls(addresses: &[ConnectionAddr]) -> Result<bool, StoreError> {
+    let all: Vec<bool> = addresses.iter().map(is_tls).collect::<Result<_, _>>()?;
+    match (all.contains(&true), all.contains(&false)) {
+        (true, true) => Err(refused(
+            "redis.sentinels: some begin with redis:// and some with rediss://; give all of them the same",
+        )),
+        (tls, _) => Ok(tls),
+    }
+}
+
+fn is_tls(address: &ConnectionAddr) -> Result<bool, StoreError> {
+    match address {
+        ConnectionAddr::Tcp(..) => Ok(false),
+        ConnectionAddr::TcpTls {
+            insecure: false, ..
+        } => Ok(true),
+        ConnectionAddr::TcpTls { .. } => Err(refused(
+            "redis.sentinels: #insecure is not taken: name the authority of the certificate in redis.tls_ca_file",
+        )),
+        _ => Err(refused(
+            "redis.url and redis.sentinels: where there are Sentinels they begin with redis:// or rediss://",
+        )),
+    }
+}
