@@ -110,8 +110,12 @@ impl Sentinels {
         }
     }
 
-    /// Waits until the Redis that led at the begin follows the other one.
-    pub async fn until_the_leader_follows(&self) {
+    /// Makes the Redis that led at the begin follow the other one, as Sentinels do unless they were held up: then not for
+    /// half a minute, and again.
+    pub async fn demote_the_leader(&self) {
+        let address = self.replica.address();
+        let (host, port) = address.split_once(':').unwrap();
+        self.leader.cli(&["REPLICAOF", host, port]);
         self.until("the old leader is never demoted", || {
             let said = self.leader.try_cli(&["INFO", "replication"]);
             said.is_ok_and(|said| {

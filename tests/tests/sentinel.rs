@@ -109,7 +109,7 @@ async fn a_failover_under_writes_is_followed_by_itself_and_what_was_acknowledged
     world.redis.until_the_replica_leads().await;
     // Two are needed for a write to be acknowledged: the old leader comes back and follows.
     world.redis.leader.restart();
-    world.redis.until_the_leader_follows().await;
+    world.redis.demote_the_leader().await;
     for writer in &writers {
         writer.until_more(20).await;
     }
@@ -207,7 +207,7 @@ async fn a_leader_that_was_replaced_while_it_slept_gets_no_writes_when_it_comes_
     assert_eq!(world.redis.replica.cli(&["-n", "3", "XLEN", &log]), "2");
     let message = subscriber.message().await;
     assert_eq!(message["snapshot"]["patch"][0]["value"], 1, "{message}");
-    world.redis.until_the_leader_follows().await;
+    world.redis.demote_the_leader().await;
     world.api.append(id, json!({"merge": {"n": 2}})).await;
     let message = subscriber.message().await;
     assert_eq!(message["snapshot"]["patch"][0]["value"], 2, "{message}");
