@@ -38,6 +38,7 @@ impl Writer {
         let wanted = self.written.load(Ordering::SeqCst) + count;
         let began = Instant::now();
         while self.written.load(Ordering::SeqCst) < wanted {
+            assert!(!self.task.is_finished(), "the writer has failed");
             let waited = began.elapsed();
             assert!(
                 waited < FAILOVER_LIMIT + LIMIT,
