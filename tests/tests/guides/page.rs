@@ -230,6 +230,9 @@ fn run(block: &Block, output: Option<Block>) -> Result<Action, &'static str> {
     };
     // The line with the mark stays, as a comment: lines are counted.
     let commands = block.text.clone();
+    if commands.starts_with(OWN_TERMINAL) && shown.text.is_empty() {
+        return Err("what goes on has to show something, so that it can be waited for");
+    }
     Ok(if commands.starts_with(OWN_TERMINAL) {
         Action::Leave { commands, shown }
     } else {

@@ -168,6 +168,16 @@ impl Reader {
     }
 }
 
+impl Drop for Reader {
+    /// All at once: a gateway takes its time to end.
+    fn drop(&mut self) {
+        for terminal in self.others.iter_mut().rev() {
+            terminal.end();
+        }
+        self.terminal.end();
+    }
+}
+
 fn differs(shown: &Shown, printed: &str) -> String {
     let (shown, printed) = (shown.text.trim_end(), printed.trim_end());
     format!("the page shows:\n{shown}\n\nand it printed:\n{printed}\n")

@@ -11,9 +11,7 @@ impl Shown {
         if self.json {
             return fits(&close(&self.text), &close(printed));
         }
-        let pattern: Vec<&str> = self.text.trim_end().lines().map(str::trim_end).collect();
-        let lines: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();
-        lines_fit(&pattern, &lines)
+        lines_fit(&lines(&self.text), &lines(printed))
     }
 
     /// How many bytes of what was printed it is: whole lines, as few as may be.
@@ -30,11 +28,17 @@ fn close(json: &str) -> String {
     json.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-fn lines_fit(pattern: &[&str], lines: &[&str]) -> bool {
+/// Its lines, with one space between words: a table is as wide as what is in it.
+fn lines(text: &str) -> Vec<String> {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.trim_end().lines().map(words).collect()
+}
+
+fn lines_fit(pattern: &[String], lines: &[String]) -> bool {
     let Some((first, rest)) = pattern.split_first() else {
         return lines.is_empty();
     };
-    if first.trim() == "…" {
+    if first == "…" {
         return (0..=lines.len()).any(|skipped| lines_fit(rest, &lines[skipped..]));
     }
     lines

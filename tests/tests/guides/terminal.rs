@@ -13,6 +13,9 @@ use ltm_tests::LIMIT;
 
 use crate::page::Shown;
 
+/// The pause between looks at what is about to end.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// What the shell prints after the commands that it was given, around their exit code and the line of the one that failed.
 const MARK: char = '\u{1}';
 
@@ -140,11 +143,12 @@ impl Terminal {
                 self.taken = (self.taken + length).min(printed.0.len());
                 return Ok(found);
             }
-            let ended = text.split(MARK).nth(1).unwrap_or("0 0");
-            let over = printed.1 || text.contains(MARK);
-            if over || began.elapsed() > LIMIT {
-                let why = if over { ended } else { "not ended" };
-                return Err(failed(why, &text));
+            if printed.1 || text.contains(MARK) {
+                return Err(failed(text.split(MARK).nth(1).unwrap_or("0 0"), &text));
+            }
+            if began.elapsed() > LIMIT {
+                let how = format!("it goes on, and has printed nothing but:\n{text}\n");
+                return Err(Failed { line: 0, how });
             }
             let waited = self.printed.more.wait_timeout(printed, LIMIT / 10);
             printed = waited.unwrap().0;
@@ -161,25 +165,37 @@ fn failed(code: &str, printed: &str) -> Failed {
     }
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
+impl Terminal {
+    /// Tells it, and all that it has started, to end.
+    pub(crate) fn end(&mut self) {
         if let Some(mut stdin) = self.stdin.take() {
             // It has ended itself where a command failed.
             let _ = stdin.write_all(EPILOGUE.as_bytes());
         }
-        let group = format!("-{}", self.child.id());
-        let signal = |name: &str| {
-            let kill = format!("kill -s {name} -- {group} 2>/dev/null");
-            let sent = Command::new("bash").args(["-c", &kill]).status();
-            sent.is_ok_and(|status| status.success())
-        };
         // Services stop what they have started, Redis for instance.
-        signal("TERM");
-        let _ = self.child.wait();
+        self.signal("TERM");
+    }
+
+    /// Sends a signal to all of its processes; whether there are any.
+    fn signal(&self, name: &str) -> bool {
+        let kill = format!("kill -s {name} -- -{} 2>/dev/null", self.child.id());
+        let sent = Command::new("bash").args(["-c", &kill]).status();
+        sent.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.end();
         let began = Instant::now();
-        while signal("0") && began.elapsed() < LIMIT {
-            std::thread::sleep(Duration::from_millis(20));
+        let ended = |child: &mut Child| child.try_wait().is_ok_and(|status| status.is_some());
+        while !ended(&mut self.child) && began.elapsed() < LIMIT {
+            std::thread::sleep(PAUSE);
         }
-        signal("KILL");
+        while self.signal("0") && began.elapsed() < LIMIT {
+            std::thread::sleep(PAUSE);
+        }
+        self.signal("KILL");
+        let _ = self.child.wait();
     }
 }
