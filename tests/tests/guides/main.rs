@@ -50,5 +50,5 @@ fn the_page_on_security_does_what_it_says() {
 
 #[test]
 fn the_page_on_history_does_what_it_says() {
-    follow("docs/history.md", Given::Services);
+    follow("docs/history.md", Given::MakeRun);
 }

@@ -42,7 +42,7 @@ impl Given {
             }
             Self::Services => {
                 "mkdir data
-                 redis-server --port 6379 --dir data --appendonly yes --save '' > redis.log 2>&1 &
+                 redis-server --port 6379 --dir data --appendonly yes --save '' --maxmemory 1gb > redis.log 2>&1 &
                  LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm dev --listen 127.0.0.1:8000 > dev.log 2>&1 &
                  until curl -fso ready.txt localhost:8000/readyz; do sleep 0.1; done\n"
             }
@@ -200,7 +200,7 @@ fn variables(folder: &Path, ports: &[(u16, u16)]) -> Vec<(String, String)> {
     let executable = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(programs.join("redis-cli"), executable).expect("it is ours");
     // On a terminal, curl shows no progress beside what it prints.
-    std::fs::write(folder.join(".curlrc"), "silent\nshow-error\n").expect("a file can be written");
+    std::fs::write(folder.join(".curlrc"), "no-progress-meter\n").expect("a file can be written");
     [
         ("PATH", format!("{}:{inherited}", programs.display())),
         ("HOME", folder.display().to_string()),
