@@ -75,10 +75,7 @@ fn a_file_is_saved_and_has_to_be_used() {
         "{wrong}"
     );
     let wrong = wrong_with("```js\nconst n = 1;\n```\n");
-    assert!(
-        wrong.starts_with("page.md:1: js without the name"),
-        "{wrong}"
-    );
+    assert!(wrong.starts_with("page.md:1: its first line"), "{wrong}");
 }
 
 #[test]

@@ -78,11 +78,11 @@ impl Page {
 
     /// Reads a text; says where it is not as CONTRIBUTING.md says.
     pub(crate) fn parse(path: &str, text: &str) -> Result<Self, String> {
+        let blocks =
+            blocks(text).map_err(|line| at(path, line, "the fence has no end, or is indented"))?;
+        check_files(path, &blocks)?;
         let mut steps = Vec::new();
-        let mut blocks = blocks(text)
-            .map_err(|line| at(path, line, "the fence has no end, or is indented"))?
-            .into_iter()
-            .peekable();
+        let mut blocks = blocks.into_iter().peekable();
         while let Some(block) = blocks.next() {
             let line = block.line;
             let action = match block.language.as_str() {
@@ -101,43 +101,51 @@ impl Page {
                     None => continue,
                 },
                 "mermaid" => continue,
-                "" => return Err(at(path, line, "the fence names no language")),
-                language => Action::Save {
-                    name: file_name(&block.text).ok_or_else(|| {
-                        at(path, line, &format!("{language} without the name of a file in its first line: nobody runs it"))
-                    })?,
-                    text: block.text,
+                _ => match file_name(&block.text) {
+                    Some(name) => Action::Save {
+                        name,
+                        text: block.text,
+                    },
+                    None => continue,
                 },
             };
             steps.push(Step { line, action });
         }
-        let page = Self {
+        Ok(Self {
             path: path.into(),
             steps,
-        };
-        page.check_files()?;
-        Ok(page)
+        })
     }
+}
 
-    /// Each file that is saved is used by a command that comes after it.
-    fn check_files(&self) -> Result<(), String> {
-        for (number, step) in self.steps.iter().enumerate() {
-            let Action::Save { name, .. } = &step.action else {
-                continue;
-            };
-            let used = self.steps[number..].iter().any(|step| match &step.action {
-                Action::Run { commands, .. } | Action::Leave { commands, .. } => {
-                    commands.contains(name.as_str())
+/// Each block is something to run, to see or to save, or a part of a configuration; and what is saved is used by a
+/// command that comes after it.
+fn check_files(path: &str, blocks: &[Block]) -> Result<(), String> {
+    for (number, block) in blocks.iter().enumerate() {
+        let language = block.language.as_str();
+        let wrong = |wrong: &str| Err(at(path, block.line, wrong));
+        if ["sh", "console", "text", "json", "mermaid"].contains(&language) {
+            continue;
+        }
+        match file_name(&block.text) {
+            Some(name) => {
+                let commands =
+                    |block: &&Block| ["sh", "console"].contains(&block.language.as_str());
+                let mut after = blocks[number..].iter().filter(commands);
+                if !after.any(|block| block.text.contains(&name)) {
+                    return wrong(&format!("no command after it uses {name}"));
                 }
-                Action::See { .. } | Action::Save { .. } => false,
-            });
-            if !used {
-                let wrong = format!("no command after it uses {name}");
-                return Err(at(&self.path, step.line, &wrong));
+            }
+            None if ["yaml", "toml"].contains(&language) => {}
+            None if language.is_empty() => return wrong("the fence names no language"),
+            None => {
+                return wrong(
+                    "its first line is no comment with the name of a file: nobody runs it",
+                );
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// A place in a page, and what is wrong there.

@@ -168,10 +168,12 @@ fn failed(code: &str, printed: &str) -> Failed {
 impl Terminal {
     /// Tells it, and all that it has started, to end.
     pub(crate) fn end(&mut self) {
-        if let Some(mut stdin) = self.stdin.take() {
-            // It has ended itself where a command failed.
-            let _ = stdin.write_all(EPILOGUE.as_bytes());
-        }
+        let Some(mut stdin) = self.stdin.take() else {
+            // Services that are told twice end at once, and leave their Redis.
+            return;
+        };
+        // It has ended itself where a command failed.
+        let _ = stdin.write_all(EPILOGUE.as_bytes());
         // Services stop what they have started, Redis for instance.
         self.signal("TERM");
     }
