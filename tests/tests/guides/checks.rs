@@ -84,6 +84,8 @@ fn no_command_hides_from_the_test() {
     for page in [
         "```console\n$ docker ps\n$ ltm list\n```\n",
         "```console\nltm list\n```\n",
+        "```console\n$ make everything\n```\n",
+        "```console\n$ docker build -f deploy/Dockerfiles .\n```\n",
         "```\nltm list\n```\n",
         "```bash\nltm list\n```\n",
         "- so\n\n  ```sh\n  ltm list\n  ```\n",

@@ -3,13 +3,14 @@
 //!
 //! What takes Node is run where `LTM_GUIDES_NODE` is set: `make examples` does.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod checks;
 mod page;
 mod reader;
 mod shown;
 mod terminal;
+mod transcript;
 
 use page::{Action, Page, Step};
 use reader::{Given, follow};

@@ -2,20 +2,7 @@
 
 use std::path::Path;
 
-/// The programs of which a transcript (```console) may tell: they build this project, or need machines that a test has not.
-const NOT_RUN: &[&str] = &[
-    "cargo",
-    "deploy/rolling.sh",
-    "docker",
-    "helm",
-    "kubectl",
-    "make",
-    "promtool",
-    "systemctl",
-];
-
-/// What a command of a transcript may speak to, which a test has not either.
-const NOT_HERE: &[&str] = &["//flou-redis:", "//flou:"];
+use crate::transcript;
 
 /// What a block begins with that is run in a terminal of its own, since it goes on.
 const OWN_TERMINAL: &str = "# in a terminal of its own\n";
@@ -91,7 +78,7 @@ impl Page {
                     run(&block, output).map_err(|wrong| at(path, line, wrong))?
                 }
                 "console" => {
-                    check_transcript(&block.text).map_err(|wrong| at(path, line, &wrong))?;
+                    transcript::check(&block.text).map_err(|wrong| at(path, line, &wrong))?;
                     continue;
                 }
                 "text" | "json" => match block.text.strip_prefix(THAT_TERMINAL) {
@@ -263,25 +250,4 @@ fn file_name(text: &str) -> Option<String> {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     is_name.then(|| name.into())
-}
-
-/// A transcript tells of nothing that could be run.
-fn check_transcript(text: &str) -> Result<(), String> {
-    let commands: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("$ "))
-        .collect();
-    if commands.is_empty() {
-        return Err("a transcript has its commands after `$ `".into());
-    }
-    for command in commands {
-        let is_variable = |word: &&str| word.contains('=');
-        let program = command.split(' ').find(|word| !is_variable(word));
-        let program = program.unwrap_or_default();
-        let elsewhere = NOT_HERE.iter().any(|host| command.contains(host));
-        if !elsewhere && !NOT_RUN.contains(&program) {
-            return Err(format!("`{program}` can be run: put it into a block of sh"));
-        }
-    }
-    Ok(())
 }
