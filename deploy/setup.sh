@@ -3,7 +3,8 @@
 # Redis. Rust itself must be there. What is installed already is left alone.
 #
 #   deploy/setup.sh          for make run
-#   deploy/setup.sh --test   what the tests start besides: HAProxy, and libfaketime for clocks that are wrong
+#   deploy/setup.sh --test   what the tests start besides: HAProxy, libfaketime for clocks that are wrong, and curl and
+#                            Python, which the guides use
 #   deploy/setup.sh --bench  nginx with Nchan, to measure beside it
 #   deploy/setup.sh --lint   rustfmt and clippy too
 #   deploy/setup.sh --chart  Python with venv too, which the Helm chart is checked with
@@ -149,6 +150,8 @@ case "${1:-}" in
   --test)
     need_haproxy
     need_faketime
+    need_curl
+    need_python
     ;;
   --bench) need_nchan ;;
   --lint) need_lint_tools ;;

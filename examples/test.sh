@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds the services and the client, and runs the tests of all examples.
+# Installs what is missing, builds the services and the client, and runs the tests of all examples, and the guides with the
+# JavaScript in them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,5 +9,5 @@ cargo build --locked --package ltm-cli
 export npm_config_audit=false npm_config_fund=false
 (cd clients/js && npm ci && npm run build)
 (cd examples && npm ci)
-cd examples
-exec npm test
+(cd examples && npm test)
+LTM_GUIDES_NODE=1 cargo test --locked --package ltm-tests --test guides
