@@ -31,6 +31,11 @@ client: ## build the JavaScript client and run its tests, in Node and Chromium
 examples: ## test the examples on a service that runs, in a real browser and with Python
 	@examples/test.sh
 
+.PHONY: interfaces
+interfaces: ## hold the services against their OpenAPI and AsyncAPI descriptions
+	@deploy/setup.sh --examples
+	@tests/interfaces/check.sh
+
 .PHONY: valkey
 valkey: ## run the tests of what speaks to Redis against Valkey
 	@deploy/setup.sh --test

@@ -26,6 +26,39 @@ fn is_time(value: &Value) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_array_is_not_taken_for_the_fields_of_an_object() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({"n": 0})).await;
+    let path = |call: &str| format!("/ltm/{id}/{call}");
+    for (path, body) in [
+        ("/ltm".to_owned(), json!(["app.Agent"])),
+        (
+            "/ltm".to_owned(),
+            json!({"fqn": "a", "retention": [1, null, null]}),
+        ),
+        (
+            "/ltm".to_owned(),
+            json!({"fqn": "a", "snapshot": ["start"]}),
+        ),
+        (path("snapshots"), json!(["execute", 1, [], null, null])),
+        (path("rollback"), json!({"snapshot": [0, false]})),
+        (path("rollback"), json!({"rollback": [0]})),
+        (
+            path("errors"),
+            json!(["6f6c1d7e-4c53-4a6b-9e0e-0d3a8c1b2f4d"]),
+        ),
+    ] {
+        let problem = stack
+            .api
+            .post(&path, &body)
+            .await
+            .problem(422, "invalid-request");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("an object"), "{body}: {detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_has_everything_that_a_page_shows() {
     let stack = Stack::start();
     let body = json!({

@@ -2,12 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytestring::ByteString;
+use ltm_docs::{problems::WriteProblems, schemas::Operation};
 use ltm_service::ProblemResponse;
 use ltm_store::{State, patch::Limits};
 use ltm_types::{Entry, Kind, LtmId, Snapshot, now};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
+use crate::answers::Appended;
 use crate::{
     Api,
     body::{self, Shape, carried},
@@ -17,21 +20,37 @@ use crate::{
 };
 
 /// What a snapshot is made of.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Append, example = json!({"reason": "execute", "merge": {"n": 1}}))]
 pub(crate) struct Body<'a> {
+    /// Why it was taken.
     reason: String,
+    /// What was executed.
     #[serde(borrow)]
+    #[schema(value_type = Option<serde_json::Value>)]
     item: Option<&'a RawValue>,
+    /// What changed (RFC 6902). Exactly one of `patch`, `state` and `merge` has to be there.
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<Operation>>)]
     patch: Option<&'a RawValue>,
+    /// The whole new state.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     state: Option<&'a RawValue>,
+    /// What changed (RFC 7396).
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     merge: Option<&'a RawValue>,
+    /// The executions that it queued.
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     execute_queue: Option<&'a RawValue>,
+    /// The transitions that it queued.
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     transitions_queue: Option<&'a RawValue>,
+    /// When it was taken: RFC 3339; now where it is left out.
+    #[schema(format = DateTime)]
     time: Option<String>,
 }
 
@@ -46,6 +65,26 @@ pub(crate) struct Step {
     pub(crate) change: Change,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v0/ltm/{id}/snapshots",
+    tag = "History",
+    summary = "Append a snapshot: a step, and what it changed",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "Lands this write once, however often it is sent", min_length = 1, max_length = 255, nullable = false),
+        ("If-Match" = Option<String>, Header, description = "Writes only where the LTM is at this cursor", nullable = false),
+        ("Ltm-Producer" = Option<String>, Header, description = "`name;epoch=7`: once a higher epoch has written, a lower one is refused", nullable = false),
+    ),
+    request_body = Body,
+    responses(
+        (status = 201, description = "It is in the log", body = Appended, headers(
+            ("ETag" = String, description = "The cursor"),
+            ("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request with this key"),
+        )),
+        WriteProblems,
+    ),
+)]
 pub(crate) async fn append(
     request: HttpRequest,
     payload: web::Payload,

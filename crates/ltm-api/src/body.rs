@@ -1,6 +1,6 @@
 //! Reading the body of a request.
 
-use std::{borrow::Cow, ops::Deref, sync::Arc};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use bytesize::ByteSize;
@@ -8,7 +8,10 @@ use futures_util::StreamExt;
 use ltm_service::{ProblemResponse, limit_reached};
 use ltm_store::json::{self, TextError};
 use ltm_types::{Problem, ProblemKind, canonical_time};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::value::RawValue;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -106,6 +109,30 @@ async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemRespons
     Ok(body)
 }
 
+/// What has to come as a JSON object: read by itself, fields would be taken from an array, too, by their order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
 /// Reads the fields of a body; a field that is wrong is named.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ProblemResponse> {
     // The parser does not look into strings that nobody asks for.
@@ -114,11 +141,11 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
         ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail))
     })?;
     // To follow where the parser is takes time, which only a body that is wrong has to take.
-    if let Ok(read) = serde_json::from_str(text) {
+    if let Ok(Object(read)) = serde_json::from_str(text) {
         return Ok(read);
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
+    let Object(read) = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
         let field = e.path().to_string();
         let problem = Problem::new(ProblemKind::InvalidRequest, e.inner().to_string());
         ProblemResponse(if field == "." {

@@ -1,12 +1,25 @@
 //! `POST /ltm/{id}/copy`: copies an LTM to the playground, as it is or as it was at a cursor.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use ltm_docs::problems::CopyProblems;
 use ltm_service::{Parameters, ProblemResponse};
 use ltm_types::{Cursor, Problem, ProblemKind};
 use serde_json::json;
 
+use crate::answers::Copied;
 use crate::{Api, access, path, states::Turn};
 
+#[utoipa::path(
+    post,
+    path = "/api/v0/ltm/{id}/copy",
+    tag = "LTMs",
+    summary = "Copy an LTM to the playground, with its history",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("until" = Option<String>, Query, description = "The cursor of the last entry to copy", nullable = false),
+    ),
+    responses((status = 200, description = "The copy is there", body = Copied), CopyProblems),
+)]
 pub(crate) async fn copy(
     request: HttpRequest,
     api: web::Data<Api>,

@@ -1,6 +1,7 @@
 //! `POST /ltm`: creates an LTM.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use ltm_docs::problems::CreateProblems;
 use ltm_service::{ProblemResponse, Span};
 use ltm_store::{
     CreateError, Idempotency, NewLtm, RetentionOverride, State, fingerprint, patch::Limits,
@@ -11,42 +12,82 @@ use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
 };
+use utoipa::ToSchema;
 
+use crate::answers::{Created, Retained};
 use crate::{
     Api, access, append,
-    body::{self, Shape, carried},
+    body::{self, Object, Shape, carried},
     change::{self, Change},
     headers,
     write::carried as traced,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Creation, example = json!({"fqn": "app.Agent", "state": {"n": 0}}))]
 struct Body<'a> {
+    /// The LTM's class.
+    #[schema(min_length = 1, max_length = 1024)]
     fqn: String,
+    /// Its name; that of `structure`, or the last word of its class, where it is left out.
     name: Option<String>,
+    /// What it was started with.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     params: Option<&'a RawValue>,
+    /// What it was started for.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     payload: Option<&'a RawValue>,
+    /// Whether it is of the playground's list.
     playground: Option<bool>,
+    /// The machine: `name`, `fqn`, and what it is made of.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     structure: Option<&'a RawValue>,
+    /// The state that it begins with.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     state: Option<&'a RawValue>,
     /// The first snapshot, for a history that began elsewhere.
     #[serde(borrow)]
-    snapshot: Option<append::Body<'a>>,
+    #[schema(value_type = Option<append::Body<'a>>)]
+    snapshot: Option<Object<append::Body<'a>>>,
+    /// Which instances of parameterised machines there are.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     concurrent_instances: Option<&'a RawValue>,
+    /// An id of the caller's choice, which was never used.
+    #[schema(value_type = Option<u64>, minimum = 1)]
     id: Option<LtmId>,
+    /// When it was created: RFC 3339; now where it is left out.
+    #[schema(format = DateTime)]
     time: Option<String>,
+    /// What is kept of it, where that is not what the settings say.
     #[serde(default)]
-    retention: RetentionOverride,
+    #[schema(value_type = Retained, required = false)]
+    retention: Object<RetentionOverride>,
 }
 
 /// The longest name of a class: it is part of the name of a list.
 const MAX_FQN: usize = 1024;
 
+#[utoipa::path(
+    post,
+    path = "/api/v0/ltm",
+    tag = "LTMs",
+    summary = "Create an LTM",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Creates one LTM, however often it is sent", min_length = 1, max_length = 255, nullable = false),
+    ),
+    request_body = Body,
+    responses(
+        (status = 200, description = "It is there, with its first snapshot", body = Created, headers(
+            ("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request with this key"),
+        )),
+        CreateProblems,
+    ),
+)]
 pub(crate) async fn create(
     request: HttpRequest,
     payload: web::Payload,
@@ -79,7 +120,7 @@ pub(crate) async fn create(
     )?;
     let created_at = body::time(body.time.as_deref())?.unwrap_or_else(now);
     let step = match body.snapshot.take() {
-        Some(snapshot) => {
+        Some(Object(snapshot)) => {
             body.has_no_start()?;
             append::Step::read(snapshot, &limits)?
         }
@@ -90,7 +131,7 @@ pub(crate) async fn create(
         ..step
     };
     let mut state = State {
-        retention: body.retention,
+        retention: body.retention.0,
         ..State::default()
     };
     let first = step.draft(&mut state, &limits)?;
@@ -112,7 +153,7 @@ pub(crate) async fn create(
         status: state.status(),
         playground: body.playground.unwrap_or(false),
         created_at: &created_at,
-        retention: body.retention,
+        retention: body.retention.0,
         first: &entry,
     };
     let idempotency = key.map(|key| Idempotency {

@@ -1,13 +1,26 @@
 //! `DELETE /ltm/{id}`: ends an LTM and removes what is kept of it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use ltm_docs::problems::DeleteProblems;
 use ltm_service::ProblemResponse;
 use ltm_store::AppendError;
 use ltm_types::{Problem, ProblemKind};
 use serde_json::json;
 
+use crate::answers::Deleted;
 use crate::{Api, headers, path, write};
 
+#[utoipa::path(
+    delete,
+    path = "/api/v0/ltm/{id}",
+    tag = "LTMs",
+    summary = "Delete an LTM; its id is never given again",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("If-Match" = Option<String>, Header, description = "Deletes only where the LTM is at this cursor", nullable = false),
+    ),
+    responses((status = 200, description = "It is gone", body = Deleted), DeleteProblems),
+)]
 pub(crate) async fn delete(
     request: HttpRequest,
     api: web::Data<Api>,

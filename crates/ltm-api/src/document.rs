@@ -1,10 +1,12 @@
 //! `GET /ltm/{id}`: the document.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_docs::problems::ReadProblems;
 use ltm_service::{Parameters, ProblemResponse};
 use ltm_store::Meta;
 use serde_json::json;
 
+use crate::answers::Document;
 use crate::{
     Api, headers,
     known::{Known, despite_trims},
@@ -12,6 +14,22 @@ use crate::{
     path,
 };
 
+#[utoipa::path(
+    get,
+    path = "/api/v0/ltm/{id}",
+    tag = "LTMs",
+    summary = "The document: state, history, errors, and the cursor to follow from",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("rollbacks" = Option<bool>, Query, description = "Whether to say what rollbacks took out", nullable = false),
+        ("If-None-Match" = Option<String>, Header, description = "A cursor: 304 where the LTM is still there", nullable = false),
+    ),
+    responses(
+        (status = 200, description = "The document", body = Document, headers(("ETag" = String, description = "The cursor"))),
+        (status = 304, description = "Nothing has changed since"),
+        ReadProblems,
+    ),
+)]
 pub(crate) async fn document(
     request: HttpRequest,
     api: web::Data<Api>,

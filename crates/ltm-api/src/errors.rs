@@ -1,13 +1,16 @@
 //! `POST /ltm/{id}/errors`: records an error, or what became of it.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use ltm_docs::problems::WriteProblems;
 use ltm_service::ProblemResponse;
 use ltm_store::State;
 use ltm_types::{Kind, LtmId, now};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::answers::Reported;
 use crate::{
     Api,
     body::{self, Shape, carried},
@@ -15,16 +18,28 @@ use crate::{
     write::{Conditions, Draft, Written},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ErrorReport, example = json!({"id": "6f6c1d7e-4c53-4a6b-9e0e-0d3a8c1b2f4d", "reason": "execute", "retrying": true}))]
 struct Body<'a> {
+    /// Which error: a UUID of the producer's choice.
+    #[schema(value_type = String, format = "uuid")]
     id: Uuid,
+    /// What failed.
     reason: Option<String>,
+    /// Of what.
     #[serde(borrow)]
+    #[schema(value_type = Option<serde_json::Value>)]
     item: Option<&'a RawValue>,
+    /// What was tried since.
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     retries: Option<&'a RawValue>,
+    /// Whether it is being tried again.
     retrying: Option<bool>,
+    /// Whether that worked.
     success: Option<bool>,
+    /// When: RFC 3339; now where it is left out.
+    #[schema(format = DateTime)]
     time: Option<String>,
 }
 
@@ -53,6 +68,26 @@ struct Report {
     time: Option<String>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v0/ltm/{id}/errors",
+    tag = "History",
+    summary = "Record an error, or what became of it",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "Lands this write once, however often it is sent", min_length = 1, max_length = 255, nullable = false),
+        ("If-Match" = Option<String>, Header, description = "Writes only where the LTM is at this cursor", nullable = false),
+        ("Ltm-Producer" = Option<String>, Header, description = "`name;epoch=7`: once a higher epoch has written, a lower one is refused", nullable = false),
+    ),
+    request_body = Body,
+    responses(
+        (status = 200, description = "It is in the log", body = Reported, headers(
+            ("ETag" = String, description = "The cursor"),
+            ("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request with this key"),
+        )),
+        WriteProblems,
+    ),
+)]
 pub(crate) async fn record(
     request: HttpRequest,
     payload: web::Payload,

@@ -3,6 +3,7 @@
 //! [`run`] is the whole service; [`configure`] mounts its routes in another server.
 
 mod access;
+mod answers;
 mod append;
 mod body;
 mod change;
@@ -15,6 +16,7 @@ mod headers;
 mod known;
 mod list;
 mod metrics;
+mod openapi;
 mod pace;
 mod parts;
 mod path;
@@ -112,10 +114,13 @@ impl Api {
     }
 }
 
-/// Mounts the routes of the API, and the inspector where it is wanted.
+/// Mounts the routes of the API, and the inspector and the descriptions where they are wanted.
 pub fn configure(api: &Api, config: &mut ServiceConfig) {
     if api.settings().inspector {
         ltm_inspector::configure(config);
+    }
+    if api.settings().docs {
+        ltm_docs::configure(config, openapi::openapi());
     }
     let route = |path: &str, allow: &'static str| {
         web::resource(path)

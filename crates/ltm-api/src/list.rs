@@ -1,11 +1,28 @@
 //! `GET /ltm`: lists LTMs, newest first.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_docs::{problems::ListProblems, schemas::Row};
 use ltm_service::{ListQuery, Parameters, ProblemResponse};
 use ltm_types::LtmId;
 
 use crate::{Api, access};
 
+#[utoipa::path(
+    get,
+    path = "/api/v0/ltm",
+    tag = "LTMs",
+    summary = "List LTMs, newest first",
+    params(
+        ("playground" = Option<bool>, Query, description = "Those of the playground, or the others", nullable = false),
+        ("fqn" = Option<String>, Query, description = "Only those of this class", nullable = false),
+        ("limit" = Option<u64>, Query, description = "Rows on the page", minimum = 1, maximum = 1000, nullable = false),
+        ("before" = Option<u64>, Query, description = "Only those with lower ids", minimum = 1, nullable = false),
+    ),
+    responses(
+        (status = 200, description = "A page of the list", body = Vec<Row>, headers(("Link" = String, description = "`rel=\"next\"`: the next page, if there is one"))),
+        ListProblems,
+    ),
+)]
 pub(crate) async fn list(
     request: HttpRequest,
     api: web::Data<Api>,

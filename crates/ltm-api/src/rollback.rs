@@ -2,35 +2,53 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use json_patch::PatchOperation;
+use ltm_docs::problems::WriteProblems;
 use ltm_service::ProblemResponse;
 use ltm_store::{Outline, State, diff, patch::Tree};
 use ltm_types::{Cursor, Kind, LtmId, Problem, ProblemKind, Rollback, RollbackChange, now};
 use serde::Deserialize;
 use serde_json::{Map, json};
+use utoipa::ToSchema;
 
+use crate::answers::RolledBack;
 use crate::{
-    Api, body, change,
+    Api,
+    body::{self, Object},
+    change,
     known::{Known, despite_trims},
     path,
     write::{Conditions, Draft, Written},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RollbackTo, example = json!({"snapshot": {"index": 0}}))]
 struct Body {
-    snapshot: Option<ToSnapshot>,
-    rollback: Option<Undone>,
+    /// Where to go back to.
+    #[schema(value_type = Option<ToSnapshot>)]
+    snapshot: Option<Object<ToSnapshot>>,
+    /// The rollback to undo, where no snapshot is named.
+    #[schema(value_type = Option<Undone>)]
+    rollback: Option<Object<Undone>>,
+    /// When it was made: RFC 3339; now where it is left out.
+    #[schema(format = DateTime)]
     time: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A snapshot to go back to.
+#[derive(Deserialize, ToSchema)]
 struct ToSnapshot {
+    /// It is the last that is kept.
     index: u64,
+    /// It is about to be taken again: those before it are kept.
     #[serde(default)]
+    #[schema(required = false)]
     replay: bool,
 }
 
-#[derive(Deserialize)]
+/// A rollback to undo.
+#[derive(Deserialize, ToSchema)]
 struct Undone {
+    /// Its place among all of the LTM, from 0.
     index: u64,
 }
 
@@ -55,6 +73,26 @@ struct Earlier {
     at: Cursor,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v0/ltm/{id}/rollback",
+    tag = "History",
+    summary = "Go back to a snapshot, or undo a rollback",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "Lands this write once, however often it is sent", min_length = 1, max_length = 255, nullable = false),
+        ("If-Match" = Option<String>, Header, description = "Writes only where the LTM is at this cursor", nullable = false),
+        ("Ltm-Producer" = Option<String>, Header, description = "`name;epoch=7`: once a higher epoch has written, a lower one is refused", nullable = false),
+    ),
+    request_body = Body,
+    responses(
+        (status = 200, description = "It is so", body = RolledBack, headers(
+            ("ETag" = String, description = "The cursor"),
+            ("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request with this key"),
+        )),
+        WriteProblems,
+    ),
+)]
 pub(crate) async fn rollback(
     request: HttpRequest,
     payload: web::Payload,
@@ -109,9 +147,9 @@ impl Earlier {
 impl Target {
     fn read(body: &Body) -> Result<Self, ProblemResponse> {
         match (&body.snapshot, &body.rollback) {
-            (Some(to), _) if to.replay => Ok(Self::Replay(to.index)),
-            (Some(to), _) => Ok(Self::Snapshot(to.index)),
-            (None, Some(undone)) => Ok(Self::Undo(undone.index)),
+            (Some(Object(to)), _) if to.replay => Ok(Self::Replay(to.index)),
+            (Some(Object(to)), _) => Ok(Self::Snapshot(to.index)),
+            (None, Some(Object(undone))) => Ok(Self::Undo(undone.index)),
             (None, None) => {
                 let detail = r#"give `{"snapshot": {"index": 5}}` to go back to a snapshot, or `{"rollback": {"index": 0}}` to undo a rollback"#;
                 Err(Problem::new(ProblemKind::InvalidRequest, detail)

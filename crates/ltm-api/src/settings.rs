@@ -46,6 +46,8 @@ pub struct ApiSettings {
     pub listen: String,
     /// Whether the inspector is served at `/`.
     pub inspector: bool,
+    /// Whether the descriptions of the interfaces are served, at `/docs`.
+    pub docs: bool,
     /// The largest body of a request.
     pub max_body: ByteSize,
     /// What the bodies of all requests under way may take in memory.
@@ -86,6 +88,7 @@ impl Default for ApiSettings {
         Self {
             listen: "127.0.0.1:8000".into(),
             inspector: true,
+            docs: true,
             max_body: ByteSize::mib(8),
             bodies: ByteSize::mib(256),
             body_timeout: Duration::from_secs(30),

@@ -2,11 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use bytes::{Bytes, BytesMut};
+use ltm_docs::problems::ReadProblems;
 use ltm_service::{Parameters, ProblemResponse};
 use ltm_store::{Branch, History, Span, State, Store, StoreError, diff};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{Map, value::RawValue};
 
+use crate::answers::SnapshotsPage;
 use crate::{
     Api, change,
     known::{Known, despite_trims},
@@ -57,6 +59,22 @@ impl Snapshots {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v0/ltm/{id}/snapshots",
+    tag = "History",
+    summary = "A page of the history",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("from" = Option<u64>, Query, description = "The index of the first", nullable = false),
+        ("limit" = Option<u64>, Query, description = "Snapshots on the page", minimum = 1, maximum = 1000, nullable = false),
+        ("rollback" = Option<u64>, Query, description = "The history that this rollback took out, by its place among all, from 0", nullable = false),
+    ),
+    responses(
+        (status = 200, description = "A page", body = SnapshotsPage, headers(("Link" = String, description = "`rel=\"next\"`: the next page, if there is one"))),
+        ReadProblems,
+    ),
+)]
 pub(crate) async fn snapshots(
     request: HttpRequest,
     api: web::Data<Api>,

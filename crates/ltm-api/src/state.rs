@@ -1,15 +1,32 @@
 //! `GET /ltm/{id}/state`: the state now, or as it was.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_docs::problems::ReadProblems;
 use ltm_service::{Parameters, ProblemResponse};
 use ltm_types::{Problem, ProblemKind};
 
+use crate::answers::StateAt;
 use crate::{
     Api,
     known::{Known, despite_trims},
     path,
 };
 
+#[utoipa::path(
+    get,
+    path = "/api/v0/ltm/{id}/state",
+    tag = "History",
+    summary = "The state, now or as of a snapshot",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("index" = Option<u64>, Query, description = "The state after this snapshot; the last one where it is left out", nullable = false),
+        ("rollback" = Option<u64>, Query, description = "In the history that this rollback took out, by its place among all, from 0", nullable = false),
+    ),
+    responses(
+        (status = 200, description = "The state", body = StateAt, headers(("ETag" = String, description = "The cursor that it is as of"))),
+        ReadProblems,
+    ),
+)]
 pub(crate) async fn state(
     request: HttpRequest,
     api: web::Data<Api>,

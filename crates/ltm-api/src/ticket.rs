@@ -1,6 +1,7 @@
 //! `POST /ws-ticket`: gives a caller what their page can show in the URL of a WebSocket, once.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_docs::problems::ListProblems;
 use ltm_service::{
     ProblemResponse,
     auth::{Access, Presented, Ticket},
@@ -8,7 +9,15 @@ use ltm_service::{
 use serde_json::json;
 
 use crate::Api;
+use crate::answers::Ticketed;
 
+#[utoipa::path(
+    post,
+    path = "/api/v0/ws-ticket",
+    tag = "Tickets",
+    summary = "A ticket: what a page can show in the address of a WebSocket, once",
+    responses((status = 200, description = "It is good for a moment", body = Ticketed), ListProblems),
+)]
 pub(crate) async fn ticket(
     request: HttpRequest,
     api: web::Data<Api>,
