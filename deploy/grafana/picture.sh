@@ -33,12 +33,16 @@ prepare() {
 
 finish() {
   local pid
-  # The deployment ends with its input; so it would if this script were killed.
-  [[ -z ${hold:-} ]] || exec {hold}>&-
   for pid in ${pids[@]+"${pids[@]}"}; do
     kill "$pid" 2>/dev/null || true
+    wait "$pid" || true
   done
-  wait
+  # The deployment ends with its input, which nobody else holds: so it would if this script
+  # were killed.
+  if [[ -n ${hold:-} ]]; then
+    exec {hold}>&-
+    wait "$deployment" || true
+  fi
   rm -rf "$folder"
 }
 
@@ -53,6 +57,7 @@ until_there() { # what, command…
 
 start_deployment() {
   exec {hold}> >(exec "$examples/deployment" "$folder" "$seconds" >"$folder/deployment.log" 2>&1)
+  deployment=$!
   until_there "the deployment" test -s "$folder/url"
   url=$(<"$folder/url")
 }
@@ -63,7 +68,7 @@ start_prometheus() {
     deploy/prometheus/prometheus.yml >"$folder/prometheus.yml"
   cp deploy/prometheus/alerts.yml "$folder"
   prometheus --config.file="$folder/prometheus.yml" --storage.tsdb.path="$folder/prometheus" \
-    --web.listen-address=127.0.0.1:0 >"$folder/prometheus.log" 2>&1 </dev/null &
+    --web.listen-address=127.0.0.1:0 >"$folder/prometheus.log" 2>&1 </dev/null {hold}>&- &
   pids+=($!)
   until_there "Prometheus" listening
 }
@@ -74,8 +79,15 @@ listening() {
 }
 
 load() { # seconds, LTMs, subscribers
-  "$examples/under_load" "$url" "$@" >>"$folder/load.log" 2>&1 </dev/null &
+  "$examples/under_load" "$url" "$@" >>"$folder/load.log" 2>&1 </dev/null {hold}>&- &
   pids+=($!)
+}
+
+# A signal ends this, and not only what comes after.
+pause() { # seconds
+  sleep "$1" &
+  pids+=($!)
+  wait $!
 }
 
 prepare
@@ -86,10 +98,10 @@ say "$url has load for $minutes minutes; Prometheus is at $prometheus"
 load $((seconds + 30)) 12 120
 all_day=$!
 # The busy hour.
-sleep $((seconds * 2 / 10))
+pause $((seconds * 2 / 10))
 load $((seconds * 4 / 10)) 12 120
 busy_hour=$!
-sleep $((seconds * 8 / 10 - 5))
+pause $((seconds * 8 / 10))
 
 deploy/grafana/check.sh "$prometheus"
 node deploy/grafana/picture/picture.mjs "$prometheus" "$minutes" docs/observability/dashboard.png

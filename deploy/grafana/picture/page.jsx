@@ -15,6 +15,7 @@ const GAP = 8;
 const ROW = 30;
 const HEAD = 48;
 const COLUMN = (WIDTH - 2 * MARGIN - 23 * GAP) / 24;
+const TIME_ZONE = 'browser';
 const asWritten = (text) => text;
 const theme = createTheme({ colors: { mode: 'dark' } });
 
@@ -32,7 +33,7 @@ function Row({ title }) {
 function Stat({ panel, frames, fieldConfig, timeRange, width, height }) {
   const { reduceOptions, colorMode, graphMode, textMode = 'auto', justifyMode = 'auto' } = panel.options;
   const values = getFieldDisplayValues({
-    data: frames, fieldConfig, reduceOptions, theme, sparkline: graphMode !== 'none', replaceVariables: asWritten, timeZone: 'utc',
+    data: frames, fieldConfig, reduceOptions, theme, sparkline: graphMode !== 'none', replaceVariables: asWritten, timeZone: TIME_ZONE,
   });
   return values.map(({ display, sparkline }, number) => (
     <BigValue key={number} value={display} sparkline={sparkline && { ...sparkline, timeRange }} count={values.length}
@@ -41,7 +42,7 @@ function Stat({ panel, frames, fieldConfig, timeRange, width, height }) {
 }
 
 function Lines({ panel, frames, timeRange, width, height }) {
-  return <TimeSeries frames={frames} structureRev={1} timeRange={timeRange} timeZone="utc" legend={panel.options.legend}
+  return <TimeSeries frames={frames} structureRev={1} timeRange={timeRange} timeZone={TIME_ZONE} legend={panel.options.legend}
     options={panel.options} width={width} height={height} />;
 }
 
@@ -51,7 +52,7 @@ function Panel({ panel, answers, timeRange, width, height }) {
   const Visualization = VISUALIZATIONS[panel.type];
   const { fieldConfig, fieldConfigRegistry } = fieldConfiguration(panel);
   const frames = applyFieldOverrides({
-    data: answers, fieldConfig, fieldConfigRegistry, theme, replaceVariables: asWritten, timeZone: 'utc',
+    data: answers, fieldConfig, fieldConfigRegistry, theme, replaceVariables: asWritten, timeZone: TIME_ZONE,
   });
   return (
     <PanelChrome title={panel.title} description={panel.description || undefined} width={width} height={height}>
