@@ -101,7 +101,7 @@ async fn agents(api: Api, ws: String) {
     let mut running = JoinSet::new();
     loop {
         running.spawn(agent(api.clone(), ws.clone()));
-        if running.len() > 5 {
+        if running.len() > 7 {
             let ended = running.join_next().await;
             ended.expect("there is one").expect("an agent's whole life");
         }
