@@ -30,6 +30,15 @@ async function page() {
   return `<!doctype html><meta charset="utf-8"><style>${text('.css')}</style><body><div id="root"></div><script>${script}</script>`;
 }
 
+/** The page, the icons of Grafana, and Prometheus, all of one origin. */
+async function serve(route) {
+  const { pathname } = new URL(route.request().url());
+  const [, icon] = pathname.split('/img/icons/');
+  if (pathname.startsWith('/api/')) return route.fulfill({ response: await route.fetch({ url: prometheus + pathname }) });
+  if (icon) return route.fulfill({ body: await readFile(here(ICONS + icon)), contentType: 'image/svg+xml' });
+  return route.fulfill({ body: html, contentType: 'text/html' });
+}
+
 /** What Grafana's data source says of how often Prometheus scrapes. */
 async function scrapeInterval() {
   const provisioned = await readFile(here('../provisioning/datasources/ltm-live.yml'), 'utf8');
@@ -44,13 +53,10 @@ try {
   const tab = await browser.newPage({ viewport: { width: 1600, height: 900 }, timezoneId: 'UTC' });
   tab.on('pageerror', (error) => wrong.push(error.stack));
   tab.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
-  await tab.route(`${SITE}**`, async (route) => {
-    const { pathname } = new URL(route.request().url());
-    const [, icon] = pathname.split('/img/icons/');
-    if (pathname.startsWith('/api/')) return route.fulfill({ response: await route.fetch({ url: prometheus + pathname }) });
-    if (icon) return route.fulfill({ body: await readFile(here(ICONS + icon)), contentType: 'image/svg+xml' });
-    return route.fulfill({ body: html, contentType: 'text/html' });
-  });
+  await tab.route(`${SITE}**`, (route) => serve(route).catch((error) => {
+    wrong.push(error.message);
+    return route.abort();
+  }));
   await tab.goto(SITE);
   const settings = { dashboard, minutes: Number(minutes), scrapeInterval: await scrapeInterval() };
   const empty = await tab.evaluate((all) => window.draw(all), settings);
