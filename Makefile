@@ -73,6 +73,10 @@ plots: ## measure at 1, 4 and 16 times a load and draw it into docs/performance 
 	cargo build --locked --release --workspace --bins
 	target/release/ltm-bench growth --json target/growth.json
 
+.PHONY: dashboard
+dashboard: ## put load on a deployment and draw the dashboard of it into docs/observability (a quarter of an hour)
+	@deploy/grafana/picture.sh
+
 .PHONY: lint
 lint: ## check format and lints
 	@deploy/setup.sh --lint

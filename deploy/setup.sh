@@ -12,6 +12,7 @@
 #   deploy/setup.sh --sbom   cargo-cyclonedx and Python, for the bill of materials
 #   deploy/setup.sh --client Node and Chromium, which the client of browsers and the inspector are tested in
 #   deploy/setup.sh --examples Python and curl besides, which the examples use
+#   deploy/setup.sh --dashboard HAProxy, Prometheus, Node and Chromium, with which the dashboard is drawn
 #   deploy/setup.sh --fuzz   the nightly toolchain and cargo-fuzz too
 set -euo pipefail
 
@@ -130,6 +131,16 @@ need_curl() {
   have curl || fail "curl is installed, but there is no curl on PATH"
 }
 
+need_jq() {
+  have jq || install_packages jq jq
+  have jq || fail "jq is installed, but there is no jq on PATH"
+}
+
+need_prometheus() {
+  have prometheus || install_packages prometheus prometheus
+  have prometheus || fail "Prometheus is installed, but there is no prometheus on PATH"
+}
+
 # A tool from crates.io: its name, its version. Unoptimized, it is built in a minute and fast enough.
 need_tool() {
   cargo "${1#cargo-}" --version 2>/dev/null | grep -qF "$2" && return
@@ -170,6 +181,14 @@ case "${1:-}" in
     need_chromium
     need_python
     need_curl
+    ;;
+  --dashboard)
+    need_haproxy
+    need_prometheus
+    need_node
+    need_chromium
+    need_curl
+    need_jq
     ;;
   --fuzz) need_fuzzer ;;
 esac
