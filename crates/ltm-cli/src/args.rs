@@ -3,11 +3,12 @@
 use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
+use ltm_client::{ServerUrl, Token};
 use ltm_service::{SettingsError, load_redis};
 use ltm_store::RedisSettings;
 use ltm_types::{Cursor, LtmId};
 
-use crate::{json::JsonArgument, server_url::ServerUrl, token::Token};
+use crate::json::JsonArgument;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -10,11 +10,16 @@ use reqwest::Url;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl(Url);
 
-impl FromStr for ServerUrl {
-    type Err = String;
+/// Why a text is not the address of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; give a URL such as http://127.0.0.1:8000")]
+pub struct ServerUrlError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |what: String| format!("{what}; give a URL such as http://127.0.0.1:8000");
+impl FromStr for ServerUrl {
+    type Err = ServerUrlError;
+
+    fn from_str(text: &str) -> Result<Self, ServerUrlError> {
+        let wrong = ServerUrlError;
         let mut url = Url::parse(text).map_err(|e| wrong(e.to_string()))?;
         if url.scheme() != "http" {
             return Err(wrong(format!("{}:// is not supported", url.scheme())));
