@@ -12,7 +12,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    Client, Error,
+    Client, Error, ServerUrl,
     client::{refusal, seconds},
     error::is_refused,
 };
@@ -25,6 +25,7 @@ pub(crate) struct Link {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// How long may be silent before the gateway is asked, and after that.
     half: Duration,
+    server: ServerUrl,
 }
 
 impl Link {
@@ -51,8 +52,11 @@ impl Link {
         let connect = connect_async_with_config(request, Some(config), true);
         let failed = match timeout(options.connect_timeout, connect).await {
             Ok(Ok((socket, _))) => {
-                let half = options.silence / 2;
-                return Ok(Self { socket, half });
+                return Ok(Self {
+                    socket,
+                    half: options.silence / 2,
+                    server: client.server().clone(),
+                });
             }
             Ok(Err(failed)) => failed,
             Err(_) => return Err(unreachable("no answer in time".into())),
@@ -78,6 +82,12 @@ impl Link {
         loop {
             let message = match timeout(self.half, self.socket.next()).await {
                 Ok(Some(Ok(message))) => message,
+                // It would come again over the next connection.
+                Ok(Some(Err(error @ tungstenite::Error::Capacity(_)))) => {
+                    let server = self.server.clone();
+                    let detail = error.to_string();
+                    return Err(Error::Unreadable { server, detail });
+                }
                 Ok(Some(Err(error))) => return Err(lost(error.to_string())),
                 Ok(None) => return Err(lost("the connection ended".into())),
                 Err(_) if asked => return Err(lost("the gateway went silent".into())),

@@ -77,7 +77,7 @@ impl Producer {
         self.write(&format!("/{id}/rollback"), target)
     }
 
-    /// Records an error, or what became of it: give `id` then, a UUID.
+    /// Records an error, or what became of it: `id`, a UUID of yours, says which one.
     pub fn record_error(&self, id: LtmId, report: &impl Serialize) -> Write<'_, Recorded> {
         self.write(&format!("/{id}/errors"), report)
     }
