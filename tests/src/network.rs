@@ -38,7 +38,7 @@ struct Faults {
 }
 
 impl Weather {
-    fn to_server(&self) -> Faults {
+    fn onward(&self) -> Faults {
         Faults {
             held: self.requests_held,
             end_after: None,
@@ -46,7 +46,7 @@ impl Weather {
         }
     }
 
-    fn from_server(&self) -> Faults {
+    fn backward(&self) -> Faults {
         Faults {
             held: self.answers_held,
             end_after: self.answers_end_after,
@@ -172,13 +172,8 @@ async fn carry(client: TcpStream, target: Arc<str>, mut weather: watch::Receiver
     let era = weather.borrow().era;
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
-    let there = pump(from_client, to_server, weather.clone(), Weather::to_server);
-    let back = pump(
-        from_server,
-        to_client,
-        weather.clone(),
-        Weather::from_server,
-    );
+    let there = pump(from_client, to_server, weather.clone(), Weather::onward);
+    let back = pump(from_server, to_client, weather.clone(), Weather::backward);
     tokio::select! {
         // What is cut carries nothing any more, even where it is released in the same moment.
         biased;
