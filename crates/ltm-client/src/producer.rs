@@ -63,26 +63,30 @@ impl Producer {
     }
 
     /// Creates an LTM: `{"fqn": …, "state": …}`.
-    pub fn create(&self, ltm: &impl Serialize) -> Write<'_, Created> {
+    pub fn create(&self, ltm: &(impl Serialize + ?Sized)) -> Write<'_, Created> {
         self.write("", ltm)
     }
 
     /// Appends a snapshot: `reason`, and one of `patch`, `merge` (RFC 7396) and `state`.
-    pub fn append(&self, id: LtmId, step: &impl Serialize) -> Write<'_, Appended> {
+    pub fn append(&self, id: LtmId, step: &(impl Serialize + ?Sized)) -> Write<'_, Appended> {
         self.write(&format!("/{id}/snapshots"), step)
     }
 
     /// Goes back, `{"snapshot": {"index": 5}}`, or undoes that, `{"rollback": {"index": 0}}`.
-    pub fn rollback(&self, id: LtmId, target: &impl Serialize) -> Write<'_, WentBack> {
+    pub fn rollback(&self, id: LtmId, target: &(impl Serialize + ?Sized)) -> Write<'_, WentBack> {
         self.write(&format!("/{id}/rollback"), target)
     }
 
     /// Records an error, or what became of it: `id`, a UUID of yours, says which one.
-    pub fn record_error(&self, id: LtmId, report: &impl Serialize) -> Write<'_, Recorded> {
+    pub fn record_error(
+        &self,
+        id: LtmId,
+        report: &(impl Serialize + ?Sized),
+    ) -> Write<'_, Recorded> {
         self.write(&format!("/{id}/errors"), report)
     }
 
-    fn write<T>(&self, path: &str, body: &impl Serialize) -> Write<'_, T> {
+    fn write<T>(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Write<'_, T> {
         Write {
             producer: self,
             path: path.into(),
