@@ -567,7 +567,7 @@ mod tests {
             "ltm get 0",
             "ltm tail 1 --after soon",
             "ltm create app.Agent --state {broken",
-            "ltm --url https://localhost list",
+            "ltm --url ftp://localhost list",
             "ltm play f --speed 0",
             "ltm list --limit 0",
         ] {

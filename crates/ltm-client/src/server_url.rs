@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use ltm_types::LtmId;
 use reqwest::Url;
 
-/// The base of the URLs of the API and the gateway: `http://host:port`, with a path in front where a
-/// proxy adds one.
+/// The base of the URLs of the API and the gateway: `http://host:port` or `https://host`, with a path in front where
+/// a proxy adds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl(Url);
 
@@ -21,7 +21,7 @@ impl FromStr for ServerUrl {
     fn from_str(text: &str) -> Result<Self, ServerUrlError> {
         let wrong = ServerUrlError;
         let mut url = Url::parse(text).map_err(|e| wrong(e.to_string()))?;
-        if url.scheme() != "http" {
+        if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong(format!("{}:// is not supported", url.scheme())));
         }
         if url.query().is_some() || url.fragment().is_some() {
@@ -71,6 +71,7 @@ mod tests {
             ("http://localhost:8000", "http://localhost:8000"),
             ("http://localhost:8000/", "http://localhost:8000"),
             ("http://[::1]:80/live/", "http://[::1]/live"),
+            ("https://ltm.example:443", "https://ltm.example"),
         ] {
             let url: ServerUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown);
