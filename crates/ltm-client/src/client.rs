@@ -224,15 +224,46 @@ impl Client {
         self.inner.http.request(method, self.server().api(path))
     }
 
-    /// Sends a request, with the token as of now; an answer that is no success becomes an error.
+    /// Asks for an LTM's Server-Sent Events.
+    pub(crate) async fn events(
+        &self,
+        id: LtmId,
+        query: &[(&str, &str)],
+    ) -> Result<Response, Error> {
+        let url = self.server().events(id);
+        self.begin(self.inner.http.get(url).query(query)).await
+    }
+
+    /// Sends a request; gives what is answered, as a whole.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<(Body, HeaderMap), Error> {
-        let failed = |e: reqwest::Error| Error::transport(self.server(), &e);
+        let response = self.begin(request).await?;
+        let headers = response.headers().clone();
+        let text = String::from_utf8(self.read(response).await?);
+        let text = text.map_err(|e| self.unreadable(e.to_string()))?;
+        let server = self.server().clone();
+        Ok((Body { text, server }, headers))
+    }
+
+    /// Sends a request, with the token as of now; an answer that is no success becomes an error.
+    async fn begin(&self, request: RequestBuilder) -> Result<Response, Error> {
         let request = match self.tokens().ask().await? {
             Some(token) => request.header(AUTHORIZATION, token.header()),
             None => request,
         };
-        let mut response: Response = request.send().await.map_err(failed)?;
-        let (status, headers) = (response.status(), response.headers().clone());
+        let response = request.send().await;
+        let response = response.map_err(|e| Error::transport(self.server(), &e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+        let bytes = self.read(response).await?;
+        let text = String::from_utf8_lossy(&bytes);
+        Err(refusal(self.server(), status.as_u16(), &text, retry_after))
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
+        let failed = |e: reqwest::Error| Error::transport(self.server(), &e);
         let mut bytes = Vec::new();
         while let Some(part) = response.chunk().await.map_err(failed)? {
             let limit = self.options().max_answer;
@@ -241,19 +272,7 @@ impl Client {
             }
             bytes.extend_from_slice(&part);
         }
-        if !status.is_success() {
-            let text = String::from_utf8_lossy(&bytes);
-            let retry_after = headers.get(RETRY_AFTER);
-            return Err(refusal(
-                self.server(),
-                status.as_u16(),
-                &text,
-                retry_after.and_then(seconds),
-            ));
-        }
-        let text = String::from_utf8(bytes).map_err(|e| self.unreadable(e.to_string()))?;
-        let server = self.server().clone();
-        Ok((Body { text, server }, headers))
+        Ok(bytes)
     }
 
     fn unreadable(&self, detail: String) -> Error {

@@ -12,6 +12,8 @@ mod patch;
 mod pauses;
 mod producer;
 mod server_url;
+mod socket;
+mod source;
 mod stream;
 mod token;
 mod view;

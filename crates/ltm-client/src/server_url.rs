@@ -46,6 +46,11 @@ impl ServerUrl {
         format!("ws{}", url.as_str().trim_start_matches("http"))
     }
 
+    /// The URL of an LTM's Server-Sent Events.
+    pub(crate) fn events(&self, id: LtmId) -> Url {
+        self.below(&format!("/sse/{id}"))
+    }
+
     fn below(&self, path: &str) -> Url {
         let mut url = self.0.clone();
         let base = url.path().trim_end_matches('/').to_owned();

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ltm_client::{Change, Cursor, Error, Event, Options, Start, Status, View};
-use ltm_tests::{Api, LIMIT, Network, RedisServer, Service, Stack};
+use ltm_client::{Change, Cursor, Error, Event, Options, ProblemKind, Start, Status, View};
+use ltm_tests::{Api, Haproxy, LIMIT, Network, RedisServer, Service, Stack};
 use serde_json::{Value, json};
 
 use super::{
@@ -349,6 +349,50 @@ async fn who_looks_seldom_is_sent_no_more_than_fits_between_and_misses_nothing()
     }
     let last = view.unwrap();
     assert!(last.text().len() > 300_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_websocket_comes_through_the_same_comes_as_events() {
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(&redis.url(), &[]);
+    let gateway = Service::gateway(&redis.url(), &[("LTM__GATEWAY__DRAIN_TIME", "100ms")]);
+    let api = Api::at(&service);
+    let (id, _) = api.create(json!({"n": 0})).await;
+    let page = "    acl is_page path /\n";
+    for rule in [
+        "http-request deny deny_status 403 if { path_beg /ws/ }",
+        "http-request del-header Upgrade",
+    ] {
+        let changed = format!("    {rule}\n{page}");
+        let haproxy = Haproxy::with(&[&service], &[&gateway], &[(page, &changed)]);
+        let network = Network::to(haproxy.http().trim_start_matches("http://")).await;
+        let mut views = client(network.address()).views(ltm(id));
+        let before = view_where(&mut views, is_live).await;
+        let count = before.snapshots_count;
+        api.append(id, json!({"merge": {"n": count}})).await;
+        view_where(&mut views, |view| view.state["n"] == count).await;
+        network.cut();
+        api.append(id, json!({"merge": {"m": count}})).await;
+        view_where(&mut views, |view| !is_live(view)).await;
+        let view = view_where(&mut views, is_live).await;
+        assert_eq!(*view.state, json!({"n": count, "m": count}));
+        assert_eq!(view.snapshots_count, count + 2);
+    }
+    let changed = format!("    http-request deny deny_status 403 if {{ path_beg /ws/ }}\n{page}");
+    let haproxy = Haproxy::with(&[&service], &[&gateway], &[(page, &changed)]);
+    let client = client(haproxy.http().trim_start_matches("http://"));
+    // What would close a socket ends the events.
+    let mut unknown = client.views(ltm(id + 1));
+    let refused = next(&mut unknown).await.unwrap().unwrap_err();
+    assert!(refused.is(ProblemKind::UnknownLtm), "{refused}");
+    let mut events = client.follow(ltm(id), Start::Now);
+    live(&mut events).await;
+    gateway.signal("TERM");
+    let reason = disconnect(&mut events).await;
+    assert!(
+        matches!(reason, Error::Closed { code: 1012, .. }),
+        "{reason}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
