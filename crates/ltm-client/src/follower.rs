@@ -199,3 +199,62 @@ impl Follower {
         error
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn follower() -> Follower {
+        let client = Client::new("http://localhost:1").unwrap();
+        let after = Start::After("3-7".parse().unwrap());
+        Follower::new(client, LtmId::new(1).unwrap(), after)
+    }
+
+    #[test]
+    fn what_was_heard_before_is_not_heard_again_and_what_replaces_it_is() {
+        for (text, known) in [
+            (r#"{"cursor":"3-7","error":{}}"#, true),
+            (r#"{"cursor":"2-7","unheard_of":1}"#, true),
+            (r#"{"cursor":"4-7","error":{}}"#, false),
+            (r#"{"cursor":"3-7","live":true}"#, false),
+            (r#"{"cursor":"3-7","deleted":true}"#, false),
+            (
+                r#"{"cursor":"2-9","reset":{"reason":"forked","state":{},"snapshots_count":1}}"#,
+                false,
+            ),
+        ] {
+            let message = text.parse().unwrap();
+            assert_eq!(follower().is_known(&message), known, "{text}");
+        }
+    }
+
+    #[test]
+    fn after_each_end_of_a_connection_it_goes_on_where_that_makes_sense() {
+        let closed = |code| Error::Closed {
+            code,
+            reason: String::new(),
+        };
+        for code in [1002, 1003, 1007, 1008, 1009, 4404, 4410] {
+            let mut follower = follower();
+            assert!(
+                follower.ended(closed(code)).is_err() && follower.over,
+                "{code}"
+            );
+        }
+        for (code, failures, start) in [
+            (1000, 1, follower().start),
+            (1011, 1, follower().start),
+            (1012, 0, follower().start),
+            (1013, OVER_LIMIT, follower().start),
+            (4409, 1, Start::State),
+        ] {
+            let mut follower = follower();
+            let Ok(Event::Disconnected { pause, .. }) = follower.ended(closed(code)) else {
+                panic!("{code} ends it");
+            };
+            assert_eq!((follower.failures, follower.start), (failures, start));
+            assert_eq!(follower.pause, Some(pause));
+            assert!(code != 1012 || pause <= SOON);
+        }
+    }
+}

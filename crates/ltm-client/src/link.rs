@@ -8,7 +8,7 @@ use crate::{Client, Error, socket::Socket, source::Source};
 /// A connection over which messages come. It is read when the next one is asked for, and not before.
 pub(crate) enum Link {
     Socket(Box<Socket>),
-    Source(Source),
+    Source(Box<Source>),
 }
 
 impl Link {
@@ -24,7 +24,7 @@ impl Link {
             Err(error) => return Err(error),
         };
         match Source::open(client, id, query).await {
-            Ok(source) => Ok(Self::Source(source)),
+            Ok(source) => Ok(Self::Source(Box::new(source))),
             // It is something else altogether that runs there.
             Err(Error::Answer { .. } | Error::Unreadable { .. }) => Err(refused),
             Err(error) => Err(error),
