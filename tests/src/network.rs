@@ -20,10 +20,39 @@ struct Weather {
     answers_held: bool,
     /// Every other message of Redis's channels is lost.
     messages_lost: bool,
+    /// A connection is cut after so many bytes from the server.
+    answers_end_after: Option<usize>,
+    /// These bytes from the server become others.
+    garbled: Option<(&'static str, &'static str)>,
     /// Connections of an earlier era are cut.
     era: u64,
     /// New connections are refused.
     refused: bool,
+}
+
+/// What happens to the bytes that go one way.
+struct Faults {
+    held: bool,
+    end_after: Option<usize>,
+    garbled: Option<(&'static str, &'static str)>,
+}
+
+impl Weather {
+    fn onward(&self) -> Faults {
+        Faults {
+            held: self.requests_held,
+            end_after: None,
+            garbled: None,
+        }
+    }
+
+    fn backward(&self) -> Faults {
+        Faults {
+            held: self.answers_held,
+            end_after: self.answers_end_after,
+            garbled: self.garbled,
+        }
+    }
 }
 
 /// A proxy in front of one address. It ends with the value.
@@ -43,6 +72,8 @@ impl Network {
             requests_held: false,
             answers_held: false,
             messages_lost: false,
+            answers_end_after: None,
+            garbled: None,
             era: 0,
             refused: false,
         });
@@ -93,11 +124,25 @@ impl Network {
             .send_modify(|weather| weather.messages_lost = true);
     }
 
+    /// Cuts each connection after so many bytes from the server.
+    pub fn cut_after(&self, bytes: usize) {
+        self.weather
+            .send_modify(|weather| weather.answers_end_after = Some(bytes));
+    }
+
+    /// Replaces bytes from the server by others, as many, where they come in one piece.
+    pub fn garble(&self, bytes: &'static str, by: &'static str) {
+        assert_eq!(bytes.len(), by.len(), "the frame keeps its length");
+        self.weather
+            .send_modify(|weather| weather.garbled = Some((bytes, by)));
+    }
+
     /// Lets everything through again.
     pub fn release(&self) {
         self.weather.send_modify(|weather| {
             (weather.requests_held, weather.answers_held) = (false, false);
             weather.messages_lost = false;
+            (weather.answers_end_after, weather.garbled) = (None, None);
         });
     }
 
@@ -127,10 +172,14 @@ async fn carry(client: TcpStream, target: Arc<str>, mut weather: watch::Receiver
     let era = weather.borrow().era;
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
+    let there = pump(from_client, to_server, weather.clone(), Weather::onward);
+    let back = pump(from_server, to_client, weather.clone(), Weather::backward);
     tokio::select! {
-        () = pump(from_client, to_server, weather.clone(), |now| now.requests_held) => {}
-        () = pump(from_server, to_client, weather.clone(), |now| now.answers_held) => {}
+        // What is cut carries nothing any more, even where it is released in the same moment.
+        biased;
         _ = weather.wait_for(|now| now.era != era) => {}
+        () = there => {}
+        () = back => {}
     }
 }
 
@@ -138,14 +187,28 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
-    held: fn(&Weather) -> bool,
+    faults: fn(&Weather) -> Faults,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     let mut lose = false;
+    let mut carried = 0;
     while let Ok(count) = from.read(&mut buffer).await {
-        if weather.wait_for(|now| !held(now)).await.is_err() || count == 0 {
+        if weather.wait_for(|now| !faults(now).held).await.is_err() || count == 0 {
             return;
         }
+        let Faults {
+            end_after, garbled, ..
+        } = faults(&weather.borrow());
+        if let Some((bytes, by)) = garbled {
+            garble(&mut buffer[..count], bytes.as_bytes(), by.as_bytes());
+        }
+        let left = end_after.unwrap_or(usize::MAX).saturating_sub(carried);
+        if left < count {
+            // That it fails is what comes next in any case.
+            let _ = to.write_all(&buffer[..left]).await;
+            return;
+        }
+        carried += count;
         let mut bytes = &buffer[..count];
         if weather.borrow().messages_lost {
             while let Some((message, rest)) = split_message(bytes) {
@@ -159,6 +222,15 @@ async fn pump(
         if to.write_all(bytes).await.is_err() {
             return;
         }
+    }
+}
+
+fn garble(all: &mut [u8], bytes: &[u8], by: &[u8]) {
+    let places = all.windows(bytes.len()).enumerate();
+    let found = places.filter(|(_, part)| *part == bytes);
+    let found: Vec<usize> = found.map(|(place, _)| place).collect();
+    for place in found {
+        all[place..place + by.len()].copy_from_slice(by);
     }
 }
 

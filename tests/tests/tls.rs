@@ -1,4 +1,4 @@
-//! TLS between the services and Redis.
+//! TLS between the services and Redis, and between the command line and a proxy in front of the services.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use ltm_tests::{Api, LIMIT, RedisServer, Service, Subscriber, binary};
+use ltm_tests::{Api, Haproxy, LIMIT, RedisServer, Service, Subscriber, binary};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::json;
 use tempfile::TempDir;
@@ -241,6 +241,48 @@ fn what_is_wrong_with_tls_and_sentinels_is_named() {
             !ended.status.success() && said.contains(named),
             "{named}: {said}"
         );
+    }
+}
+
+#[test]
+fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
+    let redis = RedisServer::start(&[]);
+    let api = Service::api(&redis.url(), &[]);
+    let gateway = Service::gateway(&redis.url(), &[]);
+    let authority = Authority::new();
+    authority.sign("proxy", "localhost");
+    let read = |name: &str| std::fs::read_to_string(authority.file(name)).unwrap();
+    let pem = authority.file("both.pem");
+    std::fs::write(&pem, read("proxy.pem") + &read("proxy.key")).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port();
+    let bind = format!("bind 127.0.0.1:{port} ssl crt {}", pem.display());
+    let page = "    acl is_page path /\n";
+    let with_tls = format!("    {bind}\n{page}");
+    let _haproxy = Haproxy::with(&[&api], &[&gateway], &[(page, &with_tls)]);
+    let ltm = |trusted: &str, arguments: &[&str]| {
+        Command::new(binary("ltm"))
+            .env("SSL_CERT_FILE", trusted)
+            .args(["--json", "--url", &format!("https://localhost:{port}")])
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let ca = authority.text("ca.pem");
+    let create = ltm(&ca, &["create", "a.B"]);
+    assert!(create.status.success(), "{create:?}");
+    ltm(&ca, &["delete", "1", "--yes"]);
+    // It ends by itself where the LTM is gone.
+    let tail = ltm(&ca, &["tail", "1", "--after", "0"]);
+    let heard = String::from_utf8(tail.stdout).unwrap();
+    assert!(heard.contains(r#""deleted":true"#), "{heard}");
+    let stranger = Authority::new();
+    for arguments in [&["list"][..], &["tail", "1"]] {
+        let refused = ltm(&stranger.text("ca.pem"), arguments);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains("certificate"), "{said}");
     }
 }
 

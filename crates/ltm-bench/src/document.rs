@@ -91,8 +91,8 @@ fn check(document: &[u8], snapshots: u64) -> Result<(), Error> {
 
 /// The processor time that it and Redis take for reading the LTM's stream, in microseconds; not a
 /// number where Redis is elsewhere.
-fn redis_cli(target: &Target, id: u64) -> Result<f64, Error> {
-    let (Some(redis), Ok(id)) = (&target.redis_at, LtmId::new(id)) else {
+fn redis_cli(target: &Target, id: LtmId) -> Result<f64, Error> {
+    let Some(redis) = &target.redis_at else {
         return Ok(f64::NAN);
     };
     let port = redis.rsplit(':').next().unwrap_or_default();

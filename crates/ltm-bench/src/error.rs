@@ -16,6 +16,8 @@ pub(crate) enum Error {
     Missing(PathBuf),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error(transparent)]
+    Client(#[from] ltm_client::Error),
     #[error("a request was answered: {0}")]
     Answer(String),
     #[error("a subscriber was not let in: {0}")]

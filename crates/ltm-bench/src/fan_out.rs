@@ -88,6 +88,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .costs(&cpu, deliveries);
     let doubled = crowd.doubled();
     crowd.leave()?;
+    target.check(&channels)?;
     Ok(row.doubled(target.kind, doubled))
 }
 

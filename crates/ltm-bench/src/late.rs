@@ -59,6 +59,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
             progress.at(round * load.window + done);
         }
     }
+    target.check(&long)?;
     let count = (load.rounds * load.window) as f64;
     let shown = format!("entries from {} on, and 1 to {}", load.entries, load.window);
     Ok(Row::new("late", target.kind, shown)

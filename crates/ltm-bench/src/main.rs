@@ -17,6 +17,7 @@ mod idle;
 mod late;
 mod latency;
 mod latency_floor;
+mod live;
 mod order;
 mod plot;
 mod process;

@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use ltm_client::LtmId;
+
 use crate::{
     crew,
     error::Error,
@@ -25,7 +27,7 @@ pub(crate) struct Producer {
     /// Tells its messages from those of others, where they carry no number of a log.
     number: usize,
     /// How many messages it wrote to each channel.
-    written: HashMap<u64, u64>,
+    written: HashMap<LtmId, u64>,
 }
 
 impl Producer {
@@ -41,12 +43,10 @@ impl Producer {
     /// Appends one entry whose message has about `size` bytes; `at` is the time in it, in
     /// nanoseconds.
     pub(crate) fn append(&mut self, channel: &Channel, at: u64, size: usize) -> Result<(), Error> {
-        let fill = "x".repeat(size.saturating_sub(ENVELOPE));
-        let patch = format!(r#"[{{"op":"replace","path":"/text","value":"{fill}"}}]"#);
         if self.kind == Kind::Live {
-            let body = format!(r#"{{"reason":"execute","item":{{"at":{at}}},"patch":{patch}}}"#);
-            return self.snapshot(channel, body.as_bytes());
+            return self.snapshot(channel, body(at, size).as_bytes());
         }
+        let patch = patch(size);
         let written = self.written.entry(channel.id).or_default();
         *written += 1;
         let message = format!(
@@ -66,6 +66,18 @@ impl Producer {
     }
 }
 
+/// A patch that makes a message of about `size` bytes.
+fn patch(size: usize) -> String {
+    let fill = "x".repeat(size.saturating_sub(ENVELOPE));
+    format!(r#"[{{"op":"replace","path":"/text","value":"{fill}"}}]"#)
+}
+
+/// What is asked for where a snapshot is to be appended.
+fn body(at: u64, size: usize) -> String {
+    let patch = patch(size);
+    format!(r#"{{"reason":"execute","item":{{"at":{at}}},"patch":{patch}}}"#)
+}
+
 /// Appends `count` entries to each channel, over several connections, before anything is measured.
 pub(crate) fn fill(
     target: &Target,
@@ -79,14 +91,17 @@ pub(crate) fn fill(
     let filler = || {
         let next = &next;
         move || {
-            let mut producer = target.producer()?;
+            let (live, mut producer) = (target.client()?, target.producer()?);
             loop {
                 let number = next.fetch_add(1, Ordering::SeqCst);
                 if number >= all {
                     return Ok(());
                 }
                 let turn = usize::try_from(number).unwrap_or(0) % channels.len();
-                producer.append(&channels[turn], 0, size)?;
+                match &live {
+                    Some(live) => live.append(channels[turn].id, &body(0, size))?,
+                    None => producer.append(&channels[turn], 0, size)?,
+                }
             }
         }
     };

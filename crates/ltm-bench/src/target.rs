@@ -7,13 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use ltm_client::{Created, Cursor, LtmId};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     crowd::Seat,
     error::Error,
     http::Http,
+    live::Live,
     order::Order,
     process::{Process, START, beside, free_port},
     producer::Producer,
@@ -58,9 +60,9 @@ pub(crate) struct Target {
 /// An LTM, or what stands for one.
 #[derive(Clone, Debug)]
 pub(crate) struct Channel {
-    pub(crate) id: u64,
+    pub(crate) id: LtmId,
     /// The cursor of its first entry.
-    cursor: String,
+    cursor: Cursor,
 }
 
 impl Target {
@@ -206,24 +208,33 @@ impl Target {
 
     /// New channels, LTMs with this state.
     pub(crate) fn channels(&self, count: usize, state: &Value) -> Result<Vec<Channel>, Error> {
-        let mut http = self.http()?;
-        let body = json!({"fqn": "bench.Ltm", "state": state}).to_string();
+        let live = self.client()?;
         let create = |_| {
-            let id = self.next.fetch_add(1, Ordering::SeqCst);
-            if self.kind != Kind::Live {
-                let cursor = "0-0".into();
+            let Some(live) = &live else {
+                let number = self.next.fetch_add(1, Ordering::SeqCst);
+                let id = LtmId::new(number).map_err(|e| Error::Answer(e.to_string()))?;
+                let cursor = Cursor::ORIGIN;
                 return Ok(Channel { id, cursor });
-            }
-            let answer = http.post("/api/v0/ltm", body.as_bytes())?;
-            let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-            let (id, cursor) = (answer["id"].as_u64(), answer["cursor"].as_str());
-            let (Some(id), Some(cursor)) = (id, cursor) else {
-                return Err(Error::Answer(answer.to_string()));
             };
-            let cursor = cursor.into();
+            let Created { id, cursor } = live.create(state)?;
             Ok(Channel { id, cursor })
         };
         (0..count).map(create).collect()
+    }
+
+    /// The services' own client, where these are the services.
+    pub(crate) fn client(&self) -> Result<Option<Live>, Error> {
+        let live =
+            (self.kind == Kind::Live).then(|| Live::new(&self.producers_at, &self.subscribers_at));
+        live.transpose()
+    }
+
+    /// Whether a subscriber sees what is there, where there is more than messages to see.
+    pub(crate) fn check(&self, channels: &[Channel]) -> Result<(), Error> {
+        match (self.client()?, channels.first()) {
+            (Some(live), Some(channel)) => live.check(channel.id),
+            _ => Ok(()),
+        }
     }
 
     /// A place from which everything that comes after the channel's creation is seen.

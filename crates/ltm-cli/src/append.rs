@@ -1,17 +1,11 @@
 //! `ltm append`.
 
-use std::cell::Cell;
-
+use ltm_client::{Client, Producer};
+use ltm_types::Cursor;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    args::AppendArgs,
-    client::{Client, Conditions},
-    error::Error,
-    input::read_values,
-    output::Output,
-};
+use crate::{args::AppendArgs, error::Error, input::read_values, output::Output};
 
 /// A snapshot made of arguments.
 #[derive(Serialize)]
@@ -30,14 +24,10 @@ struct Step<'a> {
 /// Appends the snapshots that the arguments name, in order.
 pub(crate) async fn run(client: &Client, args: &AppendArgs, output: Output) -> Result<(), Error> {
     let mut writer = Writer {
-        client,
+        producer: client.producer().header(args.producer.clone()),
         args,
         output,
-        conditions: Conditions {
-            if_match: args.if_match,
-            idempotency_key: None,
-            producer: args.producer.clone(),
-        },
+        if_match: args.if_match,
         written: 0,
     };
     let Some(file) = &args.file else {
@@ -67,37 +57,35 @@ pub(crate) async fn run(client: &Client, args: &AppendArgs, output: Output) -> R
 
 /// Writes one snapshot after the other.
 struct Writer<'a> {
-    client: &'a Client,
+    producer: Producer,
     args: &'a AppendArgs,
     output: Output,
-    conditions: Conditions,
+    if_match: Option<Cursor>,
     written: usize,
 }
 
 impl Writer<'_> {
     async fn write(&mut self, snapshot: &impl Serialize) -> Result<(), Error> {
         let id = self.args.id;
-        self.conditions.idempotency_key = self.args.idempotency_key.as_ref().map(|key| match self
-            .written
-        {
-            0 => key.clone(),
-            nth => format!("{key}-{nth}"),
-        });
-        let said = Cell::new(false);
-        let on_failure = |error: &Error| {
-            if !said.replace(true) {
-                self.output.note(&format!("{error}; trying again ..."));
-            }
-        };
+        let key = self
+            .args
+            .idempotency_key
+            .as_ref()
+            .map(|key| match self.written {
+                0 => key.clone(),
+                nth => format!("{key}-{nth}"),
+            });
         let appended = self
-            .client
-            .append(id, snapshot, &self.conditions, on_failure)
+            .producer
+            .append(id, snapshot)
+            .if_match(self.if_match)
+            .idempotency_key(key)
+            .on_retry(self.output.notes_retry(|note| note()))
+            .send()
             .await?;
         self.written += 1;
-        let (cursor, index) = (appended.value.cursor, appended.value.index);
-        if self.conditions.if_match.is_some() {
-            self.conditions.if_match = Some(cursor);
-        }
+        let (cursor, index) = (appended.cursor, appended.index);
+        self.if_match = self.if_match.map(|_| cursor);
         if self.output.json() {
             return self.output.line(&appended.text);
         }

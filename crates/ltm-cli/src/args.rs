@@ -3,11 +3,12 @@
 use std::{num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
+use ltm_client::{ServerUrl, Token};
 use ltm_service::{SettingsError, load_redis};
 use ltm_store::RedisSettings;
 use ltm_types::{Cursor, LtmId};
 
-use crate::{json::JsonArgument, server_url::ServerUrl, token::Token};
+use crate::json::JsonArgument;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -566,7 +567,7 @@ mod tests {
             "ltm get 0",
             "ltm tail 1 --after soon",
             "ltm create app.Agent --state {broken",
-            "ltm --url https://localhost list",
+            "ltm --url ftp://localhost list",
             "ltm play f --speed 0",
             "ltm list --limit 0",
         ] {

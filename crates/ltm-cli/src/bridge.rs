@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use ltm_client::Client;
 use ltm_store::{Published, RedisSettings, ReferenceChannels, fingerprint};
 use ltm_types::{LtmId, ProblemKind, canonical_time};
 use serde::Deserialize;
@@ -17,8 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     args::BridgeArgs,
-    client::{Client, Conditions},
-    error::Error,
+    client_of,
+    error::{Error, said},
     holding::{Holding, is_start},
     import::import,
     json,
@@ -81,7 +82,7 @@ pub(crate) async fn run(client: &Client, args: &BridgeArgs, output: Output) -> R
     let shown = settings.shown_place();
     let mut channels = ReferenceChannels::listen(settings)?;
     let reference = args.reference.clone();
-    let reference = reference.map(|url| Client::new(url, None)).transpose()?;
+    let reference = reference.map(|url| client_of(url, None)).transpose()?;
     let mut bridge = Bridge {
         client,
         reference,
@@ -236,9 +237,12 @@ impl Bridge<'_> {
             body["structure"] = document.structure;
             body["concurrent_instances"] = document.concurrent_instances;
         }
-        let key = format!("ltm-bridge-{id}");
+        let (producer, key) = (self.client.producer(), format!("ltm-bridge-{id}"));
         let created = self
-            .persist(async || self.client.create_once(&body, &key, |_| {}).await)
+            .persist(async || {
+                let create = producer.create(&body).idempotency_key(key.clone());
+                create.send().await
+            })
             .await;
         match created {
             Ok(_) => {
@@ -247,11 +251,11 @@ impl Bridge<'_> {
                 self.output.note(&format!("LTM {id} begins"));
                 Ok(())
             }
-            Err(Error::Problem(problem)) => {
+            Err(ltm_client::Error::Problem { problem, .. }) => {
                 self.lose(id, &problem.detail);
                 Ok(())
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -261,11 +265,12 @@ impl Bridge<'_> {
             return Ok(());
         }
         // A bridge that runs beside this one writes the same.
-        let conditions = once(format!("ltm-bridge-{:x}", identity(&step)));
-        let append = async || self.client.append(id, &step, &conditions, |_| {}).await;
-        match self.persist(append).await {
+        let key = format!("ltm-bridge-{:x}", identity(&step));
+        match self.append_once(id, &step, &key).await {
             Ok(_) => self.report.snapshots += 1,
-            Err(Error::Problem(problem)) if problem.is(ProblemKind::PatchFailed) => {
+            Err(ltm_client::Error::Problem { problem, .. })
+                if problem.is(ProblemKind::PatchFailed) =>
+            {
                 let time = &step["time"];
                 self.report.lost(format!(
                     "LTM {id}: the patch of the snapshot of {time}, which is there without it: {}",
@@ -273,13 +278,26 @@ impl Bridge<'_> {
                 ));
                 let mut bare = step.clone();
                 bare["patch"] = json!([]);
-                let append = async || self.client.append(id, &bare, &conditions, |_| {}).await;
-                self.persist(append).await?;
+                self.append_once(id, &bare, &key).await?;
             }
-            Err(Error::Problem(problem)) => self.lose(id, &problem.detail),
-            Err(error) => return Err(error),
+            Err(ltm_client::Error::Problem { problem, .. }) => self.lose(id, &problem.detail),
+            Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    async fn append_once(
+        &self,
+        id: LtmId,
+        step: &Value,
+        key: &str,
+    ) -> Result<(), ltm_client::Error> {
+        let producer = self.client.producer();
+        let append = async || {
+            let append = producer.append(id, step).idempotency_key(key.to_owned());
+            append.send().await
+        };
+        self.persist(append).await.map(drop)
     }
 
     async fn take_rollback(&mut self, id: LtmId, index: Option<i64>) -> Result<(), Error> {
@@ -306,16 +324,14 @@ impl Bridge<'_> {
         match self.roll_back(id, &body).await {
             Ok(()) => self.report.rollbacks += 1,
             // The reference takes an index past the end, and changes nothing then.
-            Err(Error::Problem(problem))
-                if problem.is(ProblemKind::InvalidRequest) && index.is_some() =>
-            {
-                let last = self.client.state(id, None, None).await?.value.index;
+            Err(error) if error.is(ProblemKind::InvalidRequest) && index.is_some() => {
+                let last = self.client.state(id, None, None).await?.index;
                 let body = json!({"snapshot": {"index": last}});
                 self.roll_back(id, &body).await?;
                 self.report.rollbacks += 1;
             }
-            Err(Error::Problem(problem)) => self.lose(id, &problem.detail),
-            Err(error) => return Err(error),
+            Err(ltm_client::Error::Problem { problem, .. }) => self.lose(id, &problem.detail),
+            Err(error) => return Err(error.into()),
         }
         if index.is_some_and(|index| index < 0) {
             let holding = Holding::new();
@@ -325,17 +341,20 @@ impl Bridge<'_> {
         Ok(())
     }
 
-    async fn roll_back(&self, id: LtmId, body: &Value) -> Result<(), Error> {
+    async fn roll_back(&self, id: LtmId, body: &Value) -> Result<(), ltm_client::Error> {
         // Two rollbacks to the same place are two.
-        let conditions = once(Uuid::new_v4().to_string());
-        let back = async || self.client.rollback(id, body, &conditions, |_| {}).await;
+        let (producer, key) = (self.client.producer(), Uuid::new_v4().to_string());
+        let back = async || {
+            let rollback = producer.rollback(id, body).idempotency_key(key.clone());
+            rollback.send().await
+        };
         self.persist(back).await.map(drop)
     }
 
     /// Which rollback was undone by the next one.
     async fn undone(&self, id: LtmId) -> Result<Option<u64>, Error> {
         let document = async || self.client.document(id, true).await;
-        let ours: Document = read(&self.persist(document).await?)?;
+        let ours: Document = read(self.persist(document).await?.text())?;
         let nth = ours.rollbacks.len();
         if let Some(theirs) = self.ask_reference(id).await? {
             return Ok(theirs.undone_by(nth));
@@ -351,22 +370,21 @@ impl Bridge<'_> {
         }
         let mut body = error.clone();
         body["time"] = error["updated_at"].clone();
-        let conditions = once(format!(
-            "ltm-bridge-{:x}",
-            fingerprint(&[body.to_string().as_bytes()])
-        ));
+        let key = fingerprint(&[body.to_string().as_bytes()]);
+        let (producer, key) = (self.client.producer(), format!("ltm-bridge-{key:x}"));
         let record = async || {
-            self.client
-                .record_error(id, &body, &conditions, |_| {})
-                .await
+            let record = producer
+                .record_error(id, &body)
+                .idempotency_key(key.clone());
+            record.send().await
         };
         match self.persist(record).await {
             Ok(_) => self.report.errors += 1,
-            Err(Error::Problem(problem)) => {
+            Err(ltm_client::Error::Problem { problem, .. }) => {
                 self.report
                     .lost(format!("LTM {id}: an error: {}", problem.detail));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
@@ -403,7 +421,7 @@ impl Bridge<'_> {
             return Ok(());
         };
         let document = async || self.client.document(id, true).await;
-        let ours: Document = read(&self.persist(document).await?)?;
+        let ours: Document = read(self.persist(document).await?.text())?;
         let last = ours.snapshots.last().map(identity);
         let place = theirs
             .snapshots
@@ -468,19 +486,20 @@ impl Bridge<'_> {
         let Some(reference) = &self.reference else {
             return Ok(None);
         };
-        let text = match self
+        let document = match self
             .persist(async || reference.document(id, true).await)
             .await
         {
-            Ok(text) => text,
+            Ok(document) => document,
             // It answers 500 for what it does not have.
             Err(error) => {
+                let error = said(&error);
                 self.output
                     .note(&format!("the reference does not give LTM {id}: {error}"));
                 return Ok(None);
             }
         };
-        read(&text).map(Some)
+        read(document.text()).map(Some)
     }
 
     async fn is_here(&self, id: LtmId) -> Result<bool, Error> {
@@ -489,21 +508,25 @@ impl Bridge<'_> {
             .await
         {
             Ok(_) => Ok(true),
-            Err(Error::Problem(problem)) if problem.is(ProblemKind::UnknownLtm) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if error.is(ProblemKind::UnknownLtm) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Asks again as long as the API cannot be reached: what is published waits meanwhile.
-    async fn persist<T>(&self, ask: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
-        let mut said = false;
+    async fn persist<T>(
+        &self,
+        ask: impl AsyncFn() -> Result<T, ltm_client::Error>,
+    ) -> Result<T, ltm_client::Error> {
+        let mut noted = false;
         loop {
             match ask().await {
-                Err(error @ (Error::Refused(_) | Error::Transport { .. })) => {
-                    if !said {
+                Err(error) if error.is_unreachable() => {
+                    if !noted {
+                        let error = said(&error);
                         self.output.note(&format!("{error}; trying again ..."));
                     }
-                    said = true;
+                    noted = true;
                     sleep(PAUSE).await;
                 }
                 outcome => return outcome,
@@ -545,13 +568,6 @@ impl Bridge<'_> {
 fn here() -> Place {
     Place::Here {
         imported: HashSet::new(),
-    }
-}
-
-fn once(key: String) -> Conditions {
-    Conditions {
-        idempotency_key: Some(key),
-        ..Conditions::default()
     }
 }
 

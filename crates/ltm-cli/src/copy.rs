@@ -1,6 +1,8 @@
 //! `ltm copy`.
 
-use crate::{args::CopyArgs, client::Client, error::Error, output::Output};
+use ltm_client::Client;
+
+use crate::{args::CopyArgs, error::Error, output::Output};
 
 /// Copies an LTM and prints the id of the copy.
 pub(crate) async fn run(client: &Client, args: &CopyArgs, output: Output) -> Result<(), Error> {
@@ -8,5 +10,5 @@ pub(crate) async fn run(client: &Client, args: &CopyArgs, output: Output) -> Res
     if output.json() {
         return output.line(&answer.text);
     }
-    output.line(&format!("LTM {}", answer.value.copy_id))
+    output.line(&format!("LTM {}", answer.copy_id))
 }

@@ -1,10 +1,11 @@
 //! `ltm create`.
 
+use ltm_client::Client;
 use ltm_types::LtmId;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{args::CreateArgs, client::Client, error::Error, json::JsonArgument, output::Output};
+use crate::{args::CreateArgs, error::Error, json::JsonArgument, output::Output};
 
 /// What a creation is asked with.
 #[derive(Debug, Serialize)]
@@ -33,6 +34,7 @@ pub(crate) async fn run(client: &Client, args: &CreateArgs, output: Output) -> R
         argument.map(JsonArgument::raw)
     }
     let created = client
+        .producer()
         .create(&NewLtm {
             fqn: &args.fqn,
             name: args.name.as_deref(),
@@ -44,10 +46,11 @@ pub(crate) async fn run(client: &Client, args: &CreateArgs, output: Output) -> R
             id: args.id,
             retention: raw(args.retention.as_ref()),
         })
+        .send()
         .await?;
     if output.json() {
         return output.line(&created.text);
     }
-    let (id, cursor) = (created.value.id, created.value.cursor);
+    let (id, cursor) = (created.id, created.cursor);
     output.line(&format!("LTM {id}, cursor {cursor}"))
 }

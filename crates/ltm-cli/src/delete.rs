@@ -1,6 +1,8 @@
 //! `ltm delete`.
 
-use crate::{args::DeleteArgs, client::Client, error::Error, output::Output};
+use ltm_client::Client;
+
+use crate::{args::DeleteArgs, error::Error, output::Output};
 
 /// Deletes an LTM, or says what would be deleted.
 pub(crate) async fn run(client: &Client, args: &DeleteArgs, output: Output) -> Result<(), Error> {
@@ -13,9 +15,9 @@ pub(crate) async fn run(client: &Client, args: &DeleteArgs, output: Output) -> R
             state.cursor
         )));
     }
-    let text = client.delete(id, args.if_match).await?;
+    let answer = client.delete(id, args.if_match).await?;
     if output.json() {
-        return output.line(&text);
+        return output.line(answer.text());
     }
     output.line(&format!("LTM {id} is deleted"))
 }

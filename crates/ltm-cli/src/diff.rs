@@ -1,8 +1,9 @@
 //! `ltm diff`.
 
+use ltm_client::Client;
 use ltm_store::diff::diff;
 
-use crate::{args::DiffArgs, client::Client, error::Error, output::Output};
+use crate::{args::DiffArgs, error::Error, output::Output};
 
 /// Prints the patch from one snapshot to another: an operation on each line, or as JSON.
 pub(crate) async fn run(client: &Client, args: &DiffArgs, output: Output) -> Result<(), Error> {
@@ -10,7 +11,7 @@ pub(crate) async fn run(client: &Client, args: &DiffArgs, output: Output) -> Res
         .state(args.id, Some(args.from), args.rollback)
         .await?;
     let to = client.state(args.id, Some(args.to), args.rollback).await?;
-    let patch = diff(&from.value.state, &to.value.state);
+    let patch = diff(&from.state, &to.state);
     let unwritable = |e: serde_json::Error| Error::Answered(format!("not JSON: {e}"));
     if output.json() {
         return output.line(&serde_json::to_string(&patch).map_err(unwritable)?);

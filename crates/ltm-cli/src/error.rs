@@ -1,15 +1,12 @@
 //! Why a command failed.
 
-use std::{
-    error::Error as _,
-    io::{self, ErrorKind},
-};
+use std::io::{self, ErrorKind};
 
 use ltm_service::SettingsError;
 use ltm_store::StoreError;
 use ltm_types::Problem;
 
-use crate::{output::printable, server_url::ServerUrl};
+use crate::output::printable;
 
 /// What a shell reports of a program that wrote into a closed pipe: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
@@ -17,32 +14,9 @@ const BROKEN_PIPE: u8 = 141;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The service said no.
-    #[error("{}", shown(.0))]
-    Problem(Box<Problem>),
-    /// Something else than the service answered.
-    #[error("{server} answered {status}: {text}; is it ltm-live that runs there?")]
-    Answer {
-        /// Who was asked.
-        server: ServerUrl,
-        /// The HTTP status.
-        status: u16,
-        /// The beginning of the answer.
-        text: String,
-    },
-    /// Nothing listens there.
-    #[error(
-        "cannot reach {0}: connection refused; start the services with `ltm dev` or `docker compose up`, or say where they are with --url"
-    )]
-    Refused(ServerUrl),
-    /// The connection failed, or no answer came in time.
-    #[error("cannot reach {server}: {detail}")]
-    Transport {
-        /// Who was asked.
-        server: ServerUrl,
-        /// What went wrong.
-        detail: String,
-    },
+    /// The services said no, or cannot be reached.
+    #[error("{}", said(.0))]
+    Client(#[from] ltm_client::Error),
     /// What the service sent cannot be understood.
     #[error("{0}")]
     Answered(String),
@@ -75,43 +49,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// What went wrong between here and the server.
-    pub(crate) fn transport(server: &ServerUrl, error: &reqwest::Error) -> Self {
-        let mut cause = error.source();
-        let mut last = error.to_string();
-        while let Some(inner) = cause {
-            if is_refused(inner) {
-                return Self::Refused(server.clone());
-            }
-            last = inner.to_string();
-            cause = inner.source();
-        }
-        let detail = if error.is_timeout() {
-            "no answer in time".into()
-        } else {
-            last
-        };
-        Self::Transport {
-            server: server.clone(),
-            detail,
-        }
-    }
-
-    /// Whether the same request may succeed in a moment.
+    /// Whether the same call may succeed in a moment.
     pub(crate) fn is_passing(&self) -> bool {
-        match self {
-            Self::Refused(_) | Self::Transport { .. } => true,
-            Self::Problem(problem) => passes(problem.status),
-            Self::Answer { status, .. } => passes(*status),
-            Self::Answered(_)
-            | Self::Input(_)
-            | Self::Snapshot { .. }
-            | Self::Ended(_)
-            | Self::Store(_)
-            | Self::Settings(_)
-            | Self::Output(_)
-            | Self::Setup(_) => false,
-        }
+        matches!(self, Self::Client(error) if error.is_passing())
     }
 
     /// The same, naming the snapshot of the input that it is about.
@@ -140,16 +80,15 @@ impl Error {
     }
 }
 
-/// Whether an answer with this status says to try again.
-pub(crate) fn passes(status: u16) -> bool {
-    matches!(status, 408 | 429 | 502..=504)
-}
-
-/// Whether an error is a refused connection.
-pub(crate) fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|io| io.kind() == ErrorKind::ConnectionRefused)
+/// What the client says, for a terminal.
+pub(crate) fn said(error: &ltm_client::Error) -> String {
+    match error {
+        ltm_client::Error::Problem { problem, .. } => shown(problem),
+        ltm_client::Error::Refused { .. } => format!(
+            "{error}; start the services with `ltm dev` or `docker compose up`, or say where they are with --url"
+        ),
+        other => printable(&other.to_string()),
+    }
 }
 
 /// A problem as a line: what happened, its name in the documentation, and the request.
@@ -179,14 +118,21 @@ mod tests {
     fn a_problem_names_itself_and_the_request() {
         let mut problem = Problem::new(ProblemKind::UnknownLtm, "there is no LTM 7");
         problem.request_id = Some("4f0c".into());
-        let error = Error::Problem(Box::new(problem));
         assert_eq!(
-            error.to_string(),
+            shown(&problem),
             "there is no LTM 7 (unknown-ltm, request 4f0c)"
         );
-        assert!(!error.is_passing());
-        let busy = Problem::new(ProblemKind::Busy, "busy");
-        assert!(Error::Problem(Box::new(busy)).is_passing());
+    }
+
+    #[test]
+    fn who_reaches_nobody_is_told_how_to_start_the_services() {
+        let server = "http://127.0.0.1:1".parse().unwrap();
+        let error = Error::Client(ltm_client::Error::Refused { server });
+        assert_eq!(
+            error.to_string(),
+            "cannot reach http://127.0.0.1:1: connection refused; start the services with `ltm dev` or \
+             `docker compose up`, or say where they are with --url"
+        );
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! `ltm get`.
 
+use ltm_client::Client;
 use ltm_types::{Cursor, LtmId};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
     args::GetArgs,
-    client::{Client, misunderstood},
     error::Error,
-    json,
     output::{Accent, Output, printable},
 };
 
@@ -48,12 +47,11 @@ pub(crate) async fn run(client: &Client, args: &GetArgs, output: Output) -> Resu
             false => output.line(&pretty(&Value::Object(answer.value.state))),
         };
     }
-    let text = client.document(args.id, args.rollbacks).await?;
+    let document = client.document(args.id, args.rollbacks).await?;
     if output.json() {
-        return output.line(&text);
+        return output.line(document.text());
     }
-    let document = json::read(&text).map_err(|e| misunderstood(client.server(), &e))?;
-    print(&document, args.rollbacks, output)
+    print(&document.read()?, args.rollbacks, output)
 }
 
 fn print(document: &Document, rollbacks: bool, output: Output) -> Result<(), Error> {

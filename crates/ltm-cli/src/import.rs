@@ -1,16 +1,16 @@
 //! `ltm import`: makes LTMs of documents that the reference gave.
 
-use std::{cell::Cell, path::Path};
+use std::{path::Path, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ltm_client::{Client, Created, Write};
 use ltm_store::number::equal;
 use ltm_types::{Cursor, LtmId, ProblemKind, canonical_time};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     args::ImportArgs,
-    client::{Client, Conditions, Created, misunderstood},
     error::Error,
     input::read_documents,
     json,
@@ -260,27 +260,23 @@ impl Importer<'_> {
             }
             (Ok(_), Some(id)) => self.imported.id = id,
             // Where another document was imported under this id, the key was used, too.
-            (Err(Error::Problem(problem)), Some(id))
-                if problem.is(ProblemKind::IdTaken) || problem.is(ProblemKind::KeyReused) =>
+            (Err(error), Some(id))
+                if error.is(ProblemKind::IdTaken) || error.is(ProblemKind::KeyReused) =>
             {
                 self.imported.id = id;
             }
-            (Err(error), _) => return Err(error),
+            (Err(error), _) => return Err(error.into()),
         }
         self.find(operations).await
     }
 
-    async fn create(&self, body: &Value, id: Option<LtmId>) -> Result<Created, Error> {
-        let answer = match id {
-            Some(id) => {
-                let key = format!("ltm-import-{id}");
-                self.client
-                    .create_once(body, &key, self.on_failure())
-                    .await?
-            }
-            None => self.client.create(body).await?,
-        };
-        Ok(answer.value)
+    async fn create(&self, body: &Value, id: Option<LtmId>) -> Result<Created, ltm_client::Error> {
+        let producer = self.client.producer();
+        let create = producer
+            .create(body)
+            .idempotency_key(id.map(|id| format!("ltm-import-{id}")))
+            .on_retry(self.notes_retry());
+        Ok(create.send().await?.value)
     }
 
     fn creation(&self, first: &Value, id: Option<LtmId>) -> Value {
@@ -318,9 +314,8 @@ impl Importer<'_> {
     /// How much of the LTM is there; refuses one that is not of this import.
     async fn find(&mut self, operations: &[Operation<'_>]) -> Result<(), Error> {
         let id = self.imported.id;
-        let text = self.client.document(id, false).await?;
-        let unreadable = |e| misunderstood(self.client.server(), &e);
-        let there: There = json::read(&text).map_err(unreadable)?;
+        let document = self.client.document(id, false).await?;
+        let there: There = document.read()?;
         let named = self.document.name.as_ref();
         let entries = usize::try_from(there.cursor.seq).unwrap_or(usize::MAX);
         let ours = there.fqn == self.document.fqn
@@ -351,46 +346,43 @@ impl Importer<'_> {
     }
 
     async fn send(&mut self, nth: usize, operation: &Operation<'_>) -> Result<Sent, Error> {
-        let (client, id, conditions) = (self.client, self.imported.id, self.conditions(nth));
-        let on_failure = self.on_failure();
+        let (producer, id) = (self.client.producer(), self.imported.id);
         let (mut sent, mut at) = (Sent::Whole, self.at);
         match *operation {
             Operation::Create(_) => {}
             Operation::Append(step) => {
-                let mut appended = client.append(id, step, &conditions, &on_failure).await;
+                let mut appended = self.once(nth, producer.append(id, step)).send().await;
                 if is(&appended, ProblemKind::PatchFailed) {
                     let mut step = step.clone();
                     without_patch(&mut step);
-                    appended = client.append(id, &step, &conditions, &on_failure).await;
+                    appended = self.once(nth, producer.append(id, &step)).send().await;
                     sent = Sent::WithoutPatch;
                 }
-                at = appended?.value.cursor;
+                at = appended?.cursor;
             }
             Operation::Back { kept, replay, time } => {
                 let index = if replay { kept } else { kept - 1 };
                 let to = json!({"index": index, "replay": replay});
                 let body = timed(json!({"snapshot": to}), time);
-                let back = client.rollback(id, &body, &conditions, &on_failure).await?;
-                at = back.value.cursor;
+                let back = self.once(nth, producer.rollback(id, &body));
+                at = back.send().await?.cursor;
             }
             Operation::Undo { index, time } => {
                 let body = timed(json!({"rollback": {"index": index}}), time);
-                let back = client.rollback(id, &body, &conditions, &on_failure).await?;
-                at = back.value.cursor;
+                let back = self.once(nth, producer.rollback(id, &body));
+                at = back.send().await?.cursor;
             }
             Operation::Error(error) => {
                 let body = timed(error.clone(), error["updated_at"].as_str());
-                let recorded = client
-                    .record_error(id, &body, &conditions, &on_failure)
-                    .await;
+                let recorded = self.once(nth, producer.record_error(id, &body));
+                let recorded = recorded.send().await;
                 if is(&recorded, ProblemKind::InvalidRequest) {
                     sent = Sent::LeftOut;
                 } else {
-                    at = recorded?.value.cursor;
+                    at = recorded?.cursor;
                 }
             }
         }
-        drop(on_failure);
         self.at = at;
         Ok(sent)
     }
@@ -408,33 +400,25 @@ impl Importer<'_> {
             )));
         }
         let step = json!({"reason": IMPORT, "state": self.document.state});
-        let conditions = self.conditions(operations);
-        let on_failure = self.on_failure();
-        self.client
-            .append(id, &step, &conditions, on_failure)
-            .await?;
+        let producer = self.client.producer();
+        let append = self.once(operations, producer.append(id, &step));
+        append.send().await?;
         self.imported.corrected = true;
         self.imported.entries += 1;
         Ok(())
     }
 
-    fn conditions(&self, nth: usize) -> Conditions {
-        Conditions {
-            if_match: Some(self.at),
-            idempotency_key: Some(format!("ltm-import-{}-{nth}", self.imported.id)),
-            ..Conditions::default()
-        }
+    /// The nth operation, which lands once and only where the one before it is the last.
+    fn once<'w, T: DeserializeOwned>(&'w self, nth: usize, write: Write<'w, T>) -> Write<'w, T> {
+        write
+            .if_match(self.at)
+            .idempotency_key(format!("ltm-import-{}-{nth}", self.imported.id))
+            .on_retry(self.notes_retry())
     }
 
     /// Says once that it is tried again.
-    fn on_failure(&self) -> impl Fn(&Error) + use<'_> {
-        let said = Cell::new(false);
-        move |error| {
-            if !said.replace(true) {
-                let note = format!("{error}; trying again ...");
-                self.bar.suspend(|| self.output.note(&note));
-            }
-        }
+    fn notes_retry(&self) -> impl Fn(&ltm_client::Error, Duration) + Send + Sync + use<'_> {
+        self.output.notes_retry(|note| self.bar.suspend(note))
     }
 }
 
@@ -448,8 +432,8 @@ fn object(value: &Value) -> Value {
     members.map_or(Value::Null, |members| Value::Object(members.clone()))
 }
 
-fn is<T>(outcome: &Result<T, Error>, kind: ProblemKind) -> bool {
-    matches!(outcome, Err(Error::Problem(problem)) if problem.is(kind))
+fn is<T>(outcome: &Result<T, ltm_client::Error>, kind: ProblemKind) -> bool {
+    matches!(outcome, Err(error) if error.is(kind))
 }
 
 fn print(done: &Imported, output: Output) -> Result<(), Error> {

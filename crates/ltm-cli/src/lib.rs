@@ -4,7 +4,6 @@
 mod append;
 pub mod args;
 mod bridge;
-mod client;
 mod copy;
 mod create;
 mod delete;
@@ -27,21 +26,17 @@ mod play;
 mod recording;
 pub mod redis_server;
 mod rollback;
-mod server_url;
 mod tail;
-mod token;
 mod verify;
 
 use std::process::ExitCode;
 
 use args::{Cli, ClientCommand, Command};
-use client::Client;
+use ltm_client::{Client, ServerUrl, Token};
 use output::Output;
 
 pub use error::Error;
 pub use json::JsonArgument;
-pub use server_url::ServerUrl;
-pub use token::Token;
 
 /// Does what the arguments say; what goes wrong is printed on standard error.
 pub fn run(cli: &Cli) -> ExitCode {
@@ -69,7 +64,7 @@ fn end(outcome: Result<(), Error>) -> ExitCode {
 
 fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
     let output = Output::new(cli.json);
-    let client = Client::new(cli.url.clone(), cli.token.as_ref())?;
+    let client = client_of(cli.url.clone(), cli.token.clone())?;
     wait_for(async {
         match command {
             ClientCommand::Create(args) => create::run(&client, args, output).await,
@@ -82,12 +77,19 @@ fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
             ClientCommand::Delete(args) => delete::run(&client, args, output).await,
             ClientCommand::Import(args) => import::run(&client, args, output).await,
             ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
-            ClientCommand::Tail(args) => {
-                tail::run(&cli.url, cli.token.as_ref(), args, output).await
-            }
+            ClientCommand::Tail(args) => tail::run(&client, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }
     })
+}
+
+/// Speaks to the services at `server`, and shows a token if there is one.
+fn client_of(server: ServerUrl, token: Option<Token>) -> Result<Client, Error> {
+    let mut client = Client::builder(server).agent(concat!("ltm/", env!("CARGO_PKG_VERSION")));
+    if let Some(token) = token {
+        client = client.token(token);
+    }
+    Ok(client.build()?)
 }
 
 fn wait_for(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {

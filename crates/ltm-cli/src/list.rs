@@ -1,14 +1,13 @@
 //! `ltm list`.
 
+use ltm_client::Client;
 use ltm_types::LtmId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
     args::ListArgs,
-    client::{Client, misunderstood},
     error::Error,
-    json,
     output::{Output, printable},
 };
 
@@ -35,20 +34,19 @@ pub(crate) async fn run(client: &Client, args: &ListArgs, output: Output) -> Res
     };
     let mut before = None;
     loop {
-        let (text, next) = client
+        let page = client
             .list(args.playground, args.fqn.as_deref(), left.min(PAGE), before)
             .await?;
-        let unreadable = |e| misunderstood(client.server(), &e);
-        let page: Vec<&RawValue> = json::read(&text).map_err(unreadable)?;
-        left = left.saturating_sub(page.len());
-        for row in page {
+        let texts: Vec<&RawValue> = page.rows.read()?;
+        left = left.saturating_sub(texts.len());
+        for row in texts {
             if output.json() {
                 output.line(row.get())?;
             } else {
-                rows.push(json::read(row.get()).map_err(unreadable)?);
+                rows.push(page.rows.part(row.get())?);
             }
         }
-        before = next;
+        before = page.next;
         if before.is_none() || left == 0 {
             break;
         }

@@ -3,12 +3,14 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 
-use crate::error::Error;
+use crate::error::{Error, said};
 
 /// Standard output and the notes beside it.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,19 @@ impl Output {
     pub(crate) fn note(self, text: &str) {
         // Where nobody can hear it, it need not be said.
         let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Says once that a call is tried again.
+    pub(crate) fn notes_retry(
+        self,
+        around: impl Fn(&dyn Fn()) + Send + Sync,
+    ) -> impl Fn(&ltm_client::Error, Duration) + Send + Sync {
+        let noted = AtomicBool::new(false);
+        move |error, _| {
+            if !noted.swap(true, Ordering::Relaxed) {
+                around(&|| self.note(&format!("{}; trying again ...", said(error))));
+            }
+        }
     }
 
     /// A word with an accent, where there are colours.

@@ -1,13 +1,13 @@
 //! `ltm play`: plays a recorded history into a new LTM.
 
-use std::{cell::Cell, fs, num::NonZeroUsize, time::Duration};
+use std::{fs, num::NonZeroUsize, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ltm_client::Client;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     args::{PlayArgs, Speed},
-    client::{Client, Conditions},
     error::Error,
     history::History,
     output::Output,
@@ -21,10 +21,12 @@ pub(crate) async fn run(client: &Client, args: &PlayArgs, output: Output) -> Res
     let text = fs::read_to_string(&args.file)
         .map_err(|e| Error::Input(format!("{}: {e}", args.file.display())))?;
     let history = History::read(&text)?;
-    let created = client
+    let producer = client.producer();
+    let created = producer
         .create(&history.creation(args.name.as_deref(), args.id))
+        .send()
         .await?;
-    let id = created.value.id;
+    let id = created.id;
     if output.json() {
         output.line(&created.text)?;
     } else {
@@ -40,16 +42,12 @@ pub(crate) async fn run(client: &Client, args: &PlayArgs, output: Output) -> Res
         bar.set_position(index as u64);
         due = (due + wait(gap, args.speed)).max(Instant::now());
         sleep_until(due).await;
-        let said = Cell::new(false);
-        let on_failure = |error: &Error| {
-            if !said.replace(true) {
-                bar.suspend(|| output.note(&format!("{error}; trying again ...")));
-            }
-        };
-        let appended = client
-            .append(id, step, &Conditions::default(), on_failure)
+        let appended = producer
+            .append(id, step)
+            .on_retry(output.notes_retry(|note| bar.suspend(note)))
+            .send()
             .await;
-        appended.map_err(|error| error.of_snapshot(index))?;
+        appended.map_err(|error| Error::from(error).of_snapshot(index))?;
     }
     bar.finish_and_clear();
     output.note(&format!("played {end} snapshots into LTM {id}"));

@@ -13,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Url;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     process::{Child, Command},
     time::{Instant, sleep, timeout},
 };
+use url::Url;
 
 /// The longest path of a socket that every system takes (sockaddr_un, some room left).
 const LONGEST_SOCKET: usize = 100;

@@ -1,29 +1,28 @@
 //! `ltm rollback`.
 
+use ltm_client::Client;
 use serde_json::{Value, json};
 
 use crate::{
     args::RollbackArgs,
-    client::{Client, Conditions},
-    error::Error,
+    error::{Error, said},
     output::Output,
 };
 
 /// Goes back, and prints where the LTM is then.
 pub(crate) async fn run(client: &Client, args: &RollbackArgs, output: Output) -> Result<(), Error> {
-    let conditions = Conditions {
-        if_match: args.if_match,
-        idempotency_key: None,
-        producer: args.producer.clone(),
-    };
-    let on_failure = |error: &Error| output.note(&format!("{error}; trying again ..."));
     let answer = client
-        .rollback(args.id, &target(args), &conditions, on_failure)
+        .producer()
+        .header(args.producer.clone())
+        .rollback(args.id, &target(args))
+        .if_match(args.if_match)
+        .on_retry(|error, _| output.note(&format!("{}; trying again ...", said(error))))
+        .send()
         .await?;
     if output.json() {
         return output.line(&answer.text);
     }
-    let (id, count, cursor) = (args.id, answer.value.snapshots_count, answer.value.cursor);
+    let (id, count, cursor) = (args.id, answer.snapshots_count, answer.cursor);
     output.line(&format!("LTM {id}, {count} snapshots, cursor {cursor}"))
 }
 

@@ -5,18 +5,23 @@ use std::{fmt, str::FromStr};
 use ltm_types::LtmId;
 use reqwest::Url;
 
-/// The base of the URLs of the API and the gateway: `http://host:port`, with a path in front where a
-/// proxy adds one.
+/// The base of the URLs of the API and the gateway: `http://host:port` or `https://host`, with a path in front where
+/// a proxy adds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl(Url);
 
-impl FromStr for ServerUrl {
-    type Err = String;
+/// Why a text is not the address of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; give a URL such as http://127.0.0.1:8000")]
+pub struct ServerUrlError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |what: String| format!("{what}; give a URL such as http://127.0.0.1:8000");
+impl FromStr for ServerUrl {
+    type Err = ServerUrlError;
+
+    fn from_str(text: &str) -> Result<Self, ServerUrlError> {
+        let wrong = ServerUrlError;
         let mut url = Url::parse(text).map_err(|e| wrong(e.to_string()))?;
-        if url.scheme() != "http" {
+        if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong(format!("{}:// is not supported", url.scheme())));
         }
         if url.query().is_some() || url.fragment().is_some() {
@@ -39,6 +44,11 @@ impl ServerUrl {
         let mut url = self.below(&format!("/ws/{id}"));
         url.query_pairs_mut().extend_pairs(query);
         format!("ws{}", url.as_str().trim_start_matches("http"))
+    }
+
+    /// The URL of an LTM's Server-Sent Events.
+    pub(crate) fn events(&self, id: LtmId) -> Url {
+        self.below(&format!("/sse/{id}"))
     }
 
     fn below(&self, path: &str) -> Url {
@@ -66,6 +76,7 @@ mod tests {
             ("http://localhost:8000", "http://localhost:8000"),
             ("http://localhost:8000/", "http://localhost:8000"),
             ("http://[::1]:80/live/", "http://[::1]/live"),
+            ("https://ltm.example:443", "https://ltm.example"),
         ] {
             let url: ServerUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown);
