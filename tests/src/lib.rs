@@ -35,7 +35,7 @@ pub use haproxy::Haproxy;
 pub use network::Network;
 pub use raw_connection::RawConnection;
 pub use recording::{Recording, data};
-pub use redis_server::RedisServer;
+pub use redis_server::{RedisServer, signal};
 pub use rfc6902::{apply, fold, same};
 pub use scrape::Scrape;
 pub use sentinels::{FAILOVER_LIMIT, Sentinels};

@@ -240,7 +240,8 @@ fn answers(port: u16) -> bool {
     ask().unwrap_or(false)
 }
 
-pub(crate) fn signal(pid: u32, name: &str) {
+/// Sends a process a signal: `TERM`.
+pub fn signal(pid: u32, name: &str) {
     // The shell's own `kill`: the program is not on every machine.
     let sent = Command::new("sh")
         .args(["-c", &format!("kill -s {name} {pid}")])

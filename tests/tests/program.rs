@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use ltm_tests::{LIMIT, RedisServer, Service, binary};
+use ltm_tests::{LIMIT, RedisServer, Service, binary, signal};
 
 const PROGRAMS: [&str; 2] = ["ltm-api", "ltm-gateway"];
 
@@ -23,6 +24,35 @@ fn run(program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
 fn complains(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_service_whose_log_nobody_reads_any_more_ends_when_it_is_told_to() {
+    let redis = RedisServer::start(&[]);
+    for program in PROGRAMS {
+        let mut child = Command::new(binary(program))
+            .env("LTM__REDIS__URL", redis.url())
+            .env("LTM__API__LISTEN", "127.0.0.1:0")
+            .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+            .env("LTM__GATEWAY__DRAIN_NOTICE", "0s")
+            .env("LTM__GATEWAY__DRAIN_TIME", "0s")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let listening = log.lines().any(|line| line.unwrap().contains("listening"));
+        // The reader is gone now.
+        assert!(listening);
+        signal(child.id(), "TERM");
+        let began = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if began.elapsed() > LIMIT {
+                child.kill().unwrap();
+                panic!("{program} does not end");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 #[test]

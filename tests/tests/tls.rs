@@ -254,12 +254,9 @@ fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
     let read = |name: &str| std::fs::read_to_string(authority.file(name)).unwrap();
     let pem = authority.file("both.pem");
     std::fs::write(&pem, read("proxy.pem") + &read("proxy.key")).unwrap();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
+    let port = free_port();
     let bind = format!("bind 127.0.0.1:{port} ssl crt {}", pem.display());
-    let page = "    acl is_page path /\n";
+    let page = "    acl is_page path / /docs\n";
     let with_tls = format!("    {bind}\n{page}");
     let _haproxy = Haproxy::with(&[&api], &[&gateway], &[(page, &with_tls)]);
     let ltm = |trusted: &str, arguments: &[&str]| {

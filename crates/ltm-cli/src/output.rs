@@ -64,8 +64,8 @@ impl Output {
 
     /// Says something beside the output.
     pub(crate) fn note(self, text: &str) {
-        // Where nobody can hear it, it need not be said.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        // Where nobody can hear it, it need not be said. In one piece: what others write stays out of the line.
+        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
     }
 
     /// Says once that a call is tried again.

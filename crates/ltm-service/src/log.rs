@@ -47,6 +47,8 @@ impl LogSettings {
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(io::stderr().is_terminal())
+            // That a line cannot be written would be said there, too, and end the task that wrote it.
+            .log_internal_errors(false)
             .with_writer(io::stderr);
         // An error means that the process logs already.
         let _ = match self.format {

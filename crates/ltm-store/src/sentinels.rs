@@ -15,7 +15,7 @@ use crate::{error::StoreError, settings::RedisSettings, tls};
 /// [`StoreError::Refused`] where a setting cannot be used.
 pub(crate) fn client(settings: &RedisSettings) -> Result<SentinelClient, StoreError> {
     let leader = settings.connection_info()?;
-    let leader_tls = is_tls(leader.addr())?;
+    let leader_tls = is_tls("redis.url", leader.addr())?;
     let certificates = tls::for_nodes(settings)?;
     let sentinels = infos(settings)?;
     let (addresses, user) = one_user(sentinels)?;
@@ -101,7 +101,10 @@ fn one_user(
 
 /// Whether all of them speak TLS, rather than none.
 fn all_tls(addresses: &[ConnectionAddr]) -> Result<bool, StoreError> {
-    let all: Vec<bool> = addresses.iter().map(is_tls).collect::<Result<_, _>>()?;
+    let all: Vec<bool> = addresses
+        .iter()
+        .map(|it| is_tls("redis.sentinels", it))
+        .collect::<Result<_, _>>()?;
     match (all.contains(&true), all.contains(&false)) {
         (true, true) => Err(refused(
             "redis.sentinels: some begin with redis:// and some with rediss://; give all of them the same",
@@ -110,17 +113,19 @@ fn all_tls(addresses: &[ConnectionAddr]) -> Result<bool, StoreError> {
     }
 }
 
-fn is_tls(address: &ConnectionAddr) -> Result<bool, StoreError> {
+/// Whether this address, which a setting gives, is spoken to over TLS.
+fn is_tls(setting: &str, address: &ConnectionAddr) -> Result<bool, StoreError> {
+    let refused = |cause: &str| StoreError::Refused(format!("{setting}: {cause}"));
     match address {
         ConnectionAddr::Tcp(..) => Ok(false),
         ConnectionAddr::TcpTls {
             insecure: false, ..
         } => Ok(true),
         ConnectionAddr::TcpTls { .. } => Err(refused(
-            "redis.sentinels: #insecure is not taken: name the authority of the certificate in redis.tls_ca_file",
+            "#insecure is not taken: name the authority of the certificate in redis.tls_ca_file",
         )),
         _ => Err(refused(
-            "redis.url and redis.sentinels: where there are Sentinels they begin with redis:// or rediss://",
+            "with redis.sentinels it must begin with redis:// or rediss://",
         )),
     }
 }

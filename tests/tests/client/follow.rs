@@ -358,7 +358,7 @@ async fn where_no_websocket_comes_through_the_same_comes_as_events() {
     let gateway = Service::gateway(&redis.url(), &[("LTM__GATEWAY__DRAIN_TIME", "100ms")]);
     let api = Api::at(&service);
     let (id, _) = api.create(json!({"n": 0})).await;
-    let page = "    acl is_page path /\n";
+    let page = "    acl is_page path / /docs\n";
     for rule in [
         "http-request deny deny_status 403 if { path_beg /ws/ }",
         "http-request del-header Upgrade",
