@@ -210,7 +210,7 @@ async fn only_the_cursor_of_an_entry_that_is_there_can_be_copied_up_to() {
     };
     let copied = copy(&first).await.expect(200)["copy_id"].as_u64().unwrap();
     assert_eq!(stack.api.document(copied).await["state"], json!({"n": 0}));
-    for text in ["0", "1", "nonsense", "1-"] {
+    for text in ["", "0", "1", "nonsense", "1-"] {
         assert_eq!(
             copy(text).await.problem(400, "invalid-cursor")["field"],
             "until"

@@ -46,7 +46,8 @@ pub(crate) async fn copy(
 /// The last entry that is to be copied, where the request names one.
 fn until(request: &HttpRequest) -> Result<Option<Cursor>, ProblemResponse> {
     let parameters = Parameters::of(request)?;
-    let Some(text) = parameters.text("until") else {
+    // An empty one may be a cursor that was lost on its way: a copy of everything is not what was asked for.
+    let Some(text) = parameters.given("until") else {
         return Ok(None);
     };
     match text.parse() {

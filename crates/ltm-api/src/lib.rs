@@ -32,6 +32,7 @@ mod write;
 use std::{io, sync::Arc};
 
 use actix_web::{
+    Resource,
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
@@ -122,34 +123,68 @@ pub fn configure(api: &Api, config: &mut ServiceConfig) {
     if api.settings().docs {
         ltm_docs::configure(config, openapi::openapi());
     }
-    let route = |path: &str, allow: &'static str| {
-        web::resource(path)
-            .wrap(from_fn(access::check))
-            .default_service(web::to(move || async move { method_not_allowed(allow) }))
-    };
-    let others = web::to(|| async { method_not_allowed("POST") });
-    let tickets = web::resource("/api/v0/ws-ticket").post(ticket::ticket);
-    config.service(tickets.default_service(others));
-    config.app_data(web::Data::new(api.clone())).service(
-        web::scope("/api/v0/ltm")
-            .service(route("", "GET, POST").get(list::list).post(create::create))
-            // Patterns are tried one after another: first what is asked for most.
-            .service(
-                route("/{id}/snapshots", "GET, POST")
-                    .get(snapshots::snapshots)
-                    .post(append::append),
-            )
-            .service(
-                route("/{id}", "GET, DELETE")
-                    .get(document::document)
-                    .delete(delete::delete),
-            )
-            .service(route("/{id}/state", "GET").get(state::state))
-            .service(route("/{id}/rollback", "POST").post(rollback::rollback))
-            .service(route("/{id}/errors", "POST").post(errors::record))
-            .service(route("/{id}/copy", "POST").post(copy::copy)),
-    );
+    config.app_data(web::Data::new(api.clone()));
+    for Path {
+        path,
+        allow,
+        mount,
+        guarded,
+    } in PATHS
+    {
+        let others = web::to(move || async move { method_not_allowed(allow) });
+        let resource = mount(web::resource(*path)).default_service(others);
+        if *guarded {
+            config.service(resource.wrap(from_fn(access::check)));
+        } else {
+            config.service(resource);
+        }
+    }
 }
+
+/// A path of the API.
+struct Path {
+    path: &'static str,
+    /// The methods that it answers to, as the header says them.
+    allow: &'static str,
+    mount: fn(Resource) -> Resource,
+    /// Whether it is looked at who calls before the call is.
+    guarded: bool,
+}
+
+const fn path(path: &'static str, allow: &'static str, mount: fn(Resource) -> Resource) -> Path {
+    Path {
+        path,
+        allow,
+        mount,
+        guarded: true,
+    }
+}
+
+/// Every path. They are tried one after another: first what is asked for most.
+const PATHS: &[Path] = &[
+    path("/api/v0/ltm/{id}/snapshots", "GET, POST", |it| {
+        it.get(snapshots::snapshots).post(append::append)
+    }),
+    path("/api/v0/ltm/{id}", "GET, DELETE", |it| {
+        it.get(document::document).delete(delete::delete)
+    }),
+    path("/api/v0/ltm", "GET, POST", |it| {
+        it.get(list::list).post(create::create)
+    }),
+    path("/api/v0/ltm/{id}/state", "GET", |it| it.get(state::state)),
+    path("/api/v0/ltm/{id}/rollback", "POST", |it| {
+        it.post(rollback::rollback)
+    }),
+    path("/api/v0/ltm/{id}/errors", "POST", |it| {
+        it.post(errors::record)
+    }),
+    path("/api/v0/ltm/{id}/copy", "POST", |it| it.post(copy::copy)),
+    Path {
+        // It looks itself: it needs what was shown.
+        guarded: false,
+        ..path("/api/v0/ws-ticket", "POST", |it| it.post(ticket::ticket))
+    },
+];
 
 /// Runs the service until `shutdown`.
 ///

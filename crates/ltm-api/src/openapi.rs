@@ -65,3 +65,32 @@ pub(crate) fn openapi() -> String {
     ltm_docs::widen(&mut description);
     description.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::PATHS;
+
+    #[test]
+    fn every_call_is_described_and_nothing_else() {
+        let description: Value = serde_json::from_str(&openapi()).unwrap();
+        let described: BTreeSet<(String, String)> = description["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, calls)| {
+                let methods = calls.as_object().unwrap().keys();
+                methods.map(move |method| (path.clone(), method.to_uppercase()))
+            })
+            .collect();
+        let mounted = PATHS.iter().flat_map(|it| {
+            let methods = it.allow.split(", ");
+            methods.map(|method| (it.path.to_owned(), method.to_owned()))
+        });
+        assert_eq!(described, mounted.collect());
+    }
+}

@@ -1,7 +1,12 @@
-// Shows the HTTP API. What is tried out goes to where this page comes from.
-SwaggerUIBundle({
-  url: new URL('docs/openapi.json', document.baseURI).href,
-  dom_id: '#api',
+// Shows both descriptions: of the HTTP API by Swagger UI, of the channels by hand.
+import { show } from './channels.js';
+
+const address = (name) => new URL(`docs/${name}`, document.baseURI).href;
+
+// What is tried out goes to where this page comes from.
+window.SwaggerUIBundle({
+  url: address('openapi.json'),
+  domNode: document.getElementById('http'),
   deepLinking: true,
   docExpansion: 'list',
   defaultModelsExpandDepth: 0,
@@ -9,3 +14,6 @@ SwaggerUIBundle({
   // Nothing is asked of other hosts.
   validatorUrl: null,
 });
+
+const answer = await fetch(address('asyncapi.json'));
+show(await answer.json(), document.getElementById('channels'));

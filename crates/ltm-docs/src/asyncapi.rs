@@ -7,6 +7,7 @@ use utoipa::{
 };
 
 use crate::{
+    CLOSES,
     schemas::{
         End, ListChange, ListReset, Operation, OperationName, RecordedError, Reset, ResetReason,
         RollbackChange, Row, Snapshot,
@@ -57,29 +58,31 @@ fn channels() -> Value {
         "ltm": {
             "address": "/ws/{id}", "title": "One LTM", "messages": refs(&one),
             "parameters": {"id": id},
-            "description": format!("A WebSocket. {CLOSES}"),
+            "description": "A WebSocket.",
+            "x-close-codes": CLOSES,
             "bindings": {"ws": {"method": "GET", "query": query(&[AFTER, INIT, LIVE, TICKET])}},
         },
         "many": {
             "address": "/ws", "title": "Many LTMs", "messages": refs(&many),
             "description": "A WebSocket for many LTMs, each with its own cursor: `follow` and `unfollow` say which. What would close a socket of its own is an `end` here.",
+            "x-close-codes": CLOSES,
             "bindings": {"ws": {"method": "GET", "query": query(&[TICKET])}},
         },
         "list": {
             "address": "/ws/ltms", "title": "The list", "messages": refs(&["listReset", "listChange", "listLive", "token"]),
-            "description": format!("A WebSocket for one page of the list. {CLOSES}"),
+            "description": "A WebSocket for one page of the list.",
+            "x-close-codes": CLOSES,
             "bindings": {"ws": {"method": "GET", "query": query(&[PLAYGROUND, FQN, LIMIT, BEFORE, AFTER, LIVE, TICKET])}},
         },
         "events": {
             "address": "/sse/{id}", "title": "One LTM, as Server-Sent Events", "messages": refs(&events),
             "parameters": {"id": id},
             "description": "The same as `/ws/{id}`; `Last-Event-ID` stands for `after`. What would be a close is an event named `end`. What is not there answers 404, what was deleted 410, and 204 to who has been told.",
+            "x-close-codes": CLOSES,
             "bindings": {"http": {}},
         },
     })
 }
-
-const CLOSES: &str = "Close codes: 1008 too much was said, or the token has expired; 1009 a frame is too big; 1011 the log cannot be read, or no ping was answered; 1012 the gateway restarts; 1013 a limit is reached; 4404 no such LTM; 4409 the log forked under a subscriber that asked for neither `after` nor `init`; 4410 deleted.";
 
 /// A parameter: its name, its schema as JSON, what it does.
 type Parameter = (&'static str, &'static str, &'static str);
@@ -158,7 +161,7 @@ fn operations() -> Value {
 fn message(title: &str, members: Value, required: &[&str]) -> Value {
     json!({
         "name": title, "title": title, "contentType": "application/json",
-        "payload": {"type": "object", "properties": members, "required": required, "additionalProperties": false},
+        "payload": {"type": "object", "properties": members, "required": required},
     })
 }
 
@@ -176,7 +179,8 @@ fn messages() -> Value {
     };
     let yes = json!({"const": true});
     let index = json!({"type": ["integer", "null"], "description": "The last snapshot that is kept; -1 where none is, null where a rollback was undone."});
-    let rollback = json!({"id": id, "cursor": cursor, "snapshot_index": index, "rollback": schema("RollbackChange")});
+    let trace = json!({"type": "string", "description": "The trace that it belongs to (W3C Trace Context), where it does."});
+    let rollback = json!({"id": id, "cursor": cursor, "snapshot_index": index, "rollback": schema("RollbackChange"), "traceparent": trace});
     let followed = json!({
         "follow": id,
         "after": {"type": ["string", "null"]},

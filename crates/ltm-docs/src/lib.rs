@@ -5,6 +5,7 @@
 //! WebSockets and Server-Sent Events. [`configure`] mounts both descriptions and the page.
 
 mod asyncapi;
+mod close;
 mod page;
 pub mod problems;
 pub mod schemas;
@@ -12,7 +13,8 @@ pub mod schemas;
 use serde_json::{Number, Value};
 
 pub use asyncapi::asyncapi;
-pub use page::{FOLDER, configure};
+pub use close::{CLOSES, Close};
+pub use page::configure;
 
 /// Says of whole numbers that are not negative how large they may be: the derived schemas say that they have 64 bits
 /// and a sign.

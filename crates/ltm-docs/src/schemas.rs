@@ -43,6 +43,9 @@ pub enum OperationName {
 /// One step of an LTM's history.
 #[derive(ToSchema)]
 pub struct Snapshot {
+    /// The trace that it belongs to (W3C Trace Context), where it does.
+    #[schema(nullable = false)]
+    traceparent: Option<String>,
     /// When it was taken: RFC 3339, UTC.
     #[schema(format = DateTime)]
     time: String,
@@ -97,6 +100,9 @@ pub struct Rollback {
 /// An error that was recorded, and what became of it.
 #[derive(ToSchema)]
 pub struct RecordedError {
+    /// The trace that it belongs to (W3C Trace Context), where it does.
+    #[schema(nullable = false)]
+    traceparent: Option<String>,
     /// A UUID that the producer chose.
     #[schema(format = "uuid")]
     id: String,

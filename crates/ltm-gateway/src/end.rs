@@ -120,6 +120,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_end_has_a_code_that_the_description_tells() {
+        let text = || "why".to_owned();
+        for end in [
+            End::Unknown(LtmId::new(1).unwrap()),
+            End::Deleted,
+            End::Invalid(text()),
+            End::Unfollowed,
+            End::Forked,
+            End::Restarting,
+            End::OverLimit(text()),
+            End::Talkative,
+            End::Expired,
+            End::Refused(text()),
+            End::FrameTooBig,
+            End::Malformed,
+            End::NotUtf8,
+            End::Damaged,
+            End::Silent,
+            End::Left,
+        ] {
+            let code = u16::from(end.close_code());
+            assert!(ltm_docs::CLOSES.iter().any(|it| it.code == code), "{code}");
+        }
+    }
+
+    #[test]
     fn a_reason_fits_into_a_close_frame() {
         let long = End::OverLimit("é".repeat(100)).close_reason();
         assert!(long.description.is_some_and(|text| text.len() <= 123));

@@ -63,7 +63,7 @@ pub(crate) async fn follow(
 }
 
 fn after(parameters: &Parameters) -> Result<Option<Cursor>, ProblemResponse> {
-    let cursor = parameters.text("after").map(str::parse).transpose();
+    let cursor = parameters.given("after").map(str::parse).transpose();
     cursor.map_err(|e| {
         let problem = Problem::new(ProblemKind::InvalidCursor, format!("{e}"));
         problem.with_field("after").into()

@@ -57,8 +57,12 @@ impl Parameters {
 
     /// A text, where it is there and not empty.
     pub fn text(&self, name: &str) -> Option<&str> {
-        let text = self.0.get(name).map(String::as_str);
-        text.filter(|text| !text.is_empty())
+        self.given(name).filter(|text| !text.is_empty())
+    }
+
+    /// A text, where it is there.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     /// A whole number between two bounds, where it is there.

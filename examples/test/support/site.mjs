@@ -13,7 +13,8 @@ export class Site {
     const site = new Site();
     try {
       site.services = await Services.start();
-      site.browser = await Browser.start();
+      // To the browser, localhost:8000 is where the services are: an example runs as it is written.
+      site.browser = await Browser.start({}, [`--host-resolver-rules=MAP localhost 127.0.0.1:${site.services.port}`]);
       await site.serve();
     } catch (error) {
       await site.stop();
@@ -29,7 +30,7 @@ export class Site {
     const [name, ...args] = command.replace('8080', port).split(/\s+/);
     this.server = spawn(name, args, { cwd: root, stdio: 'ignore' });
     process.once('exit', () => this.server.kill());
-    this.url = `http://localhost:${port}/examples`;
+    this.url = `http://127.0.0.1:${port}/examples`;
     await until(async () => {
       if (this.server.exitCode !== null) throw new Error(`${command} has ended`);
       return (await fetch(this.url).catch(() => undefined))?.ok;
@@ -48,7 +49,7 @@ export class Site {
     page.noErrors = () => {
       if (errors.length) throw errors[0];
     };
-    await page.goto(`${this.url}/${path}/?ltm=${id}&server=${new URL(this.services.url).host}`);
+    await page.goto(`${this.url}/${path}/?ltm=${id}`);
     return page;
   }
 

@@ -17,8 +17,8 @@ const args = [
 const dist = new URL('../../dist/', import.meta.url);
 
 export class Browser {
-  /** Starts it; `scripts` are served beside the client. */
-  static async start(scripts = {}) {
+  /** Starts it; `scripts` are served beside the client, `options` are those of Chromium's command line. */
+  static async start(scripts = {}, options = []) {
     const browser = new Browser();
     browser.server = createServer((request, response) => {
       const name = request.url.slice(1);
@@ -31,7 +31,7 @@ export class Browser {
     await new Promise((resolve) => browser.server.once('listening', resolve));
     browser.url = `http://127.0.0.1:${browser.server.address().port}/`;
     browser.folder = mkdtempSync(join(tmpdir(), 'ltm-js-chromium-'));
-    browser.context = await chromium.launchPersistentContext(browser.folder, { executablePath, args, headless: true });
+    browser.context = await chromium.launchPersistentContext(browser.folder, { executablePath, args: [...args, ...options], headless: true });
     return browser;
   }
 
