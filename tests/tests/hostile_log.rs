@@ -427,7 +427,7 @@ async fn an_age_that_no_clock_can_tell_ends_nobodys_retention() {
         let created = stack.api.post("/ltm", &short).await.expect(200);
         let id = created["id"].as_u64().unwrap();
         let began = std::time::Instant::now();
-        while stack.api.get(&format!("/ltm/{id}")).await.status != 410 {
+        while stack.api.get(&format!("/ltm/{id}/state")).await.status != 410 {
             assert!(began.elapsed() < ltm_tests::LIMIT, "it is never deleted");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
