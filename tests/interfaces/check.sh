@@ -14,7 +14,6 @@ if ! cmp -s tests/interfaces/requirements.txt "$tools/installed"; then
   cp tests/interfaces/requirements.txt "$tools/installed"
 fi
 npm --prefix tests/interfaces ci --no-audit --no-fund --silent
-npm --prefix crates/ltm-docs run --silent compare
 
 cargo build --quiet --locked --package ltm-cli
 exec "$tools/bin/python" tests/interfaces/check.py

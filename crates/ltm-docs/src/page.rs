@@ -8,7 +8,6 @@ use crate::asyncapi;
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
-const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// The headers of every answer.
@@ -19,7 +18,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("Cross-Origin-Opener-Policy", "same-origin"),
 ];
 
-/// Files of this server alone, and pictures that stand in a style.
+/// Files of this server alone, and an icon that is none.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -35,15 +34,8 @@ const FILES: &[(&str, &str, &str)] = &[
     file!("/docs/docs.css", STYLE, "docs.css"),
     file!("/docs/docs.js", SCRIPT, "docs.js"),
     file!("/docs/channels.js", SCRIPT, "channels.js"),
-    file!("/docs/swagger-ui.css", STYLE, "swagger-ui.css"),
-    file!("/docs/swagger-ui-bundle.js", SCRIPT, "swagger-ui-bundle.js"),
-    file!(
-        "/docs/swagger-ui-bundle.js.LICENSE.txt",
-        TEXT,
-        "swagger-ui-bundle.js.LICENSE.txt"
-    ),
-    file!("/docs/LICENSE", TEXT, "LICENSE"),
-    file!("/docs/NOTICE", TEXT, "NOTICE"),
+    file!("/docs/calls.js", SCRIPT, "calls.js"),
+    file!("/docs/elements.js", SCRIPT, "elements.js"),
 ];
 
 /// Mounts the page at `/docs`, and beside its files the two descriptions: `openapi.json`, which is `openapi`, and
