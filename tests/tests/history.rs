@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use ltm_tests::{Api, Follower, Heard, LIMIT, Service, Stack, Subscriber, fold, same};
+use ltm_tests::{Api, Follower, Heard, LIMIT, Service, Stack, Subscriber, binary, fold, same};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -282,6 +285,55 @@ async fn a_copy_has_the_history_and_no_errors_and_goes_its_own_way() {
     api.post("/ltm/99/copy", &json!({}))
         .await
         .problem(404, "unknown-ltm");
+}
+
+/// What is kept of the source is an error, which a copy leaves out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_an_ltm_that_keeps_only_errors_is_whole_and_goes_on() {
+    let stack = Stack::with(&[
+        ("LTM__API__CHECKPOINT_EVERY", "2"),
+        ("LTM__RETENTION__MAX_ENTRIES", "1"),
+    ]);
+    let api = &stack.api;
+    let id = counted(api, 3).await;
+    let error = json!({"id": "00000000-0000-4000-8000-000000000001", "item": {}});
+    let log = format!("ltm:{{{id}}}:log");
+    until(async || {
+        api.post(&format!("/ltm/{id}/errors"), &error)
+            .await
+            .expect(200);
+        let kept = stack.redis.cli(&["XRANGE", &log, "-", "+"]);
+        (!kept.contains("snapshot")).then_some(())
+    })
+    .await;
+
+    let copied = api.post(&format!("/ltm/{id}/copy"), &json!({})).await;
+    let copy = copied.expect(200)["copy_id"].as_u64().unwrap();
+    let log = format!("ltm:{{{copy}}}:log");
+    assert_eq!(stack.redis.cli(&["EXISTS", &log]), "0");
+    let document = with_rollbacks(api, copy).await;
+    assert_eq!(document["state"], json!({"n": 3}));
+    assert_eq!(document["snapshots_count"], 4);
+    assert_eq!(document["snapshots"].as_array().unwrap().len(), 1);
+    let verify = Command::new(binary("ltm"))
+        .args(["verify", "--redis", &stack.redis.url(), &copy.to_string()])
+        .output()
+        .unwrap();
+    assert!(verify.status.success(), "{verify:?}");
+
+    let mut followers = [Follower::of(&document), Follower::default()];
+    let url = stack.gateway.ws(&format!("/ws/{copy}"));
+    followers[1]
+        .follow_until(std::slice::from_ref(&url), |it| {
+            it.state == document["state"]
+        })
+        .await;
+    count(api, copy, 4..=4).await;
+    for follower in &mut followers {
+        follower
+            .follow_until(std::slice::from_ref(&url), |it| it.state == json!({"n": 4}))
+            .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
-use ltm_tests::{Api, Follower, RedisServer, Service, fold, same};
+use ltm_tests::{Api, Follower, LIMIT, RedisServer, Service, fold, same};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 /// How many histories are tried; `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 40;
+
+/// How long a smaller history that fails, too, is looked for: one that waits in vain does so each time.
+const SHRINK_LIMIT_MS: u32 = 60_000;
 
 /// What is done; numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -292,7 +295,8 @@ impl<'a> History<'a> {
 
     /// The document with its rollbacks. A body breaks off where the log is trimmed while it is sent.
     async fn document(&self) -> Value {
-        loop {
+        let began = Instant::now();
+        while began.elapsed() < LIMIT {
             let path = format!("/ltm/{}?rollbacks=true", self.id);
             let request = self.world.api.request(reqwest::Method::GET, &path);
             let response = request.send().await.unwrap();
@@ -301,6 +305,7 @@ impl<'a> History<'a> {
                 return serde_json::from_str(&text).unwrap();
             }
         }
+        panic!("the document of {} is never whole", self.id);
     }
 
     async fn first_index(&self) -> u64 {
@@ -311,7 +316,9 @@ impl<'a> History<'a> {
     /// Everything that can be seen is what the model says.
     async fn check(&mut self) {
         let trimmed_while_reading = |answer: &ltm_tests::Answer| answer.status == 422;
+        let began = Instant::now();
         'again: loop {
+            assert!(began.elapsed() < LIMIT, "{} is always trimmed", self.id);
             let document = self.document().await;
             self.check_document(&document);
             let count = self.model.current.len();
@@ -435,6 +442,7 @@ fn whatever_is_done_history_and_subscribers_agree_with_the_model() {
     let mut runner = TestRunner::new(Config {
         cases: std::env::var("PROPTEST_CASES").map_or(CASES, |cases| cases.parse().unwrap()),
         max_shrink_iters: 200,
+        max_shrink_time: SHRINK_LIMIT_MS,
         ..Config::default()
     });
     let retention = prop::option::of(1u64..12);

@@ -3,11 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_docs::problems::CopyProblems;
 use ltm_service::{Parameters, ProblemResponse};
-use ltm_types::{Cursor, Problem, ProblemKind};
+use ltm_store::Created;
+use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 use serde_json::json;
 
 use crate::answers::Copied;
-use crate::{Api, access, path, states::Turn};
+use crate::{Api, access, known::despite_trims, path, states::Turn};
 
 #[utoipa::path(
     post,
@@ -27,20 +28,25 @@ pub(crate) async fn copy(
     let id = path::ltm_id(&request)?;
     let caller = access::caller(&api, &request)?;
     caller.may_copy(id, api.store()).await?;
+    let until = until(&request)?;
+    let copy = despite_trims(async || write(&api, id, until).await).await?;
+    api.metrics().copied();
+    Ok(HttpResponse::Ok().json(json!({"copy_id": copy.id, "cursor": copy.cursor})))
+}
+
+async fn write(api: &Api, id: LtmId, until: Option<Cursor>) -> Result<Created, ProblemResponse> {
     let current = async |mut turn: Turn<'_>| {
         let state = turn.take_current().await?;
         let copy = state.clone();
         turn.put(state);
         Ok(copy)
     };
-    let state = match until(&request)? {
+    let state = match until {
         // Only what is before it is read: a log that is damaged later on can be copied up to there.
         Some(cursor) => api.store().state_at(id, cursor).await?,
         None => api.states().with(id, current).await?,
     };
-    let copy = api.store().copy(id, &state).await?;
-    api.metrics().copied();
-    Ok(HttpResponse::Ok().json(json!({"copy_id": copy.id, "cursor": copy.cursor})))
+    Ok(api.store().copy(id, &state).await?)
 }
 
 /// The last entry that is to be copied, where the request names one.

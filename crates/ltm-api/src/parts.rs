@@ -186,10 +186,10 @@ impl Parts {
     }
 
     async fn check(&self, cursor: Cursor) -> Result<(), StoreError> {
-        match self.store.entry(self.id, cursor).await? {
-            Some(_) => Ok(()),
-            None => Err(StoreError::Trimmed(self.id)),
+        if self.store.has_been_at(self.id, cursor).await? {
+            return Ok(());
         }
+        Err(StoreError::Trimmed(self.id))
     }
 
     /// The parts as a body. The first is read at once, so that what is wrong with the log becomes an

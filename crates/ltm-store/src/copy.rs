@@ -23,15 +23,20 @@ impl Store {
     ///
     /// The copy's log is written aside, in parts, and becomes an LTM when it is whole.
     ///
+    /// The copy's log can be empty: where the source keeps only errors, its base is all that there is.
+    ///
     /// # Errors
     ///
-    /// As [`Store::state`].
+    /// As [`Store::state`]; [`StoreError::Trimmed`] where the source's log no longer holds what leads to `state`.
     pub async fn copy(&self, id: LtmId, state: &State) -> Result<Created, StoreError> {
         let meta = self.meta(id).await?;
         let copy = self.next_id().await?;
         let base = self.base(id).await?;
         let mut target = State::default();
         if let Some(base) = &base {
+            if base.state.position().seq > state.position().seq {
+                return Err(StoreError::Trimmed(id));
+            }
             self.write_base(copy, base).await?;
             target = base.state.clone();
         }

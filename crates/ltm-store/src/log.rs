@@ -165,6 +165,24 @@ impl Store {
         Ok(Some(entry))
     }
 
+    /// Whether the log is, or has been, at `cursor`: it holds that entry, or begins right after it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn has_been_at(&self, id: LtmId, cursor: Cursor) -> Result<bool, StoreError> {
+        let place = cursor.to_string();
+        let mut pipeline = redis::pipe();
+        let range = pipeline.cmd("XRANGE").arg(keys::log(id));
+        range.arg(&place).arg(&place);
+        let base = pipeline.cmd("HGET").arg(keys::base(id));
+        base.arg("cursor");
+        let answers = self.redis.pipeline(&pipeline, 2).await?;
+        let held = matches!(answers.first(), Some(Value::Array(found)) if !found.is_empty());
+        let base: Option<String> = answers.get(1).and_then(|it| from_value(it).ok()).flatten();
+        Ok(held || base.as_ref() == Some(&place))
+    }
+
     /// The entries at these places (`seq`), where the log still holds them.
     ///
     /// # Errors
