@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod api;
+mod authority;
 mod binaries;
 mod clock;
 mod cluster;
@@ -27,6 +28,7 @@ mod writer;
 use std::time::Duration;
 
 pub use api::{Answer, Api};
+pub use authority::Authority;
 pub use binaries::binary;
 pub use clock::Clock;
 pub use cluster::Cluster;

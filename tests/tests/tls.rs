@@ -4,56 +4,12 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
 
-use ltm_tests::{Api, Haproxy, LIMIT, RedisServer, Service, Subscriber, binary};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use ltm_tests::{Api, Authority, Haproxy, LIMIT, RedisServer, Service, Subscriber, binary};
 use serde_json::json;
-use tempfile::TempDir;
-
-/// An authority and what it signed, in files.
-struct Authority {
-    folder: TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "the authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let authority = Self {
-            folder: tempfile::tempdir().unwrap(),
-            issuer,
-        };
-        std::fs::write(authority.file("ca.pem"), authority.issuer.pem()).unwrap();
-        authority
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.file(name).to_str().unwrap().into()
-    }
-
-    /// Writes a certificate for this name and its key.
-    fn sign(&self, name: &str, host: &str) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![host.into()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        std::fs::write(self.file(&format!("{name}.pem")), certificate.pem()).unwrap();
-        std::fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
-    }
-}
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -69,7 +25,7 @@ struct TlsRedis {
 
 impl TlsRedis {
     fn start(host: &str, asks: &str) -> Self {
-        let authority = Authority::new();
+        let authority = Authority::generate();
         authority.sign("redis", host);
         let port = free_port();
         let text = |name: &str| authority.text(name);
@@ -152,7 +108,7 @@ async fn a_redis_that_asks_for_a_certificate_is_shown_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_somebody_else_or_for_another_host_is_not_trusted() {
-    let other = Authority::new();
+    let other = Authority::generate();
     let tls = TlsRedis::start("localhost", "no");
     let elsewhere = TlsRedis::start("redis.example", "no");
     for (url, ca) in [
@@ -249,7 +205,7 @@ fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
     let redis = RedisServer::start(&[]);
     let api = Service::api(&redis.url(), &[]);
     let gateway = Service::gateway(&redis.url(), &[]);
-    let authority = Authority::new();
+    let authority = Authority::generate();
     authority.sign("proxy", "localhost");
     let read = |name: &str| std::fs::read_to_string(authority.file(name)).unwrap();
     let pem = authority.file("both.pem");
@@ -275,7 +231,7 @@ fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
     let tail = ltm(&ca, &["tail", "1", "--after", "0"]);
     let heard = String::from_utf8(tail.stdout).unwrap();
     assert!(heard.contains(r#""deleted":true"#), "{heard}");
-    let stranger = Authority::new();
+    let stranger = Authority::generate();
     for arguments in [&["list"][..], &["tail", "1"]] {
         let refused = ltm(&stranger.text("ca.pem"), arguments);
         let said = String::from_utf8(refused.stderr).unwrap();
@@ -285,7 +241,7 @@ fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
 
 #[test]
 fn what_is_wrong_with_the_settings_of_tls_is_named() {
-    let authority = Authority::new();
+    let authority = Authority::generate();
     let (ca, none) = (authority.text("ca.pem"), authority.text("none.pem"));
     std::fs::write(authority.file("text.pem"), "no key").unwrap();
     let text = authority.text("text.pem");

@@ -8,7 +8,7 @@ mod collector;
 use std::time::Instant;
 
 use collector::{Collector, Span};
-use ltm_tests::{Answer, LIMIT, Service, Stack, Subscriber};
+use ltm_tests::{Answer, Api, Authority, LIMIT, Service, Stack, Subscriber};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -215,6 +215,31 @@ async fn a_trace_of_a_call_without_one_begins_at_the_api() {
         .span(trace, "POST /api/v0/ltm/{id}/snapshots")
         .await;
     assert_eq!(request.parent, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_go_to_a_collector_over_tls_that_the_system_trusts() {
+    let collector = Collector::start().await;
+    let (authority, stranger) = (Authority::generate(), Authority::generate());
+    let port = authority.front(collector.address()).await;
+    let url = format!("https://localhost:{port}");
+    let stack = Stack::start();
+    let traced = |trusted: &Authority| {
+        let settings = [
+            ("LTM__TRACING__ENDPOINT", &*url),
+            ("SSL_CERT_FILE", &trusted.text("ca.pem")),
+        ];
+        let service = Service::api(&stack.redis.url(), &settings);
+        (Api::at(&service), service)
+    };
+    let (api, refused) = traced(&stranger);
+    api.create(json!({})).await;
+    refused.until_logged("spans were dropped").await;
+    assert!(collector.spans().is_empty());
+    let (api, _trusted) = traced(&authority);
+    api.create(json!({})).await;
+    let sent = |spans: &[Span]| spans.iter().any(|span| span.name == "POST /api/v0/ltm");
+    collector.until(sent).await;
 }
 
 /// Appends and deliveries go on although this collector takes nothing, until both services have said that they

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use ltm_tests::{Api, LIMIT, RedisServer, Service, SigningKey};
+use ltm_tests::{Api, Authority, LIMIT, RedisServer, Service, SigningKey};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
@@ -122,6 +122,35 @@ async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
     server.serve(json!("down"));
     assert_eq!(list(&SigningKey::new("ES256"), "unknown").await, 401);
     assert_eq!(list(&new, "new").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_read_over_tls_from_whom_the_system_trusts() {
+    let key = SigningKey::new("ES256");
+    let server = KeyServer::start(json!({"keys": [key.jwk("key")]})).await;
+    let (authority, stranger) = (Authority::generate(), Authority::generate());
+    let address = server.url.trim_start_matches("http://");
+    let port = authority
+        .front(address.trim_end_matches("/keys").into())
+        .await;
+    let url = format!("https://localhost:{port}/keys");
+    let redis = RedisServer::start(&[]);
+    for (trusted, status) in [(&authority, 200), (&stranger, 503)] {
+        let service = Service::api(
+            &redis.url(),
+            &[
+                ("LTM__AUTH__MODE", "required"),
+                ("LTM__AUTH__AUDIENCE", AUDIENCE),
+                ("LTM__AUTH__JWKS_URL", &url),
+                ("SSL_CERT_FILE", &trusted.text("ca.pem")),
+            ],
+        );
+        let api = Api::at(&service);
+        let header = json!({"alg": "ES256", "kid": "key"});
+        let token = key.token_with(&header, &claims("*", "read", 3600));
+        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
+        assert_eq!(api.send(request).await.status, status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

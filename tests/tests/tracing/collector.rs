@@ -50,6 +50,11 @@ impl Collector {
         Self { url, spans }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        self.url.trim_start_matches("http://").into()
+    }
+
     /// The spans so far.
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.spans.lock().unwrap().clone()
