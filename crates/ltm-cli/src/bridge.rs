@@ -23,7 +23,7 @@ use crate::{
     holding::{Holding, is_start},
     import::import,
     json,
-    output::Output,
+    output::{Output, count_of},
     plan::Document,
 };
 
@@ -608,7 +608,11 @@ impl Report {
             return output.line(&line.to_string());
         }
         output.line(&format!(
-            "wrote {ltms} LTMs, {snapshots} snapshots, {rollbacks} rollbacks, {errors} errors; {not_placed} not placed"
+            "wrote {}, {}, {}, {}; {not_placed} not placed",
+            count_of(ltms, "LTM"),
+            count_of(snapshots, "snapshot"),
+            count_of(rollbacks, "rollback"),
+            count_of(errors, "error")
         ))?;
         for reason in reasons {
             output.line(&format!("  not placed: {reason}"))?;

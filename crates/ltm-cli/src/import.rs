@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     input::read_documents,
     json,
-    output::{Output, printable},
+    output::{Output, count_of, printable},
     plan::{Document, Operation, history_after},
     recording::{last_document, not_a_document},
 };
@@ -451,18 +451,24 @@ fn print(done: &Imported, output: Output) -> Result<(), Error> {
         return output.line(&line.to_string());
     }
     let mut line = match before {
-        0 => format!("LTM {id}, {entries} entries"),
+        0 => format!("LTM {id}, {}", count_of(*entries, "entry")),
         before if before >= entries => format!("LTM {id} is there already"),
-        before => format!("LTM {id}, {entries} entries, {before} of them were there"),
+        before => format!(
+            "LTM {id}, {}, {before} there before",
+            count_of(*entries, "entry")
+        ),
     };
     if !without_patch.is_empty() {
         line += &format!(
-            "; {} snapshots without their patch, which does not apply",
-            without_patch.len()
+            "; {} without a patch, for theirs does not apply",
+            count_of(without_patch.len(), "snapshot")
         );
     }
     if *errors_left_out > 0 {
-        line += &format!("; {errors_left_out} errors left out, which have no UUID");
+        line += &format!(
+            "; {} left out for having no UUID",
+            count_of(*errors_left_out, "error")
+        );
     }
     if *corrected {
         line += "; a snapshot `import` at the end puts the state right, which the patches do not lead to";

@@ -2,7 +2,7 @@
 
 use ltm_client::{Change, Message, Reset, Rollback, Snapshot};
 
-use crate::output::{Accent, Output, printable};
+use crate::output::{Accent, Output, count_of, printable};
 
 /// The width of the column that says what a message is.
 const KIND_WIDTH: usize = 12;
@@ -49,8 +49,9 @@ pub(crate) fn line(message: &Message, output: Output) -> Option<String> {
                 other => &format!("{other}; "),
             };
             let text = format!(
-                "{why}the state at cursor {}, {snapshots_count} snapshots: {}",
+                "{why}the state at cursor {}, {}: {}",
                 message.cursor,
+                count_of(*snapshots_count, "snapshot"),
                 state.get()
             );
             let (accent, kind) = if why.is_empty() {

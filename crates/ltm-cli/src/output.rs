@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fmt::Display,
     io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -137,6 +138,16 @@ fn has_colour(stream: &impl IsTerminal) -> bool {
         && set("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// So many of something: `1 snapshot`, `2 snapshots`, `3 entries`.
+pub(crate) fn count_of(number: impl Display, one: &str) -> String {
+    let number = number.to_string();
+    match one.strip_suffix('y') {
+        _ if number == "1" => format!("1 {one}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {one}s"),
+    }
+}
+
 /// Text that came from elsewhere, for a terminal: control characters are spelled out.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -153,6 +164,13 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(count_of(1, "entry"), "1 entry");
+        assert_eq!(count_of(0, "entry"), "0 entries");
+        assert_eq!(count_of(21, "snapshot"), "21 snapshots");
+    }
 
     #[test]
     fn foreign_text_cannot_steer_the_terminal() {

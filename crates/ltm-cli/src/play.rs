@@ -10,7 +10,7 @@ use crate::{
     args::{PlayArgs, Speed},
     error::Error,
     history::History,
-    output::Output,
+    output::{Output, count_of},
 };
 
 /// The longest wait between two snapshots.
@@ -50,7 +50,10 @@ pub(crate) async fn run(client: &Client, args: &PlayArgs, output: Output) -> Res
         appended.map_err(|error| Error::from(error).of_snapshot(index))?;
     }
     bar.finish_and_clear();
-    output.note(&format!("played {end} snapshots into LTM {id}"));
+    output.note(&format!(
+        "played {} into LTM {id}",
+        count_of(end, "snapshot")
+    ));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     args::RollbackArgs,
     error::{Error, said},
-    output::Output,
+    output::{Output, count_of},
 };
 
 /// Goes back, and prints where the LTM is then.
@@ -22,8 +22,9 @@ pub(crate) async fn run(client: &Client, args: &RollbackArgs, output: Output) ->
     if output.json() {
         return output.line(&answer.text);
     }
-    let (id, count, cursor) = (args.id, answer.snapshots_count, answer.cursor);
-    output.line(&format!("LTM {id}, {count} snapshots, cursor {cursor}"))
+    let (id, cursor) = (args.id, answer.cursor);
+    let snapshots = count_of(answer.snapshots_count, "snapshot");
+    output.line(&format!("LTM {id}, {snapshots}, cursor {cursor}"))
 }
 
 fn target(args: &RollbackArgs) -> Value {

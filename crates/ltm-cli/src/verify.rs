@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     args::VerifyArgs,
     error::Error,
-    output::{Accent, Output},
+    output::{Accent, Output, count_of},
 };
 
 /// How many LTMs are listed at once.
@@ -88,7 +88,9 @@ impl Verifier<'_> {
         }
         if faults.is_empty() {
             return self.output.line(&format!(
-                "LTM {id}: {entries} entries proved, {snapshots_count} snapshots, cursor {cursor}"
+                "LTM {id}: {} proved, {}, cursor {cursor}",
+                count_of(*entries, "entry"),
+                count_of(*snapshots_count, "snapshot")
             ));
         }
         let wrong = self.output.accent(Accent::Alert, "wrong");
