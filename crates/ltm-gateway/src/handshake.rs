@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, fmt::Display, future::pending, rc::Rc};
 
-use actix_http::ws::verify_handshake;
+use actix_http::ws::{HandshakeError, verify_handshake};
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
 use ltm_service::{ProblemResponse, Upgrade, auth::PROTOCOL};
 use ltm_types::{Problem, ProblemKind};
@@ -45,8 +45,9 @@ pub(crate) async fn open(
 ) -> Result<Opened, actix_web::Error> {
     let seat = worker.gateway.drain().take_seat();
     let seat = seat.map_err(ProblemResponse)?;
-    verify_handshake(request.head())?;
-    let upgrade = Upgrade::of(request).ok_or_else(no_handshake)?;
+    verify_handshake(request.head()).map_err(no_handshake)?;
+    let upgrade = Upgrade::of(request)
+        .ok_or_else(|| refusal("Upgrade", "send `Upgrade: websocket`, and no body"))?;
     let settings = worker.gateway.settings();
     let budget = Budget::new(settings);
     let payload = budget.limit(request, upgrade.incoming()).await?;
@@ -74,11 +75,30 @@ pub(crate) async fn open(
     })
 }
 
-/// The refusal of a request that cannot become a WebSocket.
-fn no_handshake() -> ProblemResponse {
-    let detail =
-        "this path answers to WebSocket handshakes: send `Upgrade: websocket`, and no body";
-    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field("Upgrade"))
+/// What a request lacks to become a WebSocket (RFC 6455 section 4.2.1).
+fn no_handshake(error: HandshakeError) -> ProblemResponse {
+    let taken = "; a proxy in between may have taken it out (docs/proxies.md)";
+    match error {
+        HandshakeError::GetMethodRequired => refusal("method", "send GET"),
+        HandshakeError::NoWebsocketUpgrade => {
+            refusal("Upgrade", &format!("send `Upgrade: websocket`{taken}"))
+        }
+        HandshakeError::NoConnectionUpgrade => {
+            refusal("Connection", &format!("send `Connection: Upgrade`{taken}"))
+        }
+        HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion => {
+            refusal("Sec-WebSocket-Version", "send `Sec-WebSocket-Version: 13`")
+        }
+        HandshakeError::BadWebsocketKey => {
+            let what = "send 16 random bytes in Base64 as `Sec-WebSocket-Key`";
+            refusal("Sec-WebSocket-Key", what)
+        }
+    }
+}
+
+fn refusal(field: &str, what: &str) -> ProblemResponse {
+    let detail = format!("this path answers to WebSocket handshakes: {what}");
+    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
 }
 
 /// Refuses pages of foreign origins: browsers let any page open a WebSocket.
