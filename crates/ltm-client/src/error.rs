@@ -148,7 +148,8 @@ impl Error {
 
 /// Whether an answer with this status says to try again.
 fn passes(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 502..=504)
+    // Also what an operator has to mend (500): whoever follows goes on once that is done.
+    matches!(status, 408 | 425 | 429 | 500..)
 }
 
 /// Whether an error is a refused connection.
@@ -170,11 +171,11 @@ mod tests {
         };
         assert!(problem(ProblemKind::Busy).is_passing());
         assert!(problem(ProblemKind::TooManyRequests).is_passing());
+        assert!(problem(ProblemKind::DamagedLog).is_passing());
         for kind in [
             ProblemKind::UnknownLtm,
             ProblemKind::Fenced,
             ProblemKind::CursorMismatch,
-            ProblemKind::DamagedLog,
         ] {
             let refused = problem(kind);
             assert!(!refused.is_passing() && refused.is(kind));
