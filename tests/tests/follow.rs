@@ -147,7 +147,7 @@ async fn what_is_wrong_with_a_request_is_said_before_the_upgrade() {
         (405, &"GET".parse().unwrap())
     );
     let plain = Api::at(&stack.gateway).get_root("/ws/1").await;
-    plain.problem(400, "invalid-request");
+    plain.problem(422, "invalid-request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
