@@ -232,6 +232,48 @@ async fn subscribers_that_stop_reading_cost_little_memory_and_lose_nothing() {
     }
 }
 
+/// docs/performance.md says what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_to_whom_nothing_happens_takes_a_few_kib() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    let url = stack.gateway.ws(&format!("/ws/{id}"));
+    let mut idle = Vec::new();
+    let mut each = 0;
+    // The first ones take what all share.
+    for count in [100, 300] {
+        let before = resident_bytes(stack.gateway.pid());
+        for _ in 0..count {
+            idle.push(Subscriber::connect(&url).await.unwrap());
+        }
+        each = resident_bytes(stack.gateway.pid()).saturating_sub(before) / count;
+    }
+    assert!(each < 13 * 512, "{each} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_ltms_on_one_socket_take_little_each() {
+    const FOLLOWED: usize = 200;
+    let stack = Stack::start();
+    let mut ids = Vec::new();
+    for _ in 0..FOLLOWED {
+        ids.push(stack.api.create(json!({})).await.0);
+    }
+    let mut subscriber = Subscriber::connect(&stack.gateway.ws("/ws")).await.unwrap();
+    let mut each = 0;
+    for part in ids.chunks(FOLLOWED / 2) {
+        let before = resident_bytes(stack.gateway.pid());
+        for id in part {
+            subscriber
+                .say(&json!({"follow": id, "live": true}).to_string())
+                .await;
+            assert_eq!(subscriber.message().await["id"], *id);
+        }
+        each = resident_bytes(stack.gateway.pid()).saturating_sub(before) / part.len();
+    }
+    assert!(each < 4 * 1024, "{each} bytes");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn seats_are_counted_and_given_back() {
     let stack = Stack::with(&[("LTM__GATEWAY__MAX_SUBSCRIBERS", "2")]);

@@ -4,6 +4,7 @@ use std::{cell::Cell, fmt::Display, future::pending, rc::Rc};
 
 use actix_http::ws::{HandshakeError, verify_handshake};
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
+use futures_util::future::LocalBoxFuture;
 use ltm_service::{ProblemResponse, Upgrade, auth::PROTOCOL};
 use ltm_types::{Problem, ProblemKind};
 use tokio::time::{Duration, Instant, interval, timeout};
@@ -119,12 +120,15 @@ pub(crate) fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(),
 
 impl Socket {
     /// Serves the client until `work` is done or one side ends it; `hear` is told what the client says.
+    ///
+    /// An async function holds what it takes by value twice, and this one for as long as a client is connected: it
+    /// takes nothing large.
     pub(crate) async fn serve(
-        mut self,
+        &mut self,
         what: impl Display,
         pass: Option<&Pass>,
         hear: impl Fn(&str),
-        work: impl Future<Output = End>,
+        work: LocalBoxFuture<'_, End>,
     ) {
         let every = self.worker.gateway.settings().ping_interval;
         let end = tokio::select! {
@@ -150,7 +154,8 @@ impl Socket {
 /// Waits until the subscriber may follow no longer.
 async fn passed(pass: Option<&Pass>) -> End {
     match pass {
-        Some(pass) => pass.ended().await,
+        // Where nobody is asked who they are, it needs no room.
+        Some(pass) => Box::pin(pass.ended()).await,
         None => pending().await,
     }
 }

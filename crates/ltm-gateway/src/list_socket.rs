@@ -42,7 +42,7 @@ pub(crate) async fn follow(
     let mut latest = latest.map_err(|end| ProblemResponse(end.problem()))?;
     let first = first(&mut latest).await?;
     let opened = open(&request, worker, gateway.settings().max_messages).await?;
-    let socket = opened.socket;
+    let mut socket = opened.socket;
     opened.upgrade.then(async move {
         let outbound = socket.outbound.clone();
         let follower = Follower {
@@ -56,7 +56,7 @@ pub(crate) async fn follow(
                 pass.hear(text);
             }
         };
-        let work = follower.run(after, marker);
+        let work = Box::pin(follower.run(after, marker));
         socket.serve("a list", pass.as_deref(), hear, work).await;
     });
     Ok(opened.response)

@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 
 use crate::{
     end::End,
-    handshake::{Socket, check_origin, open},
+    handshake::{check_origin, open},
     message::frames,
     outbound::Outbound,
     pass::Pass,
@@ -47,33 +47,29 @@ pub(crate) async fn follow(
     // All may be asked for at once.
     let most = settings.max_messages.saturating_add(settings.max_follows);
     let opened = open(&request, worker.clone(), most).await?;
-    opened
-        .upgrade
-        .then(run(opened.socket, pass.map(Rc::from), most));
-    Ok(opened.response)
-}
-
-/// Serves the client until one side ends it.
-async fn run(socket: Socket, pass: Option<Rc<Pass>>, most: u32) {
-    let asked = Rc::new(Asked::new(most as usize));
+    let (mut socket, pass) = (opened.socket, pass.map(Rc::from));
     let many = Many {
-        worker: socket.worker.clone(),
+        worker,
         outbound: socket.outbound.clone(),
         pass: pass.clone(),
         followed: HashMap::new(),
         running: FuturesUnordered::new(),
         begun: 0,
     };
-    let hear = |text: &str| match Command::read(text) {
-        Some(command) => asked.add(command),
-        None => {
-            if let Some(pass) = &pass {
-                pass.hear(text);
+    let asked = Rc::new(Asked::new(most as usize));
+    let work = Box::pin(many.run(asked.clone()));
+    opened.upgrade.then(async move {
+        let hear = |text: &str| match Command::read(text) {
+            Some(command) => asked.add(command),
+            None => {
+                if let Some(pass) = &pass {
+                    pass.hear(text);
+                }
             }
-        }
-    };
-    let work = many.run(asked.clone());
-    socket.serve("many LTMs", pass.as_deref(), hear, work).await;
+        };
+        socket.serve("many LTMs", pass.as_deref(), hear, work).await;
+    });
+    Ok(opened.response)
 }
 
 /// What a client asks for.
@@ -321,8 +317,9 @@ async fn deliver(
     outbound: Rc<Outbound>,
     pass: Option<Rc<Pass>>,
 ) -> End {
+    // What is over soon takes no room for as long as the LTM is followed.
     if let Some(pass) = pass
-        && let Err(error) = pass.add(wish.id).await
+        && let Err(error) = Box::pin(pass.add(wish.id)).await
     {
         return match error {
             AuthError::Store(StoreError::Unknown(id)) => End::Unknown(id),
@@ -331,8 +328,8 @@ async fn deliver(
             error => End::Refused(error.to_string()),
         };
     }
-    match begin(&worker, wish, outbound.clone()).await {
-        Ok(subscription) => subscription.deliver(&outbound).await,
+    match Box::pin(begin(&worker, wish, outbound.clone())).await {
+        Ok(subscription) => subscription.deliver(outbound).await,
         Err(end) => end,
     }
 }

@@ -1,8 +1,9 @@
 //! `GET /ws/{ltm_id}`: one subscriber's WebSocket.
 
-use std::rc::Rc;
+use std::{future::ready, rc::Rc};
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
 use ltm_service::{
     ProblemResponse,
     auth::{AuthError, Presented},
@@ -11,7 +12,7 @@ use ltm_store::StoreError;
 
 use crate::{
     end::End,
-    handshake::{Socket, check_origin, open},
+    handshake::{Opened, check_origin, open},
     outbound::Outbound,
     pass::Pass,
     subscription::Subscription,
@@ -28,39 +29,33 @@ pub(crate) async fn follow(
     check_origin(&request, &worker)?;
     let admitted = admit(&request, &worker, &wish).await?;
     let max_messages = worker.gateway.settings().max_messages;
-    let opened = open(&request, worker.clone(), max_messages).await?;
+    let Opened {
+        response,
+        upgrade,
+        mut socket,
+    } = open(&request, worker.clone(), max_messages).await?;
     // Before the handshake is answered: "from now on" begins there at the latest.
-    let outbound = opened.socket.outbound.clone();
-    let (pass, subscription) = match admitted {
-        Ok(pass) => (pass, begin(&worker, wish, outbound).await),
-        Err(end) => (None, Err(end)),
+    let outbound = socket.outbound.clone();
+    let (pass, deliver) = match admitted {
+        Ok(pass) => match begin(&worker, wish, outbound.clone()).await {
+            Ok(subscription) => (pass, subscription.deliver(outbound)),
+            Err(end) => (None, ended(end)),
+        },
+        Err(end) => (None, ended(end)),
     };
-    opened
-        .upgrade
-        .then(run(opened.socket, wish, pass, subscription));
-    Ok(opened.response)
+    upgrade.then(async move {
+        let hear = |text: &str| {
+            if let Some(pass) = &pass {
+                pass.hear(text);
+            }
+        };
+        socket.serve(wish.id, pass.as_deref(), hear, deliver).await;
+    });
+    Ok(response)
 }
 
-/// Serves the subscriber until one side ends it.
-async fn run(
-    socket: Socket,
-    wish: Wish,
-    pass: Option<Box<Pass>>,
-    subscription: Result<Subscription, End>,
-) {
-    let outbound = socket.outbound.clone();
-    let deliver = async {
-        match subscription {
-            Ok(subscription) => subscription.deliver(&outbound).await,
-            Err(end) => end,
-        }
-    };
-    let hear = |text: &str| {
-        if let Some(pass) = &pass {
-            pass.hear(text);
-        }
-    };
-    socket.serve(wish.id, pass.as_deref(), hear, deliver).await;
+fn ended(end: End) -> LocalBoxFuture<'static, End> {
+    Box::pin(ready(end))
 }
 
 /// Lets somebody in who may follow. Where the LTM is not there, the socket says so, as to everybody.

@@ -7,6 +7,7 @@ use actix_web::{
     http::header::{self, CacheControl, CacheDirective, ContentType},
     rt, web,
 };
+use futures_util::future::LocalBoxFuture;
 use ltm_service::{ProblemResponse, auth::Presented};
 use ltm_store::StoreError;
 use ltm_types::LtmId;
@@ -21,7 +22,7 @@ use crate::{
     pass::Pass,
     settings::bytes,
     socket::begin,
-    subscription::{Start, Subscription},
+    subscription::Start,
     wish::Wish,
     worker::Worker,
 };
@@ -51,13 +52,14 @@ pub(crate) async fn follow(
     let outbound = Rc::new(Outbound::events(queue.clone()));
     let subscription = begin(&worker, wish, outbound.clone()).await;
     let subscription = subscription.map_err(|end| ProblemResponse(end.problem()))?;
+    let deliver = subscription.deliver(outbound.clone());
     let events = Events {
         worker,
         queue: queue.clone(),
         outbound,
         pass,
     };
-    rt::spawn(events.run(wish.id, subscription, seat));
+    rt::spawn(events.run(wish.id, deliver, seat));
     Ok(HttpResponse::Ok()
         .insert_header(ContentType(mime::TEXT_EVENT_STREAM))
         .insert_header(CacheControl(vec![CacheDirective::NoStore]))
@@ -85,9 +87,9 @@ struct Events {
 
 impl Events {
     /// Serves the subscriber until one side ends it.
-    async fn run(self, id: LtmId, subscription: Subscription, seat: Seat) {
+    async fn run(self, id: LtmId, deliver: LocalBoxFuture<'static, End>, seat: Seat) {
         let end = tokio::select! {
-            end = subscription.deliver(&self.outbound) => end,
+            end = deliver => end,
             end = self.passed() => end,
             () = self.ping() => End::Left,
             () = seat.drained() => End::Restarting,
@@ -102,7 +104,8 @@ impl Events {
 
     async fn passed(&self) -> End {
         match &self.pass {
-            Some(pass) => pass.ended().await,
+            // Where nobody is asked who they are, it needs no room.
+            Some(pass) => Box::pin(pass.ended()).await,
             None => pending().await,
         }
     }

@@ -3,6 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 use ltm_store::{Store, StoreError, reconnect_pauses};
 use ltm_types::{Cursor, LtmId, ResetReason, gone_frame, live_frame};
 use tokio::{task::coop::consume_budget, time::sleep};
@@ -104,7 +105,11 @@ impl Subscription {
     }
 
     /// Sends what the subscriber lacks; what comes once it lacks nothing, its topic sends. Ends where there will be no more.
-    pub(crate) async fn deliver(mut self, outbound: &Outbound) -> End {
+    pub(crate) fn deliver(mut self, outbound: Rc<Outbound>) -> LocalBoxFuture<'static, End> {
+        Box::pin(async move { self.send_all(&outbound).await })
+    }
+
+    async fn send_all(&mut self, outbound: &Outbound) -> End {
         loop {
             // Who has much to catch up on lets others have their turn.
             consume_budget().await;
