@@ -117,12 +117,6 @@ impl Api {
 
 /// Mounts the routes of the API, and the inspector and the descriptions where they are wanted.
 pub fn configure(api: &Api, config: &mut ServiceConfig) {
-    if api.settings().inspector {
-        ltm_inspector::configure(config);
-    }
-    if api.settings().docs {
-        ltm_docs::configure(config, openapi::openapi());
-    }
     config.app_data(web::Data::new(api.clone()));
     for Path {
         path,
@@ -138,6 +132,12 @@ pub fn configure(api: &Api, config: &mut ServiceConfig) {
         } else {
             config.service(resource);
         }
+    }
+    if api.settings().inspector {
+        ltm_inspector::configure(config);
+    }
+    if api.settings().docs {
+        ltm_docs::configure(config, openapi::openapi());
     }
 }
 
@@ -160,7 +160,7 @@ const fn path(path: &'static str, allow: &'static str, mount: fn(Resource) -> Re
     }
 }
 
-/// Every path. They are tried one after another: first what is asked for most.
+/// Every path but those of pages. They are tried one after another: first what is asked for most.
 const PATHS: &[Path] = &[
     path("/api/v0/ltm/{id}/snapshots", "GET, POST", |it| {
         it.get(snapshots::snapshots).post(append::append)
