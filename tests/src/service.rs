@@ -16,6 +16,8 @@ use crate::{LIMIT, binary, redis_server::signal};
 /// How many lines of a service's log are kept.
 const LOG_LINES: usize = 500;
 
+const DEV: &str = "ltm dev";
+
 /// A running service. It ends with the value; its log is shown where the test fails.
 pub struct Service {
     name: String,
@@ -41,7 +43,7 @@ impl Service {
         command
             .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir);
-        Self::start("ltm dev", command)
+        Self::start(DEV, command)
     }
 
     fn on_redis(name: &str, redis_url: &str, settings: &[(&str, &str)]) -> Self {
@@ -152,6 +154,14 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if self.name == DEV && matches!(self.child.try_wait(), Ok(None)) {
+            // It ends the Redis that it started.
+            signal(self.child.id(), "TERM");
+            let began = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < LIMIT {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
