@@ -82,7 +82,7 @@ fn string_end(bytes: &[u8], start: usize) -> Result<usize, TextError> {
     Ok(at + 1)
 }
 
-/// The UTF-16 unit that the escape `\uXXXX` at `at` stands for.
+/// The UTF-16 unit that the escape at `at` stands for: `\u` and four hexadecimal digits.
 fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {
     let escape = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
