@@ -1,5 +1,7 @@
 //! `ltm bridge`: follows what a running engine of the reference publishes, and writes it.
 
+mod report;
+
 use std::{
     collections::{HashMap, HashSet},
     time::Duration,
@@ -23,12 +25,11 @@ use crate::{
     holding::{Holding, is_start},
     import::import,
     json,
-    output::{Output, count_of},
+    output::Output,
     plan::Document,
 };
+use report::Report;
 
-/// How many reasons are kept why something could not be placed; the rest is counted.
-const MAX_REASONS: usize = 100;
 /// How often it is looked for snapshots that wait too long.
 const LOOK: Duration = Duration::from_millis(250);
 /// The pause before the API is asked again that cannot be reached.
@@ -60,17 +61,6 @@ enum Place {
     Stale,
     /// It cannot be followed any more.
     Lost,
-}
-
-/// What was written, and what was not.
-#[derive(Default)]
-struct Report {
-    ltms: u64,
-    snapshots: u64,
-    rollbacks: u64,
-    errors: u64,
-    not_placed: u64,
-    reasons: Vec<String>,
 }
 
 /// Follows the channels until a signal.
@@ -582,41 +572,4 @@ fn identity(step: &Value) -> u64 {
     let time = canonical_time(time).unwrap_or_else(|_| time.to_owned());
     let (reason, item) = (step["reason"].to_string(), step["item"].to_string());
     fingerprint(&[time.as_bytes(), reason.as_bytes(), item.as_bytes()])
-}
-
-impl Report {
-    /// Notes that something could not be placed.
-    fn lost(&mut self, reason: String) {
-        self.not_placed += 1;
-        if self.reasons.len() < MAX_REASONS {
-            self.reasons.push(reason);
-        }
-    }
-
-    fn print(&self, output: Output) -> Result<(), Error> {
-        let Self {
-            ltms,
-            snapshots,
-            rollbacks,
-            errors,
-            not_placed,
-            reasons,
-        } = self;
-        if output.json() {
-            let line = json!({"ltms": ltms, "snapshots": snapshots, "rollbacks": rollbacks, "errors": errors,
-                "not_placed": not_placed, "reasons": reasons});
-            return output.line(&line.to_string());
-        }
-        output.line(&format!(
-            "wrote {}, {}, {}, {}; {not_placed} not placed",
-            count_of(ltms, "LTM"),
-            count_of(snapshots, "snapshot"),
-            count_of(rollbacks, "rollback"),
-            count_of(errors, "error")
-        ))?;
-        for reason in reasons {
-            output.line(&format!("  not placed: {reason}"))?;
-        }
-        Ok(())
-    }
 }
