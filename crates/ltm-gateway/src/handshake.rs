@@ -1,6 +1,6 @@
 //! From a request to an open WebSocket, and to its end.
 
-use std::{cell::Cell, fmt::Display, future::pending, rc::Rc};
+use std::{cell::Cell, fmt::Display, rc::Rc};
 
 use actix_http::ws::{HandshakeError, verify_handshake};
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
@@ -14,7 +14,7 @@ use crate::{
     end::End,
     inbound::{Budget, Inbound},
     outbound::Outbound,
-    pass::Pass,
+    pass::{Pass, passed},
     worker::Worker,
 };
 
@@ -148,15 +148,6 @@ impl Socket {
             let _ = timeout(CLOSE_WAIT, self.inbound.finish()).await;
         }
         self.outbound.shut_down();
-    }
-}
-
-/// Waits until the subscriber may follow no longer.
-async fn passed(pass: Option<&Pass>) -> End {
-    match pass {
-        // Where nobody is asked who they are, it needs no room.
-        Some(pass) => Box::pin(pass.ended()).await,
-        None => pending().await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! For how long a subscriber may follow, and how that is renewed on the open socket.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, future::pending, time::Duration};
 
 use ltm_service::auth::{Access, Auth, AuthError, Caller, Grant, Presented};
 use ltm_store::{Store, StoreError};
@@ -36,6 +36,15 @@ pub(crate) struct Pass {
 enum Renewal {
     Token(String),
     Ticket(String),
+}
+
+/// Waits until the subscriber may follow no longer.
+pub(crate) async fn passed(pass: Option<&Pass>) -> End {
+    match pass {
+        // Where nobody is asked who they are, it needs no room.
+        Some(pass) => Box::pin(pass.ended()).await,
+        None => pending().await,
+    }
 }
 
 impl Pass {
@@ -133,7 +142,7 @@ impl Pass {
     }
 
     /// Waits until it is no longer good, or a renewal of it is not.
-    pub(crate) async fn ended(&self) -> End {
+    async fn ended(&self) -> End {
         tokio::select! {
             end = self.expired() => end,
             end = self.refused() => end,

@@ -1,6 +1,6 @@
 //! `GET /sse/{ltm_id}`: what a WebSocket is sent, as Server-Sent Events.
 
-use std::{future::pending, rc::Rc};
+use std::rc::Rc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -19,7 +19,7 @@ use crate::{
     event_queue::{EventQueue, EventStream},
     handshake::check_origin,
     outbound::Outbound,
-    pass::Pass,
+    pass::{Pass, passed},
     settings::bytes,
     socket::begin,
     subscription::Start,
@@ -90,7 +90,7 @@ impl Events {
     async fn run(self, id: LtmId, deliver: LocalBoxFuture<'static, End>, seat: Seat) {
         let end = tokio::select! {
             end = deliver => end,
-            end = self.passed() => end,
+            end = passed(self.pass.as_deref()) => end,
             () = self.ping() => End::Left,
             () = seat.drained() => End::Restarting,
             () = self.queue.abandoned() => End::Left,
@@ -100,14 +100,6 @@ impl Events {
         self.queue.end(id, &end);
         // A connection that takes nothing is ended by the server.
         self.queue.emptied().await;
-    }
-
-    async fn passed(&self) -> End {
-        match &self.pass {
-            // Where nobody is asked who they are, it needs no room.
-            Some(pass) => Box::pin(pass.ended()).await,
-            None => pending().await,
-        }
     }
 
     async fn ping(&self) {

@@ -30,13 +30,14 @@ impl Store {
     /// As [`Store::state`]; [`StoreError::Trimmed`] where the source's log no longer holds what leads to `state`.
     pub async fn copy(&self, id: LtmId, state: &State) -> Result<Created, StoreError> {
         let meta = self.meta(id).await?;
-        let copy = self.next_id().await?;
         let base = self.base(id).await?;
+        let trimmed = base.as_ref().map_or(0, |base| base.state.position().seq);
+        if trimmed > state.position().seq {
+            return Err(StoreError::Trimmed(id));
+        }
+        let copy = self.next_id().await?;
         let mut target = State::default();
         if let Some(base) = &base {
-            if base.state.position().seq > state.position().seq {
-                return Err(StoreError::Trimmed(id));
-            }
             self.write_base(copy, base).await?;
             target = base.state.clone();
         }
