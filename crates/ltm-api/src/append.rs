@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytestring::ByteString;
 use ltm_docs::{problems::WriteProblems, schemas::Operation};
 use ltm_service::ProblemResponse;
-use ltm_store::{State, patch::Limits};
+use ltm_state::{Change, Limits, State};
 use ltm_types::{Entry, Kind, LtmId, Snapshot, now};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use crate::answers::Appended;
 use crate::{
     Api,
     body::{self, Shape, carried},
-    change::{self, Change},
+    change::{self, change_problem},
     path,
     write::{Conditions, Draft, Written},
 };
@@ -117,7 +117,7 @@ pub fn snapshot_of(
 ) -> Result<Entry, ProblemResponse> {
     let draft = Step::read(body::parse(body)?, limits)?.draft(state, limits)?;
     let entry = Entry::after(state.position(), draft.kind, draft.payload);
-    state.advance_made(&entry);
+    state.advance(&entry);
     Ok(entry)
 }
 
@@ -146,7 +146,8 @@ impl Step {
                 "[]",
                 Shape::Array,
             )?,
-            change: Change::read(body.patch, body.state, body.merge, limits)?,
+            change: Change::read(body.patch, body.state, body.merge, limits)
+                .map_err(change_problem)?,
             reason: body.reason,
         })
     }
@@ -158,7 +159,10 @@ impl Step {
         limits: &Limits,
     ) -> Result<Draft, ProblemResponse> {
         let snapshots_count = state.snapshots_count() + 1;
-        let (patch, undo) = self.change.apply(&mut state.tree, limits)?;
+        let (patch, undo) = self
+            .change
+            .apply(&mut state.tree, limits)
+            .map_err(change_problem)?;
         Ok(Draft {
             kind: Kind::Snapshot,
             payload: self.payload(&patch)?,

@@ -1,12 +1,13 @@
 //! Reading the body of a request.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref, sync::Arc};
+use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use bytesize::ByteSize;
 use futures_util::StreamExt;
 use ltm_service::{ProblemResponse, limit_reached};
-use ltm_store::json::{self, TextError};
+use ltm_state::json;
+pub(crate) use ltm_state::json::Shape;
 use ltm_types::{Problem, ProblemKind, canonical_time};
 use serde::{
     Deserialize, Deserializer,
@@ -18,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Api, settings::bytes};
+use crate::{Api, change::field_problem, settings::bytes};
 
 /// The room for the bodies of all requests that are under way.
 pub(crate) struct Room {
@@ -169,52 +170,13 @@ pub(crate) fn time(text: Option<&str>) -> Result<Option<String>, ProblemResponse
     })
 }
 
-/// What a field of JSON must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Any,
-    Object,
-    Array,
-}
-
-/// The text of a field that is carried as it is: checked, and without white space. `absent` stands
-/// for a field that was left out or null.
+/// The text of a field that the log carries as it is: see [`json::passthrough`].
 pub(crate) fn carried(
-    field: &str,
+    field: &'static str,
     value: Option<&RawValue>,
     absent: &str,
     shape: Shape,
     max_depth: usize,
 ) -> Result<Box<RawValue>, ProblemResponse> {
-    let given = value.map_or(absent, RawValue::get);
-    let right = match shape {
-        Shape::Any => true,
-        Shape::Object => given.starts_with('{') || given == absent,
-        Shape::Array => given.starts_with('['),
-    };
-    let wrong =
-        |kind, detail: String| ProblemResponse(Problem::new(kind, detail).with_field(field));
-    if !right {
-        let what = if shape == Shape::Array {
-            "an array"
-        } else {
-            "an object"
-        };
-        return Err(wrong(
-            ProblemKind::InvalidRequest,
-            format!("`{field}` must be {what}"),
-        ));
-    }
-    let text = json::compact(given, max_depth).map_err(|e| match e {
-        TextError::TooDeep { .. } => wrong(ProblemKind::StateTooLarge, format!("`{field}` is {e}")),
-        TextError::LoneSurrogate(..) => {
-            wrong(ProblemKind::InvalidRequest, format!("`{field}` holds {e}"))
-        }
-    })?;
-    match (text, value) {
-        // What is carried as it came needs no second look by the parser.
-        (Cow::Borrowed(_), Some(value)) => return Ok(value.to_owned()),
-        (text, _) => RawValue::from_string(text.into_owned()),
-    }
-    .map_err(|e| wrong(ProblemKind::InvalidRequest, format!("`{field}`: {e}")))
+    json::passthrough(field, value, absent, shape, max_depth).map_err(|e| field_problem(&e))
 }

@@ -1,117 +1,15 @@
-//! What a producer wants to change, and the patch that does it.
-
-use std::borrow::Cow;
+//! What is wrong with a change or a field, as a problem.
 
 use bytestring::ByteString;
 use json_patch::PatchOperation;
 use ltm_service::ProblemResponse;
-use ltm_store::{
-    diff,
-    patch::{self, Limits, PatchError, Tree},
+use ltm_state::{
+    ChangeError, PatchError,
+    json::{FieldError, FieldErrorKind},
 };
 use ltm_types::{Problem, ProblemKind};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
-
-use crate::body::{Shape, carried};
-
-/// A change of the state.
-pub(crate) enum Change {
-    /// A patch (RFC 6902), carried as it was sent.
-    Patch {
-        text: Box<RawValue>,
-        operations: Vec<PatchOperation>,
-    },
-    /// The whole new state.
-    State(Map<String, Value>),
-    /// A merge patch (RFC 7396).
-    Merge(Map<String, Value>),
-}
-
-impl Change {
-    /// Reads the one of three fields that is there.
-    pub(crate) fn read(
-        patch: Option<&RawValue>,
-        state: Option<&RawValue>,
-        merge: Option<&RawValue>,
-        limits: &Limits,
-    ) -> Result<Self, ProblemResponse> {
-        match (patch, state, merge) {
-            (Some(patch), None, None) => {
-                let text = carried(
-                    "patch",
-                    Some(patch),
-                    "",
-                    Shape::Array,
-                    limits.max_depth.saturating_add(patch::LEVELS),
-                )?;
-                let operations =
-                    patch::parse(text.get(), limits).map_err(|e| refusal("patch", e))?;
-                Ok(Self::Patch { text, operations })
-            }
-            (None, Some(state), None) => Ok(Self::State(object("state", state, limits)?)),
-            (None, None, Some(merge)) => Ok(Self::Merge(object("merge", merge, limits)?)),
-            _ => {
-                let detail = "give exactly one of `patch` (RFC 6902), `state` (the whole new state), `merge` (RFC 7396)";
-                Err(Problem::new(ProblemKind::InvalidRequest, detail)
-                    .with_field("patch")
-                    .into())
-            }
-        }
-    }
-
-    /// Applies the change to `tree`; gives the text of the patch that does it, and what undoes it.
-    pub(crate) fn apply(
-        &self,
-        tree: &mut Tree,
-        limits: &Limits,
-    ) -> Result<(Cow<'_, RawValue>, patch::Undo), ProblemResponse> {
-        let (mut limits, none) = (*limits, Map::new());
-        let now = tree.value().as_object().unwrap_or(&none);
-        let (field, made) = match self {
-            Self::Patch { text, operations } => {
-                let undo = tree
-                    .apply(operations, &limits)
-                    .map_err(|e| refusal("patch", e))?;
-                return Ok((Cow::Borrowed(text), undo));
-            }
-            // Its size has been looked at. On the way there the state may be larger than it.
-            Self::State(state) => {
-                limits.max_bytes = usize::MAX;
-                ("state", diff::diff(now, state))
-            }
-            Self::Merge(merge) => ("merge", diff::merge(now, merge.clone())),
-        };
-        let undo = tree.apply(&made, &limits).map_err(|e| refusal(field, e))?;
-        Ok((Cow::Owned(text(&made)?), undo))
-    }
-}
-
-/// A JSON object within the limits of depth and size.
-pub(crate) fn object(
-    field: &str,
-    value: &RawValue,
-    limits: &Limits,
-) -> Result<Map<String, Value>, ProblemResponse> {
-    let text = carried(field, Some(value), "", Shape::Object, limits.max_depth)?;
-    if text.get().len() > limits.max_bytes {
-        let detail = format!(
-            "`{field}` is {} bytes, and {} are allowed",
-            text.get().len(),
-            limits.max_bytes
-        );
-        return Err(Problem::new(ProblemKind::StateTooLarge, detail)
-            .with_field(field)
-            .into());
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(text.get());
-    deserializer.disable_recursion_limit();
-    Map::deserialize(&mut deserializer).map_err(|e| {
-        Problem::new(ProblemKind::InvalidRequest, e.to_string())
-            .with_field(field)
-            .into()
-    })
-}
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// A patch as JSON text.
 pub(crate) fn text(operations: &[PatchOperation]) -> Result<Box<RawValue>, ProblemResponse> {
@@ -130,6 +28,29 @@ fn unwritable(error: serde_json::Error) -> ProblemResponse {
         format!("JSON cannot be written: {error}"),
     )
     .into()
+}
+
+pub(crate) fn field_problem(error: &FieldError) -> ProblemResponse {
+    let kind = match error.kind {
+        FieldErrorKind::TooDeep(_) | FieldErrorKind::TooLarge { .. } => ProblemKind::StateTooLarge,
+        FieldErrorKind::Shape(_) | FieldErrorKind::NotUnicode(_) | FieldErrorKind::Json(_) => {
+            ProblemKind::InvalidRequest
+        }
+    };
+    Problem::new(kind, error.to_string())
+        .with_field(error.field)
+        .into()
+}
+
+pub(crate) fn change_problem(error: ChangeError) -> ProblemResponse {
+    match error {
+        ChangeError::NotOne => Problem::new(ProblemKind::InvalidRequest, error.to_string())
+            .with_field("patch")
+            .into(),
+        ChangeError::Field(error) => field_problem(&error),
+        ChangeError::Patch { field, source } => refusal(field, source),
+        ChangeError::Unwritable(error) => unwritable(error),
+    }
 }
 
 pub(crate) fn refusal(field: &str, error: PatchError) -> ProblemResponse {
@@ -156,32 +77,4 @@ pub(crate) fn refusal(field: &str, error: PatchError) -> ProblemResponse {
         }
     };
     problem.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{json, value::to_raw_value};
-
-    use super::*;
-
-    #[test]
-    fn a_whole_state_within_the_limit_is_taken_whatever_the_way_to_it() {
-        let limits = Limits {
-            max_bytes: 120,
-            max_depth: 10,
-            max_operations: 10,
-        };
-        let long = "x".repeat(80);
-        for state in [json!({"a": long, "z": ""}), json!({"a": "", "z": long})] {
-            let mut tree = Tree::new(json!({"a": state["z"], "z": state["a"]}));
-            let text = to_raw_value(&state).unwrap();
-            let change = Change::read(None, Some(&text), None, &limits);
-            assert!(
-                change
-                    .and_then(|it| it.apply(&mut tree, &limits).map(drop))
-                    .is_ok()
-            );
-            assert_eq!(tree.value(), &state);
-        }
-    }
 }

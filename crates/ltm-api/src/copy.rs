@@ -37,7 +37,7 @@ pub(crate) async fn copy(
 async fn write(api: &Api, id: LtmId, until: Option<Cursor>) -> Result<Created, ProblemResponse> {
     let current = async |mut turn: Turn<'_>| {
         let state = turn.take_current().await?;
-        let copy = state.clone();
+        let copy = state.loaded();
         turn.put(state);
         Ok(copy)
     };

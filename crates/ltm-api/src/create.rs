@@ -3,9 +3,8 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_docs::problems::CreateProblems;
 use ltm_service::{ProblemResponse, Span};
-use ltm_store::{
-    CreateError, Idempotency, NewLtm, RetentionOverride, State, fingerprint, patch::Limits,
-};
+use ltm_state::{Change, Limits, RetentionOverride, State, change::object};
+use ltm_store::{CreateError, Idempotency, NewLtm, fingerprint};
 use ltm_types::{Cursor, Entry, Kind, LtmId, Problem, ProblemKind, now};
 use serde::Deserialize;
 use serde_json::{
@@ -18,8 +17,9 @@ use crate::answers::{Created, Retained};
 use crate::{
     Api, access, append,
     body::{self, Object, Shape, carried},
-    change::{self, Change},
+    change::{self, field_problem},
     headers,
+    states::Cached,
     write::carried as traced,
 };
 
@@ -130,10 +130,7 @@ pub(crate) async fn create(
         time: step.time.or_else(|| Some(created_at.clone())),
         ..step
     };
-    let mut state = State {
-        retention: body.retention.0,
-        ..State::default()
-    };
+    let mut state = State::default();
     let first = step.draft(&mut state, &limits)?;
     let span = Span::redis("EVALSHA", "create");
     let payload = traced(span.as_ref(), first.payload);
@@ -168,8 +165,9 @@ pub(crate) async fn create(
     drop(span);
     if !created.replayed {
         api.metrics().created(entry.payload.len());
-        state.advance_made(&entry);
-        api.states().keep(created.id, state);
+        let mut cached = Cached::new(state, body.retention.0);
+        cached.advance(&entry);
+        api.states().keep(created.id, cached);
     }
     let mut answer = HttpResponse::Ok();
     if created.replayed {
@@ -196,7 +194,7 @@ fn start(
         execute_queue: empty.clone(),
         transitions_queue: empty,
         change: Change::State(match body.state {
-            Some(state) => change::object("state", state, limits)?,
+            Some(state) => object("state", state, limits).map_err(|e| field_problem(&e))?,
             None => Map::new(),
         }),
     })

@@ -62,7 +62,7 @@ async fn parts(
     meta: &Meta,
     rollbacks: bool,
 ) -> Result<Parts, ProblemResponse> {
-    let branch = known.outline.branch();
+    let branch = known.index.branch();
     let (first, count) = (branch.first_index(), branch.count());
     let mut parts = Parts::new(api.store().clone(), known.id);
     let (id, cursor, name) = (known.id, known.cursor, json!(meta.name));
@@ -91,13 +91,13 @@ async fn parts(
         count,
         source,
     ));
-    let errors = known.outline.errors();
+    let errors = known.index.errors();
     parts.push(Part::Errors(
         errors.into_iter().map(|(_, place)| place).collect(),
         false,
     ));
     if rollbacks {
-        let first = known.outline.origin().rollbacks;
+        let first = known.index.origin().rollbacks;
         parts.text(format!(r#"],"first_rollback":{first},"rollbacks":["#));
         parts.rollbacks(known);
     }

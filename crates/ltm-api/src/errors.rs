@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use ltm_docs::problems::WriteProblems;
 use ltm_service::ProblemResponse;
-use ltm_store::State;
+use ltm_state::State;
 use ltm_types::{Kind, LtmId, now};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -175,7 +175,7 @@ impl Report {
         id: LtmId,
         state: &State,
     ) -> Result<Option<Recorded>, ProblemResponse> {
-        let errors = state.outline.errors();
+        let errors = state.index.errors();
         let Some(&(_, place)) = errors.iter().find(|(error, _)| *error == self.id) else {
             return Ok(None);
         };

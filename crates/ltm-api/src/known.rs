@@ -1,7 +1,8 @@
 //! What is known of an LTM at one moment: where its history is in the log.
 
 use ltm_service::{Parameters, ProblemResponse};
-use ltm_store::{Base, Branch, Outline, State};
+use ltm_state::{Branch, HistoryIndex, State};
+use ltm_store::Base;
 use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 
 use crate::{Api, snapshots, states::Turn};
@@ -28,7 +29,7 @@ pub(crate) struct Known {
     pub(crate) id: LtmId,
     pub(crate) cursor: Cursor,
     /// Where the snapshots are, as far as they are kept.
-    pub(crate) outline: Outline,
+    pub(crate) index: HistoryIndex,
     /// What the kept part of the log begins with.
     pub(crate) base: Option<Base>,
 }
@@ -55,33 +56,33 @@ impl Known {
     ) -> Result<(Self, T), ProblemResponse> {
         let look = async |mut turn: Turn<'_>| {
             let state = turn.take_current().await?;
-            let seen = (state.position(), state.outline.clone(), also(&state));
+            let seen = (state.position(), state.index.clone(), also(&state));
             turn.put(state);
             Ok(seen)
         };
-        let (cursor, outline, also) = api.states().with(id, look).await?;
-        Ok((Self::at(api, id, cursor, outline).await?, also))
+        let (cursor, index, also) = api.states().with(id, look).await?;
+        Ok((Self::at(api, id, cursor, index).await?, also))
     }
 
     /// The LTM as it is at `state`.
     pub(crate) async fn from(api: &Api, id: LtmId, state: &State) -> Result<Self, ProblemResponse> {
-        Self::at(api, id, state.position(), state.outline.clone()).await
+        Self::at(api, id, state.position(), state.index.clone()).await
     }
 
     async fn at(
         api: &Api,
         id: LtmId,
         cursor: Cursor,
-        mut outline: Outline,
+        mut index: HistoryIndex,
     ) -> Result<Self, ProblemResponse> {
         let base = api.store().base(id).await?;
         if let Some(base) = &base {
-            outline.trim(base.state.position().seq);
+            index.trim(base.state.position().seq);
         }
         Ok(Self {
             id,
             cursor,
-            outline,
+            index,
             base,
         })
     }
@@ -93,13 +94,10 @@ impl Known {
         parameters: &Parameters,
     ) -> Result<(Branch, Option<u64>), ProblemResponse> {
         let Some(index) = parameters.number("rollback", 0, u64::MAX)? else {
-            return Ok((self.outline.branch(), None));
+            return Ok((self.index.branch(), None));
         };
-        let branch = self.outline.branch_before(index).ok_or_else(|| {
-            let (first, count) = (
-                self.outline.origin().rollbacks,
-                self.outline.rollbacks_count(),
-            );
+        let branch = self.index.branch_before(index).ok_or_else(|| {
+            let (first, count) = (self.index.origin().rollbacks, self.index.rollbacks_count());
             let id = self.id;
             let detail = match count - first {
                 0 => format!("LTM {id} has no rollbacks"),

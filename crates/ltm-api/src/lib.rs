@@ -7,6 +7,7 @@ mod answers;
 mod append;
 mod body;
 mod change;
+
 mod copy;
 mod create;
 mod delete;
@@ -40,7 +41,8 @@ use body::Room;
 use ltm_service::{
     Metrics, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth, method_not_allowed,
 };
-use ltm_store::{Inspector, Redis, Retention, Store, StoreError};
+use ltm_state::Retention;
+use ltm_store::{Inspector, Redis, Store, StoreError};
 
 pub use append::snapshot_of;
 pub use settings::{ApiSettings, Settings};

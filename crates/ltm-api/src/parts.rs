@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use ltm_store::{Branch, Outline, Span, State, Store, StoreError};
+use ltm_state::{Branch, HistoryIndex, Span, State};
+use ltm_store::{Store, StoreError};
 use ltm_types::{Cursor, LtmId, Rollback};
 use serde_json::json;
 
@@ -41,7 +42,7 @@ pub(crate) struct Parts {
     queue: VecDeque<Part>,
     /// Where the snapshots are, for the rollbacks among the parts: what each took out is only looked
     /// up when it is its turn, because all of them together can be large.
-    outline: Outline,
+    index: HistoryIndex,
     /// The state as of the last rollback that was written.
     then: State,
     /// When the last snapshot was taken of those that were trimmed.
@@ -54,7 +55,7 @@ impl Parts {
             store,
             id,
             queue: VecDeque::new(),
-            outline: Outline::default(),
+            index: HistoryIndex::default(),
             then: State::default(),
             trimmed_at: String::new(),
         }
@@ -62,7 +63,7 @@ impl Parts {
 
     /// The rollbacks of `known` as items of an array.
     pub(crate) fn rollbacks(&mut self, known: Known) {
-        for (nth, (index, place)) in known.outline.rollbacks().enumerate() {
+        for (nth, (index, place)) in known.index.rollbacks().enumerate() {
             let begun = nth > 0;
             self.push(Part::Rollback {
                 index,
@@ -70,7 +71,7 @@ impl Parts {
                 begun,
             });
         }
-        self.outline = known.outline;
+        self.index = known.index;
         if let Some(base) = known.base {
             (self.then, self.trimmed_at) = (base.state, base.time);
         }
@@ -142,14 +143,13 @@ impl Parts {
 
     /// Writes the begin of a rollback, and puts the rest first in the queue.
     async fn rollback(&mut self, index: u64, place: u64, begun: bool) -> Result<Bytes, StoreError> {
-        let branch = self.outline.branch_before(index);
+        let branch = self.index.branch_before(index);
         let branch = branch.ok_or(StoreError::Trimmed(self.id))?;
-        if !self
+        let folded = self
             .store
             .fold_until(self.id, &mut self.then, place - 1)
-            .await?
-            || self.then.position().seq != place - 1
-        {
+            .await?;
+        if folded.is_none() || self.then.position().seq != place - 1 {
             return Err(StoreError::Trimmed(self.id));
         }
         let trimmed = self.trimmed(&branch).await?;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ltm_store::{AppendError, Clocks, Retained, Retention, StoreError};
+use ltm_state::Retention;
+use ltm_store::{AppendError, Clocks, Retained, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::Api;
@@ -75,9 +76,7 @@ async fn apply(api: &Api, ltm: &Retained, now: Timestamp) -> Result<(), StoreErr
                 api.states().forget(ltm.id);
                 Ok(())
             }
-            Err(AppendError::Store(StoreError::Unavailable(error))) => {
-                Err(StoreError::Unavailable(error))
-            }
+            Err(AppendError::Store(error)) if error.is_temporary() => Err(error),
             // Somebody wrote to it, or deleted it.
             Err(_) => Ok(()),
         };
@@ -95,7 +94,7 @@ async fn apply(api: &Api, ltm: &Retained, now: Timestamp) -> Result<(), StoreErr
         ..keep
     };
     match api.store().trim(ltm.id, &keep, now).await {
-        Err(StoreError::Unavailable(error)) => Err(StoreError::Unavailable(error)),
+        Err(error) if error.is_temporary() => Err(error),
         Err(error) => {
             tracing::warn!(id = %ltm.id, %error, "a log was not trimmed");
             Ok(())

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use json_patch::PatchOperation;
 use ltm_docs::problems::WriteProblems;
 use ltm_service::ProblemResponse;
-use ltm_store::{Outline, State, diff, patch::Tree};
+use ltm_state::{HistoryIndex, State, diff, patch::Tree};
 use ltm_types::{Cursor, Kind, LtmId, Problem, ProblemKind, Rollback, RollbackChange, now};
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -136,7 +136,7 @@ fn answer(id: LtmId, target: Target, written: &Written) -> HttpResponse {
 impl Earlier {
     /// Whether this is what there is to go back to at `state`, too.
     async fn holds(&self, api: &Api, id: LtmId, state: &State) -> Result<bool, ProblemResponse> {
-        if state.outline.rollbacks_count() != self.rollbacks_count {
+        if state.index.rollbacks_count() != self.rollbacks_count {
             return Ok(false);
         }
         // A log that lost its end may have another history under the same indices.
@@ -179,7 +179,7 @@ impl Target {
 
     /// What there is to go back to.
     async fn find(self, api: &Api, known: Known) -> Result<Earlier, ProblemResponse> {
-        let (place, snapshots_count) = self.place(known.id, &known.outline)?;
+        let (place, snapshots_count) = self.place(known.id, &known.index)?;
         let tree = match place {
             None => Tree::default(),
             Some(place) => api.store().state_after(known.id, place).await?.tree,
@@ -187,15 +187,15 @@ impl Target {
         Ok(Earlier {
             tree,
             snapshots_count,
-            rollbacks_count: known.outline.rollbacks_count(),
+            rollbacks_count: known.index.rollbacks_count(),
             at: known.cursor,
         })
     }
 
     /// The place in the log after which the state is the one to go back to (`None`: before the
     /// first), and how many snapshots there are then.
-    fn place(self, id: LtmId, outline: &Outline) -> Result<(Option<u64>, u64), ProblemResponse> {
-        let branch = outline.branch();
+    fn place(self, id: LtmId, log: &HistoryIndex) -> Result<(Option<u64>, u64), ProblemResponse> {
+        let branch = log.branch();
         match self {
             Self::Replay(0) if branch.count() > 0 => Ok((None, 0)),
             Self::Snapshot(index) | Self::Replay(index) => {
@@ -218,14 +218,13 @@ impl Target {
                 })
             }
             Self::Undo(index) => {
-                let taken_out = outline.branch_before(index).zip(
-                    outline
-                        .rollbacks()
+                let taken_out = log.branch_before(index).zip(
+                    log.rollbacks()
                         .find(|&(nth, _)| nth == index)
                         .map(|(_, place)| place - 1),
                 );
                 let (branch, place) = taken_out.ok_or_else(|| {
-                    let (first, count) = (outline.origin().rollbacks, outline.rollbacks_count());
+                    let (first, count) = (log.origin().rollbacks, log.rollbacks_count());
                     let detail = if first == count {
                         format!("LTM {id} has no rollback that could be undone")
                     } else {
@@ -280,7 +279,7 @@ impl Target {
 }
 
 /// A state that the LTM had may be gone back to, whatever the limits are now.
-const UNLIMITED: ltm_store::patch::Limits = ltm_store::patch::Limits {
+const UNLIMITED: ltm_state::patch::Limits = ltm_state::patch::Limits {
     max_bytes: usize::MAX,
     max_depth: usize::MAX,
     max_operations: usize::MAX,

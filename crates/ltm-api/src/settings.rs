@@ -7,10 +7,11 @@ use ltm_service::{
     CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
     auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
 };
-use ltm_store::{
-    MOST_BYTES, RedisSettings, Retention,
+use ltm_state::{
+    MAX_STATE_BYTES, Retention,
     patch::{self, Limits},
 };
+use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 
 /// All settings of the service.
@@ -113,10 +114,10 @@ impl ApiSettings {
     ///
     /// [`SettingsError::Value`] names the key.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let most = ByteSize::b(MOST_BYTES as u64);
+        let most = ByteSize::b(MAX_STATE_BYTES as u64);
         within("api.max_body", self.max_body, ByteSize::b(0)..=most)?;
         within("api.max_state", self.max_state, ByteSize::b(0)..=most)?;
-        within("api.max_depth", self.max_depth, 1..=patch::DEEPEST)?;
+        within("api.max_depth", self.max_depth, 1..=patch::MAX_DEPTH)?;
         check_wait("api.body_timeout", self.body_timeout)?;
         check_wait("api.lock_wait", self.lock_wait)?;
         check_pause("api.ticket_ttl", self.ticket_ttl)?;

@@ -4,7 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use bytes::{Bytes, BytesMut};
 use ltm_docs::problems::ReadProblems;
 use ltm_service::{Parameters, ProblemResponse};
-use ltm_store::{Branch, History, Span, State, Store, StoreError, diff};
+use ltm_state::{Branch, Span, State, diff};
+use ltm_store::{History, Store, StoreError};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{Map, value::RawValue};
 

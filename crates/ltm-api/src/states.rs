@@ -1,11 +1,16 @@
 //! The states that the service holds in memory, so that a write costs its change.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use ltm_service::{ProblemResponse, Span, limit_reached};
-use ltm_store::{Retention, State, Store, StoreError};
-use ltm_types::{LtmId, Problem, ProblemKind};
+use ltm_state::{Retention, RetentionOverride, State};
+use ltm_store::{Folded, Loaded, Store, StoreError};
+use ltm_types::{Entry, LtmId, Problem, ProblemKind};
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
     sync::{Cache, DefaultLifecycle},
@@ -48,9 +53,83 @@ pub(crate) struct Usage {
     pub(crate) misses: u64,
 }
 
+/// A state in memory, and what is known of what Redis stores of it.
+#[derive(Default)]
+pub(crate) struct Cached {
+    state: State,
+    /// What was appended since the last checkpoint.
+    since_checkpoint: Folded,
+    /// Bytes appended since the log was trimmed, or since this was loaded.
+    bytes_since_trim: usize,
+    /// The `seq` up to which a trim was begun.
+    trimmed: u64,
+    /// What the LTM was created with.
+    retention: RetentionOverride,
+}
+
+impl Cached {
+    pub(crate) fn new(state: State, retention: RetentionOverride) -> Self {
+        Self {
+            state,
+            retention,
+            ..Self::default()
+        }
+    }
+
+    /// The state with what the LTM was created with.
+    pub(crate) fn loaded(&self) -> Loaded {
+        Loaded {
+            state: self.state.clone(),
+            folded: self.since_checkpoint,
+            retention: self.retention,
+        }
+    }
+
+    /// Notes that `entry`, whose patch was applied, is in the log.
+    pub(crate) fn advance(&mut self, entry: &Entry) {
+        self.state.advance(entry);
+        self.count(Folded {
+            entries: 1,
+            bytes: entry.payload.len(),
+        });
+    }
+
+    fn count(&mut self, folded: Folded) {
+        self.since_checkpoint.entries += folded.entries;
+        self.since_checkpoint.bytes += folded.bytes;
+        self.bytes_since_trim += folded.bytes;
+    }
+}
+
+impl From<Loaded> for Cached {
+    fn from(loaded: Loaded) -> Self {
+        Self {
+            state: loaded.state,
+            since_checkpoint: loaded.folded,
+            bytes_since_trim: loaded.folded.bytes,
+            trimmed: 0,
+            retention: loaded.retention,
+        }
+    }
+}
+
+impl Deref for Cached {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Cached {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
 /// The place of one LTM's state. A request takes the state out while it works on it, so that one
 /// that is cancelled half-way leaves nothing wrong behind: the next reads from Redis.
-type Slot = Arc<Mutex<Option<State>>>;
+type Slot = Arc<Mutex<Option<Cached>>>;
 
 /// A place, and what its state took in memory when it was put into the cache, which must not see
 /// that change.
@@ -92,7 +171,7 @@ pub(crate) struct Turn<'a> {
     states: &'a States,
     id: LtmId,
     held: &'a Held,
-    guard: MutexGuard<'a, Option<State>>,
+    guard: MutexGuard<'a, Option<Cached>>,
 }
 
 impl States {
@@ -151,7 +230,7 @@ impl States {
     }
 
     /// Keeps a state that is known already.
-    pub(crate) fn keep(&self, id: LtmId, state: State) {
+    pub(crate) fn keep(&self, id: LtmId, state: Cached) {
         let memory = memory(&state);
         let slot = Arc::new(Mutex::new(Some(state)));
         self.held.insert(id, Held { slot, memory });
@@ -168,9 +247,9 @@ impl States {
     }
 
     /// Writes a checkpoint of `state` when it is due, in a task of its own.
-    fn checkpoint(&self, id: LtmId, state: &mut State) {
-        let stored = state.tree.bytes() + state.outline.bytes();
-        let (entries, bytes) = (state.entries_since, state.bytes_since);
+    fn checkpoint(&self, id: LtmId, state: &mut Cached) {
+        let stored = state.tree.bytes() + state.index.bytes();
+        let (entries, bytes) = (state.since_checkpoint.entries, state.since_checkpoint.bytes);
         if !self.pace.is_worth(stored, entries, bytes) {
             return;
         }
@@ -180,7 +259,7 @@ impl States {
         let (store, Some(checkpoint)) = (self.store.clone(), state.checkpoint()) else {
             return;
         };
-        (state.bytes_since, state.entries_since) = (0, 0);
+        state.since_checkpoint = Folded::default();
         let metrics = self.metrics.clone();
         tokio::spawn(async move {
             match store.save_checkpoint(id, &checkpoint).await {
@@ -194,12 +273,12 @@ impl States {
     }
 
     /// Trims the log of `state` when it is due, in a task of its own.
-    fn trim(&self, id: LtmId, state: &mut State) {
+    fn trim(&self, id: LtmId, state: &mut Cached) {
         let keep = state.retention.over(self.retention);
         let Some(most) = keep.max_entries else {
             return;
         };
-        let kept = state.position().seq - state.outline.origin().seq.max(state.trimmed);
+        let kept = state.position().seq - state.index.origin().seq.max(state.trimmed);
         let excess = kept.saturating_sub(most);
         let entries = usize::try_from(excess).unwrap_or(usize::MAX);
         let (stored, bytes) = (state.tree.bytes(), state.bytes_since_trim);
@@ -238,7 +317,7 @@ impl States {
 
 impl Turn<'_> {
     /// The state as it was last seen here, else as it is in Redis.
-    pub(crate) async fn take(&mut self) -> Result<State, StoreError> {
+    pub(crate) async fn take(&mut self) -> Result<Cached, StoreError> {
         match self.guard.take() {
             Some(state) => Ok(state),
             None => self.load().await,
@@ -246,17 +325,20 @@ impl Turn<'_> {
     }
 
     /// The state as it is in Redis.
-    pub(crate) async fn take_current(&mut self) -> Result<State, StoreError> {
+    pub(crate) async fn take_current(&mut self) -> Result<Cached, StoreError> {
         let state = self.take().await?;
         self.refresh(state).await
     }
 
     /// Folds in what Redis has beyond `state`.
-    pub(crate) async fn refresh(&mut self, mut state: State) -> Result<State, StoreError> {
+    pub(crate) async fn refresh(&mut self, mut state: Cached) -> Result<Cached, StoreError> {
         let _span = Span::redis("EVALSHA", "read");
         match self.states.store.catch_up(self.id, &mut state).await {
-            Ok(true) => Ok(state),
-            Ok(false) => self.load().await,
+            Ok(Some(folded)) => {
+                state.count(folded);
+                Ok(state)
+            }
+            Ok(None) => self.load().await,
             Err(error) => {
                 self.forget_missing(&error);
                 Err(error)
@@ -264,13 +346,13 @@ impl Turn<'_> {
         }
     }
 
-    async fn load(&mut self) -> Result<State, StoreError> {
+    async fn load(&mut self) -> Result<Cached, StoreError> {
         let _span = Span::redis("HMGET", "load");
         let loaded = self.states.store.state(self.id).await;
         if let Err(error) = &loaded {
             self.forget_missing(error);
         }
-        loaded
+        loaded.map(Cached::from)
     }
 
     /// Does not keep a place for an LTM that is not there.
@@ -281,7 +363,7 @@ impl Turn<'_> {
     }
 
     /// Keeps the state for the next request.
-    pub(crate) fn put(mut self, mut state: State) {
+    pub(crate) fn put(mut self, mut state: Cached) {
         self.states.checkpoint(self.id, &mut state);
         self.states.trim(self.id, &mut state);
         let memory = memory(&state);
@@ -295,5 +377,5 @@ impl Turn<'_> {
 
 fn memory(state: &State) -> usize {
     let tree = state.tree.bytes().saturating_mul(MEMORY_PER_BYTE);
-    tree.saturating_add(state.outline.bytes())
+    tree.saturating_add(state.index.bytes())
 }

@@ -8,7 +8,8 @@ use actix_web::{
 };
 use bytestring::ByteString;
 use ltm_service::{ProblemResponse, Span};
-use ltm_store::{Answer, Append, AppendError, Idempotency, Producer, State, fingerprint, patch};
+use ltm_state::{State, patch};
+use ltm_store::{Answer, Append, AppendError, Idempotency, Producer, fingerprint};
 use ltm_types::{Cursor, Entry, Kind, LtmId, Problem, ProblemKind, now};
 
 use crate::{Api, headers, states::Turn};
@@ -152,7 +153,7 @@ impl<'a> Conditions<'a> {
                 Ok(()) => {
                     api.metrics()
                         .appended(&entry.kind, entry.payload.len(), began.elapsed());
-                    state.advance_made(&entry);
+                    state.advance(&entry);
                     turn.put(state);
                     let answer = Answer {
                         cursor: entry.cursor,

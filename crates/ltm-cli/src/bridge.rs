@@ -8,7 +8,7 @@ use std::{
 };
 
 use ltm_client::Client;
-use ltm_store::{Published, RedisSettings, ReferenceChannels, fingerprint};
+use ltm_store::{FlouChannels, Published, RedisSettings, fingerprint};
 use ltm_types::{LtmId, ProblemKind, canonical_time};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,7 +70,7 @@ pub(crate) async fn run(client: &Client, args: &BridgeArgs, output: Output) -> R
         ..RedisSettings::default()
     };
     let shown = settings.shown_place();
-    let mut channels = ReferenceChannels::listen(settings)?;
+    let mut channels = FlouChannels::listen(settings)?;
     let reference = args.reference.clone();
     let reference = reference.map(|url| client_of(url, None)).transpose()?;
     let mut bridge = Bridge {

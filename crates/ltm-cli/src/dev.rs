@@ -10,7 +10,8 @@ use ltm_service::{
     auth::{Auth, AuthSettings},
     check_http, check_redis,
 };
-use ltm_store::{Redis, RedisSettings, Retention, StoreError};
+use ltm_state::Retention;
+use ltm_store::{Redis, RedisSettings, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::{

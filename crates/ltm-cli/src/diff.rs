@@ -1,7 +1,7 @@
 //! `ltm diff`.
 
 use ltm_client::Client;
-use ltm_store::diff::diff;
+use ltm_state::diff::diff;
 
 use crate::{args::DiffArgs, error::Error, output::Output};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
-use ltm_store::{
+use ltm_state::{
     json::compact,
     patch::{self, Limits, Tree},
 };

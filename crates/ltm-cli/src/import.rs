@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ltm_client::{Client, Created, Write};
-use ltm_store::number::equal;
+use ltm_state::json::number::equal;
 use ltm_types::{Cursor, LtmId, ProblemKind, canonical_time};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json, value::RawValue};

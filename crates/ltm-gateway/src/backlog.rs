@@ -164,7 +164,7 @@ impl Backlog {
         let head = self.store.head(id).await?;
         let make = async {
             let _turn = self.state_readers.acquire().await;
-            let state = self.store.state(id).await?;
+            let state = self.store.state(id).await?.state;
             Ok(reset_frame(
                 id,
                 state.position(),

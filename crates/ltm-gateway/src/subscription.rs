@@ -254,7 +254,7 @@ impl Subscription {
     /// After a failure of Redis waits a little; other failures end the subscription.
     async fn pause_or_end(&mut self, error: &StoreError) -> Result<(), End> {
         match error {
-            StoreError::Unavailable(_) => {}
+            error if error.is_temporary() => {}
             StoreError::Deleted { cursor, .. } => {
                 self.end_at(*cursor);
                 return Ok(());
@@ -279,8 +279,13 @@ fn end(id: LtmId, error: &StoreError) -> End {
     match error {
         StoreError::Unknown(id) => End::Unknown(*id),
         StoreError::Deleted { .. } => End::Deleted,
-        StoreError::Unavailable(_) => End::OverLimit("Redis does not answer".into()),
-        StoreError::Damaged { .. } | StoreError::Refused(_) | StoreError::Trimmed(_) => {
+        error if error.is_temporary() => End::OverLimit("Redis is unavailable".into()),
+        StoreError::Damaged { .. }
+        | StoreError::Unavailable(_)
+        | StoreError::Rejected(_)
+        | StoreError::Setting { .. }
+        | StoreError::Unexpected(_)
+        | StoreError::Trimmed(_) => {
             tracing::error!(%id, %error, "a subscription ended");
             End::Damaged
         }

@@ -6,7 +6,8 @@ use std::{
     rc::Rc,
 };
 
-use ltm_store::{Join, Window, join};
+use ltm_state::{Join, join};
+use ltm_store::Window;
 use ltm_types::{Cursor, Entry, LtmId};
 use slab::Slab;
 

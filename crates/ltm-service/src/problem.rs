@@ -35,18 +35,23 @@ impl From<Problem> for ProblemResponse {
 impl From<StoreError> for ProblemResponse {
     fn from(error: StoreError) -> Self {
         let detail = error.to_string();
-        Self(match error {
+        Self(match &error {
             StoreError::Unknown(_) => Problem::new(ProblemKind::UnknownLtm, detail),
             StoreError::Deleted { cursor, .. } => {
-                Problem::new(ProblemKind::DeletedLtm, detail).with_cursor(cursor)
+                Problem::new(ProblemKind::DeletedLtm, detail).with_cursor(*cursor)
             }
-            StoreError::Unavailable(_) => Problem::new(ProblemKind::Unavailable, detail),
             StoreError::Trimmed(_) => Problem::new(ProblemKind::Trimmed, detail),
             StoreError::Damaged { id, .. } => {
                 let advice = format!("{detail}; `ltm verify {id}` proves the whole log");
                 Problem::new(ProblemKind::DamagedLog, advice)
             }
-            StoreError::Refused(_) => Problem::new(ProblemKind::Internal, detail),
+            StoreError::Unavailable(_) | StoreError::Rejected(_) if error.is_temporary() => {
+                Problem::new(ProblemKind::Unavailable, detail)
+            }
+            StoreError::Unavailable(_)
+            | StoreError::Rejected(_)
+            | StoreError::Setting { .. }
+            | StoreError::Unexpected(_) => Problem::new(ProblemKind::Internal, detail),
         })
     }
 }

@@ -1,8 +1,7 @@
 //! What can go wrong between a service and the log.
 
 use ltm_types::{Cursor, LtmId};
-
-use crate::connection::TOO_FEW;
+use redis::RedisError;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +17,21 @@ pub enum StoreError {
         /// The entry that ended its log.
         cursor: Cursor,
     },
-    /// Redis does not answer, or not in time.
-    #[error("Redis does not answer: {0}")]
-    Unavailable(String),
-    /// Redis answered with an error that trying again does not mend.
-    #[error("Redis refused: {0}")]
-    Refused(String),
-    /// What Redis holds is not what the store writes.
+    /// Redis cannot be reached, or does not answer in time.
+    #[error("Redis is unavailable: {0}")]
+    Unavailable(#[source] RedisError),
+    /// Redis answered, and rejected the command.
+    #[error("{0}")]
+    Rejected(#[source] Rejection),
+    /// A setting cannot be used.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// Which: `redis.url`.
+        setting: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+    /// The log holds something that the store does not write.
     #[error("the log of LTM {id} is damaged at {at}: {detail}")]
     Damaged {
         /// Whose log.
@@ -34,29 +41,101 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
-    /// The entries that were asked for are no longer kept.
+    /// The requested entries are no longer kept.
     #[error("the log of LTM {0} no longer holds that part of the history")]
     Trimmed(LtmId),
+    /// A key outside a log, or an answer of Redis, is not what the store writes or expects.
+    #[error("unexpected data in Redis: {0}")]
+    Unexpected(String),
 }
 
-impl From<redis::RedisError> for StoreError {
-    fn from(error: redis::RedisError) -> Self {
-        let too_few = error.to_string().starts_with(TOO_FEW);
-        if is_transient(&error) || is_full(&error) || too_few {
-            Self::Unavailable(error.to_string())
-        } else {
-            Self::Refused(error.to_string())
+/// Why Redis rejected a command. Each message says what an operator can do.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// `OOM`.
+    #[error(
+        "Redis is out of memory (maxmemory reached) and rejected the write; raise maxmemory, or keep less (retention)"
+    )]
+    OutOfMemory(#[source] RedisError),
+    /// `READONLY`.
+    #[error(
+        "Redis is a read-only replica and rejected the write; let redis.url name the primary, or set redis.sentinels"
+    )]
+    ReadOnly(#[source] RedisError),
+    /// `MISCONF`.
+    #[error(
+        "Redis cannot write to its disk and rejects writes (MISCONF); free space on the disk, and read the log of Redis"
+    )]
+    CannotPersist(#[source] RedisError),
+    /// `WRONGPASS`, `NOAUTH`, or another failed login.
+    #[error("Redis rejected the user or the password of redis.url: {0}")]
+    Credentials(#[source] RedisError),
+    /// `NOPERM`.
+    #[error("Redis does not allow this user the command (ACL): {0}")]
+    Permission(#[source] RedisError),
+    /// `NOREPLICAS`.
+    #[error("Redis has too few replicas (min-replicas-to-write) and rejected the write")]
+    NoReplicas(#[source] RedisError),
+    /// Fewer replicas confirmed the write than `redis.wait_replicas` asks for.
+    #[error(
+        "written, but {have} of {asked} replicas have it (redis.wait_replicas); try again with the same Idempotency-Key"
+    )]
+    TooFewReplicas {
+        /// The replicas that have it.
+        have: i64,
+        /// The replicas that must have it.
+        asked: u32,
+    },
+    /// Any other error.
+    #[error("Redis rejected the command: {0}")]
+    Other(#[source] RedisError),
+}
+
+impl StoreError {
+    /// Whether the same request may succeed later, without a change to it.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Rejected(rejection) => {
+                !matches!(rejection, Rejection::Permission(_) | Rejection::Other(_))
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn setting(setting: &str, problem: impl Into<String>) -> Self {
+        Self::Setting {
+            setting: setting.into(),
+            problem: problem.into(),
         }
     }
 }
 
-/// Whether Redis has no room: it answers reads, and writes once an operator has seen to it.
-fn is_full(error: &redis::RedisError) -> bool {
-    matches!(error.code(), Some("OOM" | "MISCONF"))
+impl From<Rejection> for StoreError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
 }
 
-/// Whether another connection, or a later moment, may mend this error.
-pub(crate) fn is_transient(error: &redis::RedisError) -> bool {
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        let rejection: fn(RedisError) -> Rejection = match error.code() {
+            Some("OOM") => Rejection::OutOfMemory,
+            Some("READONLY") => Rejection::ReadOnly,
+            Some("MISCONF") => Rejection::CannotPersist,
+            Some("WRONGPASS" | "NOAUTH") => Rejection::Credentials,
+            Some("NOPERM") => Rejection::Permission,
+            Some("NOREPLICAS") => Rejection::NoReplicas,
+            _ if error.kind() == redis::ErrorKind::AuthenticationFailed => Rejection::Credentials,
+            _ if is_transient(&error) => return Self::Unavailable(error),
+            _ => Rejection::Other,
+        };
+        Self::Rejected(rejection(error))
+    }
+}
+
+/// Whether a new connection, or a later moment, may end this error.
+pub(crate) fn is_transient(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
@@ -80,4 +159,41 @@ pub(crate) fn is_transient(error: &redis::RedisError) -> bool {
                     | "WRONGPASS"
             )
         )
+}
+
+/// Why a write was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// Redis failed, or rejected it.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// Too few replicas confirmed it in time. It is in Redis, and a failover may lose it.
+    #[error("{have} of {asked} replicas have it")]
+    TooFewReplicas { have: i64, asked: u32 },
+}
+
+impl WriteError {
+    /// As [`is_transient`].
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Redis(error) if is_transient(error))
+    }
+
+    /// As [`RedisError::code`].
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Redis(error) => error.code(),
+            Self::TooFewReplicas { .. } => None,
+        }
+    }
+}
+
+impl From<WriteError> for StoreError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Redis(error) => error.into(),
+            WriteError::TooFewReplicas { have, asked } => {
+                Rejection::TooFewReplicas { have, asked }.into()
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ltm_types::keys;
 
-use crate::{connection::Redis, error::StoreError};
+use crate::{error::StoreError, redis::connection::Redis};
 
 impl Redis {
     /// Keeps what a ticket is worth for `ttl`, under the hash of it.

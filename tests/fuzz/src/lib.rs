@@ -17,7 +17,7 @@ use bytestring::ByteString;
 use ltm_api::snapshot_of;
 use ltm_gateway::Wish;
 use ltm_service::{Parameters, Program, read_settings};
-use ltm_store::{State, patch::Limits};
+use ltm_state::{State, patch::Limits};
 use ltm_types::{Cursor, Entry, Kind, LtmId, entry_frame};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -105,11 +105,11 @@ fn taken(before: State, after: &State, entry: &Entry, body: &[u8]) {
     assert_eq!(after.tree.value(), &expected);
     assert_eq!(
         after.tree.bytes(),
-        ltm_store::patch::Tree::new(expected).bytes()
+        ltm_state::patch::Tree::new(expected).bytes()
     );
     assert!(after.tree.bytes() <= limits().max_bytes.max(before.tree.bytes()) + 1024);
     let mut folded = before;
-    folded.fold(LtmId::new(1).unwrap(), entry).unwrap();
+    folded.fold(entry).unwrap();
     assert_eq!(folded.tree, after.tree);
     can_be_read_back(&folded);
 }
@@ -183,8 +183,8 @@ fn can_be_read_back(state: &State) {
         &json(checkpoint.state.as_bytes()).unwrap(),
         state.tree.value()
     );
-    let outline: ltm_store::Outline = serde_json::from_str(&checkpoint.outline).unwrap();
-    assert_eq!(outline, state.outline);
+    let outline: ltm_state::HistoryIndex = serde_json::from_str(&checkpoint.index).unwrap();
+    assert_eq!(outline, state.index);
 }
 
 fn json(text: &[u8]) -> serde_json::Result<Value> {
@@ -242,7 +242,7 @@ pub fn entries(data: &[u8]) {
             }
         }
         if let Some(mut next) = state.take()
-            && next.fold(id, &entry).is_ok()
+            && next.fold(&entry).is_ok()
         {
             can_be_read_back(&next);
             look_around(&next);
@@ -254,7 +254,7 @@ pub fn entries(data: &[u8]) {
 
 /// Every history that a log had is made of places in it.
 fn look_around(state: &State) {
-    let outline = &state.outline;
+    let outline = &state.index;
     assert_eq!(outline.head(), state.position().seq);
     let rollbacks = outline.rollbacks().map(|(index, _)| index);
     let before = rollbacks.map(|index| outline.branch_before(index).unwrap());

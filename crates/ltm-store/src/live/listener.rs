@@ -18,8 +18,8 @@ use super::{
     subscriptions::{subscribe, unsubscribe},
 };
 use crate::{
-    cluster::Topology,
-    connection::{Redis, reconnect_pauses},
+    redis::cluster::Topology,
+    redis::connection::{Redis, reconnect_pauses},
 };
 
 /// How often the connection is probed.
@@ -125,9 +125,9 @@ impl Listener {
             .settings()
             .connection_config()
             .set_push_sender(self.reader(probe.clone(), signal));
-        let leader = self.redis.leader();
+        let primary = self.redis.primary();
         let connected = match &self.shard {
-            None => leader.connect(&config).await,
+            None => primary.connect(&config).await,
             Some(shard) => {
                 let connection = shard.connect(self.redis.settings(), &config).await;
                 connection.map(|connection| (self.server.clone(), connection))
@@ -143,7 +143,7 @@ impl Listener {
         self.shared.note(&self.server, Hearing::Deaf);
         let cause = tokio::select! {
             cause = self.hold(connection, &probe, signals) => cause,
-            () = leader.moved_from(&address), if self.shard.is_none() => "another Redis leads".into(),
+            () = primary.moved_from(&address), if self.shard.is_none() => "another Redis leads".into(),
         };
         self.shared.note(&self.server, Hearing::Deaf);
         cause

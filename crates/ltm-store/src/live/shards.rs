@@ -11,7 +11,9 @@ use tokio::{
 };
 
 use super::{LiveEvent, Shared, listener::Listener};
-use crate::{cluster::Topology, connection::Redis, settings::RedisSettings, tls};
+use crate::{
+    redis::cluster::Topology, redis::connection::Redis, redis::settings::RedisSettings, redis::tls,
+};
 
 /// How often the cluster is asked which primary has which slots.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,162 @@
+//! A change of a state as a producer sends it, and the patch that does it.
+
+use std::borrow::Cow;
+
+use json_patch::PatchOperation;
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::{
+    diff,
+    json::{self, FieldError, FieldErrorKind, Shape},
+    patch::{self, Limits, PatchError, Tree},
+};
+
+/// A change of the state.
+#[derive(Debug)]
+pub enum Change {
+    /// A patch (RFC 6902), which the log carries as it was sent.
+    Patch {
+        /// Its text without white space.
+        text: Box<RawValue>,
+        /// What it does.
+        operations: Vec<PatchOperation>,
+    },
+    /// The whole new state.
+    State(Map<String, Value>),
+    /// A merge patch (RFC 7396).
+    Merge(Map<String, Value>),
+}
+
+/// Why a change cannot be read, or does not apply. The state is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// None or several of the three forms are given.
+    #[error(
+        "give exactly one of `patch` (RFC 6902), `state` (the whole new state), `merge` (RFC 7396)"
+    )]
+    NotOne,
+    /// The field cannot be carried.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The patch cannot be read, or does not apply.
+    #[error("{source}")]
+    Patch {
+        /// The field that the patch comes from: `patch`, `state` or `merge`.
+        field: &'static str,
+        /// What is wrong with it.
+        source: PatchError,
+    },
+    /// The patch that the change makes cannot be written as JSON.
+    #[error("JSON cannot be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+}
+
+impl Change {
+    /// Reads the one of three fields that is given.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`] names the field.
+    pub fn read(
+        patch: Option<&RawValue>,
+        state: Option<&RawValue>,
+        merge: Option<&RawValue>,
+        limits: &Limits,
+    ) -> Result<Self, ChangeError> {
+        match (patch, state, merge) {
+            (Some(patch), None, None) => {
+                let max_depth = limits.max_depth.saturating_add(patch::LEVELS);
+                let text = json::passthrough("patch", Some(patch), "", Shape::Array, max_depth)?;
+                let operations = patch::parse(text.get(), limits).map_err(of("patch"))?;
+                Ok(Self::Patch { text, operations })
+            }
+            (None, Some(state), None) => Ok(Self::State(object("state", state, limits)?)),
+            (None, None, Some(merge)) => Ok(Self::Merge(object("merge", merge, limits)?)),
+            _ => Err(ChangeError::NotOne),
+        }
+    }
+
+    /// Applies the change to `tree`; returns the text of the patch that does it, and what undoes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Patch`] if the change does not apply; the tree is then as it was.
+    pub fn apply(
+        &self,
+        tree: &mut Tree,
+        limits: &Limits,
+    ) -> Result<(Cow<'_, RawValue>, patch::Undo), ChangeError> {
+        let (mut limits, none) = (*limits, Map::new());
+        let now = tree.value().as_object().unwrap_or(&none);
+        let (field, operations) = match self {
+            Self::Patch { text, operations } => {
+                let undo = tree.apply(operations, &limits).map_err(of("patch"))?;
+                return Ok((Cow::Borrowed(text), undo));
+            }
+            // Its size was checked when it was read. Between two operations the state may be larger.
+            Self::State(state) => {
+                limits.max_bytes = usize::MAX;
+                ("state", diff::diff(now, state))
+            }
+            Self::Merge(merge) => ("merge", diff::merge(now, merge.clone())),
+        };
+        let undo = tree.apply(&operations, &limits).map_err(of(field))?;
+        Ok((
+            Cow::Owned(serde_json::value::to_raw_value(&operations)?),
+            undo,
+        ))
+    }
+}
+
+/// A JSON object within the limits of depth and size.
+///
+/// # Errors
+///
+/// [`FieldError`] if the field is not an object, or is larger or deeper than allowed.
+pub fn object(
+    field: &'static str,
+    value: &RawValue,
+    limits: &Limits,
+) -> Result<Map<String, Value>, FieldError> {
+    let error = |kind| FieldError { field, kind };
+    let text = json::passthrough(field, Some(value), "", Shape::Object, limits.max_depth)?;
+    if text.get().len() > limits.max_bytes {
+        return Err(error(FieldErrorKind::TooLarge {
+            bytes: text.get().len(),
+            max: limits.max_bytes,
+        }));
+    }
+    json::read_checked(text.get()).map_err(|e| error(FieldErrorKind::Json(e)))
+}
+
+fn of(field: &'static str) -> impl FnOnce(PatchError) -> ChangeError {
+    move |source| ChangeError::Patch { field, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+
+    #[test]
+    fn a_whole_state_within_the_limit_is_taken_whatever_the_way_to_it() {
+        let limits = Limits {
+            max_bytes: 120,
+            max_depth: 10,
+            max_operations: 10,
+        };
+        let long = "x".repeat(80);
+        for state in [json!({"a": long, "z": ""}), json!({"a": "", "z": long})] {
+            let mut tree = Tree::new(json!({"a": state["z"], "z": state["a"]}));
+            let text = to_raw_value(&state).unwrap();
+            let change = Change::read(None, Some(&text), None, &limits);
+            assert!(
+                change
+                    .and_then(|it| it.apply(&mut tree, &limits).map(drop))
+                    .is_ok()
+            );
+            assert_eq!(tree.value(), &state);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! JSON as the log carries it: text that keeps its spelling, numbers that keep their digits.
+
+mod field;
+pub mod number;
+mod read;
+mod size;
+mod text;
+
+pub use field::{FieldError, FieldErrorKind, Shape, passthrough};
+pub use read::{MAX_DEPTH, ReadError, read, read_checked};
+pub(crate) use size::{Measure, is_below, measure, member_bytes};
+pub use text::{TextError, compact};

@@ -1,0 +1,479 @@
+//! JSON Patch (RFC 6902) on a state that is held: atomic, bounded, at the cost of the change.
+//!
+//! Each operation is applied by `json_patch`. What it lacks is added around it: a failed patch is
+//! undone step by step instead of copying the state before (its own undo loses what a `move`
+//! took), numbers are compared by value, and an operation that would make the state too large or
+//! too deep is refused before it runs.
+
+use std::mem::take;
+
+use json_patch::{
+    AddOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation, patch_unsafe,
+};
+use jsonptr::{Pointer, PointerBuf, Token};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::json::{self, Measure, measure, member_bytes, number};
+
+/// What a patch and its result may be at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the state as JSON text, about.
+    pub max_bytes: usize,
+    /// Levels of arrays and objects in the state.
+    pub max_depth: usize,
+    /// Operations in one patch.
+    pub max_operations: usize,
+}
+
+/// The most levels of arrays and objects that a state may have, whatever the settings: JSON is read,
+/// measured and dropped level by level, on the stack.
+pub const MAX_DEPTH: usize = 512;
+/// Levels of a patch around the values in it.
+pub const LEVELS: usize = 2;
+
+/// Why a patch was refused. The state is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// The text is not a patch.
+    #[error("{detail}")]
+    Malformed {
+        /// Which member is wrong: `[2].path`.
+        field: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// An operation does not apply to the state that it met.
+    #[error("operation {operation} ({text}): {detail}")]
+    Failed {
+        /// The index of the operation.
+        operation: usize,
+        /// The operation in short: `move /a to /b`.
+        text: String,
+        /// Why it failed.
+        detail: String,
+    },
+    /// The state would be larger or deeper than allowed, or the patch has too many operations.
+    #[error("operation {operation}: {detail}")]
+    TooLarge {
+        /// The index of the operation.
+        operation: usize,
+        /// Which limit.
+        detail: String,
+    },
+}
+
+/// The members of an operation. A plain struct, because serde's tagged enums do not keep the
+/// digits of numbers.
+#[derive(Deserialize)]
+struct Members {
+    op: String,
+    path: String,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    value: Option<Value>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// Reads a patch. `text` is JSON that [`crate::json::compact`] has passed.
+///
+/// # Errors
+///
+/// [`PatchError::Malformed`] names the member; [`PatchError::TooLarge`] where there are more
+/// operations than allowed.
+pub fn parse(text: &str, limits: &Limits) -> Result<Vec<PatchOperation>, PatchError> {
+    let members = members(text)?;
+    if members.len() > limits.max_operations {
+        return Err(PatchError::TooLarge {
+            operation: limits.max_operations,
+            detail: format!(
+                "{} operations are more than the {} allowed",
+                members.len(),
+                limits.max_operations
+            ),
+        });
+    }
+    members
+        .into_iter()
+        .enumerate()
+        .map(|(index, members)| operation(members, index))
+        .collect()
+}
+
+/// Reads the members of the operations.
+fn members(text: &str) -> Result<Vec<Members>, PatchError> {
+    // Only a malformed patch pays for tracking where the parser is.
+    if let Ok(members) = json::read_checked(text) {
+        return Ok(members);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer.disable_recursion_limit();
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|e| PatchError::Malformed {
+        field: e.path().to_string(),
+        detail: format!("not a JSON Patch (RFC 6902): {}", e.inner()),
+    })
+}
+
+fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchError> {
+    let malformed = |member: &str, detail: String| PatchError::Malformed {
+        field: format!("[{index}].{member}"),
+        detail,
+    };
+    let pointer = |member: &str, text: String| {
+        PointerBuf::parse(text)
+            .map_err(|e| malformed(member, format!("not a JSON Pointer (RFC 6901): {e}")))
+    };
+    let path = pointer("path", members.path)?;
+    let value = || {
+        members
+            .value
+            .ok_or_else(|| malformed("value", format!("`{}` needs a value", members.op)))
+    };
+    let from = || {
+        let text = members
+            .from
+            .ok_or_else(|| malformed("from", format!("`{}` needs `from`", members.op)))?;
+        pointer("from", text)
+    };
+    if path.is_root() && members.op != "test" {
+        return Err(malformed(
+            "path",
+            "the empty path would replace the whole state, which clients that patch in place lose; name the members that change".into(),
+        ));
+    }
+    Ok(match members.op.as_str() {
+        "add" => PatchOperation::Add(AddOperation {
+            path,
+            value: value()?,
+        }),
+        "remove" => PatchOperation::Remove(RemoveOperation { path }),
+        "replace" => PatchOperation::Replace(ReplaceOperation {
+            path,
+            value: value()?,
+        }),
+        "move" => PatchOperation::Move(MoveOperation {
+            from: from()?,
+            path,
+        }),
+        "copy" => PatchOperation::Copy(json_patch::CopyOperation {
+            from: from()?,
+            path,
+        }),
+        "test" => PatchOperation::Test(json_patch::TestOperation {
+            path,
+            value: value()?,
+        }),
+        other => {
+            return Err(malformed(
+                "op",
+                format!("`{other}` is none of add, remove, replace, move, copy, test"),
+            ));
+        }
+    })
+}
+
+/// What takes a patch back: see [`Tree::undo`].
+#[derive(Debug)]
+#[must_use = "drop it on purpose, or the patch cannot be taken back"]
+pub struct Undo {
+    inverses: Vec<PatchOperation>,
+    bytes: usize,
+}
+
+/// The state of an LTM and its size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tree {
+    value: Value,
+    bytes: usize,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new(Value::Object(Map::new()))
+    }
+}
+
+impl Tree {
+    /// Holds `value`.
+    pub fn new(value: Value) -> Self {
+        let bytes = measure(&value).bytes;
+        Self { value, bytes }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Its size as JSON text in bytes, about: escapes are not counted.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Applies all operations, or none; gives what undoes them.
+    ///
+    /// # Errors
+    ///
+    /// [`PatchError::Failed`] or [`PatchError::TooLarge`], with the operation's index; the value
+    /// is then as it was.
+    pub fn apply(
+        &mut self,
+        operations: &[PatchOperation],
+        limits: &Limits,
+    ) -> Result<Undo, PatchError> {
+        let mut undo = Undo {
+            inverses: Vec::new(),
+            bytes: self.bytes,
+        };
+        for (index, operation) in operations.iter().enumerate() {
+            let step = self
+                .check(operation, limits)
+                .and_then(|()| self.step(operation, &mut undo.inverses));
+            if let Err(refusal) = step {
+                self.undo(undo);
+                return Err(refusal.at(index, operation));
+            }
+        }
+        Ok(undo)
+    }
+
+    /// Takes back the patch that was applied last.
+    pub fn undo(&mut self, undo: Undo) {
+        for inverse in undo.inverses.into_iter().rev() {
+            // Each inverse was made from the value that it now meets again, so it applies.
+            let undone = patch_unsafe(&mut self.value, std::slice::from_ref(&inverse));
+            debug_assert!(undone.is_ok(), "{undone:?}");
+        }
+        self.bytes = undo.bytes;
+    }
+
+    /// Refuses an operation whose result would pass a limit.
+    fn check(&self, operation: &PatchOperation, limits: &Limits) -> Result<(), Refusal> {
+        let added = match operation {
+            PatchOperation::Add(add) => measure(&add.value),
+            PatchOperation::Replace(replace) => measure(&replace.value),
+            PatchOperation::Copy(copy) => measure(self.at(&copy.from)?),
+            PatchOperation::Move(mov) => Measure {
+                bytes: 0,
+                ..measure(self.at(&mov.from)?)
+            },
+            PatchOperation::Remove(_) | PatchOperation::Test(_) => return Ok(()),
+        };
+        let depth = operation.path().count() + added.depth;
+        if depth > limits.max_depth {
+            return Err(Refusal::TooLarge(format!(
+                "the state would be {depth} levels deep, and {} are allowed",
+                limits.max_depth
+            )));
+        }
+        let replaced = match operation {
+            PatchOperation::Replace(replace) => measure(self.at(&replace.path)?).bytes,
+            _ => 0,
+        };
+        let key = operation
+            .path()
+            .last()
+            .map_or(0, |token| token.encoded().len() + 4);
+        let bytes = (self.bytes + added.bytes + key).saturating_sub(replaced);
+        if added.bytes > replaced && bytes > limits.max_bytes {
+            return Err(Refusal::TooLarge(format!(
+                "the state would be about {bytes} bytes, and {} are allowed",
+                limits.max_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// Applies one operation and notes how to undo it.
+    fn step(
+        &mut self,
+        operation: &PatchOperation,
+        undo: &mut Vec<PatchOperation>,
+    ) -> Result<(), Refusal> {
+        match operation {
+            PatchOperation::Add(add) => self.add(&add.path, &add.value, undo),
+            PatchOperation::Replace(replace) => {
+                let new = replace.value.clone();
+                let old = std::mem::replace(self.at_mut(&replace.path)?, new);
+                self.bytes = (self.bytes + measure(&replace.value).bytes)
+                    .saturating_sub(measure(&old).bytes);
+                undo.push(PatchOperation::Replace(ReplaceOperation {
+                    path: replace.path.clone(),
+                    value: old,
+                }));
+                Ok(())
+            }
+            PatchOperation::Remove(remove) => self.remove(&remove.path, undo).map(drop),
+            PatchOperation::Copy(copy) => {
+                let value = self.at(&copy.from)?.clone();
+                self.add(&copy.path, &value, undo)
+            }
+            PatchOperation::Move(mov) if mov.path == mov.from => self.at(&mov.from).map(drop),
+            PatchOperation::Move(mov) => {
+                if mov.path.starts_with(&mov.from) {
+                    return Err(Refusal::Failed(
+                        "a value cannot be moved into itself".into(),
+                    ));
+                }
+                let value = self.remove(&mov.from, undo)?;
+                self.add(&mov.path, &value, undo)
+            }
+            PatchOperation::Test(test) => {
+                let found = self.at(&test.path)?;
+                if number::equal(found, &test.value) {
+                    return Ok(());
+                }
+                Err(Refusal::Failed("the value there is another one".into()))
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        path: &Pointer,
+        value: &Value,
+        undo: &mut Vec<PatchOperation>,
+    ) -> Result<(), Refusal> {
+        let key = path
+            .last()
+            .ok_or_else(|| Refusal::Failed("the path is empty".into()))?;
+        let parent = self.at_mut(path.parent().unwrap_or(Pointer::root()))?;
+        let (place, inverse) = match parent {
+            Value::Object(members) => match members.get_mut(key.decoded().as_ref()) {
+                Some(old) => (path.to_buf(), Some(take(old))),
+                None => (path.to_buf(), None),
+            },
+            Value::Array(items) if key.is_next() => {
+                let mut place = path.to_buf();
+                place.pop_back();
+                place.push_back(Token::from(items.len()));
+                (place, None)
+            }
+            _ => (path.to_buf(), None),
+        };
+        let new = PatchOperation::Add(AddOperation {
+            path: place.clone(),
+            value: value.clone(),
+        });
+        let is_array = parent.is_array();
+        patch_unsafe(&mut self.value, std::slice::from_ref(&new))
+            .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
+        self.bytes += measure(value).bytes;
+        match inverse {
+            Some(old) => {
+                self.bytes = self.bytes.saturating_sub(measure(&old).bytes);
+                undo.push(PatchOperation::Replace(ReplaceOperation {
+                    path: place,
+                    value: old,
+                }));
+            }
+            None => {
+                self.bytes += member_bytes(&key.decoded(), is_array);
+                undo.push(PatchOperation::Remove(RemoveOperation { path: place }));
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &Pointer, undo: &mut Vec<PatchOperation>) -> Result<Value, Refusal> {
+        let key = path
+            .last()
+            .ok_or_else(|| Refusal::Failed("the whole state cannot be taken away".into()))?;
+        let old = take(self.at_mut(path)?);
+        let is_array = self
+            .at(path.parent().unwrap_or(Pointer::root()))?
+            .is_array();
+        let remove = PatchOperation::Remove(RemoveOperation {
+            path: path.to_buf(),
+        });
+        patch_unsafe(&mut self.value, std::slice::from_ref(&remove))
+            .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
+        self.bytes = self
+            .bytes
+            .saturating_sub(measure(&old).bytes + member_bytes(&key.decoded(), is_array));
+        undo.push(PatchOperation::Add(AddOperation {
+            path: path.to_buf(),
+            value: old.clone(),
+        }));
+        Ok(old)
+    }
+
+    fn at(&self, path: &Pointer) -> Result<&Value, Refusal> {
+        path.resolve(&self.value).map_err(|_| self.missing(path))
+    }
+
+    fn at_mut(&mut self, path: &Pointer) -> Result<&mut Value, Refusal> {
+        if path.resolve(&self.value).is_err() {
+            return Err(self.missing(path));
+        }
+        path.resolve_mut(&mut self.value)
+            .map_err(|e| Refusal::Failed(e.to_string()))
+    }
+
+    /// Says how far `path` leads.
+    fn missing(&self, path: &Pointer) -> Refusal {
+        let mut parent = path.parent();
+        while let Some(place) = parent.filter(|place| !place.is_root()) {
+            if place.resolve(&self.value).is_ok() {
+                return Refusal::Failed(format!(
+                    "there is nothing at `{path}`; the state goes as far as `{place}`"
+                ));
+            }
+            parent = place.parent();
+        }
+        Refusal::Failed(format!("there is nothing at `{path}`"))
+    }
+
+    fn explain(&self, path: &Pointer, error: &json_patch::PatchError) -> String {
+        match self.missing(path.parent().unwrap_or(Pointer::root())) {
+            _ if path
+                .parent()
+                .is_some_and(|parent| parent.resolve(&self.value).is_ok()) =>
+            {
+                format!("`{path}` is not a place in what is there: {}", error.kind)
+            }
+            Refusal::Failed(detail) | Refusal::TooLarge(detail) => detail,
+        }
+    }
+}
+
+enum Refusal {
+    Failed(String),
+    TooLarge(String),
+}
+
+impl Refusal {
+    fn at(self, index: usize, operation: &PatchOperation) -> PatchError {
+        match self {
+            Self::Failed(detail) => PatchError::Failed {
+                operation: index,
+                text: brief(operation),
+                detail,
+            },
+            Self::TooLarge(detail) => PatchError::TooLarge {
+                operation: index,
+                detail,
+            },
+        }
+    }
+}
+
+fn brief(operation: &PatchOperation) -> String {
+    let path = operation.path();
+    match operation {
+        PatchOperation::Add(_) => format!("add {path}"),
+        PatchOperation::Remove(_) => format!("remove {path}"),
+        PatchOperation::Replace(_) => format!("replace {path}"),
+        PatchOperation::Move(op) => format!("move {} to {path}", op.from),
+        PatchOperation::Copy(op) => format!("copy {} to {path}", op.from),
+        PatchOperation::Test(_) => format!("test {path}"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

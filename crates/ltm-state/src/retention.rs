@@ -1,0 +1,152 @@
+//! The rules for what is kept of a log, as data.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ltm_types::{Entry, Kind, Rollback};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// What is kept of each LTM: the section `retention` of the settings. Nothing is removed if nothing is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// At least this many of the latest entries are kept, and at most some more. Default: all.
+    pub max_entries: Option<u64>,
+    /// Older entries may be removed. Default: they are kept.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub max_age: Option<Duration>,
+    /// An LTM that no producer wrote to for this long is deleted. Default: never.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
+    pub idle_ttl: Option<Duration>,
+}
+
+/// What an LTM was created with: a given field wins over the settings, and null switches the rule off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionOverride {
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    max_entries: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    max_age: Option<Option<Friendly>>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    idle_ttl: Option<Option<Friendly>>,
+}
+
+/// A duration such as `90s`, `12h` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Friendly(
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")] pub Duration,
+);
+
+/// Tells null from a field that is not given.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl RetentionOverride {
+    /// What holds for the LTM if `general` is set for all.
+    pub fn over(self, general: Retention) -> Retention {
+        let friendly = |given: Option<Option<Friendly>>, general: Option<Duration>| {
+            given.map_or(general, |given| given.map(|Friendly(duration)| duration))
+        };
+        Retention {
+            max_entries: self.max_entries.unwrap_or(general.max_entries),
+            max_age: friendly(self.max_age, general.max_age),
+            idle_ttl: friendly(self.idle_ttl, general.idle_ttl),
+        }
+    }
+
+    /// As JSON text; `None` if nothing is given.
+    pub fn to_text(self) -> Option<String> {
+        if self == Self::default() {
+            return None;
+        }
+        serde_json::to_string(&self).ok()
+    }
+}
+
+/// Which entries at the beginning of a log may be removed at one moment.
+#[derive(Clone, Debug)]
+pub struct TrimRule {
+    head: u64,
+    /// Entries up to this `seq` exceed the number to keep.
+    excess: u64,
+    /// Entries with an earlier time are too old.
+    oldest: Option<String>,
+}
+
+impl Retention {
+    /// The rule for a log whose head has the `seq` `head`, at the time `now`.
+    pub fn trim_rule(&self, head: u64, now: Timestamp) -> TrimRule {
+        TrimRule {
+            head,
+            excess: self
+                .max_entries
+                .map_or(0, |most| head.saturating_sub(most.max(1))),
+            oldest: self.max_age.and_then(|age| before(now, age)),
+        }
+    }
+}
+
+impl TrimRule {
+    /// Whether `entry` may be removed. The head stays.
+    pub fn removes(&self, entry: &Entry) -> bool {
+        let is_old = || {
+            self.oldest
+                .as_deref()
+                .is_some_and(|oldest| time_of(entry).is_some_and(|time| time.as_str() < oldest))
+        };
+        entry.cursor.seq < self.head && (entry.cursor.seq <= self.excess || is_old())
+    }
+}
+
+/// The moment `age` before `now`, as entries spell it.
+fn before(now: Timestamp, age: Duration) -> Option<String> {
+    let age = SignedDuration::try_from(age).ok()?;
+    Some(format!("{:.6}", now.checked_sub(age).ok()?))
+}
+
+/// When an entry was written, as it spells it; `None` if it does not say.
+pub fn time_of(entry: &Entry) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Timed {
+        #[serde(alias = "updated_at")]
+        time: String,
+    }
+    match entry.kind {
+        Kind::Rollback => serde_json::from_str::<Rollback<'_>>(&entry.payload)
+            .ok()
+            .map(|back| back.rollback.time.into_owned()),
+        _ => serde_json::from_str::<Timed>(&entry.payload)
+            .ok()
+            .map(|timed| timed.time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_ltm_was_created_with_wins_and_null_switches_off() {
+        let general = Retention {
+            max_entries: Some(100),
+            max_age: Some(Duration::from_secs(60)),
+            idle_ttl: None,
+        };
+        let read = |text: &str| serde_json::from_str::<RetentionOverride>(text).unwrap();
+        assert_eq!(read("{}").over(general), general);
+        assert_eq!(read("{}").to_text(), None);
+        let own = read(r#"{"max_entries":null,"idle_ttl":"1h 30m"}"#);
+        let expected = Retention {
+            max_entries: None,
+            idle_ttl: Some(Duration::from_secs(5400)),
+            ..general
+        };
+        assert_eq!(own.over(general), expected);
+        assert_eq!(read(&own.to_text().unwrap()), own);
+        assert!(serde_json::from_str::<RetentionOverride>(r#"{"max_entires":1}"#).is_err());
+    }
+}

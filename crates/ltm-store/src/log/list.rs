@@ -1,0 +1,309 @@
+//! The lists of LTMs.
+//!
+//! An index is a sorted set of ids: a page costs the same wherever it is. The index and the LTMs are
+//! not written in one step, so an id in it may belong to an LTM that is about to be made, was never
+//! made, or is gone; the latter are taken out when a list comes by them.
+
+use std::collections::HashMap;
+
+use ltm_types::{LtmId, keys};
+use redis::{Value, from_redis_value_ref as from_value};
+use serde::Serialize;
+
+use crate::{error::StoreError, log::meta::status_of, log::read::Store};
+
+/// How long an LTM of the index must have been missing until it is taken out, in milliseconds: much
+/// longer than a creation takes.
+const MISSING_FOR: i64 = 60_000;
+
+/// How long it is remembered that an LTM was missing, in milliseconds.
+const REMEMBERED_FOR: i64 = 24 * 60 * 60 * 1000;
+
+/// How many LTMs are looked at together where only some are shown, and how many in all for one page.
+const SEARCHED: usize = 256;
+const MOST_SEARCHED: usize = 4096;
+
+/// Which LTMs are shown.
+pub enum Shown<'a> {
+    /// All.
+    All,
+    /// Those that this is true of.
+    Some(Choice<'a>),
+}
+
+/// Chooses by id and class.
+pub type Choice<'a> = Box<dyn Fn(LtmId, &str) -> bool + Send + Sync + 'a>;
+
+impl Shown<'_> {
+    fn is_shown(&self, row: &Row) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(shown) => shown(row.id, &row.fqn),
+        }
+    }
+}
+
+const ROW_FIELDS: [&str; 8] = [
+    "playground",
+    "name",
+    "fqn",
+    "snapshots_count",
+    "created_at",
+    "updated_at",
+    "cursor",
+    "status",
+];
+
+/// Which LTMs to list.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'a> {
+    /// Those of the playground, or the others.
+    pub playground: bool,
+    /// Only those of this class.
+    pub fqn: Option<&'a str>,
+    /// At most so many, from 1.
+    pub limit: usize,
+    /// Only those with lower ids.
+    pub before: Option<LtmId>,
+}
+
+impl Listing<'_> {
+    fn index(&self) -> String {
+        match self.fqn {
+            Some(fqn) => keys::class_index(self.playground, fqn),
+            None => keys::index(self.playground).into(),
+        }
+    }
+}
+
+/// One row of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Its id.
+    pub id: LtmId,
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub fqn: String,
+    /// What it does, by its own word (`_status`), where that is known.
+    pub status: Option<String>,
+    /// How many snapshots it has.
+    pub snapshots_count: u64,
+    /// When it was created.
+    pub created_at: String,
+    /// When its log last grew.
+    pub updated_at: String,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Where the next page begins (`before`), if there is one.
+    pub next: Option<LtmId>,
+    /// LTMs that the index has and that were not found: for [`Store::heal`].
+    pub missing: Vec<LtmId>,
+}
+
+impl Store {
+    /// Lists LTMs, newest first. Where only some are shown, it looks at a few thousand at most: a page may be shorter than
+    /// asked for, or empty, and have a next one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn list(&self, listing: Listing<'_>, shown: &Shown<'_>) -> Result<Page, StoreError> {
+        let index = listing.index();
+        let limit = listing.limit;
+        let (read, most) = match shown {
+            Shown::All => (limit, usize::MAX),
+            Shown::Some(_) => (limit.max(SEARCHED), MOST_SEARCHED),
+        };
+        let mut looked_at = 0;
+        let (mut rows, mut missing) = (Vec::new(), Vec::new());
+        let mut before = listing.before;
+        loop {
+            let ids = self.index_page(&index, read + 1, before).await?;
+            let more = ids.len() > read;
+            looked_at += ids.len();
+            for (id, row) in ids.iter().zip(self.rows(&ids, listing).await?).take(read) {
+                before = Some(*id);
+                match row {
+                    Found::Row(row) if shown.is_shown(&row) => rows.push(row),
+                    Found::Missing => missing.push(*id),
+                    _ => {}
+                }
+                if rows.len() == limit {
+                    break;
+                }
+            }
+            if !more || rows.len() == limit || looked_at >= most {
+                let last = ids.last().copied();
+                let next = if more || last != before { before } else { None };
+                return Ok(Page {
+                    rows,
+                    next,
+                    missing,
+                });
+            }
+        }
+    }
+
+    /// Up to `count` ids of an index, from below `before` down.
+    pub(crate) async fn index_page(
+        &self,
+        index: &str,
+        count: usize,
+        before: Option<LtmId>,
+    ) -> Result<Vec<LtmId>, StoreError> {
+        let mut range = redis::cmd("ZREVRANGEBYLEX");
+        range
+            .arg(index)
+            .arg(before.map_or("+".into(), |id| format!("({}", keys::index_member(id))))
+            .arg("-")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(count);
+        let members: Vec<String> = self.redis.query(&range).await?;
+        let id = |member: &String| member.trim_start_matches('0').parse().ok();
+        Ok(members.iter().filter_map(id).collect())
+    }
+
+    /// Puts an LTM on the lists that it belongs to.
+    pub(crate) async fn list_as(
+        &self,
+        id: LtmId,
+        playground: bool,
+        fqn: &str,
+    ) -> Result<(), StoreError> {
+        self.on_lists("ZADD", id, playground, fqn).await
+    }
+
+    /// Takes an LTM off its lists.
+    pub(crate) async fn unlist(
+        &self,
+        id: LtmId,
+        playground: bool,
+        fqn: &str,
+    ) -> Result<(), StoreError> {
+        self.on_lists("ZREM", id, playground, fqn).await
+    }
+
+    async fn on_lists(
+        &self,
+        command: &str,
+        id: LtmId,
+        playground: bool,
+        fqn: &str,
+    ) -> Result<(), StoreError> {
+        let mut pipeline = redis::pipe();
+        for index in [
+            keys::index(playground).to_owned(),
+            keys::class_index(playground, fqn),
+        ] {
+            let call = pipeline.cmd(command);
+            call.arg(index);
+            if command == "ZADD" {
+                call.arg(0);
+            }
+            call.arg(keys::index_member(id));
+        }
+        self.redis.pipeline(&pipeline, 2).await?;
+        Ok(())
+    }
+
+    async fn rows(&self, ids: &[LtmId], listing: Listing<'_>) -> Result<Vec<Found>, StoreError> {
+        let mut pipeline = redis::pipe();
+        for &id in ids {
+            pipeline.cmd("HMGET").arg(keys::meta(id)).arg(&ROW_FIELDS);
+        }
+        let answers = match ids.len() {
+            0 => Vec::new(),
+            count => self.redis.pipeline(&pipeline, count).await?,
+        };
+        let found = |(&id, answer)| {
+            let fields: Vec<Option<String>> = from_value(answer).unwrap_or_default();
+            let [playground, _, fqn, ..] = fields.as_slice() else {
+                return Found::Unreadable;
+            };
+            // A creation that failed because the id was taken may have listed it elsewhere.
+            let listed = playground.as_deref() == Some(if listing.playground { "1" } else { "0" })
+                && (listing.fqn.is_none() || fqn.as_deref() == listing.fqn);
+            if !listed {
+                return Found::Missing;
+            }
+            row(id, fields).map_or(Found::Unreadable, Found::Row)
+        };
+        Ok(ids.iter().zip(&answers).map(found).collect())
+    }
+
+    /// Takes those of `ids` off the list that were missing some time ago already.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn heal(&self, listing: Listing<'_>, ids: &[LtmId]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let index = listing.index();
+        // Whoever notes and whoever looks may be two, with two clocks.
+        let now = self.clocks().await?.redis.as_millisecond();
+        let mut pipeline = redis::pipe();
+        for &id in ids {
+            let member = keys::index_member(id);
+            let note = pipeline.cmd("ZADD");
+            note.arg(keys::MISSING).arg("NX").arg(now).arg(&member);
+            pipeline.cmd("ZSCORE").arg(keys::MISSING).arg(&member);
+        }
+        let answers = self.redis.pipeline(&pipeline, 2 * ids.len()).await?;
+        let since = answers.chunks(2).map(|pair| pair.get(1));
+        let mut gone = redis::pipe();
+        let mut count = 0;
+        for (&id, since) in ids.iter().zip(since) {
+            let since = since.and_then(|since| from_value::<f64>(since).ok());
+            // Milliseconds since 1970 are exact in a double.
+            if since.is_some_and(|since| now as f64 - since >= MISSING_FOR as f64) {
+                gone.cmd("ZREM").arg(&index).arg(keys::index_member(id));
+                count += 1;
+            }
+        }
+        if count > 0 {
+            let mut forget = redis::cmd("ZREMRANGEBYSCORE");
+            forget
+                .arg(keys::MISSING)
+                .arg("-inf")
+                .arg(now - REMEMBERED_FOR);
+            self.redis.query::<Value>(&forget).await?;
+            tracing::info!(index, count, "took ids off a list whose LTMs are gone");
+            self.redis.pipeline(&gone, count).await?;
+        }
+        Ok(())
+    }
+}
+
+enum Found {
+    Row(Row),
+    Missing,
+    Unreadable,
+}
+
+fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {
+    let mut fields: HashMap<&str, String> = ROW_FIELDS
+        .into_iter()
+        .zip(fields)
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    let mut field = |name| fields.remove(name);
+    let status = status_of(field("status").as_deref(), &field("cursor")?);
+    Some(Row {
+        status,
+        id,
+        name: field("name")?,
+        fqn: field("fqn")?,
+        snapshots_count: field("snapshots_count")?.parse().ok()?,
+        created_at: field("created_at")?,
+        updated_at: field("updated_at")?,
+    })
+}

@@ -1,0 +1,136 @@
+//! What is known about an LTM beside its state.
+
+use std::collections::HashMap;
+
+use ltm_state::RetentionOverride;
+use ltm_types::{Cursor, LtmId, keys};
+use redis::Cmd;
+
+use crate::{
+    error::StoreError,
+    log::read::{Store, damaged},
+};
+
+/// What is known about an LTM beside its state.
+#[derive(Clone, Debug)]
+pub struct Meta {
+    /// Where its log is.
+    pub cursor: Cursor,
+    /// Its name.
+    pub name: String,
+    /// Its class.
+    pub fqn: String,
+    /// JSON text.
+    pub params: String,
+    /// JSON text.
+    pub structure: String,
+    /// JSON text.
+    pub concurrent_instances: String,
+    /// When it was created.
+    pub created_at: String,
+    /// When its log last grew.
+    pub updated_at: String,
+    /// How many snapshots it has.
+    pub snapshots_count: u64,
+    /// In which list it appears.
+    pub playground: bool,
+    /// The LTM that it is a copy of.
+    pub source: Option<LtmId>,
+}
+
+/// What is written of an LTM beside its state.
+pub(crate) struct MetaFields<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) fqn: &'a str,
+    pub(crate) params: &'a str,
+    pub(crate) structure: &'a str,
+    pub(crate) concurrent_instances: &'a str,
+    pub(crate) playground: bool,
+    pub(crate) source: Option<LtmId>,
+    pub(crate) created_at: &'a str,
+    pub(crate) updated_at: &'a str,
+    pub(crate) snapshots_count: u64,
+    pub(crate) retention: RetentionOverride,
+    pub(crate) cursor: Cursor,
+    pub(crate) status: Option<&'a str>,
+}
+
+/// A status as the hash has it: with the cursor that it is as of. Who writes without it, such as a service of an older
+/// version, makes it one that no longer counts.
+pub(crate) fn status_field(cursor: Cursor, status: Option<&str>) -> String {
+    format!("{cursor} {}", status.unwrap_or_default())
+}
+
+/// The status that the hash has, where the log is still at `cursor`.
+pub(crate) fn status_of(field: Option<&str>, cursor: &str) -> Option<String> {
+    let (at, status) = field?.split_once(' ')?;
+    (at == cursor && !status.is_empty()).then(|| status.to_owned())
+}
+
+impl MetaFields<'_> {
+    /// Adds the fields and values of the hash to a call.
+    pub(crate) fn write(&self, call: &mut Cmd) {
+        let flag = if self.playground { "1" } else { "0" };
+        for (field, value) in [
+            ("name", self.name),
+            ("fqn", self.fqn),
+            ("params", self.params),
+            ("structure", self.structure),
+            ("concurrent_instances", self.concurrent_instances),
+            ("playground", flag),
+            ("created_at", self.created_at),
+            ("updated_at", self.updated_at),
+        ] {
+            call.arg(field).arg(value);
+        }
+        call.arg("snapshots_count").arg(self.snapshots_count);
+        call.arg("status")
+            .arg(status_field(self.cursor, self.status));
+        if let Some(source) = self.source {
+            call.arg("source_id").arg(source.get());
+        }
+        if let Some(retention) = self.retention.to_text() {
+            call.arg("retention").arg(retention);
+        }
+    }
+}
+
+impl Store {
+    /// What is known about the LTM.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] where a
+    /// field is missing.
+    pub async fn meta(&self, id: LtmId) -> Result<Meta, StoreError> {
+        let mut get = redis::cmd("HGETALL");
+        get.arg(keys::meta(id));
+        let mut fields: HashMap<String, String> = self.redis.query(&get).await?;
+        if fields.is_empty() {
+            return Err(self.missing(id).await);
+        }
+        let mut field = |name| fields.remove(name);
+        let mut read = || {
+            Some(Meta {
+                cursor: field("cursor")?.parse().ok()?,
+                name: field("name")?,
+                fqn: field("fqn")?,
+                params: field("params")?,
+                structure: field("structure")?,
+                concurrent_instances: field("concurrent_instances")?,
+                created_at: field("created_at")?,
+                updated_at: field("updated_at")?,
+                snapshots_count: field("snapshots_count")?.parse().ok()?,
+                playground: field("playground")? == "1",
+                source: field("source_id").and_then(|id| id.parse().ok()),
+            })
+        };
+        read().ok_or_else(|| {
+            damaged(
+                id,
+                Cursor::ORIGIN,
+                "a field of its meta is missing or wrong",
+            )
+        })
+    }
+}

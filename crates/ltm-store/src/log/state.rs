@@ -1,0 +1,208 @@
+//! An LTM's state in Redis: a checkpoint and the entries since.
+
+use ltm_state::{Checkpoint, RetentionOverride, State};
+use ltm_types::{Cursor, Entry, LtmId, keys};
+
+use crate::{
+    error::StoreError,
+    log::read::{Read, Store, WindowBounds, damaged, damaged_after},
+    redis::script,
+};
+
+/// How much of a log was folded into a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Entries.
+    pub entries: usize,
+    /// Bytes of their payloads.
+    pub bytes: usize,
+}
+
+/// A state as it was read from Redis.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The state.
+    pub state: State,
+    /// How much was folded since the checkpoint that the read began with.
+    pub folded: Folded,
+    /// What the LTM was created with.
+    pub retention: RetentionOverride,
+}
+
+impl Store {
+    /// The state now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or
+    /// [`StoreError::Damaged`] if checkpoint and log do not make a state.
+    pub async fn state(&self, id: LtmId) -> Result<Loaded, StoreError> {
+        self.load(id, u64::MAX).await
+    }
+
+    /// The state right after the entry with this `seq`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state`], and [`StoreError::Trimmed`] if that entry is no longer kept.
+    pub async fn state_after(&self, id: LtmId, seq: u64) -> Result<State, StoreError> {
+        let (state, _) = self.state_until(id, seq).await?;
+        match state.position().seq {
+            at if at == seq => Ok(state),
+            at if at > seq => Err(StoreError::Trimmed(id)),
+            _ => Err(damaged(id, state.position(), "it ends before its history")),
+        }
+    }
+
+    /// The LTM as it was right after the entry at `cursor`, to be copied from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state_after`], and [`StoreError::Trimmed`] if the log has another entry there.
+    pub async fn state_at(&self, id: LtmId, cursor: Cursor) -> Result<Loaded, StoreError> {
+        if self.head(id).await?.seq < cursor.seq {
+            return Err(StoreError::Trimmed(id));
+        }
+        let loaded = self.load(id, cursor.seq).await?;
+        if loaded.state.position() != cursor {
+            return Err(StoreError::Trimmed(id));
+        }
+        Ok(loaded)
+    }
+
+    async fn load(&self, id: LtmId, seq: u64) -> Result<Loaded, StoreError> {
+        let ((state, folded), retention) =
+            tokio::try_join!(self.state_until(id, seq), self.retention(id))?;
+        Ok(Loaded {
+            state,
+            folded,
+            retention,
+        })
+    }
+
+    /// The state at `seq`, or at the end of the log; if `seq` is no longer kept, at the beginning of
+    /// the log. And how much was folded to get there.
+    async fn state_until(&self, id: LtmId, seq: u64) -> Result<(State, Folded), StoreError> {
+        let checkpoint = self.saved(id, &keys::checkpoint(id)).await?;
+        // A checkpoint at `seq` itself would not be compared with the log.
+        if let Some(mut state) = checkpoint.filter(|state| state.position().seq < seq)
+            && let Some(folded) = self.fold_until(id, &mut state, seq).await?
+        {
+            return Ok((state, folded));
+        }
+        // The checkpoint may be of another history than the log: only the log counts.
+        let mut tried = None;
+        loop {
+            let base = self.base(id).await?;
+            let mut state = base.map(|base| base.state).unwrap_or_default();
+            let from = state.position();
+            if let Some(folded) = self.fold_until(id, &mut state, seq).await? {
+                return Ok((state, folded));
+            }
+            // If the log was trimmed in between, there is another base now.
+            if tried.replace(from) == Some(from) {
+                return Err(damaged(
+                    id,
+                    from,
+                    "its first entries are gone and no checkpoint leads to the rest",
+                ));
+            }
+        }
+    }
+
+    /// Folds the entries after `state` into it, to the end of the log. Returns `None` if the log does not
+    /// continue from `state`, which is then of no use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state`].
+    pub async fn catch_up(
+        &self,
+        id: LtmId,
+        state: &mut State,
+    ) -> Result<Option<Folded>, StoreError> {
+        self.fold_until(id, state, u64::MAX).await
+    }
+
+    /// As [`Store::catch_up`], up to the entry with this `seq`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::state`].
+    pub async fn fold_until(
+        &self,
+        id: LtmId,
+        state: &mut State,
+        seq: u64,
+    ) -> Result<Option<Folded>, StoreError> {
+        let mut folded = Folded::default();
+        loop {
+            let left = seq.saturating_sub(state.position().seq);
+            if left == 0 {
+                return Ok(Some(folded));
+            }
+            let most = WindowBounds::default();
+            let bounds = WindowBounds {
+                entries: usize::try_from(left).map_or(most.entries, |left| left.min(most.entries)),
+                ..most
+            };
+            let Read::Continues(window) = self.read_after(id, state.position(), bounds).await?
+            else {
+                return Ok(None);
+            };
+            for entry in window.entries.iter().filter(|e| e.cursor.seq <= seq) {
+                fold(id, state, entry)?;
+                folded.entries += 1;
+                folded.bytes += entry.payload.len();
+            }
+            if state.position() == window.head || window.entries.is_empty() {
+                return Ok(Some(folded));
+            }
+        }
+    }
+
+    pub(crate) async fn saved(&self, id: LtmId, key: &str) -> Result<Option<State>, StoreError> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(key).arg("cursor").arg("state").arg("outline");
+        let (cursor, text, index): (Option<String>, Option<Vec<u8>>, Option<String>) =
+            self.redis.query(&get).await?;
+        let (Some(cursor), Some(text), Some(index)) = (cursor, text, index) else {
+            return Ok(None);
+        };
+        let fault = |detail: &str| damaged(id, Cursor::ORIGIN, &format!("{key}: {detail}"));
+        let cursor = cursor
+            .parse()
+            .map_err(|_| fault("its cursor is not a cursor"))?;
+        let text = String::from_utf8(text).map_err(|_| fault("its state is not a JSON object"))?;
+        State::restore(cursor, &text, &index)
+            .map(Some)
+            .map_err(|e| fault(&e.to_string()))
+    }
+
+    /// Stores a checkpoint, unless Redis has a later one or its log is of another history.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]; nothing depends on a checkpoint being written.
+    pub async fn save_checkpoint(
+        &self,
+        id: LtmId,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), StoreError> {
+        let mut call =
+            script::CHECKPOINT.call(&[&keys::log(id), &keys::meta(id), &keys::checkpoint(id)]);
+        call.arg(checkpoint.cursor.to_string())
+            .arg(checkpoint.cursor.seq)
+            .arg(&*checkpoint.state)
+            .arg(&checkpoint.index);
+        script::CHECKPOINT.run(&self.redis, &call).await?;
+        Ok(())
+    }
+}
+
+/// Applies `entry`, which must continue `state`.
+pub(crate) fn fold(id: LtmId, state: &mut State, entry: &Entry) -> Result<(), StoreError> {
+    state
+        .fold(entry)
+        .map_err(|e| damaged_after(state.position(), id, entry.cursor, &e.to_string()))
+}

@@ -1,0 +1,98 @@
+//! The scripts that run inside Redis.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, RedisError, Value};
+
+use crate::{error::WriteError, redis::connection::Redis};
+
+/// How many arguments most calls have at most.
+const ARGUMENTS: usize = 24;
+/// Bytes that they have, without what is written.
+const SMALL_ARGUMENTS: usize = 512;
+
+/// A script, sent by its hash.
+pub(crate) struct Script {
+    code: &'static str,
+    hash: String,
+}
+
+macro_rules! script {
+    ($name:ident, $file:literal) => {
+        pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("../scripts/", $file))));
+    };
+}
+
+script!(APPEND, "append.lua");
+script!(CREATE, "create.lua");
+script!(RESERVE, "reserve.lua");
+script!(READ, "read.lua");
+script!(CHECKPOINT, "checkpoint.lua");
+script!(TRIM, "trim.lua");
+script!(DELETE, "delete.lua");
+script!(ADOPT, "adopt.lua");
+
+impl Script {
+    fn new(code: &'static str) -> Self {
+        let hash = redis::Script::new(code).get_hash().to_owned();
+        Self { code, hash }
+    }
+
+    /// A call with these keys, to which arguments can be added. `redis::Script` would copy them
+    /// twice.
+    pub(crate) fn call(&self, keys: &[&str]) -> Cmd {
+        self.call_of(keys, 0)
+    }
+
+    /// The same with room for arguments of so many bytes beside small ones.
+    pub(crate) fn call_of(&self, keys: &[&str], bytes: usize) -> Cmd {
+        let mut cmd = Cmd::with_capacity(ARGUMENTS, SMALL_ARGUMENTS + bytes);
+        cmd.arg("EVALSHA");
+        cmd.arg(&self.hash).arg(keys.len()).arg(keys);
+        cmd
+    }
+
+    /// Runs a call, after loading the script where Redis does not know it (any more).
+    pub(crate) async fn run(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
+        match redis.query(call).await {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                self.load(redis, call).await?;
+                after_load(redis.query(call).await)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The same for a call that writes what is to be acknowledged.
+    pub(crate) async fn write(&self, redis: &Redis, call: &Cmd) -> Result<Value, WriteError> {
+        match redis.write(call).await {
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                self.load(redis, call).await?;
+                match redis.write(call).await {
+                    Err(WriteError::Redis(error)) => Ok(after_load(Err(error))?),
+                    outcome => outcome,
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn load(&self, redis: &Redis, call: &Cmd) -> Result<(), RedisError> {
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(self.code);
+        redis.query_beside(call, &load).await?;
+        Ok(())
+    }
+}
+
+/// Where a script is not known right after it was loaded, another Redis has begun to lead meanwhile: a later try finds it.
+fn after_load(outcome: Result<Value, RedisError>) -> Result<Value, RedisError> {
+    match outcome {
+        Err(error) if error.code() == Some("NOSCRIPT") => {
+            let text = "another Redis leads than the one that the script was loaded into";
+            Err(std::io::Error::new(std::io::ErrorKind::NotConnected, text).into())
+        }
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,253 @@
+//! The settings of the connection to Redis.
+
+use std::{path::PathBuf, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    cluster::NodeAddress, io::tcp::TcpSettings,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::StoreError;
+
+/// Where Redis is and how long to wait for it: the section `redis` of the settings.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host:port/db`, `rediss://…` for TLS, or `redis+unix:///path?db=0`.
+    ///
+    /// With `sentinels` and `cluster_nodes` its host and port do not count, the rest does.
+    pub url: String,
+    /// With TLS: the authorities that sign Redis's certificate, as PEM; those of the system where it is empty.
+    pub tls_ca_file: PathBuf,
+    /// With TLS: the certificate that is shown to Redis, as PEM; none where it is empty.
+    pub tls_cert_file: PathBuf,
+    /// With TLS: its key, as PEM.
+    pub tls_key_file: PathBuf,
+    /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`, or `rediss://…` where they speak TLS. Reads a list, or
+    /// text with commas.
+    #[serde(deserialize_with = "list_or_text")]
+    pub sentinels: Vec<String>,
+    /// What the Sentinels call the group of Redis servers (`sentinel monitor <name> …`).
+    pub sentinel_service: String,
+    /// Some nodes of a Redis Cluster, as `host:port`; the others are heard of from them. Reads a list, or text
+    /// with commas.
+    #[serde(deserialize_with = "list_or_text")]
+    pub cluster_nodes: Vec<String>,
+    /// The longest wait for an answer.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub response_timeout: Duration,
+    /// The longest wait for a connection.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub connect_timeout: Duration,
+    /// A write is acknowledged once this many replicas have it.
+    pub wait_replicas: u32,
+    /// The longest wait for them; it must be shorter than `response_timeout`.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub wait_timeout: Duration,
+    /// Whether a service is ready only on a Redis that writes an append-only file.
+    pub require_append_only: bool,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        Self {
+            url: "redis://127.0.0.1:6379/0".into(),
+            tls_ca_file: PathBuf::new(),
+            tls_cert_file: PathBuf::new(),
+            tls_key_file: PathBuf::new(),
+            sentinels: Vec::new(),
+            sentinel_service: String::new(),
+            cluster_nodes: Vec::new(),
+            response_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(3),
+            wait_replicas: 0,
+            wait_timeout: Duration::from_secs(1),
+            require_append_only: true,
+        }
+    }
+}
+
+/// How the Redis servers are arranged.
+pub(crate) enum Arrangement {
+    Single,
+    Sentinels,
+    Cluster,
+}
+
+/// A list, or text with commas.
+fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Spelling {
+        Text(String),
+        List(Vec<String>),
+    }
+    let list = match Spelling::deserialize(deserializer)? {
+        Spelling::Text(text) => text.split(',').map(|url| url.trim().to_owned()).collect(),
+        Spelling::List(list) => list,
+    };
+    Ok(list.into_iter().filter(|url| !url.is_empty()).collect())
+}
+
+/// A URL without its password.
+pub(crate) fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "(not a URL)".into();
+    };
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+impl RedisSettings {
+    /// The settings without passwords.
+    pub fn shown(mut self) -> Self {
+        self.url = without_password(&self.url);
+        for url in &mut self.sentinels {
+            *url = without_password(url);
+        }
+        self
+    }
+
+    /// Where Redis is, without passwords, for logs.
+    pub fn shown_place(&self) -> String {
+        if !self.cluster_nodes.is_empty() {
+            return format!("the cluster of {}", self.cluster_nodes.join(", "));
+        }
+        if self.sentinels.is_empty() {
+            return without_password(&self.url);
+        }
+        let urls: Vec<String> = self.sentinels.iter().map(|u| without_password(u)).collect();
+        format!(
+            "{:?} by the Sentinels {}",
+            self.sentinel_service,
+            urls.join(", ")
+        )
+    }
+
+    /// How the Redis servers are arranged.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Setting`] if the settings for that do not go together.
+    pub(crate) fn arrangement(&self) -> Result<Arrangement, StoreError> {
+        let refused = |setting: &str, problem: &str| Err(StoreError::setting(setting, problem));
+        let sentinels = match (self.sentinels.is_empty(), self.sentinel_service.is_empty()) {
+            (true, true) => false,
+            (false, false) => true,
+            (true, false) => {
+                return refused(
+                    "redis.sentinels",
+                    "redis.sentinel_service is set, so name the Sentinels here, such as redis://host:26379",
+                );
+            }
+            (false, true) => {
+                return refused(
+                    "redis.sentinel_service",
+                    "redis.sentinels is set, so give the name here that follows `sentinel monitor` in their files",
+                );
+            }
+        };
+        match (sentinels, self.is_cluster()) {
+            (false, false) => Ok(Arrangement::Single),
+            (true, false) => Ok(Arrangement::Sentinels),
+            (false, true) => Ok(Arrangement::Cluster),
+            (true, true) => refused(
+                "redis.sentinels",
+                "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so leave one of them out",
+            ),
+        }
+    }
+
+    /// Whether it is a Redis Cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        !self.cluster_nodes.is_empty()
+    }
+
+    /// The nodes that are named, each with what `url` says beside the address.
+    pub(crate) fn cluster_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
+        let info = |node: &String| {
+            let address: NodeAddress = node.parse().map_err(|_| {
+                StoreError::setting("redis.cluster_nodes", format!("{node:?}: give host:port"))
+            })?;
+            self.info_of(&address)
+        };
+        self.cluster_nodes.iter().map(info).collect()
+    }
+
+    /// How to connect to one node of the cluster.
+    pub(crate) fn info_of(&self, node: &NodeAddress) -> Result<ConnectionInfo, StoreError> {
+        let info = self.connection_info()?;
+        let (host, port) = (node.host().to_owned(), node.port());
+        let refused = |problem: &str| Err(StoreError::setting("redis.url", problem));
+        if info.redis_settings().db() != 0 {
+            return refused("a Redis Cluster has only the database 0");
+        }
+        let address = match info.addr().clone() {
+            ConnectionAddr::Tcp(..) => ConnectionAddr::Tcp(host, port),
+            ConnectionAddr::TcpTls {
+                insecure,
+                tls_params,
+                ..
+            } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure,
+                tls_params,
+            },
+            _ => {
+                return refused(
+                    "with redis.cluster_nodes it must begin with redis:// or rediss://; it gives user and password",
+                );
+            }
+        };
+        Ok(info.set_addr(address))
+    }
+
+    pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, StoreError> {
+        let info = self.url.as_str().into_connection_info().map_err(|e| {
+            StoreError::setting("redis.url", format!("{}: {e}", without_password(&self.url)))
+        })?;
+        let redis = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3);
+        Ok(info
+            .set_redis_settings(redis)
+            .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+    }
+
+    pub(crate) fn connection_config(&self) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(self.response_timeout))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_sent_at_once() {
+        let info = RedisSettings::default().connection_info().unwrap();
+        assert!(info.tcp_settings().nodelay());
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("redis://u:p@s@host:1/0", "redis://***@host:1/0"),
+            ("redis://host:1/0", "redis://host:1/0"),
+            ("p@ssword", "(not a URL)"),
+        ] {
+            let settings = RedisSettings {
+                url: url.into(),
+                ..RedisSettings::default()
+            };
+            assert_eq!(settings.shown_place(), shown);
+        }
+    }
+}

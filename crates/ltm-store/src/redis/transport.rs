@@ -1,0 +1,151 @@
+//! One connection to Redis, whatever is at its other end.
+
+use std::collections::HashMap;
+
+use futures_util::stream::{self, StreamExt};
+use redis::{
+    Arg, Cmd, Pipeline, RedisError, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr},
+};
+
+/// How many parts of one pipeline are on their way at once.
+const PARTS_AT_ONCE: usize = 64;
+
+/// A connection. Clones share it.
+#[derive(Clone)]
+pub(crate) enum Transport {
+    /// To one server.
+    Single(MultiplexedConnection),
+    /// To all nodes of a cluster. It finds the right one, connects again where it must, and may send a command twice.
+    Cluster(ClusterConnection),
+}
+
+impl Transport {
+    /// Whether it connects again by itself.
+    pub(crate) fn heals(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    /// Sends one command.
+    pub(crate) async fn send(&mut self, cmd: &Cmd) -> Result<Value, RedisError> {
+        match self {
+            Self::Single(connection) => connection.send_packed_command(cmd).await,
+            Self::Cluster(connection) => connection.req_packed_command(cmd).await,
+        }
+    }
+
+    /// Sends one command to a certain node, which a single server is always.
+    pub(crate) async fn send_to(
+        &mut self,
+        node: SingleNodeRoutingInfo,
+        cmd: &Cmd,
+    ) -> Result<Value, RedisError> {
+        match self {
+            Self::Single(connection) => connection.send_packed_command(cmd).await,
+            Self::Cluster(connection) => {
+                let to = RoutingInfo::SingleNode(node);
+                connection.route_command(cmd.clone(), to).await
+            }
+        }
+    }
+
+    /// Sends several commands; the answers come in their order.
+    pub(crate) async fn send_all(
+        &mut self,
+        pipeline: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Value>, RedisError> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, 0, count).await,
+            Self::Cluster(connection) => send_parts(connection, pipeline).await,
+        }
+    }
+}
+
+/// Those commands of a pipeline that are about one slot, and which of its commands they are.
+#[derive(Default)]
+struct Part {
+    pipeline: Pipeline,
+    places: Vec<usize>,
+}
+
+async fn send_parts(
+    connection: &ClusterConnection,
+    pipeline: &Pipeline,
+) -> Result<Vec<Value>, RedisError> {
+    let parts = parts_of(pipeline);
+    let send = |(slot, part): (Slot, Part)| {
+        let mut connection = connection.clone();
+        async move {
+            let count = part.places.len();
+            let to = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
+            let answers = connection.route_pipeline(part.pipeline, 0, count, to).await;
+            (part.places, answers)
+        }
+    };
+    let mut answers = vec![Value::Nil; pipeline.len()];
+    let mut parts = stream::iter(parts.into_iter().map(send)).buffer_unordered(PARTS_AT_ONCE);
+    while let Some((places, part)) = parts.next().await {
+        for (place, answer) in places.into_iter().zip(part?) {
+            answers[place] = answer;
+        }
+    }
+    Ok(answers)
+}
+
+/// The parts of a pipeline, each in the order of the whole. A command without a key, such as WAIT, is about what was sent
+/// before it.
+fn parts_of(pipeline: &Pipeline) -> HashMap<Slot, Part> {
+    let mut parts: HashMap<Slot, Part> = HashMap::new();
+    let mut slot = Slot::for_key("");
+    for (place, cmd) in pipeline.cmd_iter().enumerate() {
+        slot = key_of(cmd).map_or(slot, Slot::for_key);
+        let part = parts.entry(slot).or_default();
+        part.pipeline.add_command(cmd.clone());
+        part.places.push(place);
+    }
+    parts
+}
+
+/// The primary that a command is for.
+pub(crate) fn place_of(cmd: &Cmd) -> SingleNodeRoutingInfo {
+    key_of(cmd).map_or(SingleNodeRoutingInfo::Random, |key| {
+        SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master))
+    })
+}
+
+/// The key that says where a command belongs, of those that the store puts into pipelines, and calls of scripts.
+fn key_of(cmd: &Cmd) -> Option<&[u8]> {
+    let argument = |at| match cmd.args_iter().nth(at) {
+        Some(Arg::Simple(argument)) => Some(argument),
+        _ => None,
+    };
+    match argument(0)? {
+        b"WAIT" => None,
+        b"EVALSHA" => argument(3),
+        _ => argument(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_is_split_by_slot_and_each_part_keeps_its_order() {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HGET").arg("ltm:{1}:meta").arg("cursor");
+        pipeline.cmd("HGET").arg("ltm:{2}:meta").arg("cursor");
+        pipeline.cmd("XRANGE").arg("ltm:{1}:log").arg("-").arg("+");
+        let script = pipeline.cmd("EVALSHA").arg("hash").arg(1);
+        script.arg("ltm:{2}:log").arg("ltm:{1}:log");
+        pipeline.cmd("WAIT").arg(1).arg(100);
+        let parts = parts_of(&pipeline);
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[&Slot::for_key("1")].places, [0, 2]);
+        assert_eq!(parts[&Slot::for_key("2")].places, [1, 3, 4]);
+        assert_eq!(parts[&Slot::for_key("2")].pipeline.len(), 3);
+    }
+}
