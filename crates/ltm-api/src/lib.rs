@@ -39,7 +39,7 @@ use actix_web::{
 };
 use body::Room;
 use ltm_service::{
-    Metrics, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth, method_not_allowed,
+    Metrics, Readiness, Server, SettingsError, Tasks, VERSION, auth::Auth, method_not_allowed,
 };
 use ltm_state::Retention;
 use ltm_store::{Inspector, Redis, Store, StoreError};
@@ -188,12 +188,13 @@ const PATHS: &[Path] = &[
     },
 ];
 
-/// Runs the service until `shutdown`.
+/// Runs the service until the shutdown of `tasks` begins.
 ///
 /// # Errors
 ///
 /// Where Redis's URL cannot be read, or the address not be listened on.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
+    let shutdown = tasks.shutdown().clone();
     let auth = Auth::new(&settings.auth, &settings.api.listen)?;
     let redis = Redis::open(&settings.redis)?;
     let api = Api::new(
@@ -202,7 +203,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         settings.retention,
         auth,
     );
-    tokio::spawn(api.clone().retain());
+    tasks.spawn("retention", api.clone().retain());
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     api.register(metrics.registry());

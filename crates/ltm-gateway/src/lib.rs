@@ -45,7 +45,7 @@ use backlog::Backlog;
 use drain::Drain;
 use lists::Lists;
 use ltm_service::{
-    Metrics, Origins, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth,
+    Metrics, Origins, Readiness, Server, SettingsError, Shutdown, Tasks, VERSION, auth::Auth,
     method_not_allowed,
 };
 use ltm_store::{Inspector, Live, Redis, Store, StoreError};
@@ -196,12 +196,12 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
     }
 }
 
-/// Runs the service until `shutdown`.
+/// Runs the service until the shutdown of `tasks` begins.
 ///
 /// # Errors
 ///
 /// Where Redis's URL cannot be read, or the address not be listened on.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, &settings.gateway.listen)?;
     let redis = Redis::open(&settings.redis)?;
@@ -212,7 +212,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         settings.gateway.clone(),
         origins.clone(),
         auth,
-        shutdown,
+        tasks.shutdown().clone(),
     );
     gateway.register(metrics.registry());
     let server = Server {

@@ -23,6 +23,7 @@ mod server;
 mod settings;
 mod shutdown;
 mod socket;
+pub mod tasks;
 mod trace;
 mod tracing_settings;
 mod traffic;
@@ -47,5 +48,6 @@ pub use settings::{
 };
 pub use shutdown::Shutdown;
 pub use socket::{Incoming, Socket, Upgrade};
+pub use tasks::Tasks;
 pub use trace::Span;
 pub use tracing_settings::TracingSettings;
