@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::Shutdown;
+use super::shutdown::Shutdown;
 
 /// How long [`Tasks::wait`] waits for tasks that were told to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);

@@ -13,11 +13,13 @@ use std::{
 use clap::Args;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    LogSettings, Shutdown, Tasks, TracingSettings,
+use super::{
+    log::LogSettings,
     settings::{self, SettingsError},
-    trace::Tracing,
+    shutdown::Shutdown,
+    tasks::Tasks,
 };
+use crate::telemetry::{settings::TracingSettings, trace::Tracing};
 
 /// How long `--probe` waits.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
