@@ -38,9 +38,8 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use body::Room;
-use ltm_service::{
-    Metrics, Readiness, Server, SettingsError, Tasks, VERSION, auth::Auth, method_not_allowed,
-};
+use ltm_service::{Metrics, Readiness, Server, Tasks, VERSION, auth::Auth, method_not_allowed};
+use ltm_settings::SettingError;
 use ltm_state::Retention;
 use ltm_store::{Inspector, Redis, Store, StoreError};
 
@@ -240,7 +239,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
 pub enum RunError {
     /// The settings do not go together.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] SettingError),
     /// The settings of Redis are wrong.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
-    auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
+    Common, CorsSettings, HttpSettings, LogSettings, OtherSection, Program, TracingSettings,
+    auth::AuthSettings,
 };
+pub(crate) use ltm_settings::bytes;
+use ltm_settings::{SettingError, check_pause, check_wait, duration, within};
 use ltm_state::{
     MAX_STATE_BYTES, Retention,
     patch::{self, Limits},
@@ -54,7 +56,7 @@ pub struct ApiSettings {
     /// What the bodies of all requests under way may take in memory.
     pub bodies: ByteSize,
     /// How long a body may take to arrive.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub body_timeout: Duration,
     /// The largest state, as JSON text.
     pub max_state: ByteSize,
@@ -68,19 +70,19 @@ pub struct ApiSettings {
     /// are more, and as soon as the entries weigh as much as the state.
     pub checkpoint_every: usize,
     /// How long a request waits for others that write to the same LTM.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub lock_wait: Duration,
     /// How long a ticket for a WebSocket can be shown.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub ticket_ttl: Duration,
     /// How often it is looked for what retention removes.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub retention_interval: Duration,
     /// How long open requests may go on once the service stops.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub drain_time: Duration,
     /// After how long a peer that takes no byte is cut off.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub write_stall: Duration,
 }
 
@@ -112,8 +114,8 @@ impl ApiSettings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] names the key.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
         let most = ByteSize::b(MAX_STATE_BYTES as u64);
         within("api.max_body", self.max_body, ByteSize::b(0)..=most)?;
         within("api.max_state", self.max_state, ByteSize::b(0)..=most)?;
@@ -136,36 +138,24 @@ impl ApiSettings {
     }
 }
 
-/// A size as a length in memory.
-pub(crate) fn bytes(size: ByteSize) -> usize {
-    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
-}
-
 impl Program for Settings {
     const NAME: &'static str = "ltm-api";
 
-    fn tracing(&self) -> &TracingSettings {
-        &self.tracing
-    }
-
-    fn log(&self) -> &LogSettings {
-        &self.log
+    fn common(&self) -> Common<'_> {
+        Common {
+            redis: &self.redis,
+            http: &self.http,
+            auth: &self.auth,
+            log: &self.log,
+            tracing: &self.tracing,
+        }
     }
 
     fn listen(&self) -> &str {
         &self.api.listen
     }
 
-    fn shown(mut self) -> Self {
-        self.redis = self.redis.shown();
-        self
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        check_redis(&self.redis)?;
-        check_http(&self.http)?;
-        self.auth.check()?;
-        self.tracing.check()?;
+    fn check(&self) -> Result<(), SettingError> {
         self.api.check()
     }
 }

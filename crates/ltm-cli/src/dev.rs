@@ -5,11 +5,11 @@ use std::{io, process::ExitCode, time::Duration};
 use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
-    Arguments, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, SettingsError,
-    Tasks, TracingSettings,
+    Arguments, Common, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, Tasks,
+    TracingSettings,
     auth::{Auth, AuthSettings},
-    check_http, check_redis,
 };
+use ltm_settings::SettingError;
 use ltm_state::Retention;
 use ltm_store::{Redis, RedisSettings, StoreError};
 use serde::{Deserialize, Serialize};
@@ -68,28 +68,21 @@ impl Default for DevSettings {
 impl Program for DevSettings {
     const NAME: &'static str = "ltm";
 
-    fn tracing(&self) -> &TracingSettings {
-        &self.tracing
-    }
-
-    fn log(&self) -> &LogSettings {
-        &self.log
+    fn common(&self) -> Common<'_> {
+        Common {
+            redis: &self.redis,
+            http: &self.http,
+            auth: &self.auth,
+            log: &self.log,
+            tracing: &self.tracing,
+        }
     }
 
     fn listen(&self) -> &str {
         &self.gateway.listen
     }
 
-    fn shown(mut self) -> Self {
-        self.redis = self.redis.shown();
-        self
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        check_redis(&self.redis)?;
-        check_http(&self.http)?;
-        self.auth.check()?;
-        self.tracing.check()?;
+    fn check(&self) -> Result<(), SettingError> {
         self.api.check()?;
         self.gateway.check()
     }
@@ -100,7 +93,7 @@ impl Program for DevSettings {
 enum DevError {
     /// The settings do not go together.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] SettingError),
     /// The server of our own.
     #[error(transparent)]
     LocalRedis(#[from] LocalRedisError),

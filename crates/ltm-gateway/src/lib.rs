@@ -45,9 +45,9 @@ use backlog::Backlog;
 use drain::Drain;
 use lists::Lists;
 use ltm_service::{
-    Metrics, Origins, Readiness, Server, SettingsError, Shutdown, Tasks, VERSION, auth::Auth,
-    method_not_allowed,
+    Metrics, Origins, Readiness, Server, Shutdown, Tasks, VERSION, auth::Auth, method_not_allowed,
 };
+use ltm_settings::SettingError;
 use ltm_store::{Inspector, Live, Redis, Store, StoreError};
 pub use settings::{GatewaySettings, Settings};
 pub use wish::Wish;
@@ -242,7 +242,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
 pub enum RunError {
     /// The settings do not go together.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] SettingError),
     /// The settings of Redis are wrong.
     #[error(transparent)]
     Store(#[from] StoreError),

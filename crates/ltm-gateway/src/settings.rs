@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
-    auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
+    Common, CorsSettings, HttpSettings, LogSettings, OtherSection, Program, TracingSettings,
+    auth::AuthSettings,
 };
+pub(crate) use ltm_settings::bytes;
+use ltm_settings::{SettingError, check_pause, check_wait, duration, within};
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -48,25 +50,25 @@ pub struct GatewaySettings {
     pub listen: String,
     /// For how long it only says that it is not ready when it stops, and works on: a load balancer
     /// must have seen it before the first subscriber is told to connect elsewhere.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub drain_notice: Duration,
     /// Over how long the closes are spread after that.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub drain_time: Duration,
     /// How often a subscriber is pinged; it is dropped when nothing came from it for two of these.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub ping_interval: Duration,
     /// After how long a subscriber whose socket takes no byte is dropped.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub write_stall: Duration,
     /// How often every followed log is compared with Redis.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub sweep_interval: Duration,
     /// How long an LTM is followed after its last subscriber has left.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub linger: Duration,
     /// How often a list of LTMs that is followed is read; less often where reading takes long.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub list_interval: Duration,
     /// The most lists of LTMs that are followed at once.
     pub max_lists: usize,
@@ -134,8 +136,8 @@ impl GatewaySettings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] names the key.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
         check_wait("gateway.drain_notice", self.drain_notice)?;
         check_wait("gateway.drain_time", self.drain_time)?;
         check_pause("gateway.ping_interval", self.ping_interval)?;
@@ -152,36 +154,24 @@ impl GatewaySettings {
     }
 }
 
-/// A size as a length in memory.
-pub(crate) fn bytes(size: ByteSize) -> usize {
-    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
-}
-
 impl Program for Settings {
     const NAME: &'static str = "ltm-gateway";
 
-    fn tracing(&self) -> &TracingSettings {
-        &self.tracing
-    }
-
-    fn log(&self) -> &LogSettings {
-        &self.log
+    fn common(&self) -> Common<'_> {
+        Common {
+            redis: &self.redis,
+            http: &self.http,
+            auth: &self.auth,
+            log: &self.log,
+            tracing: &self.tracing,
+        }
     }
 
     fn listen(&self) -> &str {
         &self.gateway.listen
     }
 
-    fn shown(mut self) -> Self {
-        self.redis = self.redis.shown();
-        self
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        check_redis(&self.redis)?;
-        check_http(&self.http)?;
-        self.auth.check()?;
-        self.tracing.check()?;
+    fn check(&self) -> Result<(), SettingError> {
         self.gateway.check()
     }
 }

@@ -18,11 +18,8 @@ pub use http::{
 };
 pub use process::{
     log::{LogFormat, LogSettings},
-    program::{Arguments, Program, run},
-    settings::{
-        OtherSection, SettingsError, check_http, check_pause, check_redis, check_wait, load_redis,
-        read_settings, within,
-    },
+    program::{Arguments, Common, Program, load_redis, read_settings, run},
+    settings::{OtherSection, SettingsError},
     shutdown::Shutdown,
     tasks::{self, Tasks},
     version::VERSION,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{AuthError, AuthSettings, Caller, Grant, file::WatchedFile, tickets::random};
-use crate::SettingsError;
+use ltm_settings::SettingError;
 
 /// What every API key begins with, so that it is known for one wherever it turns up.
 pub const API_KEY_PREFIX: &str = "ltm_";
@@ -45,7 +45,7 @@ struct Line {
 
 impl ApiKeys {
     /// The keys of the settings, where they name a file.
-    pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingsError> {
+    pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingError> {
         let path: &Path = &settings.api_keys_file;
         if path.as_os_str().is_empty() {
             return Ok(None);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::SettingsError;
+use ltm_settings::SettingError;
 
 /// How often it is looked at, at most.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
@@ -38,18 +38,15 @@ impl<T> WatchedFile<T> {
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] says why it cannot be read.
+    /// [`SettingError`] says why it cannot be read.
     pub(super) fn open(
         setting: &'static str,
         path: &Path,
         read: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
-    ) -> Result<Self, SettingsError> {
+    ) -> Result<Self, SettingError> {
         let changed = changed(path);
         let value = text(path).and_then(|text| read(&text));
-        let value = value.map_err(|detail| SettingsError::Value {
-            key: setting.into(),
-            detail,
-        })?;
+        let value = value.map_err(|problem| SettingError::new(setting, problem))?;
         let held = Held {
             value: Arc::new(value),
             changed,

@@ -28,7 +28,7 @@ pub use settings::{AuthMode, AuthSettings, JwtAlgorithm};
 pub use tickets::Ticket;
 
 use self::{api_keys::ApiKeys, verifier::Verifier};
-use crate::SettingsError;
+use ltm_settings::SettingError;
 
 /// Tells who calls. Clones share what was read of keys.
 #[derive(Clone)]
@@ -47,9 +47,9 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] where others could reach a service of which nobody has said who may use it, or where a
+    /// [`SettingError`] where others could reach a service of which nobody has said who may use it, or where a
     /// file of keys cannot be read.
-    pub fn new(settings: &AuthSettings, listen: &str) -> Result<Self, SettingsError> {
+    pub fn new(settings: &AuthSettings, listen: &str) -> Result<Self, SettingError> {
         if !settings.is_required(listen)? {
             return Ok(Self { inner: None });
         }

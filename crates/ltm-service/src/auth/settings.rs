@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
+use ltm_settings::{SettingError, check_pause, check_wait, duration};
 use serde::{Deserialize, Serialize};
-
-use crate::{SettingsError, check_pause, check_wait};
 
 /// Who may use the services: the section `auth` of the settings. A path or URL that is empty is not set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,20 +26,20 @@ pub struct AuthSettings {
     /// Where a JSON Web Key Set is served.
     pub jwks_url: String,
     /// After how long the set is asked for again.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub jwks_max_age: Duration,
     /// How long to wait at least between two times that it is asked for: tokens may name keys that are not in it.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub jwks_pause: Duration,
     /// The longest wait for it.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub jwks_timeout: Duration,
     /// What `iss` of a JWT must be, where this is set.
     pub issuer: String,
     /// What `aud` of a JWT must hold.
     pub audience: String,
     /// By how much clocks may differ.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub leeway: Duration,
 }
 
@@ -94,8 +93,8 @@ impl AuthSettings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] names the key.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
         check_wait("auth.jwks_max_age", self.jwks_max_age)?;
         check_pause("auth.jwks_pause", self.jwks_pause)?;
         check_wait("auth.jwks_timeout", self.jwks_timeout)?;
@@ -130,7 +129,7 @@ impl AuthSettings {
     }
 
     /// Whether callers have to say who they are, at a service that listens there.
-    pub(crate) fn is_required(&self, listen: &str) -> Result<bool, SettingsError> {
+    pub(crate) fn is_required(&self, listen: &str) -> Result<bool, SettingError> {
         match self.mode {
             AuthMode::Required => Ok(true),
             AuthMode::Off => Ok(false),
@@ -147,11 +146,8 @@ impl AuthSettings {
     }
 }
 
-fn refused<T>(key: &str, detail: &str) -> Result<T, SettingsError> {
-    Err(SettingsError::Value {
-        key: key.into(),
-        detail: detail.into(),
-    })
+fn refused<T>(key: &str, detail: &str) -> Result<T, SettingError> {
+    Err(SettingError::new(key, detail))
 }
 
 /// Whether only this machine can reach a service that listens there.

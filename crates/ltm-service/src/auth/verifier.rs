@@ -12,7 +12,7 @@ use super::{
     file::WatchedFile,
     jwks::{Jwks, Key},
 };
-use crate::SettingsError;
+use ltm_settings::SettingError;
 
 /// Proves tokens.
 pub(super) struct Verifier {
@@ -29,17 +29,14 @@ enum Keys {
 
 impl Verifier {
     /// What the settings ask for, where they name keys.
-    pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingsError> {
+    pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingError> {
         let algorithm = settings.jwt_algorithm;
         let keys = if !settings.jwt_key_file.as_os_str().is_empty() {
             let read = move |text: &str| Key::read(text, algorithm);
             let path = &settings.jwt_key_file;
             Keys::File(WatchedFile::open("auth.jwt_key_file", path, read)?)
         } else if !settings.jwks_url.is_empty() {
-            let refused = |detail| SettingsError::Value {
-                key: "auth.jwks_url".into(),
-                detail,
-            };
+            let refused = |problem| SettingError::new("auth.jwks_url", problem);
             Keys::Url(Arc::new(Jwks::of(settings).map_err(refused)?))
         } else {
             return Ok(None);

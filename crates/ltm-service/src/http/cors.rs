@@ -4,8 +4,6 @@ use actix_cors::Cors;
 use actix_web::http::header;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::process::settings;
-
 /// The section `cors` of the settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,7 +27,7 @@ impl Default for Origins {
 impl<'de> Deserialize<'de> for Origins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let origin = |origin: String| origin.trim_end_matches('/').to_ascii_lowercase();
-        let list = settings::list(deserializer)?;
+        let list = ltm_settings::list(deserializer)?;
         Ok(Self(list.into_iter().map(origin).collect()))
     }
 }

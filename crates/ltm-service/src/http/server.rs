@@ -15,7 +15,7 @@ use actix_web::{
     rt::net::TcpStream,
     web::{self, ServiceConfig},
 };
-use bytesize::ByteSize;
+use ltm_settings::bytes;
 use socket2::SockRef;
 use tokio::sync::OnceCell;
 use tracing::Span;
@@ -84,7 +84,7 @@ impl Server {
         http_metrics.register(metrics.registry(), admission.clone().into_inner());
         let http_metrics = web::Data::new(http_metrics);
         let metrics = Arc::new(metrics).configure();
-        let send_buffer = length(http.send_buffer);
+        let send_buffer = bytes(http.send_buffer);
         let app = move || {
             App::new()
                 .app_data(admission.clone())
@@ -218,10 +218,6 @@ impl RootSpanBuilder for Spans {
     }
 
     fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, Error>) {}
-}
-
-fn length(size: ByteSize) -> usize {
-    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
 }
 
 /// Small messages do not wait for the acknowledgement of those before (RFC 896).

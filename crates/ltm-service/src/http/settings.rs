@@ -3,6 +3,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use bytesize::ByteSize;
+use ltm_settings::{SettingError, check_wait, duration};
 use serde::{Deserialize, Serialize};
 
 use super::trusted_proxies::TrustedProxies;
@@ -20,10 +21,10 @@ pub struct HttpSettings {
     /// The proxies whose `X-Forwarded-For` is believed: addresses and networks.
     pub trusted_proxies: TrustedProxies,
     /// How long the head of a request may take to arrive.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub header_timeout: Duration,
     /// How long a connection is kept between two requests.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub keep_alive: Duration,
     /// What the system may hold for one client that reads slowly; Linux holds up to twice as much.
     pub send_buffer: ByteSize,
@@ -45,5 +46,17 @@ impl Default for HttpSettings {
             keep_alive: Duration::from_secs(75),
             send_buffer: ByteSize::kib(128),
         }
+    }
+}
+
+impl HttpSettings {
+    /// Rejects values that are out of bounds.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
+        check_wait("http.header_timeout", self.header_timeout)?;
+        check_wait("http.keep_alive", self.keep_alive)
     }
 }

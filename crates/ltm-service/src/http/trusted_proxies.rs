@@ -6,8 +6,6 @@ use actix_web::http::header::{self, HeaderMap};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::process::settings;
-
 /// Proxies whose `X-Forwarded-For` is believed: addresses and networks such as `10.0.0.0/8`. Reads
 /// a list, or text with commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -24,7 +22,7 @@ impl<'de> Deserialize<'de> for TrustedProxies {
                 ))
             })
         };
-        let networks = settings::list(deserializer)?;
+        let networks = ltm_settings::list(deserializer)?;
         networks
             .into_iter()
             .map(network)

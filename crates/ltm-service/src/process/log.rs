@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use ltm_settings::SettingError;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -41,9 +42,9 @@ impl LogSettings {
     /// # Errors
     ///
     /// What is wrong with the filter.
-    pub(crate) fn install(&self) -> Result<(), String> {
+    pub(crate) fn install(&self) -> Result<(), SettingError> {
         let filter = EnvFilter::try_new(&self.level)
-            .map_err(|e| format!("setting `log.level` {:?}: {e}", self.level))?;
+            .map_err(|e| SettingError::new("log.level", format!("{:?}: {e}", self.level)))?;
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(io::stderr().is_terminal())

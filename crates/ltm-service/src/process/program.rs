@@ -1,17 +1,20 @@
 //! The program of a service: arguments, settings, log, then the service until it is told to stop.
 
 use std::{
-    fmt::Display,
+    collections::HashMap,
+    error::Error,
     future::Future,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use clap::Args;
-use serde::{Serialize, de::DeserializeOwned};
+use ltm_settings::SettingError;
+use ltm_store::RedisSettings;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     log::LogSettings,
@@ -19,44 +22,101 @@ use super::{
     shutdown::Shutdown,
     tasks::Tasks,
 };
-use crate::telemetry::{settings::TracingSettings, trace::Tracing};
+use crate::{
+    auth::AuthSettings,
+    http::settings::HttpSettings,
+    telemetry::{settings::TracingSettings, trace::Tracing},
+};
 
-/// How long `--probe` waits.
+/// How long `--probe` waits for the service.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The arguments of every service.
 #[derive(Args, Debug, Default)]
 pub struct Arguments {
-    /// A TOML file with settings; variables such as LTM__REDIS__URL win over it.
+    /// Read settings from this TOML file; environment variables such as LTM__REDIS__URL override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print the settings in force as TOML, without secrets, and exit.
+    /// Print the effective settings as TOML, without secrets, and exit
     #[arg(long)]
     pub print_config: bool,
-    /// Ask the service that runs with these settings whether it is ready; exit with 0 or 1.
+    /// Ask the service that runs with these settings whether it is ready; exit with 0 if it is, else with 1
     #[arg(long)]
     pub probe: bool,
 }
 
 /// The settings of a service.
 pub trait Program: Default + Serialize + DeserializeOwned {
-    /// What traces call the service.
+    /// The name of the service in traces.
     const NAME: &'static str;
 
-    /// The section `log`.
-    fn log(&self) -> &LogSettings;
-    /// The section `tracing`.
-    fn tracing(&self) -> &TracingSettings;
-    /// Where the service listens.
+    /// The sections that every service has.
+    fn common(&self) -> Common<'_>;
+    /// The address that the service listens on.
     fn listen(&self) -> &str;
-    /// The settings without secrets.
-    fn shown(self) -> Self;
-    /// Refuses values that the service could not run with.
+    /// Rejects values in the service's own sections that it cannot run with.
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] names the key.
-    fn check(&self) -> Result<(), SettingsError>;
+    /// Names the setting.
+    fn check(&self) -> Result<(), SettingError>;
+}
+
+/// The sections that every service has.
+#[derive(Clone, Copy)]
+pub struct Common<'a> {
+    /// The section `redis`.
+    pub redis: &'a RedisSettings,
+    /// The section `http`.
+    pub http: &'a HttpSettings,
+    /// The section `auth`.
+    pub auth: &'a AuthSettings,
+    /// The section `log`.
+    pub log: &'a LogSettings,
+    /// The section `tracing`.
+    pub tracing: &'a TracingSettings,
+}
+
+impl Common<'_> {
+    fn check(self) -> Result<(), SettingError> {
+        self.redis.check()?;
+        self.http.check()?;
+        self.auth.check()?;
+        self.tracing.check()
+    }
+}
+
+/// Reads the settings of a service from the text of a TOML file and the given variables.
+///
+/// # Errors
+///
+/// A value is wrong, or a setting is unknown.
+pub fn read_settings<P: Program>(
+    file: &str,
+    given: HashMap<String, String>,
+) -> Result<P, SettingsError> {
+    checked(settings::parse(file, given)?)
+}
+
+/// Reads only the section `redis`, from the same sources as a service, for tools that need no other section.
+///
+/// # Errors
+///
+/// As [`read_settings`].
+pub fn load_redis(file: Option<&Path>) -> Result<RedisSettings, SettingsError> {
+    #[derive(Default, Serialize, Deserialize)]
+    struct Section {
+        redis: RedisSettings,
+    }
+    let Section { redis } = settings::load(file)?;
+    redis.check()?;
+    Ok(redis)
+}
+
+fn checked<P: Program>(settings: P) -> Result<P, SettingsError> {
+    settings.common().check()?;
+    settings.check()?;
+    Ok(settings)
 }
 
 /// Runs a service: gives `serve` the settings, and the tasks of the process, whose shutdown tells it when to stop.
@@ -64,65 +124,66 @@ pub fn run<P, F, E>(arguments: &Arguments, serve: impl FnOnce(P, Tasks) -> F) ->
 where
     P: Program,
     F: Future<Output = Result<(), E>>,
-    E: Display,
+    E: Error + 'static,
 {
     match try_run(arguments, serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error is all there is to say it on.
+            // If standard error is closed, the exit code is all that is left.
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn try_run<P, F, E>(arguments: &Arguments, serve: impl FnOnce(P, Tasks) -> F) -> Result<(), String>
+fn try_run<P, F, E>(
+    arguments: &Arguments,
+    serve: impl FnOnce(P, Tasks) -> F,
+) -> Result<(), Box<dyn Error>>
 where
     P: Program,
     F: Future<Output = Result<(), E>>,
-    E: Display,
+    E: Error + 'static,
 {
-    let settings: P = settings::load(arguments.config.as_deref()).map_err(|e| e.to_string())?;
+    let settings: P = checked(settings::load(arguments.config.as_deref())?)?;
     if arguments.print_config {
-        let shown = toml::to_string(&settings.shown()).map_err(|e| e.to_string())?;
-        return io::stdout()
-            .write_all(shown.as_bytes())
-            .map_err(|e| e.to_string());
+        let text = toml::to_string(&settings)?;
+        return Ok(io::stdout().write_all(text.as_bytes())?);
     }
     if arguments.probe {
-        return probe(settings.listen()).map_err(|e| format!("{}: {e}", settings.listen()));
+        let listen = settings.listen();
+        return probe(listen).map_err(|e| format!("{listen}: {e}").into());
     }
-    settings.log().install()?;
-    let tracing = Tracing::start(settings.tracing(), P::NAME)?;
+    settings.common().log.install()?;
+    let tracing = Tracing::start(settings.common().tracing, P::NAME)?;
     raise_file_limit();
     let outcome = actix_web::rt::System::new().block_on(async {
-        let shutdown = Shutdown::on_signals().map_err(|e| e.to_string())?;
-        let tasks = Tasks::new(shutdown);
+        let tasks = Tasks::new(Shutdown::on_signals()?);
         let served = serve(settings, tasks.clone()).await;
         let ended = tasks.wait().await;
-        served.map_err(|e| e.to_string())?;
-        ended.map_err(|e| e.to_string())
+        served?;
+        Ok(ended?)
     });
     tracing.stop();
     outcome
 }
 
-/// Lets the process open as many sockets as the system allows: many shells and service managers
-/// begin with 1024, which a gateway soon needs.
+/// Lets the process open as many files as the system allows: many shells and service managers start a process with a
+/// limit of 1024, and each subscriber of a gateway needs one.
 fn raise_file_limit() {
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(files) => tracing::debug!(files, "the limit of open files"),
-        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+        Ok(files) => tracing::debug!(files, "raised the limit of open files"),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
     }
 }
 
-/// Asks for `/readyz` on this machine.
+/// Requests `/readyz` of the service on this machine.
 fn probe(listen: &str) -> Result<(), String> {
     let mut address: SocketAddr = listen
         .to_socket_addrs()
         .map_err(|e| e.to_string())?
         .next()
-        .ok_or("no such address")?;
+        .ok_or("the address cannot be resolved")?;
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {
             [127, 0, 0, 1].into()

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ltm_settings::SettingError;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, WithExportConfig};
 use opentelemetry_sdk::{
@@ -33,14 +34,14 @@ const BATCH: usize = 512;
 pub(crate) fn provider(
     settings: &TracingSettings,
     service: &'static str,
-) -> Result<SdkTracerProvider, String> {
+) -> Result<SdkTracerProvider, SettingError> {
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(settings.traces_url())
         .with_timeout(settings.timeout)
         .build()
-        .map_err(|e| format!("setting `tracing.endpoint`: {e}"))?;
+        .map_err(|e| SettingError::new("tracing.endpoint", e.to_string()))?;
     let waiting = Arc::new(Waiting::new(settings));
     let exporter = Exporter {
         inner: exporter,

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use actix_web::http::Uri;
+use ltm_settings::{SettingError, check_wait, duration, within};
 use serde::{Deserialize, Serialize};
-
-use crate::process::settings::{SettingsError, check_wait, within};
 
 /// The section `tracing` of the settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,7 +18,7 @@ pub struct TracingSettings {
     /// The most spans that wait for the collector.
     pub queue: usize,
     /// How long the collector may take, and how long is waited for it when the service stops.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub timeout: Duration,
 }
 
@@ -39,18 +38,18 @@ impl TracingSettings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] names the key.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
         within("tracing.sample", self.sample, 0.0..=1.0)?;
         within("tracing.queue", self.queue, 1..=1_000_000)?;
         check_wait("tracing.timeout", self.timeout)?;
         if self.endpoint.is_empty() || self.names_a_collector() {
             return Ok(());
         }
-        Err(SettingsError::Value {
-            key: "tracing.endpoint".into(),
-            detail: "it is a URL such as `http://collector:4318`, without a user or a query".into(),
-        })
+        Err(SettingError::new(
+            "tracing.endpoint",
+            "it is a URL such as `http://collector:4318`, without a user or a query",
+        ))
     }
 
     /// Where spans are sent to.

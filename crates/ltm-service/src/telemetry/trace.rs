@@ -15,6 +15,7 @@ use actix_web::{
     http::header::HeaderMap,
     middleware::Next,
 };
+use ltm_settings::SettingError;
 use ltm_types::TraceParent;
 use opentelemetry::{
     Context, KeyValue, Value,
@@ -44,7 +45,10 @@ impl Tracing {
     /// # Errors
     ///
     /// What is wrong with the settings.
-    pub(crate) fn start(settings: &TracingSettings, service: &'static str) -> Result<Self, String> {
+    pub(crate) fn start(
+        settings: &TracingSettings,
+        service: &'static str,
+    ) -> Result<Self, SettingError> {
         let mut tracing = Self {
             provider: None,
             timeout: settings.timeout,

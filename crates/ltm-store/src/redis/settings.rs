@@ -2,21 +2,24 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use ltm_settings::{SettingError, check_wait, duration};
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     cluster::NodeAddress, io::tcp::TcpSettings,
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::StoreError;
 
-/// Where Redis is and how long to wait for it: the section `redis` of the settings.
+/// Where Redis is and how long to wait for it: the section `redis` of the settings. Serialized settings have no
+/// passwords.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
     /// `redis://[user:password@]host:port/db`, `rediss://…` for TLS, or `redis+unix:///path?db=0`.
     ///
     /// With `sentinels` and `cluster_nodes` its host and port do not count, the rest does.
+    #[serde(serialize_with = "masked")]
     pub url: String,
     /// With TLS: the authorities that sign Redis's certificate, as PEM; those of the system where it is empty.
     pub tls_ca_file: PathBuf,
@@ -26,24 +29,24 @@ pub struct RedisSettings {
     pub tls_key_file: PathBuf,
     /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`, or `rediss://…` where they speak TLS. Reads a list, or
     /// text with commas.
-    #[serde(deserialize_with = "list_or_text")]
+    #[serde(deserialize_with = "ltm_settings::list", serialize_with = "all_masked")]
     pub sentinels: Vec<String>,
     /// What the Sentinels call the group of Redis servers (`sentinel monitor <name> …`).
     pub sentinel_service: String,
     /// Some nodes of a Redis Cluster, as `host:port`; the others are heard of from them. Reads a list, or text
     /// with commas.
-    #[serde(deserialize_with = "list_or_text")]
+    #[serde(deserialize_with = "ltm_settings::list")]
     pub cluster_nodes: Vec<String>,
     /// The longest wait for an answer.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub response_timeout: Duration,
     /// The longest wait for a connection.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub connect_timeout: Duration,
     /// A write is acknowledged once this many replicas have it.
     pub wait_replicas: u32,
     /// The longest wait for them; it must be shorter than `response_timeout`.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(with = "duration")]
     pub wait_timeout: Duration,
     /// Whether a service is ready only on a Redis that writes an append-only file.
     pub require_append_only: bool,
@@ -75,23 +78,11 @@ pub(crate) enum Arrangement {
     Cluster,
 }
 
-/// A list, or text with commas.
-fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Spelling {
-        Text(String),
-        List(Vec<String>),
-    }
-    let list = match Spelling::deserialize(deserializer)? {
-        Spelling::Text(text) => text.split(',').map(|url| url.trim().to_owned()).collect(),
-        Spelling::List(list) => list,
-    };
-    Ok(list.into_iter().filter(|url| !url.is_empty()).collect())
-}
-
 /// A URL without its password.
 pub(crate) fn without_password(url: &str) -> String {
+    if url.is_empty() {
+        return String::new();
+    }
     let Some((scheme, rest)) = url.split_once("://") else {
         return "(not a URL)".into();
     };
@@ -101,14 +92,24 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
+fn masked<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&without_password(url))
+}
+
+fn all_masked<S: Serializer>(urls: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(urls.iter().map(|url| without_password(url)))
+}
+
 impl RedisSettings {
-    /// The settings without passwords.
-    pub fn shown(mut self) -> Self {
-        self.url = without_password(&self.url);
-        for url in &mut self.sentinels {
-            *url = without_password(url);
-        }
-        self
+    /// Rejects values that are out of bounds.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
+        check_wait("redis.response_timeout", self.response_timeout)?;
+        check_wait("redis.connect_timeout", self.connect_timeout)?;
+        check_wait("redis.wait_timeout", self.wait_timeout)
     }
 
     /// Where Redis is, without passwords, for logs.
