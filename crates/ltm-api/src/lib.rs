@@ -38,7 +38,8 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use body::Room;
-use ltm_service::{Metrics, Readiness, Server, Tasks, VERSION, auth::Auth, method_not_allowed};
+use ltm_auth::Auth;
+use ltm_service::{Metrics, Readiness, Server, Tasks, VERSION, method_not_allowed};
 use ltm_settings::SettingError;
 use ltm_state::Retention;
 use ltm_store::{Inspector, Redis, Store, StoreError};
@@ -194,7 +195,7 @@ const PATHS: &[Path] = &[
 /// Where Redis's URL cannot be read, or the address not be listened on.
 pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let shutdown = tasks.shutdown().clone();
-    let auth = Auth::new(&settings.auth, &settings.api.listen)?;
+    let auth = Auth::new(&settings.auth, &settings.api.listen, tasks.spawner())?;
     let redis = Redis::open(&settings.redis)?;
     let api = Api::new(
         redis.clone(),

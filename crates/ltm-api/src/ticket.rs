@@ -1,11 +1,9 @@
 //! `POST /ws-ticket`: gives a caller what their page can show in the URL of a WebSocket, once.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_auth::{Access, Ticket};
 use ltm_docs::problems::ListProblems;
-use ltm_service::{
-    ProblemResponse,
-    auth::{Access, Presented, Ticket},
-};
+use ltm_service::{ProblemResponse, credential};
 use serde_json::json;
 
 use crate::Api;
@@ -23,11 +21,11 @@ pub(crate) async fn ticket(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let redis = api.store().redis();
-    let shown = Presented::in_header(&request);
+    let shown = credential(&request);
     let caller = api.auth().caller(shown, redis).await?;
     caller.may(Access::Read)?;
     let ttl = api.settings().ticket_ttl;
-    let ticket = Ticket::give(redis, &caller, ttl).await?;
+    let ticket = Ticket::issue(redis, &caller, ttl).await?;
     let answer = json!({"ticket": ticket.text, "expires_in": ttl.as_secs_f64()});
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))

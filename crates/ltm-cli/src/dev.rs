@@ -3,11 +3,11 @@
 use std::{io, process::ExitCode, time::Duration};
 
 use ltm_api::{Api, ApiSettings};
+use ltm_auth::{Auth, AuthSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
     Arguments, Common, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, Tasks,
     TracingSettings,
-    auth::{Auth, AuthSettings},
 };
 use ltm_settings::SettingError;
 use ltm_state::Retention;
@@ -145,7 +145,7 @@ async fn develop(args: &DevArgs, mut settings: DevSettings, tasks: Tasks) -> Res
 /// Both services on one port.
 async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
     let origins = settings.cors.origins;
-    let auth = Auth::new(&settings.auth, listen)?;
+    let auth = Auth::new(&settings.auth, listen, tasks.spawner())?;
     let redis = Redis::open(&settings.redis)?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());

@@ -44,8 +44,9 @@ use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
 use lists::Lists;
+use ltm_auth::Auth;
 use ltm_service::{
-    Metrics, Origins, Readiness, Server, Shutdown, Tasks, VERSION, auth::Auth, method_not_allowed,
+    Metrics, Origins, Readiness, Server, Shutdown, Tasks, VERSION, method_not_allowed,
 };
 use ltm_settings::SettingError;
 use ltm_store::{Inspector, Live, Redis, Store, StoreError};
@@ -203,7 +204,7 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
 /// Where Redis's URL cannot be read, or the address not be listened on.
 pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let origins = settings.cors.origins;
-    let auth = Auth::new(&settings.auth, &settings.gateway.listen)?;
+    let auth = Auth::new(&settings.auth, &settings.gateway.listen, tasks.spawner())?;
     let redis = Redis::open(&settings.redis)?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ltm_auth::AuthSettings;
 use ltm_service::{
     Common, CorsSettings, HttpSettings, LogSettings, OtherSection, Program, TracingSettings,
-    auth::AuthSettings,
 };
 pub(crate) use ltm_settings::bytes;
 use ltm_settings::{SettingError, check_pause, check_wait, duration, within};

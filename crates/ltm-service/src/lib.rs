@@ -1,12 +1,12 @@
 //! What every service is made of: its process, its HTTP server, and what it reports about itself.
 
-pub mod auth;
 mod http;
 mod process;
 mod telemetry;
 
 pub use http::{
     cors::{CorsSettings, Origins},
+    credential::{credential, handshake_credential},
     health::Readiness,
     list_query::ListQuery,
     problem::{ProblemResponse, method_not_allowed},

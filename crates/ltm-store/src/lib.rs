@@ -17,6 +17,7 @@ mod flou;
 mod live;
 mod log;
 mod redis;
+mod spawner;
 mod ticket;
 
 pub use self::redis::{
@@ -46,3 +47,4 @@ pub use log::{
     retention::{Base, Retained},
     state::{Folded, Loaded},
 };
+pub use spawner::{BoxedTask, Spawner};

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod connection;
 pub(crate) mod cors;
+pub(crate) mod credential;
 pub(crate) mod health;
 pub(crate) mod list_query;
 pub(crate) mod problem;

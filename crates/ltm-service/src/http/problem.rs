@@ -16,6 +16,7 @@ use actix_web::{
     },
     middleware::Next,
 };
+use ltm_auth::AuthError;
 use ltm_store::StoreError;
 use ltm_types::{Problem, ProblemKind};
 use tracing_actix_web::RequestId;
@@ -53,6 +54,31 @@ impl From<StoreError> for ProblemResponse {
             | StoreError::Setting { .. }
             | StoreError::Unexpected(_) => Problem::new(ProblemKind::Internal, detail),
         })
+    }
+}
+
+impl From<AuthError> for ProblemResponse {
+    fn from(error: AuthError) -> Self {
+        let (detail, token_error) = (error.to_string(), error.token_error());
+        let kind = match error {
+            AuthError::TooLittle { .. }
+            | AuthError::NotThisLtm { .. }
+            | AuthError::NotThisClass { .. }
+            | AuthError::NotTheCopy { .. } => ProblemKind::Forbidden,
+            AuthError::NoKeys(_) | AuthError::Ticket(_) => ProblemKind::Unavailable,
+            AuthError::Store(error) => return error.into(),
+            AuthError::Missing
+            | AuthError::NotBearer
+            | AuthError::NoApiKeys
+            | AuthError::NoTokens
+            | AuthError::UnknownApiKey
+            | AuthError::InvalidToken(_)
+            | AuthError::InvalidTicket => ProblemKind::Unauthenticated,
+        };
+        Problem::new(kind, detail)
+            .with_field("Authorization")
+            .with_token_error(token_error)
+            .into()
     }
 }
 

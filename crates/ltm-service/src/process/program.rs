@@ -12,6 +12,7 @@ use std::{
 };
 
 use clap::Args;
+use ltm_auth::AuthSettings;
 use ltm_settings::SettingError;
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -23,7 +24,6 @@ use super::{
     tasks::Tasks,
 };
 use crate::{
-    auth::AuthSettings,
     http::settings::HttpSettings,
     telemetry::{settings::TracingSettings, trace::Tracing},
 };

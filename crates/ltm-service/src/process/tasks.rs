@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use ltm_store::Spawner;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -62,6 +63,12 @@ impl Tasks {
     /// As [`Tasks::spawn`], for a task that stays on this thread.
     pub fn spawn_local(&self, name: &'static str, task: impl Future<Output = ()> + 'static) {
         self.tracker.spawn_local(self.clone().supervise(name, task));
+    }
+
+    /// Lets a crate below start tasks here.
+    pub fn spawner(&self) -> Spawner {
+        let tasks = self.clone();
+        Spawner::new(move |name, task| tasks.spawn(name, task))
     }
 
     /// Stops all tasks, each at its next `await`, and waits until they have ended.

@@ -1,27 +1,29 @@
-//! What a caller may do, with which LTMs.
+//! Grants: what a caller may do, with which LTMs.
 
 use ltm_store::Shown;
 use ltm_types::LtmId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The most LTMs and patterns that one grant names.
+/// The most ids and classes that one grant names.
 const MAX_NAMED: usize = 1000;
+/// The most characters of a wrong item that an error repeats.
+const MAX_SHOWN: usize = 60;
 
-/// What may be done. Each includes those before.
+/// What a caller may do. Each includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Documents, states, histories and lists are read, and LTMs followed.
+    /// Read documents, states, histories and lists, and follow LTMs.
     Read,
-    /// LTMs are created, and their logs written to.
+    /// Create LTMs, and write to their logs.
     Write,
-    /// LTMs are deleted.
+    /// Delete LTMs.
     Admin,
 }
 
 impl Access {
-    /// The word for it in tokens and files.
+    /// Its name in tokens and files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -40,7 +42,7 @@ impl Access {
     }
 }
 
-/// What may be done with which LTMs.
+/// What a caller may do with which LTMs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
@@ -55,13 +57,32 @@ enum Ltms {
     All,
     Some {
         ids: Vec<LtmId>,
-        /// Classes, and begins of classes where a `*` ends them.
+        /// Classes, and prefixes of classes that end with `*`.
         classes: Vec<String>,
     },
 }
 
+/// Why `ltm` and `can` are not a grant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// `can` names no access.
+    #[error("`can` must hold \"read\", \"write\" or \"admin\"")]
+    NoAccess,
+    /// `ltm` is too long.
+    #[error("`ltm` has more than {MAX_NAMED} items")]
+    TooMany,
+    /// `ltm` is empty.
+    #[error("`ltm` is empty; give ids, classes such as \"app.*\", or \"*\" for all LTMs")]
+    NoLtm,
+    /// An item of `ltm` has another form.
+    #[error(
+        "`ltm`: {0} is neither an id nor a class; examples are 42, \"app.Agent\", \"app.*\" and \"*\""
+    )]
+    InvalidItem(String),
+}
+
 impl Grant {
-    /// Everything.
+    /// The grant to do everything.
     pub fn everything() -> Self {
         Self {
             access: Access::Admin,
@@ -69,30 +90,31 @@ impl Grant {
         }
     }
 
-    /// What `ltm` and `can` say. `ltm` is one of, or a list of: an id, a class such as `app.Agent`, the begin of classes
-    /// such as `app.*`, or `*` for all. `can` holds `read`, `write` or `admin`: a list, or text with spaces.
+    /// The grant that `ltm` and `can` describe. `ltm` is one item or a list of items: an id, a class such as `app.Agent`, a
+    /// prefix of classes such as `app.*`, or `*` for all LTMs. `can` holds `read`, `write` or `admin`, as a list or as text
+    /// with spaces.
     ///
     /// # Errors
     ///
     /// Which of the two is wrong, and what would be right.
-    pub fn read(ltm: &Value, can: &Value) -> Result<Self, String> {
+    pub fn read(ltm: &Value, can: &Value) -> Result<Self, GrantError> {
         Ok(Self {
             access: access(can)?,
             ltms: ltms(ltm)?,
         })
     }
 
-    /// Whether this may be done with some LTM.
+    /// Whether it allows this access to at least some LTM.
     pub fn includes(&self, access: Access) -> bool {
         self.access >= access
     }
 
-    /// Whether it is about all LTMs.
+    /// Whether it covers all LTMs.
     pub fn is_for_all(&self) -> bool {
         self.ltms == Ltms::All
     }
 
-    /// Whether it names this LTM by its id, or all.
+    /// Whether it covers this LTM, whatever its class.
     pub fn names(&self, id: LtmId) -> bool {
         match &self.ltms {
             Ltms::All => true,
@@ -100,7 +122,7 @@ impl Grant {
         }
     }
 
-    /// Whether it is about LTMs of this class.
+    /// Whether it covers all LTMs of this class.
     pub fn covers_class(&self, class: &str) -> bool {
         match &self.ltms {
             Ltms::All => true,
@@ -108,7 +130,7 @@ impl Grant {
         }
     }
 
-    /// Which rows of a list it shows.
+    /// The rows of a list that its holder may see.
     pub fn shown(&self) -> Shown<'_> {
         if self.is_for_all() {
             return Shown::All;
@@ -119,64 +141,58 @@ impl Grant {
     }
 }
 
-/// Whether a class is the one that a pattern names, or begins as it says.
+/// Whether `pattern` is this class, or a prefix of it with a `*` at the end.
 fn matches(pattern: &str, class: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some(begin) => class.starts_with(begin),
+        Some(prefix) => class.starts_with(prefix),
         None => class == pattern,
     }
 }
 
-fn access(can: &Value) -> Result<Access, String> {
+fn access(can: &Value) -> Result<Access, GrantError> {
     let words: Vec<&str> = match can {
         Value::String(text) => text.split_whitespace().collect(),
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    // Words that are not known may be another service's.
+    // An unknown word may be for another service.
     let known = words.into_iter().filter_map(Access::of);
-    let most = known.max();
-    most.ok_or_else(|| "`can` must hold \"read\", \"write\" or \"admin\"".into())
+    known.max().ok_or(GrantError::NoAccess)
 }
 
-fn ltms(ltm: &Value) -> Result<Ltms, String> {
+fn ltms(ltm: &Value) -> Result<Ltms, GrantError> {
     let one = std::slice::from_ref(ltm);
     let list = ltm.as_array().map_or(one, Vec::as_slice);
     if list.len() > MAX_NAMED {
-        return Err(format!("`ltm` names more than {MAX_NAMED}"));
+        return Err(GrantError::TooMany);
     }
     let (mut ids, mut classes) = (Vec::new(), Vec::new());
     for item in list {
         let text = match item {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
-            _ => return Err(wrong(item)),
+            _ => return Err(invalid(item)),
         };
         if text == "*" {
             return Ok(Ltms::All);
         }
-        let inside = text.strip_suffix('*').unwrap_or(&text);
+        let prefix = text.strip_suffix('*').unwrap_or(&text);
         if let Ok(id) = text.parse() {
             ids.push(id);
-        } else if item.is_string() && !inside.is_empty() && !inside.contains('*') {
+        } else if item.is_string() && !prefix.is_empty() && !prefix.contains('*') {
             classes.push(text);
         } else {
-            return Err(wrong(item));
+            return Err(invalid(item));
         }
     }
     if ids.is_empty() && classes.is_empty() {
-        return Err(
-            "`ltm` names no LTM; give ids, classes such as \"app.*\", or \"*\" for all".into(),
-        );
+        return Err(GrantError::NoLtm);
     }
     Ok(Ltms::Some { ids, classes })
 }
 
-fn wrong(item: &Value) -> String {
-    let shown: String = item.to_string().chars().take(60).collect();
-    format!(
-        "`ltm`: {shown} is neither an id nor a class, such as 42, \"app.Agent\", \"app.*\" or \"*\""
-    )
+fn invalid(item: &Value) -> GrantError {
+    GrantError::InvalidItem(item.to_string().chars().take(MAX_SHOWN).collect())
 }
 
 #[cfg(test)]
@@ -225,6 +241,7 @@ mod tests {
             assert!(
                 Grant::read(&ltm, &json!("read"))
                     .unwrap_err()
+                    .to_string()
                     .contains("`ltm`"),
                 "{ltm}"
             );
@@ -233,6 +250,7 @@ mod tests {
             assert!(
                 Grant::read(&json!("*"), &can)
                     .unwrap_err()
+                    .to_string()
                     .contains("`can`"),
                 "{can}"
             );

@@ -1,28 +1,28 @@
-//! API keys: long random words for producers, of which the service knows only the hashes.
+//! API keys: long random texts for producers. The service knows only their hashes.
 
 use std::{fmt::Write, path::Path};
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    digest::{SHA256, SHA256_OUTPUT_LEN, digest},
-};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest::SHA256_OUTPUT_LEN};
+use ltm_settings::SettingError;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AuthError, AuthSettings, Caller, Grant, file::WatchedFile, tickets::random};
-use ltm_settings::SettingError;
+use crate::{
+    caller::Caller,
+    error::AuthError,
+    grant::{Grant, GrantError},
+    key_file::KeyFile,
+    secret::{RandomError, hash, random_text},
+    settings::AuthSettings,
+};
 
-/// What every API key begins with, so that it is known for one wherever it turns up.
+/// The prefix of every API key. It tells people and scanners what a text is that they find somewhere.
 pub const API_KEY_PREFIX: &str = "ltm_";
-/// The random bytes of a key. Nobody can guess so many, so that a plain hash keeps them secret; what makes hashes slow
-/// is for words that people choose.
-const BYTES: usize = 32;
 
-/// The keys that are known.
-pub(super) struct ApiKeys(WatchedFile<Vec<Known>>);
+/// The keys of a file.
+pub(crate) struct ApiKeys(KeyFile<Vec<ApiKey>>);
 
-struct Known {
+struct ApiKey {
     hash: [u8; SHA256_OUTPUT_LEN],
     caller: Caller,
 }
@@ -31,35 +31,60 @@ struct Known {
 #[serde(deny_unknown_fields)]
 struct KeysFile {
     #[serde(default)]
-    key: Vec<Line>,
+    key: Vec<KeyEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct KeyEntry {
     name: String,
     sha256: String,
     ltm: Value,
     can: Value,
 }
 
+/// Why a file of keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum KeysFileError {
+    #[error(transparent)]
+    Toml(#[from] toml::de::Error),
+    #[error("key {name:?}: `sha256`: {source}; make keys with `ltm key`")]
+    Hash {
+        name: String,
+        source: hex::FromHexError,
+    },
+    #[error("key {name:?}: {source}")]
+    Grant { name: String, source: GrantError },
+}
+
+/// Why an API key cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiKeyError {
+    /// The grant is wrong.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// The operating system supplies no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
 impl ApiKeys {
-    /// The keys of the settings, where they name a file.
-    pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingError> {
+    /// The keys that the settings name; `None` if they name no file.
+    pub(crate) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingError> {
         let path: &Path = &settings.api_keys_file;
         if path.as_os_str().is_empty() {
             return Ok(None);
         }
-        WatchedFile::open("auth.api_keys_file", path, read).map(|file| Some(Self(file)))
+        KeyFile::open("auth.api_keys_file", path, parse).map(|file| Some(Self(file)))
     }
 
-    /// Whose key this is.
-    pub(super) fn caller(&self, key: &str) -> Result<Caller, AuthError> {
-        let hash = digest(&SHA256, key.as_bytes());
-        // All are compared, each in the same time whatever it holds.
+    /// The caller that has this key.
+    pub(crate) fn caller(&self, key: &str) -> Result<Caller, AuthError> {
+        let hash = hash(key);
+        // All keys are compared, each in constant time, so that the time tells nothing about them.
         let mut found = None;
         for known in self.0.get().iter() {
-            if verify_slices_are_equal(&known.hash, hash.as_ref()).is_ok() {
+            if verify_slices_are_equal(&known.hash, &hash).is_ok() {
                 found = Some(known.caller.clone());
             }
         }
@@ -67,31 +92,42 @@ impl ApiKeys {
     }
 }
 
-fn read(text: &str) -> Result<Vec<Known>, String> {
-    let file: KeysFile = toml::from_str(text).map_err(|e| e.to_string())?;
-    let known = |line: Line| {
-        let named = |detail: String| format!("key {:?}: {detail}", line.name);
+fn parse(text: &str) -> Result<Vec<ApiKey>, KeysFileError> {
+    let file: KeysFile = toml::from_str(text)?;
+    file.key.into_iter().map(ApiKey::of).collect()
+}
+
+impl ApiKey {
+    fn of(entry: KeyEntry) -> Result<Self, KeysFileError> {
+        let KeyEntry {
+            name,
+            sha256,
+            ltm,
+            can,
+        } = entry;
         let mut hash = [0; SHA256_OUTPUT_LEN];
-        hex::decode_to_slice(&line.sha256, &mut hash)
-            .map_err(|e| named(format!("`sha256`: {e}; make keys with `ltm key`")))?;
-        let grant = Grant::read(&line.ltm, &line.can).map_err(named)?;
-        Ok(Known {
-            hash,
-            caller: Caller {
-                name: line.name,
-                grant,
-                expires: None,
-            },
-        })
-    };
-    file.key.into_iter().map(known).collect()
+        if let Err(source) = hex::decode_to_slice(&sha256, &mut hash) {
+            return Err(KeysFileError::Hash { name, source });
+        }
+        match Grant::read(&ltm, &can) {
+            Ok(grant) => Ok(Self {
+                hash,
+                caller: Caller {
+                    name,
+                    grant,
+                    expires: None,
+                },
+            }),
+            Err(source) => Err(KeysFileError::Grant { name, source }),
+        }
+    }
 }
 
 /// A key that was just made.
 pub struct NewApiKey {
-    /// The key: for the producer, and for nobody else.
+    /// The key, for the producer only.
     pub key: String,
-    /// What goes into the file of keys.
+    /// The entry for the file of keys.
     pub entry: String,
 }
 
@@ -100,14 +136,13 @@ impl NewApiKey {
     ///
     /// # Errors
     ///
-    /// What is wrong with the grant.
-    pub fn make(name: &str, ltm: &[String], can: &str) -> Result<Self, String> {
+    /// The grant is wrong.
+    pub fn make(name: &str, ltm: &[String], can: &str) -> Result<Self, ApiKeyError> {
         let json = |text: &str| Value::String(text.into());
         let list = Value::Array(ltm.iter().map(|item| json(item)).collect());
         Grant::read(&list, &json(can))?;
-        let random = random::<BYTES>().map_err(|e| e.to_string())?;
-        let key = format!("{API_KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
-        let hash = hex::encode(digest(&SHA256, key.as_bytes()));
+        let key = format!("{API_KEY_PREFIX}{}", random_text()?);
+        let hash = hex::encode(hash(&key));
         let mut entry = String::from("[[key]]\n");
         // Writing to a text does not fail.
         let _ = writeln!(
@@ -123,7 +158,7 @@ impl NewApiKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Access;
+    use crate::grant::Access;
 
     #[test]
     fn a_key_that_was_made_is_known_by_its_entry() {
@@ -162,15 +197,16 @@ mod tests {
             ),
             ("[[keys]]\n", "keys"),
         ] {
-            let error = read(text).err().unwrap();
+            let error = parse(text).err().unwrap().to_string();
             assert!(error.contains(named), "{error}");
         }
         let hash = "00".repeat(32);
-        let error = read(&format!(
+        let error = parse(&format!(
             "[[key]]\nname = \"me\"\nsha256 = \"{hash}\"\nltm = []\ncan = \"read\""
         ))
         .err()
-        .unwrap();
+        .unwrap()
+        .to_string();
         assert!(
             error.contains("\"me\"") && error.contains("`ltm`"),
             "{error}"

@@ -1,43 +1,51 @@
-//! Proves JWTs (RFC 7519), as RFC 8725 says to.
+//! Verifies JWTs (RFC 7519), as RFC 8725 recommends.
 
 use std::sync::Arc;
 
 use jsonwebtoken::{Header, Validation, decode, decode_header, errors::ErrorKind};
+use ltm_settings::SettingError;
+use ltm_store::Spawner;
 use serde_json::Value;
 
-use super::{
-    AuthError, AuthSettings, Caller,
-    caller::now,
+use crate::{
+    caller::{Caller, now},
     claims,
-    file::WatchedFile,
-    jwks::{Jwks, Key},
+    error::{AuthError, TokenError},
+    jwks::Jwks,
+    key::Key,
+    key_file::KeyFile,
+    settings::AuthSettings,
 };
-use ltm_settings::SettingError;
 
-/// Proves tokens.
-pub(super) struct Verifier {
+/// Verifies tokens.
+pub(crate) struct Verifier {
     keys: Keys,
     issuer: String,
     audience: String,
+    /// In seconds.
     leeway: u64,
 }
 
 enum Keys {
-    File(WatchedFile<Vec<Key>>),
+    File(KeyFile<Vec<Key>>),
     Url(Arc<Jwks>),
 }
 
 impl Verifier {
-    /// What the settings ask for, where they name keys.
-    pub(super) fn of(settings: &AuthSettings) -> Result<Option<Self>, SettingError> {
+    /// The verifier for these settings; `None` if they name no keys.
+    pub(crate) fn of(
+        settings: &AuthSettings,
+        spawner: Spawner,
+    ) -> Result<Option<Self>, SettingError> {
         let algorithm = settings.jwt_algorithm;
         let keys = if !settings.jwt_key_file.as_os_str().is_empty() {
             let read = move |text: &str| Key::read(text, algorithm);
             let path = &settings.jwt_key_file;
-            Keys::File(WatchedFile::open("auth.jwt_key_file", path, read)?)
+            Keys::File(KeyFile::open("auth.jwt_key_file", path, read)?)
         } else if !settings.jwks_url.is_empty() {
-            let refused = |problem| SettingError::new("auth.jwks_url", problem);
-            Keys::Url(Arc::new(Jwks::of(settings).map_err(refused)?))
+            let jwks = Jwks::of(settings, spawner)
+                .map_err(|e| SettingError::new("auth.jwks_url", e.to_string()))?;
+            Keys::Url(Arc::new(jwks))
         } else {
             return Ok(None);
         };
@@ -49,21 +57,18 @@ impl Verifier {
         }))
     }
 
-    /// Who a token is for.
-    pub(super) async fn caller(&self, token: &str) -> Result<Caller, AuthError> {
-        let invalid = |detail: &str| AuthError::InvalidToken(detail.into());
+    /// The caller that a token names.
+    pub(crate) async fn caller(&self, token: &str) -> Result<Caller, AuthError> {
         let header = decode_header(token).map_err(|e| invalid(reason(e.kind())))?;
         if header.crit.is_some() {
-            // RFC 7515 section 4.1.11: what must be understood is not understood here.
-            return Err(invalid("its header has `crit`"));
+            return Err(invalid(TokenError::Extensions));
         }
         let keys = self.keys(&header).await?;
-        let mut failure = "no key here has its `kid` and `alg`";
+        let mut failure = TokenError::UnknownKey;
         for key in keys.iter().filter(|key| suits(key, &header)) {
             match decode::<Value>(token, &key.key, &self.validation(key)) {
-                Ok(proved) => {
-                    return claims::caller(&proved.claims, self.leeway, now())
-                        .map_err(AuthError::InvalidToken);
+                Ok(token) => {
+                    return claims::caller(&token.claims, self.leeway, now()).map_err(invalid);
                 }
                 Err(error) => failure = reason(error.kind()),
             }
@@ -83,7 +88,7 @@ impl Verifier {
 
     fn validation(&self, key: &Key) -> Validation {
         let mut validation = Validation::new(key.algorithm);
-        // The library takes no fractions where serde_json keeps every digit: `claims` looks at times.
+        // The library rejects times with a fraction if serde_json keeps every digit, so `claims` checks the times.
         validation.validate_exp = false;
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["aud"]);
@@ -95,7 +100,7 @@ impl Verifier {
     }
 }
 
-/// Whether a token with this header may be proved by this key.
+/// Whether this key may verify a token with this header.
 fn suits(key: &Key, header: &Header) -> bool {
     let same_id = match (&key.id, &header.kid) {
         (Some(id), Some(asked)) => id == asked,
@@ -104,13 +109,17 @@ fn suits(key: &Key, header: &Header) -> bool {
     same_id && key.algorithm == header.alg
 }
 
-/// What is wrong, without a word of the token.
-fn reason(kind: &ErrorKind) -> &'static str {
+fn invalid(error: TokenError) -> AuthError {
+    AuthError::InvalidToken(error)
+}
+
+/// What is wrong with a token, without a part of it.
+fn reason(kind: &ErrorKind) -> TokenError {
     match kind {
-        ErrorKind::InvalidAudience => "`aud` is not auth.audience",
-        ErrorKind::InvalidIssuer => "`iss` is not auth.issuer",
-        ErrorKind::MissingRequiredClaim(_) => "`aud` or `iss` is missing",
-        ErrorKind::InvalidSignature => "no key here signed it",
-        _ => "it is not a JWT that is signed in a way that is known here",
+        ErrorKind::InvalidAudience => TokenError::Audience,
+        ErrorKind::InvalidIssuer => TokenError::Issuer,
+        ErrorKind::MissingRequiredClaim(_) => TokenError::MissingClaim,
+        ErrorKind::InvalidSignature => TokenError::Signature,
+        _ => TokenError::Malformed,
     }
 }

@@ -1,26 +1,26 @@
-//! What a JWT says, once it is proved.
+//! The claims of a verified JWT.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Caller, Grant};
+use crate::{caller::Caller, error::TokenError, grant::Grant};
 
 /// The longest name of a caller that is kept, in characters.
 const MAX_NAME: usize = 100;
 
-/// Who a token is for: `sub`, and what [`Grant::read`] makes of `ltm` and `can`, where `now` is before `exp` and not
-/// before `nbf`, but for `leeway` seconds.
-pub(super) fn caller(claims: &Value, leeway: u64, now: Duration) -> Result<Caller, String> {
+/// The caller that a token names: `sub`, and the grant of `ltm` and `can` (see [`Grant::read`]). The time `now` must be
+/// before `exp` and not before `nbf`, with a tolerance of `leeway` seconds.
+pub(crate) fn caller(claims: &Value, leeway: u64, now: Duration) -> Result<Caller, TokenError> {
     let name = claims["sub"].as_str().unwrap_or("a token without `sub`");
-    let expires = seconds(&claims["exp"]).ok_or("`exp` must be a number of seconds")?;
+    let expires = seconds(&claims["exp"]).ok_or(TokenError::NotATime("exp"))?;
     if expires.saturating_add(leeway) <= now.as_secs() {
-        return Err("it has expired".into());
+        return Err(TokenError::Expired);
     }
     if let Some(begins) = claims.get("nbf") {
-        let begins = seconds(begins).ok_or("`nbf` must be a number of seconds")?;
+        let begins = seconds(begins).ok_or(TokenError::NotATime("nbf"))?;
         if begins > now.as_secs().saturating_add(leeway) {
-            return Err("it is not valid yet (`nbf`)".into());
+            return Err(TokenError::NotYetValid);
         }
     }
     let grant = Grant::read(&claims["ltm"], &claims["can"])?;
@@ -31,7 +31,7 @@ pub(super) fn caller(claims: &Value, leeway: u64, now: Duration) -> Result<Calle
     })
 }
 
-/// A time as tokens tell it (RFC 7519 section 2, NumericDate), which may have a fraction.
+/// A time in a token (RFC 7519 section 2, NumericDate). It may have a fraction.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
@@ -54,6 +54,7 @@ mod tests {
         let at = Duration::from_secs;
         let me = caller(&claims, 30, at(129)).unwrap();
         assert_eq!((me.name.as_str(), me.expires), ("me", Some(130)));
+        assert_eq!(caller(&claims, 30, at(130)), Err(TokenError::Expired));
         let fraction: Value =
             serde_json::from_str(r#"{"exp": 100.75, "ltm": [1], "can": ["write"]}"#).unwrap();
         assert_eq!(caller(&fraction, 0, at(99)).unwrap().expires, Some(100));

@@ -1,4 +1,4 @@
-//! Who calls.
+//! The caller: who it is, and what it may do.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,22 +6,25 @@ use ltm_store::Store;
 use ltm_types::LtmId;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, AuthError, Grant};
+use crate::{
+    error::AuthError,
+    grant::{Access, Grant},
+};
 
-/// Who calls, and what they may do until when.
+/// Who the caller is, what it may do, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caller {
-    /// How they are called: `sub` of a JWT, or the name of an API key.
+    /// Its name: `sub` of a JWT, or the name of an API key.
     pub name: String,
-    /// What they may do.
+    /// What it may do.
     pub grant: Grant,
-    /// Until when, in seconds since 1970; for ever where it is absent.
+    /// When the credential expires, in seconds since 1970; `None`: never.
     pub expires: Option<u64>,
 }
 
 impl Caller {
-    /// Somebody who need not say who they are, and may do everything.
+    /// A caller that need not authenticate and may do everything.
     pub fn anybody() -> Self {
         Self {
             name: "anybody".into(),
@@ -30,7 +33,7 @@ impl Caller {
         }
     }
 
-    /// Whether they may do this with some LTM.
+    /// Checks that the caller may do this with at least some LTM.
     ///
     /// # Errors
     ///
@@ -45,12 +48,12 @@ impl Caller {
         })
     }
 
-    /// Whether they may do this with this LTM.
+    /// Checks that the caller may do this with this LTM.
     ///
     /// # Errors
     ///
-    /// [`AuthError::TooLittle`], [`AuthError::NotThisLtm`]; [`AuthError::Store`] where its class cannot be read, or it is
-    /// not there. The call must end with that: an LTM of any class may be made under its id meanwhile.
+    /// [`AuthError::TooLittle`], [`AuthError::NotThisLtm`]; [`AuthError::Store`] if the LTM does not exist or its class
+    /// cannot be read. The call must end then: another caller may create an LTM of any class under this id meanwhile.
     pub async fn may_with(
         &self,
         access: Access,
@@ -71,7 +74,7 @@ impl Caller {
         })
     }
 
-    /// Whether they may create LTMs of this class, under this id where one was chosen.
+    /// Checks that the caller may create an LTM of this class, under `id` if it chose one.
     ///
     /// # Errors
     ///
@@ -87,12 +90,12 @@ impl Caller {
         })
     }
 
-    /// Whether they may copy this LTM, which they may write to. A copy gets an id of its own, and so only a grant for its
-    /// class covers it.
+    /// Checks that the caller may copy this LTM, which it may write. A copy gets a new id, so only a grant for the class
+    /// covers it.
     ///
     /// # Errors
     ///
-    /// [`AuthError::NotTheCopy`]; [`AuthError::Store`] where its class cannot be read, or it is not there.
+    /// [`AuthError::NotTheCopy`]; [`AuthError::Store`] if the LTM does not exist or its class cannot be read.
     pub async fn may_copy(&self, id: LtmId, store: &Store) -> Result<(), AuthError> {
         if self.grant.is_for_all() {
             return Ok(());
@@ -107,7 +110,7 @@ impl Caller {
         })
     }
 
-    /// How long they may go on.
+    /// The time until the credential expires; `None`: it never does.
     pub fn time_left(&self) -> Option<Duration> {
         let expires = self.expires.map(Duration::from_secs);
         expires.map(|expires| expires.saturating_sub(now()))
@@ -115,7 +118,7 @@ impl Caller {
 }
 
 /// The time since 1970.
-pub(super) fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap_or_default()
 }
