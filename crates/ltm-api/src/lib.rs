@@ -196,7 +196,7 @@ const PATHS: &[Path] = &[
 pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let shutdown = tasks.shutdown().clone();
     let auth = Auth::new(&settings.auth, &settings.api.listen, tasks.spawner())?;
-    let redis = Redis::open(&settings.redis)?;
+    let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
     let api = Api::new(
         redis.clone(),
         settings.api.clone(),

@@ -146,7 +146,7 @@ async fn develop(args: &DevArgs, mut settings: DevSettings, tasks: Tasks) -> Res
 async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
     let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, listen, tasks.spawner())?;
-    let redis = Redis::open(&settings.redis)?;
+    let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let api = Api::new(

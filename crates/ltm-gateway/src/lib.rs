@@ -205,7 +205,7 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
 pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, &settings.gateway.listen, tasks.spawner())?;
-    let redis = Redis::open(&settings.redis)?;
+    let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let gateway = Gateway::new(
