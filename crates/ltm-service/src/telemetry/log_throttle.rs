@@ -1,22 +1,27 @@
-//! Lines of the log about what may happen very often: whoever brings it about does not fill the disk.
+//! Log lines about something that may happen very often: a client that causes it cannot fill the disk.
 
 use std::time::{Duration, Instant};
 
-/// How often there is one such line.
+/// The shortest time between two such lines.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// When it is time for a line about something.
-#[derive(Default)]
+/// Decides when a line about something is due.
+#[derive(Debug, Default)]
 pub(crate) struct LogThrottle {
     logged: Option<Instant>,
-    /// Since the last line.
+    /// The number of times since the last line.
     times: u64,
 }
 
 impl LogThrottle {
-    /// It has happened once more; gives how often since the last line, where it is time for one.
+    /// Counts one more time; as [`LogThrottle::add`].
     pub(crate) fn count(&mut self, now: Instant) -> Option<u64> {
-        self.times += 1;
+        self.add(1, now)
+    }
+
+    /// Counts `times` more. If a line is due, returns the number of times since the last line.
+    pub(crate) fn add(&mut self, times: u64, now: Instant) -> Option<u64> {
+        self.times += times;
         let since = self.logged.map(|logged| now.duration_since(logged));
         if since.is_some_and(|since| since < LOG_INTERVAL) {
             return None;
@@ -32,14 +37,14 @@ mod tests {
 
     #[test]
     fn there_is_a_line_at_once_and_then_every_ten_seconds_with_the_count() {
-        let mut pace = LogThrottle::default();
+        let mut throttle = LogThrottle::default();
         let began = Instant::now();
-        assert_eq!(pace.count(began), Some(1));
+        assert_eq!(throttle.count(began), Some(1));
         for millisecond in 1..1000 {
             let now = began + Duration::from_millis(millisecond);
-            assert_eq!(pace.count(now), None);
+            assert_eq!(throttle.count(now), None);
         }
-        assert_eq!(pace.count(began + LOG_INTERVAL), Some(1000));
-        assert_eq!(pace.count(began + LOG_INTERVAL), None);
+        assert_eq!(throttle.add(2, began + LOG_INTERVAL), Some(1001));
+        assert_eq!(throttle.count(began + LOG_INTERVAL), None);
     }
 }

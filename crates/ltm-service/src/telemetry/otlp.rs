@@ -1,9 +1,12 @@
-//! The way of spans to the collector. It holds nothing up: what does not fit is dropped and counted.
+//! Exports spans to the collector, by OTLP over HTTP.
+//!
+//! The export never delays a request: spans that do not fit into the queue are dropped and counted. The SDK's own queue is
+//! not enough for that, because it logs its first drop only.
 
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,17 +23,15 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::settings::TracingSettings;
+use super::{log_throttle::LogThrottle, settings::TracingSettings};
 use crate::process::version::VERSION;
 
-/// How often there may be a line about the collector.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
-/// How long spans are gathered before they are sent.
+/// The longest time that a span waits for others in the same message.
 const GATHER: Duration = Duration::from_secs(1);
 /// The most spans in one message to the collector.
 const BATCH: usize = 512;
 
-/// What sends spans to the collector, from a thread of its own.
+/// The provider whose spans go to the collector. It exports them on a thread of its own.
 pub(crate) fn provider(
     settings: &TracingSettings,
     service: &'static str,
@@ -42,10 +43,10 @@ pub(crate) fn provider(
         .with_timeout(settings.timeout)
         .build()
         .map_err(|e| SettingError::new("tracing.endpoint", e.to_string()))?;
-    let waiting = Arc::new(Waiting::new(settings));
-    let exporter = Exporter {
+    let queue = Arc::new(SpanQueue::new(settings));
+    let exporter = CountingExporter {
         inner: exporter,
-        waiting: waiting.clone(),
+        queue: queue.clone(),
     };
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(settings.queue)
@@ -62,78 +63,72 @@ pub(crate) fn provider(
         .build();
     let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.sample)));
     Ok(SdkTracerProvider::builder()
-        .with_span_processor(Bounded { batches, waiting })
+        .with_span_processor(BoundedProcessor { batches, queue })
         .with_sampler(sampler)
         .with_resource(resource)
         .build())
 }
 
-/// What tells this process from others.
+/// Tells this process from others in traces.
 fn instance() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// The spans that have ended and have not been sent.
+/// Counts the spans that have ended and are not exported yet, and those that were dropped.
 #[derive(Debug)]
-struct Waiting {
+struct SpanQueue {
     endpoint: String,
-    most: usize,
-    now: AtomicUsize,
-    /// Since the last line.
-    dropped: AtomicU64,
-    logged: Mutex<Option<Instant>>,
+    max: usize,
+    waiting: AtomicUsize,
+    dropped: Mutex<LogThrottle>,
 }
 
-impl Waiting {
+impl SpanQueue {
     fn new(settings: &TracingSettings) -> Self {
         Self {
             endpoint: settings.endpoint.clone(),
-            most: settings.queue,
-            now: AtomicUsize::new(0),
-            dropped: AtomicU64::new(0),
-            logged: Mutex::new(None),
+            max: settings.queue,
+            waiting: AtomicUsize::new(0),
+            dropped: Mutex::default(),
         }
     }
 
-    /// Takes a place; false where there is none.
+    /// Counts one more span; false if the queue is full.
     fn enter(&self) -> bool {
-        let more = |now: usize| (now < self.most).then_some(now + 1);
+        let more = |waiting: usize| (waiting < self.max).then_some(waiting + 1);
         let entered = self
-            .now
+            .waiting
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         entered.is_ok()
     }
 
     fn leave(&self, spans: usize) {
-        self.now.fetch_sub(spans, Ordering::Relaxed);
+        self.waiting.fetch_sub(spans, Ordering::Relaxed);
     }
 
-    fn drop_spans(&self, spans: usize, why: &str) {
-        self.dropped.fetch_add(spans as u64, Ordering::Relaxed);
-        let now = Instant::now();
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.is_some_and(|logged| now.duration_since(logged) < LOG_INTERVAL) {
-            return;
+    fn drop_spans(&self, spans: usize, error: &str) {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = dropped.add(spans as u64, Instant::now());
+        drop(dropped);
+        if let Some(dropped) = due {
+            tracing::warn!(
+                endpoint = self.endpoint,
+                dropped,
+                error,
+                "spans were dropped: check that the collector runs and keeps up; requests are not affected"
+            );
         }
-        *logged = Some(now);
-        drop(logged);
-        tracing::warn!(
-            endpoint = self.endpoint,
-            dropped = self.dropped.swap(0, Ordering::Relaxed),
-            error = why,
-            "spans were dropped: is the collector up? Nothing else is held up by it"
-        );
     }
 }
 
-/// Lets so many spans wait and no more.
+/// The SDK's processor, behind a queue of `tracing.queue` spans.
 #[derive(Debug)]
-struct Bounded {
+struct BoundedProcessor {
     batches: BatchSpanProcessor,
-    waiting: Arc<Waiting>,
+    queue: Arc<SpanQueue>,
 }
 
-impl SpanProcessor for Bounded {
+impl SpanProcessor for BoundedProcessor {
     fn on_start(&self, span: &mut Span, context: &Context) {
         self.batches.on_start(span, context);
     }
@@ -142,10 +137,10 @@ impl SpanProcessor for Bounded {
         if !span.span_context.is_sampled() {
             return;
         }
-        if self.waiting.enter() {
+        if self.queue.enter() {
             self.batches.on_end(span);
         } else {
-            self.waiting.drop_spans(1, "`tracing.queue` is full");
+            self.queue.drop_spans(1, "`tracing.queue` is full");
         }
     }
 
@@ -162,20 +157,20 @@ impl SpanProcessor for Bounded {
     }
 }
 
-/// Gives the places back, and says when the collector takes nothing.
+/// An exporter that takes exported spans from the queue, and counts those that the collector did not take.
 #[derive(Debug)]
-struct Exporter<E> {
+struct CountingExporter<E> {
     inner: E,
-    waiting: Arc<Waiting>,
+    queue: Arc<SpanQueue>,
 }
 
-impl<E: SpanExporter> SpanExporter for Exporter<E> {
+impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         let outcome = self.inner.export(batch).await;
-        self.waiting.leave(spans);
+        self.queue.leave(spans);
         if let Err(error) = &outcome {
-            self.waiting.drop_spans(spans, &error.to_string());
+            self.queue.drop_spans(spans, &error.to_string());
         }
         outcome
     }
@@ -195,15 +190,15 @@ mod tests {
 
     #[test]
     fn so_many_spans_wait_and_no_more_and_each_gives_its_place_back() {
-        let waiting = Waiting::new(&TracingSettings {
+        let queue = SpanQueue::new(&TracingSettings {
             queue: 3,
             ..TracingSettings::default()
         });
         assert_eq!(
-            [(); 5].map(|()| waiting.enter()),
+            [(); 5].map(|()| queue.enter()),
             [true, true, true, false, false]
         );
-        waiting.leave(2);
-        assert_eq!([(); 3].map(|()| waiting.enter()), [true, true, false]);
+        queue.leave(2);
+        assert_eq!([(); 3].map(|()| queue.enter()), [true, true, false]);
     }
 }
