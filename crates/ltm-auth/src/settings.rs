@@ -9,59 +9,82 @@ use std::{
 use ltm_settings::{SettingError, check_pause, check_wait, duration};
 use serde::{Deserialize, Serialize};
 
-/// Who may use the services: the section `auth` of the settings. A path or URL that is empty is not set.
+/// Authentication. Both services need the same values. [security.md](security.md) explains how to use them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
-    /// Whether callers have to say who they are.
+    /// Whether callers must authenticate.
+    ///
+    /// Set it in every deployment. A service on a non-loopback address does not start without it.
     pub mode: AuthMode,
-    /// The API keys: a TOML file, read again when it changes.
+    /// A TOML file with the API keys of producers. A service reads it again when it changes. Empty: no API keys.
+    ///
+    /// Set it to let engines authenticate with the keys that `ltm key` makes.
     pub api_keys_file: PathBuf,
-    /// What JWTs are signed with: a public key as PEM, the secret of HS256, or a JSON Web Key Set (RFC 7517).
-    /// Read again when it changes.
+    /// A file with the key that verifies JWTs: a public key in PEM, the secret for HS256 (at least 32 bytes), or a JSON
+    /// Web Key Set (RFC 7517). A service reads it again when it changes. Empty: no such key.
+    ///
+    /// Set it if you sign JWTs yourself. Otherwise use `auth.jwks_url`; only one of the two can be set.
     pub jwt_key_file: PathBuf,
-    /// How JWTs are signed, where `jwt_key_file` is a single key.
+    /// The algorithm of the key in `auth.jwt_key_file`. A key set names its algorithms itself.
+    ///
+    /// Set it if `auth.jwt_key_file` holds a single key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwt_algorithm: Option<JwtAlgorithm>,
-    /// Where a JSON Web Key Set is served.
+    /// The URL of a JSON Web Key Set: `https://…`, or `http://…` for a loopback address. Empty: none.
+    ///
+    /// Set it if an identity provider signs your JWTs.
     pub jwks_url: String,
-    /// After how long the set is asked for again.
+    /// The age at which the key set is read again. Requests that a cached key can verify do not wait for that.
+    ///
+    /// Lower it if a withdrawn key must stop working sooner.
     #[serde(with = "duration")]
     pub jwks_max_age: Duration,
-    /// How long to wait at least between two times that it is asked for: tokens may name keys that are not in it.
+    /// The shortest time between two requests for the key set, even if tokens name keys that it does not have.
+    ///
+    /// Raise it if the identity provider limits requests.
     #[serde(with = "duration")]
     pub jwks_pause: Duration,
-    /// The longest wait for it.
+    /// The longest wait for the key set.
+    ///
+    /// Raise it if the identity provider is slow.
     #[serde(with = "duration")]
     pub jwks_timeout: Duration,
-    /// What `iss` of a JWT must be, where this is set.
+    /// The value that `iss` of a JWT must have. Empty: any.
+    ///
+    /// Set it if your keys sign tokens of several issuers.
     pub issuer: String,
-    /// What `aud` of a JWT must hold.
+    /// The value that `aud` of a JWT must contain. It is required if JWTs are accepted, so that a token for another
+    /// service is not valid here.
+    ///
+    /// Set it with `auth.jwt_key_file` or `auth.jwks_url`.
     pub audience: String,
-    /// By how much clocks may differ.
+    /// The tolerance for `exp` and `nbf` of a JWT, because clocks differ.
+    ///
+    /// Lower it if your clocks are synchronized well and tokens must expire on time.
     #[serde(with = "duration")]
     pub leeway: Duration,
 }
 
-/// Whether callers have to say who they are.
+/// Whether callers must authenticate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
-    /// Nobody has said: only a service that listens on this machine alone starts, and is open.
+    /// Not decided: a service starts only on a loopback address, and is open there.
     #[default]
     Unset,
-    /// They do not: something in front of the service sees to it, or nobody else can reach it.
+    /// Every caller may do everything: a proxy authenticates callers, or nobody else can reach the service.
     Off,
-    /// They do.
+    /// Every caller must present a credential.
     Required,
 }
 
-/// How JWTs may be signed. Each key is for one of these (RFC 8725 section 3.1).
+/// The algorithm of a signature. Each key is for one algorithm (RFC 8725 section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JwtAlgorithm {
-    /// A secret that both sides know.
+    /// HMAC with SHA-256 and a shared secret.
     HS256,
-    /// RSA.
+    /// RSA with SHA-256.
     RS256,
     /// ECDSA with P-256.
     ES256,
@@ -89,7 +112,7 @@ impl Default for AuthSettings {
 }
 
 impl AuthSettings {
-    /// Refuses what cannot be meant.
+    /// Rejects values that contradict each other or are out of bounds.
     ///
     /// # Errors
     ///
@@ -105,52 +128,55 @@ impl AuthSettings {
         let has_keys = !self.jwt_key_file.as_os_str().is_empty();
         let takes_tokens = has_keys || !self.jwks_url.is_empty();
         if !takes_tokens && self.api_keys_file.as_os_str().is_empty() {
-            return refused(
+            return rejected(
                 "auth.mode",
-                "nobody could call: set auth.api_keys_file, auth.jwt_key_file or auth.jwks_url",
+                "no caller could authenticate: set auth.api_keys_file, auth.jwt_key_file or auth.jwks_url",
             );
         }
         if has_keys && !self.jwks_url.is_empty() {
-            return refused("auth.jwks_url", "leave it out, or auth.jwt_key_file");
+            return rejected(
+                "auth.jwks_url",
+                "auth.jwt_key_file is set, too; remove one of the two",
+            );
         }
         if takes_tokens && self.audience.is_empty() {
-            return refused(
+            return rejected(
                 "auth.audience",
-                "say what `aud` of a JWT must be, so that a token for another service is none for this one",
+                "set the value that `aud` of a JWT must contain, so that a token for another service is not valid here",
             );
         }
         if !self.jwks_url.is_empty() && !is_safe(&self.jwks_url) {
-            return refused(
+            return rejected(
                 "auth.jwks_url",
-                "it must begin with https://, or with http:// and be on this machine",
+                "use an https:// URL, or an http:// URL with a loopback address",
             );
         }
         Ok(())
     }
 
-    /// Whether callers have to say who they are, at a service that listens there.
+    /// Whether callers of a service that listens on `listen` must authenticate.
     pub(crate) fn is_required(&self, listen: &str) -> Result<bool, SettingError> {
         match self.mode {
             AuthMode::Required => Ok(true),
             AuthMode::Off => Ok(false),
             AuthMode::Unset if is_loopback(listen) => Ok(false),
-            AuthMode::Unset => refused(
+            AuthMode::Unset => rejected(
                 "auth.mode",
                 &format!(
-                    "is not set, and others can reach {listen}. Set it to \"required\" and give \
-                     auth.api_keys_file, auth.jwt_key_file or auth.jwks_url; or to \"off\" where something in front \
-                     lets nobody through who may not. docs/security.md says more"
+                    "not set, but other machines can reach {listen}; set it to \"required\", with \
+                     auth.api_keys_file, auth.jwt_key_file or auth.jwks_url, or to \"off\" if a proxy authenticates \
+                     callers (docs/security.md)"
                 ),
             ),
         }
     }
 }
 
-fn refused<T>(key: &str, detail: &str) -> Result<T, SettingError> {
-    Err(SettingError::new(key, detail))
+fn rejected<T>(setting: &str, problem: &str) -> Result<T, SettingError> {
+    Err(SettingError::new(setting, problem))
 }
 
-/// Whether only this machine can reach a service that listens there.
+/// Whether only this machine can reach a service that listens on `listen`.
 fn is_loopback(listen: &str) -> bool {
     let Ok(addresses) = listen.to_socket_addrs() else {
         return false;
@@ -159,7 +185,7 @@ fn is_loopback(listen: &str) -> bool {
     !addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback())
 }
 
-/// Whether nobody on the way can change what is read there.
+/// Whether nobody between this machine and the URL can change the answer.
 fn is_safe(url: &str) -> bool {
     if url.starts_with("https://") {
         return true;

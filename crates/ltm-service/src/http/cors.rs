@@ -4,11 +4,14 @@ use actix_cors::Cors;
 use actix_web::http::header;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The section `cors` of the settings.
+/// The web pages that may use a service from a browser.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorsSettings {
-    /// Which origins may use the service: `*`, or a list.
+    /// The origins of these pages, such as `https://app.example.com`, or `*` for every page. It also decides which
+    /// pages may open a WebSocket.
+    ///
+    /// Set it to the origins of your pages if a browser can reach the service.
     pub origins: Origins,
 }
 

@@ -8,25 +8,48 @@ use serde::{Deserialize, Serialize};
 
 use super::trusted_proxies::TrustedProxies;
 
-/// The section `http` of the settings.
+/// The HTTP server of a service. All limits are per process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpSettings {
-    /// The most connections at once.
+    /// The most connections that are open at once, WebSockets among them. The first request of a further connection
+    /// gets 503 `over-limit`.
+    ///
+    /// Raise it with `gateway.max_subscribers`, and keep it above that, so that the gateway itself answers a subscriber
+    /// that it rejects. Every connection needs a file descriptor.
     pub max_connections: NonZeroUsize,
-    /// The most connections of one client address at once; 0: any number.
+    /// The most connections of one client that are open at once: of an IPv4 address or an IPv6 /64 network. Further
+    /// ones get 429 `too-many-requests`. 0: no limit.
+    ///
+    /// Set it if clients can reach the service from the internet. Behind a proxy, set `http.trusted_proxies` first.
     pub max_connections_per_address: usize,
-    /// The most requests of one client address in ten seconds; 0: any number.
+    /// The most requests of one client in ten seconds, WebSocket handshakes among them. Further ones get 429
+    /// `too-many-requests`. 0: no limit.
+    ///
+    /// Set it if clients can reach the service from the internet. Behind a proxy, set `http.trusted_proxies` first.
     pub max_requests_per_address: u32,
-    /// The proxies whose `X-Forwarded-For` is believed: addresses and networks.
+    /// The proxies whose header `X-Forwarded-For` names the client: addresses and networks such as `10.0.0.0/8`.
+    ///
+    /// Set it to the addresses of your proxies before you set a limit per address. Each of them must replace the header
+    /// that it gets from a client.
     pub trusted_proxies: TrustedProxies,
-    /// How long the head of a request may take to arrive.
+    /// The longest time that the head of a request may take to arrive. After that the client gets 408, and the server
+    /// closes the connection.
+    ///
+    /// Lower it if clients that send nothing hold many connections.
     #[serde(with = "duration")]
     pub header_timeout: Duration,
-    /// How long a connection is kept between two requests.
+    /// The longest time that a connection stays open between two requests.
+    ///
+    /// Keep it longer than the same setting of your proxies and clients, so that the server never closes a connection
+    /// on which a request is about to arrive.
     #[serde(with = "duration")]
     pub keep_alive: Duration,
-    /// What the system may hold for one client that reads slowly; Linux holds up to twice as much.
+    /// The most bytes of responses that the system buffers for one client. Linux uses up to twice as much. Further
+    /// bytes wait in the service.
+    ///
+    /// Raise it for single fast downloads over a long distance. Lower it if many subscribers are slow and the memory
+    /// counts against a container's limit.
     pub send_buffer: ByteSize,
 }
 

@@ -6,21 +6,26 @@ use ltm_settings::SettingError;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-/// The section `log` of the settings.
+/// The log of a service, on standard error.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// How lines look.
+    /// The form of a line.
+    ///
+    /// Set it to `json` if a machine collects the log.
     pub format: LogFormat,
-    /// What is logged: `info`, or a filter such as `info,ltm_gateway=debug`.
+    /// The least severe level that is logged: `error`, `warn`, `info`, `debug` or `trace`, or a filter by module such
+    /// as `info,ltm_gateway=debug`.
+    ///
+    /// Set it to `debug` to investigate a problem.
     pub level: String,
 }
 
-/// How lines of the log look.
+/// The form of the lines of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Pretty,
     /// One JSON object per line, for machines.
     Json,

@@ -6,18 +6,27 @@ use actix_web::http::Uri;
 use ltm_settings::{SettingError, check_wait, duration, within};
 use serde::{Deserialize, Serialize};
 
-/// The section `tracing` of the settings.
+/// Where a service sends its traces.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TracingSettings {
-    /// The collector that spans are sent to, by OTLP over HTTP: `http://collector:4318`. Empty: nowhere.
+    /// The OpenTelemetry collector that receives spans by OTLP over HTTP, such as `http://collector:4318`. The path
+    /// `/v1/traces` is added. Empty: no tracing.
+    ///
+    /// Set it to trace calls from the producer to the delivery.
     pub endpoint: String,
-    /// Of the calls that come without a `traceparent`, which part is traced: 0 to 1. The others are as
-    /// their callers decided.
+    /// The fraction of requests that start a trace, from 0 to 1: `0.01` is one in a hundred. It applies only to
+    /// requests without a `traceparent`; all others are traced if their callers trace them.
+    ///
+    /// Lower it if traces cost too much.
     pub sample: f64,
-    /// The most spans that wait for the collector.
+    /// The most spans that wait for the collector. Further ones are dropped and counted in the log.
+    ///
+    /// Raise it if the log reports dropped spans although the collector keeps up.
     pub queue: usize,
-    /// How long the collector may take, and how long is waited for it when the service stops.
+    /// The longest time that one export may take, and that a service waits for its last spans when it stops.
+    ///
+    /// Raise it if the collector is slow.
     #[serde(with = "duration")]
     pub timeout: Duration,
 }
