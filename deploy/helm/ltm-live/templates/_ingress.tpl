@@ -3,7 +3,7 @@
 {{- if eq .preset "nginx" -}}
 nginx.ingress.kubernetes.io/proxy-connect-timeout: "2"
 {{- if eq .service "api" }}
-# The largest api.max_body.
+# The largest value that api.max_body can have.
 nginx.ingress.kubernetes.io/proxy-body-size: 128m
 # All requests for one LTM go to the same API. Needs $ltm_id from the controller's http-snippet (docs/kubernetes.md).
 nginx.ingress.kubernetes.io/upstream-hash-by: "$ltm_id"
