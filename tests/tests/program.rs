@@ -201,8 +201,14 @@ fn sentinels_are_shown_without_their_passwords_and_a_half_of_their_settings_is_r
         let line = r#"sentinels = ["redis://***@127.0.0.1:1", "redis://127.0.0.1:2"]"#;
         assert!(shown.contains(line), "{shown}");
         for (settings, complaint) in [
-            (vec![sentinels], "redis.sentinel_service: redis.sentinels is set"),
-            (vec![service, alone], "redis.sentinels: redis.sentinel_service is set"),
+            (
+                vec![sentinels],
+                "redis.sentinel_service: redis.sentinels is set",
+            ),
+            (
+                vec![service, alone],
+                "redis.sentinels: redis.sentinel_service is set",
+            ),
             (vec![no_url, service], "give redis://host:26379"),
             (vec![with_database, service], "a Sentinel has no databases"),
             (
@@ -340,6 +346,12 @@ fn every_limit_in_the_documentation_is_a_setting_with_that_default_and_a_test() 
         limits += 1;
     }
     assert!(limits > 20, "{limits}");
+    let more = page
+        .split("\n\n")
+        .filter(|part| part.starts_with("More tests"));
+    for part in more {
+        assert!(names_tests(part), "{part}");
+    }
     let fixed = page.split("\n\n").filter(|part| part.starts_with("Fixed"));
     for part in fixed {
         let tests = part
