@@ -1,9 +1,11 @@
 //! What every service is made of: its process, its HTTP server, and what it reports about itself.
 
+mod byte_cache;
 mod http;
 mod process;
 mod telemetry;
 
+pub use byte_cache::{ByteCache, Bytes, byte_cache};
 pub use http::{
     cors::{CorsSettings, Origins},
     credential::{credential, handshake_credential},

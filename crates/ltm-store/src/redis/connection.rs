@@ -116,7 +116,7 @@ impl Redis {
     }
 
     /// Starts background tasks.
-    pub(crate) fn spawner(&self) -> &Spawner {
+    pub fn spawner(&self) -> &Spawner {
         &self.inner.spawner
     }
 
