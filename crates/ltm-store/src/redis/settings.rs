@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::StoreError;
 
-/// The Redis that holds the logs, and how long the services wait for it. Serialized settings have no passwords.
+/// The Redis that holds the logs, and how long the services wait for it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
@@ -118,6 +118,7 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
+/// Serialized settings have no passwords: they are shown to people.
 fn masked<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&without_password(url))
 }
