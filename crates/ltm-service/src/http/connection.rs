@@ -1,4 +1,4 @@
-//! One client's connection, which ends where no request comes on it.
+//! The connection of a client. It ends if no request arrives on it.
 
 use std::{
     cell::Cell,
@@ -21,54 +21,54 @@ use super::{
 };
 use crate::telemetry::limits_hit::limit_reached;
 
-/// How long a connection is kept that ends before its request was read, so that the answer reaches a
-/// peer that is still sending.
+/// How long the server keeps a connection that it ends before it has read the request, so that the response reaches a
+/// client that is still sending.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
-/// How far the framework's clock may be behind, by which it ends a first head.
+/// The precision of the framework's clock, which ends the wait for a first request head.
 const CLOCK: Duration = Duration::from_millis(500);
 
-/// A connection. The framework bounds how long the first head on it takes, and how long it is idle
-/// later, but waits for ever for the rest of a later head that has begun.
+/// A connection. The framework limits the time for the first request head and the idle time after that, but waits forever
+/// for the rest of a later head. This limits that, too.
 pub(crate) struct Connection {
     stream: TcpStream,
     state: ConnectionState,
     first_head: FirstHead,
-    /// How long the next request may take.
+    /// The longest wait for a request after the first one.
     patience: Duration,
     wait: Option<Wait>,
     permit: ConnectionPermit,
 }
 
-/// The wait for the first request, of which a line is written where none came.
+/// The wait for the first request. If none arrives in time, the limit is logged.
 struct FirstHead {
     requests: Rc<Requests>,
     opened: Instant,
     timeout: Duration,
 }
 
-/// The wait for the next request.
+/// The wait for a request after the first one.
 struct Wait {
-    /// How many requests there had been when it began.
+    /// The number of requests when it began.
     after: u64,
     end: Pin<Box<Sleep>>,
 }
 
-/// What a connection and its requests know of each other. Clones share it.
+/// What a connection and its requests share. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct ConnectionState {
     requests: Rc<Requests>,
-    /// Why its requests are refused, where they are.
+    /// Why the server refuses its requests; `None` if it does not.
     pub(crate) refusal: Option<Refusal>,
 }
 
 #[derive(Default)]
 struct Requests {
-    begun: Cell<u64>,
-    under_way: Cell<usize>,
+    received: Cell<u64>,
+    open: Cell<usize>,
 }
 
-/// A request that is under way, until its answer has been handed over.
+/// A request that is being handled: it lives until the response is sent.
 pub(crate) struct RequestPermit(Rc<Requests>);
 
 impl Connection {
@@ -96,7 +96,7 @@ impl Connection {
         }
     }
 
-    /// The connection as it is, for who no longer speaks HTTP on it, and the permit that it holds.
+    /// The bare socket, for a protocol other than HTTP, and the permit of the connection.
     pub(crate) fn leave_http(self) -> (TcpStream, ConnectionPermit) {
         (self.stream, self.permit)
     }
@@ -105,15 +105,15 @@ impl Connection {
         self.state.clone()
     }
 
-    /// Whether the next request has been waited for long enough. The framework ends earlier what is
-    /// idle, and a first head that does not arrive.
+    /// Whether the wait for the next request is over. The framework ends an idle connection, and one without a first head,
+    /// earlier.
     fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
         let requests = &self.first_head.requests;
-        if requests.under_way.get() > 0 {
+        if requests.open.get() > 0 {
             self.wait = None;
             return false;
         }
-        let after = requests.begun.get();
+        let after = requests.received.get();
         if self.wait.as_ref().is_none_or(|wait| wait.after != after) {
             let end = Box::pin(sleep_until(Instant::now() + self.patience));
             self.wait = Some(Wait { after, end });
@@ -129,7 +129,7 @@ impl Connection {
 
 impl Drop for FirstHead {
     fn drop(&mut self) {
-        let nothing_came = self.requests.begun.get() == 0;
+        let nothing_came = self.requests.received.get() == 0;
         if nothing_came && self.opened.elapsed() + CLOCK >= self.timeout {
             limit_reached("http.header_timeout");
         }
@@ -137,18 +137,18 @@ impl Drop for FirstHead {
 }
 
 impl ConnectionState {
-    /// A request has come.
+    /// Counts a request that has arrived.
     pub(crate) fn begin(&self) -> RequestPermit {
         let requests = &self.requests;
-        requests.begun.set(requests.begun.get() + 1);
-        requests.under_way.set(requests.under_way.get() + 1);
+        requests.received.set(requests.received.get() + 1);
+        requests.open.set(requests.open.get() + 1);
         RequestPermit(requests.clone())
     }
 }
 
 impl Drop for RequestPermit {
     fn drop(&mut self) {
-        self.0.under_way.set(self.0.under_way.get() - 1);
+        self.0.open.set(self.0.open.get() - 1);
     }
 }
 
@@ -159,7 +159,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
-            // As if the peer had ended it.
+            // As if the client had closed it.
             Poll::Pending if self.is_given_up(cx) => Poll::Ready(Ok(())),
             outcome => outcome,
         }

@@ -1,4 +1,4 @@
-//! The origins of web pages that may use the service.
+//! The origins of web pages that may use the service from a browser.
 
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -15,8 +15,7 @@ pub struct CorsSettings {
     pub origins: Origins,
 }
 
-/// Which origins are allowed: `*`, or exact ones such as `https://app.example.com`. Reads a list, or
-/// text with commas.
+/// The allowed origins: `*`, or exact ones such as `https://app.example.com`. Reads a list, or text with commas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Origins(Vec<String>);
@@ -43,7 +42,7 @@ impl Origins {
             .any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
     }
 
-    /// Answers preflights, and adds the headers that let such pages read the answers.
+    /// The middleware that answers preflight requests, and adds the headers that let such pages read responses.
     pub(crate) fn middleware(&self) -> Cors {
         let origins = self.clone();
         Cors::default()

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`.
+//! `/healthz` (liveness) and `/readyz` (readiness).
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -10,7 +10,7 @@ use crate::process::shutdown::Shutdown;
 
 type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>>>> + Send + Sync;
 
-/// Whether the service can do its work.
+/// Whether the service can do its work: its readiness.
 #[derive(Clone)]
 pub struct Readiness {
     check: Arc<Check>,
@@ -18,7 +18,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Ready when `check` finds nothing wrong and the process is not stopping.
+    /// Ready if `check` succeeds and the process is not stopping.
     pub fn new<F: Future<Output = Result<(), String>> + 'static>(
         shutdown: Shutdown,
         check: impl Fn() -> F + Send + Sync + 'static,

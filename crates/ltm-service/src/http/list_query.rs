@@ -1,21 +1,21 @@
-//! Which list a request asks for, in its query string.
+//! The list that the query string of a request asks for.
 
 use ltm_store::Listing;
 use ltm_types::LtmId;
 
 use super::{problem::ProblemResponse, query::Parameters};
 
-/// Rows on a page: by default, and at most.
+/// The rows of a page: the default, and the limit.
 const MAX_ROWS: u64 = 1000;
 
-/// Which list a request asks for.
+/// The list that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ListQuery {
-    /// The LTMs of the playground, or the others.
+    /// Whether to list the LTMs of the playground instead of the others.
     pub playground: bool,
     /// Only those of this class.
     pub fqn: Option<String>,
-    /// At most so many, from 1.
+    /// The most rows, at least 1.
     pub limit: usize,
     /// Only those with lower ids.
     pub before: Option<LtmId>,
@@ -26,7 +26,7 @@ impl ListQuery {
     ///
     /// # Errors
     ///
-    /// The problem with the first of them that cannot be.
+    /// The first parameter that is wrong.
     pub fn read(parameters: &Parameters) -> Result<Self, ProblemResponse> {
         let playground = parameters.flag("playground")?;
         let limit = parameters.number("limit", 1, MAX_ROWS)?.unwrap_or(MAX_ROWS);
@@ -34,13 +34,13 @@ impl ListQuery {
         Ok(Self {
             playground,
             fqn: parameters.text("fqn").map(Into::into),
-            // At most a thousand.
+            // At most `MAX_ROWS`.
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             before: before.and_then(|id| LtmId::new(id).ok()),
         })
     }
 
-    /// The same, for the store.
+    /// The same list, as the store reads it.
     pub fn listing(&self) -> Listing<'_> {
         Listing {
             playground: self.playground,

@@ -1,4 +1,4 @@
-//! Errors as HTTP answers: the one place that maps them.
+//! The one place that maps errors to HTTP responses.
 
 use std::{
     fmt,
@@ -15,6 +15,7 @@ use actix_web::{
         header::{self, HeaderValue},
     },
     middleware::Next,
+    web,
 };
 use ltm_auth::AuthError;
 use ltm_store::StoreError;
@@ -23,7 +24,7 @@ use tracing_actix_web::RequestId;
 
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// A problem that is the answer to a request.
+/// A problem that answers a request.
 #[derive(Clone, Debug)]
 pub struct ProblemResponse(pub Problem);
 
@@ -43,7 +44,7 @@ impl From<StoreError> for ProblemResponse {
             }
             StoreError::Trimmed(_) => Problem::new(ProblemKind::Trimmed, detail),
             StoreError::Damaged { id, .. } => {
-                let advice = format!("{detail}; `ltm verify {id}` proves the whole log");
+                let advice = format!("{detail}; run `ltm verify {id}` to check the whole log");
                 Problem::new(ProblemKind::DamagedLog, advice)
             }
             StoreError::Unavailable(_) | StoreError::Rejected(_) if error.is_temporary() => {
@@ -93,7 +94,7 @@ impl ResponseError for ProblemResponse {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The answer without its body, which [`complete`] writes once it knows the request.
+    /// The response without its body. [`complete`] writes the body, because it knows the request.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();
@@ -104,7 +105,7 @@ impl ResponseError for ProblemResponse {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(cursor) = self.0.cursor {
-            // A cursor is digits and a dash.
+            // A cursor has only digits and a dash.
             if let Ok(tag) = HeaderValue::from_str(&format!("\"{cursor}\"")) {
                 headers.insert(header::ETAG, tag);
             }
@@ -114,19 +115,19 @@ impl ResponseError for ProblemResponse {
     }
 }
 
-/// What is asked for, and why what was shown is not enough (RFC 6750 section 3).
+/// The challenge for a rejected request: which credentials it needs, and what is wrong with its token (RFC 6750 section 3).
 fn challenge(problem: &Problem) -> Option<HeaderValue> {
     let bare = "Bearer realm=\"ltm-live\"";
     match problem.token_error {
-        // The words of the RFC are ASCII.
+        // The error codes of the RFC are ASCII.
         Some(error) => HeaderValue::from_str(&format!("{bare}, error=\"{error}\"")).ok(),
         None => (problem.status == 401).then(|| HeaderValue::from_static(bare)),
     }
 }
 
-/// The answer of a path that exists, but not with this method.
+/// The response of a path that exists, but not with this method.
 pub fn method_not_allowed(allow: &'static str) -> HttpResponse {
-    let detail = format!("this path answers to {allow}");
+    let detail = format!("this path supports only {allow}");
     let mut response =
         ProblemResponse(Problem::new(ProblemKind::MethodNotAllowed, detail)).error_response();
     response
@@ -135,13 +136,14 @@ pub fn method_not_allowed(allow: &'static str) -> HttpResponse {
     response
 }
 
-/// The answer of a path that does not exist.
+/// The response of a path that does not exist.
 pub(crate) async fn not_found() -> Result<HttpResponse, ProblemResponse> {
-    Err(Problem::new(ProblemKind::NotFound, "there is nothing at this path").into())
+    Err(Problem::new(ProblemKind::NotFound, "this path does not exist").into())
 }
 
-/// Completes every error answer: the problem as its body, with the request's id.
+/// The middleware that completes every error response: its body is the problem, with the id of the request.
 pub(crate) async fn complete<B: MessageBody + 'static>(
+    log: web::Data<ProblemLog>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -161,7 +163,7 @@ pub(crate) async fn complete<B: MessageBody + 'static>(
         None => return Ok(response),
     };
     problem.request_id = id;
-    if let Some(times) = logged_now(&problem) {
+    if let Some(times) = log.due(&problem) {
         tracing::warn!(
             path = response.request().path(),
             request_id = problem.request_id,
@@ -181,22 +183,30 @@ pub(crate) async fn complete<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Whether there is a line about this problem, and how many requests that line is for.
-fn logged_now(problem: &Problem) -> Option<u64> {
-    // Limits have their own line.
-    if problem.status < 500 || problem.is(ProblemKind::OverLimit) {
-        return None;
-    }
-    // While Redis is away every request fails, and all for one reason.
-    if problem.is(ProblemKind::Unavailable) {
-        static UNAVAILABLE: Mutex<Option<LogThrottle>> = Mutex::new(None);
-        let mut pace = UNAVAILABLE.lock().unwrap_or_else(PoisonError::into_inner);
-        return pace.get_or_insert_default().count(Instant::now());
-    }
-    Some(1)
+/// Decides which problems are logged. All workers share it.
+#[derive(Default)]
+pub(crate) struct ProblemLog {
+    unavailable: Mutex<LogThrottle>,
 }
 
-/// The problem for an error answer that the framework made.
+impl ProblemLog {
+    /// If a log line about this problem is due: the number of requests that it stands for.
+    fn due(&self, problem: &Problem) -> Option<u64> {
+        // A limit has a line of its own.
+        if problem.status < 500 || problem.is(ProblemKind::OverLimit) {
+            return None;
+        }
+        // While Redis is unavailable, every request fails for the same reason.
+        if problem.is(ProblemKind::Unavailable) {
+            let unavailable = self.unavailable.lock();
+            let mut unavailable = unavailable.unwrap_or_else(PoisonError::into_inner);
+            return unavailable.count(Instant::now());
+        }
+        Some(1)
+    }
+}
+
+/// The problem for an error response that the framework made.
 fn foreign(status: StatusCode, response: &ServiceResponse) -> Problem {
     let detail = response
         .response()

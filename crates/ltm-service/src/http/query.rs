@@ -1,4 +1,4 @@
-//! The parameters of query strings. Unknown ones are ignored.
+//! The parameters of a query string. Unknown parameters are ignored.
 
 use std::collections::HashMap;
 
@@ -11,20 +11,20 @@ use super::problem::ProblemResponse;
 pub struct Parameters(HashMap<String, String>);
 
 impl Parameters {
-    /// Those of this request.
+    /// The parameters of a request.
     ///
     /// # Errors
     ///
-    /// Where its query string is none.
+    /// The query string is malformed.
     pub fn of(request: &HttpRequest) -> Result<Self, ProblemResponse> {
         Self::read(request.query_string())
     }
 
-    /// Those that stand in a query string.
+    /// The parameters of a query string.
     ///
     /// # Errors
     ///
-    /// Where it is none.
+    /// The query string is malformed.
     pub fn read(text: &str) -> Result<Self, ProblemResponse> {
         let query = Query::<HashMap<String, String>>::from_query(text);
         Ok(Self(
@@ -34,11 +34,11 @@ impl Parameters {
         ))
     }
 
-    /// A flag, in the spellings that the reference takes; false where it is absent.
+    /// A flag, in the spellings that Flou accepts; false if it is absent.
     ///
     /// # Errors
     ///
-    /// The problem, where it is something else.
+    /// The parameter has another form.
     pub fn flag(&self, name: &str) -> Result<bool, ProblemResponse> {
         match self
             .0
@@ -55,21 +55,21 @@ impl Parameters {
         }
     }
 
-    /// A text, where it is there and not empty.
+    /// A text; `None` if it is absent or empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.given(name).filter(|text| !text.is_empty())
     }
 
-    /// A text, where it is there.
+    /// A text; `None` if it is absent.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A whole number between two bounds, where it is there.
+    /// A whole number between two bounds; `None` if it is absent or empty.
     ///
     /// # Errors
     ///
-    /// The problem, where it is something else.
+    /// The parameter has another form.
     pub fn number(
         &self,
         name: &str,

@@ -26,7 +26,7 @@ use super::{
     connection::{Connection, LINGER},
     cors::Origins,
     health::Readiness,
-    problem,
+    problem::{self, ProblemLog},
     settings::HttpSettings,
     unread_body,
     upgrade::upgrade,
@@ -37,33 +37,33 @@ use crate::telemetry::{
     trace::{self, within_trace},
 };
 
-/// What of an answer may wait in memory for a client that reads slowly, in bytes.
+/// The most bytes of a response that wait in memory for a client that reads slowly.
 const WRITE_BUFFER: usize = 32 * 1024;
 
-/// An HTTP server, ready to run.
+/// An HTTP server that is ready to run.
 pub struct Server {
-    /// Where it listens: `0.0.0.0:8000`; port 0 takes a free one.
+    /// The address that it listens on, such as `0.0.0.0:8000`. Port 0 takes a free port.
     pub listen: String,
-    /// Whom it lets in.
+    /// Its limits on connections and requests.
     pub http: HttpSettings,
-    /// The origins of pages that may use it.
+    /// The origins of web pages that may use it.
     pub origins: Origins,
-    /// Whether it can do its work.
+    /// Its answer at `/readyz`.
     pub readiness: Readiness,
-    /// What it measures; the server adds its requests and connections.
+    /// Its metrics. The server adds those of requests and connections.
     pub metrics: Metrics,
-    /// How long open requests may go on once it stops.
+    /// The longest time that open requests may take when it stops.
     pub drain_time: Duration,
-    /// After how long a peer that takes no byte is cut off.
+    /// The longest time that a client may accept no byte before its connection is closed.
     pub write_stall: Duration,
 }
 
 impl Server {
-    /// Serves `routes` until `stop` is done, then lets open requests finish.
+    /// Serves `routes` until `stop` ends, then lets open requests finish.
     ///
     /// # Errors
     ///
-    /// Where the address cannot be listened on.
+    /// The address cannot be listened on.
     pub async fn run(
         self,
         routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
@@ -83,15 +83,17 @@ impl Server {
         let http_metrics = HttpMetrics::new();
         http_metrics.register(metrics.registry(), admission.clone().into_inner());
         let http_metrics = web::Data::new(http_metrics);
+        let problem_log = web::Data::new(ProblemLog::default());
         let metrics = Arc::new(metrics).configure();
         let send_buffer = bytes(http.send_buffer);
         let app = move || {
             App::new()
                 .app_data(admission.clone())
                 .app_data(http_metrics.clone())
+                .app_data(problem_log.clone())
                 .wrap(from_fn(admit))
                 .wrap(from_fn(problem::complete))
-                .wrap(from_fn(unread_body::hold))
+                .wrap(from_fn(unread_body::keep_body))
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(measure))
@@ -104,8 +106,8 @@ impl Server {
         };
         let builder = actix_server::Server::build()
             .shutdown_timeout(self.drain_time.as_secs().max(1))
-            // Of each worker, and who comes then waits without a word: who is refused has to get in to
-            // hear it, and one more to be cut off.
+            // This limit holds for each worker, and a connection beyond it waits without an answer. So it is higher than
+            // ours: by the connections that are being refused, and by one that is closed at once.
             .max_concurrent_connections(
                 http.max_connections
                     .get()
@@ -164,7 +166,7 @@ impl Server {
     }
 }
 
-/// The app of one thread, made once, for requests and for those that leave HTTP.
+/// The app of one thread. It is made once, and serves both requests and upgrades.
 fn once<F, A>(
     app: F,
 ) -> impl Fn() -> futures_util::future::LocalBoxFuture<'static, Result<Rc<A::Service>, ()>> + Clone
@@ -185,16 +187,15 @@ where
 }
 
 fn prepare(stream: &TcpStream, write_stall: Duration, send_buffer: usize) {
-    // A connection that has ended refuses, and needs none of them.
+    // These fail only if the client has closed the connection.
     let _ = send_at_once(stream)
         .and_then(|()| cut_when_stalled(stream, write_stall))
-        // Left to itself the system takes megabytes for each.
+        // By default the system buffers megabytes for each connection.
         .and_then(|()| SockRef::from(stream).set_send_buffer_size(send_buffer));
 }
 
-/// A span for each request, with what finds its lines in the log: every field is written out for each
-/// request, whether a line comes of it or not. A WebSocket has none, which would be entered for each of its
-/// messages.
+/// A span for each request. Its fields find the request's lines in the log; they are few, because each is formatted for
+/// every request, even if it logs no line. A WebSocket has no span, because every message would enter it.
 struct Spans;
 
 impl RootSpanBuilder for Spans {
@@ -220,18 +221,18 @@ impl RootSpanBuilder for Spans {
     fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, Error>) {}
 }
 
-/// Small messages do not wait for the acknowledgement of those before (RFC 896).
+/// Sends small messages without waiting for the acknowledgement of earlier ones (RFC 896).
 fn send_at_once(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-/// Lets the kernel reset a connection whose peer takes nothing: `close` on it would wait for ever.
+/// Lets the kernel reset a connection whose client accepts no byte: closing such a connection would never end.
 #[cfg(target_os = "linux")]
 fn cut_when_stalled(stream: &TcpStream, limit: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_user_timeout(Some(limit))
 }
 
-/// Elsewhere keep-alive probes find a dead peer, if not a stalled one.
+/// Other systems find a dead client by keep-alive probes, but not one that stalls.
 #[cfg(not(target_os = "linux"))]
 fn cut_when_stalled(stream: &TcpStream, limit: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(limit))

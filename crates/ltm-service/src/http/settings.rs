@@ -1,4 +1,4 @@
-//! The settings of the HTTP server that every service runs in.
+//! The section `http` of the settings.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -53,7 +53,7 @@ pub struct HttpSettings {
     pub send_buffer: ByteSize,
 }
 
-/// More than a gateway's seats, so that who finds none taken is told so by the gateway.
+/// More than `gateway.max_subscribers`, so that the gateway itself answers a subscriber that it rejects.
 const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(12_000).expect("it is not 0");
 
 impl Default for HttpSettings {
@@ -64,8 +64,8 @@ impl Default for HttpSettings {
             max_requests_per_address: 0,
             trusted_proxies: TrustedProxies::default(),
             header_timeout: Duration::from_secs(10),
-            // Longer than proxies and clients keep theirs, so that it is not the server that closes a
-            // connection on which a request is just coming.
+            // Longer than proxies and clients keep theirs: otherwise the server could close a connection on which a
+            // request is about to arrive.
             keep_alive: Duration::from_secs(75),
             send_buffer: ByteSize::kib(128),
         }

@@ -1,4 +1,4 @@
-//! The proxies that are believed, and the client behind them.
+//! The proxies whose word about their clients counts, and the client behind them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -6,8 +6,8 @@ use actix_web::http::header::{self, HeaderMap};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-/// Proxies whose `X-Forwarded-For` is believed: addresses and networks such as `10.0.0.0/8`. Reads
-/// a list, or text with commas.
+/// The proxies whose header `X-Forwarded-For` names the client: addresses and networks such as `10.0.0.0/8`. Reads a list,
+/// or text with commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct TrustedProxies(Vec<IpNet>);
@@ -32,13 +32,14 @@ impl<'de> Deserialize<'de> for TrustedProxies {
 }
 
 impl TrustedProxies {
+    /// Whether this is the address of a trusted proxy.
     pub(crate) fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client that a request comes from: the peer, or where that is a trusted proxy the last
-    /// hop in front of the trusted ones. `None` where such a proxy speaks for itself.
+    /// The client that sent a request: the peer or, if the peer is a trusted proxy, the last hop before the trusted
+    /// proxies. `None` if a trusted proxy sent the request itself.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         if !self.trust(peer) {
             return Some(peer);
@@ -49,7 +50,7 @@ impl TrustedProxies {
             .collect();
         let mut client = None;
         for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            // What stands before something unreadable is nobody's word.
+            // No trusted proxy wrote what is before a malformed hop.
             let Some(address) = hop_address(hop.trim()) else {
                 break;
             };
@@ -62,14 +63,14 @@ impl TrustedProxies {
     }
 }
 
-/// An address as proxies write it, some with a port.
+/// An address in the header. Some proxies write it with a port.
 fn hop_address(hop: &str) -> Option<IpAddr> {
     let bare = hop.trim_start_matches('[').trim_end_matches(']');
     let with_port = || hop.parse::<SocketAddr>().map(|address| address.ip());
     bare.parse().or_else(|_| with_port()).ok()
 }
 
-/// What counts as one client: an address, of IPv6 the /64 that a host usually has to itself.
+/// What counts as one client: an IPv4 address, or an IPv6 /64 network, because a host usually has one to itself.
 pub(crate) fn client_key(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -126,7 +127,7 @@ mod tests {
             (&["203.0.113.9:4711"], "203.0.113.9"),
             (&["[2001:db8::1]:4711"], "2001:db8::1"),
             (&["[2001:db8::1]"], "2001:db8::1"),
-            // All of them trusted: the first one is as near as it gets.
+            // All hops are trusted: the first one is the nearest to the client.
             (&["10.1.1.1, 10.2.2.2"], "10.1.1.1"),
             (&["1.1.1.1, unknown, 10.2.2.2"], "10.2.2.2"),
         ] {

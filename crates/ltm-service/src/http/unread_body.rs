@@ -1,7 +1,7 @@
-//! Request bodies that are answered before they were read.
+//! Request bodies that nobody has read when the response is sent.
 //!
-//! A body that is dropped half-way the server would read on to its end, and wait for that without end
-//! where the body is chunked. One that is held until the answer is out ends the connection instead.
+//! If a handler drops a body half-way, the server reads the rest of it, and waits forever for the end of a chunked body.
+//! If the body lives until the response is sent, the server closes the connection instead.
 
 use std::{
     cell::RefCell,
@@ -21,24 +21,24 @@ use actix_web::{
 };
 use futures_util::Stream;
 
-/// Holds the body of the request until the answer is out.
-pub(crate) async fn hold(
+/// The middleware that keeps the body of a request until the response is sent.
+pub(crate) async fn keep_body(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
-) -> Result<ServiceResponse<Answer>, actix_web::Error> {
-    let held = Held(Rc::new(RefCell::new(request.take_payload())));
+) -> Result<ServiceResponse<KeepingBody>, actix_web::Error> {
+    let kept = SharedPayload(Rc::new(RefCell::new(request.take_payload())));
     request.set_payload(Payload::Stream {
-        payload: Box::pin(held.clone()),
+        payload: Box::pin(kept.clone()),
     });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| Answer { body, _held: held }))
+    Ok(response.map_body(|_, body| KeepingBody { body, _kept: kept }))
 }
 
-/// A body that is read in one place and held in two.
+/// A body that the handler reads and the middleware keeps.
 #[derive(Clone)]
-struct Held(Rc<RefCell<Payload>>);
+struct SharedPayload(Rc<RefCell<Payload>>);
 
-impl Stream for Held {
+impl Stream for SharedPayload {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -46,13 +46,13 @@ impl Stream for Held {
     }
 }
 
-/// The body of an answer, with that of its request.
-pub(crate) struct Answer {
+/// The body of a response, with the body of its request.
+pub(crate) struct KeepingBody {
     body: BoxBody,
-    _held: Held,
+    _kept: SharedPayload,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for KeepingBody {
     type Error = Box<dyn Error>;
 
     fn size(&self) -> BodySize {

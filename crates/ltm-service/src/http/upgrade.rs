@@ -1,7 +1,6 @@
-//! Connections that leave HTTP: whoever answers a handshake gets the socket itself.
+//! Upgrades: connections that leave HTTP. The handler of a handshake gets the socket itself.
 //!
-//! The HTTP server is done with such a connection once the answer is out, and keeps nothing of it: no
-//! buffers, no timers, no task.
+//! Once the response is sent, the HTTP server keeps nothing of such a connection: no buffers, no timers, no task.
 
 use std::{
     cell::{Cell, RefCell},
@@ -35,58 +34,59 @@ use super::{
     admission::permit::ConnectionPermit,
     connection::{Connection, LINGER},
 };
+use crate::process::tasks::catch_panic;
 
-/// What one read takes at most: who has left HTTP says little.
+/// The most bytes of one read. Clients send little after an upgrade.
 const READ: usize = 4 * 1024;
 
-/// The socket of a connection that has left HTTP. It holds the connection's permit until it is dropped.
+/// The socket of a connection that has left HTTP. It holds the permit of the connection until it is dropped.
 pub struct Socket {
     stream: TcpStream,
-    /// What came together with the handshake.
+    /// The bytes that arrived together with the handshake.
     early: RefCell<Bytes>,
-    /// The body of the answer: with it goes what the request holds.
-    answer: Cell<Option<BoxBody>>,
+    /// The body of the response. It holds the permits of the request.
+    response_body: Cell<Option<BoxBody>>,
     _permit: ConnectionPermit,
 }
 
 impl Socket {
-    /// Writes what the system takes at once; gives how much that was.
+    /// Writes as many bytes as the system accepts at once, and returns their number.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] where it takes nothing now; others where the connection has ended.
+    /// [`io::ErrorKind::WouldBlock`] if the system accepts none now; any other if the connection has ended.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.try_write(bytes)
     }
 
-    /// Waits until the system may take something.
+    /// Waits until the system may accept bytes.
     ///
     /// # Errors
     ///
-    /// Where the connection has ended.
+    /// The connection has ended.
     pub async fn writable(&self) -> io::Result<()> {
         self.stream.writable().await
     }
 
-    /// Says that nothing more will be sent.
+    /// Tells the client that nothing more will be sent.
     pub fn shut_down(&self) {
-        // A connection that has ended needs no word.
+        // This fails only if the connection has ended.
         let _ = SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write);
     }
 }
 
-/// What comes from the peer, piece by piece as it is asked for.
+/// The bytes from the client, read when they are polled for.
 pub struct Incoming {
     socket: Rc<Socket>,
-    /// Whether a piece was just given: whoever asks first works on that, before more is read.
-    gave: bool,
+    /// Whether the last poll returned bytes. The next one yields first, so that its caller handles them before more is read.
+    yielding: bool,
 }
 
 impl Incoming {
     fn new(socket: Rc<Socket>) -> Self {
         Self {
             socket,
-            gave: false,
+            yielding: false,
         }
     }
 }
@@ -95,13 +95,13 @@ impl Stream for Incoming {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.gave) {
+        if std::mem::take(&mut self.yielding) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let early = self.socket.early.take();
         if !early.is_empty() {
-            self.gave = true;
+            self.yielding = true;
             return Poll::Ready(Some(Ok(early)));
         }
         let mut piece = [0; READ];
@@ -112,7 +112,7 @@ impl Stream for Incoming {
             match self.socket.stream.try_read(&mut piece) {
                 Ok(0) => return Poll::Ready(None),
                 Ok(count) => {
-                    self.gave = true;
+                    self.yielding = true;
                     return Poll::Ready(Some(Ok(Bytes::copy_from_slice(&piece[..count]))));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -122,7 +122,7 @@ impl Stream for Incoming {
     }
 }
 
-/// What a request to leave HTTP offers to its handler. Clones are the same offer.
+/// The upgrade that a request asks for. Clones are the same upgrade.
 #[derive(Clone)]
 pub struct Upgrade {
     socket: Rc<Socket>,
@@ -130,29 +130,28 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
-    /// The offer of this request; none where it does not ask to leave HTTP, or has a body.
+    /// The upgrade of this request; `None` if it does not ask for one, or has a body.
     pub fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get::<Self>().cloned()
     }
 
-    /// The socket. Nothing may be written to it before the answer is out.
+    /// The socket. Nothing may be written to it before the response is sent.
     pub fn socket(&self) -> Rc<Socket> {
         self.socket.clone()
     }
 
-    /// What comes after the request.
+    /// The bytes after the request.
     pub fn incoming(&self) -> Incoming {
         Incoming::new(self.socket())
     }
 
-    /// What is to run once 101 has been answered. With any other answer it is dropped.
+    /// Runs `next` once the response 101 is sent. After any other response, `next` is dropped.
     pub fn then(&self, next: impl Future<Output = ()> + 'static) {
         *self.next.borrow_mut() = Some(Box::pin(next));
     }
 }
 
-/// Answers a request to leave HTTP by `app`, and hands the socket over where that agrees; otherwise ends
-/// the connection.
+/// Lets `app` answer an upgrade request. If it agrees, hands the socket over; otherwise ends the connection.
 pub(crate) async fn upgrade<S, B>(
     app: S,
     (request, framed): (Request, Framed<Connection, Codec>),
@@ -173,9 +172,9 @@ where
     let (stream, permit) = connection.leave_http();
     let socket = Rc::new(Socket {
         stream,
-        // A copy, so that the server's buffer does not live as long as the socket.
+        // A copy, because the buffer of the server would live as long as the socket.
         early: RefCell::new(Bytes::copy_from_slice(&read_buf)),
-        answer: Cell::new(None),
+        response_body: Cell::new(None),
         _permit: permit,
     });
     drop(read_buf);
@@ -188,39 +187,39 @@ where
         Ok(response) => response.into().map_into_boxed_body(),
         Err(error) => error.into(),
     };
-    let mut answer = Answer {
+    let mut writer = ResponseWriter {
         socket,
         codec,
         unsent: write_buf,
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        // Who has gone meanwhile needs no answer.
-        let _ = answer.refuse(response).await;
-    } else if let Ok(body) = answer.agree(response).await
+        // This fails only if the client has closed the connection.
+        let _ = writer.refuse(response).await;
+    } else if let Ok(body) = writer.agree(response).await
         && let Some(next) = upgrade.next.take()
     {
-        answer.socket.answer.set(Some(body));
-        rt::spawn(next);
+        writer.socket.response_body.set(Some(body));
+        rt::spawn(catch_panic("socket", next));
     }
     Ok(())
 }
 
-/// An answer on its way.
-struct Answer {
+/// A response that is being sent.
+struct ResponseWriter {
     socket: Rc<Socket>,
     codec: Codec,
     unsent: BytesMut,
 }
 
-impl Answer {
-    /// Sends 101; gives its body, which nobody reads.
+impl ResponseWriter {
+    /// Sends 101, and returns its body, which is never sent.
     async fn agree(&mut self, response: Response<BoxBody>) -> io::Result<BoxBody> {
         let body = self.head(response)?;
         self.send().await?;
         Ok(body)
     }
 
-    /// Sends any other answer, and ends the connection.
+    /// Sends any other response, and ends the connection.
     async fn refuse(mut self, mut response: Response<BoxBody>) -> io::Result<()> {
         response
             .head_mut()
@@ -234,14 +233,14 @@ impl Answer {
         self.encode(Message::Chunk(None))?;
         self.send().await?;
         self.socket.shut_down();
-        // A reset for what has not been read would overtake the answer.
+        // If unread bytes were left, the system would reset the connection before the client has the response.
         let mut rest = Incoming::new(self.socket);
         let read = async { while let Some(Ok(_)) = rest.next().await {} };
         let _ = timeout(LINGER, read).await;
         Ok(())
     }
 
-    /// Encodes the head, to be sent with what comes first after it; gives the body.
+    /// Encodes the head, which is sent with the first bytes after it, and returns the body.
     fn head(&mut self, response: Response<BoxBody>) -> io::Result<BoxBody> {
         let mut body = BoxBody::new(());
         let response = response.map_body(|_, given| body = given);

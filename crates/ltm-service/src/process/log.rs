@@ -35,28 +35,28 @@ impl Default for LogSettings {
     fn default() -> Self {
         Self {
             format: LogFormat::Pretty,
-            // The cluster's connection tells each try; ours tells what an operator can act on.
+            // The cluster connection of the library logs each attempt; our own lines are those that an operator can act on.
             level: "info,actix_server=warn,redis=error".into(),
         }
     }
 }
 
 impl LogSettings {
-    /// Begins to log. A second call in one process changes nothing.
+    /// Starts the log. A second call in one process changes nothing.
     ///
     /// # Errors
     ///
-    /// What is wrong with the filter.
+    /// `log.level` is not a filter.
     pub(crate) fn install(&self) -> Result<(), SettingError> {
         let filter = EnvFilter::try_new(&self.level)
             .map_err(|e| SettingError::new("log.level", format!("{:?}: {e}", self.level)))?;
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(io::stderr().is_terminal())
-            // That a line cannot be written would be said there, too, and end the task that wrote it.
+            // Otherwise a line that cannot be written would be reported on standard error as well, and end the task.
             .log_internal_errors(false)
             .with_writer(io::stderr);
-        // An error means that the process logs already.
+        // An error means that the process has a log already.
         let _ = match self.format {
             LogFormat::Pretty => log.with_target(false).try_init(),
             LogFormat::Json => log

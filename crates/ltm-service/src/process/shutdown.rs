@@ -1,22 +1,22 @@
-//! How the process is told to stop.
+//! Tells the process to stop.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Says when to stop. Clones hear the same.
+/// The signal to stop. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     token: CancellationToken,
 }
 
 impl Shutdown {
-    /// Hears SIGTERM and SIGINT. A second one ends the process at once, with 130.
+    /// A shutdown that begins with SIGTERM or SIGINT. A second signal ends the process at once, with exit code 130.
     ///
     /// # Errors
     ///
-    /// Where the system does not let the process handle signals.
+    /// The system does not let the process handle signals.
     pub fn on_signals() -> io::Result<Self> {
         let shutdown = Self::default();
         let (mut terminate, mut interrupt) = (
@@ -24,6 +24,7 @@ impl Shutdown {
             signal(SignalKind::interrupt())?,
         );
         let token = shutdown.token.clone();
+        // Not one of the tasks: a second signal must work while those are being stopped.
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -41,17 +42,17 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Tells everybody to stop.
+    /// Tells all parts of the process to stop.
     pub fn begin(&self) {
         self.token.cancel();
     }
 
-    /// Whether it is time to stop.
+    /// Whether the process stops.
     pub fn has_begun(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Waits until it is time to stop.
+    /// Waits until the process stops.
     pub async fn begun(&self) {
         self.token.cancelled().await;
     }

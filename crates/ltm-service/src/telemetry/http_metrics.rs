@@ -1,4 +1,4 @@
-//! What is measured of connections and requests.
+//! The metrics of connections and requests.
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -24,14 +24,14 @@ use prometheus_client::{
 
 use crate::http::admission::Admission;
 
-/// The requests of one process. Clones share it.
+/// The metrics of requests. Clones share them.
 #[derive(Clone)]
 pub(crate) struct HttpMetrics {
     requests: Family<Outcome, Counter>,
     durations: Family<Call, Histogram>,
 }
 
-/// No label holds what a client makes up: routes are patterns, and methods those that routes have.
+/// No label has a value that a client chooses: a route is a pattern, and a method is one that routes have.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
     method: &'static str,
@@ -56,16 +56,16 @@ impl HttpMetrics {
         }
     }
 
-    /// Shows it in `registry`, and the connections that `admission` has let in.
+    /// Registers them, with the number of connections that `admission` has accepted.
     pub(crate) fn register(&self, registry: &mut Registry, admission: Arc<Admission>) {
         registry.register(
             "http_requests",
-            "Requests answered, WebSocket handshakes with 101",
+            "Requests that were answered; a WebSocket handshake has status 101",
             self.requests.clone(),
         );
         registry.register_with_unit(
             "http_request_duration",
-            "From a request's head to its answer's",
+            "Time from the head of a request to the head of its response",
             Unit::Seconds,
             self.durations.clone(),
         );
@@ -90,7 +90,7 @@ impl HttpMetrics {
     }
 }
 
-/// The method, where it is one that a route may have.
+/// The method as a label: one that a route may have, or `other`.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -104,7 +104,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Measures every request.
+/// The middleware that measures every request.
 pub(crate) async fn measure<B: MessageBody>(
     http_metrics: web::Data<HttpMetrics>,
     request: ServiceRequest,
@@ -121,7 +121,7 @@ pub(crate) async fn measure<B: MessageBody>(
     outcome
 }
 
-/// The connections that are open when somebody asks.
+/// The number of open connections, at the time of a scrape.
 struct Connections(Arc<Admission>);
 
 impl fmt::Debug for Connections {
@@ -133,7 +133,7 @@ impl fmt::Debug for Connections {
 impl Collector for Connections {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let open = ConstGauge::new(self.0.connections() as u64);
-        let help = "Connections that are open, WebSockets among them";
+        let help = "Open connections, including WebSockets";
         let of = encoder.encode_descriptor("http_connections", help, None, open.metric_type())?;
         open.encode(of)
     }

@@ -1,4 +1,4 @@
-//! `/metrics`: what the process measures, in Prometheus's text format (version 0.0.4).
+//! `/metrics`: the metrics of the process, in the text format of Prometheus (version 0.0.4).
 
 use std::{fmt, sync::Arc};
 
@@ -13,30 +13,30 @@ use prometheus_client::{
 use super::{limits_hit::limits_hit, process_metrics::ProcessMetrics};
 use crate::process::version::COMMIT;
 
-/// What a scraper is told that it gets.
+/// The content type of that format.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// What the names of our own begin with.
+/// The prefix of the names of our own metrics.
 const PREFIX: &str = "ltm";
 
-/// What the process measures.
+/// The metrics of a process.
 pub struct Metrics {
     registry: Registry,
 }
 
 impl Metrics {
-    /// What every service measures: its build, its process, the limits that it reached.
+    /// The metrics of every service: its build, its process, the limits that it reached.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ProcessMetrics));
         let mut metrics = Self { registry };
         let own = metrics.registry();
         let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)]);
-        own.register("build", "What runs here", build);
+        own.register("build", "Version and commit of this program", build);
         own.register_collector(Box::new(Limits));
         metrics
     }
 
-    /// Where metrics of our own are registered; their names begin with `ltm_`.
+    /// The registry for our own metrics. Their names begin with `ltm_`.
     pub fn registry(&mut self) -> &mut Registry {
         self.registry.sub_registry_with_prefix(PREFIX)
     }
@@ -75,7 +75,7 @@ struct Limits;
 impl Collector for Limits {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help =
-            "How often a limit was reached, by its setting; docs/limits.md says what it does";
+            "How often a limit was reached, by its setting; docs/limits.md explains each limit";
         let mut hits = encoder.encode_descriptor("limits_hit", help, None, MetricType::Counter)?;
         for (setting, times) in limits_hit() {
             let labels = [("limit", setting)];

@@ -1,11 +1,11 @@
-//! What the system says of this process, under the names that Prometheus's own libraries use
+//! What the system reports about this process, under the names that the client libraries of Prometheus use
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>).
 
 use std::fmt;
 
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
-/// This process, as it is when somebody asks. Elsewhere than on Linux nothing is known of it.
+/// This process at the time of a scrape. Only Linux reports it.
 #[derive(Debug)]
 pub(crate) struct ProcessMetrics;
 
@@ -17,7 +17,7 @@ impl Collector for ProcessMetrics {
 
     #[cfg(target_os = "linux")]
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        // What the system does not tell is left out.
+        // If the system does not report it, the metrics are absent.
         linux::usage().map_or(Ok(()), |usage| linux::encode(&usage, encoder))
     }
 }
@@ -38,7 +38,7 @@ mod linux {
         virtual_bytes: u64,
         open_files: u64,
         max_files: u64,
-        began: f64,
+        started: f64,
     }
 
     #[allow(clippy::cast_precision_loss)]
@@ -56,7 +56,7 @@ mod linux {
             virtual_bytes: stat.vsize,
             open_files: own.fd_count()? as u64,
             max_files,
-            began: procfs::boot_time_secs()? as f64 + stat.starttime as f64 / ticks,
+            started: procfs::boot_time_secs()? as f64 + stat.starttime as f64 / ticks,
         })
     }
 
@@ -66,34 +66,34 @@ mod linux {
         mut encoder: DescriptorEncoder<'_>,
     ) -> Result<(), fmt::Error> {
         let cpu = ConstCounter::new(usage.cpu_seconds);
-        let help = "Time that the processors spent on this process";
+        let help = "User and system CPU time of this process";
         let of = encoder.encode_descriptor("process_cpu_seconds", help, None, cpu.metric_type())?;
         cpu.encode(of)?;
         let gauges = [
             (
                 "process_resident_memory_bytes",
-                "Memory that it holds",
+                "Resident memory",
                 usage.resident_bytes as f64,
             ),
             (
                 "process_virtual_memory_bytes",
-                "Memory that it may address",
+                "Virtual memory",
                 usage.virtual_bytes as f64,
             ),
             (
                 "process_open_fds",
-                "Files and sockets that it has open",
+                "Open files and sockets",
                 usage.open_files as f64,
             ),
             (
                 "process_max_fds",
-                "The most that it may open",
+                "Limit of open files and sockets",
                 usage.max_files as f64,
             ),
             (
                 "process_start_time_seconds",
-                "When it began, in seconds since 1970",
-                usage.began,
+                "Start time of the process, in seconds since 1970",
+                usage.started,
             ),
         ];
         for (name, help, value) in gauges {

@@ -1,4 +1,4 @@
-//! Where traces go.
+//! The section `tracing` of the settings.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Default for TracingSettings {
 }
 
 impl TracingSettings {
-    /// Refuses values that cannot be used.
+    /// Rejects values that cannot be used.
     ///
     /// # Errors
     ///
@@ -57,11 +57,11 @@ impl TracingSettings {
         }
         Err(SettingError::new(
             "tracing.endpoint",
-            "it is a URL such as `http://collector:4318`, without a user or a query",
+            "use a URL such as http://collector:4318, without a user or a query",
         ))
     }
 
-    /// Where spans are sent to.
+    /// The URL that receives spans.
     pub(crate) fn traces_url(&self) -> String {
         format!("{}/v1/traces", self.endpoint.trim_end_matches('/'))
     }

@@ -1,7 +1,7 @@
-//! Traces: what begins and ends them, and the spans of the services.
+//! Traces, and the spans of the services.
 //!
-//! Spans are made by the interface of OpenTelemetry itself and not out of those of the log: what is logged does
-//! not depend on what is traced.
+//! Spans use the API of OpenTelemetry and not the spans of the log, so that the level of the log does not decide what is
+//! traced.
 
 use std::{
     sync::OnceLock,
@@ -30,21 +30,21 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use super::{otlp::provider, settings::TracingSettings};
 
-/// What makes spans; absent while nothing is traced.
+/// Makes spans; not set if tracing is off.
 static TRACER: OnceLock<BoxedTracer> = OnceLock::new();
 
-/// Traces while it lives.
+/// Tracing, until it is stopped.
 pub(crate) struct Tracing {
     provider: Option<SdkTracerProvider>,
     timeout: Duration,
 }
 
 impl Tracing {
-    /// Begins to trace, where there is a collector. To be called outside of an async runtime.
+    /// Starts tracing if `tracing.endpoint` is set. It must be called outside of an async runtime.
     ///
     /// # Errors
     ///
-    /// What is wrong with the settings.
+    /// `tracing.endpoint` cannot be used.
     pub(crate) fn start(
         settings: &TracingSettings,
         service: &'static str,
@@ -63,7 +63,7 @@ impl Tracing {
         Ok(tracing)
     }
 
-    /// Sends what is left, and waits for that so long and no longer.
+    /// Exports the remaining spans, and waits for that at most `tracing.timeout`.
     pub(crate) fn stop(self) {
         if let Some(provider) = self.provider
             && let Err(error) = provider.shutdown_with_timeout(self.timeout)
@@ -73,7 +73,7 @@ impl Tracing {
     }
 }
 
-/// The trace of a request: what the caller began, with a span of its own where it is traced here.
+/// The trace of a request: the caller's, with a span of its own if tracing is on.
 pub(crate) fn of_request(request: &ServiceRequest) -> Option<Context> {
     let caller = caller(request.headers());
     let Some(tracer) = TRACER.get() else {
@@ -96,7 +96,7 @@ pub(crate) fn trace_id(context: &Context) -> TraceId {
     context.span().span_context().trace_id()
 }
 
-/// Answers a request within its trace.
+/// The middleware that handles a request within its trace.
 pub(crate) async fn within_trace<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -128,7 +128,7 @@ pub(crate) async fn within_trace<B: MessageBody>(
     outcome
 }
 
-/// What a caller says that its request is a part of. What is malformed is passed over: the trace begins anew.
+/// The trace that the caller names in `traceparent`. If that is malformed, it is ignored, and a new trace starts.
 fn caller(headers: &HeaderMap) -> Option<Context> {
     let parent = headers.get("traceparent")?.to_str().ok()?.trim();
     let mut parents = headers.get_all("traceparent");
@@ -151,19 +151,19 @@ fn remote(parent: TraceParent, state: TraceState) -> Context {
     ))
 }
 
-/// A part of a trace. It ends with the value.
+/// A span. It ends when it is dropped.
 pub struct Span(BoxedSpan);
 
 impl Span {
-    /// A call of Redis that belongs to what goes on; `None` where that is no part of a trace. `operation` is
-    /// its command, and `name` says what for.
+    /// The span of a Redis command within the current trace; `None` if there is no trace. `operation` is the command, `name`
+    /// its purpose.
     pub fn redis(operation: &'static str, name: &'static str) -> Option<Self> {
         Context::map_current(|context| {
             if !context.has_active_span() {
                 return None;
             }
             let Some(tracer) = TRACER.get() else {
-                // What the caller began goes on with the entry.
+                // The entry continues the caller's trace.
                 let caller = context.span().span_context().clone();
                 return Some(Self(passed_on(caller)));
             };
@@ -178,7 +178,7 @@ impl Span {
         })
     }
 
-    /// The delivery of an entry that belongs to a trace, from now on; `None` where nothing is traced here.
+    /// The span of a delivery of an entry, from now on; `None` if tracing is off or the trace is not sampled.
     pub fn delivery(parent: TraceParent) -> Option<Self> {
         let tracer = TRACER.get()?;
         if !parent.is_sampled() {
@@ -197,7 +197,7 @@ impl Span {
         Some(Self(tracer.build_with_context(span, &parent)))
     }
 
-    /// What an entry carries so that others can go on from here; `None` where the trace is not recorded.
+    /// The `traceparent` that an entry carries, so that its readers continue the trace; `None` if the trace is not recorded.
     pub fn parent(&self) -> Option<TraceParent> {
         let here = self.0.span_context();
         let carried = here.is_valid() && (here.is_sampled() || TRACER.get().is_none());
@@ -208,23 +208,23 @@ impl Span {
         })
     }
 
-    /// Says something of it.
+    /// Sets an attribute.
     pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.0.set_attribute(KeyValue::new(name, value));
     }
 
-    /// It did not do what it was to do.
+    /// Marks it as failed.
     pub fn failed(&mut self, error: &str) {
         self.0.set_status(Status::error(error.to_owned()));
     }
 
-    /// It ended then.
+    /// Ends it at `time`.
     pub fn end_at(mut self, time: SystemTime) {
         self.0.end_with_timestamp(time);
     }
 }
 
-/// What the caller began, as it came.
+/// The caller's span, unchanged.
 fn passed_on(caller: SpanContext) -> BoxedSpan {
     let parent = Context::new().with_remote_span_context(caller);
     global::tracer("ltm-live")
