@@ -9,7 +9,7 @@ use std::{
 };
 
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{Protocol, WithExportConfig};
+use opentelemetry_otlp::{Protocol, RetryPolicy, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -38,6 +38,8 @@ pub(crate) fn provider(
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(settings.traces_url())
         .with_timeout(settings.timeout)
+        // Retries may outlast `tracing.timeout`, and hold the queue up.
+        .with_retry_policy(RetryPolicy::disabled())
         .build()
         .map_err(|e| format!("setting `tracing.endpoint`: {e}"))?;
     let waiting = Arc::new(Waiting::new(settings));

@@ -105,7 +105,7 @@ fn secret(text: &str) -> Result<DecodingKey, String> {
             secret.len()
         ));
     }
-    Ok(DecodingKey::from_secret(secret))
+    DecodingKey::from_secret(secret).map_err(|e| format!("not a secret for HS256: {e}"))
 }
 
 fn public(key: Result<DecodingKey, jsonwebtoken::errors::Error>) -> Result<DecodingKey, String> {
