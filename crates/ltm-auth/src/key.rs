@@ -110,5 +110,5 @@ fn secret(text: &str) -> Result<DecodingKey, KeyError> {
     if secret.len() < SHORTEST_SECRET {
         return Err(KeyError::ShortSecret(secret.len()));
     }
-    Ok(DecodingKey::from_secret(secret))
+    DecodingKey::from_secret(secret).map_err(|e| format!("not a secret for HS256: {e}"))
 }

@@ -13,7 +13,7 @@ use std::{
 
 use ltm_settings::SettingError;
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{Protocol, WithExportConfig};
+use opentelemetry_otlp::{Protocol, RetryPolicy, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -41,6 +41,8 @@ pub(crate) fn provider(
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(settings.traces_url())
         .with_timeout(settings.timeout)
+        // Retries may outlast `tracing.timeout`, and hold the queue up.
+        .with_retry_policy(RetryPolicy::disabled())
         .build()
         .map_err(|e| SettingError::new("tracing.endpoint", e.to_string()))?;
     let queue = Arc::new(SpanQueue::new(settings));
