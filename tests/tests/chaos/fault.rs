@@ -88,8 +88,9 @@ impl Fault {
                 world.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
             }
             Self::MessagesLost => {
-                let lost = format_args!("gateway {which} loses pub/sub messages for {pause:?}");
-                story.fault(lost);
+                story.fault(format_args!(
+                    "gateway {which} loses pub/sub messages for {pause:?}"
+                ));
                 world.gateways[which].to_redis.lose_messages();
                 sleep(pause).await;
                 world.gateways[which].to_redis.release();

