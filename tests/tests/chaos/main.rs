@@ -36,7 +36,7 @@ use tokio::{
 use crate::{
     fault::Fault,
     follower::{Follower, Seen},
-    log::read_log,
+    log::{Logged, read_log},
     producer::{Producer, Write},
     proof::Proof,
     story::{Failure, Story},
@@ -68,6 +68,19 @@ enum Length {
     Faults(usize),
     /// For this time.
     Time(Duration),
+}
+
+/// What happened in a run that kept every promise.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Messages that the followers received.
+    messages: usize,
+    /// Those of them that are resets.
+    resets: usize,
+    /// Entries that a log lost.
+    lost: usize,
+    /// Those of them that came back under the same cursor.
+    came_back: usize,
 }
 
 /// One LTM with its producers and followers.
@@ -138,14 +151,14 @@ impl Chaos {
             sleep(Duration::from_millis(rng.u64(0..400))).await;
         }
         stop.store(true, Ordering::SeqCst);
-        let mut messages = 0;
+        let mut counts = Counts::default();
         for ltm in watched {
-            messages += self.check(ltm, &world, &story).await?;
+            self.check(ltm, &world, &story, &mut counts).await?;
         }
         verify(&world, &story)?;
-        let (faults, losses) = (story.faults(), world.losses.values().flatten().count());
-        eprintln!("{faults} faults, {losses} losses, {messages} messages to followers");
-        assert!(faults > 0 && messages > 10, "nothing happened");
+        let faults = story.faults();
+        eprintln!("seed {}: {faults} faults, {counts:?}", self.seed);
+        assert!(faults > 0 && counts.messages > 10, "nothing happened");
         Ok(())
     }
 
@@ -183,9 +196,14 @@ impl Chaos {
         }
     }
 
-    /// Waits for the producers and followers of one LTM, and proves what is promised about it; gives the
-    /// number of messages that the followers received.
-    async fn check(&self, ltm: Watched, world: &World, story: &Story) -> Result<usize, Failure> {
+    /// Waits for the producers and followers of one LTM, and proves what is promised about it.
+    async fn check(
+        &self,
+        ltm: Watched,
+        world: &World,
+        story: &Story,
+        counts: &mut Counts,
+    ) -> Result<(), Failure> {
         let mut writes = Vec::new();
         for outcome in join_all(ltm.producers).await {
             writes.extend(outcome.unwrap()?);
@@ -212,12 +230,16 @@ impl Chaos {
             may_lose: self.may_lose(),
         };
         proof.writes(&writes)?;
-        let mut messages = 0;
         for (name, seen) in &followers {
             proof.followed(name, seen)?;
-            messages += seen.len();
+            counts.messages += seen.len();
+            counts.resets += seen.iter().filter(|seen| seen.reset.is_some()).count();
         }
-        Ok(messages)
+        let is_there = |lost: &&Logged| log.iter().any(|entry| entry.cursor == lost.cursor);
+        let lost = proof.losses.iter().flat_map(|loss| &loss.entries);
+        counts.lost += lost.clone().count();
+        counts.came_back += lost.filter(is_there).count();
+        Ok(())
     }
 }
 
