@@ -32,6 +32,8 @@ pub(crate) enum KeyError {
     PemAsSecret,
     #[error("the secret has {0} bytes; HS256 needs at least {SHORTEST_SECRET}")]
     ShortSecret(usize),
+    #[error("not a secret for HS256: {0}")]
+    NotASecret(#[source] jsonwebtoken::errors::Error),
     #[error("not a public key in PEM for auth.jwt_algorithm: {0}")]
     NotPublic(#[from] jsonwebtoken::errors::Error),
     #[error("not a key set: {0}")]
@@ -110,5 +112,5 @@ fn secret(text: &str) -> Result<DecodingKey, KeyError> {
     if secret.len() < SHORTEST_SECRET {
         return Err(KeyError::ShortSecret(secret.len()));
     }
-    DecodingKey::from_secret(secret).map_err(|e| format!("not a secret for HS256: {e}"))
+    DecodingKey::from_secret(secret).map_err(KeyError::NotASecret)
 }
