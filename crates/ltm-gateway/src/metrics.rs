@@ -11,22 +11,16 @@ use std::{
 
 use ltm_types::ResetReason;
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet},
-    metrics::{
-        MetricType,
-        counter::{ConstCounter, Counter},
-        family::Family,
-        gauge::ConstGauge,
-    },
+    encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, counter::Counter, family::Family},
     registry::{Registry, Unit},
 };
 
-use crate::{Gateway, end::End, message::Batch};
+use crate::{fanout::message::Batch, subscriber::close::CloseCause};
 
 /// The counters of one process. Each thread has it.
 #[derive(Clone)]
-pub(crate) struct Metrics {
+pub(crate) struct GatewayMetrics {
     deliveries: Counter,
     delivered_bytes: Counter,
     lag: Lag,
@@ -42,7 +36,7 @@ struct Reason {
     reason: &'static str,
 }
 
-impl Metrics {
+impl GatewayMetrics {
     pub(crate) fn new() -> Self {
         Self {
             deliveries: Counter::default(),
@@ -95,12 +89,12 @@ impl Metrics {
     }
 
     /// A subscription has ended.
-    pub(crate) fn ended(&self, end: &End) {
+    pub(crate) fn ended(&self, end: &CloseCause) {
         let reason = end.name();
         self.ended.get_or_create(&Reason { reason }).inc();
     }
 
-    fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         // Rates begin at the first one only where there was a 0 before.
         for reason in ResetReason::ALL {
             let reason = reason.as_str();
@@ -158,80 +152,6 @@ fn since(micros: u64) -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_micros());
     now.saturating_sub(u128::from(micros)) as f64 / 1e6
-}
-
-impl Gateway {
-    /// Shows the metrics of the gateway in `registry`.
-    pub fn register(&self, registry: &mut Registry) {
-        self.metrics().register(registry);
-        registry.register_collector(Box::new(Now(self.clone())));
-    }
-}
-
-/// What is there when somebody asks.
-struct Now(Gateway);
-
-impl fmt::Debug for Now {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Now")
-    }
-}
-
-impl Collector for Now {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let gateway = &self.0.inner;
-        let cache = gateway.backlog.usage();
-        let gauges = [
-            (
-                "subscribers",
-                "Subscribers that are connected",
-                gateway.drain.taken() as u64,
-            ),
-            (
-                "followed_ltms",
-                "LTMs that have a subscriber here",
-                gateway.audience.followed() as u64,
-            ),
-            (
-                "followed_lists",
-                "Lists of LTMs that have a subscriber here",
-                gateway.lists.count() as u64,
-            ),
-            (
-                "draining",
-                "1 while the gateway stops, else 0",
-                u64::from(gateway.shutdown.has_begun()),
-            ),
-            (
-                "log_cache_bytes",
-                "What the reads that subscribers share take",
-                cache.bytes,
-            ),
-        ];
-        for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(value);
-            let of = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
-            gauge.encode(of)?;
-        }
-        let counters = [
-            (
-                "log_cache_hits",
-                "Reads of a log that another subscriber had made",
-                cache.hits,
-            ),
-            (
-                "log_cache_misses",
-                "Reads of a log that were made",
-                cache.misses,
-            ),
-        ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            let of = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
-            counter.encode(of)?;
-        }
-        Ok(())
-    }
 }
 
 /// The upper bounds of the lag's buckets, in seconds.

@@ -9,7 +9,7 @@ use crate::{Cursor, Entry, Kind, LtmId};
 
 /// One message, ready to send, and where a subscriber stands once it has it.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub struct EncodedMessage {
     /// The subscriber's cursor after this message.
     pub cursor: Cursor,
     /// The cursor before it; a message is only for a subscriber that stands here.
@@ -47,8 +47,8 @@ impl ResetReason {
 }
 
 /// What is sent for an entry of no meaning: nothing. The cursor moves on.
-pub fn passed_over(previous: Cursor, cursor: Cursor) -> Frame {
-    Frame {
+pub fn passed_over(previous: Cursor, cursor: Cursor) -> EncodedMessage {
+    EncodedMessage {
         cursor,
         previous,
         last: false,
@@ -58,14 +58,14 @@ pub fn passed_over(previous: Cursor, cursor: Cursor) -> Frame {
 
 /// The message for `entry`, which follows `previous` in the log of `id` and whose
 /// [`Entry::content`] is what its kind says.
-pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
+pub fn entry_message(id: LtmId, previous: Cursor, entry: &Entry) -> EncodedMessage {
     let Entry {
         cursor,
         kind,
         payload,
     } = entry;
     let text = match kind {
-        Kind::Deleted => deleted_frame(id, *cursor),
+        Kind::Deleted => deleted_message(id, *cursor),
         // Its members stand beside the id and the cursor.
         Kind::Rollback => {
             let payload = payload.trim_ascii_start();
@@ -77,7 +77,7 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
         }
         Kind::Other(_) => ByteString::new(),
     };
-    Frame {
+    EncodedMessage {
         cursor: *cursor,
         previous,
         last: *kind == Kind::Deleted,
@@ -86,18 +86,18 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
 }
 
 /// The message that gives the whole state as of `cursor`; `state` is a JSON object's text.
-pub fn reset_frame(
+pub fn reset_message(
     id: LtmId,
     cursor: Cursor,
     reason: ResetReason,
     state: &str,
     snapshots_count: u64,
-) -> Frame {
+) -> EncodedMessage {
     let reason = reason.as_str();
     let text = format!(
         r#"{{"id":{id},"cursor":"{cursor}","reset":{{"reason":"{reason}","state":{state},"snapshots_count":{snapshots_count}}}}}"#
     );
-    Frame {
+    EncodedMessage {
         cursor,
         previous: cursor,
         last: false,
@@ -106,22 +106,22 @@ pub fn reset_frame(
 }
 
 /// What a subscriber at `previous` is told whose LTM was deleted and is gone.
-pub fn gone_frame(id: LtmId, previous: Cursor, cursor: Cursor) -> Frame {
-    Frame {
+pub fn gone_message(id: LtmId, previous: Cursor, cursor: Cursor) -> EncodedMessage {
+    EncodedMessage {
         cursor,
         previous,
         last: true,
-        text: deleted_frame(id, cursor),
+        text: deleted_message(id, cursor),
     }
 }
 
 /// The message that the LTM was deleted.
-fn deleted_frame(id: LtmId, cursor: Cursor) -> ByteString {
+fn deleted_message(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","deleted":true}}"#).into()
 }
 
 /// The message that everything which was there at the connect has been sent.
-pub fn live_frame(id: LtmId, cursor: Cursor) -> ByteString {
+pub fn live_message(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","live":true}}"#).into()
 }
 
@@ -133,22 +133,19 @@ mod tests {
     fn every_message_is_one_json_object_with_id_and_cursor() {
         let id = LtmId::new(u64::MAX).unwrap();
         let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, r#"{"n":1.00}"#.into());
-        let frame = entry_frame(id, Cursor::ORIGIN, &entry);
-        let reset = reset_frame(id, entry.cursor, ResetReason::Forked, r#"{"a":0.10}"#, 1);
+        let message = entry_message(id, Cursor::ORIGIN, &entry);
+        let reset = reset_message(id, entry.cursor, ResetReason::Forked, r#"{"a":0.10}"#, 1);
         for text in [
-            &frame.text,
+            &message.text,
             &reset.text,
-            &deleted_frame(id, entry.cursor),
-            &live_frame(id, entry.cursor),
+            &deleted_message(id, entry.cursor),
+            &live_message(id, entry.cursor),
         ] {
-            let message: serde_json::Value = serde_json::from_str(text).unwrap();
-            assert_eq!(message["id"], serde_json::json!(u64::MAX));
-            assert_eq!(
-                message["cursor"],
-                serde_json::json!(entry.cursor.to_string())
-            );
+            let json: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(json["id"], serde_json::json!(u64::MAX));
+            assert_eq!(json["cursor"], serde_json::json!(entry.cursor.to_string()));
         }
-        assert!(frame.text.ends_with(r#""snapshot":{"n":1.00}}"#));
+        assert!(message.text.ends_with(r#""snapshot":{"n":1.00}}"#));
         assert!(
             reset
                 .text
@@ -160,8 +157,8 @@ mod tests {
     fn a_rollback_says_its_snapshot_index_beside_itself() {
         let payload = r#"{"snapshot_index":5,"rollback":{"time":"T","reason":"manual","patch":[],"snapshots_count":6}}"#;
         let entry = Entry::after(Cursor::ORIGIN, Kind::Rollback, payload.into());
-        let frame = entry_frame(LtmId::new(42).unwrap(), Cursor::ORIGIN, &entry);
-        let message: serde_json::Value = serde_json::from_str(&frame.text).unwrap();
+        let message = entry_message(LtmId::new(42).unwrap(), Cursor::ORIGIN, &entry);
+        let message: serde_json::Value = serde_json::from_str(&message.text).unwrap();
         assert_eq!(message["id"], 42);
         assert_eq!(message["cursor"], entry.cursor.to_string());
         assert_eq!(message["snapshot_index"], 5);
@@ -171,8 +168,8 @@ mod tests {
     #[test]
     fn an_entry_of_a_future_kind_moves_the_cursor_and_says_nothing() {
         let entry = Entry::after(Cursor::ORIGIN, Kind::from_name("labelled"), "{}".into());
-        let frame = entry_frame(LtmId::new(1).unwrap(), Cursor::ORIGIN, &entry);
-        assert!(frame.text.is_empty());
-        assert_eq!(frame.cursor, entry.cursor);
+        let message = entry_message(LtmId::new(1).unwrap(), Cursor::ORIGIN, &entry);
+        assert!(message.text.is_empty());
+        assert_eq!(message.cursor, entry.cursor);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// One page of a list, newest first, as it was when it was read.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub(crate) struct ListPage {
     /// Names what it shows: lists of the same cursor show the same.
     pub cursor: Cursor,
     rows: Vec<Row>,
@@ -20,13 +20,13 @@ pub(crate) struct Rows {
 /// What leads from one content of a list to another: what was removed goes, rows take the place of those with their id or
 /// are new, and the order is that of the ids, the highest first.
 #[derive(Serialize)]
-struct Change<'a> {
+struct PageChange<'a> {
     rows: Vec<&'a Row>,
     removed: Vec<LtmId>,
     next: Option<LtmId>,
 }
 
-impl Rows {
+impl ListPage {
     pub(crate) fn new(page: Page) -> Self {
         let Page { rows, next, .. } = page;
         let content = json!([rows, next]).to_string();
@@ -59,12 +59,12 @@ impl Rows {
         json!({"cursor": self.cursor, "live": true}).to_string()
     }
 
-    fn changed_since(&self, before: &Self) -> Change<'_> {
+    fn changed_since(&self, before: &Self) -> PageChange<'_> {
         let known: HashMap<LtmId, &Row> = before.rows.iter().map(|row| (row.id, row)).collect();
         let kept: HashSet<LtmId> = self.rows.iter().map(|row| row.id).collect();
         let is_new = |row: &&Row| known.get(&row.id) != Some(row);
         let ids = before.rows.iter().map(|row| row.id);
-        Change {
+        PageChange {
             rows: self.rows.iter().filter(is_new).collect(),
             removed: ids.filter(|id| !kept.contains(id)).collect(),
             next: self.next,
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    fn rows(numbers: &[(u64, u64)], next: Option<u64>) -> Rows {
+    fn rows(numbers: &[(u64, u64)], next: Option<u64>) -> ListPage {
         let row = |&(id, snapshots_count): &(u64, u64)| Row {
             id: LtmId::new(id).unwrap(),
             name: "a name".into(),
@@ -89,14 +89,14 @@ mod tests {
             created_at: "then".into(),
             updated_at: "now".into(),
         };
-        Rows::new(Page {
+        ListPage::new(Page {
             rows: numbers.iter().map(row).collect(),
             next: next.map(|id| LtmId::new(id).unwrap()),
             missing: Vec::new(),
         })
     }
 
-    fn some_rows() -> impl Strategy<Value = Rows> {
+    fn some_rows() -> impl Strategy<Value = ListPage> {
         let numbers = prop::collection::btree_map(1u64..12, 0u64..3, 0..8);
         (numbers, prop::option::of(1u64..4)).prop_map(|(numbers, next)| {
             let numbers: Vec<_> = numbers.into_iter().rev().collect();

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use ltm_service::Socket;
 use tokio::sync::Notify;
 
-use crate::{event_queue::EventQueue, message::frame_length};
+use crate::{fanout::message::frame_length, subscriber::event_queue::EventQueue};
 
 /// How many control frames may wait for a socket that takes nothing; further ones are left out. Who sends
 /// more pings than are answered says too much before that.
@@ -133,13 +133,13 @@ impl Outbound {
     }
 
     /// Asks whoever waits for this subscriber to look at what happened.
-    pub(crate) fn call(&self) {
+    pub(crate) fn notify(&self) {
         // All on this socket look, at once or when they come to it: nothing is missed.
         self.attention.notify_waiters();
     }
 
     /// Waits for [`Outbound::call`].
-    pub(crate) async fn called(&self) {
+    pub(crate) async fn notified(&self) {
         self.attention.notified().await;
     }
 
@@ -147,7 +147,7 @@ impl Outbound {
         if let Wire::WebSocket(web_socket) = &self.wire
             && !web_socket.control(frame)
         {
-            self.call();
+            self.notify();
         }
     }
 }
@@ -261,7 +261,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::frames;
+    use crate::fanout::message::frames;
 
     proptest! {
         /// Whatever a socket takes at a time, a control frame goes at the end of a frame.

@@ -5,17 +5,18 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use ltm_store::{Store, StoreError, reconnect_pauses};
-use ltm_types::{Cursor, LtmId, ResetReason, gone_frame, live_frame};
+use ltm_types::{Cursor, LtmId, ResetReason, gone_message, live_message};
 use tokio::{task::coop::consume_budget, time::sleep};
 
 use crate::{
-    backlog::{Backlog, Behind},
-    end::End,
-    member::Member,
-    message::{Batch, BatchBounds, PageReader, frames},
-    outbound::Outbound,
-    topic::Head,
-    topics::Lease,
+    fanout::{
+        backlog::{Backlog, Behind},
+        live_subscriber::LiveSubscriber,
+        message::{Batch, BatchBounds, LogPageReader, frames},
+        topic::TopicHead,
+        topics::TopicHandle,
+    },
+    subscriber::{close::CloseCause, outbound::Outbound},
 };
 
 /// Where a subscriber begins.
@@ -32,11 +33,11 @@ pub(crate) enum Start {
 /// The messages for one subscriber, in order.
 pub(crate) struct Subscription {
     backlog: Arc<Backlog>,
-    lease: Lease,
-    member: Rc<Member>,
-    page: Option<PageReader>,
+    handle: TopicHandle,
+    subscriber: Rc<LiveSubscriber>,
+    page: Option<LogPageReader>,
     /// The topic's head at which the log was seen to hold nothing after the position.
-    up_to_date_at: Option<Head>,
+    up_to_date_at: Option<TopicHead>,
     /// A reset that is owed.
     reset: Option<ResetReason>,
     /// Where the log was at the connect, while the subscriber waits to be told that it is there.
@@ -61,21 +62,21 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// [`End::Unknown`], or [`End::OverLimit`] where Redis does not answer.
+    /// [`CloseCause::Unknown`], or [`CloseCause::OverLimit`] where Redis does not answer.
     pub(crate) async fn begin(
-        lease: Lease,
+        handle: TopicHandle,
         store: &Store,
         backlog: Arc<Backlog>,
         start: Start,
         marker: bool,
         outbound: Rc<Outbound>,
-    ) -> Result<Self, End> {
-        let seen = lease.topic.head();
+    ) -> Result<Self, CloseCause> {
+        let seen = handle.topic.head();
         // Only Redis knows what "now" is: the topic may be a message behind.
-        let (now, gone) = match store.head(lease.topic.id).await {
+        let (now, gone) = match store.head(handle.topic.id).await {
             Ok(now) => (now, None),
             Err(StoreError::Deleted { cursor, .. }) => (cursor, Some(cursor)),
-            Err(error) => return Err(end(lease.topic.id, &error)),
+            Err(error) => return Err(end(handle.topic.id, &error)),
         };
         let position = match start {
             Start::Now | Start::State => now,
@@ -83,8 +84,8 @@ impl Subscription {
         };
         let mut subscription = Self {
             backlog,
-            lease,
-            member: Member::new(outbound, position),
+            handle,
+            subscriber: LiveSubscriber::new(outbound, position),
             page: None,
             up_to_date_at: (position == now).then_some(seen),
             reset: (start == Start::State).then_some(ResetReason::Requested),
@@ -101,15 +102,15 @@ impl Subscription {
 
     /// Whose log this is.
     pub(crate) fn id(&self) -> LtmId {
-        self.lease.topic.id
+        self.handle.topic.id
     }
 
     /// Sends what the subscriber lacks; what comes once it lacks nothing, its topic sends. Ends where there will be no more.
-    pub(crate) fn deliver(mut self, outbound: Rc<Outbound>) -> LocalBoxFuture<'static, End> {
+    pub(crate) fn deliver(mut self, outbound: Rc<Outbound>) -> LocalBoxFuture<'static, CloseCause> {
         Box::pin(async move { self.send_all(&outbound).await })
     }
 
-    async fn send_all(&mut self, outbound: &Outbound) -> End {
+    async fn send_all(&mut self, outbound: &Outbound) -> CloseCause {
         loop {
             // Who has much to catch up on lets others have their turn.
             consume_budget().await;
@@ -121,12 +122,12 @@ impl Subscription {
                 self.keep_up().await;
             }
             if outbound.flushed().await.is_err() {
-                return End::Left;
+                return CloseCause::Left;
             }
             if let Next::Send(frames) = next
                 && !outbound.send(&frames)
             {
-                return End::Left;
+                return CloseCause::Left;
             }
         }
     }
@@ -136,10 +137,10 @@ impl Subscription {
     /// # Errors
     ///
     /// Why there will be no more.
-    async fn next(&mut self) -> Result<Next, End> {
+    async fn next(&mut self) -> Result<Next, CloseCause> {
         loop {
-            if self.member.has_ended() {
-                return Err(End::Deleted);
+            if self.subscriber.has_ended() {
+                return Err(CloseCause::Deleted);
             }
             if let Some(reason) = self.reset {
                 // What only some need some time takes its memory only then.
@@ -148,8 +149,8 @@ impl Subscription {
                         self.reset = None;
                         self.page = None;
                         self.pauses = None;
-                        self.member.advance(message.cursor, message.last);
-                        self.lease
+                        self.subscriber.advance(message.cursor, message.last);
+                        self.handle
                             .topic
                             .metrics()
                             .reset(reason, message.frames.len());
@@ -159,18 +160,18 @@ impl Subscription {
                 }
                 continue;
             }
-            let position = self.member.position();
+            let position = self.subscriber.position();
             if self.live_at.is_some_and(|at| position.seq >= at.seq) {
                 self.live_at = None;
-                return Ok(Next::Send(frames(&live_frame(self.id(), position))));
+                return Ok(Next::Send(frames(&live_message(self.id(), position))));
             }
             if let Some(batch) = self.ready() {
                 self.pauses = None;
-                self.member.advance(batch.to, batch.last);
-                self.lease.topic.metrics().delivered(&batch, 1);
+                self.subscriber.advance(batch.to, batch.last);
+                self.handle.topic.metrics().delivered(&batch, 1);
                 return Ok(Next::Send(batch.frames));
             }
-            let head = self.lease.topic.head();
+            let head = self.handle.topic.head();
             // Who is to be told that it has all reads the log until then: the topic may not have heard of it yet, and would
             // send it without a word.
             if self.live_at.is_none() && self.is_up_to_date(head) {
@@ -183,23 +184,23 @@ impl Subscription {
 
     /// Lets the topic send what comes, until that is not enough.
     async fn keep_up(&self) {
-        let topic = &self.lease.topic;
-        topic.join(&self.member);
-        self.member.released().await;
-        topic.leave(&self.member);
+        let topic = &self.handle.topic;
+        topic.join(&self.subscriber);
+        self.subscriber.released().await;
+        topic.leave(&self.subscriber);
     }
 
     /// Makes the word that the LTM was deleted the next and last message.
     fn end_at(&mut self, cursor: Cursor) {
-        let frame = gone_frame(self.id(), self.member.position(), cursor);
-        self.page = Some(PageReader::new(Arc::new([frame].into_iter().collect())));
+        let frame = gone_message(self.id(), self.subscriber.position(), cursor);
+        self.page = Some(LogPageReader::new(Arc::new([frame].into_iter().collect())));
         (self.reset, self.live_at) = (None, None);
     }
 
     /// Messages that are in memory.
     fn ready(&mut self) -> Option<Batch> {
-        let position = self.member.position();
-        let mut bounds = self.lease.topic.bounds();
+        let position = self.subscriber.position();
+        let mut bounds = self.handle.topic.bounds();
         if let Some(live_at) = self.live_at {
             bounds = BatchBounds {
                 last: live_at.seq,
@@ -212,19 +213,19 @@ impl Subscription {
             }
             self.page = None;
         }
-        self.lease.topic.after(position, bounds)
+        self.handle.topic.after(position, bounds)
     }
 
     /// Reads what the log holds, where the topic is at `head`.
-    async fn read_log(&mut self, head: Head) -> Result<(), End> {
-        let position = self.member.position();
+    async fn read_log(&mut self, head: TopicHead) -> Result<(), CloseCause> {
+        let position = self.subscriber.position();
         let id = self.id();
         match self.backlog.after(id, head.generation, position).await {
             Behind::Page(page) => {
                 if !std::mem::replace(&mut self.catches_up, true) {
-                    self.lease.topic.metrics().catch_up();
+                    self.handle.topic.metrics().catch_up();
                 }
-                self.page = Some(PageReader::new(page));
+                self.page = Some(LogPageReader::new(page));
             }
             Behind::UpToDate => {
                 self.up_to_date_at = Some(head);
@@ -232,15 +233,15 @@ impl Subscription {
                 self.live_at = self.live_at.map(|_| position);
             }
             Behind::Lost(reason) if self.knows_reset => self.reset = Some(reason),
-            Behind::Lost(_) => return Err(End::Forked),
+            Behind::Lost(_) => return Err(CloseCause::Forked),
             Behind::Failed(error) => self.pause_or_end(&error).await?,
         }
         Ok(())
     }
 
     /// Whether the log holds nothing more, as far as is known at this head of the topic.
-    fn is_up_to_date(&self, head: Head) -> bool {
-        let position = self.member.position();
+    fn is_up_to_date(&self, head: TopicHead) -> bool {
+        let position = self.subscriber.position();
         if head.cursor == Some(position) || self.up_to_date_at == Some(head) {
             return true;
         }
@@ -252,7 +253,7 @@ impl Subscription {
     }
 
     /// After a failure of Redis waits a little; other failures end the subscription.
-    async fn pause_or_end(&mut self, error: &StoreError) -> Result<(), End> {
+    async fn pause_or_end(&mut self, error: &StoreError) -> Result<(), CloseCause> {
         match error {
             error if error.is_temporary() => {}
             StoreError::Deleted { cursor, .. } => {
@@ -271,15 +272,15 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.lease.topic.leave(&self.member);
+        self.handle.topic.leave(&self.subscriber);
     }
 }
 
-fn end(id: LtmId, error: &StoreError) -> End {
+fn end(id: LtmId, error: &StoreError) -> CloseCause {
     match error {
-        StoreError::Unknown(id) => End::Unknown(*id),
-        StoreError::Deleted { .. } => End::Deleted,
-        error if error.is_temporary() => End::OverLimit("Redis is unavailable".into()),
+        StoreError::Unknown(id) => CloseCause::Unknown(*id),
+        StoreError::Deleted { .. } => CloseCause::Deleted,
+        error if error.is_temporary() => CloseCause::OverLimit("Redis is unavailable".into()),
         StoreError::Damaged { .. }
         | StoreError::Unavailable(_)
         | StoreError::Rejected(_)
@@ -287,7 +288,7 @@ fn end(id: LtmId, error: &StoreError) -> End {
         | StoreError::Unexpected(_)
         | StoreError::Trimmed(_) => {
             tracing::error!(%id, %error, "a subscription ended");
-            End::Damaged
+            CloseCause::Damaged
         }
     }
 }

@@ -8,7 +8,7 @@ use ltm_types::LtmId;
 use serde::Deserialize;
 use tokio::{sync::Notify, time::sleep};
 
-use crate::end::End;
+use crate::subscriber::close::CloseCause;
 
 /// The longest that is waited for at once: a clock that is set is heard of by then.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
@@ -16,7 +16,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a subscriber has shown.
-pub(crate) struct Pass {
+pub(crate) struct SessionAuth {
     auth: Auth,
     store: Store,
     /// The LTMs that it is for.
@@ -26,8 +26,8 @@ pub(crate) struct Pass {
     caller: RefCell<Caller>,
     renewed: Notify,
     /// What the client said last to go on, until it is looked at.
-    said: RefCell<Option<Renewal>>,
-    heard: Notify,
+    offered: RefCell<Option<Renewal>>,
+    renewal_offered: Notify,
 }
 
 /// What a client says to go on for longer.
@@ -39,15 +39,15 @@ enum Renewal {
 }
 
 /// Waits until the subscriber may follow no longer.
-pub(crate) async fn passed(pass: Option<&Pass>) -> End {
-    match pass {
+pub(crate) async fn auth_lost(session_auth: Option<&SessionAuth>) -> CloseCause {
+    match session_auth {
         // Where nobody is asked who they are, it needs no room.
-        Some(pass) => Box::pin(pass.ended()).await,
+        Some(session_auth) => Box::pin(session_auth.ended()).await,
         None => pending().await,
     }
 }
 
-impl Pass {
+impl SessionAuth {
     /// For who shows this; none where nobody has to show anything.
     ///
     /// # Errors
@@ -59,11 +59,11 @@ impl Pass {
         id: LtmId,
         shown: Result<Presented<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
-        let pass = Self::of_many(auth, store, shown).await?;
-        if let Some(pass) = &pass {
-            pass.add(id).await?;
+        let session_auth = Self::of_many(auth, store, shown).await?;
+        if let Some(session_auth) = &session_auth {
+            session_auth.add(id).await?;
         }
-        Ok(pass)
+        Ok(session_auth)
     }
 
     /// The same for no LTM yet.
@@ -87,8 +87,8 @@ impl Pass {
             list: false,
             caller: RefCell::new(caller),
             renewed: Notify::new(),
-            said: RefCell::default(),
-            heard: Notify::new(),
+            offered: RefCell::default(),
+            renewal_offered: Notify::new(),
         })))
     }
 
@@ -102,11 +102,11 @@ impl Pass {
         store: &Store,
         shown: Result<Presented<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
-        let pass = Self::of_many(auth, store, shown).await?;
-        Ok(pass.map(|pass| {
+        let session_auth = Self::of_many(auth, store, shown).await?;
+        Ok(session_auth.map(|session_auth| {
             Box::new(Self {
                 list: true,
-                ..*pass
+                ..*session_auth
             })
         }))
     }
@@ -134,15 +134,15 @@ impl Pass {
     }
 
     /// Takes what a client says where that is a new token or ticket, and ignores everything else.
-    pub(crate) fn hear(&self, text: &str) {
+    pub(crate) fn offer_renewal(&self, text: &str) {
         if let Ok(renewal) = serde_json::from_str(text) {
-            self.said.replace(Some(renewal));
-            self.heard.notify_one();
+            self.offered.replace(Some(renewal));
+            self.renewal_offered.notify_one();
         }
     }
 
     /// Waits until it is no longer good, or a renewal of it is not.
-    async fn ended(&self) -> End {
+    async fn ended(&self) -> CloseCause {
         tokio::select! {
             end = self.expired() => end,
             end = self.refused() => end,
@@ -150,10 +150,10 @@ impl Pass {
     }
 
     /// Looks at what a client says to go on, until that is not good for each LTM.
-    async fn refused(&self) -> End {
+    async fn refused(&self) -> CloseCause {
         loop {
-            let Some(renewal) = self.said.take() else {
-                self.heard.notified().await;
+            let Some(renewal) = self.offered.take() else {
+                self.renewal_offered.notified().await;
                 continue;
             };
             // Most subscribers never renew: they need no room for it.
@@ -165,14 +165,14 @@ impl Pass {
 
     /// Takes a renewal as soon as it can be checked, or drops it for a later one; meanwhile, what was shown before is
     /// still good.
-    async fn renew(&self, renewal: &Renewal) -> Result<(), End> {
+    async fn renew(&self, renewal: &Renewal) -> Result<(), CloseCause> {
         let (mut caller, mut complained) = (None, false);
         loop {
             let error = match self.check(renewal, &mut caller).await {
                 Ok(caller) if self.list && caller.grant != self.grant() => {
                     let text =
                         "the new token is for other LTMs, and so for another list: connect again";
-                    return Err(End::Refused(text.into()));
+                    return Err(CloseCause::Refused(text.into()));
                 }
                 Ok(caller) => {
                     self.caller.replace(caller);
@@ -190,11 +190,11 @@ impl Pass {
                         "a renewal cannot be checked now; it is tried again until what was shown before ends"
                     );
                 }
-                error => return Err(End::Refused(error.to_string())),
+                error => return Err(CloseCause::Refused(error.to_string())),
             }
             tokio::select! {
                 () = sleep(RETRY_PAUSE) => {}
-                () = self.heard.notified() => return Ok(()),
+                () = self.renewal_offered.notified() => return Ok(()),
             }
         }
     }
@@ -226,11 +226,11 @@ impl Pass {
     }
 
     /// Waits until it is no longer good.
-    async fn expired(&self) -> End {
+    async fn expired(&self) -> CloseCause {
         loop {
             let left = self.caller.borrow().time_left();
             if left == Some(Duration::ZERO) {
-                return End::Expired;
+                return CloseCause::Expired;
             }
             let wait = left.map_or(LOOK_INTERVAL, |left| left.min(LOOK_INTERVAL));
             tokio::select! {

@@ -9,19 +9,19 @@ use ltm_service::limit_reached;
 use ltm_store::{LiveEvent, LiveEvents};
 use tokio::{sync::Notify, task::yield_now};
 
-use crate::{topic::Topic, topics::Topics};
+use crate::fanout::{topic::Topic, topics::Topics};
 
 /// How many members are visited, and events taken, before others of the thread have their turn.
 const SLICE: usize = 256;
 
 /// The topics whose members are to be visited.
 #[derive(Default)]
-pub(crate) struct Due {
+pub(crate) struct RunQueue {
     topics: RefCell<VecDeque<Rc<Topic>>>,
     some: Notify,
 }
 
-impl Due {
+impl RunQueue {
     /// The members of this one are.
     pub(crate) fn push(&self, topic: Rc<Topic>) {
         self.topics.borrow_mut().push_back(topic);
@@ -50,15 +50,15 @@ impl Due {
 }
 
 /// Hands out what is appended, for ever.
-pub(crate) async fn fan_out(topics: Rc<Topics>, due: Rc<Due>, mut events: LiveEvents) {
+pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut events: LiveEvents) {
     loop {
-        if due.is_empty() {
+        if run_queue.is_empty() {
             tokio::select! {
                 event = events.next() => match event {
                     Some(event) => take(&topics, event),
                     None => return,
                 },
-                () = due.some.notified() => {}
+                () = run_queue.some.notified() => {}
             }
         }
         for _ in 0..SLICE {
@@ -67,8 +67,8 @@ pub(crate) async fn fan_out(topics: Rc<Topics>, due: Rc<Due>, mut events: LiveEv
             };
             take(&topics, event);
         }
-        due.visit();
-        if !due.is_empty() {
+        run_queue.visit();
+        if !run_queue.is_empty() {
             yield_now().await;
         }
     }

@@ -11,19 +11,19 @@ const MOST: usize = 64;
 /// The entries of one topic that are on their way and belong to traces. A trace has one span for each, not one
 /// for each subscriber.
 #[derive(Default)]
-pub(crate) struct Traced {
+pub(crate) struct DeliverySpans {
     deliveries: Vec<Delivery>,
 }
 
 struct Delivery {
     seq: u64,
     span: Span,
-    members: usize,
+    subscribers: usize,
     /// When the last of them took it; `None` while none has.
     taken: Option<SystemTime>,
 }
 
-impl Traced {
+impl DeliverySpans {
     /// An entry has come, and is a message of so many bytes.
     pub(crate) fn begin(&mut self, id: LtmId, entry: &Entry, bytes: usize) {
         let Some(parent) = entry.trace_parent() else {
@@ -41,20 +41,20 @@ impl Traced {
         self.deliveries.push(Delivery {
             seq: entry.cursor.seq,
             span,
-            members: 0,
+            subscribers: 0,
             taken: None,
         });
     }
 
     /// The entries after `from` up to `to` went to the sockets of this many members.
-    pub(crate) fn written(&mut self, from: u64, to: u64, members: usize) {
-        if self.deliveries.is_empty() || members == 0 {
+    pub(crate) fn written(&mut self, from: u64, to: u64, subscribers: usize) {
+        if self.deliveries.is_empty() || subscribers == 0 {
             return;
         }
         let now = SystemTime::now();
         let deliveries = self.deliveries.iter_mut();
         for delivery in deliveries.filter(|it| from < it.seq && it.seq <= to) {
-            delivery.members += members;
+            delivery.subscribers += subscribers;
             delivery.taken = Some(now);
         }
     }
@@ -62,8 +62,8 @@ impl Traced {
     /// All members have been visited.
     pub(crate) fn end(&mut self) {
         for mut delivery in self.deliveries.drain(..) {
-            let members = i64::try_from(delivery.members).unwrap_or(i64::MAX);
-            delivery.span.set("ltm.members", members);
+            let subscribers = i64::try_from(delivery.subscribers).unwrap_or(i64::MAX);
+            delivery.span.set("ltm.members", subscribers);
             delivery
                 .span
                 .end_at(delivery.taken.unwrap_or_else(SystemTime::now));

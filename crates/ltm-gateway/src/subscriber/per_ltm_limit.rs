@@ -8,22 +8,22 @@ use std::{
 use ltm_service::limit_reached;
 use ltm_types::LtmId;
 
-use crate::{GatewaySettings, end::End};
+use crate::{GatewaySettings, subscriber::close::CloseCause};
 
 /// The subscribers of all LTMs, counted.
-pub(crate) struct Audience {
+pub(crate) struct PerLtmLimit {
     counts: Mutex<HashMap<LtmId, usize>>,
     max_followed: usize,
     max_subscribers: usize,
 }
 
 /// One subscriber's place, until it is dropped.
-pub(crate) struct Place {
-    audience: Arc<Audience>,
+pub(crate) struct PerLtmPermit {
+    limit: Arc<PerLtmLimit>,
     id: LtmId,
 }
 
-impl Audience {
+impl PerLtmLimit {
     pub(crate) fn new(settings: &GatewaySettings) -> Self {
         Self {
             counts: Mutex::default(),
@@ -36,8 +36,8 @@ impl Audience {
     ///
     /// # Errors
     ///
-    /// [`End::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
-    pub(crate) fn take_place(self: &Arc<Self>, id: LtmId) -> Result<Place, End> {
+    /// [`CloseCause::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
+    pub(crate) fn acquire(self: &Arc<Self>, id: LtmId) -> Result<PerLtmPermit, CloseCause> {
         let mut counts = self.counts();
         let count = counts.get(&id).copied().unwrap_or_default();
         if count == 0 && counts.len() >= self.max_followed {
@@ -50,8 +50,8 @@ impl Audience {
             ));
         }
         counts.insert(id, count + 1);
-        Ok(Place {
-            audience: self.clone(),
+        Ok(PerLtmPermit {
+            limit: self.clone(),
             id,
         })
     }
@@ -66,9 +66,9 @@ impl Audience {
     }
 }
 
-impl Drop for Place {
+impl Drop for PerLtmPermit {
     fn drop(&mut self) {
-        let mut counts = self.audience.counts();
+        let mut counts = self.limit.counts();
         if let Some(count) = counts.get_mut(&self.id) {
             *count -= 1;
             if *count == 0 {
@@ -78,7 +78,7 @@ impl Drop for Place {
     }
 }
 
-fn over_limit(setting: &'static str, what: &str) -> End {
+fn over_limit(setting: &'static str, what: &str) -> CloseCause {
     limit_reached(setting);
-    End::OverLimit(format!("as many {what} as allowed ({setting})"))
+    CloseCause::OverLimit(format!("as many {what} as allowed ({setting})"))
 }

@@ -20,13 +20,15 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{GatewaySettings, end::End, message::frames, rows::Rows};
+use crate::{
+    GatewaySettings, fanout::message::frames, list::page::ListPage, subscriber::close::CloseCause,
+};
 
 /// At most one part in this many of a process's time with Redis goes into reading lists.
 const SHARE: u32 = 10;
 
 /// The lists that are followed.
-pub(crate) struct Lists {
+pub(crate) struct ListFeeds {
     store: Store,
     interval: Duration,
     max_lists: usize,
@@ -50,19 +52,19 @@ pub(crate) enum Latest {
     /// It could not be read yet.
     Failed(ProblemResponse),
     /// This is what it showed when it was last read.
-    Read(Arc<Step>),
+    Read(Arc<ListUpdate>),
 }
 
 /// What a list shows, and the message for those who know what it showed before.
 #[derive(Debug)]
-pub(crate) struct Step {
-    pub rows: Rows,
+pub(crate) struct ListUpdate {
+    pub rows: ListPage,
     before: Option<Cursor>,
     frames: Bytes,
 }
 
-impl Step {
-    fn new(rows: Rows, before: Option<&Rows>) -> Self {
+impl ListUpdate {
+    fn new(rows: ListPage, before: Option<&ListPage>) -> Self {
         let frames = before.map(|before| frames(&rows.change(before)));
         Self {
             rows,
@@ -72,7 +74,7 @@ impl Step {
     }
 
     /// The frames that lead here from `known`.
-    pub(crate) fn frames_from(&self, known: &Rows) -> Bytes {
+    pub(crate) fn frames_from(&self, known: &ListPage) -> Bytes {
         if self.before == Some(known.cursor) {
             return self.frames.clone();
         }
@@ -80,7 +82,7 @@ impl Step {
     }
 }
 
-impl Lists {
+impl ListFeeds {
     pub(crate) fn new(store: Store, settings: &GatewaySettings) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -95,8 +97,11 @@ impl Lists {
     ///
     /// # Errors
     ///
-    /// [`End::OverLimit`] where as many lists as allowed are followed.
-    pub(crate) fn follow(self: &Arc<Self>, key: ListKey) -> Result<watch::Receiver<Latest>, End> {
+    /// [`CloseCause::OverLimit`] where as many lists as allowed are followed.
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        key: ListKey,
+    ) -> Result<watch::Receiver<Latest>, CloseCause> {
         let mut followed = self.followed();
         if let Some(list) = followed.get(&key) {
             return Ok(list.subscribe());
@@ -104,11 +109,11 @@ impl Lists {
         if followed.len() >= self.max_lists {
             limit_reached("gateway.max_lists");
             let text = "as many lists as allowed are followed here (gateway.max_lists)";
-            return Err(End::OverLimit(text.into()));
+            return Err(CloseCause::OverLimit(text.into()));
         }
         let (latest, receiver) = watch::channel(Latest::Unread);
         followed.insert(key.clone(), latest.clone());
-        let reader = Reader {
+        let reader = FeedReader {
             lists: self.clone(),
             key,
             latest,
@@ -128,13 +133,13 @@ impl Lists {
 }
 
 /// Who reads one list as long as somebody follows it.
-struct Reader {
-    lists: Arc<Lists>,
+struct FeedReader {
+    lists: Arc<ListFeeds>,
     key: ListKey,
     latest: watch::Sender<Latest>,
 }
 
-impl Reader {
+impl FeedReader {
     async fn run(self) {
         let mut failing = false;
         loop {
@@ -142,7 +147,7 @@ impl Reader {
             match self.read().await {
                 Ok(rows) => {
                     failing = false;
-                    self.tell(rows);
+                    self.publish(rows);
                 }
                 Err(error) => {
                     if !failing {
@@ -167,14 +172,14 @@ impl Reader {
         }
     }
 
-    async fn read(&self) -> Result<Rows, StoreError> {
+    async fn read(&self) -> Result<ListPage, StoreError> {
         let _turn = self.lists.turn.lock().await;
         let ListKey { query, grant } = &self.key;
         let page = self.lists.store.list(query.listing(), &grant.shown()).await;
-        page.map(Rows::new)
+        page.map(ListPage::new)
     }
 
-    fn tell(&self, rows: Rows) {
+    fn publish(&self, rows: ListPage) {
         let before = match &*self.latest.borrow() {
             Latest::Read(step) => Some(step.clone()),
             Latest::Unread | Latest::Failed(_) => None,
@@ -183,7 +188,7 @@ impl Reader {
         if before.is_some_and(|before| before.cursor == rows.cursor) {
             return;
         }
-        let step = Arc::new(Step::new(rows, before));
+        let step = Arc::new(ListUpdate::new(rows, before));
         self.latest.send_replace(Latest::Read(step));
     }
 
@@ -199,7 +204,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for FeedReader {
     /// Where its thread ends, its followers find another one.
     fn drop(&mut self) {
         self.lists.followed().remove(&self.key);

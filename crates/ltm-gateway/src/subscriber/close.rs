@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Why a subscription ends.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum End {
+pub(crate) enum CloseCause {
     #[error("there is no LTM {0}")]
     Unknown(LtmId),
     #[error("the LTM was deleted")]
@@ -43,7 +43,7 @@ pub(crate) enum End {
     Left,
 }
 
-impl End {
+impl CloseCause {
     /// The name that metrics have for it.
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -123,22 +123,22 @@ mod tests {
     fn every_end_has_a_code_that_the_description_tells() {
         let text = || "why".to_owned();
         for end in [
-            End::Unknown(LtmId::new(1).unwrap()),
-            End::Deleted,
-            End::Invalid(text()),
-            End::Unfollowed,
-            End::Forked,
-            End::Restarting,
-            End::OverLimit(text()),
-            End::Talkative,
-            End::Expired,
-            End::Refused(text()),
-            End::FrameTooBig,
-            End::Malformed,
-            End::NotUtf8,
-            End::Damaged,
-            End::Silent,
-            End::Left,
+            CloseCause::Unknown(LtmId::new(1).unwrap()),
+            CloseCause::Deleted,
+            CloseCause::Invalid(text()),
+            CloseCause::Unfollowed,
+            CloseCause::Forked,
+            CloseCause::Restarting,
+            CloseCause::OverLimit(text()),
+            CloseCause::Talkative,
+            CloseCause::Expired,
+            CloseCause::Refused(text()),
+            CloseCause::FrameTooBig,
+            CloseCause::Malformed,
+            CloseCause::NotUtf8,
+            CloseCause::Damaged,
+            CloseCause::Silent,
+            CloseCause::Left,
         ] {
             let code = u16::from(end.close_code());
             assert!(ltm_docs::CLOSES.iter().any(|it| it.code == code), "{code}");
@@ -147,9 +147,12 @@ mod tests {
 
     #[test]
     fn a_reason_fits_into_a_close_frame() {
-        let long = End::OverLimit("é".repeat(100)).close_reason();
+        let long = CloseCause::OverLimit("é".repeat(100)).close_reason();
         assert!(long.description.is_some_and(|text| text.len() <= 123));
-        assert_eq!(End::Restarting.close_reason().code, CloseCode::Restart);
+        assert_eq!(
+            CloseCause::Restarting.close_reason().code,
+            CloseCode::Restart
+        );
         assert_eq!(u16::from(CloseCode::Restart), 1012);
         assert_eq!(u16::from(CloseCode::Again), 1013);
     }

@@ -17,14 +17,14 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The seats.
 #[derive(Clone)]
 pub(crate) struct Drain {
-    seats: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     max_subscribers: usize,
     /// One permit for each subscriber that is to go now.
     leave: Arc<Semaphore>,
 }
 
 /// One subscriber's seat.
-pub(crate) struct Seat {
+pub(crate) struct SubscriberPermit {
     leave: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Seat {
 impl Drain {
     pub(crate) fn new(max_subscribers: usize) -> Self {
         Self {
-            seats: Arc::new(Semaphore::new(max_subscribers)),
+            permits: Arc::new(Semaphore::new(max_subscribers)),
             max_subscribers,
             leave: Arc::new(Semaphore::new(0)),
         }
@@ -43,7 +43,7 @@ impl Drain {
     /// # Errors
     ///
     /// The problem, where all are taken or the gateway is stopping.
-    pub(crate) fn take_seat(&self) -> Result<Seat, Problem> {
+    pub(crate) fn acquire(&self) -> Result<SubscriberPermit, Problem> {
         let refused = |error: TryAcquireError| match error {
             TryAcquireError::Closed => Problem::new(
                 ProblemKind::Unavailable,
@@ -58,8 +58,8 @@ impl Drain {
                 Problem::new(ProblemKind::OverLimit, detail)
             }
         };
-        let permit = self.seats.clone().try_acquire_owned().map_err(refused)?;
-        Ok(Seat {
+        let permit = self.permits.clone().try_acquire_owned().map_err(refused)?;
+        Ok(SubscriberPermit {
             leave: self.leave.clone(),
             _permit: permit,
         })
@@ -68,14 +68,14 @@ impl Drain {
     /// How many seats are taken.
     pub(crate) fn taken(&self) -> usize {
         self.max_subscribers
-            .saturating_sub(self.seats.available_permits())
+            .saturating_sub(self.permits.available_permits())
     }
 
     /// Lets `notice` pass, in which the gateway works as before and load balancers see that it is not
     /// ready. Then tells all subscribers to go, in batches spread over `drain_time`, and waits for them.
     pub(crate) async fn empty(&self, notice: Duration, drain_time: Duration) {
         sleep(notice).await;
-        self.seats.close();
+        self.permits.close();
         let total = self.taken();
         if total > 0 {
             tracing::info!(subscribers = total, over = ?drain_time, "telling the subscribers to connect elsewhere");
@@ -88,7 +88,7 @@ impl Drain {
                 break;
             }
             ticks.tick().await;
-            self.leave.add_permits(due(total, batch, batches));
+            self.leave.add_permits(batch_size(total, batch, batches));
         }
         self.leave.close();
         let last = Instant::now();
@@ -99,11 +99,11 @@ impl Drain {
 }
 
 /// How many of `total` go in one of the batches: the same in each, but for one.
-fn due(total: usize, batch: usize, batches: usize) -> usize {
+fn batch_size(total: usize, batch: usize, batches: usize) -> usize {
     (total * (batch + 1)).div_ceil(batches) - (total * batch).div_ceil(batches)
 }
 
-impl Seat {
+impl SubscriberPermit {
     /// Waits until it is this subscriber's turn to go.
     pub(crate) async fn drained(&self) {
         if let Ok(permit) = self.leave.acquire().await {
@@ -121,7 +121,7 @@ mod tests {
     proptest! {
         #[test]
         fn all_go_and_no_batch_is_larger_than_its_share(total in 0usize..50_000, batches in 1usize..1000) {
-            let sizes: Vec<usize> = (0..batches).map(|batch| due(total, batch, batches)).collect();
+            let sizes: Vec<usize> = (0..batches).map(|batch| batch_size(total, batch, batches)).collect();
             prop_assert_eq!(sizes.iter().sum::<usize>(), total);
             prop_assert!(sizes.iter().all(|&size| size <= total.div_ceil(batches)));
         }

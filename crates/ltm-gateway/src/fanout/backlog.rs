@@ -4,7 +4,7 @@
 use std::{hash::Hash, sync::Arc};
 
 use ltm_store::{Read, Store, StoreError, WindowBounds};
-use ltm_types::{Cursor, LtmId, ResetReason, reset_frame};
+use ltm_types::{Cursor, LtmId, ResetReason, reset_message};
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
     sync::{Cache, DefaultLifecycle},
@@ -13,9 +13,11 @@ use tokio::sync::Semaphore;
 
 use crate::{
     GatewaySettings,
-    frame::{entry_frame, is_next, unreadable},
-    message::{Message, Page},
-    topics::page_bounds,
+    fanout::{
+        entry_message::{entry_message, is_next, unreadable},
+        message::{FramedMessage, LogPage},
+        topics::page_bounds,
+    },
 };
 
 /// Pages and resets that are expected to be held, for the cache's tables.
@@ -26,7 +28,7 @@ const STATE_READERS: usize = 4;
 /// What follows a cursor.
 pub(crate) enum Behind {
     /// These messages.
-    Page(Arc<Page>),
+    Page(Arc<LogPage>),
     /// Nothing: it is the head.
     UpToDate,
     /// The entries after it are gone, or it is of another history.
@@ -38,15 +40,15 @@ pub(crate) enum Behind {
 /// The shared reads.
 pub(crate) struct Backlog {
     store: Store,
-    pages: Cache<(LtmId, u64, Cursor), Arc<Page>, ByBytes>,
-    resets: Cache<(LtmId, ResetReason, Cursor), Message, ByBytes>,
+    pages: Cache<(LtmId, u64, Cursor), Arc<LogPage>, ByBytes>,
+    resets: Cache<(LtmId, ResetReason, Cursor), FramedMessage, ByBytes>,
     readers: Semaphore,
     state_readers: Semaphore,
     bounds: WindowBounds,
 }
 
 /// How the shared reads are used.
-pub(crate) struct Usage {
+pub(crate) struct CacheUsage {
     /// What is held.
     pub bytes: u64,
     /// Reads that another subscriber had made, since the process began.
@@ -58,14 +60,14 @@ pub(crate) struct Usage {
 #[derive(Clone)]
 struct ByBytes;
 
-impl<K> Weighter<K, Arc<Page>> for ByBytes {
-    fn weight(&self, _: &K, page: &Arc<Page>) -> u64 {
+impl<K> Weighter<K, Arc<LogPage>> for ByBytes {
+    fn weight(&self, _: &K, page: &Arc<LogPage>) -> u64 {
         page.weight() as u64
     }
 }
 
-impl<K> Weighter<K, Message> for ByBytes {
-    fn weight(&self, _: &K, message: &Message) -> u64 {
+impl<K> Weighter<K, FramedMessage> for ByBytes {
+    fn weight(&self, _: &K, message: &FramedMessage) -> u64 {
         message.weight() as u64
     }
 }
@@ -123,8 +125,8 @@ impl Backlog {
     }
 
     /// How the shared reads are used.
-    pub(crate) fn usage(&self) -> Usage {
-        Usage {
+    pub(crate) fn usage(&self) -> CacheUsage {
+        CacheUsage {
             bytes: self.pages.weight() + self.resets.weight(),
             hits: self.pages.hits() + self.resets.hits(),
             misses: self.pages.misses() + self.resets.misses(),
@@ -148,9 +150,9 @@ impl Backlog {
         }
         let mut previous = position;
         let message = |entry: &ltm_types::Entry| {
-            let frame = entry_frame(id, previous, entry);
+            let message = entry_message(id, previous, entry);
             previous = entry.cursor;
-            frame
+            message
         };
         Behind::Page(Arc::new(window.entries.iter().map(message).collect()))
     }
@@ -160,12 +162,12 @@ impl Backlog {
         &self,
         id: LtmId,
         reason: ResetReason,
-    ) -> Result<Message, StoreError> {
+    ) -> Result<FramedMessage, StoreError> {
         let head = self.store.head(id).await?;
         let make = async {
             let _turn = self.state_readers.acquire().await;
             let state = self.store.state(id).await?.state;
-            Ok(reset_frame(
+            Ok(reset_message(
                 id,
                 state.position(),
                 reason,

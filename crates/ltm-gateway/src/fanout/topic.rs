@@ -12,17 +12,19 @@ use ltm_types::{Cursor, Entry, LtmId};
 use slab::Slab;
 
 use crate::{
-    fan_out::Due,
-    frame::entry_frame,
-    member::{Member, Taken},
-    message::{Batch, BatchBounds, Message},
-    metrics::Metrics,
-    traced::Traced,
+    fanout::{
+        delivery_spans::DeliverySpans,
+        entry_message::entry_message,
+        fan_out::RunQueue,
+        live_subscriber::{LiveSubscriber, Taken},
+        message::{Batch, BatchBounds, FramedMessage},
+    },
+    metrics::GatewayMetrics,
 };
 
 /// Where a log is, as far as its topic knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct TopicHead {
     /// The last entry; `None` until it is known, or where there is no such LTM.
     pub cursor: Option<Cursor>,
     /// Grows when the log turns out to have another history than the one followed so far.
@@ -32,15 +34,15 @@ pub(crate) struct Head {
 /// One followed LTM. The subscribers of one thread share it.
 pub(crate) struct Topic {
     pub id: LtmId,
-    head: Cell<Head>,
+    head: Cell<TopicHead>,
     recent: RefCell<Recent>,
     /// Who has all that is known here, and is sent what is new as it comes.
-    members: RefCell<Slab<Rc<Member>>>,
+    subscribers: RefCell<Slab<Rc<LiveSubscriber>>>,
     /// How far they have been visited with it; `None`: all have been.
     round: Cell<Option<Round>>,
-    due: Rc<Due>,
-    traced: RefCell<Traced>,
-    metrics: Metrics,
+    run_queue: Rc<RunQueue>,
+    spans: RefCell<DeliverySpans>,
+    metrics: GatewayMetrics,
     max_bytes: usize,
     max_batch: usize,
     refresh_due: Cell<bool>,
@@ -67,14 +69,14 @@ struct Sent {
 /// The latest entries as messages, each continuing the one before, the last one at the head.
 #[derive(Default)]
 struct Recent {
-    messages: VecDeque<Message>,
+    messages: VecDeque<FramedMessage>,
     bytes: usize,
     /// How many of the messages were there at the last sweep.
     old: usize,
 }
 
 impl Recent {
-    fn push(&mut self, message: Message, max_bytes: usize) {
+    fn push(&mut self, message: FramedMessage, max_bytes: usize) {
         self.bytes += message.weight();
         self.messages.push_back(message);
         while self.bytes > max_bytes {
@@ -89,7 +91,7 @@ impl Recent {
         }
     }
 
-    fn after(&self, position: Cursor) -> impl Iterator<Item = &Message> + Clone {
+    fn after(&self, position: Cursor) -> impl Iterator<Item = &FramedMessage> + Clone {
         let first = self.messages.front().map_or(u64::MAX, |m| m.cursor.seq);
         let index = position.seq.saturating_add(1).checked_sub(first);
         let index = index.and_then(|index| usize::try_from(index).ok());
@@ -106,22 +108,22 @@ impl Recent {
 
 impl Topic {
     /// A topic that keeps up to `max_bytes` of the latest entries, and sends up to `max_batch` at
-    /// once. It tells `due` when its members are to be visited.
+    /// once. It tells `run_queue` when its members are to be visited.
     pub(crate) fn new(
         id: LtmId,
         max_bytes: usize,
         max_batch: usize,
-        due: Rc<Due>,
-        metrics: Metrics,
+        run_queue: Rc<RunQueue>,
+        metrics: GatewayMetrics,
     ) -> Rc<Self> {
         Rc::new(Self {
             id,
             head: Cell::default(),
             recent: RefCell::default(),
-            members: RefCell::default(),
+            subscribers: RefCell::default(),
             round: Cell::default(),
-            due,
-            traced: RefCell::default(),
+            run_queue,
+            spans: RefCell::default(),
             metrics,
             max_bytes,
             max_batch,
@@ -130,12 +132,12 @@ impl Topic {
     }
 
     /// What is measured.
-    pub(crate) fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &GatewayMetrics {
         &self.metrics
     }
 
     /// Where the log is.
-    pub(crate) fn head(&self) -> Head {
+    pub(crate) fn head(&self) -> TopicHead {
         self.head.get()
     }
 
@@ -219,16 +221,16 @@ impl Topic {
         self.refresh_due.set(false);
     }
 
-    /// Sends `member` what comes from now on, until it is [released](Member::is_released) or leaves.
-    pub(crate) fn join(&self, member: &Rc<Member>) {
-        let number = self.members.borrow_mut().insert(member.clone());
-        member.joined(number);
+    /// Sends `member` what comes from now on, until it is [released](LiveSubscriber::is_released) or leaves.
+    pub(crate) fn join(&self, subscriber: &Rc<LiveSubscriber>) {
+        let number = self.subscribers.borrow_mut().insert(subscriber.clone());
+        subscriber.joined(number);
     }
 
     /// Sends `member` nothing more.
-    pub(crate) fn leave(&self, member: &Member) {
-        if let Some(number) = member.left() {
-            self.members.borrow_mut().try_remove(number);
+    pub(crate) fn leave(&self, subscriber: &LiveSubscriber) {
+        if let Some(number) = subscriber.left() {
+            self.subscribers.borrow_mut().try_remove(number);
         }
     }
 
@@ -238,23 +240,23 @@ impl Topic {
         let Some(round) = self.round.get() else {
             return false;
         };
-        let mut members = self.members.borrow_mut();
-        let end = round.next.saturating_add(*most).min(members.capacity());
+        let mut subscribers = self.subscribers.borrow_mut();
+        let end = round.next.saturating_add(*most).min(subscribers.capacity());
         *most -= end - round.next;
         let mut batches = Vec::new();
         for number in round.next..end {
-            let member = members.get(number);
-            if member.is_some_and(|member| !self.bring(member, &mut batches)) {
-                members.remove(number).release();
+            let subscriber = subscribers.get(number);
+            if subscriber.is_some_and(|subscriber| !self.bring(subscriber, &mut batches)) {
+                subscribers.remove(number).release();
             }
         }
         for sent in &batches {
             self.metrics.delivered(&sent.batch, sent.takers);
-            let mut traced = self.traced.borrow_mut();
-            traced.written(sent.from.seq, sent.batch.to.seq, sent.takers);
+            let mut spans = self.spans.borrow_mut();
+            spans.written(sent.from.seq, sent.batch.to.seq, sent.takers);
         }
         self.round.set(match round {
-            _ if end < members.capacity() => Some(Round { next: end, ..round }),
+            _ if end < subscribers.capacity() => Some(Round { next: end, ..round }),
             Round { again: true, .. } => Some(Round {
                 next: 0,
                 again: false,
@@ -262,15 +264,15 @@ impl Topic {
             Round { again: false, .. } => None,
         });
         if self.round.get().is_none() {
-            self.traced.borrow_mut().end();
+            self.spans.borrow_mut().end();
         }
         self.round.get().is_some()
     }
 
     /// Sends one member what is new; false where it cannot take it. `batches` are those made so far.
-    fn bring(&self, member: &Member, batches: &mut Vec<Sent>) -> bool {
-        while self.head.get().cursor != Some(member.position()) {
-            let position = member.position();
+    fn bring(&self, subscriber: &LiveSubscriber, batches: &mut Vec<Sent>) -> bool {
+        while self.head.get().cursor != Some(subscriber.position()) {
+            let position = subscriber.position();
             let made = batches.iter().position(|sent| sent.from == position);
             let Some(made) = made.or_else(|| {
                 let batch = self.after(position, self.bounds())?;
@@ -284,7 +286,7 @@ impl Topic {
                 return false;
             };
             let sent = &mut batches[made];
-            let taken = member.take(&sent.batch);
+            let taken = subscriber.take(&sent.batch);
             sent.takers += usize::from(taken != Taken::Nothing);
             if taken != Taken::All {
                 if !sent.batch.last {
@@ -297,13 +299,13 @@ impl Topic {
     }
 
     fn advance(self: &Rc<Self>, position: Cursor, entry: &Entry, appended: Option<u64>) {
-        let message = Message {
+        let message = FramedMessage {
             appended,
-            ..entry_frame(self.id, position, entry).into()
+            ..entry_message(self.id, position, entry).into()
         };
-        if appended.is_some() && !self.members.borrow().is_empty() {
+        if appended.is_some() && !self.subscribers.borrow().is_empty() {
             let bytes = message.frames.len();
-            self.traced.borrow_mut().begin(self.id, entry, bytes);
+            self.spans.borrow_mut().begin(self.id, entry, bytes);
         }
         self.recent.borrow_mut().push(message, self.max_bytes);
         self.move_to(Some(entry.cursor));
@@ -314,7 +316,7 @@ impl Topic {
         let mut head = self.head.get();
         head.cursor = cursor;
         self.head.set(head);
-        if self.members.borrow().is_empty() {
+        if self.subscribers.borrow().is_empty() {
             return;
         }
         match self.round.get() {
@@ -327,7 +329,7 @@ impl Topic {
                     next: 0,
                     again: false,
                 }));
-                self.due.push(self.clone());
+                self.run_queue.push(self.clone());
             }
         }
     }
@@ -352,7 +354,7 @@ mod tests {
 
     fn topic_at(cursor: Cursor, max_bytes: usize) -> Rc<Topic> {
         let id = LtmId::new(1).unwrap();
-        let topic = Topic::new(id, max_bytes, 0, Rc::default(), Metrics::new());
+        let topic = Topic::new(id, max_bytes, 0, Rc::default(), GatewayMetrics::new());
         topic.restart(None, Some(cursor), false);
         topic
     }
@@ -376,7 +378,7 @@ mod tests {
                 prop_assert!(topic.offer(entry, 0));
                 let recent = topic.recent.borrow();
                 prop_assert!(recent.bytes <= 1000);
-                let held: usize = recent.messages.iter().map(Message::weight).sum();
+                let held: usize = recent.messages.iter().map(FramedMessage::weight).sum();
                 prop_assert_eq!(recent.bytes, held);
             }
             for pair in log.windows(2) {
@@ -430,7 +432,7 @@ mod tests {
         );
         assert_eq!(
             topic.head(),
-            Head {
+            TopicHead {
                 cursor: Some(log[1].cursor),
                 generation: 0
             }

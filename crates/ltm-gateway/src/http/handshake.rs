@@ -10,32 +10,34 @@ use ltm_types::{Problem, ProblemKind};
 use tokio::time::{Duration, Instant, interval, timeout};
 
 use crate::{
-    drain::Seat,
-    end::End,
-    inbound::{Budget, Inbound},
-    outbound::Outbound,
-    pass::{Pass, passed},
-    worker::Worker,
+    fanout::worker::Worker,
+    subscriber::{
+        close::CloseCause,
+        drain::SubscriberPermit,
+        inbound::{FrameBudget, Inbound},
+        outbound::Outbound,
+        session_auth::{SessionAuth, auth_lost},
+    },
 };
 
 /// How long a client may take to answer a close.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// A WebSocket that is open once the answer is out.
-pub(crate) struct Socket {
+pub(crate) struct OpenSocket {
     pub worker: web::Data<Worker>,
     pub outbound: Rc<Outbound>,
     heard: Rc<Cell<Instant>>,
     inbound: Inbound,
-    seat: Seat,
+    permit: SubscriberPermit,
     _session: Option<BoxBody>,
 }
 
 /// An answer, and what it opens.
-pub(crate) struct Opened {
+pub(crate) struct Handshake {
     pub response: HttpResponse,
     pub upgrade: Upgrade,
-    pub socket: Socket,
+    pub socket: OpenSocket,
 }
 
 /// Takes a seat and makes the answer. The client may say so many messages in ten seconds.
@@ -43,14 +45,14 @@ pub(crate) async fn open(
     request: &HttpRequest,
     worker: web::Data<Worker>,
     max_messages: u32,
-) -> Result<Opened, actix_web::Error> {
-    let seat = worker.gateway.drain().take_seat();
-    let seat = seat.map_err(ProblemResponse)?;
+) -> Result<Handshake, actix_web::Error> {
+    let permit = worker.gateway.drain().acquire();
+    let permit = permit.map_err(ProblemResponse)?;
     verify_handshake(request.head()).map_err(no_handshake)?;
     let upgrade = Upgrade::of(request)
         .ok_or_else(|| refusal("Upgrade", "send `Upgrade: websocket`, and no body"))?;
     let settings = worker.gateway.settings();
-    let budget = Budget::new(settings);
+    let budget = FrameBudget::new(settings);
     let payload = budget.limit(request, upgrade.incoming()).await?;
     let (response, _, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
     let heard = Rc::new(Cell::new(Instant::now()));
@@ -61,15 +63,15 @@ pub(crate) async fn open(
         session = Some(body);
         BoxBody::new(())
     });
-    let socket = Socket {
+    let socket = OpenSocket {
         worker,
         outbound: Rc::new(Outbound::new(upgrade.socket())),
         heard,
         inbound,
-        seat,
+        permit,
         _session: session,
     };
-    Ok(Opened {
+    Ok(Handshake {
         response,
         upgrade,
         socket,
@@ -118,7 +120,7 @@ pub(crate) fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(),
     }
 }
 
-impl Socket {
+impl OpenSocket {
     /// Serves the client until `work` is done or one side ends it; `hear` is told what the client says.
     ///
     /// An async function holds what it takes by value twice, and this one for as long as a client is connected: it
@@ -126,17 +128,17 @@ impl Socket {
     pub(crate) async fn serve(
         &mut self,
         what: impl Display,
-        pass: Option<&Pass>,
-        hear: impl Fn(&str),
-        work: LocalBoxFuture<'_, End>,
+        session_auth: Option<&SessionAuth>,
+        on_text: impl Fn(&str),
+        work: LocalBoxFuture<'_, CloseCause>,
     ) {
         let every = self.worker.gateway.settings().ping_interval;
         let end = tokio::select! {
             end = work => end,
-            end = self.inbound.read(&self.outbound, hear) => end,
-            end = passed(pass) => end,
+            end = self.inbound.read(&self.outbound, on_text) => end,
+            end = auth_lost(session_auth) => end,
             end = ping(&self.outbound, &self.heard, every) => end,
-            () = self.seat.drained() => End::Restarting,
+            () = self.permit.drained() => CloseCause::Restarting,
         };
         tracing::debug!(%what, %end, "a subscriber is gone");
         self.worker.gateway.metrics().ended(&end);
@@ -144,7 +146,7 @@ impl Socket {
         // A socket that takes nothing is reset by the kernel after the same time.
         let write_stall = self.worker.gateway.settings().write_stall;
         let sent = timeout(write_stall, self.outbound.flushed()).await;
-        if matches!(sent, Ok(Ok(()))) && end != End::Left {
+        if matches!(sent, Ok(Ok(()))) && end != CloseCause::Left {
             let _ = timeout(CLOSE_WAIT, self.inbound.finish()).await;
         }
         self.outbound.shut_down();
@@ -152,13 +154,13 @@ impl Socket {
 }
 
 /// Pings, and finds out who is gone without a word.
-async fn ping(outbound: &Outbound, heard: &Cell<Instant>, every: Duration) -> End {
+async fn ping(outbound: &Outbound, heard: &Cell<Instant>, every: Duration) -> CloseCause {
     let mut ticks = interval(every);
     ticks.tick().await;
     loop {
         ticks.tick().await;
         if heard.get().elapsed() > every * 2 {
-            return End::Silent;
+            return CloseCause::Silent;
         }
         outbound.ping();
     }

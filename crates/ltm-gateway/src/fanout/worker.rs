@@ -8,9 +8,11 @@ use ltm_store::Live;
 
 use crate::{
     Gateway,
-    fan_out::{Due, fan_out},
+    fanout::{
+        fan_out::{RunQueue, fan_out},
+        topics::Topics,
+    },
     settings::bytes,
-    topics::Topics,
 };
 
 /// One thread of the gateway.
@@ -22,19 +24,18 @@ pub(crate) struct Worker {
 impl Worker {
     /// Connects to Redis and begins to follow, in tasks of this thread.
     pub(crate) fn start(gateway: Gateway) -> Self {
-        let inner = &gateway.inner;
-        let settings = &inner.settings;
-        let redis = inner.store.redis().clone();
+        let settings = gateway.settings();
+        let redis = gateway.store().redis().clone();
         let (live, events) = Live::start(redis, bytes(settings.live_queue));
         gateway.listeners().push(live.clone());
-        let due = Rc::<Due>::default();
-        let audience = inner.audience.clone();
+        let due = Rc::<RunQueue>::default();
+        let limit = gateway.per_ltm_limit().clone();
         let topics = Topics::new(
-            inner.store.clone(),
+            gateway.store().clone(),
             live,
-            audience,
+            limit,
             due.clone(),
-            inner.metrics.clone(),
+            gateway.metrics().clone(),
             settings,
         );
         rt::spawn(fan_out(topics.clone(), due, events));

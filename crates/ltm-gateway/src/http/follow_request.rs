@@ -6,17 +6,17 @@ use actix_web::web::Query;
 use ltm_service::ProblemResponse;
 use ltm_types::{LtmId, Problem, ProblemKind};
 
-use crate::subscription::Start;
+use crate::subscriber::subscription::Start;
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct FollowRequest {
     pub(crate) id: LtmId,
     pub(crate) start: Start,
     pub(crate) marker: bool,
 }
 
-impl Wish {
+impl FollowRequest {
     /// The same, from where a browser says that it was (`Last-Event-ID`): its address stays the same when it connects again.
     ///
     /// # Errors

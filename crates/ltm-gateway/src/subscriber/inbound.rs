@@ -21,7 +21,11 @@ use futures_util::Stream;
 use ltm_service::{Incoming, limit_reached};
 use tokio::time::Instant;
 
-use crate::{GatewaySettings, end::End, outbound::Outbound, settings::bytes};
+use crate::{
+    GatewaySettings,
+    settings::bytes,
+    subscriber::{close::CloseCause, outbound::Outbound},
+};
 
 /// Over which time messages are counted.
 const RATE_PERIOD: Duration = Duration::from_secs(10);
@@ -31,12 +35,12 @@ const SLACK: usize = 128 * 1024;
 /// How many bytes may still arrive until a frame is complete. The decoder checks a frame's size
 /// only once it is whole, and would hold all of it until then.
 #[derive(Clone)]
-pub(crate) struct Budget {
+pub(crate) struct FrameBudget {
     left: Rc<Cell<usize>>,
     whole: usize,
 }
 
-impl Budget {
+impl FrameBudget {
     pub(crate) fn new(settings: &GatewaySettings) -> Self {
         let whole = bytes(settings.max_frame) + SLACK;
         Self {
@@ -56,7 +60,7 @@ impl Budget {
         request: &HttpRequest,
         incoming: Incoming,
     ) -> Result<web::Payload, actix_web::Error> {
-        let limited = Limited {
+        let limited = LimitedPayload {
             inner: incoming,
             left: self.left.clone(),
         };
@@ -67,12 +71,12 @@ impl Budget {
     }
 }
 
-struct Limited {
+struct LimitedPayload {
     inner: Incoming,
     left: Rc<Cell<usize>>,
 }
 
-impl Stream for Limited {
+impl Stream for LimitedPayload {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -90,19 +94,19 @@ impl Stream for Limited {
 /// The reader of one socket.
 pub(crate) struct Inbound {
     stream: MessageStream,
-    budget: Budget,
+    budget: FrameBudget,
     heard: Rc<Cell<Instant>>,
     max_message: usize,
     max_messages: u32,
     counted: u32,
     counting_since: Instant,
-    parts: Parts,
+    parts: FragmentedText,
 }
 
 impl Inbound {
     pub(crate) fn new(
         stream: MessageStream,
-        budget: Budget,
+        budget: FrameBudget,
         heard: Rc<Cell<Instant>>,
         settings: &GatewaySettings,
         max_messages: u32,
@@ -115,17 +119,17 @@ impl Inbound {
             max_messages,
             counted: 0,
             counting_since: Instant::now(),
-            parts: Parts::default(),
+            parts: FragmentedText::default(),
         }
     }
 
     /// Reads until the client leaves or says too much; gives the reason. `hear` is told each text.
-    pub(crate) async fn read(&mut self, outbound: &Outbound, hear: impl Fn(&str)) -> End {
+    pub(crate) async fn read(&mut self, outbound: &Outbound, on_text: impl Fn(&str)) -> CloseCause {
         loop {
             let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return broken(&error),
-                None => return End::Left,
+                None => return CloseCause::Left,
             };
             self.budget.refill();
             self.heard.set(Instant::now());
@@ -134,7 +138,7 @@ impl Inbound {
                 Message::Binary(data) => data.len(),
                 Message::Continuation(part) => self.parts.size_with(part),
                 Message::Ping(_) => 0,
-                Message::Close(_) => return End::Left,
+                Message::Close(_) => return CloseCause::Left,
                 Message::Pong(_) | Message::Nop => continue,
             };
             let exceeded = match size > self.max_message {
@@ -143,7 +147,7 @@ impl Inbound {
             };
             if let Some(setting) = exceeded {
                 limit_reached(setting);
-                return End::Talkative;
+                return CloseCause::Talkative;
             }
             let whole;
             let text = match &message {
@@ -158,7 +162,7 @@ impl Inbound {
                 _ => None,
             };
             if let Some(text) = text {
-                hear(text);
+                on_text(text);
             }
             if let Message::Ping(data) = &message {
                 outbound.pong(data);
@@ -188,14 +192,14 @@ impl Inbound {
 
 /// What has come of a message that comes in fragments, which may part a character.
 #[derive(Default)]
-struct Parts {
+struct FragmentedText {
     bytes: Vec<u8>,
     is_text: bool,
     /// How many bytes are known to be UTF-8.
     checked: usize,
 }
 
-impl Parts {
+impl FragmentedText {
     /// How long it is with the next fragment.
     fn size_with(&self, part: &Item) -> usize {
         match part {
@@ -208,8 +212,8 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`End::NotUtf8`].
-    fn take(&mut self, part: &Item) -> Result<Option<String>, End> {
+    /// [`CloseCause::NotUtf8`].
+    fn take(&mut self, part: &Item) -> Result<Option<String>, CloseCause> {
         let (bytes, is_last) = match part {
             Item::FirstText(bytes) | Item::FirstBinary(bytes) => {
                 *self = Self {
@@ -229,7 +233,7 @@ impl Parts {
                 Err(error) if error.error_len().is_none() && !is_last => {
                     self.checked += error.valid_up_to();
                 }
-                Err(_) => return Err(End::NotUtf8),
+                Err(_) => return Err(CloseCause::NotUtf8),
             }
         }
         if !is_last {
@@ -243,23 +247,23 @@ impl Parts {
 }
 
 /// What an error of the reader says about the client.
-fn broken(error: &ProtocolError) -> End {
+fn broken(error: &ProtocolError) -> CloseCause {
     let too_big = || {
         limit_reached("gateway.max_frame");
-        End::FrameTooBig
+        CloseCause::FrameTooBig
     };
     let ProtocolError::Io(error) = error else {
         return match error {
             ProtocolError::Overflow => too_big(),
-            _ => End::Malformed,
+            _ => CloseCause::Malformed,
         };
     };
     let cause = error.get_ref();
     match cause.and_then(|e| e.downcast_ref()) {
         Some(PayloadError::Overflow) => too_big(),
-        _ if cause.is_some_and(|e| e.is::<Utf8Error>()) => End::NotUtf8,
+        _ if cause.is_some_and(|e| e.is::<Utf8Error>()) => CloseCause::NotUtf8,
         // Reserved bits.
-        _ if error.kind() == io::ErrorKind::InvalidData => End::Malformed,
-        _ => End::Left,
+        _ if error.kind() == io::ErrorKind::InvalidData => CloseCause::Malformed,
+        _ => CloseCause::Left,
     }
 }

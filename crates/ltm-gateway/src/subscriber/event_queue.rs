@@ -18,7 +18,7 @@ use ltm_types::LtmId;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::{end::End, message::texts};
+use crate::{fanout::message::texts, subscriber::close::CloseCause};
 
 /// What waits to be sent.
 pub(crate) struct EventQueue {
@@ -101,7 +101,7 @@ impl EventQueue {
     }
 
     /// Says why there will be nothing more, and ends the body after that.
-    pub(crate) fn end(&self, id: LtmId, end: &End) {
+    pub(crate) fn end(&self, id: LtmId, end: &CloseCause) {
         let data = json!({"id": id, "end": end.shown()});
         let last = format!("event: end\ndata: {data}\n\n");
         self.waiting.borrow_mut().put_slice(last.as_bytes());
@@ -175,7 +175,7 @@ impl Drop for EventStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::frames;
+    use crate::fanout::message::frames;
 
     #[test]
     fn a_message_is_one_event_with_its_cursor_whatever_its_size() {

@@ -4,10 +4,10 @@ use std::{cell::Cell, rc::Rc};
 
 use ltm_types::Cursor;
 
-use crate::{message::Batch, outbound::Outbound};
+use crate::{fanout::message::Batch, subscriber::outbound::Outbound};
 
 /// One subscriber of one LTM, as its topic sees it.
-pub(crate) struct Member {
+pub(crate) struct LiveSubscriber {
     outbound: Rc<Outbound>,
     position: Cell<Cursor>,
     ended: Cell<bool>,
@@ -26,7 +26,7 @@ pub(crate) enum Taken {
     Nothing,
 }
 
-impl Member {
+impl LiveSubscriber {
     /// A subscriber that has everything up to `position`.
     pub(crate) fn new(outbound: Rc<Outbound>, position: Cursor) -> Rc<Self> {
         Rc::new(Self {
@@ -79,13 +79,13 @@ impl Member {
     /// The topic sends it nothing more: its own task has to see why.
     pub(crate) fn release(&self) {
         self.number.set(None);
-        self.outbound.call();
+        self.outbound.notify();
     }
 
     /// Waits until the topic has released it, or its socket has something waiting.
     pub(crate) async fn released(&self) {
         while self.number.get().is_some() && self.outbound.is_clear() {
-            self.outbound.called().await;
+            self.outbound.notified().await;
         }
     }
 }

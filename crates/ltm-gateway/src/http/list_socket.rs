@@ -12,14 +12,11 @@ use ltm_types::{Cursor, Problem, ProblemKind, ResetReason};
 use tokio::sync::watch;
 
 use crate::{
-    end::End,
-    handshake::{check_origin, open},
-    lists::{Latest, ListKey, Step},
-    message::frames,
-    metrics::Metrics,
-    outbound::Outbound,
-    pass::Pass,
-    worker::Worker,
+    fanout::{message::frames, worker::Worker},
+    http::handshake::{check_origin, open},
+    list::feed::{Latest, ListKey, ListUpdate},
+    metrics::GatewayMetrics,
+    subscriber::{close::CloseCause, outbound::Outbound, session_auth::SessionAuth},
 };
 
 pub(crate) async fn follow(
@@ -33,9 +30,9 @@ pub(crate) async fn follow(
     check_origin(&request, &worker)?;
     let gateway = worker.gateway.clone();
     let shown = Presented::in_handshake(&request, request.query_string());
-    let pass = Pass::of_list(gateway.auth(), gateway.store(), shown).await;
-    let pass = pass.map_err(ProblemResponse::from)?;
-    let grant = pass
+    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), shown).await;
+    let session_auth = session_auth.map_err(ProblemResponse::from)?;
+    let grant = session_auth
         .as_ref()
         .map_or_else(Grant::everything, |it| it.grant());
     let latest = gateway.lists().follow(ListKey { query, grant });
@@ -45,19 +42,21 @@ pub(crate) async fn follow(
     let mut socket = opened.socket;
     opened.upgrade.then(async move {
         let outbound = socket.outbound.clone();
-        let follower = Follower {
+        let follower = ListSubscriber {
             latest,
             at: first,
             outbound: &outbound,
             metrics: gateway.metrics(),
         };
-        let hear = |text: &str| {
-            if let Some(pass) = &pass {
-                pass.hear(text);
+        let on_text = |text: &str| {
+            if let Some(session_auth) = &session_auth {
+                session_auth.offer_renewal(text);
             }
         };
         let work = Box::pin(follower.run(after, marker));
-        socket.serve("a list", pass.as_deref(), hear, work).await;
+        socket
+            .serve("a list", session_auth.as_deref(), on_text, work)
+            .await;
     });
     Ok(opened.response)
 }
@@ -71,38 +70,38 @@ fn after(parameters: &Parameters) -> Result<Option<Cursor>, ProblemResponse> {
 }
 
 /// What the list shows, once it has been read.
-async fn first(latest: &mut watch::Receiver<Latest>) -> Result<Arc<Step>, ProblemResponse> {
+async fn first(latest: &mut watch::Receiver<Latest>) -> Result<Arc<ListUpdate>, ProblemResponse> {
     let known = latest.wait_for(|it| !matches!(it, Latest::Unread)).await;
     match known.as_deref() {
         Ok(Latest::Read(step)) => Ok(step.clone()),
         Ok(Latest::Failed(problem)) => Err(problem.clone()),
-        Ok(Latest::Unread) | Err(_) => Err(ProblemResponse(End::Restarting.problem())),
+        Ok(Latest::Unread) | Err(_) => Err(ProblemResponse(CloseCause::Restarting.problem())),
     }
 }
 
 /// One who follows a list.
-struct Follower<'a> {
+struct ListSubscriber<'a> {
     latest: watch::Receiver<Latest>,
     /// What it has been told.
-    at: Arc<Step>,
+    at: Arc<ListUpdate>,
     outbound: &'a Outbound,
-    metrics: &'a Metrics,
+    metrics: &'a GatewayMetrics,
 }
 
-impl Follower<'_> {
+impl ListSubscriber<'_> {
     /// Tells all that happens until the end.
-    async fn run(mut self, after: Option<Cursor>, marker: bool) -> End {
-        match self.tell(after, marker).await {
+    async fn run(mut self, after: Option<Cursor>, marker: bool) -> CloseCause {
+        match self.deliver(after, marker).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
     }
 
-    async fn tell(
+    async fn deliver(
         &mut self,
         after: Option<Cursor>,
         marker: bool,
-    ) -> Result<std::convert::Infallible, End> {
+    ) -> Result<std::convert::Infallible, CloseCause> {
         if after != Some(self.at.rows.cursor) {
             let reason = match after {
                 None | Some(Cursor::ORIGIN) => ResetReason::Requested,
@@ -119,7 +118,7 @@ impl Follower<'_> {
         loop {
             // The latest is taken only once there is room: who is slow is told less often.
             self.flushed().await?;
-            let gone = |_| End::Restarting;
+            let gone = |_| CloseCause::Restarting;
             self.latest.changed().await.map_err(gone)?;
             let Latest::Read(step) = self.latest.borrow_and_update().clone() else {
                 continue;
@@ -131,15 +130,15 @@ impl Follower<'_> {
         }
     }
 
-    async fn send(&self, frames: &Bytes) -> Result<(), End> {
+    async fn send(&self, frames: &Bytes) -> Result<(), CloseCause> {
         self.flushed().await?;
         if self.outbound.send(frames) {
             return Ok(());
         }
-        Err(End::Left)
+        Err(CloseCause::Left)
     }
 
-    async fn flushed(&self) -> Result<(), End> {
-        self.outbound.flushed().await.map_err(|_| End::Left)
+    async fn flushed(&self) -> Result<(), CloseCause> {
+        self.outbound.flushed().await.map_err(|_| CloseCause::Left)
     }
 }

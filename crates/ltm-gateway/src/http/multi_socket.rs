@@ -24,14 +24,13 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::{
-    end::End,
-    handshake::{check_origin, open},
-    message::frames,
-    outbound::Outbound,
-    pass::Pass,
-    socket::begin,
-    wish::Wish,
-    worker::Worker,
+    fanout::{message::frames, worker::Worker},
+    http::{
+        follow_request::FollowRequest,
+        handshake::{check_origin, open},
+        ltm_socket::begin,
+    },
+    subscriber::{close::CloseCause, outbound::Outbound, session_auth::SessionAuth},
 };
 
 pub(crate) async fn follow(
@@ -41,40 +40,42 @@ pub(crate) async fn follow(
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let shown = Presented::in_handshake(&request, request.query_string());
-    let pass = Pass::of_many(auth, store, shown).await;
-    let pass = pass.map_err(ProblemResponse::from)?;
+    let session_auth = SessionAuth::of_many(auth, store, shown).await;
+    let session_auth = session_auth.map_err(ProblemResponse::from)?;
     let settings = worker.gateway.settings();
     // All may be asked for at once.
     let most = settings.max_messages.saturating_add(settings.max_follows);
     let opened = open(&request, worker.clone(), most).await?;
-    let (mut socket, pass) = (opened.socket, pass.map(Rc::from));
-    let many = Many {
+    let (mut socket, session_auth) = (opened.socket, session_auth.map(Rc::from));
+    let socket_of_many = MultiSocket {
         worker,
         outbound: socket.outbound.clone(),
-        pass: pass.clone(),
+        session_auth: session_auth.clone(),
         followed: HashMap::new(),
         running: FuturesUnordered::new(),
         begun: 0,
     };
-    let asked = Rc::new(Asked::new(most as usize));
-    let work = Box::pin(many.run(asked.clone()));
+    let commands = Rc::new(CommandQueue::new(most as usize));
+    let work = Box::pin(socket_of_many.run(commands.clone()));
     opened.upgrade.then(async move {
-        let hear = |text: &str| match Command::read(text) {
-            Some(command) => asked.add(command),
+        let on_text = |text: &str| match Command::read(text) {
+            Some(command) => commands.add(command),
             None => {
-                if let Some(pass) = &pass {
-                    pass.hear(text);
+                if let Some(session_auth) = &session_auth {
+                    session_auth.offer_renewal(text);
                 }
             }
         };
-        socket.serve("many LTMs", pass.as_deref(), hear, work).await;
+        socket
+            .serve("many LTMs", session_auth.as_deref(), on_text, work)
+            .await;
     });
     Ok(opened.response)
 }
 
 /// What a client asks for.
 enum Command {
-    Follow(LtmId, Place),
+    Follow(LtmId, FollowOptions),
     Unfollow(LtmId),
     /// It cannot be understood, and why.
     Wrong(String),
@@ -82,7 +83,7 @@ enum Command {
 
 /// Where to begin, in the client's words.
 #[derive(Deserialize)]
-struct Place {
+struct FollowOptions {
     after: Option<String>,
     init: Option<String>,
     #[serde(default)]
@@ -97,7 +98,7 @@ impl Command {
             follow: Option<LtmId>,
             unfollow: Option<LtmId>,
             #[serde(flatten)]
-            place: Place,
+            place: FollowOptions,
         }
         match serde_json::from_str::<Said>(text) {
             Ok(Said {
@@ -128,14 +129,14 @@ enum Marker {
 }
 
 /// What was asked for and not done yet.
-struct Asked {
+struct CommandQueue {
     waiting: RefCell<VecDeque<Command>>,
     most: usize,
     too_much: Cell<bool>,
     some: Notify,
 }
 
-impl Asked {
+impl CommandQueue {
     fn new(most: usize) -> Self {
         Self {
             waiting: RefCell::default(),
@@ -156,10 +157,10 @@ impl Asked {
         self.some.notify_one();
     }
 
-    async fn next(&self) -> Result<Command, End> {
+    async fn next(&self) -> Result<Command, CloseCause> {
         loop {
             if self.too_much.get() {
-                return Err(End::Talkative);
+                return Err(CloseCause::Talkative);
             }
             let command = self.waiting.borrow_mut().pop_front();
             match command {
@@ -171,10 +172,10 @@ impl Asked {
 }
 
 /// The LTMs that one socket follows.
-struct Many {
+struct MultiSocket {
     worker: web::Data<Worker>,
     outbound: Rc<Outbound>,
-    pass: Option<Rc<Pass>>,
+    session_auth: Option<Rc<SessionAuth>>,
     followed: HashMap<LtmId, Following>,
     running: FuturesUnordered<LocalBoxFuture<'static, Ended>>,
     /// How many were begun.
@@ -191,18 +192,18 @@ struct Following {
 struct Ended {
     id: LtmId,
     number: u64,
-    end: Option<End>,
+    end: Option<CloseCause>,
 }
 
-impl Many {
-    async fn run(mut self, asked: Rc<Asked>) -> End {
+impl MultiSocket {
+    async fn run(mut self, commands: Rc<CommandQueue>) -> CloseCause {
         loop {
             let done = tokio::select! {
-                command = asked.next() => match command {
-                    Ok(command) => self.obey(command).await,
+                command = commands.next() => match command {
+                    Ok(command) => self.execute(command).await,
                     Err(end) => Err(end),
                 },
-                Some(ended) = self.running.next() => self.note(ended).await,
+                Some(ended) = self.running.next() => self.report(ended).await,
             };
             if let Err(end) = done {
                 return end;
@@ -210,24 +211,26 @@ impl Many {
         }
     }
 
-    async fn obey(&mut self, command: Command) -> Result<(), End> {
+    async fn execute(&mut self, command: Command) -> Result<(), CloseCause> {
         match command {
-            Command::Wrong(detail) => self.say(None, &End::Invalid(detail)).await,
+            Command::Wrong(detail) => self.send_end(None, &CloseCause::Invalid(detail)).await,
             Command::Unfollow(id) => {
                 self.stop(id).await?;
-                self.say(Some(id), &End::Unfollowed).await
+                self.send_end(Some(id), &CloseCause::Unfollowed).await
             }
-            Command::Follow(id, Place { after, init, live }) => {
+            Command::Follow(id, FollowOptions { after, init, live }) => {
                 self.stop(id).await?;
                 let most = self.worker.gateway.settings().max_follows;
                 if self.followed.len() >= most as usize {
                     limit_reached("gateway.max_follows");
                     let text = "as many LTMs as allowed are followed here (gateway.max_follows)";
-                    return self.say(Some(id), &End::OverLimit(text.into())).await;
+                    return self
+                        .send_end(Some(id), &CloseCause::OverLimit(text.into()))
+                        .await;
                 }
-                match Wish::start(after.as_deref(), init.as_deref()) {
+                match FollowRequest::start(after.as_deref(), init.as_deref()) {
                     Ok(start) => {
-                        self.begin(Wish {
+                        self.begin(FollowRequest {
                             id,
                             start,
                             marker: matches!(live, Marker::Word(true) | Marker::Number(1..)),
@@ -237,20 +240,20 @@ impl Many {
                     Err(ProblemResponse(problem)) => {
                         let field = problem.field.unwrap_or_default();
                         let detail = format!("{field}: {}", problem.detail);
-                        self.say(Some(id), &End::Invalid(detail)).await
+                        self.send_end(Some(id), &CloseCause::Invalid(detail)).await
                     }
                 }
             }
         }
     }
 
-    fn begin(&mut self, wish: Wish) {
+    fn begin(&mut self, follow: FollowRequest) {
         self.begun += 1;
         let (stop, stopped) = AbortHandle::new_pair();
-        let (id, number) = (wish.id, self.begun);
+        let (id, number) = (follow.id, self.begun);
         self.followed.insert(id, Following { number, stop });
         let (worker, outbound) = (self.worker.clone(), self.outbound.clone());
-        let deliver = deliver(worker, wish, outbound, self.pass.clone());
+        let deliver = deliver(worker, follow, outbound, self.session_auth.clone());
         let deliver = Abortable::new(deliver, stopped);
         self.running.push(Box::pin(async move {
             let end = deliver.await.ok();
@@ -259,7 +262,7 @@ impl Many {
     }
 
     /// Stops following one; once this is over, nothing more of it is sent.
-    async fn stop(&mut self, id: LtmId) -> Result<(), End> {
+    async fn stop(&mut self, id: LtmId) -> Result<(), CloseCause> {
         let Some(following) = self.followed.remove(&id) else {
             return Ok(());
         };
@@ -273,38 +276,38 @@ impl Many {
         }
         self.forget(id);
         for ended in others {
-            self.note(ended).await?;
+            self.report(ended).await?;
         }
         Ok(())
     }
 
     /// Tells that one has ended.
-    async fn note(&mut self, ended: Ended) -> Result<(), End> {
+    async fn report(&mut self, ended: Ended) -> Result<(), CloseCause> {
         let Ended { id, number, end } = ended;
         let Some(end) = end else { return Ok(()) };
-        if end == End::Left {
+        if end == CloseCause::Left {
             return Err(end);
         }
         if self.followed.get(&id).is_some_and(|it| it.number == number) {
             self.followed.remove(&id);
             self.forget(id);
         }
-        self.say(Some(id), &end).await
+        self.send_end(Some(id), &end).await
     }
 
     fn forget(&self, id: LtmId) {
-        if let Some(pass) = &self.pass {
-            pass.remove(id);
+        if let Some(session_auth) = &self.session_auth {
+            session_auth.remove(id);
         }
     }
 
     /// Says of one LTM what on a socket of its own would be the close.
-    async fn say(&self, id: Option<LtmId>, end: &End) -> Result<(), End> {
+    async fn send_end(&self, id: Option<LtmId>, end: &CloseCause) -> Result<(), CloseCause> {
         self.worker.gateway.metrics().ended(end);
         let text = json!({"id": id, "end": end.shown()}).to_string();
         let flushed = self.outbound.flushed().await;
         if flushed.is_err() || !self.outbound.send(&frames(&text)) {
-            return Err(End::Left);
+            return Err(CloseCause::Left);
         }
         Ok(())
     }
@@ -313,22 +316,22 @@ impl Many {
 /// Delivers one LTM until its end.
 async fn deliver(
     worker: web::Data<Worker>,
-    wish: Wish,
+    follow: FollowRequest,
     outbound: Rc<Outbound>,
-    pass: Option<Rc<Pass>>,
-) -> End {
+    session_auth: Option<Rc<SessionAuth>>,
+) -> CloseCause {
     // What is over soon takes no room for as long as the LTM is followed.
-    if let Some(pass) = pass
-        && let Err(error) = Box::pin(pass.add(wish.id)).await
+    if let Some(session_auth) = session_auth
+        && let Err(error) = Box::pin(session_auth.add(follow.id)).await
     {
         return match error {
-            AuthError::Store(StoreError::Unknown(id)) => End::Unknown(id),
-            AuthError::Store(StoreError::Deleted { .. }) => End::Deleted,
-            AuthError::Store(_) => End::OverLimit("Redis does not answer".into()),
-            error => End::Refused(error.to_string()),
+            AuthError::Store(StoreError::Unknown(id)) => CloseCause::Unknown(id),
+            AuthError::Store(StoreError::Deleted { .. }) => CloseCause::Deleted,
+            AuthError::Store(_) => CloseCause::OverLimit("Redis does not answer".into()),
+            error => CloseCause::Refused(error.to_string()),
         };
     }
-    match Box::pin(begin(&worker, wish, outbound.clone())).await {
+    match Box::pin(begin(&worker, follow, outbound.clone())).await {
         Ok(subscription) => subscription.deliver(outbound).await,
         Err(end) => end,
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_http::ws::{OpCode, Parser};
 use bytes::{Bytes, BytesMut};
-use ltm_types::{Cursor, Frame};
+use ltm_types::{Cursor, EncodedMessage};
 
 /// What one WebSocket frame holds at most: a big message goes in several, so that pings can go
 /// between (RFC 6455 section 5.4).
@@ -14,7 +14,7 @@ const HEAD: usize = 4;
 
 /// One message, and where a subscriber stands once it has it.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
+pub(crate) struct FramedMessage {
     /// The subscriber's cursor after this message.
     pub cursor: Cursor,
     /// The cursor before it; a message is only for a subscriber that stands here.
@@ -27,15 +27,15 @@ pub(crate) struct Message {
     pub appended: Option<u64>,
 }
 
-impl Message {
+impl FramedMessage {
     /// The bytes that it holds in memory.
     pub(crate) fn weight(&self) -> usize {
         self.frames.len() + size_of::<Self>()
     }
 }
 
-impl From<Frame> for Message {
-    fn from(frame: Frame) -> Self {
+impl From<EncodedMessage> for FramedMessage {
+    fn from(frame: EncodedMessage) -> Self {
         Self {
             cursor: frame.cursor,
             previous: frame.previous,
@@ -128,10 +128,10 @@ pub(crate) struct BatchBounds {
 /// of them.
 fn batch<'a>(
     position: Cursor,
-    messages: impl Iterator<Item = &'a Message>,
+    messages: impl Iterator<Item = &'a FramedMessage>,
     bounds: BatchBounds,
-) -> (usize, usize, Option<&'a Message>) {
-    let (mut count, mut bytes, mut end) = (0, 0, None::<&Message>);
+) -> (usize, usize, Option<&'a FramedMessage>) {
+    let (mut count, mut bytes, mut end) = (0, 0, None::<&FramedMessage>);
     for message in messages {
         let at = end.map_or(position, |message| message.cursor);
         let full = count > 0 && bytes + message.frames.len() > bounds.bytes;
@@ -150,7 +150,7 @@ impl Batch {
     /// The messages that follow `position`, which `messages` begin with; none where they do not.
     pub(crate) fn of<'a>(
         position: Cursor,
-        messages: impl Iterator<Item = &'a Message> + Clone,
+        messages: impl Iterator<Item = &'a FramedMessage> + Clone,
         bounds: BatchBounds,
     ) -> Option<Self> {
         let (count, bytes, end) = batch(position, messages.clone(), bounds);
@@ -177,16 +177,16 @@ impl Batch {
 
 /// A part of a log as messages, each continuing the one before. Their frames lie in one piece.
 #[derive(Debug)]
-pub(crate) struct Page {
-    messages: Box<[Message]>,
+pub(crate) struct LogPage {
+    messages: Box<[FramedMessage]>,
     frames: Bytes,
 }
 
-impl FromIterator<Frame> for Page {
-    fn from_iter<T: IntoIterator<Item = Frame>>(all: T) -> Self {
+impl FromIterator<EncodedMessage> for LogPage {
+    fn from_iter<T: IntoIterator<Item = EncodedMessage>>(all: T) -> Self {
         let mut frames = BytesMut::new();
         let mut begin = 0;
-        let mut messages: Vec<(Frame, std::ops::Range<usize>)> = Vec::new();
+        let mut messages: Vec<(EncodedMessage, std::ops::Range<usize>)> = Vec::new();
         for mut frame in all {
             write_frames(&frame.text, &mut frames);
             frame.text = Default::default();
@@ -194,7 +194,7 @@ impl FromIterator<Frame> for Page {
             begin = frames.len();
         }
         let frames = frames.freeze();
-        let message = |(frame, place): (Frame, std::ops::Range<usize>)| Message {
+        let message = |(frame, place): (EncodedMessage, std::ops::Range<usize>)| FramedMessage {
             cursor: frame.cursor,
             previous: frame.previous,
             last: frame.last,
@@ -208,23 +208,23 @@ impl FromIterator<Frame> for Page {
     }
 }
 
-impl Page {
+impl LogPage {
     /// The bytes that it holds in memory.
     pub(crate) fn weight(&self) -> usize {
-        self.frames.len() + self.messages.len() * size_of::<Message>()
+        self.frames.len() + self.messages.len() * size_of::<FramedMessage>()
     }
 }
 
 /// A subscriber's place in a page.
-pub(crate) struct PageReader {
-    page: Arc<Page>,
+pub(crate) struct LogPageReader {
+    page: Arc<LogPage>,
     next: usize,
     begin: usize,
 }
 
-impl PageReader {
+impl LogPageReader {
     /// At the begin of the page.
-    pub(crate) fn new(page: Arc<Page>) -> Self {
+    pub(crate) fn new(page: Arc<LogPage>) -> Self {
         Self {
             page,
             next: 0,
@@ -287,15 +287,15 @@ mod tests {
         ) {
             let id = LtmId::new(1).unwrap();
             let mut position = Cursor::ORIGIN;
-            let log: Vec<Frame> = sizes.iter().map(|size| {
+            let log: Vec<EncodedMessage> = sizes.iter().map(|size| {
                 let entry = Entry::after(position, Kind::Snapshot, "x".repeat(*size).into());
-                let frame = ltm_types::entry_frame(id, position, &entry);
+                let frame = ltm_types::entry_message(id, position, &entry);
                 position = entry.cursor;
                 frame
             }).collect();
             let whole: Vec<u8> = log.iter().flat_map(|frame| frames(&frame.text)).collect();
-            let single: Vec<Message> = log.iter().cloned().map(Message::from).collect();
-            let mut reader = PageReader::new(Arc::new(log.into_iter().collect()));
+            let single: Vec<FramedMessage> = log.iter().cloned().map(FramedMessage::from).collect();
+            let mut reader = LogPageReader::new(Arc::new(log.into_iter().collect()));
             let (mut at, mut got) = (Cursor::ORIGIN, Vec::new());
             while at != position {
                 let last = if at.seq < stop { stop } else { u64::MAX };

@@ -14,17 +14,17 @@ use ltm_types::LtmId;
 use tokio::time::interval;
 
 use crate::{
-    drain::Seat,
-    end::End,
-    event_queue::{EventQueue, EventStream},
-    handshake::check_origin,
-    outbound::Outbound,
-    pass::{Pass, passed},
+    fanout::worker::Worker,
+    http::{follow_request::FollowRequest, handshake::check_origin, ltm_socket::begin},
     settings::bytes,
-    socket::begin,
-    subscription::Start,
-    wish::Wish,
-    worker::Worker,
+    subscriber::{
+        close::CloseCause,
+        drain::SubscriberPermit,
+        event_queue::{EventQueue, EventStream},
+        outbound::Outbound,
+        session_auth::{SessionAuth, auth_lost},
+        subscription::Start,
+    },
 };
 
 /// What a browser says that connects again: the `id` of the last event.
@@ -37,29 +37,29 @@ pub(crate) async fn follow(
     let id = request.match_info().get("id").unwrap_or_default();
     let last = request.headers().get(LAST_EVENT_ID);
     let last = last.map(|last| last.to_str().unwrap_or("(not text)"));
-    let wish = Wish::read(id, request.query_string())?.after_event(last)?;
+    let follow = FollowRequest::read(id, request.query_string())?.after_event(last)?;
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let shown = Presented::in_handshake(&request, request.query_string());
-    let pass = Pass::of(auth, store, wish.id, shown).await?;
-    let seat = worker.gateway.drain().take_seat()?;
-    if last.is_some() && has_all(&worker, &wish).await? {
+    let session_auth = SessionAuth::of(auth, store, follow.id, shown).await?;
+    let permit = worker.gateway.drain().acquire()?;
+    if last.is_some() && has_all(&worker, &follow).await? {
         // The only answer after which a browser does not ask again.
         return Ok(HttpResponse::NoContent().finish());
     }
     let settings = worker.gateway.settings();
     let queue = Rc::new(EventQueue::new(bytes(settings.queue)));
     let outbound = Rc::new(Outbound::events(queue.clone()));
-    let subscription = begin(&worker, wish, outbound.clone()).await;
+    let subscription = begin(&worker, follow, outbound.clone()).await;
     let subscription = subscription.map_err(|end| ProblemResponse(end.problem()))?;
     let deliver = subscription.deliver(outbound.clone());
-    let events = Events {
+    let events = EventFollow {
         worker,
         queue: queue.clone(),
         outbound,
-        pass,
+        session_auth,
     };
-    rt::spawn(events.run(wish.id, deliver, seat));
+    rt::spawn(events.run(follow.id, deliver, permit));
     Ok(HttpResponse::Ok()
         .insert_header(ContentType(mime::TEXT_EVENT_STREAM))
         .insert_header(CacheControl(vec![CacheDirective::NoStore]))
@@ -69,31 +69,36 @@ pub(crate) async fn follow(
 }
 
 /// Whether the LTM was deleted, and the subscriber has been told.
-async fn has_all(worker: &Worker, wish: &Wish) -> Result<bool, ProblemResponse> {
-    match worker.gateway.store().head(wish.id).await {
-        Err(StoreError::Deleted { cursor, .. }) => Ok(wish.start == Start::After(cursor)),
+async fn has_all(worker: &Worker, follow: &FollowRequest) -> Result<bool, ProblemResponse> {
+    match worker.gateway.store().head(follow.id).await {
+        Err(StoreError::Deleted { cursor, .. }) => Ok(follow.start == Start::After(cursor)),
         Err(error) => Err(error.into()),
         Ok(_) => Ok(false),
     }
 }
 
 /// One subscriber's events.
-struct Events {
+struct EventFollow {
     worker: web::Data<Worker>,
     queue: Rc<EventQueue>,
     outbound: Rc<Outbound>,
-    pass: Option<Box<Pass>>,
+    session_auth: Option<Box<SessionAuth>>,
 }
 
-impl Events {
+impl EventFollow {
     /// Serves the subscriber until one side ends it.
-    async fn run(self, id: LtmId, deliver: LocalBoxFuture<'static, End>, seat: Seat) {
+    async fn run(
+        self,
+        id: LtmId,
+        deliver: LocalBoxFuture<'static, CloseCause>,
+        permit: SubscriberPermit,
+    ) {
         let end = tokio::select! {
             end = deliver => end,
-            end = passed(self.pass.as_deref()) => end,
-            () = self.ping() => End::Left,
-            () = seat.drained() => End::Restarting,
-            () = self.queue.abandoned() => End::Left,
+            end = auth_lost(self.session_auth.as_deref()) => end,
+            () = self.ping() => CloseCause::Left,
+            () = permit.drained() => CloseCause::Restarting,
+            () = self.queue.abandoned() => CloseCause::Left,
         };
         tracing::debug!(%id, %end, "a subscriber is gone");
         self.worker.gateway.metrics().ended(&end);

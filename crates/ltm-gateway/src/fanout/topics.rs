@@ -15,13 +15,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::{
     GatewaySettings,
-    audience::{Audience, Place},
-    end::End,
-    fan_out::Due,
-    frame::is_next,
-    metrics::Metrics,
+    fanout::{entry_message::is_next, fan_out::RunQueue, topic::Topic},
+    metrics::GatewayMetrics,
     settings::bytes,
-    topic::Topic,
+    subscriber::{
+        close::CloseCause,
+        per_ltm_limit::{PerLtmLimit, PerLtmPermit},
+    },
 };
 
 /// How many heads one round trip asks for.
@@ -32,9 +32,9 @@ pub(crate) struct Topics {
     store: Store,
     live: Live,
     entries: RefCell<HashMap<LtmId, Followed>>,
-    audience: Arc<Audience>,
-    due: Rc<Due>,
-    metrics: Metrics,
+    limit: Arc<PerLtmLimit>,
+    run_queue: Rc<RunQueue>,
+    metrics: GatewayMetrics,
     max_followed: usize,
     linger: Duration,
     sweep_interval: Duration,
@@ -51,27 +51,27 @@ struct Followed {
 }
 
 /// A subscriber's hold on a topic.
-pub(crate) struct Lease {
+pub(crate) struct TopicHandle {
     topics: Rc<Topics>,
     pub topic: Rc<Topic>,
-    _place: Place,
+    _permit: PerLtmPermit,
 }
 
 impl Topics {
     pub(crate) fn new(
         store: Store,
         live: Live,
-        audience: Arc<Audience>,
-        due: Rc<Due>,
-        metrics: Metrics,
+        limit: Arc<PerLtmLimit>,
+        run_queue: Rc<RunQueue>,
+        metrics: GatewayMetrics,
         settings: &GatewaySettings,
     ) -> Rc<Self> {
         Rc::new(Self {
             store,
             live,
             entries: RefCell::default(),
-            audience,
-            due,
+            limit,
+            run_queue,
             metrics,
             max_followed: settings.max_followed,
             linger: settings.linger,
@@ -83,7 +83,7 @@ impl Topics {
     }
 
     /// What is measured.
-    pub(crate) fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &GatewayMetrics {
         &self.metrics
     }
 
@@ -91,9 +91,9 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// [`End::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
-    pub(crate) fn follow(self: &Rc<Self>, id: LtmId) -> Result<Lease, End> {
-        let place = self.audience.take_place(id)?;
+    /// [`CloseCause::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
+    pub(crate) fn follow(self: &Rc<Self>, id: LtmId) -> Result<TopicHandle, CloseCause> {
+        let permit = self.limit.acquire(id)?;
         let mut entries = self.entries();
         if !entries.contains_key(&id) && entries.len() >= self.max_followed {
             // The places are taken by those that linger.
@@ -106,7 +106,7 @@ impl Topics {
                     id,
                     self.window,
                     self.batch,
-                    self.due.clone(),
+                    self.run_queue.clone(),
                     self.metrics.clone(),
                 ),
                 subscribers: 0,
@@ -114,10 +114,10 @@ impl Topics {
             }
         });
         followed.subscribers += 1;
-        Ok(Lease {
+        Ok(TopicHandle {
             topics: self.clone(),
             topic: followed.topic.clone(),
-            _place: place,
+            _permit: permit,
         })
     }
 
@@ -267,7 +267,7 @@ impl Topics {
     }
 }
 
-impl Drop for Lease {
+impl Drop for TopicHandle {
     fn drop(&mut self) {
         if let Some(followed) = self.topics.entries().get_mut(&self.topic.id) {
             followed.subscribers -= 1;

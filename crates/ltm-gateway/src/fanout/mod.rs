@@ -1,0 +1,11 @@
+//! What a gateway thread does with what Redis says: to topics, to sockets, and from the log.
+
+pub(crate) mod backlog;
+pub(crate) mod delivery_spans;
+pub(crate) mod entry_message;
+pub(crate) mod fan_out;
+pub(crate) mod live_subscriber;
+pub(crate) mod message;
+pub(crate) mod topic;
+pub(crate) mod topics;
+pub(crate) mod worker;

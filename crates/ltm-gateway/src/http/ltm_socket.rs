@@ -1,0 +1,98 @@
+//! `GET /ws/{ltm_id}`: one subscriber's WebSocket.
+
+use std::{future::ready, rc::Rc};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
+use ltm_service::{
+    ProblemResponse,
+    auth::{AuthError, Presented},
+};
+use ltm_store::StoreError;
+
+use crate::{
+    fanout::worker::Worker,
+    http::{
+        follow_request::FollowRequest,
+        handshake::{Handshake, check_origin, open},
+    },
+    subscriber::{
+        close::CloseCause, outbound::Outbound, session_auth::SessionAuth,
+        subscription::Subscription,
+    },
+};
+
+pub(crate) async fn follow(
+    request: HttpRequest,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, actix_web::Error> {
+    let id = request.match_info().get("id").unwrap_or_default();
+    let follow = FollowRequest::read(id, request.query_string())?;
+    check_origin(&request, &worker)?;
+    let admitted = admit(&request, &worker, &follow).await?;
+    let max_messages = worker.gateway.settings().max_messages;
+    let Handshake {
+        response,
+        upgrade,
+        mut socket,
+    } = open(&request, worker.clone(), max_messages).await?;
+    // Before the handshake is answered: "from now on" begins there at the latest.
+    let outbound = socket.outbound.clone();
+    let (session_auth, deliver) = match admitted {
+        Ok(session_auth) => match begin(&worker, follow, outbound.clone()).await {
+            Ok(subscription) => (session_auth, subscription.deliver(outbound)),
+            Err(end) => (None, ended(end)),
+        },
+        Err(end) => (None, ended(end)),
+    };
+    upgrade.then(async move {
+        let on_text = |text: &str| {
+            if let Some(session_auth) = &session_auth {
+                session_auth.offer_renewal(text);
+            }
+        };
+        socket
+            .serve(follow.id, session_auth.as_deref(), on_text, deliver)
+            .await;
+    });
+    Ok(response)
+}
+
+fn ended(end: CloseCause) -> LocalBoxFuture<'static, CloseCause> {
+    Box::pin(ready(end))
+}
+
+/// Lets somebody in who may follow. Where the LTM is not there, the socket says so, as to everybody.
+async fn admit(
+    request: &HttpRequest,
+    worker: &Worker,
+    follow: &FollowRequest,
+) -> Result<Result<Option<Box<SessionAuth>>, CloseCause>, ProblemResponse> {
+    let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
+    let shown = Presented::in_handshake(request, request.query_string());
+    match SessionAuth::of(auth, store, follow.id, shown).await {
+        Ok(session_auth) => Ok(Ok(session_auth)),
+        Err(AuthError::Store(StoreError::Unknown(id))) => Ok(Err(CloseCause::Unknown(id))),
+        Err(AuthError::Store(StoreError::Deleted { .. })) => Ok(Err(CloseCause::Deleted)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Begins a subscription.
+pub(crate) async fn begin(
+    worker: &Worker,
+    follow: FollowRequest,
+    outbound: Rc<Outbound>,
+) -> Result<Subscription, CloseCause> {
+    let handle = worker.topics.follow(follow.id)?;
+    let (store, backlog) = (worker.gateway.store(), worker.gateway.backlog().clone());
+    Subscription::begin(
+        handle,
+        store,
+        backlog,
+        follow.start,
+        follow.marker,
+        outbound,
+    )
+    .await
+}

@@ -1,0 +1,4 @@
+//! The list of LTMs, live.
+
+pub(crate) mod feed;
+pub(crate) mod page;

@@ -1,0 +1,63 @@
+//! The whole service, from its settings to its end.
+
+use std::{io, time::Duration};
+
+use ltm_service::{Metrics, Server, SettingsError, Shutdown, VERSION, auth::Auth};
+use ltm_store::{Redis, StoreError};
+
+use crate::{Gateway, Settings, http::configure};
+
+/// Runs the service until `shutdown`.
+///
+/// # Errors
+///
+/// Where Redis's URL cannot be read, or the address not be listened on.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+    let origins = settings.cors.origins;
+    let auth = Auth::new(&settings.auth, &settings.gateway.listen)?;
+    let redis = Redis::open(&settings.redis)?;
+    let mut metrics = Metrics::new();
+    redis.metrics().register(metrics.registry());
+    let gateway = Gateway::new(
+        redis,
+        settings.gateway.clone(),
+        origins.clone(),
+        auth,
+        shutdown,
+    );
+    gateway.register(metrics.registry());
+    let server = Server {
+        listen: settings.gateway.listen,
+        http: settings.http,
+        origins,
+        readiness: gateway.readiness(),
+        metrics,
+        drain_time: Duration::from_secs(1),
+        write_stall: settings.gateway.write_stall,
+    };
+    tracing::info!(
+        version = VERSION,
+        redis = settings.redis.shown_place(),
+        traces = settings.tracing.endpoint,
+        "starting the gateway"
+    );
+    let stop = gateway.clone().stopped();
+    server
+        .run(move |config| configure(&gateway, config), stop)
+        .await?;
+    Ok(())
+}
+
+/// Why the service ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings do not go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The settings of Redis are wrong.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
