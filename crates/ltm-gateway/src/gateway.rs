@@ -6,10 +6,10 @@ use ltm_service::{Origins, Readiness, Shutdown, auth::Auth};
 use ltm_store::{Inspector, Live, Redis, Store};
 
 use crate::{
-    GatewaySettings,
     fanout::backlog::Backlog,
     list::feed::ListFeeds,
     metrics::GatewayMetrics,
+    settings::GatewaySettings,
     subscriber::{drain::Drain, per_ltm_limit::PerLtmLimit},
 };
 

@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::Gateway;
+use crate::gateway::Gateway;
 
 impl Gateway {
     /// Shows the metrics of the gateway in `registry`.

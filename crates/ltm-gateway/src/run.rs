@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use ltm_service::{Metrics, Server, SettingsError, Shutdown, VERSION, auth::Auth};
 use ltm_store::{Redis, StoreError};
 
-use crate::{Gateway, Settings, http::configure};
+use crate::{gateway::Gateway, http::configure, settings::Settings};
 
 /// Runs the service until `shutdown`.
 ///

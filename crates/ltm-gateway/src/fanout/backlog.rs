@@ -12,12 +12,12 @@ use quick_cache::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    GatewaySettings,
     fanout::{
         entry_message::{entry_message, is_next, unreadable},
         message::{FramedMessage, LogPage},
         topics::page_bounds,
     },
+    settings::GatewaySettings,
 };
 
 /// Pages and resets that are expected to be held, for the cache's tables.

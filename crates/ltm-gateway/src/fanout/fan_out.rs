@@ -1,86 +1,59 @@
-//! One thread's fan-out: takes what Redis says, and brings it to the topics and their members.
+//! The fan-out of one thread: it passes what Redis publishes to the topics, and what is new in a topic to
+//! its subscribers.
 //!
-//! A message costs one write for each socket, and no wake. While a round of visits goes on, what comes is
-//! gathered, and goes into the next writes together.
+//! An entry costs one write per socket and wakes no task. Entries that arrive during a round of visits are
+//! collected, and share the next writes.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc};
+use std::rc::Rc;
 
 use ltm_service::limit_reached;
 use ltm_store::{LiveEvent, LiveEvents};
-use tokio::{sync::Notify, task::yield_now};
+use tokio::task::yield_now;
 
-use crate::fanout::{topic::Topic, topics::Topics};
+use crate::fanout::{run_queue::RunQueue, topic::Offered, topics::Topics};
 
-/// How many members are visited, and events taken, before others of the thread have their turn.
+/// How many events the fan-out takes, and how many subscribers it visits, before it lets other tasks of
+/// the thread run.
 const SLICE: usize = 256;
 
-/// The topics whose members are to be visited.
-#[derive(Default)]
-pub(crate) struct RunQueue {
-    topics: RefCell<VecDeque<Rc<Topic>>>,
-    some: Notify,
-}
-
-impl RunQueue {
-    /// The members of this one are.
-    pub(crate) fn push(&self, topic: Rc<Topic>) {
-        self.topics.borrow_mut().push_back(topic);
-        self.some.notify_one();
-    }
-
-    fn pop(&self) -> Option<Rc<Topic>> {
-        self.topics.borrow_mut().pop_front()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.topics.borrow().is_empty()
-    }
-
-    /// Visits members of topics in turn, up to a slice.
-    fn visit(&self) {
-        let mut most = SLICE;
-        while most > 0
-            && let Some(topic) = self.pop()
-        {
-            if topic.visit(&mut most) {
-                self.topics.borrow_mut().push_back(topic);
-            }
-        }
-    }
-}
-
-/// Hands out what is appended, for ever.
+/// Delivers what Redis publishes until the listener ends.
 pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut events: LiveEvents) {
     loop {
         if run_queue.is_empty() {
             tokio::select! {
                 event = events.next() => match event {
-                    Some(event) => take(&topics, event),
+                    Some(event) => take(&topics, &run_queue, event),
                     None => return,
                 },
-                () = run_queue.some.notified() => {}
+                () = run_queue.pushed() => {}
             }
         }
         for _ in 0..SLICE {
             let Some(event) = events.try_next() else {
                 break;
             };
-            take(&topics, event);
+            take(&topics, &run_queue, event);
         }
-        run_queue.visit();
+        run_queue.visit(SLICE);
         if !run_queue.is_empty() {
             yield_now().await;
         }
     }
 }
 
-fn take(topics: &Rc<Topics>, event: LiveEvent) {
+fn take(topics: &Rc<Topics>, run_queue: &RunQueue, event: LiveEvent) {
     match event {
         LiveEvent::Entry(id, entry, appended) => {
-            let topic = topics.topic(id);
-            if topic.is_some_and(|topic| !topic.offer(&entry, appended)) {
-                topics.metrics().gap();
-                topics.refresh_soon(vec![id]);
+            let Some(topic) = topics.topic(id) else {
+                return;
+            };
+            match topic.offer(&entry, appended) {
+                Offered::News => run_queue.push(topic),
+                Offered::Nothing => {}
+                Offered::Gap => {
+                    topics.metrics().gap();
+                    topics.refresh_soon(vec![id]);
+                }
             }
         }
         LiveEvent::Subscribed(ids) => topics.refresh_soon(ids),

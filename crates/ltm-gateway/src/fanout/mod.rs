@@ -6,6 +6,7 @@ pub(crate) mod entry_message;
 pub(crate) mod fan_out;
 pub(crate) mod live_subscriber;
 pub(crate) mod message;
+pub(crate) mod run_queue;
 pub(crate) mod topic;
 pub(crate) mod topics;
 pub(crate) mod worker;

@@ -15,7 +15,6 @@ use crate::{
     fanout::{
         delivery_spans::DeliverySpans,
         entry_message::entry_message,
-        fan_out::RunQueue,
         live_subscriber::{LiveSubscriber, Taken},
         message::{Batch, BatchBounds, FramedMessage},
     },
@@ -40,12 +39,24 @@ pub(crate) struct Topic {
     subscribers: RefCell<Slab<Rc<LiveSubscriber>>>,
     /// How far they have been visited with it; `None`: all have been.
     round: Cell<Option<Round>>,
-    run_queue: Rc<RunQueue>,
     spans: RefCell<DeliverySpans>,
     metrics: GatewayMetrics,
     max_bytes: usize,
     max_batch: usize,
     refresh_due: Cell<bool>,
+}
+
+/// What a topic makes of a live entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Offered {
+    /// The topic has news for its subscribers and is not scheduled yet: the caller pushes it onto the run
+    /// queue, where it stays until [`Topic::visit`] returns false.
+    News,
+    /// Nothing is to be done.
+    Nothing,
+    /// Only the log can tell what the entry is: the caller has it read.
+    Gap,
 }
 
 /// The visits to all members.
@@ -107,13 +118,12 @@ impl Recent {
 }
 
 impl Topic {
-    /// A topic that keeps up to `max_bytes` of the latest entries, and sends up to `max_batch` at
-    /// once. It tells `run_queue` when its members are to be visited.
+    /// A topic that keeps up to `max_bytes` of the latest entries, and sends up to `max_batch` bytes at
+    /// once.
     pub(crate) fn new(
         id: LtmId,
         max_bytes: usize,
         max_batch: usize,
-        run_queue: Rc<RunQueue>,
         metrics: GatewayMetrics,
     ) -> Rc<Self> {
         Rc::new(Self {
@@ -122,7 +132,6 @@ impl Topic {
             recent: RefCell::default(),
             subscribers: RefCell::default(),
             round: Cell::default(),
-            run_queue,
             spans: RefCell::default(),
             metrics,
             max_bytes,
@@ -154,52 +163,55 @@ impl Topic {
         Batch::of(position, self.recent.borrow().after(position), bounds)
     }
 
-    /// Takes an entry that came live and was appended at that time; false where only the log can tell what
-    /// it is.
-    pub(crate) fn offer(self: &Rc<Self>, entry: &Entry, appended: u64) -> bool {
+    /// Takes a live entry that was appended at that time (microseconds since 1970).
+    pub(crate) fn offer(&self, entry: &Entry, appended: u64) -> Offered {
         let Some(position) = self.head.get().cursor else {
-            return false;
+            return Offered::Gap;
         };
         match join(position, entry) {
-            Join::Deliver => {
-                self.advance(position, entry, Some(appended));
-                true
+            Join::Deliver if self.advance(position, entry, Some(appended)) => Offered::News,
+            Join::Deliver | Join::Duplicate => Offered::Nothing,
+            Join::Forked | Join::Gap if self.recent.borrow().holds(entry.cursor) => {
+                Offered::Nothing
             }
-            Join::Duplicate => true,
-            Join::Forked | Join::Gap => self.recent.borrow().holds(entry.cursor),
+            Join::Forked | Join::Gap => Offered::Gap,
         }
     }
 
-    /// Takes what the log holds after `from`, unless the topic has moved on from there meanwhile.
-    pub(crate) fn extend(self: &Rc<Self>, from: Cursor, window: &Window) {
+    /// Takes what the log holds after `from`, unless the topic has moved on from there in the meantime. If
+    /// this returns true, the topic has news, as with [`Offered::News`].
+    #[must_use]
+    pub(crate) fn extend(&self, from: Cursor, window: &Window) -> bool {
         if self.head.get().cursor != Some(from) {
-            return;
+            return false;
         }
         let last = window.entries.last().map_or(from, |entry| entry.cursor);
         if last != window.head {
-            // Too far behind: whoever needs what is between reads the log.
+            // The topic is too far behind: a subscriber that needs the entries between reads the log.
             self.recent.take();
-            self.move_to(Some(window.head));
-            return;
+            return self.move_to(Some(window.head));
         }
-        let mut position = from;
+        let (mut position, mut news) = (from, false);
         for entry in &window.entries {
-            self.advance(position, entry, None);
+            news |= self.advance(position, entry, None);
             position = entry.cursor;
         }
+        news
     }
 
-    /// Begins anew at `to` (`None`: there is no such LTM), unless the topic has moved on from
-    /// `from` meanwhile. `forked` says that what it followed so far is not part of the log.
-    pub(crate) fn restart(self: &Rc<Self>, from: Option<Cursor>, to: Option<Cursor>, forked: bool) {
+    /// Starts again at `to` (`None`: there is no such LTM), unless the topic has moved on from `from` in
+    /// the meantime. `forked` says that the log no longer contains what the topic followed so far. If this
+    /// returns true, the topic has news, as with [`Offered::News`].
+    #[must_use]
+    pub(crate) fn restart(&self, from: Option<Cursor>, to: Option<Cursor>, forked: bool) -> bool {
         let mut head = self.head.get();
         if head.cursor != from {
-            return;
+            return false;
         }
         head.generation += u64::from(forked);
         self.head.set(head);
         self.recent.take();
-        self.move_to(to);
+        self.move_to(to)
     }
 
     /// Lets go of the entries that were there at the last call.
@@ -234,15 +246,21 @@ impl Topic {
         }
     }
 
-    /// Sends what is new to the next members, and takes their number off `most`; false once all have it.
-    /// A member that cannot take it, or that only the log can tell what it lacks, is released.
-    pub(crate) fn visit(&self, most: &mut usize) -> bool {
+    /// Sends the news to the next subscribers, and takes their number off `budget`; false once all have
+    /// it. A subscriber that cannot take it, or that only the log can tell what it lacks, is released.
+    pub(crate) fn visit(&self, budget: &mut usize) -> bool {
         let Some(round) = self.round.get() else {
             return false;
         };
+        // This borrow lasts while sockets are written to. That is sound because nothing below joins or
+        // leaves a topic, or moves its head: a `LiveSubscriber` writes to its socket and wakes its task,
+        // and that task, which joins and leaves, runs only after this function returns.
         let mut subscribers = self.subscribers.borrow_mut();
-        let end = round.next.saturating_add(*most).min(subscribers.capacity());
-        *most -= end - round.next;
+        let end = round
+            .next
+            .saturating_add(*budget)
+            .min(subscribers.capacity());
+        *budget -= end - round.next;
         let mut batches = Vec::new();
         for number in round.next..end {
             let subscriber = subscribers.get(number);
@@ -298,7 +316,7 @@ impl Topic {
         true
     }
 
-    fn advance(self: &Rc<Self>, position: Cursor, entry: &Entry, appended: Option<u64>) {
+    fn advance(&self, position: Cursor, entry: &Entry, appended: Option<u64>) -> bool {
         let message = FramedMessage {
             appended,
             ..entry_message(self.id, position, entry).into()
@@ -308,30 +326,24 @@ impl Topic {
             self.spans.borrow_mut().begin(self.id, entry, bytes);
         }
         self.recent.borrow_mut().push(message, self.max_bytes);
-        self.move_to(Some(entry.cursor));
+        self.move_to(Some(entry.cursor))
     }
 
-    /// The log is at `cursor` now: the members must hear of it.
-    fn move_to(self: &Rc<Self>, cursor: Option<Cursor>) {
+    /// Notes that the log's head is `cursor` now. Returns true if that begins a round of visits, which the
+    /// caller has to schedule; a round that is under way is followed by another.
+    fn move_to(&self, cursor: Option<Cursor>) -> bool {
         let mut head = self.head.get();
         head.cursor = cursor;
         self.head.set(head);
         if self.subscribers.borrow().is_empty() {
-            return;
+            return false;
         }
-        match self.round.get() {
-            Some(round) => self.round.set(Some(Round {
-                again: true,
-                ..round
-            })),
-            None => {
-                self.round.set(Some(Round {
-                    next: 0,
-                    again: false,
-                }));
-                self.run_queue.push(self.clone());
-            }
-        }
+        let round = self.round.get();
+        self.round.set(Some(Round {
+            next: round.map_or(0, |round| round.next),
+            again: round.is_some(),
+        }));
+        round.is_none()
     }
 }
 
@@ -341,6 +353,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::subscriber::{event_queue::EventQueue, outbound::Outbound};
 
     fn history(from: Cursor, payloads: &[&str]) -> Vec<Entry> {
         let mut position = from;
@@ -354,8 +367,8 @@ mod tests {
 
     fn topic_at(cursor: Cursor, max_bytes: usize) -> Rc<Topic> {
         let id = LtmId::new(1).unwrap();
-        let topic = Topic::new(id, max_bytes, 0, Rc::default(), GatewayMetrics::new());
-        topic.restart(None, Some(cursor), false);
+        let topic = Topic::new(id, max_bytes, 0, GatewayMetrics::new());
+        assert!(!topic.restart(None, Some(cursor), false));
         topic
     }
 
@@ -375,7 +388,7 @@ mod tests {
             let log = history(Cursor::ORIGIN, &payloads.iter().map(String::as_str).collect::<Vec<_>>());
             let topic = topic_at(Cursor::ORIGIN, 1000);
             for entry in &log {
-                prop_assert!(topic.offer(entry, 0));
+                prop_assert_eq!(topic.offer(entry, 0), Offered::Nothing);
                 let recent = topic.recent.borrow();
                 prop_assert!(recent.bytes <= 1000);
                 let held: usize = recent.messages.iter().map(FramedMessage::weight).sum();
@@ -392,16 +405,15 @@ mod tests {
     fn an_entry_after_a_gap_waits_for_the_log() {
         let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
         let topic = topic_at(log[0].cursor, 1000);
-        assert!(!topic.offer(&log[2], 0));
+        assert_eq!(topic.offer(&log[2], 0), Offered::Gap);
         let head = log[2].cursor;
-        topic.extend(
-            log[0].cursor,
-            &Window {
-                entries: log[1..].to_vec(),
-                head,
-            },
-        );
-        assert!(topic.offer(&log[1], 0) && topic.offer(&log[2], 0));
+        let window = Window {
+            entries: log[1..].to_vec(),
+            head,
+        };
+        assert!(!topic.extend(log[0].cursor, &window));
+        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing);
+        assert_eq!(topic.offer(&log[2], 0), Offered::Nothing);
         assert_eq!(next(&topic, log[0].cursor), Some(log[1].cursor));
         assert_eq!(topic.head().cursor, Some(head));
     }
@@ -411,8 +423,9 @@ mod tests {
         let log = history(Cursor::ORIGIN, &["a", "b"]);
         let other = history(log[0].cursor, &["B", "C"]);
         let topic = topic_at(log[1].cursor, 1000);
-        assert!(!topic.offer(&other[0], 0) && !topic.offer(&other[1], 0));
-        topic.restart(Some(log[1].cursor), Some(other[1].cursor), true);
+        assert_eq!(topic.offer(&other[0], 0), Offered::Gap);
+        assert_eq!(topic.offer(&other[1], 0), Offered::Gap);
+        assert!(!topic.restart(Some(log[1].cursor), Some(other[1].cursor), true));
         assert_eq!(topic.head().generation, 1);
         assert!(next(&topic, log[0].cursor).is_none());
     }
@@ -421,15 +434,13 @@ mod tests {
     fn what_a_late_read_brings_does_not_turn_the_topic_back() {
         let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
         let topic = topic_at(log[0].cursor, 1000);
-        assert!(topic.offer(&log[1], 0));
-        topic.restart(Some(log[0].cursor), Some(log[0].cursor), true);
-        topic.extend(
-            log[0].cursor,
-            &Window {
-                entries: vec![log[1].clone()],
-                head: log[1].cursor,
-            },
-        );
+        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing);
+        assert!(!topic.restart(Some(log[0].cursor), Some(log[0].cursor), true));
+        let window = Window {
+            entries: vec![log[1].clone()],
+            head: log[1].cursor,
+        };
+        assert!(!topic.extend(log[0].cursor, &window));
         assert_eq!(
             topic.head(),
             TopicHead {
@@ -443,13 +454,33 @@ mod tests {
     fn entries_that_nobody_needs_any_more_age_out() {
         let log = history(Cursor::ORIGIN, &["a", "b"]);
         let topic = topic_at(Cursor::ORIGIN, 1000);
-        topic.offer(&log[0], 0);
+        assert_eq!(topic.offer(&log[0], 0), Offered::Nothing);
         topic.age();
-        topic.offer(&log[1], 0);
+        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing);
         topic.age();
         assert!(next(&topic, Cursor::ORIGIN).is_none());
         assert!(next(&topic, log[0].cursor).is_some());
         topic.age();
         assert_eq!(topic.recent.borrow().bytes, 0);
+    }
+
+    #[test]
+    fn news_is_reported_once_until_every_subscriber_has_it() {
+        let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
+        let topic = topic_at(Cursor::ORIGIN, 1000);
+        let queue = Rc::new(EventQueue::new(1 << 20));
+        let outbound = Rc::new(Outbound::events(queue));
+        let subscribers = [Cursor::ORIGIN; 3].map(|at| LiveSubscriber::new(outbound.clone(), at));
+        for subscriber in &subscribers {
+            topic.join(subscriber);
+        }
+        assert_eq!(topic.offer(&log[0], 0), Offered::News);
+        assert!(topic.visit(&mut 1), "two subscribers lack it");
+        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing, "it is scheduled");
+        while topic.visit(&mut 1) {}
+        for subscriber in &subscribers {
+            assert_eq!(subscriber.position(), log[1].cursor);
+        }
+        assert_eq!(topic.offer(&log[2], 0), Offered::News);
     }
 }

@@ -14,10 +14,9 @@ use ltm_types::{Cursor, LtmId};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::{
-    GatewaySettings,
-    fanout::{entry_message::is_next, fan_out::RunQueue, topic::Topic},
+    fanout::{entry_message::is_next, run_queue::RunQueue, topic::Topic},
     metrics::GatewayMetrics,
-    settings::bytes,
+    settings::{GatewaySettings, bytes},
     subscriber::{
         close::CloseCause,
         per_ltm_limit::{PerLtmLimit, PerLtmPermit},
@@ -102,13 +101,7 @@ impl Topics {
         let followed = entries.entry(id).or_insert_with(|| {
             self.live.follow(id);
             Followed {
-                topic: Topic::new(
-                    id,
-                    self.window,
-                    self.batch,
-                    self.run_queue.clone(),
-                    self.metrics.clone(),
-                ),
+                topic: Topic::new(id, self.window, self.batch, self.metrics.clone()),
                 subscribers: 0,
                 idle_since: Instant::now(),
             }
@@ -204,17 +197,15 @@ impl Topics {
             };
             for ((topic, from), to) in topics.iter().zip(known).zip(heads) {
                 let caught_up = match to {
-                    // Whoever follows it may not have heard of its end: the log tells each.
-                    Ok(None) => {
-                        topic.restart(from, None, true);
-                        Ok(())
-                    }
-                    Ok(to) if from == to => Ok(()),
+                    // Its subscribers may not know yet that the LTM is gone: the log tells each of them.
+                    Ok(None) => Ok(topic.restart(from, None, true)),
+                    Ok(to) if from == to => Ok(false),
                     Ok(to) => self.catch_up(topic, from, to).await,
                     Err(error) => Err(error),
                 };
                 match caught_up {
-                    Ok(()) => {}
+                    Ok(true) => self.run_queue.push(topic.clone()),
+                    Ok(false) => {}
                     Err(error @ StoreError::Damaged { .. }) => {
                         tracing::error!(id = %topic.id, %error, "a log is damaged; `ltm verify` says how");
                     }
@@ -228,26 +219,25 @@ impl Topics {
         failed
     }
 
+    /// Brings one topic from where it was to where its log is; returns whether it has news.
     async fn catch_up(
         &self,
-        topic: &Rc<Topic>,
+        topic: &Topic,
         from: Option<Cursor>,
         to: Option<Cursor>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (Some(known), Some(_)) = (from, to) else {
-            topic.restart(from, to, from.is_some());
-            return Ok(());
+            return Ok(topic.restart(from, to, from.is_some()));
         };
         match self.store.read_after(topic.id, known, self.page).await {
-            Ok(Read::Continues(window)) => topic.extend(known, &window),
-            Ok(Read::Trimmed | Read::Forked) => topic.restart(from, to, true),
-            // Whoever stands before it is led past it.
+            Ok(Read::Continues(window)) => Ok(topic.extend(known, &window)),
+            Ok(Read::Trimmed | Read::Forked) => Ok(topic.restart(from, to, true)),
+            // The topic moves past the entry that cannot be read.
             Err(StoreError::Damaged { at, .. }) if is_next(known, at) => {
-                topic.restart(from, to, false);
+                Ok(topic.restart(from, to, false))
             }
-            Err(error) => return Err(error),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     /// The LTM, where it is followed.

@@ -7,11 +7,8 @@ use actix_web::rt;
 use ltm_store::Live;
 
 use crate::{
-    Gateway,
-    fanout::{
-        fan_out::{RunQueue, fan_out},
-        topics::Topics,
-    },
+    fanout::{fan_out::fan_out, run_queue::RunQueue, topics::Topics},
+    gateway::Gateway,
     settings::bytes,
 };
 
@@ -28,17 +25,17 @@ impl Worker {
         let redis = gateway.store().redis().clone();
         let (live, events) = Live::start(redis, bytes(settings.live_queue));
         gateway.listeners().push(live.clone());
-        let due = Rc::<RunQueue>::default();
+        let run_queue = Rc::<RunQueue>::default();
         let limit = gateway.per_ltm_limit().clone();
         let topics = Topics::new(
             gateway.store().clone(),
             live,
             limit,
-            due.clone(),
+            run_queue.clone(),
             gateway.metrics().clone(),
             settings,
         );
-        rt::spawn(fan_out(topics.clone(), due, events));
+        rt::spawn(fan_out(topics.clone(), run_queue, events));
         rt::spawn(topics.clone().sweep());
         Self { gateway, topics }
     }

@@ -13,7 +13,7 @@ use actix_web::{
 };
 use ltm_service::method_not_allowed;
 
-use crate::{Gateway, fanout::worker::Worker};
+use crate::{fanout::worker::Worker, gateway::Gateway};
 
 /// Mounts the routes of the gateway, and begins to follow; to be called in each thread of a server.
 pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {

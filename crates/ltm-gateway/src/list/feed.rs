@@ -21,7 +21,8 @@ use tokio::{
 };
 
 use crate::{
-    GatewaySettings, fanout::message::frames, list::page::ListPage, subscriber::close::CloseCause,
+    fanout::message::frames, list::page::ListPage, settings::GatewaySettings,
+    subscriber::close::CloseCause,
 };
 
 /// At most one part in this many of a process's time with Redis goes into reading lists.

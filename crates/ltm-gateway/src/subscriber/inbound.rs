@@ -22,8 +22,7 @@ use ltm_service::{Incoming, limit_reached};
 use tokio::time::Instant;
 
 use crate::{
-    GatewaySettings,
-    settings::bytes,
+    settings::{GatewaySettings, bytes},
     subscriber::{close::CloseCause, outbound::Outbound},
 };
 

@@ -8,7 +8,7 @@ use std::{
 use ltm_service::limit_reached;
 use ltm_types::LtmId;
 
-use crate::{GatewaySettings, subscriber::close::CloseCause};
+use crate::{settings::GatewaySettings, subscriber::close::CloseCause};
 
 /// The subscribers of all LTMs, counted.
 pub(crate) struct PerLtmLimit {
