@@ -2,17 +2,18 @@
 
 use std::io;
 
-use ltm_service::{Metrics, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth};
+use ltm_service::{Metrics, Readiness, Server, SettingsError, Tasks, VERSION, auth::Auth};
 use ltm_store::{Inspector, Redis, StoreError};
 
 use crate::{Api, Settings, configure};
 
-/// Runs the service until `shutdown`.
+/// Runs the service until the shutdown of `tasks` begins.
 ///
 /// # Errors
 ///
 /// [`RunError`] if a setting cannot be used, or the address cannot be listened on.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
+    let shutdown = tasks.shutdown().clone();
     let auth = Auth::new(&settings.auth, &settings.api.listen)?;
     let redis = Redis::open(&settings.redis)?;
     let api = Api::new(
@@ -21,7 +22,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         settings.retention,
         auth,
     );
-    tokio::spawn(api.clone().retain());
+    tasks.spawn("retention", api.clone().retain());
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     api.register(metrics.registry());

@@ -6,7 +6,7 @@ use ltm_api::{Api, ApiSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
     Arguments, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, SettingsError,
-    Shutdown, TracingSettings,
+    Tasks, TracingSettings,
     auth::{Auth, AuthSettings},
     check_http, check_redis,
 };
@@ -118,22 +118,17 @@ pub(crate) fn run(args: &DevArgs) -> ExitCode {
         config: args.config.clone(),
         ..Arguments::default()
     };
-    ltm_service::run(&arguments, |settings, shutdown| {
-        develop(args, settings, shutdown)
-    })
+    ltm_service::run(&arguments, |settings, tasks| develop(args, settings, tasks))
 }
 
-async fn develop(
-    args: &DevArgs,
-    mut settings: DevSettings,
-    shutdown: Shutdown,
-) -> Result<(), DevError> {
+async fn develop(args: &DevArgs, mut settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
     if !settings.redis.url.is_empty()
         || !settings.redis.sentinels.is_empty()
         || !settings.redis.cluster_nodes.is_empty()
     {
-        return serve(&args.listen, settings, shutdown).await;
+        return serve(&args.listen, settings, tasks).await;
     }
+    let shutdown = tasks.shutdown().clone();
     let data_dir = args.data_dir.clone().map_or_else(default_data_dir, Ok)?;
     let mut redis = tokio::select! {
         started = LocalRedis::start(&data_dir) => started?,
@@ -141,7 +136,7 @@ async fn develop(
     };
     tracing::info!(data = %data_dir.display(), log = %redis.log().display(), "started a Redis server");
     settings.redis.url = redis.url();
-    let served = serve(&args.listen, settings, shutdown.clone());
+    let served = serve(&args.listen, settings, tasks);
     let mut served = std::pin::pin!(served);
     tokio::select! {
         served = &mut served => served?,
@@ -155,7 +150,7 @@ async fn develop(
 }
 
 /// Both services on one port.
-async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Result<(), DevError> {
+async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
     let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, listen)?;
     let redis = Redis::open(&settings.redis)?;
@@ -167,13 +162,13 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
         settings.retention,
         auth.clone(),
     );
-    tokio::spawn(api.clone().retain());
+    tasks.spawn("retention", api.clone().retain());
     let gateway = Gateway::new(
         redis,
         settings.gateway.clone(),
         origins.clone(),
         auth,
-        shutdown,
+        tasks.shutdown().clone(),
     );
     api.register(metrics.registry());
     gateway.register(metrics.registry());

@@ -2,17 +2,17 @@
 
 use std::{io, time::Duration};
 
-use ltm_service::{Metrics, Server, SettingsError, Shutdown, VERSION, auth::Auth};
+use ltm_service::{Metrics, Server, SettingsError, Tasks, VERSION, auth::Auth};
 use ltm_store::{Redis, StoreError};
 
 use crate::{gateway::Gateway, http::configure, settings::Settings};
 
-/// Runs the service until `shutdown`.
+/// Runs the service until the shutdown of `tasks` begins.
 ///
 /// # Errors
 ///
 /// Where Redis's URL cannot be read, or the address not be listened on.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, &settings.gateway.listen)?;
     let redis = Redis::open(&settings.redis)?;
@@ -23,7 +23,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         settings.gateway.clone(),
         origins.clone(),
         auth,
-        shutdown,
+        tasks.shutdown().clone(),
     );
     gateway.register(metrics.registry());
     let server = Server {

@@ -19,7 +19,8 @@ use opentelemetry_sdk::{
     },
 };
 
-use crate::{TracingSettings, VERSION};
+use super::settings::TracingSettings;
+use crate::process::version::VERSION;
 
 /// How often there may be a line about the collector.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);

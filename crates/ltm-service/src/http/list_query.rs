@@ -3,7 +3,7 @@
 use ltm_store::Listing;
 use ltm_types::LtmId;
 
-use crate::{Parameters, ProblemResponse};
+use super::{problem::ProblemResponse, query::Parameters};
 
 /// Rows on a page: by default, and at most.
 const MAX_ROWS: u64 = 1000;

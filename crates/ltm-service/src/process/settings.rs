@@ -9,7 +9,8 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use crate::{HttpSettings, Program};
+use super::program::Program;
+use crate::http::settings::HttpSettings;
 
 /// The longest time that a setting may say: sums of such times can be told by every clock.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use crate::line_pace::LinePace;
+use super::log_throttle::LogThrottle;
 
 /// By the name of the setting.
 static REACHED: Mutex<BTreeMap<&'static str, Reached>> = Mutex::new(BTreeMap::new());
@@ -14,7 +14,7 @@ static REACHED: Mutex<BTreeMap<&'static str, Reached>> = Mutex::new(BTreeMap::ne
 /// How often a limit was reached.
 #[derive(Default)]
 struct Reached {
-    pace: LinePace,
+    pace: LogThrottle,
     /// Since the process began.
     total: u64,
 }

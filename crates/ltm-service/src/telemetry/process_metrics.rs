@@ -7,9 +7,9 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 /// This process, as it is when somebody asks. Elsewhere than on Linux nothing is known of it.
 #[derive(Debug)]
-pub(crate) struct Process;
+pub(crate) struct ProcessMetrics;
 
-impl Collector for Process {
+impl Collector for ProcessMetrics {
     #[cfg(not(target_os = "linux"))]
     fn encode(&self, _: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         Ok(())

@@ -21,22 +21,24 @@ use tokio::sync::OnceCell;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 
-use crate::{
-    HttpSettings, Metrics, Origins, Readiness,
-    admission::{Admission, REFUSED_AT_ONCE, admit},
-    connection::Connection,
+use super::{
+    admission::{Admission, admit, permit::REFUSED_AT_ONCE},
+    connection::{Connection, LINGER},
+    cors::Origins,
+    health::Readiness,
     problem,
-    socket::upgrade,
+    settings::HttpSettings,
+    unread_body,
+    upgrade::upgrade,
+};
+use crate::telemetry::{
+    http_metrics::{HttpMetrics, measure},
+    metrics::Metrics,
     trace::{self, within_trace},
-    traffic::{Traffic, measure},
-    unread,
 };
 
 /// What of an answer may wait in memory for a client that reads slowly, in bytes.
 const WRITE_BUFFER: usize = 32 * 1024;
-/// How long a connection is kept that ends before its request was read, so that the answer reaches a
-/// peer that is still sending.
-pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// An HTTP server, ready to run.
 pub struct Server {
@@ -78,18 +80,18 @@ impl Server {
         } = self;
         let admission = web::Data::new(Admission::new(http.clone()));
         let door = admission.clone();
-        let traffic = Traffic::new();
-        traffic.register(metrics.registry(), admission.clone().into_inner());
-        let traffic = web::Data::new(traffic);
+        let http_metrics = HttpMetrics::new();
+        http_metrics.register(metrics.registry(), admission.clone().into_inner());
+        let http_metrics = web::Data::new(http_metrics);
         let metrics = Arc::new(metrics).configure();
         let send_buffer = length(http.send_buffer);
         let app = move || {
             App::new()
                 .app_data(admission.clone())
-                .app_data(traffic.clone())
+                .app_data(http_metrics.clone())
                 .wrap(from_fn(admit))
                 .wrap(from_fn(problem::complete))
-                .wrap(from_fn(unread::hold))
+                .wrap(from_fn(unread_body::hold))
                 .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(measure))
@@ -125,7 +127,7 @@ impl Server {
                 .h1_write_buffer_size(WRITE_BUFFER)
                 .local_addr(address)
                 .on_connect_ext(|connection: &Connection, data| {
-                    data.insert(connection.standing());
+                    data.insert(connection.state());
                 })
                 .upgrade(fn_factory(move || {
                     let app = upgraded();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Uri;
 use serde::{Deserialize, Serialize};
 
-use crate::{SettingsError, check_wait, within};
+use crate::process::settings::{SettingsError, check_wait, within};
 
 /// The section `tracing` of the settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{build::COMMIT, limit::limits_hit, process::Process};
+use super::{limits_hit::limits_hit, process_metrics::ProcessMetrics};
+use crate::process::version::COMMIT;
 
 /// What a scraper is told that it gets.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,7 +27,7 @@ impl Metrics {
     /// What every service measures: its build, its process, the limits that it reached.
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Process));
+        registry.register_collector(Box::new(ProcessMetrics));
         let mut metrics = Self { registry };
         let own = metrics.registry();
         let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)]);

@@ -13,11 +13,13 @@ use std::{
 use clap::Args;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    LogSettings, Shutdown, TracingSettings,
+use super::{
+    log::LogSettings,
     settings::{self, SettingsError},
-    trace::Tracing,
+    shutdown::Shutdown,
+    tasks::Tasks,
 };
+use crate::telemetry::{settings::TracingSettings, trace::Tracing};
 
 /// How long `--probe` waits.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -57,8 +59,8 @@ pub trait Program: Default + Serialize + DeserializeOwned {
     fn check(&self) -> Result<(), SettingsError>;
 }
 
-/// Runs a service: gives `serve` the settings and tells it when to stop.
-pub fn run<P, F, E>(arguments: &Arguments, serve: impl FnOnce(P, Shutdown) -> F) -> ExitCode
+/// Runs a service: gives `serve` the settings, and the tasks of the process, whose shutdown tells it when to stop.
+pub fn run<P, F, E>(arguments: &Arguments, serve: impl FnOnce(P, Tasks) -> F) -> ExitCode
 where
     P: Program,
     F: Future<Output = Result<(), E>>,
@@ -74,10 +76,7 @@ where
     }
 }
 
-fn try_run<P, F, E>(
-    arguments: &Arguments,
-    serve: impl FnOnce(P, Shutdown) -> F,
-) -> Result<(), String>
+fn try_run<P, F, E>(arguments: &Arguments, serve: impl FnOnce(P, Tasks) -> F) -> Result<(), String>
 where
     P: Program,
     F: Future<Output = Result<(), E>>,
@@ -98,7 +97,11 @@ where
     raise_file_limit();
     let outcome = actix_web::rt::System::new().block_on(async {
         let shutdown = Shutdown::on_signals().map_err(|e| e.to_string())?;
-        serve(settings, shutdown).await.map_err(|e| e.to_string())
+        let tasks = Tasks::new(shutdown);
+        let served = serve(settings, tasks.clone()).await;
+        let ended = tasks.wait().await;
+        served.map_err(|e| e.to_string())?;
+        ended.map_err(|e| e.to_string())
     });
     tracing.stop();
     outcome

@@ -22,11 +22,11 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::admission::Admission;
+use crate::http::admission::Admission;
 
 /// The requests of one process. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Traffic {
+pub(crate) struct HttpMetrics {
     requests: Family<Outcome, Counter>,
     durations: Family<Call, Histogram>,
 }
@@ -45,7 +45,7 @@ struct Outcome {
     status: u16,
 }
 
-impl Traffic {
+impl HttpMetrics {
     pub(crate) fn new() -> Self {
         Self {
             requests: Family::default(),
@@ -106,7 +106,7 @@ fn known(method: &Method) -> &'static str {
 
 /// Measures every request.
 pub(crate) async fn measure<B: MessageBody>(
-    traffic: web::Data<Traffic>,
+    http_metrics: web::Data<HttpMetrics>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
@@ -117,7 +117,7 @@ pub(crate) async fn measure<B: MessageBody>(
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    traffic.answered(&method, route, status.as_u16(), began);
+    http_metrics.answered(&method, route, status.as_u16(), began);
     outcome
 }
 

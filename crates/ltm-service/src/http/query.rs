@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use actix_web::{HttpRequest, web::Query};
 use ltm_types::{Problem, ProblemKind};
 
-use crate::ProblemResponse;
+use super::problem::ProblemResponse;
 
 /// The parameters of a query string.
 pub struct Parameters(HashMap<String, String>);

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use crate::TrustedProxies;
+use super::trusted_proxies::TrustedProxies;
 
 /// The section `http` of the settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use crate::{TracingSettings, export::provider};
+use super::{otlp::provider, settings::TracingSettings};
 
 /// What makes spans; absent while nothing is traced.
 static TRACER: OnceLock<BoxedTracer> = OnceLock::new();

@@ -31,19 +31,22 @@ use futures_util::{Stream, StreamExt, future::LocalBoxFuture};
 use socket2::SockRef;
 use tokio::time::timeout;
 
-use crate::{admission::Places, connection::Connection, server::LINGER};
+use super::{
+    admission::permit::ConnectionPermit,
+    connection::{Connection, LINGER},
+};
 
 /// What one read takes at most: who has left HTTP says little.
 const READ: usize = 4 * 1024;
 
-/// The socket of a connection that has left HTTP. It holds the connection's places until it is dropped.
+/// The socket of a connection that has left HTTP. It holds the connection's permit until it is dropped.
 pub struct Socket {
     stream: TcpStream,
     /// What came together with the handshake.
     early: RefCell<Bytes>,
     /// The body of the answer: with it goes what the request holds.
     answer: Cell<Option<BoxBody>>,
-    _places: Places,
+    _permit: ConnectionPermit,
 }
 
 impl Socket {
@@ -167,13 +170,13 @@ where
         write_buf,
         ..
     } = framed.into_parts();
-    let (stream, places) = connection.leave_http();
+    let (stream, permit) = connection.leave_http();
     let socket = Rc::new(Socket {
         stream,
         // A copy, so that the server's buffer does not live as long as the socket.
         early: RefCell::new(Bytes::copy_from_slice(&read_buf)),
         answer: Cell::new(None),
-        _places: places,
+        _permit: permit,
     });
     drop(read_buf);
     let upgrade = Upgrade {

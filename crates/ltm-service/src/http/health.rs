@@ -5,7 +5,8 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use actix_web::{HttpResponse, web};
 use ltm_types::{Problem, ProblemKind};
 
-use crate::{ProblemResponse, Shutdown};
+use super::problem::ProblemResponse;
+use crate::process::shutdown::Shutdown;
 
 type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>>>> + Send + Sync;
 

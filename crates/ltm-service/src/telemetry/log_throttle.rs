@@ -7,13 +7,13 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// When it is time for a line about something.
 #[derive(Default)]
-pub(crate) struct LinePace {
+pub(crate) struct LogThrottle {
     logged: Option<Instant>,
     /// Since the last line.
     times: u64,
 }
 
-impl LinePace {
+impl LogThrottle {
     /// It has happened once more; gives how often since the last line, where it is time for one.
     pub(crate) fn count(&mut self, now: Instant) -> Option<u64> {
         self.times += 1;
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn there_is_a_line_at_once_and_then_every_ten_seconds_with_the_count() {
-        let mut pace = LinePace::default();
+        let mut pace = LogThrottle::default();
         let began = Instant::now();
         assert_eq!(pace.count(began), Some(1));
         for millisecond in 1..1000 {

@@ -20,7 +20,7 @@ use ltm_store::StoreError;
 use ltm_types::{Problem, ProblemKind};
 use tracing_actix_web::RequestId;
 
-use crate::line_pace::LinePace;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// A problem that is the answer to a request.
 #[derive(Clone, Debug)]
@@ -163,7 +163,7 @@ fn logged_now(problem: &Problem) -> Option<u64> {
     }
     // While Redis is away every request fails, and all for one reason.
     if problem.is(ProblemKind::Unavailable) {
-        static UNAVAILABLE: Mutex<Option<LinePace>> = Mutex::new(None);
+        static UNAVAILABLE: Mutex<Option<LogThrottle>> = Mutex::new(None);
         let mut pace = UNAVAILABLE.lock().unwrap_or_else(PoisonError::into_inner);
         return pace.get_or_insert_default().count(Instant::now());
     }

@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderMap};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::settings;
+use crate::process::settings;
 
 /// Proxies whose `X-Forwarded-For` is believed: addresses and networks such as `10.0.0.0/8`. Reads
 /// a list, or text with commas.

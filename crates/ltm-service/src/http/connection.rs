@@ -15,11 +15,15 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::{
-    HttpSettings,
-    admission::{Places, Refusal},
-    limit_reached,
+use super::{
+    admission::permit::{ConnectionPermit, Refusal},
+    settings::HttpSettings,
 };
+use crate::telemetry::limits_hit::limit_reached;
+
+/// How long a connection is kept that ends before its request was read, so that the answer reaches a
+/// peer that is still sending.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// How far the framework's clock may be behind, by which it ends a first head.
 const CLOCK: Duration = Duration::from_millis(500);
@@ -28,12 +32,12 @@ const CLOCK: Duration = Duration::from_millis(500);
 /// later, but waits for ever for the rest of a later head that has begun.
 pub(crate) struct Connection {
     stream: TcpStream,
-    standing: Standing,
+    state: ConnectionState,
     first_head: FirstHead,
     /// How long the next request may take.
     patience: Duration,
     wait: Option<Wait>,
-    places: Places,
+    permit: ConnectionPermit,
 }
 
 /// The wait for the first request, of which a line is written where none came.
@@ -52,7 +56,7 @@ struct Wait {
 
 /// What a connection and its requests know of each other. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Standing {
+pub(crate) struct ConnectionState {
     requests: Rc<Requests>,
     /// Why its requests are refused, where they are.
     pub(crate) refusal: Option<Refusal>,
@@ -65,40 +69,40 @@ struct Requests {
 }
 
 /// A request that is under way, until its answer has been handed over.
-pub(crate) struct UnderWay(Rc<Requests>);
+pub(crate) struct RequestPermit(Rc<Requests>);
 
 impl Connection {
     pub(crate) fn new(
         stream: TcpStream,
         settings: &HttpSettings,
         refusal: Option<Refusal>,
-        places: Places,
+        permit: ConnectionPermit,
     ) -> Self {
-        let standing = Standing {
+        let state = ConnectionState {
             requests: Rc::default(),
             refusal,
         };
         Self {
             stream,
             first_head: FirstHead {
-                requests: standing.requests.clone(),
+                requests: state.requests.clone(),
                 opened: Instant::now(),
                 timeout: settings.header_timeout,
             },
-            standing,
+            state,
             patience: settings.keep_alive + settings.header_timeout,
             wait: None,
-            places,
+            permit,
         }
     }
 
-    /// The connection as it is, for who no longer speaks HTTP on it, and the places that it holds.
-    pub(crate) fn leave_http(self) -> (TcpStream, Places) {
-        (self.stream, self.places)
+    /// The connection as it is, for who no longer speaks HTTP on it, and the permit that it holds.
+    pub(crate) fn leave_http(self) -> (TcpStream, ConnectionPermit) {
+        (self.stream, self.permit)
     }
 
-    pub(crate) fn standing(&self) -> Standing {
-        self.standing.clone()
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.state.clone()
     }
 
     /// Whether the next request has been waited for long enough. The framework ends earlier what is
@@ -132,17 +136,17 @@ impl Drop for FirstHead {
     }
 }
 
-impl Standing {
+impl ConnectionState {
     /// A request has come.
-    pub(crate) fn begin(&self) -> UnderWay {
+    pub(crate) fn begin(&self) -> RequestPermit {
         let requests = &self.requests;
         requests.begun.set(requests.begun.get() + 1);
         requests.under_way.set(requests.under_way.get() + 1);
-        UnderWay(requests.clone())
+        RequestPermit(requests.clone())
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         self.0.under_way.set(self.0.under_way.get() - 1);
     }

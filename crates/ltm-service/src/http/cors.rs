@@ -4,7 +4,7 @@ use actix_cors::Cors;
 use actix_web::http::header;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::settings;
+use crate::process::settings;
 
 /// The section `cors` of the settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
