@@ -18,6 +18,7 @@ mod http_api {
 /// What a subscriber receives, over WebSocket and Server-Sent Events.
 mod gateway {
     mod follow;
+    mod follow_parameters;
     mod gateway_limits;
     mod list_feed;
     mod many;

@@ -13,6 +13,7 @@ mod settings;
 mod subscriber;
 
 pub use gateway::Gateway;
-pub use http::{configure, follow_request::FollowRequest};
+pub use http::configure;
 pub use run::{RunError, run};
 pub use settings::{GatewaySettings, Settings};
+pub use subscriber::follow_request::FollowRequest;

@@ -8,7 +8,7 @@ use ltm_service::{
     ListQuery, Parameters, ProblemResponse,
     auth::{Grant, Presented},
 };
-use ltm_types::{Cursor, Problem, ProblemKind, ResetReason};
+use ltm_types::{Cursor, ResetReason};
 use tokio::sync::watch;
 
 use crate::{
@@ -16,7 +16,12 @@ use crate::{
     http::handshake::{check_origin, open},
     list::feed::{Latest, ListKey, ListUpdate},
     metrics::GatewayMetrics,
-    subscriber::{close::CloseCause, outbound::Outbound, session_auth::SessionAuth},
+    subscriber::{
+        close::CloseCause,
+        follow_request::{FollowOptions, Start},
+        outbound::Outbound,
+        session_auth::SessionAuth,
+    },
 };
 
 pub(crate) async fn follow(
@@ -25,8 +30,7 @@ pub(crate) async fn follow(
 ) -> Result<HttpResponse, actix_web::Error> {
     let parameters = Parameters::of(&request)?;
     let query = ListQuery::read(&parameters)?;
-    let after = after(&parameters)?;
-    let marker = parameters.flag("live")?;
+    let options = FollowOptions::read(&parameters)?;
     check_origin(&request, &worker)?;
     let gateway = worker.gateway.clone();
     let shown = Presented::in_handshake(&request, request.query_string());
@@ -53,20 +57,12 @@ pub(crate) async fn follow(
                 session_auth.offer_renewal(text);
             }
         };
-        let work = Box::pin(follower.run(after, marker));
+        let work = Box::pin(follower.run(options));
         socket
             .serve("a list", session_auth.as_deref(), on_text, work)
             .await;
     });
     Ok(opened.response)
-}
-
-fn after(parameters: &Parameters) -> Result<Option<Cursor>, ProblemResponse> {
-    let cursor = parameters.given("after").map(str::parse).transpose();
-    cursor.map_err(|e| {
-        let problem = Problem::new(ProblemKind::InvalidCursor, format!("{e}"));
-        problem.with_field("after").into()
-    })
 }
 
 /// What the list shows, once it has been read.
@@ -90,8 +86,8 @@ struct ListSubscriber<'a> {
 
 impl ListSubscriber<'_> {
     /// Tells all that happens until the end.
-    async fn run(mut self, after: Option<Cursor>, marker: bool) -> CloseCause {
-        match self.deliver(after, marker).await {
+    async fn run(mut self, options: FollowOptions) -> CloseCause {
+        match self.deliver(options).await {
             Ok(never) => match never {},
             Err(end) => end,
         }
@@ -99,20 +95,19 @@ impl ListSubscriber<'_> {
 
     async fn deliver(
         &mut self,
-        after: Option<Cursor>,
-        marker: bool,
+        options: FollowOptions,
     ) -> Result<std::convert::Infallible, CloseCause> {
-        if after != Some(self.at.rows.cursor) {
-            let reason = match after {
-                None | Some(Cursor::ORIGIN) => ResetReason::Requested,
-                // What it showed then is not kept.
-                Some(_) => ResetReason::Trimmed,
+        // A list has no history: whatever the start, the subscriber gets the page unless it has it.
+        if options.start != Start::After(self.at.rows.cursor) {
+            let reason = match options.start {
+                Start::Now | Start::State | Start::After(Cursor::ORIGIN) => ResetReason::Requested,
+                Start::After(_) => ResetReason::Trimmed,
             };
             let reset = frames(&self.at.rows.reset(reason));
             self.send(&reset).await?;
             self.metrics.reset(reason, reset.len());
         }
-        if marker {
+        if options.live {
             self.send(&frames(&self.at.rows.live())).await?;
         }
         loop {

@@ -12,13 +12,10 @@ use ltm_store::StoreError;
 
 use crate::{
     fanout::worker::Worker,
-    http::{
-        follow_request::FollowRequest,
-        handshake::{Handshake, check_origin, open},
-    },
+    http::handshake::{Handshake, check_origin, open},
     subscriber::{
-        close::CloseCause, outbound::Outbound, session_auth::SessionAuth,
-        subscription::Subscription,
+        close::CloseCause, follow_request::FollowRequest, outbound::Outbound,
+        session_auth::SessionAuth, subscription::Subscription,
     },
 };
 
@@ -39,7 +36,7 @@ pub(crate) async fn follow(
     // Before the handshake is answered: "from now on" begins there at the latest.
     let outbound = socket.outbound.clone();
     let (session_auth, deliver) = match admitted {
-        Ok(session_auth) => match begin(&worker, follow, outbound.clone()).await {
+        Ok(session_auth) => match subscribe(&worker, follow, outbound.clone()).await {
             Ok(subscription) => (session_auth, subscription.deliver(outbound)),
             Err(end) => (None, ended(end)),
         },
@@ -79,20 +76,12 @@ async fn admit(
 }
 
 /// Begins a subscription.
-pub(crate) async fn begin(
+pub(crate) async fn subscribe(
     worker: &Worker,
     follow: FollowRequest,
     outbound: Rc<Outbound>,
 ) -> Result<Subscription, CloseCause> {
     let handle = worker.topics.follow(follow.id)?;
     let (store, backlog) = (worker.gateway.store(), worker.gateway.backlog().clone());
-    Subscription::begin(
-        handle,
-        store,
-        backlog,
-        follow.start,
-        follow.marker,
-        outbound,
-    )
-    .await
+    Subscription::begin(handle, store, backlog, follow.options, outbound).await
 }

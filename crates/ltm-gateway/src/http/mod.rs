@@ -1,6 +1,5 @@
 //! What is asked of the gateway over HTTP, and how it becomes a subscription.
 
-pub(crate) mod follow_request;
 mod handshake;
 mod list_socket;
 mod ltm_socket;

@@ -1,4 +1,4 @@
-//! `GET /ws`: one WebSocket for many LTMs, each with a cursor of its own.
+//! `GET /ws`: one WebSocket for many LTMs, each with its own cursor.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,25 +12,24 @@ use futures_util::{
     future::{AbortHandle, Abortable, LocalBoxFuture},
     stream::FuturesUnordered,
 };
-use ltm_service::{
-    ProblemResponse,
-    auth::{AuthError, Presented},
-    limit_reached,
-};
-use ltm_store::StoreError;
+use ltm_service::{Parameters, ProblemResponse, auth::Presented, limit_reached};
 use ltm_types::LtmId;
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::{
     fanout::{message::frames, worker::Worker},
     http::{
-        follow_request::FollowRequest,
         handshake::{check_origin, open},
-        ltm_socket::begin,
+        ltm_socket::subscribe,
     },
-    subscriber::{close::CloseCause, outbound::Outbound, session_auth::SessionAuth},
+    subscriber::{
+        close::CloseCause,
+        follow_request::{FollowOptions, FollowRequest},
+        outbound::Outbound,
+        session_auth::SessionAuth,
+    },
 };
 
 pub(crate) async fn follow(
@@ -39,27 +38,27 @@ pub(crate) async fn follow(
 ) -> Result<HttpResponse, actix_web::Error> {
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let shown = Presented::in_handshake(&request, request.query_string());
-    let session_auth = SessionAuth::of_many(auth, store, shown).await;
+    let presented = Presented::in_handshake(&request, request.query_string());
+    let session_auth = SessionAuth::of_many(auth, store, presented).await;
     let session_auth = session_auth.map_err(ProblemResponse::from)?;
     let settings = worker.gateway.settings();
-    // All may be asked for at once.
-    let most = settings.max_messages.saturating_add(settings.max_follows);
-    let opened = open(&request, worker.clone(), most).await?;
+    // A client may ask for all of its LTMs at once.
+    let max_messages = settings.max_messages.saturating_add(settings.max_follows);
+    let opened = open(&request, worker.clone(), max_messages).await?;
     let (mut socket, session_auth) = (opened.socket, session_auth.map(Rc::from));
-    let socket_of_many = MultiSocket {
+    let multi_socket = MultiSocket {
         worker,
         outbound: socket.outbound.clone(),
         session_auth: session_auth.clone(),
         followed: HashMap::new(),
         running: FuturesUnordered::new(),
-        begun: 0,
+        started: 0,
     };
-    let commands = Rc::new(CommandQueue::new(most as usize));
-    let work = Box::pin(socket_of_many.run(commands.clone()));
+    let commands = Rc::new(CommandQueue::new(max_messages as usize));
+    let work = Box::pin(multi_socket.run(commands.clone()));
     opened.upgrade.then(async move {
         let on_text = |text: &str| match Command::read(text) {
-            Some(command) => commands.add(command),
+            Some(command) => commands.push(command),
             None => {
                 if let Some(session_auth) = &session_auth {
                     session_auth.offer_renewal(text);
@@ -73,99 +72,105 @@ pub(crate) async fn follow(
     Ok(opened.response)
 }
 
-/// What a client asks for.
+/// What a client asks for on the open socket.
+#[derive(Debug)]
 enum Command {
-    Follow(LtmId, FollowOptions),
+    /// Holds the error if an option is not valid.
+    Follow(LtmId, Result<FollowOptions, String>),
     Unfollow(LtmId),
-    /// It cannot be understood, and why.
-    Wrong(String),
-}
-
-/// Where to begin, in the client's words.
-#[derive(Deserialize)]
-struct FollowOptions {
-    after: Option<String>,
-    init: Option<String>,
-    #[serde(default)]
-    live: Marker,
+    /// A `follow` or `unfollow` without a valid id; holds the error.
+    Invalid(String),
 }
 
 impl Command {
-    /// Reads what a client says; none where it is about something else.
+    /// Reads a client's text; `None` if it contains neither `follow` nor `unfollow`.
     fn read(text: &str) -> Option<Self> {
         #[derive(Deserialize)]
-        struct Said {
+        struct Text {
             follow: Option<LtmId>,
             unfollow: Option<LtmId>,
-            #[serde(flatten)]
-            place: FollowOptions,
+            after: Option<Value>,
+            init: Option<Value>,
+            live: Option<Value>,
         }
-        match serde_json::from_str::<Said>(text) {
-            Ok(Said {
+        match serde_json::from_str::<Text>(text) {
+            Ok(Text {
                 follow: Some(id),
-                place,
+                after,
+                init,
+                live,
                 ..
-            }) => Some(Self::Follow(id, place)),
-            Ok(Said { unfollow, .. }) => unfollow.map(Self::Unfollow),
+            }) => {
+                let members = [("after", after), ("init", init), ("live", live)];
+                Some(Self::Follow(id, options(members)))
+            }
+            Ok(Text { unfollow, .. }) => unfollow.map(Self::Unfollow),
             Err(error) => {
                 let members = serde_json::from_str::<HashMap<&str, IgnoredAny>>(text).ok()?;
-                let meant = ["follow", "unfollow"]
+                let is_command = ["follow", "unfollow"]
                     .iter()
                     .any(|it| members.contains_key(it));
-                meant.then(|| Self::Wrong(format!("{text}: {error}")))
+                is_command.then(|| Self::Invalid(format!("{text}: {error}")))
             }
         }
     }
 }
 
-/// Whether to say when what was there has been sent: `true` or 1.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(untagged)]
-enum Marker {
-    Word(bool),
-    Number(u8),
-    #[default]
-    Missing,
+/// Reads the members of a `follow` as if they stood in a query string: `true` and `1` are the text of the
+/// parameter, `null` is an absent one.
+fn options(members: [(&'static str, Option<Value>); 3]) -> Result<FollowOptions, String> {
+    let text = |(name, value): (&'static str, Option<Value>)| {
+        let text = match value? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        Some((name.to_owned(), text))
+    };
+    let parameters: Parameters = members.into_iter().filter_map(text).collect();
+    FollowOptions::read(&parameters).map_err(|ProblemResponse(problem)| {
+        let field = problem.field.unwrap_or_default();
+        format!("{field}: {}", problem.detail)
+    })
 }
 
-/// What was asked for and not done yet.
+/// The commands that the client has sent and the socket has not carried out yet.
 struct CommandQueue {
     waiting: RefCell<VecDeque<Command>>,
-    most: usize,
-    too_much: Cell<bool>,
-    some: Notify,
+    max: usize,
+    overflowed: Cell<bool>,
+    pushed: Notify,
 }
 
 impl CommandQueue {
-    fn new(most: usize) -> Self {
+    fn new(max: usize) -> Self {
         Self {
             waiting: RefCell::default(),
-            most,
-            too_much: Cell::new(false),
-            some: Notify::new(),
+            max,
+            overflowed: Cell::new(false),
+            pushed: Notify::new(),
         }
     }
 
-    fn add(&self, command: Command) {
+    fn push(&self, command: Command) {
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() < self.most {
+        if waiting.len() < self.max {
             waiting.push_back(command);
         } else {
             limit_reached("gateway.max_messages");
-            self.too_much.set(true);
+            self.overflowed.set(true);
         }
-        self.some.notify_one();
+        self.pushed.notify_one();
     }
 
     async fn next(&self) -> Result<Command, CloseCause> {
         loop {
-            if self.too_much.get() {
-                return Err(CloseCause::Talkative);
+            if self.overflowed.get() {
+                return Err(CloseCause::TooMuchText);
             }
             let command = self.waiting.borrow_mut().pop_front();
             match command {
                 Some(command) => return Ok(command),
-                None => self.some.notified().await,
+                None => self.pushed.notified().await,
             }
         }
     }
@@ -178,21 +183,21 @@ struct MultiSocket {
     session_auth: Option<Rc<SessionAuth>>,
     followed: HashMap<LtmId, Following>,
     running: FuturesUnordered<LocalBoxFuture<'static, Ended>>,
-    /// How many were begun.
-    begun: u64,
+    /// How many subscriptions this socket has started so far.
+    started: u64,
 }
 
-/// One of them.
+/// The current subscription to one LTM.
 struct Following {
     number: u64,
     stop: AbortHandle,
 }
 
-/// One that is no longer followed; why, unless it was stopped.
+/// A subscription that has ended, and why; `None` if the client stopped it.
 struct Ended {
     id: LtmId,
     number: u64,
-    end: Option<CloseCause>,
+    cause: Option<CloseCause>,
 }
 
 impl MultiSocket {
@@ -201,67 +206,57 @@ impl MultiSocket {
             let done = tokio::select! {
                 command = commands.next() => match command {
                     Ok(command) => self.execute(command).await,
-                    Err(end) => Err(end),
+                    Err(cause) => Err(cause),
                 },
                 Some(ended) = self.running.next() => self.report(ended).await,
             };
-            if let Err(end) = done {
-                return end;
+            if let Err(cause) = done {
+                return cause;
             }
         }
     }
 
     async fn execute(&mut self, command: Command) -> Result<(), CloseCause> {
         match command {
-            Command::Wrong(detail) => self.send_end(None, &CloseCause::Invalid(detail)).await,
+            Command::Invalid(detail) => self.send_end(None, &CloseCause::Invalid(detail)).await,
             Command::Unfollow(id) => {
                 self.stop(id).await?;
                 self.send_end(Some(id), &CloseCause::Unfollowed).await
             }
-            Command::Follow(id, FollowOptions { after, init, live }) => {
+            Command::Follow(id, options) => {
                 self.stop(id).await?;
-                let most = self.worker.gateway.settings().max_follows;
-                if self.followed.len() >= most as usize {
+                let max = self.worker.gateway.settings().max_follows;
+                if self.followed.len() >= max as usize {
                     limit_reached("gateway.max_follows");
-                    let text = "as many LTMs as allowed are followed here (gateway.max_follows)";
-                    return self
-                        .send_end(Some(id), &CloseCause::OverLimit(text.into()))
-                        .await;
+                    let text = format!("this socket follows {max} LTMs (gateway.max_follows)");
+                    return self.send_end(Some(id), &CloseCause::OverLimit(text)).await;
                 }
-                match FollowRequest::start(after.as_deref(), init.as_deref()) {
-                    Ok(start) => {
-                        self.begin(FollowRequest {
-                            id,
-                            start,
-                            marker: matches!(live, Marker::Word(true) | Marker::Number(1..)),
-                        });
+                match options {
+                    Ok(options) => {
+                        self.start(FollowRequest { id, options });
                         Ok(())
                     }
-                    Err(ProblemResponse(problem)) => {
-                        let field = problem.field.unwrap_or_default();
-                        let detail = format!("{field}: {}", problem.detail);
-                        self.send_end(Some(id), &CloseCause::Invalid(detail)).await
-                    }
+                    Err(detail) => self.send_end(Some(id), &CloseCause::Invalid(detail)).await,
                 }
             }
         }
     }
 
-    fn begin(&mut self, follow: FollowRequest) {
-        self.begun += 1;
+    fn start(&mut self, follow: FollowRequest) {
+        self.started += 1;
         let (stop, stopped) = AbortHandle::new_pair();
-        let (id, number) = (follow.id, self.begun);
+        let (id, number) = (follow.id, self.started);
         self.followed.insert(id, Following { number, stop });
         let (worker, outbound) = (self.worker.clone(), self.outbound.clone());
         let deliver = deliver(worker, follow, outbound, self.session_auth.clone());
         let deliver = Abortable::new(deliver, stopped);
         self.running.push(Box::pin(async move {
-            let end = deliver.await.ok();
-            Ended { id, number, end }
+            let cause = deliver.await.ok();
+            Ended { id, number, cause }
         }));
     }
 
-    /// Stops following one; once this is over, nothing more of it is sent.
+    /// Stops the subscription to one LTM. After this, nothing more of it is sent.
     async fn stop(&mut self, id: LtmId) -> Result<(), CloseCause> {
         let Some(following) = self.followed.remove(&id) else {
             return Ok(());
@@ -281,18 +276,18 @@ impl MultiSocket {
         Ok(())
     }
 
-    /// Tells that one has ended.
+    /// Tells the client that a subscription has ended, unless the client stopped it.
     async fn report(&mut self, ended: Ended) -> Result<(), CloseCause> {
-        let Ended { id, number, end } = ended;
-        let Some(end) = end else { return Ok(()) };
-        if end == CloseCause::Left {
-            return Err(end);
+        let Ended { id, number, cause } = ended;
+        let Some(cause) = cause else { return Ok(()) };
+        if cause == CloseCause::Left {
+            return Err(cause);
         }
         if self.followed.get(&id).is_some_and(|it| it.number == number) {
             self.followed.remove(&id);
             self.forget(id);
         }
-        self.send_end(Some(id), &end).await
+        self.send_end(Some(id), &cause).await
     }
 
     fn forget(&self, id: LtmId) {
@@ -301,10 +296,10 @@ impl MultiSocket {
         }
     }
 
-    /// Says of one LTM what on a socket of its own would be the close.
-    async fn send_end(&self, id: Option<LtmId>, end: &CloseCause) -> Result<(), CloseCause> {
-        self.worker.gateway.metrics().ended(end);
-        let text = json!({"id": id, "end": end.shown()}).to_string();
+    /// Sends the message that stands for the close of a socket for one LTM.
+    async fn send_end(&self, id: Option<LtmId>, cause: &CloseCause) -> Result<(), CloseCause> {
+        self.worker.gateway.metrics().ended(cause);
+        let text = json!({"id": id, "end": cause.to_json()}).to_string();
         let flushed = self.outbound.flushed().await;
         if flushed.is_err() || !self.outbound.send(&frames(&text)) {
             return Err(CloseCause::Left);
@@ -313,26 +308,64 @@ impl MultiSocket {
     }
 }
 
-/// Delivers one LTM until its end.
+/// Delivers one LTM until its subscription ends.
 async fn deliver(
     worker: web::Data<Worker>,
     follow: FollowRequest,
     outbound: Rc<Outbound>,
     session_auth: Option<Rc<SessionAuth>>,
 ) -> CloseCause {
-    // What is over soon takes no room for as long as the LTM is followed.
+    // The futures of these short steps are boxed: otherwise each subscription would hold their memory as
+    // long as it lasts.
     if let Some(session_auth) = session_auth
         && let Err(error) = Box::pin(session_auth.add(follow.id)).await
     {
-        return match error {
-            AuthError::Store(StoreError::Unknown(id)) => CloseCause::Unknown(id),
-            AuthError::Store(StoreError::Deleted { .. }) => CloseCause::Deleted,
-            AuthError::Store(_) => CloseCause::OverLimit("Redis does not answer".into()),
-            error => CloseCause::Refused(error.to_string()),
-        };
+        return error.into();
     }
-    match Box::pin(begin(&worker, follow, outbound.clone())).await {
+    match Box::pin(subscribe(&worker, follow, outbound.clone())).await {
         Ok(subscription) => subscription.deliver(outbound).await,
-        Err(end) => end,
+        Err(cause) => cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscriber::follow_request::Start;
+
+    #[test]
+    fn a_member_of_a_command_means_what_its_text_means_in_a_query_string() {
+        let follow = |text: &str| match Command::read(text) {
+            Some(Command::Follow(id, Ok(options))) => (id.get(), options.start, options.live),
+            other => panic!("{text}: {other:?}"),
+        };
+        let after = Start::After("3-7".parse().unwrap());
+        let origin = Start::After(ltm_types::Cursor::ORIGIN);
+        for (text, expected) in [
+            (r#"{"follow":1}"#, (1, Start::Now, false)),
+            (r#"{"follow":1,"live":null}"#, (1, Start::Now, false)),
+            (r#"{"follow":1,"live":1}"#, (1, Start::Now, true)),
+            (r#"{"follow":1,"live":"yes"}"#, (1, Start::Now, true)),
+            (r#"{"follow":1,"after":"3-7"}"#, (1, after, false)),
+            (r#"{"follow":1,"after":0,"live":0}"#, (1, origin, false)),
+            (r#"{"follow":1,"init":"state"}"#, (1, Start::State, false)),
+        ] {
+            assert_eq!(follow(text), expected, "{text}");
+        }
+        for (text, field) in [
+            (r#"{"follow":1,"live":2}"#, "live"),
+            (r#"{"follow":1,"live":[]}"#, "live"),
+            (r#"{"follow":1,"after":true}"#, "after"),
+            (r#"{"follow":1,"init":1}"#, "init"),
+        ] {
+            let Some(Command::Follow(_, Err(detail))) = Command::read(text) else {
+                panic!("{text}");
+            };
+            assert!(
+                detail.starts_with(&format!("{field}: ")),
+                "{text}: {detail}"
+            );
+        }
+        assert!(Command::read(r#"{"token":"x"}"#).is_none());
     }
 }

@@ -15,15 +15,15 @@ use tokio::time::interval;
 
 use crate::{
     fanout::worker::Worker,
-    http::{follow_request::FollowRequest, handshake::check_origin, ltm_socket::begin},
+    http::{handshake::check_origin, ltm_socket::subscribe},
     settings::bytes,
     subscriber::{
         close::CloseCause,
         drain::SubscriberPermit,
         event_queue::{EventQueue, EventStream},
+        follow_request::{FollowRequest, Start},
         outbound::Outbound,
         session_auth::{SessionAuth, auth_lost},
-        subscription::Start,
     },
 };
 
@@ -50,7 +50,7 @@ pub(crate) async fn follow(
     let settings = worker.gateway.settings();
     let queue = Rc::new(EventQueue::new(bytes(settings.queue)));
     let outbound = Rc::new(Outbound::events(queue.clone()));
-    let subscription = begin(&worker, follow, outbound.clone()).await;
+    let subscription = subscribe(&worker, follow, outbound.clone()).await;
     let subscription = subscription.map_err(|end| ProblemResponse(end.problem()))?;
     let deliver = subscription.deliver(outbound.clone());
     let events = EventFollow {
@@ -71,7 +71,7 @@ pub(crate) async fn follow(
 /// Whether the LTM was deleted, and the subscriber has been told.
 async fn has_all(worker: &Worker, follow: &FollowRequest) -> Result<bool, ProblemResponse> {
     match worker.gateway.store().head(follow.id).await {
-        Err(StoreError::Deleted { cursor, .. }) => Ok(follow.start == Start::After(cursor)),
+        Err(StoreError::Deleted { cursor, .. }) => Ok(follow.options.start == Start::After(cursor)),
         Err(error) => Err(error.into()),
         Ok(_) => Ok(false),
     }

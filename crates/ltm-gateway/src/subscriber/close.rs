@@ -1,6 +1,8 @@
 //! Why a subscription ends, and the close code that says so.
 
 use actix_ws::{CloseCode, CloseReason};
+use ltm_service::auth::AuthError;
+use ltm_store::StoreError;
 use ltm_types::{LtmId, Problem, ProblemKind};
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ pub(crate) enum CloseCause {
     #[error("{0}: connect again later")]
     OverLimit(String),
     #[error("this service takes no messages of that size or at that rate")]
-    Talkative,
+    TooMuchText,
     #[error("the token has expired: connect again with a new one and the last cursor")]
     Expired,
     #[error("{0}")]
@@ -54,7 +56,7 @@ impl CloseCause {
             Self::Forked => "forked",
             Self::Restarting => "restarting",
             Self::OverLimit(_) => "over-limit",
-            Self::Talkative => "talkative",
+            Self::TooMuchText => "talkative",
             Self::Expired => "expired",
             Self::Refused(_) => "refused",
             Self::FrameTooBig => "frame-too-big",
@@ -67,7 +69,7 @@ impl CloseCause {
     }
 
     /// What a message says of it that stands for a close.
-    pub(crate) fn shown(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({"code": u16::from(self.close_code()), "reason": self.to_string()})
     }
 
@@ -105,12 +107,23 @@ impl CloseCause {
             Self::Forked => CloseCode::Other(4409),
             Self::Restarting => CloseCode::Restart,
             Self::OverLimit(_) => CloseCode::Again,
-            Self::Talkative | Self::Expired | Self::Refused(_) => CloseCode::Policy,
+            Self::TooMuchText | Self::Expired | Self::Refused(_) => CloseCode::Policy,
             Self::FrameTooBig => CloseCode::Size,
             Self::Malformed => CloseCode::Protocol,
             Self::NotUtf8 => CloseCode::Invalid,
             Self::Damaged | Self::Silent => CloseCode::Error,
             Self::Left | Self::Unfollowed => CloseCode::Normal,
+        }
+    }
+}
+
+impl From<AuthError> for CloseCause {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Store(StoreError::Unknown(id)) => Self::Unknown(id),
+            AuthError::Store(StoreError::Deleted { .. }) => Self::Deleted,
+            AuthError::Store(_) => Self::OverLimit("Redis is unavailable".into()),
+            error => Self::Refused(error.to_string()),
         }
     }
 }
@@ -130,7 +143,7 @@ mod tests {
             CloseCause::Forked,
             CloseCause::Restarting,
             CloseCause::OverLimit(text()),
-            CloseCause::Talkative,
+            CloseCause::TooMuchText,
             CloseCause::Expired,
             CloseCause::Refused(text()),
             CloseCause::FrameTooBig,

@@ -102,7 +102,7 @@ impl EventQueue {
 
     /// Says why there will be nothing more, and ends the body after that.
     pub(crate) fn end(&self, id: LtmId, end: &CloseCause) {
-        let data = json!({"id": id, "end": end.shown()});
+        let data = json!({"id": id, "end": end.to_json()});
         let last = format!("event: end\ndata: {data}\n\n");
         self.waiting.borrow_mut().put_slice(last.as_bytes());
         self.closed.set(true);

@@ -146,7 +146,7 @@ impl Inbound {
             };
             if let Some(setting) = exceeded {
                 limit_reached(setting);
-                return CloseCause::Talkative;
+                return CloseCause::TooMuchText;
             }
             let whole;
             let text = match &message {

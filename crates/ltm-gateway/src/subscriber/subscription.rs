@@ -16,19 +16,12 @@ use crate::{
         topic::TopicHead,
         topics::TopicHandle,
     },
-    subscriber::{close::CloseCause, outbound::Outbound},
+    subscriber::{
+        close::CloseCause,
+        follow_request::{FollowOptions, Start},
+        outbound::Outbound,
+    },
 };
-
-/// Where a subscriber begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// At what comes from now on.
-    Now,
-    /// After this cursor.
-    After(Cursor),
-    /// With the state as it is now.
-    State,
-}
 
 /// The messages for one subscriber, in order.
 pub(crate) struct Subscription {
@@ -58,7 +51,7 @@ enum Next {
 }
 
 impl Subscription {
-    /// Begins. `marker` asks for the message that says when what was there has been sent.
+    /// Begins a subscription.
     ///
     /// # Errors
     ///
@@ -67,8 +60,7 @@ impl Subscription {
         handle: TopicHandle,
         store: &Store,
         backlog: Arc<Backlog>,
-        start: Start,
-        marker: bool,
+        options: FollowOptions,
         outbound: Rc<Outbound>,
     ) -> Result<Self, CloseCause> {
         let seen = handle.topic.head();
@@ -78,6 +70,7 @@ impl Subscription {
             Err(StoreError::Deleted { cursor, .. }) => (cursor, Some(cursor)),
             Err(error) => return Err(end(handle.topic.id, &error)),
         };
+        let FollowOptions { start, live } = options;
         let position = match start {
             Start::Now | Start::State => now,
             Start::After(cursor) => cursor,
@@ -89,7 +82,7 @@ impl Subscription {
             page: None,
             up_to_date_at: (position == now).then_some(seen),
             reset: (start == Start::State).then_some(ResetReason::Requested),
-            live_at: marker.then_some(now),
+            live_at: live.then_some(now),
             catches_up: false,
             knows_reset: start != Start::Now,
             pauses: None,
