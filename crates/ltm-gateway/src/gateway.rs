@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ltm_service::{Origins, Readiness, Shutdown, auth::Auth};
+use ltm_service::{Origins, Readiness, Tasks, auth::Auth};
 use ltm_store::{Inspector, Live, Redis, Store};
 
 use crate::{
@@ -28,7 +28,7 @@ struct Inner {
     backlog: Arc<Backlog>,
     lists: Arc<ListFeeds>,
     drain: Drain,
-    shutdown: Shutdown,
+    tasks: Tasks,
     origins: Origins,
     auth: Auth,
     metrics: GatewayMetrics,
@@ -42,7 +42,7 @@ impl Gateway {
         settings: GatewaySettings,
         origins: Origins,
         auth: Auth,
-        shutdown: Shutdown,
+        tasks: Tasks,
     ) -> Self {
         let store = Store::new(redis.clone());
         let inner = Inner {
@@ -50,9 +50,9 @@ impl Gateway {
             listeners: Mutex::default(),
             per_ltm_limit: Arc::new(PerLtmLimit::new(&settings)),
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
-            lists: ListFeeds::new(store.clone(), &settings),
+            lists: ListFeeds::new(store.clone(), tasks.clone(), &settings),
             drain: Drain::new(settings.max_subscribers),
-            shutdown,
+            tasks,
             store,
             origins,
             auth,
@@ -67,7 +67,7 @@ impl Gateway {
     /// Whether entries reach this gateway, for the server that it is mounted in.
     pub fn readiness(&self) -> Readiness {
         let gateway = self.clone();
-        Readiness::new(self.inner.shutdown.clone(), move || {
+        Readiness::new(self.inner.tasks.shutdown().clone(), move || {
             let gateway = gateway.clone();
             async move { gateway.ready().await }
         })
@@ -76,7 +76,7 @@ impl Gateway {
     /// Waits until it is time to stop, tells all subscribers to connect elsewhere, spread over the drain
     /// time, and waits for them.
     pub async fn stopped(self) {
-        self.inner.shutdown.begun().await;
+        self.inner.tasks.shutdown().begun().await;
         let settings = &self.inner.settings;
         self.inner
             .drain
@@ -118,8 +118,8 @@ impl Gateway {
         &self.inner.drain
     }
 
-    pub(crate) fn shutdown(&self) -> &Shutdown {
-        &self.inner.shutdown
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.inner.tasks
     }
 
     pub(crate) fn origins(&self) -> &Origins {

@@ -51,7 +51,7 @@ impl Collector for Now {
             (
                 "draining",
                 "1 while the gateway stops, else 0",
-                u64::from(gateway.shutdown().has_begun()),
+                u64::from(gateway.tasks().shutdown().has_begun()),
             ),
             (
                 "log_cache_bytes",

@@ -23,7 +23,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         settings.gateway.clone(),
         origins.clone(),
         auth,
-        tasks.shutdown().clone(),
+        tasks,
     );
     gateway.register(metrics.registry());
     let server = Server {

@@ -15,9 +15,8 @@ use crate::{
     fanout::{
         entry_message::{entry_message, is_next, unreadable},
         message::{FramedMessage, LogPage},
-        topics::page_bounds,
     },
-    settings::GatewaySettings,
+    settings::{GatewaySettings, bytes},
 };
 
 /// Pages and resets that are expected to be held, for the cache's tables.
@@ -179,5 +178,13 @@ impl Backlog {
         self.resets
             .get_or_insert_async(&(id, reason, head), make)
             .await
+    }
+}
+
+/// How much one read of a log returns.
+pub(crate) fn page_bounds(settings: &GatewaySettings) -> WindowBounds {
+    WindowBounds {
+        bytes: bytes(settings.page),
+        ..WindowBounds::default()
     }
 }

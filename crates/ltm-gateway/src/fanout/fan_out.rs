@@ -16,15 +16,18 @@ use crate::fanout::{run_queue::RunQueue, topic::Offered, topics::Topics};
 /// the thread run.
 const SLICE: usize = 256;
 
-/// Delivers what Redis publishes until the listener ends.
+/// Delivers what Redis publishes. It never ends by itself.
+#[allow(
+    clippy::expect_used,
+    reason = "a thread without a listener delivers nothing: the process has to stop"
+)]
 pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut events: LiveEvents) {
     loop {
         if run_queue.is_empty() {
             tokio::select! {
-                event = events.next() => match event {
-                    Some(event) => take(&topics, &run_queue, event),
-                    None => return,
-                },
+                event = events.next() => {
+                    take(&topics, &run_queue, event.expect("the listener to Redis does not end"));
+                }
                 () = run_queue.pushed() => {}
             }
         }
@@ -44,6 +47,8 @@ pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut eve
 fn take(topics: &Rc<Topics>, run_queue: &RunQueue, event: LiveEvent) {
     match event {
         LiveEvent::Entry(id, entry, appended) => {
+            #[cfg(test)]
+            crate::fanout::worker::tests::panic_at(&entry);
             let Some(topic) = topics.topic(id) else {
                 return;
             };

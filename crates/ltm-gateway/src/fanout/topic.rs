@@ -246,6 +246,13 @@ impl Topic {
         }
     }
 
+    /// Releases every subscriber.
+    pub(crate) fn release_all(&self) {
+        for subscriber in self.subscribers.borrow_mut().drain() {
+            subscriber.release();
+        }
+    }
+
     /// Sends the news to the next subscribers, and takes their number off `budget`; false once all have
     /// it. A subscriber that cannot take it, or that only the log can tell what it lacks, is released.
     pub(crate) fn visit(&self, budget: &mut usize) -> bool {

@@ -1,39 +1,43 @@
-//! The LTMs that one thread follows: one subscription to Redis each, whatever the number of subscribers.
+//! The LTMs that one thread follows. Each has one subscription in Redis, whatever its number of subscribers.
 
 use std::{
-    cell::{RefCell, RefMut},
+    cell::{Cell, RefCell, RefMut},
     collections::HashMap,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
-use actix_web::rt;
+use ltm_service::Tasks;
 use ltm_store::{Live, Read, Store, StoreError, WindowBounds, reconnect_pauses};
 use ltm_types::{Cursor, LtmId};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::{
-    fanout::{entry_message::is_next, run_queue::RunQueue, topic::Topic},
+    fanout::{backlog::page_bounds, entry_message::is_next, run_queue::RunQueue, topic::Topic},
+    gateway::Gateway,
     metrics::GatewayMetrics,
-    settings::{GatewaySettings, bytes},
+    settings::bytes,
     subscriber::{
         close::CloseCause,
         per_ltm_limit::{PerLtmLimit, PerLtmPermit},
     },
 };
 
-/// How many heads one round trip asks for.
+/// How many heads one round trip to Redis reads.
 const BATCH: usize = 512;
 
-/// The followed LTMs.
+/// The LTMs that a thread follows.
 pub(crate) struct Topics {
     store: Store,
     live: Live,
     entries: RefCell<HashMap<LtmId, Followed>>,
     limit: Arc<PerLtmLimit>,
     run_queue: Rc<RunQueue>,
+    tasks: Tasks,
     metrics: GatewayMetrics,
+    /// Whether the thread's fan-out has ended, so that nothing is delivered live any more.
+    failed: Cell<bool>,
     max_followed: usize,
     linger: Duration,
     sweep_interval: Duration,
@@ -45,11 +49,11 @@ pub(crate) struct Topics {
 struct Followed {
     topic: Rc<Topic>,
     subscribers: usize,
-    /// Since when it has had no subscriber.
+    /// Since when the LTM has had no subscriber.
     idle_since: Instant,
 }
 
-/// A subscriber's hold on a topic.
+/// One subscriber's use of a topic. While it exists, the thread follows the LTM.
 pub(crate) struct TopicHandle {
     topics: Rc<Topics>,
     pub topic: Rc<Topic>,
@@ -57,21 +61,17 @@ pub(crate) struct TopicHandle {
 }
 
 impl Topics {
-    pub(crate) fn new(
-        store: Store,
-        live: Live,
-        limit: Arc<PerLtmLimit>,
-        run_queue: Rc<RunQueue>,
-        metrics: GatewayMetrics,
-        settings: &GatewaySettings,
-    ) -> Rc<Self> {
+    pub(crate) fn new(gateway: &Gateway, live: Live, run_queue: Rc<RunQueue>) -> Rc<Self> {
+        let settings = gateway.settings();
         Rc::new(Self {
-            store,
+            store: gateway.store().clone(),
             live,
             entries: RefCell::default(),
-            limit,
+            limit: gateway.per_ltm_limit().clone(),
             run_queue,
-            metrics,
+            tasks: gateway.tasks().clone(),
+            metrics: gateway.metrics().clone(),
+            failed: Cell::new(false),
             max_followed: settings.max_followed,
             linger: settings.linger,
             sweep_interval: settings.sweep_interval,
@@ -81,7 +81,6 @@ impl Topics {
         })
     }
 
-    /// What is measured.
     pub(crate) fn metrics(&self) -> &GatewayMetrics {
         &self.metrics
     }
@@ -90,12 +89,16 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// [`CloseCause::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
+    /// [`CloseCause::OverLimit`] if the gateway follows as many LTMs as it may, or the LTM has as many
+    /// subscribers as it may; [`CloseCause::Restarting`] if the thread's fan-out has failed.
     pub(crate) fn follow(self: &Rc<Self>, id: LtmId) -> Result<TopicHandle, CloseCause> {
+        if self.failed.get() {
+            return Err(CloseCause::Restarting);
+        }
         let permit = self.limit.acquire(id)?;
         let mut entries = self.entries();
         if !entries.contains_key(&id) && entries.len() >= self.max_followed {
-            // The places are taken by those that linger.
+            // LTMs that linger without a subscriber make room.
             self.let_go(&mut entries, Duration::ZERO);
         }
         let followed = entries.entry(id).or_insert_with(|| {
@@ -114,8 +117,17 @@ impl Topics {
         })
     }
 
-    /// From time to time compares every followed log with Redis, lets go of topics that nobody
-    /// follows any more, and of entries that nobody needs.
+    /// Ends all subscriptions of the thread with [`CloseCause::Restarting`], and refuses new ones. The
+    /// subscribers resume elsewhere with their cursors.
+    pub(crate) fn fail(&self) {
+        self.failed.set(true);
+        for followed in self.entries().values() {
+            followed.topic.release_all();
+        }
+    }
+
+    /// Periodically compares every followed log with Redis, and lets go of LTMs without subscribers and of
+    /// entries that no subscriber needs.
     pub(crate) async fn sweep(self: Rc<Self>) {
         let mut ticks = interval(
             self.linger
@@ -148,15 +160,15 @@ impl Topics {
         });
     }
 
-    /// Compares these logs with Redis in a task of its own, again until that succeeds. What is to
-    /// be compared anyway is left out.
+    /// Compares these logs with Redis in a task of its own, and retries until that succeeds. It leaves out
+    /// logs for which such a comparison is already due.
     pub(crate) fn refresh_soon(self: &Rc<Self>, ids: Vec<LtmId>) {
         let mut due = self.note_refresh(ids);
         if due.is_empty() {
             return;
         }
         let topics = self.clone();
-        rt::spawn(async move {
+        self.tasks.spawn_local("refresh", async move {
             let mut pauses = reconnect_pauses();
             loop {
                 let failed = topics.refresh(&due).await;
@@ -169,14 +181,14 @@ impl Topics {
         });
     }
 
-    /// Those of these LTMs that are followed and that nobody is about to compare.
+    /// Those of these LTMs that the thread follows and for which no comparison is due yet.
     fn note_refresh(&self, ids: Vec<LtmId>) -> Vec<LtmId> {
         ids.into_iter()
             .filter(|&id| self.topic(id).is_some_and(|topic| topic.note_refresh()))
             .collect()
     }
 
-    /// Brings the topics of these LTMs to where their logs are; gives those where that failed.
+    /// Brings the topics of these LTMs to the heads of their logs; returns those for which that failed.
     async fn refresh(&self, ids: &[LtmId]) -> Vec<LtmId> {
         let mut failed = Vec::new();
         for batch in ids.chunks(BATCH) {
@@ -190,7 +202,7 @@ impl Topics {
             let heads = match self.store.heads(&ids).await {
                 Ok(heads) => heads,
                 Err(error) => {
-                    tracing::warn!(%error, logs = ids.len(), "logs could not be compared with Redis; trying again");
+                    tracing::warn!(%error, logs = ids.len(), "cannot compare logs with Redis; retrying");
                     failed.extend(ids);
                     continue;
                 }
@@ -207,10 +219,10 @@ impl Topics {
                     Ok(true) => self.run_queue.push(topic.clone()),
                     Ok(false) => {}
                     Err(error @ StoreError::Damaged { .. }) => {
-                        tracing::error!(id = %topic.id, %error, "a log is damaged; `ltm verify` says how");
+                        tracing::error!(id = %topic.id, %error, "a log is damaged; run `ltm verify` on it");
                     }
                     Err(error) => {
-                        tracing::warn!(id = %topic.id, %error, "a log could not be read; trying again");
+                        tracing::warn!(id = %topic.id, %error, "cannot read a log; retrying");
                         failed.push(topic.id);
                     }
                 }
@@ -219,7 +231,7 @@ impl Topics {
         failed
     }
 
-    /// Brings one topic from where it was to where its log is; returns whether it has news.
+    /// Brings one topic from where it was to the head of its log; returns whether it has news.
     async fn catch_up(
         &self,
         topic: &Topic,
@@ -240,14 +252,14 @@ impl Topics {
         }
     }
 
-    /// The LTM, where it is followed.
+    /// The topic of this LTM, if the thread follows it.
     pub(crate) fn topic(&self, id: LtmId) -> Option<Rc<Topic>> {
         self.entries()
             .get(&id)
             .map(|followed| followed.topic.clone())
     }
 
-    /// All that are followed.
+    /// All LTMs that the thread follows.
     pub(crate) fn ids(&self) -> Vec<LtmId> {
         self.entries().keys().copied().collect()
     }
@@ -257,19 +269,18 @@ impl Topics {
     }
 }
 
+impl TopicHandle {
+    /// Whether the thread's fan-out has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.topics.failed.get()
+    }
+}
+
 impl Drop for TopicHandle {
     fn drop(&mut self) {
         if let Some(followed) = self.topics.entries().get_mut(&self.topic.id) {
             followed.subscribers -= 1;
             followed.idle_since = Instant::now();
         }
-    }
-}
-
-/// How much one read of a log brings.
-pub(crate) fn page_bounds(settings: &GatewaySettings) -> WindowBounds {
-    WindowBounds {
-        bytes: bytes(settings.page),
-        ..WindowBounds::default()
     }
 }

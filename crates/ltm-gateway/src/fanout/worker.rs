@@ -1,9 +1,8 @@
-//! What one thread of the gateway does: it listens to Redis for its own subscribers, so that a message wakes
-//! one thread, and writes to their sockets itself.
+//! What each thread of the gateway has: a listener to Redis for its own subscribers, so that an entry wakes
+//! one thread, and a fan-out that writes to their sockets.
 
 use std::rc::Rc;
 
-use actix_web::rt;
 use ltm_store::Live;
 
 use crate::{
@@ -19,24 +18,33 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Connects to Redis and begins to follow, in tasks of this thread.
+    /// Connects to Redis and starts the tasks of this thread. If one of them panics, the process stops.
     pub(crate) fn start(gateway: Gateway) -> Self {
-        let settings = gateway.settings();
         let redis = gateway.store().redis().clone();
-        let (live, events) = Live::start(redis, bytes(settings.live_queue));
+        let (live, events) = Live::start(redis, bytes(gateway.settings().live_queue));
         gateway.listeners().push(live.clone());
         let run_queue = Rc::<RunQueue>::default();
-        let limit = gateway.per_ltm_limit().clone();
-        let topics = Topics::new(
-            gateway.store().clone(),
-            live,
-            limit,
-            run_queue.clone(),
-            gateway.metrics().clone(),
-            settings,
-        );
-        rt::spawn(fan_out(topics.clone(), run_queue, events));
-        rt::spawn(topics.clone().sweep());
+        let topics = Topics::new(&gateway, live, run_queue.clone());
+        let failure = Failure(topics.clone());
+        let fan_out = fan_out(topics.clone(), run_queue, events);
+        gateway.tasks().spawn_local("fan-out", async move {
+            let _failure = failure;
+            fan_out.await;
+        });
+        gateway.tasks().spawn_local("sweep", topics.clone().sweep());
         Self { gateway, topics }
     }
 }
+
+/// Ends the thread's subscriptions when the fan-out ends, which only a panic or the end of the process does:
+/// otherwise their sockets would stay open, and silent.
+struct Failure(Rc<Topics>);
+
+impl Drop for Failure {
+    fn drop(&mut self) {
+        self.0.fail();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! `GET /ws/ltms`: a list of LTMs, live, on a WebSocket.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -33,22 +33,21 @@ pub(crate) async fn follow(
     let options = FollowOptions::read(&parameters)?;
     check_origin(&request, &worker)?;
     let gateway = worker.gateway.clone();
-    let shown = Presented::in_handshake(&request, request.query_string());
-    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), shown).await;
+    let presented = Presented::in_handshake(&request, request.query_string());
+    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), presented).await;
     let session_auth = session_auth.map_err(ProblemResponse::from)?;
     let grant = session_auth
         .as_ref()
         .map_or_else(Grant::everything, |it| it.grant());
     let latest = gateway.lists().follow(ListKey { query, grant });
-    let mut latest = latest.map_err(|end| ProblemResponse(end.problem()))?;
+    let mut latest = latest.map_err(|cause| ProblemResponse(cause.problem()))?;
     let first = first(&mut latest).await?;
-    let opened = open(&request, worker, gateway.settings().max_messages).await?;
-    let mut socket = opened.socket;
-    opened.upgrade.then(async move {
+    let (handshake, mut socket) = open(&request, worker, gateway.settings().max_messages).await?;
+    Ok(handshake.then(async move {
         let outbound = socket.outbound.clone();
-        let follower = ListSubscriber {
+        let subscriber = ListSubscriber {
             latest,
-            at: first,
+            known: first,
             outbound: &outbound,
             metrics: gateway.metrics(),
         };
@@ -57,71 +56,66 @@ pub(crate) async fn follow(
                 session_auth.offer_renewal(text);
             }
         };
-        let work = Box::pin(follower.run(options));
+        let work = Box::pin(subscriber.run(options));
         socket
             .serve("a list", session_auth.as_deref(), on_text, work)
             .await;
-    });
-    Ok(opened.response)
+    }))
 }
 
-/// What the list shows, once it has been read.
+/// What the list shows, as soon as it has been read.
 async fn first(latest: &mut watch::Receiver<Latest>) -> Result<Arc<ListUpdate>, ProblemResponse> {
     let known = latest.wait_for(|it| !matches!(it, Latest::Unread)).await;
     match known.as_deref() {
-        Ok(Latest::Read(step)) => Ok(step.clone()),
+        Ok(Latest::Read(update)) => Ok(update.clone()),
         Ok(Latest::Failed(problem)) => Err(problem.clone()),
         Ok(Latest::Unread) | Err(_) => Err(ProblemResponse(CloseCause::Restarting.problem())),
     }
 }
 
-/// One who follows a list.
+/// One subscriber of a list.
 struct ListSubscriber<'a> {
     latest: watch::Receiver<Latest>,
-    /// What it has been told.
-    at: Arc<ListUpdate>,
+    /// The last content that the subscriber received.
+    known: Arc<ListUpdate>,
     outbound: &'a Outbound,
     metrics: &'a GatewayMetrics,
 }
 
 impl ListSubscriber<'_> {
-    /// Tells all that happens until the end.
     async fn run(mut self, options: FollowOptions) -> CloseCause {
-        match self.deliver(options).await {
-            Ok(never) => match never {},
-            Err(end) => end,
-        }
+        let Err(cause) = self.deliver(options).await;
+        cause
     }
 
-    async fn deliver(
-        &mut self,
-        options: FollowOptions,
-    ) -> Result<std::convert::Infallible, CloseCause> {
-        // A list has no history: whatever the start, the subscriber gets the page unless it has it.
-        if options.start != Start::After(self.at.rows.cursor) {
+    /// Sends the page, then each change. Returns only why it ends.
+    async fn deliver(&mut self, options: FollowOptions) -> Result<Infallible, CloseCause> {
+        // A list has no history: a subscriber gets the whole page unless it has it.
+        if options.start != Start::After(self.known.page.cursor) {
             let reason = match options.start {
                 Start::Now | Start::State | Start::After(Cursor::ORIGIN) => ResetReason::Requested,
                 Start::After(_) => ResetReason::Trimmed,
             };
-            let reset = frames(&self.at.rows.reset(reason));
+            let reset = frames(&self.known.page.reset(reason));
             self.send(&reset).await?;
             self.metrics.reset(reason, reset.len());
         }
         if options.live {
-            self.send(&frames(&self.at.rows.live())).await?;
+            self.send(&frames(&self.known.page.live())).await?;
         }
         loop {
-            // The latest is taken only once there is room: who is slow is told less often.
+            // The next content is taken only when the socket has room: a slow subscriber gets fewer, larger
+            // changes.
             self.flushed().await?;
             let gone = |_| CloseCause::Restarting;
             self.latest.changed().await.map_err(gone)?;
-            let Latest::Read(step) = self.latest.borrow_and_update().clone() else {
+            let Latest::Read(update) = self.latest.borrow_and_update().clone() else {
                 continue;
             };
-            let change = step.frames_from(&self.at.rows);
+            let change = update.frames_from(&self.known.page);
             self.send(&change).await?;
             self.metrics.single(change.len());
-            self.at = step;
+            self.known = update;
         }
     }
 

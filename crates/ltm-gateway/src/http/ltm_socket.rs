@@ -1,4 +1,4 @@
-//! `GET /ws/{ltm_id}`: one subscriber's WebSocket.
+//! `GET /ws/{ltm_id}`: one LTM on one WebSocket.
 
 use std::{future::ready, rc::Rc};
 
@@ -12,7 +12,7 @@ use ltm_store::StoreError;
 
 use crate::{
     fanout::worker::Worker,
-    http::handshake::{Handshake, check_origin, open},
+    http::handshake::{check_origin, open},
     subscriber::{
         close::CloseCause, follow_request::FollowRequest, outbound::Outbound,
         session_auth::SessionAuth, subscription::Subscription,
@@ -28,21 +28,18 @@ pub(crate) async fn follow(
     check_origin(&request, &worker)?;
     let admitted = admit(&request, &worker, &follow).await?;
     let max_messages = worker.gateway.settings().max_messages;
-    let Handshake {
-        response,
-        upgrade,
-        mut socket,
-    } = open(&request, worker.clone(), max_messages).await?;
-    // Before the handshake is answered: "from now on" begins there at the latest.
+    let (handshake, mut socket) = open(&request, worker.clone(), max_messages).await?;
+    // The subscription starts before the handshake is answered: a client that sees the answer receives
+    // whatever is appended from then on.
     let outbound = socket.outbound.clone();
     let (session_auth, deliver) = match admitted {
         Ok(session_auth) => match subscribe(&worker, follow, outbound.clone()).await {
             Ok(subscription) => (session_auth, subscription.deliver(outbound)),
-            Err(end) => (None, ended(end)),
+            Err(cause) => (None, ended(cause)),
         },
-        Err(end) => (None, ended(end)),
+        Err(cause) => (None, ended(cause)),
     };
-    upgrade.then(async move {
+    Ok(handshake.then(async move {
         let on_text = |text: &str| {
             if let Some(session_auth) = &session_auth {
                 session_auth.offer_renewal(text);
@@ -51,23 +48,23 @@ pub(crate) async fn follow(
         socket
             .serve(follow.id, session_auth.as_deref(), on_text, deliver)
             .await;
-    });
-    Ok(response)
+    }))
 }
 
-fn ended(end: CloseCause) -> LocalBoxFuture<'static, CloseCause> {
-    Box::pin(ready(end))
+fn ended(cause: CloseCause) -> LocalBoxFuture<'static, CloseCause> {
+    Box::pin(ready(cause))
 }
 
-/// Lets somebody in who may follow. Where the LTM is not there, the socket says so, as to everybody.
+/// Authenticates and authorizes the client. If there is no such LTM, the open socket tells the client why it
+/// closes, as it tells a client of a service without authentication.
 async fn admit(
     request: &HttpRequest,
     worker: &Worker,
     follow: &FollowRequest,
 ) -> Result<Result<Option<Box<SessionAuth>>, CloseCause>, ProblemResponse> {
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let shown = Presented::in_handshake(request, request.query_string());
-    match SessionAuth::of(auth, store, follow.id, shown).await {
+    let presented = Presented::in_handshake(request, request.query_string());
+    match SessionAuth::of(auth, store, follow.id, presented).await {
         Ok(session_auth) => Ok(Ok(session_auth)),
         Err(AuthError::Store(StoreError::Unknown(id))) => Ok(Err(CloseCause::Unknown(id))),
         Err(AuthError::Store(StoreError::Deleted { .. })) => Ok(Err(CloseCause::Deleted)),
@@ -75,7 +72,11 @@ async fn admit(
     }
 }
 
-/// Begins a subscription.
+/// Starts a subscription.
+///
+/// # Errors
+///
+/// Why it cannot start.
 pub(crate) async fn subscribe(
     worker: &Worker,
     follow: FollowRequest,
@@ -83,5 +84,5 @@ pub(crate) async fn subscribe(
 ) -> Result<Subscription, CloseCause> {
     let handle = worker.topics.follow(follow.id)?;
     let (store, backlog) = (worker.gateway.store(), worker.gateway.backlog().clone());
-    Subscription::begin(handle, store, backlog, follow.options, outbound).await
+    Subscription::start(handle, store, backlog, follow.options, outbound).await
 }

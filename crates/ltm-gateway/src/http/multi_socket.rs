@@ -44,8 +44,8 @@ pub(crate) async fn follow(
     let settings = worker.gateway.settings();
     // A client may ask for all of its LTMs at once.
     let max_messages = settings.max_messages.saturating_add(settings.max_follows);
-    let opened = open(&request, worker.clone(), max_messages).await?;
-    let (mut socket, session_auth) = (opened.socket, session_auth.map(Rc::from));
+    let (handshake, mut socket) = open(&request, worker.clone(), max_messages).await?;
+    let session_auth: Option<Rc<SessionAuth>> = session_auth.map(Rc::from);
     let multi_socket = MultiSocket {
         worker,
         outbound: socket.outbound.clone(),
@@ -56,7 +56,7 @@ pub(crate) async fn follow(
     };
     let commands = Rc::new(CommandQueue::new(max_messages as usize));
     let work = Box::pin(multi_socket.run(commands.clone()));
-    opened.upgrade.then(async move {
+    Ok(handshake.then(async move {
         let on_text = |text: &str| match Command::read(text) {
             Some(command) => commands.push(command),
             None => {
@@ -68,8 +68,7 @@ pub(crate) async fn follow(
         socket
             .serve("many LTMs", session_auth.as_deref(), on_text, work)
             .await;
-    });
-    Ok(opened.response)
+    }))
 }
 
 /// What a client asks for on the open socket.
@@ -280,7 +279,8 @@ impl MultiSocket {
     async fn report(&mut self, ended: Ended) -> Result<(), CloseCause> {
         let Ended { id, number, cause } = ended;
         let Some(cause) = cause else { return Ok(()) };
-        if cause == CloseCause::Left {
+        if matches!(cause, CloseCause::Left | CloseCause::Restarting) {
+            // Nothing can be followed on this socket any more.
             return Err(cause);
         }
         if self.followed.get(&id).is_some_and(|it| it.number == number) {

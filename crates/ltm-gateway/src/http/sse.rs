@@ -1,14 +1,14 @@
-//! `GET /sse/{ltm_id}`: what a WebSocket is sent, as Server-Sent Events.
+//! `GET /sse/{ltm_id}`: one LTM as Server-Sent Events, with the messages of a WebSocket.
 
 use std::rc::Rc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, CacheControl, CacheDirective, ContentType},
-    rt, web,
+    web,
 };
-use futures_util::future::LocalBoxFuture;
-use ltm_service::{ProblemResponse, auth::Presented};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use ltm_service::{ProblemResponse, auth::Presented, tasks::catch_panic};
 use ltm_store::StoreError;
 use ltm_types::LtmId;
 use tokio::time::interval;
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// What a browser says that connects again: the `id` of the last event.
+/// The header in which a browser that reconnects sends the `id` of the last event.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 
 pub(crate) async fn follow(
@@ -40,35 +40,37 @@ pub(crate) async fn follow(
     let follow = FollowRequest::read(id, request.query_string())?.after_event(last)?;
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let shown = Presented::in_handshake(&request, request.query_string());
-    let session_auth = SessionAuth::of(auth, store, follow.id, shown).await?;
+    let presented = Presented::in_handshake(&request, request.query_string());
+    let session_auth = SessionAuth::of(auth, store, follow.id, presented).await?;
     let permit = worker.gateway.drain().acquire()?;
     if last.is_some() && has_all(&worker, &follow).await? {
-        // The only answer after which a browser does not ask again.
+        // After any other status, the browser reconnects.
         return Ok(HttpResponse::NoContent().finish());
     }
     let settings = worker.gateway.settings();
     let queue = Rc::new(EventQueue::new(bytes(settings.queue)));
     let outbound = Rc::new(Outbound::events(queue.clone()));
     let subscription = subscribe(&worker, follow, outbound.clone()).await;
-    let subscription = subscription.map_err(|end| ProblemResponse(end.problem()))?;
+    let subscription = subscription.map_err(|cause| ProblemResponse(cause.problem()))?;
     let deliver = subscription.deliver(outbound.clone());
-    let events = EventFollow {
+    let tasks = worker.gateway.tasks().clone();
+    let subscriber = SseSubscriber {
         worker,
         queue: queue.clone(),
         outbound,
         session_auth,
     };
-    rt::spawn(events.run(follow.id, deliver, permit));
+    let serve = catch_panic("subscriber", subscriber.serve(follow.id, deliver, permit));
+    tasks.spawn_local("SSE", Box::pin(serve.map(drop)));
     Ok(HttpResponse::Ok()
         .insert_header(ContentType(mime::TEXT_EVENT_STREAM))
         .insert_header(CacheControl(vec![CacheDirective::NoStore]))
-        // nginx would keep events back until its buffer is full.
+        // Otherwise nginx holds events back until its buffer is full.
         .insert_header((header::HeaderName::from_static("x-accel-buffering"), "no"))
         .streaming(EventStream(queue)))
 }
 
-/// Whether the LTM was deleted, and the subscriber has been told.
+/// Whether the LTM was deleted, and the subscriber has received the deletion.
 async fn has_all(worker: &Worker, follow: &FollowRequest) -> Result<bool, ProblemResponse> {
     match worker.gateway.store().head(follow.id).await {
         Err(StoreError::Deleted { cursor, .. }) => Ok(follow.options.start == Start::After(cursor)),
@@ -77,33 +79,33 @@ async fn has_all(worker: &Worker, follow: &FollowRequest) -> Result<bool, Proble
     }
 }
 
-/// One subscriber's events.
-struct EventFollow {
+/// One subscriber. Its stream ends when this is dropped, also by a panic.
+struct SseSubscriber {
     worker: web::Data<Worker>,
     queue: Rc<EventQueue>,
     outbound: Rc<Outbound>,
     session_auth: Option<Box<SessionAuth>>,
 }
 
-impl EventFollow {
+impl SseSubscriber {
     /// Serves the subscriber until one side ends it.
-    async fn run(
+    async fn serve(
         self,
         id: LtmId,
         deliver: LocalBoxFuture<'static, CloseCause>,
         permit: SubscriberPermit,
     ) {
-        let end = tokio::select! {
-            end = deliver => end,
-            end = auth_lost(self.session_auth.as_deref()) => end,
+        let cause = tokio::select! {
+            cause = deliver => cause,
+            cause = auth_lost(self.session_auth.as_deref()) => cause,
             () = self.ping() => CloseCause::Left,
             () = permit.drained() => CloseCause::Restarting,
             () = self.queue.abandoned() => CloseCause::Left,
         };
-        tracing::debug!(%id, %end, "a subscriber is gone");
-        self.worker.gateway.metrics().ended(&end);
-        self.queue.end(id, &end);
-        // A connection that takes nothing is ended by the server.
+        tracing::debug!(%id, %cause, "a subscription ended");
+        self.worker.gateway.metrics().ended(&cause);
+        self.queue.end(id, &cause);
+        // The server ends a connection whose peer takes nothing.
         self.queue.emptied().await;
     }
 
@@ -114,5 +116,11 @@ impl EventFollow {
             ticks.tick().await;
             self.outbound.ping();
         }
+    }
+}
+
+impl Drop for SseSubscriber {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }

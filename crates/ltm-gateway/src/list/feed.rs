@@ -1,8 +1,9 @@
-//! The lists of LTMs that are followed here, in all threads together.
+//! The lists of LTMs that the gateway's subscribers follow, in all threads together.
 //!
-//! A list is read again and again while somebody follows it, once for all of them. Reading costs Redis the same whatever
-//! is written, nothing has to be written for it, and what it shows is the truth at that moment, also after a failover that lost
-//! something and on a cluster, where the LTMs of a list have no place in common. What changes twice between two reads is told once.
+//! While a list has a subscriber, one task reads it from Redis at an interval, for all its subscribers. So a
+//! list costs Redis the same however much is written, and an append pays nothing for it. What a list shows is
+//! correct even after a failover that lost entries, and on a cluster, where the LTMs of a list lie on several
+//! servers. Two changes between two reads become one.
 
 use std::{
     collections::HashMap,
@@ -10,9 +11,8 @@ use std::{
     time::Duration,
 };
 
-use actix_web::rt;
 use bytes::Bytes;
-use ltm_service::{ListQuery, ProblemResponse, auth::Grant, limit_reached};
+use ltm_service::{ListQuery, ProblemResponse, Tasks, auth::Grant, limit_reached};
 use ltm_store::{Store, StoreError};
 use ltm_types::Cursor;
 use tokio::{
@@ -25,20 +25,22 @@ use crate::{
     subscriber::close::CloseCause,
 };
 
-/// At most one part in this many of a process's time with Redis goes into reading lists.
+/// Reading a list takes at most this fraction (one in ten) of the time: a list that is slow to read is read
+/// less often.
 const SHARE: u32 = 10;
 
-/// The lists that are followed.
+/// The lists that have subscribers.
 pub(crate) struct ListFeeds {
     store: Store,
+    tasks: Tasks,
     interval: Duration,
     max_lists: usize,
     followed: Mutex<HashMap<ListKey, watch::Sender<Latest>>>,
-    /// They are read one after the other.
+    /// The lists are read one after the other.
     turn: sync::Mutex<()>,
 }
 
-/// Which list, for whom: callers that may read the same share it.
+/// Which list, and for whom: callers with the same grant share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ListKey {
     pub query: ListQuery,
@@ -50,43 +52,44 @@ pub(crate) struct ListKey {
 pub(crate) enum Latest {
     /// It has not been read yet.
     Unread,
-    /// It could not be read yet.
+    /// The first read failed.
     Failed(ProblemResponse),
-    /// This is what it showed when it was last read.
+    /// What the last read returned.
     Read(Arc<ListUpdate>),
 }
 
-/// What a list shows, and the message for those who know what it showed before.
+/// What a list shows, and the message for subscribers that know what it showed before.
 #[derive(Debug)]
 pub(crate) struct ListUpdate {
-    pub rows: ListPage,
+    pub page: ListPage,
     before: Option<Cursor>,
     frames: Bytes,
 }
 
 impl ListUpdate {
-    fn new(rows: ListPage, before: Option<&ListPage>) -> Self {
-        let frames = before.map(|before| frames(&rows.change(before)));
+    fn new(page: ListPage, before: Option<&ListPage>) -> Self {
+        let frames = before.map(|before| frames(&page.change(before)));
         Self {
-            rows,
+            page,
             before: before.map(|before| before.cursor),
             frames: frames.unwrap_or_default(),
         }
     }
 
-    /// The frames that lead here from `known`.
+    /// The frames that lead from `known` to this page.
     pub(crate) fn frames_from(&self, known: &ListPage) -> Bytes {
         if self.before == Some(known.cursor) {
             return self.frames.clone();
         }
-        frames(&self.rows.change(known))
+        frames(&self.page.change(known))
     }
 }
 
 impl ListFeeds {
-    pub(crate) fn new(store: Store, settings: &GatewaySettings) -> Arc<Self> {
+    pub(crate) fn new(store: Store, tasks: Tasks, settings: &GatewaySettings) -> Arc<Self> {
         Arc::new(Self {
             store,
+            tasks,
             interval: settings.list_interval,
             max_lists: settings.max_lists,
             followed: Mutex::default(),
@@ -94,36 +97,39 @@ impl ListFeeds {
         })
     }
 
-    /// Follows a list until what is given is dropped.
+    /// Follows a list until the receiver is dropped.
     ///
     /// # Errors
     ///
-    /// [`CloseCause::OverLimit`] where as many lists as allowed are followed.
+    /// [`CloseCause::OverLimit`] if as many lists have subscribers as the settings allow.
     pub(crate) fn follow(
         self: &Arc<Self>,
         key: ListKey,
     ) -> Result<watch::Receiver<Latest>, CloseCause> {
         let mut followed = self.followed();
-        if let Some(list) = followed.get(&key) {
-            return Ok(list.subscribe());
+        if let Some(latest) = followed.get(&key) {
+            return Ok(latest.subscribe());
         }
         if followed.len() >= self.max_lists {
             limit_reached("gateway.max_lists");
-            let text = "as many lists as allowed are followed here (gateway.max_lists)";
-            return Err(CloseCause::OverLimit(text.into()));
+            let text = format!(
+                "{} lists have subscribers on this gateway (gateway.max_lists)",
+                self.max_lists
+            );
+            return Err(CloseCause::OverLimit(text));
         }
         let (latest, receiver) = watch::channel(Latest::Unread);
         followed.insert(key.clone(), latest.clone());
-        let reader = FeedReader {
-            lists: self.clone(),
+        let reader = ListReader {
+            feeds: self.clone(),
             key,
             latest,
         };
-        rt::spawn(reader.run());
+        self.tasks.spawn_local("list reader", reader.run());
         Ok(receiver)
     }
 
-    /// How many are followed.
+    /// How many lists have subscribers.
     pub(crate) fn count(&self) -> usize {
         self.followed().len()
     }
@@ -133,37 +139,37 @@ impl ListFeeds {
     }
 }
 
-/// Who reads one list as long as somebody follows it.
-struct FeedReader {
-    lists: Arc<ListFeeds>,
+/// Reads one list while it has a subscriber.
+struct ListReader {
+    feeds: Arc<ListFeeds>,
     key: ListKey,
     latest: watch::Sender<Latest>,
 }
 
-impl FeedReader {
+impl ListReader {
     async fn run(self) {
         let mut failing = false;
         loop {
-            let began = Instant::now();
+            let start = Instant::now();
             match self.read().await {
-                Ok(rows) => {
+                Ok(page) => {
                     failing = false;
-                    self.publish(rows);
+                    self.publish(page);
                 }
                 Err(error) => {
                     if !failing {
                         failing = true;
-                        tracing::warn!(list = ?self.key.query, %error, "a list cannot be read; it is tried again");
+                        tracing::warn!(list = ?self.key.query, %error, "cannot read a list; retrying");
                     }
                     self.fail(error);
                 }
             }
-            let pause = self.lists.interval.max(began.elapsed() * (SHARE - 1));
+            let pause = self.feeds.interval.max(start.elapsed() * (SHARE - 1));
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.latest.closed() => {
-                    let mut followed = self.lists.followed();
-                    // Somebody may have come before the lock was taken.
+                    let mut followed = self.feeds.followed();
+                    // A subscriber may have come before the lock was acquired.
                     if self.latest.is_closed() {
                         followed.remove(&self.key);
                         return;
@@ -174,26 +180,27 @@ impl FeedReader {
     }
 
     async fn read(&self) -> Result<ListPage, StoreError> {
-        let _turn = self.lists.turn.lock().await;
+        let _turn = self.feeds.turn.lock().await;
         let ListKey { query, grant } = &self.key;
-        let page = self.lists.store.list(query.listing(), &grant.shown()).await;
+        let page = self.feeds.store.list(query.listing(), &grant.shown()).await;
         page.map(ListPage::new)
     }
 
-    fn publish(&self, rows: ListPage) {
+    fn publish(&self, page: ListPage) {
         let before = match &*self.latest.borrow() {
-            Latest::Read(step) => Some(step.clone()),
+            Latest::Read(update) => Some(update.clone()),
             Latest::Unread | Latest::Failed(_) => None,
         };
-        let before = before.as_ref().map(|step| &step.rows);
-        if before.is_some_and(|before| before.cursor == rows.cursor) {
+        let before = before.as_ref().map(|update| &update.page);
+        if before.is_some_and(|before| before.cursor == page.cursor) {
             return;
         }
-        let step = Arc::new(ListUpdate::new(rows, before));
-        self.latest.send_replace(Latest::Read(step));
+        let update = Arc::new(ListUpdate::new(page, before));
+        self.latest.send_replace(Latest::Read(update));
     }
 
-    /// Whoever has something keeps that: it is shown as live, and is as old as the last read.
+    /// Reports a failure to subscribers that wait for the first read. The others keep what they have, which
+    /// is as old as the last read that succeeded.
     fn fail(&self, error: StoreError) {
         self.latest.send_if_modified(|latest| {
             if matches!(latest, Latest::Read(_)) {
@@ -205,9 +212,17 @@ impl FeedReader {
     }
 }
 
-impl Drop for FeedReader {
-    /// Where its thread ends, its followers find another one.
+impl Drop for ListReader {
+    /// Runs also when the reader's thread ends or the reader panics: its subscribers are closed with 1012,
+    /// and the next subscriber starts another reader.
     fn drop(&mut self) {
-        self.lists.followed().remove(&self.key);
+        let mut followed = self.feeds.followed();
+        // Another reader may have taken the place of this one.
+        if followed
+            .get(&self.key)
+            .is_some_and(|it| it.same_channel(&self.latest))
+        {
+            followed.remove(&self.key);
+        }
     }
 }

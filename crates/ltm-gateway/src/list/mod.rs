@@ -1,4 +1,4 @@
-//! The list of LTMs, live.
+//! Lists of LTMs, live.
 
 pub(crate) mod feed;
 pub(crate) mod page;

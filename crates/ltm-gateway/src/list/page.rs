@@ -1,4 +1,4 @@
-//! What a list shows, and what changes in it.
+//! One page of a list, and the change from one content of it to the next.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,18 +7,18 @@ use ltm_types::{Cursor, LtmId, ResetReason};
 use serde::Serialize;
 use serde_json::json;
 
-/// One page of a list, newest first, as it was when it was read.
+/// One page of a list, the newest LTM first, as one read returned it.
 #[derive(Debug)]
 pub(crate) struct ListPage {
-    /// Names what it shows: lists of the same cursor show the same.
+    /// A hash of the content: pages with the same cursor show the same.
     pub cursor: Cursor,
     rows: Vec<Row>,
-    /// Where the next page begins, if there is one.
+    /// Where the next page starts, if there is one.
     next: Option<LtmId>,
 }
 
-/// What leads from one content of a list to another: what was removed goes, rows take the place of those with their id or
-/// are new, and the order is that of the ids, the highest first.
+/// The step from one content of a page to another. A client drops the rows in `removed`, adds `rows` in place
+/// of those with the same id, and keeps the order of the ids, the highest first.
 #[derive(Serialize)]
 struct PageChange<'a> {
     rows: Vec<&'a Row>,
@@ -30,18 +30,18 @@ impl ListPage {
     pub(crate) fn new(page: Page) -> Self {
         let Page { rows, next, .. } = page;
         let content = json!([rows, next]).to_string();
-        let place = Cursor {
+        let start = Cursor {
             seq: rows.len() as u64,
             check: 0,
         };
         Self {
-            cursor: place.next_of_bytes(b"list", content.as_bytes()),
+            cursor: start.next_of_bytes(b"list", content.as_bytes()),
             rows,
             next,
         }
     }
 
-    /// The message that has all of it.
+    /// The message with the whole page.
     pub(crate) fn reset(&self, reason: ResetReason) -> String {
         let (cursor, rows, next) = (self.cursor, &self.rows, self.next);
         let reason = reason.as_str();
@@ -49,12 +49,12 @@ impl ListPage {
             .to_string()
     }
 
-    /// The message that leads to it from `before`.
+    /// The message that leads from `before` to this page.
     pub(crate) fn change(&self, before: &Self) -> String {
         json!({"cursor": self.cursor, "change": self.changed_since(before)}).to_string()
     }
 
-    /// The message that says that nothing more is known.
+    /// The message that tells a subscriber that it has caught up.
     pub(crate) fn live(&self) -> String {
         json!({"cursor": self.cursor, "live": true}).to_string()
     }

@@ -105,6 +105,11 @@ impl EventQueue {
         let data = json!({"id": id, "end": end.to_json()});
         let last = format!("event: end\ndata: {data}\n\n");
         self.waiting.borrow_mut().put_slice(last.as_bytes());
+        self.close();
+    }
+
+    /// Ends the body after what waits.
+    pub(crate) fn close(&self) {
         self.closed.set(true);
         self.wake();
     }

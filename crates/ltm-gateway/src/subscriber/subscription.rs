@@ -56,7 +56,7 @@ impl Subscription {
     /// # Errors
     ///
     /// [`CloseCause::Unknown`], or [`CloseCause::OverLimit`] where Redis does not answer.
-    pub(crate) async fn begin(
+    pub(crate) async fn start(
         handle: TopicHandle,
         store: &Store,
         backlog: Arc<Backlog>,
@@ -134,6 +134,9 @@ impl Subscription {
         loop {
             if self.subscriber.has_ended() {
                 return Err(CloseCause::Deleted);
+            }
+            if self.handle.has_failed() {
+                return Err(CloseCause::Restarting);
             }
             if let Some(reason) = self.reset {
                 // What only some need some time takes its memory only then.
