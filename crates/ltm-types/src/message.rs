@@ -1,34 +1,34 @@
-//! The messages that a subscriber receives, as text.
+//! The messages that a subscriber receives, as JSON text.
 //!
-//! A message is encoded once, when its entry arrives; every subscriber is sent the same bytes.
+//! A gateway encodes a message once, when its entry arrives; every subscriber gets the same bytes.
 
 use bytestring::ByteString;
 use serde::Serialize;
 
 use crate::{Cursor, Entry, Kind, LtmId};
 
-/// One message, ready to send, and where a subscriber stands once it has it.
+/// One message, ready to send, and the cursor of a subscriber that has received it.
 #[derive(Clone, Debug)]
 pub struct EncodedMessage {
     /// The subscriber's cursor after this message.
     pub cursor: Cursor,
-    /// The cursor before it; a message is only for a subscriber that stands here.
+    /// The cursor before it: the message is only for a subscriber with this cursor.
     pub previous: Cursor,
-    /// Whether the log ends with it.
+    /// Whether the log ends with this message.
     pub last: bool,
-    /// The JSON text; empty where the entry means nothing to subscribers and nothing is sent for it.
+    /// The JSON text; empty if the entry means nothing to subscribers, so that the gateway sends nothing.
     pub text: ByteString,
 }
 
-/// Why a subscriber is told to replace its state.
+/// Why a subscriber gets a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResetReason {
-    /// It asked, with `init=state`.
+    /// The subscriber asked for it, with `init=state`.
     Requested,
-    /// The entries after its cursor were removed by retention.
+    /// Retention has removed the entries after its cursor.
     Trimmed,
-    /// The log does not continue from its cursor: lost in a failover, or recreated.
+    /// The log no longer contains its cursor: it was lost in a failover, or the log was recreated.
     Forked,
 }
 
@@ -36,7 +36,7 @@ impl ResetReason {
     /// Every reason.
     pub const ALL: [Self; 3] = [Self::Requested, Self::Trimmed, Self::Forked];
 
-    /// The reason as the wire spells it.
+    /// The reason as messages spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
@@ -46,7 +46,7 @@ impl ResetReason {
     }
 }
 
-/// What is sent for an entry of no meaning: nothing. The cursor moves on.
+/// An empty message, for an entry that means nothing to subscribers. Only the cursor advances.
 pub fn passed_over(previous: Cursor, cursor: Cursor) -> EncodedMessage {
     EncodedMessage {
         cursor,
@@ -56,8 +56,8 @@ pub fn passed_over(previous: Cursor, cursor: Cursor) -> EncodedMessage {
     }
 }
 
-/// The message for `entry`, which follows `previous` in the log of `id` and whose
-/// [`Entry::content`] is what its kind says.
+/// The message for `entry`, which follows `previous` in the log of `id`. [`Entry::content`] of the entry is
+/// valid.
 pub fn entry_message(id: LtmId, previous: Cursor, entry: &Entry) -> EncodedMessage {
     let Entry {
         cursor,
@@ -66,7 +66,7 @@ pub fn entry_message(id: LtmId, previous: Cursor, entry: &Entry) -> EncodedMessa
     } = entry;
     let text = match kind {
         Kind::Deleted => deleted_message(id, *cursor),
-        // Its members stand beside the id and the cursor.
+        // The members of the payload are members of the message.
         Kind::Rollback => {
             let payload = payload.trim_ascii_start();
             let members = payload.strip_prefix('{').unwrap_or(payload);
@@ -85,7 +85,7 @@ pub fn entry_message(id: LtmId, previous: Cursor, entry: &Entry) -> EncodedMessa
     }
 }
 
-/// The message that gives the whole state as of `cursor`; `state` is a JSON object's text.
+/// The message with the full state at `cursor`. `state` is the text of a JSON object.
 pub fn reset_message(
     id: LtmId,
     cursor: Cursor,
@@ -105,7 +105,7 @@ pub fn reset_message(
     }
 }
 
-/// What a subscriber at `previous` is told whose LTM was deleted and is gone.
+/// The message for a subscriber at `previous` if the LTM was deleted and its log is gone.
 pub fn gone_message(id: LtmId, previous: Cursor, cursor: Cursor) -> EncodedMessage {
     EncodedMessage {
         cursor,
@@ -115,12 +115,12 @@ pub fn gone_message(id: LtmId, previous: Cursor, cursor: Cursor) -> EncodedMessa
     }
 }
 
-/// The message that the LTM was deleted.
+/// The text of the message that the LTM was deleted.
 fn deleted_message(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","deleted":true}}"#).into()
 }
 
-/// The message that everything which was there at the connect has been sent.
+/// The text of the message that the subscriber has caught up.
 pub fn live_message(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","live":true}}"#).into()
 }

@@ -1,4 +1,4 @@
-//! For how long a subscriber may follow, and how that is renewed on the open socket.
+//! How long a subscriber may follow, and how it renews its credential on the open socket.
 
 use std::{cell::RefCell, future::pending, time::Duration};
 
@@ -10,27 +10,27 @@ use tokio::{sync::Notify, time::sleep};
 
 use crate::subscriber::close::CloseCause;
 
-/// The longest that is waited for at once: a clock that is set is heard of by then.
+/// The longest single wait for an expiry. If the clock is set, the gateway notices after at most this time.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// How long to wait before a renewal that cannot be checked now is tried again.
+/// The pause before the gateway tries again to verify a renewal.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a subscriber has shown.
+/// The credential of one connection.
 pub(crate) struct SessionAuth {
     auth: Auth,
     store: Store,
-    /// The LTMs that it is for.
+    /// The LTMs that the connection follows.
     ids: RefCell<Vec<LtmId>>,
-    /// Whether it is for a list, whose rows its grant chooses.
+    /// Whether the connection follows a list, whose rows depend on the grant.
     list: bool,
     caller: RefCell<Caller>,
     renewed: Notify,
-    /// What the client said last to go on, until it is looked at.
+    /// The latest renewal that the client sent, until it is verified.
     offered: RefCell<Option<Renewal>>,
     renewal_offered: Notify,
 }
 
-/// What a client says to go on for longer.
+/// A text with which a client renews its credential.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Renewal {
@@ -38,48 +38,48 @@ enum Renewal {
     Ticket(String),
 }
 
-/// Waits until the subscriber may follow no longer.
+/// Waits until the subscriber may not follow any more.
 pub(crate) async fn auth_lost(session_auth: Option<&SessionAuth>) -> CloseCause {
     match session_auth {
-        // Where nobody is asked who they are, it needs no room.
+        // Boxed, so that it takes no memory if authentication is off.
         Some(session_auth) => Box::pin(session_auth.ended()).await,
         None => pending().await,
     }
 }
 
 impl SessionAuth {
-    /// For who shows this; none where nobody has to show anything.
+    /// Authenticates the client, and checks that it may read this LTM; `None` if authentication is off.
     ///
     /// # Errors
     ///
-    /// Why they may not follow.
+    /// Why the client may not follow the LTM.
     pub(crate) async fn of(
         auth: &Auth,
         store: &Store,
         id: LtmId,
-        shown: Result<Presented<'_>, AuthError>,
+        presented: Result<Presented<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
-        let session_auth = Self::of_many(auth, store, shown).await?;
+        let session_auth = Self::of_many(auth, store, presented).await?;
         if let Some(session_auth) = &session_auth {
             session_auth.add(id).await?;
         }
         Ok(session_auth)
     }
 
-    /// The same for no LTM yet.
+    /// Authenticates a client that follows no LTM yet; `None` if authentication is off.
     ///
     /// # Errors
     ///
-    /// Why nobody knows who this is.
+    /// Why the credential is not good.
     pub(crate) async fn of_many(
         auth: &Auth,
         store: &Store,
-        shown: Result<Presented<'_>, AuthError>,
+        presented: Result<Presented<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
         if !auth.is_required() {
             return Ok(None);
         }
-        let caller = auth.caller(shown, store.redis()).await?;
+        let caller = auth.caller(presented, store.redis()).await?;
         Ok(Some(Box::new(Self {
             auth: auth.clone(),
             store: store.clone(),
@@ -92,17 +92,17 @@ impl SessionAuth {
         })))
     }
 
-    /// The same for a list of LTMs.
+    /// Authenticates a client that follows a list; `None` if authentication is off.
     ///
     /// # Errors
     ///
-    /// Why nobody knows who this is.
+    /// Why the credential is not good.
     pub(crate) async fn of_list(
         auth: &Auth,
         store: &Store,
-        shown: Result<Presented<'_>, AuthError>,
+        presented: Result<Presented<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
-        let session_auth = Self::of_many(auth, store, shown).await?;
+        let session_auth = Self::of_many(auth, store, presented).await?;
         Ok(session_auth.map(|session_auth| {
             Box::new(Self {
                 list: true,
@@ -111,16 +111,16 @@ impl SessionAuth {
         }))
     }
 
-    /// What it lets its holder read.
+    /// What the client may read.
     pub(crate) fn grant(&self) -> Grant {
         self.caller.borrow().grant.clone()
     }
 
-    /// Makes it good for this LTM, too.
+    /// Checks that the client may read this LTM, too; a renewal has to allow it from now on.
     ///
     /// # Errors
     ///
-    /// Why they may not follow it.
+    /// Why the client may not follow the LTM.
     pub(crate) async fn add(&self, id: LtmId) -> Result<(), AuthError> {
         let caller = self.caller.borrow().clone();
         caller.may_with(Access::Read, id, &self.store).await?;
@@ -128,12 +128,12 @@ impl SessionAuth {
         Ok(())
     }
 
-    /// It need not be good for this LTM any more.
+    /// A renewal need not allow this LTM any more.
     pub(crate) fn remove(&self, id: LtmId) {
         self.ids.borrow_mut().retain(|known| *known != id);
     }
 
-    /// Takes what a client says where that is a new token or ticket, and ignores everything else.
+    /// Takes a client's text if it is a new token or ticket; ignores any other text.
     pub(crate) fn offer_renewal(&self, text: &str) {
         if let Ok(renewal) = serde_json::from_str(text) {
             self.offered.replace(Some(renewal));
@@ -141,38 +141,37 @@ impl SessionAuth {
         }
     }
 
-    /// Waits until it is no longer good, or a renewal of it is not.
+    /// Waits until the credential expires, or a renewal is not good.
     async fn ended(&self) -> CloseCause {
         tokio::select! {
-            end = self.expired() => end,
-            end = self.refused() => end,
+            cause = self.expired() => cause,
+            cause = self.refused() => cause,
         }
     }
 
-    /// Looks at what a client says to go on, until that is not good for each LTM.
+    /// Verifies the client's renewals, until one is not good for every LTM that the client follows.
     async fn refused(&self) -> CloseCause {
         loop {
             let Some(renewal) = self.offered.take() else {
                 self.renewal_offered.notified().await;
                 continue;
             };
-            // Most subscribers never renew: they need no room for it.
-            if let Err(end) = Box::pin(self.renew(&renewal)).await {
-                return end;
+            // Boxed: most subscribers never renew.
+            if let Err(cause) = Box::pin(self.renew(&renewal)).await {
+                return cause;
             }
         }
     }
 
-    /// Takes a renewal as soon as it can be checked, or drops it for a later one; meanwhile, what was shown before is
-    /// still good.
+    /// Takes a renewal as soon as it can be verified, or drops it for a later one. The previous credential
+    /// stays good until then.
     async fn renew(&self, renewal: &Renewal) -> Result<(), CloseCause> {
-        let (mut caller, mut complained) = (None, false);
+        let (mut caller, mut logged) = (None, false);
         loop {
             let error = match self.check(renewal, &mut caller).await {
                 Ok(caller) if self.list && caller.grant != self.grant() => {
-                    let text =
-                        "the new token is for other LTMs, and so for another list: connect again";
-                    return Err(CloseCause::Refused(text.into()));
+                    let text = "the new token shows another list: reconnect with it";
+                    return Err(CloseCause::Unauthenticated(text.into()));
                 }
                 Ok(caller) => {
                     self.caller.replace(caller);
@@ -182,15 +181,15 @@ impl SessionAuth {
                 Err(error) => error,
             };
             match error {
-                AuthError::Store(_) | AuthError::NoKeys(_) if complained => {}
+                AuthError::Store(_) | AuthError::NoKeys(_) if logged => {}
                 AuthError::Store(_) | AuthError::NoKeys(_) => {
-                    complained = true;
+                    logged = true;
                     tracing::warn!(
                         ids = ?self.ids.borrow(), %error,
-                        "a renewal cannot be checked now; it is tried again until what was shown before ends"
+                        "cannot verify a renewed credential; retrying until the previous one expires"
                     );
                 }
-                error => return Err(CloseCause::Refused(error.to_string())),
+                error => return Err(error.into()),
             }
             tokio::select! {
                 () = sleep(RETRY_PAUSE) => {}
@@ -199,25 +198,26 @@ impl SessionAuth {
         }
     }
 
-    /// Who shows a renewal. A ticket can be shown only once: `caller` holds whose it was.
+    /// The caller that a renewal names. A ticket is good only once, so `caller` keeps its caller for the next
+    /// attempt.
     async fn check(
         &self,
         renewal: &Renewal,
         caller: &mut Option<Caller>,
     ) -> Result<Caller, AuthError> {
-        let shown = match renewal {
+        let presented = match renewal {
             Renewal::Token(token) => Presented::Bearer(token),
             Renewal::Ticket(ticket) => Presented::Ticket(ticket.into()),
         };
         let known = match caller.take() {
             Some(known) => known,
-            None => self.auth.caller(Ok(shown), self.store.redis()).await?,
+            None => self.auth.caller(Ok(presented), self.store.redis()).await?,
         };
         let known = caller.insert(known);
         let ids = self.ids.borrow().clone();
         for id in ids {
             match known.may_with(Access::Read, id, &self.store).await {
-                // The subscription says so.
+                // The subscription itself reports that the LTM is gone.
                 Err(AuthError::Store(StoreError::Unknown(_) | StoreError::Deleted { .. })) => {}
                 outcome => outcome?,
             }
@@ -225,7 +225,7 @@ impl SessionAuth {
         Ok(known.clone())
     }
 
-    /// Waits until it is no longer good.
+    /// Waits until the credential expires.
     async fn expired(&self) -> CloseCause {
         loop {
             let left = self.caller.borrow().time_left();

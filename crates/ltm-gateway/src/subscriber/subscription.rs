@@ -1,4 +1,5 @@
-//! What one subscriber is sent. Its lag is a cursor: whoever falls behind reads the log.
+//! What one subscriber receives of one LTM. How far it is, is a cursor: a subscriber that falls behind reads the
+//! log.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -29,33 +30,34 @@ pub(crate) struct Subscription {
     handle: TopicHandle,
     subscriber: Rc<LiveSubscriber>,
     page: Option<LogPageReader>,
-    /// The topic's head at which the log was seen to hold nothing after the position.
+    /// The topic's head at which the log held nothing after the subscriber's position.
     up_to_date_at: Option<TopicHead>,
-    /// A reset that is owed.
+    /// A reset that the subscriber has to receive first.
     reset: Option<ResetReason>,
-    /// Where the log was at the connect, while the subscriber waits to be told that it is there.
+    /// The head of the log when the subscriber connected, while it waits for the message that says that it
+    /// has caught up.
     live_at: Option<Cursor>,
-    /// Whether it reads the log.
+    /// Whether the subscriber reads the log.
     catches_up: bool,
-    /// Whether the subscriber knows what a `reset` is.
+    /// Whether the client knows what a `reset` is.
     knows_reset: bool,
     pauses: Option<Box<dyn Iterator<Item = Duration>>>,
 }
 
-/// What is to be done next.
+/// The next step of a subscription.
 enum Next {
-    /// These frames are to be sent.
+    /// Send these frames.
     Send(Bytes),
-    /// Nothing: whatever comes is to be waited for, by [`Subscription::keep_up`], at once.
+    /// Let the topic send what is appended, by [`Subscription::keep_up`], without an `await` before it.
     KeepUp,
 }
 
 impl Subscription {
-    /// Begins a subscription.
+    /// Starts a subscription.
     ///
     /// # Errors
     ///
-    /// [`CloseCause::Unknown`], or [`CloseCause::OverLimit`] where Redis does not answer.
+    /// [`CloseCause::Unknown`], or [`CloseCause::OverLimit`] if Redis is unavailable.
     pub(crate) async fn start(
         handle: TopicHandle,
         store: &Store,
@@ -64,11 +66,11 @@ impl Subscription {
         outbound: Rc<Outbound>,
     ) -> Result<Self, CloseCause> {
         let seen = handle.topic.head();
-        // Only Redis knows what "now" is: the topic may be a message behind.
+        // Only Redis knows the current head: the topic may be an entry behind.
         let (now, gone) = match store.head(handle.topic.id).await {
             Ok(now) => (now, None),
             Err(StoreError::Deleted { cursor, .. }) => (cursor, Some(cursor)),
-            Err(error) => return Err(end(handle.topic.id, &error)),
+            Err(error) => return Err(ended(handle.topic.id, error)),
         };
         let FollowOptions { start, live } = options;
         let position = match start {
@@ -93,23 +95,24 @@ impl Subscription {
         Ok(subscription)
     }
 
-    /// Whose log this is.
+    /// The LTM.
     pub(crate) fn id(&self) -> LtmId {
         self.handle.topic.id
     }
 
-    /// Sends what the subscriber lacks; what comes once it lacks nothing, its topic sends. Ends where there will be no more.
+    /// Sends what the subscriber lacks. While it lacks nothing, its topic sends what is appended. Returns why
+    /// there will be no more.
     pub(crate) fn deliver(mut self, outbound: Rc<Outbound>) -> LocalBoxFuture<'static, CloseCause> {
         Box::pin(async move { self.send_all(&outbound).await })
     }
 
     async fn send_all(&mut self, outbound: &Outbound) -> CloseCause {
         loop {
-            // Who has much to catch up on lets others have their turn.
+            // A subscriber with a long backlog lets other tasks run.
             consume_budget().await;
             let next = match self.next().await {
                 Ok(next) => next,
-                Err(end) => return end,
+                Err(cause) => return cause,
             };
             if matches!(next, Next::KeepUp) {
                 self.keep_up().await;
@@ -125,7 +128,7 @@ impl Subscription {
         }
     }
 
-    /// What is to be done next. The subscriber counts as having what is to be sent.
+    /// The next step. The subscriber's position is already after the frames that it returns.
     ///
     /// # Errors
     ///
@@ -139,7 +142,8 @@ impl Subscription {
                 return Err(CloseCause::Restarting);
             }
             if let Some(reason) = self.reset {
-                // What only some need some time takes its memory only then.
+                // The futures of steps that few subscribers need are boxed, so that the others do not hold
+                // their memory.
                 match Box::pin(self.backlog.reset(self.id(), reason)).await {
                     Ok(message) => {
                         self.reset = None;
@@ -152,7 +156,7 @@ impl Subscription {
                             .reset(reason, message.frames.len());
                         return Ok(Next::Send(message.frames));
                     }
-                    Err(error) => self.pause_or_end(&error).await?,
+                    Err(error) => self.pause_or_end(error).await?,
                 }
                 continue;
             }
@@ -168,8 +172,8 @@ impl Subscription {
                 return Ok(Next::Send(batch.frames));
             }
             let head = self.handle.topic.head();
-            // Who is to be told that it has all reads the log until then: the topic may not have heard of it yet, and would
-            // send it without a word.
+            // A subscriber that waits for the `live` message reads the log until then: the topic may lack the
+            // last entries, and would deliver them without that message.
             if self.live_at.is_none() && self.is_up_to_date(head) {
                 self.catches_up = false;
                 return Ok(Next::KeepUp);
@@ -178,7 +182,7 @@ impl Subscription {
         }
     }
 
-    /// Lets the topic send what comes, until that is not enough.
+    /// Lets the topic send what is appended, until the subscriber needs its own task again.
     async fn keep_up(&self) {
         let topic = &self.handle.topic;
         topic.join(&self.subscriber);
@@ -186,14 +190,16 @@ impl Subscription {
         topic.leave(&self.subscriber);
     }
 
-    /// Makes the word that the LTM was deleted the next and last message.
+    /// Makes the deletion of the LTM the next and last message.
     fn end_at(&mut self, cursor: Cursor) {
-        let frame = gone_message(self.id(), self.subscriber.position(), cursor);
-        self.page = Some(LogPageReader::new(Arc::new([frame].into_iter().collect())));
+        let message = gone_message(self.id(), self.subscriber.position(), cursor);
+        self.page = Some(LogPageReader::new(Arc::new(
+            [message].into_iter().collect(),
+        )));
         (self.reset, self.live_at) = (None, None);
     }
 
-    /// Messages that are in memory.
+    /// The next messages, if they are in memory.
     fn ready(&mut self) -> Option<Batch> {
         let position = self.subscriber.position();
         let mut bounds = self.handle.topic.bounds();
@@ -212,7 +218,7 @@ impl Subscription {
         self.handle.topic.after(position, bounds)
     }
 
-    /// Reads what the log holds, where the topic is at `head`.
+    /// Reads what the log holds after the position; the topic is at `head`.
     async fn read_log(&mut self, head: TopicHead) -> Result<(), CloseCause> {
         let position = self.subscriber.position();
         let id = self.id();
@@ -225,12 +231,12 @@ impl Subscription {
             }
             Behind::UpToDate => {
                 self.up_to_date_at = Some(head);
-                // There is no more, even if there was: the log has lost its end.
+                // If the log has lost its end, it does not reach the head of the connect any more.
                 self.live_at = self.live_at.map(|_| position);
             }
             Behind::Lost(reason) if self.knows_reset => self.reset = Some(reason),
             Behind::Lost(_) => return Err(CloseCause::Forked),
-            Behind::Failed(error) => self.pause_or_end(&error).await?,
+            Behind::Failed(error) => self.pause_or_end(error).await?,
         }
         Ok(())
     }
@@ -241,22 +247,22 @@ impl Subscription {
         if head.cursor == Some(position) || self.up_to_date_at == Some(head) {
             return true;
         }
-        // The topic may still have to hear what this subscriber got from the log.
+        // The topic may not have received yet what this subscriber read from the log.
         let same_history = self
             .up_to_date_at
             .is_some_and(|seen| seen.generation == head.generation);
         same_history && head.cursor.is_none_or(|cursor| cursor.seq < position.seq)
     }
 
-    /// After a failure of Redis waits a little; other failures end the subscription.
-    async fn pause_or_end(&mut self, error: &StoreError) -> Result<(), CloseCause> {
+    /// Pauses after a temporary failure of Redis. Other failures end the subscription.
+    async fn pause_or_end(&mut self, error: StoreError) -> Result<(), CloseCause> {
         match error {
             error if error.is_temporary() => {}
             StoreError::Deleted { cursor, .. } => {
-                self.end_at(*cursor);
+                self.end_at(cursor);
                 return Ok(());
             }
-            _ => return Err(end(self.id(), error)),
+            error => return Err(ended(self.id(), error)),
         }
         let pauses = self
             .pauses
@@ -272,19 +278,12 @@ impl Drop for Subscription {
     }
 }
 
-fn end(id: LtmId, error: &StoreError) -> CloseCause {
-    match error {
-        StoreError::Unknown(id) => CloseCause::Unknown(*id),
-        StoreError::Deleted { .. } => CloseCause::Deleted,
-        error if error.is_temporary() => CloseCause::OverLimit("Redis is unavailable".into()),
-        StoreError::Damaged { .. }
-        | StoreError::Unavailable(_)
-        | StoreError::Rejected(_)
-        | StoreError::Setting { .. }
-        | StoreError::Unexpected(_)
-        | StoreError::Trimmed(_) => {
-            tracing::error!(%id, %error, "a subscription ended");
-            CloseCause::Damaged
-        }
+/// Why a failure of the store ends a subscription. Logs what an operator has to see.
+fn ended(id: LtmId, error: StoreError) -> CloseCause {
+    let detail = error.to_string();
+    let cause = CloseCause::from(error);
+    if cause == CloseCause::Damaged {
+        tracing::error!(%id, error = detail, "a subscription cannot continue");
     }
+    cause
 }

@@ -10,9 +10,9 @@ async fn a_renewal_that_is_not_good_closes_the_socket_and_other_texts_do_not() {
     let guarded = Guarded::start();
     let id = guarded.create("app.Agent").await;
     for (wrong, code) in [
-        (json!({"token": guarded.token(id + 1, "read")}), 1008),
-        (json!({"token": "garbage"}), 1008),
-        (json!({"ticket": "guess"}), 1008),
+        (json!({"token": guarded.token(id + 1, "read")}), 4403),
+        (json!({"token": "garbage"}), 4401),
+        (json!({"ticket": "guess"}), 4401),
     ] {
         let ticket = guarded.ticket(&guarded.token(id, "read")).await;
         let url = guarded.gateway.ws(&format!("/ws/{id}?ticket={ticket}"));
@@ -46,10 +46,10 @@ async fn a_renewal_may_come_in_fragments_up_to_the_size_of_a_message() {
     let id = guarded.create("app.Agent").await;
     let stranger = json!({"token": guarded.token(id + 1, "read")}).to_string();
     let spaces = " ".repeat(1024 - stranger.len());
-    for (text, reason) in [
-        (stranger.clone(), "may not read"),
-        (format!("{stranger}{spaces}"), "may not read"),
-        (format!("{stranger}{spaces} "), "of that size"),
+    for (text, code, reason) in [
+        (stranger.clone(), 4403, "may not read"),
+        (format!("{stranger}{spaces}"), 4403, "may not read"),
+        (format!("{stranger}{spaces} "), 1008_u16, "too much text"),
     ] {
         let ticket = guarded.ticket(&guarded.token(id, "read")).await;
         let mut socket = RawConnection::to(guarded.gateway.address()).await;
@@ -72,7 +72,7 @@ async fn a_renewal_may_come_in_fragments_up_to_the_size_of_a_message() {
                 other => panic!("{other:?}"),
             }
         };
-        assert_eq!(closed[..2], 1008u16.to_be_bytes());
+        assert_eq!(closed[..2], code.to_be_bytes());
         let said = std::str::from_utf8(&closed[2..]).unwrap();
         assert!(said.contains(reason), "{said}");
     }
@@ -106,7 +106,7 @@ async fn a_renewal_that_cannot_be_checked_now_is_checked_later() {
     assert!(brief.say(&json!({"token": token}).to_string()).await);
     let token = guarded.token(id + 1, "read");
     assert!(stranger.say(&json!({"token": token}).to_string()).await);
-    let complaint = "a renewal cannot be checked now";
+    let complaint = "cannot verify a renewed credential";
     gateway.until_logged(complaint).await;
     let before = server.asked();
     while server.asked() < before + 2 {
@@ -118,6 +118,6 @@ async fn a_renewal_that_cannot_be_checked_now_is_checked_later() {
     let complaints = lines.iter().filter(|line| line.contains(complaint));
     assert!(complaints.count() <= 2, "it is said once for each");
     server.serve(json!({"keys": [guarded.key.jwk("key")]}));
-    assert_eq!(end_of(&mut brief).await, 1008);
-    assert_eq!(end_of(&mut stranger).await, 1008);
+    assert_eq!(end_of(&mut brief).await, 4401);
+    assert_eq!(end_of(&mut stranger).await, 4403);
 }

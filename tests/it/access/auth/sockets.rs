@@ -151,7 +151,7 @@ async fn a_subscriber_is_closed_when_its_token_expires_and_one_that_renews_it_mi
             assert!(renewing.say(&renewal.to_string()).await);
         }
     }
-    assert_eq!(end_of(&mut brief).await, 1008);
+    assert_eq!(end_of(&mut brief).await, 4401);
     while follower.seen.len() <= usize::try_from(ENTRIES).unwrap() {
         follower.take(&renewing.message().await);
     }

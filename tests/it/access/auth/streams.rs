@@ -25,7 +25,7 @@ async fn events_are_for_who_may_read_and_end_with_the_token() {
     let first = events.next().await.unwrap();
     let end = events.next().await.unwrap();
     assert_eq!(end.name, "end");
-    assert_eq!(end.json()["end"]["code"], 1008);
+    assert_eq!(end.json()["end"]["code"], 4401);
     let again = Events::ask(&url, Some(&first.id)).bearer_auth(guarded.token(id, "read"));
     guarded.append(id, 1).await;
     let second = Events::open(again).await.next().await.unwrap().json();
@@ -49,7 +49,7 @@ async fn on_a_socket_for_many_each_ltm_is_for_who_may_read_it() {
     let refused = subscriber.message().await;
     assert_eq!(
         (&refused["id"], &refused["end"]["code"]),
-        (&json!(foreign), &json!(1008))
+        (&json!(foreign), &json!(4403))
     );
     subscriber.say(&follow(own)).await;
     assert_eq!(subscriber.message().await["live"], true);
@@ -61,7 +61,7 @@ async fn on_a_socket_for_many_each_ltm_is_for_who_may_read_it() {
     assert_eq!(subscriber.message().await["id"], own);
     let narrower = json!({"token": guarded.token(foreign, "read")});
     subscriber.say(&narrower.to_string()).await;
-    assert_eq!(subscriber.close_code().await, 1008);
+    assert_eq!(subscriber.close_code().await, 4403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,12 +92,12 @@ async fn a_live_list_shows_what_its_caller_may_read_as_long_as_they_may() {
     assert_eq!(change["change"]["rows"][0]["snapshots_count"], 3);
     let other = json!({"token": guarded.token(foreign, "read")});
     subscriber.say(&other.to_string()).await;
-    assert_eq!(subscriber.close_code().await, 1008);
+    assert_eq!(subscriber.close_code().await, 4401);
 
     let short = guarded.key.token(&claims("app.*", "read", 2));
     let ticket = guarded.ticket(&short).await;
     let url = guarded.gateway.ws(&format!("/ws/ltms?ticket={ticket}"));
     let mut subscriber = Subscriber::connect(&url).await.unwrap();
     subscriber.message().await;
-    assert_eq!(subscriber.close_code().await, 1008);
+    assert_eq!(subscriber.close_code().await, 4401);
 }

@@ -90,7 +90,7 @@ async fn when_a_token_expires_another_one_is_asked_for_and_nothing_is_missed() {
     for n in 0..2_u64 {
         let reason = disconnect(&mut events).await;
         assert!(
-            matches!(reason, Error::Closed { code: 1008, .. }),
+            matches!(reason, Error::Closed { code: 4401, .. }),
             "{reason}"
         );
         let body = json!({"reason": "execute", "merge": {"n": n}});
@@ -119,7 +119,7 @@ async fn where_there_is_no_better_token_it_ends() {
     live(&mut events).await;
     let refused = next(&mut events).await.unwrap().unwrap_err();
     assert!(
-        matches!(refused, Error::Closed { code: 1008, .. }),
+        matches!(refused, Error::Closed { code: 4401, .. }),
         "{refused}"
     );
     assert!(next(&mut events).await.is_none());
