@@ -1,4 +1,4 @@
-//! What all threads of one gateway share.
+//! What all threads of a gateway share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +22,7 @@ pub struct Gateway {
 struct Inner {
     inspector: Inspector,
     store: Store,
-    /// What listens to Redis, one for each thread.
+    /// The listeners to Redis, one per thread.
     listeners: Mutex<Vec<Live>>,
     per_ltm_limit: Arc<PerLtmLimit>,
     backlog: Arc<Backlog>,
@@ -36,7 +36,8 @@ struct Inner {
 }
 
 impl Gateway {
-    /// A gateway to this Redis. It begins to follow where it is mounted.
+    /// A gateway to this Redis. [`configure`](crate::configure) mounts it in a server. Its tasks run in `tasks`,
+    /// and it drains when their shutdown begins.
     pub fn new(
         redis: Redis,
         settings: GatewaySettings,
@@ -64,7 +65,7 @@ impl Gateway {
         }
     }
 
-    /// Whether entries reach this gateway, for the server that it is mounted in.
+    /// The readiness check for the server: whether live entries reach this gateway.
     pub fn readiness(&self) -> Readiness {
         let gateway = self.clone();
         Readiness::new(self.inner.tasks.shutdown().clone(), move || {
@@ -73,8 +74,8 @@ impl Gateway {
         })
     }
 
-    /// Waits until it is time to stop, tells all subscribers to connect elsewhere, spread over the drain
-    /// time, and waits for them.
+    /// Waits until the shutdown begins, then drains the gateway: closes all sockets with 1012, spread over the
+    /// drain time, and waits for them.
     pub async fn stopped(self) {
         self.inner.tasks.shutdown().begun().await;
         let settings = &self.inner.settings;
@@ -88,7 +89,7 @@ impl Gateway {
         self.inner.inspector.ready().await?;
         let listeners = self.listeners();
         if listeners.is_empty() || !listeners.iter().all(Live::hears) {
-            return Err("a live connection to Redis is not up".into());
+            return Err("a live connection to Redis is down".into());
         }
         Ok(())
     }

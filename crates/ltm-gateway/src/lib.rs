@@ -1,6 +1,12 @@
-//! The service that pushes the snapshots of LTMs to WebSocket subscribers.
+//! The gateway: the service that delivers the entries of LTMs to subscribers, over WebSocket and Server-Sent
+//! Events.
 //!
 //! [`run()`] is the whole service; [`Gateway::new`] and [`configure`] mount it in another server.
+//!
+//! - `http`: the endpoints, from a request to a subscription;
+//! - `subscriber`: one subscriber: what it asks for, sends and receives, and how its subscription ends;
+//! - `fanout`: from Redis to the sockets of a thread, live and from the log;
+//! - `list`: lists of LTMs.
 
 mod fanout;
 mod gateway;

@@ -11,7 +11,7 @@ use crate::{gateway::Gateway, http::configure, settings::Settings};
 ///
 /// # Errors
 ///
-/// Where Redis's URL cannot be read, or the address not be listened on.
+/// If a setting is not valid, or the service cannot listen on its address.
 pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, &settings.gateway.listen)?;
@@ -48,13 +48,13 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Why the service ended before it was told to.
+/// Why the service did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The settings do not go together.
+    /// The settings contradict each other.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The settings of Redis are wrong.
+    /// A setting of Redis is not valid.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The server failed.

@@ -47,7 +47,7 @@ impl ResetReason {
 }
 
 /// An empty message, for an entry that means nothing to subscribers. Only the cursor advances.
-pub fn passed_over(previous: Cursor, cursor: Cursor) -> EncodedMessage {
+pub fn skipped_message(previous: Cursor, cursor: Cursor) -> EncodedMessage {
     EncodedMessage {
         cursor,
         previous,

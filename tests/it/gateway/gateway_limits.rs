@@ -447,7 +447,10 @@ async fn a_gateway_that_stops_sends_everybody_elsewhere_over_its_drain_time() {
         }
         stack.gateway.signal(signal);
         Api::at(&stack.gateway).until_ready_is(503).await;
-        stack.gateway.until_logged("telling the subscribers").await;
+        stack
+            .gateway
+            .until_logged("draining: closing the sockets")
+            .await;
         let problem = refusal(&url).await;
         assert_eq!(problem["type"], "urn:ltm-live:problem:unavailable");
         // Who is not told yet is still served.

@@ -1,5 +1,4 @@
-//! Reads of logs and states for subscribers that are behind, shared by all that stand at the same
-//! cursor.
+//! Reads of logs and states for subscribers that lack entries. All subscribers at the same cursor share them.
 
 use std::{hash::Hash, sync::Arc};
 
@@ -19,20 +18,20 @@ use crate::{
     settings::{GatewaySettings, bytes},
 };
 
-/// Pages and resets that are expected to be held, for the cache's tables.
+/// The expected number of cached pages and resets, for the size of the cache's tables.
 const EXPECTED: usize = 1024;
-/// How many states are made at once: each takes a multiple of its size in memory.
+/// How many states are folded at once: each takes a multiple of its size in memory.
 const STATE_READERS: usize = 4;
 
-/// What follows a cursor.
+/// What the log holds after a cursor.
 pub(crate) enum Behind {
     /// These messages.
     Page(Arc<LogPage>),
-    /// Nothing: it is the head.
+    /// Nothing: the cursor is the head.
     UpToDate,
-    /// The entries after it are gone, or it is of another history.
+    /// The log no longer continues the cursor.
     Lost(ResetReason),
-    /// The store failed.
+    /// The read failed.
     Failed(StoreError),
 }
 
@@ -46,13 +45,13 @@ pub(crate) struct Backlog {
     bounds: WindowBounds,
 }
 
-/// How the shared reads are used.
+/// The use of the shared reads.
 pub(crate) struct CacheUsage {
-    /// What is held.
+    /// The size of the cache.
     pub bytes: u64,
-    /// Reads that another subscriber had made, since the process began.
+    /// Reads that the cache answered, since the start of the process.
     pub hits: u64,
-    /// Reads that had to be made.
+    /// Reads from Redis.
     pub misses: u64,
 }
 
@@ -71,7 +70,7 @@ impl<K> Weighter<K, FramedMessage> for ByBytes {
     }
 }
 
-/// A cache of this many bytes. It has one shard: what is to be shared must fit into its shard's part.
+/// A cache of this many bytes. It has one shard: an item must fit into the share of its shard.
 #[allow(clippy::expect_used)]
 fn cache<K: Eq + Hash, V>(bytes: u64) -> Cache<K, V, ByBytes>
 where
@@ -83,7 +82,7 @@ where
         .weight_capacity(bytes)
         .shards(1)
         .build()
-        .expect("both that it needs are given above");
+        .expect("both required options are set above");
     Cache::with_options(
         options,
         ByBytes,
@@ -105,7 +104,7 @@ impl Backlog {
         }
     }
 
-    /// What follows `position` in the log of `id`, whose topic is of this generation.
+    /// What the log of `id` holds after `position`. `generation` is that of its topic.
     pub(crate) async fn after(&self, id: LtmId, generation: u64, position: Cursor) -> Behind {
         let read = async {
             match self.read(id, position).await {
@@ -123,7 +122,7 @@ impl Backlog {
         }
     }
 
-    /// How the shared reads are used.
+    /// The use of the shared reads.
     pub(crate) fn usage(&self) -> CacheUsage {
         CacheUsage {
             bytes: self.pages.weight() + self.resets.weight(),
@@ -133,14 +132,14 @@ impl Backlog {
     }
 
     async fn read(&self, id: LtmId, position: Cursor) -> Behind {
-        let _turn = self.readers.acquire().await;
+        let _permit = self.readers.acquire().await;
         let window = match self.store.read_after(id, position, self.bounds).await {
             Ok(Read::Continues(window)) => window,
             Ok(Read::Trimmed) => return Behind::Lost(ResetReason::Trimmed),
             Ok(Read::Forked) => return Behind::Lost(ResetReason::Forked),
             Err(StoreError::Damaged { at, detail, .. }) if is_next(position, at) => {
-                let passed_over = unreadable(id, position, at, &detail);
-                return Behind::Page(Arc::new([passed_over].into_iter().collect()));
+                let skipped = unreadable(id, position, at, &detail);
+                return Behind::Page(Arc::new([skipped].into_iter().collect()));
             }
             Err(error) => return Behind::Failed(error),
         };
@@ -156,7 +155,7 @@ impl Backlog {
         Behind::Page(Arc::new(window.entries.iter().map(message).collect()))
     }
 
-    /// The whole state as a message.
+    /// The full state as a message.
     pub(crate) async fn reset(
         &self,
         id: LtmId,
@@ -164,7 +163,7 @@ impl Backlog {
     ) -> Result<FramedMessage, StoreError> {
         let head = self.store.head(id).await?;
         let make = async {
-            let _turn = self.state_readers.acquire().await;
+            let _permit = self.state_readers.acquire().await;
             let state = self.store.state(id).await?.state;
             Ok(reset_message(
                 id,

@@ -1,15 +1,15 @@
-//! The entries on their way to the members of a topic that belong to traces.
+//! Traces of deliveries: the entries on their way to the live subscribers of a topic.
 
 use std::time::SystemTime;
 
 use ltm_service::Span;
 use ltm_types::{Entry, LtmId};
 
-/// The most entries of one topic that are traced at once; further ones are only delivered.
+/// The maximum number of entries of one topic that are traced at once. Further ones get no span.
 const MOST: usize = 64;
 
-/// The entries of one topic that are on their way and belong to traces. A trace has one span for each, not one
-/// for each subscriber.
+/// The spans of the entries of one topic that are being delivered. A trace has one span per entry and thread,
+/// not one per subscriber.
 #[derive(Default)]
 pub(crate) struct DeliverySpans {
     deliveries: Vec<Delivery>,
@@ -19,12 +19,12 @@ struct Delivery {
     seq: u64,
     span: Span,
     subscribers: usize,
-    /// When the last of them took it; `None` while none has.
+    /// When the last of these subscribers took it; `None` while none has.
     taken: Option<SystemTime>,
 }
 
 impl DeliverySpans {
-    /// An entry has come, and is a message of so many bytes.
+    /// Starts a span if the entry belongs to a trace. `bytes` is the size of its message.
     pub(crate) fn begin(&mut self, id: LtmId, entry: &Entry, bytes: usize) {
         let Some(parent) = entry.trace_parent() else {
             return;
@@ -46,7 +46,7 @@ impl DeliverySpans {
         });
     }
 
-    /// The entries after `from` up to `to` went to the sockets of this many members.
+    /// Notes that the entries after `from`, up to `to`, went to the sockets of this many subscribers.
     pub(crate) fn written(&mut self, from: u64, to: u64, subscribers: usize) {
         if self.deliveries.is_empty() || subscribers == 0 {
             return;
@@ -59,7 +59,7 @@ impl DeliverySpans {
         }
     }
 
-    /// All members have been visited.
+    /// Ends all spans: every subscriber has been visited.
     pub(crate) fn end(&mut self) {
         for mut delivery in self.deliveries.drain(..) {
             let subscribers = i64::try_from(delivery.subscribers).unwrap_or(i64::MAX);

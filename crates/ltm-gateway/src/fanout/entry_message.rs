@@ -1,9 +1,9 @@
-//! What is sent for an entry, and what is not.
+//! The message for an entry, also for one that cannot be read.
 
-use ltm_types::{Cursor, EncodedMessage, Entry, LtmId, passed_over};
+use ltm_types::{Cursor, EncodedMessage, Entry, LtmId, skipped_message};
 
-/// The message for `entry`, which follows `previous`. One that is not what its kind says is reported
-/// and passed over: nobody could read it, and what comes after it is read for what it is.
+/// The message for `entry`, which follows `previous`. If the content of the entry is not valid, the gateway
+/// logs that and skips the entry: no client could read it, and the entries after it are still good.
 pub(crate) fn entry_message(id: LtmId, previous: Cursor, entry: &Entry) -> EncodedMessage {
     match entry.content() {
         Ok(_) => ltm_types::entry_message(id, previous, entry),
@@ -11,7 +11,7 @@ pub(crate) fn entry_message(id: LtmId, previous: Cursor, entry: &Entry) -> Encod
     }
 }
 
-/// What is sent for an entry at `cursor` that cannot be read.
+/// The empty message for an entry at `cursor` that cannot be read.
 pub(crate) fn unreadable(
     id: LtmId,
     previous: Cursor,
@@ -22,12 +22,12 @@ pub(crate) fn unreadable(
         %id,
         %cursor,
         detail,
-        "an entry cannot be read and is passed over; `ltm verify {id}` says what else is wrong"
+        "cannot read an entry; skipping it. Run `ltm verify {id}` to check the whole log"
     );
-    passed_over(previous, cursor)
+    skipped_message(previous, cursor)
 }
 
-/// Whether an entry at `cursor` has the place right after `position`.
+/// Whether an entry at `cursor` comes right after `position`.
 pub(crate) fn is_next(position: Cursor, cursor: Cursor) -> bool {
     position.seq.checked_add(1) == Some(cursor.seq)
 }

@@ -1,4 +1,4 @@
-//! A subscriber that has all that its topic knows: whoever brings news writes it to its socket at once.
+//! A subscriber that has everything its topic has. The fan-out writes new entries to its socket directly.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -11,16 +11,17 @@ pub(crate) struct LiveSubscriber {
     outbound: Rc<Outbound>,
     position: Cell<Cursor>,
     ended: Cell<bool>,
-    /// Which of the topic's members it is, while it is one.
-    number: Cell<Option<usize>>,
+    /// Its index among the topic's live subscribers, while it is one of them.
+    index: Cell<Option<usize>>,
 }
 
-/// What a member took of what it was sent.
+/// What a subscriber took of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// All, and it can take more.
+    /// Everything, and it can take more.
     All,
-    /// All, and it needs its own task from now on: its socket did not, or nothing comes after it.
+    /// Everything, but it needs its own task from now on: its socket did not accept all bytes, or nothing
+    /// comes after this batch.
     Last,
     /// Nothing: it needs its own task from now on.
     Nothing,
@@ -33,27 +34,27 @@ impl LiveSubscriber {
             outbound,
             position: Cell::new(position),
             ended: Cell::new(false),
-            number: Cell::new(None),
+            index: Cell::new(None),
         })
     }
 
-    /// Up to where it has everything, or will with what waits for its socket.
+    /// Its cursor, counting what still waits for its socket.
     pub(crate) fn position(&self) -> Cursor {
         self.position.get()
     }
 
-    /// Whether nothing more can come.
+    /// Whether it has received the last message of the log.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.get()
     }
 
-    /// Notes that it is sent what leads there.
+    /// Notes that it gets everything up to this cursor; `last` if the log ends there.
     pub(crate) fn advance(&self, to: Cursor, last: bool) {
         self.position.set(to);
         self.ended.set(last);
     }
 
-    /// Sends it a batch.
+    /// Sends a batch.
     pub(crate) fn take(&self, batch: &Batch) -> Taken {
         if !self.outbound.send(&batch.frames) {
             return Taken::Nothing;
@@ -66,25 +67,25 @@ impl LiveSubscriber {
         }
     }
 
-    /// It is the topic's member with this number now.
-    pub(crate) fn joined(&self, number: usize) {
-        self.number.set(Some(number));
+    /// Notes that it is a live subscriber of the topic, with this index.
+    pub(crate) fn joined(&self, index: usize) {
+        self.index.set(Some(index));
     }
 
-    /// It is none any more; gives the number that it had.
+    /// Notes that it is no live subscriber any more; returns the index that it had.
     pub(crate) fn left(&self) -> Option<usize> {
-        self.number.take()
+        self.index.take()
     }
 
-    /// The topic sends it nothing more: its own task has to see why.
+    /// Wakes its own task: the topic sends nothing more.
     pub(crate) fn release(&self) {
-        self.number.set(None);
+        self.index.set(None);
         self.outbound.notify();
     }
 
-    /// Waits until the topic has released it, or its socket has something waiting.
+    /// Waits until the topic releases it, or something waits for its socket.
     pub(crate) async fn released(&self) {
-        while self.number.get().is_some() && self.outbound.is_clear() {
+        while self.index.get().is_some() && self.outbound.is_clear() {
             self.outbound.notified().await;
         }
     }

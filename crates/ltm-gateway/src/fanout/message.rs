@@ -1,4 +1,4 @@
-//! A message as it goes over the sockets: encoded once, and the same bytes for every subscriber.
+//! Messages as WebSocket frames: the gateway encodes a message once, and every subscriber gets the same bytes.
 
 use std::sync::Arc;
 
@@ -6,47 +6,47 @@ use actix_http::ws::{OpCode, Parser};
 use bytes::{Bytes, BytesMut};
 use ltm_types::{Cursor, EncodedMessage};
 
-/// What one WebSocket frame holds at most: a big message goes in several, so that pings can go
-/// between (RFC 6455 section 5.4).
+/// The largest payload of one WebSocket frame. A larger message goes in several frames, so that pings can go
+/// between them (RFC 6455 section 5.4).
 const FRAGMENT: usize = 16 * 1024;
-/// The bytes before the payload of a frame as large as [`FRAGMENT`]; only the last is smaller.
+/// The bytes before the payload of a frame of [`FRAGMENT`] bytes. Only the last frame of a message is smaller.
 const HEAD: usize = 4;
 
-/// One message, and where a subscriber stands once it has it.
+/// One message, and the cursor of a subscriber that has received it.
 #[derive(Clone, Debug)]
 pub(crate) struct FramedMessage {
     /// The subscriber's cursor after this message.
     pub cursor: Cursor,
-    /// The cursor before it; a message is only for a subscriber that stands here.
+    /// The cursor before it: the message is only for a subscriber with this cursor.
     pub previous: Cursor,
-    /// Whether the log ends with it.
+    /// Whether the log ends with this message.
     pub last: bool,
-    /// Its WebSocket frames; none where nothing is sent for it.
+    /// Its WebSocket frames; empty if the gateway sends nothing for the entry.
     pub frames: Bytes,
-    /// When it was appended, in microseconds since 1970, where it came live.
+    /// When a live entry was appended, in microseconds since 1970.
     pub appended: Option<u64>,
 }
 
 impl FramedMessage {
-    /// The bytes that it holds in memory.
+    /// Its size in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
         self.frames.len() + size_of::<Self>()
     }
 }
 
 impl From<EncodedMessage> for FramedMessage {
-    fn from(frame: EncodedMessage) -> Self {
+    fn from(message: EncodedMessage) -> Self {
         Self {
-            cursor: frame.cursor,
-            previous: frame.previous,
-            last: frame.last,
-            frames: frames(&frame.text),
+            cursor: message.cursor,
+            previous: message.previous,
+            last: message.last,
+            frames: frames(&message.text),
             appended: None,
         }
     }
 }
 
-/// The WebSocket frames of a text; none where it is empty.
+/// The WebSocket frames of a text; none if it is empty.
 pub(crate) fn frames(text: &str) -> Bytes {
     let mut frames = BytesMut::new();
     write_frames(text, &mut frames);
@@ -66,8 +66,7 @@ fn write_frames(text: &str, frames: &mut BytesMut) {
     }
 }
 
-/// How long the frame is that these bytes of ours begin with (RFC 6455 section 5.2; a server masks
-/// nothing).
+/// The length of the first of these frames, which the gateway wrote: unmasked (RFC 6455 section 5.2).
 pub(crate) fn frame_length(frames: &[u8]) -> usize {
     let byte = |at: usize| frames.get(at).copied().map_or(0, usize::from);
     match byte(1) & 0x7f {
@@ -77,7 +76,12 @@ pub(crate) fn frame_length(frames: &[u8]) -> usize {
     }
 }
 
-/// The texts of whole messages, which these frames of ours are.
+/// The texts of the messages in these frames, which the gateway wrote. Server-Sent Events are written from
+/// them.
+///
+/// A [`Batch`] does not keep its texts and cursors beside its frames. They would take 24 bytes a message
+/// (cursor and length) in each batch that waits for a WebSocket, and a pointer in the future of each
+/// subscriber, for the few that follow by Server-Sent Events. Reading them back costs one copy.
 pub(crate) fn texts(frames: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let mut rest = frames;
     std::iter::from_fn(move || {
@@ -100,32 +104,31 @@ pub(crate) fn texts(frames: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Several messages in one piece, for a subscriber that stands before the first of them.
+/// Consecutive messages in one piece, for a subscriber whose cursor is before the first of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
-    /// Where the subscriber stands once it has them.
+    /// The subscriber's cursor after these messages.
     pub to: Cursor,
     /// Whether the log ends with them.
     pub last: bool,
     /// Their frames.
     pub frames: Bytes,
-    /// How many they are.
+    /// The number of messages.
     pub count: usize,
-    /// When the first of them was appended, where it came live.
+    /// When the first of them was appended, if it is a live entry.
     pub appended: Option<u64>,
 }
 
-/// How much of what follows goes into one batch.
+/// The limits of one batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchBounds {
-    /// The most bytes, but for one message that is larger.
+    /// The maximum number of bytes; a single message may be larger.
     pub bytes: usize,
-    /// The place (`seq`) of the last message.
+    /// The `seq` after which the batch ends.
     pub last: u64,
 }
 
-/// How many of `messages` go into a batch that begins at `position`, how many bytes they are, and the last
-/// of them.
+/// The number of `messages` in a batch that starts after `position`, their size in bytes, and the last of them.
 fn batch<'a>(
     position: Cursor,
     messages: impl Iterator<Item = &'a FramedMessage>,
@@ -147,7 +150,7 @@ fn batch<'a>(
 }
 
 impl Batch {
-    /// The messages that follow `position`, which `messages` begin with; none where they do not.
+    /// A batch of the messages after `position`; `None` if `messages` do not start there.
     pub(crate) fn of<'a>(
         position: Cursor,
         messages: impl Iterator<Item = &'a FramedMessage> + Clone,
@@ -175,7 +178,7 @@ impl Batch {
     }
 }
 
-/// A part of a log as messages, each continuing the one before. Their frames lie in one piece.
+/// A part of a log as consecutive messages. Their frames share one buffer.
 #[derive(Debug)]
 pub(crate) struct LogPage {
     messages: Box<[FramedMessage]>,
@@ -187,18 +190,18 @@ impl FromIterator<EncodedMessage> for LogPage {
         let mut frames = BytesMut::new();
         let mut begin = 0;
         let mut messages: Vec<(EncodedMessage, std::ops::Range<usize>)> = Vec::new();
-        for mut frame in all {
-            write_frames(&frame.text, &mut frames);
-            frame.text = Default::default();
-            messages.push((frame, begin..frames.len()));
+        for mut message in all {
+            write_frames(&message.text, &mut frames);
+            message.text = Default::default();
+            messages.push((message, begin..frames.len()));
             begin = frames.len();
         }
         let frames = frames.freeze();
-        let message = |(frame, place): (EncodedMessage, std::ops::Range<usize>)| FramedMessage {
-            cursor: frame.cursor,
-            previous: frame.previous,
-            last: frame.last,
-            frames: frames.slice(place),
+        let message = |(message, range): (EncodedMessage, std::ops::Range<usize>)| FramedMessage {
+            cursor: message.cursor,
+            previous: message.previous,
+            last: message.last,
+            frames: frames.slice(range),
             appended: None,
         };
         Self {
@@ -209,13 +212,13 @@ impl FromIterator<EncodedMessage> for LogPage {
 }
 
 impl LogPage {
-    /// The bytes that it holds in memory.
+    /// Its size in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
         self.frames.len() + self.messages.len() * size_of::<FramedMessage>()
     }
 }
 
-/// A subscriber's place in a page.
+/// How far a subscriber has read a page.
 pub(crate) struct LogPageReader {
     page: Arc<LogPage>,
     next: usize,
@@ -223,7 +226,7 @@ pub(crate) struct LogPageReader {
 }
 
 impl LogPageReader {
-    /// At the begin of the page.
+    /// A reader at the beginning of the page.
     pub(crate) fn new(page: Arc<LogPage>) -> Self {
         Self {
             page,
@@ -232,7 +235,7 @@ impl LogPageReader {
         }
     }
 
-    /// The messages that follow `position`; none where the page holds none.
+    /// A batch of the messages after `position`; `None` if the page holds none.
     pub(crate) fn next(&mut self, position: Cursor, bounds: BatchBounds) -> Option<Batch> {
         let rest = self.page.messages.get(self.next..)?;
         let (count, bytes, end) = batch(position, rest.iter(), bounds);
@@ -257,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    /// The payloads of the frames, joined, and how many messages they are.
+    /// The joined payloads of the frames, and the number of messages.
     fn read(frames: &[u8]) -> (Vec<u8>, usize) {
         let (mut rest, mut read, mut ended) = (frames, Vec::new(), 0);
         while !rest.is_empty() {

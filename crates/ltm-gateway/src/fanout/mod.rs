@@ -1,4 +1,4 @@
-//! What a gateway thread does with what Redis says: to topics, to sockets, and from the log.
+//! How entries get from Redis to the sockets of one thread: live, and from the log.
 
 pub(crate) mod backlog;
 pub(crate) mod delivery_spans;

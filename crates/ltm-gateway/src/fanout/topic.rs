@@ -1,4 +1,7 @@
-//! One followed LTM: where its log is, its latest entries, and the subscribers that wait for the next one.
+//! One followed LTM: the head of its log, its latest entries, and its live subscribers.
+//!
+//! A topic schedules nothing: its methods return whether it has news, and the caller pushes it onto the run
+//! queue.
 
 use std::{
     cell::{Cell, RefCell},
@@ -21,12 +24,12 @@ use crate::{
     metrics::GatewayMetrics,
 };
 
-/// Where a log is, as far as its topic knows.
+/// The head of a log, as far as its topic knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TopicHead {
-    /// The last entry; `None` until it is known, or where there is no such LTM.
+    /// The cursor of the last entry; `None` until it is known, or if there is no such LTM.
     pub cursor: Option<Cursor>,
-    /// Grows when the log turns out to have another history than the one followed so far.
+    /// Grows when the log no longer contains what the topic followed so far.
     pub generation: u64,
 }
 
@@ -35,9 +38,9 @@ pub(crate) struct Topic {
     pub id: LtmId,
     head: Cell<TopicHead>,
     recent: RefCell<Recent>,
-    /// Who has all that is known here, and is sent what is new as it comes.
+    /// The live subscribers: those that have everything the topic has.
     subscribers: RefCell<Slab<Rc<LiveSubscriber>>>,
-    /// How far they have been visited with it; `None`: all have been.
+    /// The current round of visits to them; `None` if each has everything.
     round: Cell<Option<Round>>,
     spans: RefCell<DeliverySpans>,
     metrics: GatewayMetrics,
@@ -59,30 +62,30 @@ pub(crate) enum Offered {
     Gap,
 }
 
-/// The visits to all members.
+/// A round of visits to all live subscribers.
 #[derive(Clone, Copy, Debug)]
 struct Round {
-    /// The number of the next one.
+    /// The index of the next subscriber.
     next: usize,
-    /// Whether there is news again for those before.
+    /// Whether another round has to follow: there is news for subscribers that were visited already.
     again: bool,
 }
 
-/// A batch on its way to members.
+/// A batch on its way to subscribers.
 struct Sent {
-    /// Where they stand before it.
+    /// The cursor of these subscribers before the batch.
     from: Cursor,
     batch: Batch,
-    /// How many took it so far.
+    /// How many of them have taken it.
     takers: usize,
 }
 
-/// The latest entries as messages, each continuing the one before, the last one at the head.
+/// The latest entries as consecutive messages, up to the head.
 #[derive(Default)]
 struct Recent {
     messages: VecDeque<FramedMessage>,
     bytes: usize,
-    /// How many of the messages were there at the last sweep.
+    /// How many of the messages were here at the last sweep.
     old: usize,
 }
 
@@ -140,17 +143,16 @@ impl Topic {
         })
     }
 
-    /// What is measured.
     pub(crate) fn metrics(&self) -> &GatewayMetrics {
         &self.metrics
     }
 
-    /// Where the log is.
+    /// The head of the log.
     pub(crate) fn head(&self) -> TopicHead {
         self.head.get()
     }
 
-    /// How much goes into one batch.
+    /// The limits of one batch.
     pub(crate) fn bounds(&self) -> BatchBounds {
         BatchBounds {
             bytes: self.max_batch,
@@ -158,7 +160,7 @@ impl Topic {
         }
     }
 
-    /// The messages that come after `position`, if they are of the latest.
+    /// A batch of the messages after `position`, if the topic still has them.
     pub(crate) fn after(&self, position: Cursor, bounds: BatchBounds) -> Option<Batch> {
         Batch::of(position, self.recent.borrow().after(position), bounds)
     }
@@ -214,7 +216,7 @@ impl Topic {
         self.move_to(to)
     }
 
-    /// Lets go of the entries that were there at the last call.
+    /// Drops the entries that were here at the previous call.
     pub(crate) fn age(&self) {
         let mut recent = self.recent.borrow_mut();
         for _ in 0..recent.old {
@@ -223,26 +225,26 @@ impl Topic {
         recent.old = recent.messages.len();
     }
 
-    /// Notes that the log must be read; false where that is noted already.
+    /// Notes that the log has to be compared with Redis; false if that is noted already.
     pub(crate) fn note_refresh(&self) -> bool {
         !self.refresh_due.replace(true)
     }
 
-    /// To be called before the log is read.
+    /// Notes that the comparison begins.
     pub(crate) fn begin_refresh(&self) {
         self.refresh_due.set(false);
     }
 
-    /// Sends `member` what comes from now on, until it is [released](LiveSubscriber::is_released) or leaves.
+    /// Sends the subscriber new entries from now on, until the topic releases it or it leaves.
     pub(crate) fn join(&self, subscriber: &Rc<LiveSubscriber>) {
-        let number = self.subscribers.borrow_mut().insert(subscriber.clone());
-        subscriber.joined(number);
+        let index = self.subscribers.borrow_mut().insert(subscriber.clone());
+        subscriber.joined(index);
     }
 
-    /// Sends `member` nothing more.
+    /// Sends the subscriber nothing more.
     pub(crate) fn leave(&self, subscriber: &LiveSubscriber) {
-        if let Some(number) = subscriber.left() {
-            self.subscribers.borrow_mut().try_remove(number);
+        if let Some(index) = subscriber.left() {
+            self.subscribers.borrow_mut().try_remove(index);
         }
     }
 
@@ -269,10 +271,10 @@ impl Topic {
             .min(subscribers.capacity());
         *budget -= end - round.next;
         let mut batches = Vec::new();
-        for number in round.next..end {
-            let subscriber = subscribers.get(number);
+        for index in round.next..end {
+            let subscriber = subscribers.get(index);
             if subscriber.is_some_and(|subscriber| !self.bring(subscriber, &mut batches)) {
-                subscribers.remove(number).release();
+                subscribers.remove(index).release();
             }
         }
         for sent in &batches {
@@ -294,7 +296,7 @@ impl Topic {
         self.round.get().is_some()
     }
 
-    /// Sends one member what is new; false where it cannot take it. `batches` are those made so far.
+    /// Sends one subscriber the news; false if it needs its own task. `batches` are the batches of this visit.
     fn bring(&self, subscriber: &LiveSubscriber, batches: &mut Vec<Sent>) -> bool {
         while self.head.get().cursor != Some(subscriber.position()) {
             let position = subscriber.position();

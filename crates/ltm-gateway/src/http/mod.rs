@@ -1,4 +1,4 @@
-//! What is asked of the gateway over HTTP, and how it becomes a subscription.
+//! The endpoints of the gateway, from a request to a subscription.
 
 mod handshake;
 mod list_socket;
@@ -14,7 +14,7 @@ use ltm_service::method_not_allowed;
 
 use crate::{fanout::worker::Worker, gateway::Gateway};
 
-/// Mounts the routes of the gateway, and begins to follow; to be called in each thread of a server.
+/// Mounts the routes of the gateway. Call it once in each thread of a server: it starts the tasks of the thread.
 pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
     config.app_data(web::Data::new(Worker::start(gateway.clone())));
     let get = |path, handler: Route| {
@@ -22,7 +22,7 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
         web::resource(path).route(handler).default_service(others)
     };
     for base in ["", "/api/v0"] {
-        // Before the LTMs: no id is a word.
+        // `ltms` is no id, so this route comes before `/ws/{id}`.
         config.service(get(
             format!("{base}/ws/ltms"),
             web::get().to(list_socket::follow),

@@ -1,4 +1,4 @@
-//! The seats of subscribers, and how they are emptied when the gateway stops.
+//! The permits of subscribers, and the drain: how a gateway that stops closes their sockets.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,21 +9,21 @@ use tokio::{
     time::{Instant, interval, sleep},
 };
 
-/// How often a batch of subscribers is told to go.
+/// The time between two batches of closes.
 const BATCH_INTERVAL: Duration = Duration::from_millis(100);
-/// How long the last ones may take to go.
+/// How long the drain waits for the last sockets to close.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The seats.
+/// The permits of all subscribers.
 #[derive(Clone)]
 pub(crate) struct Drain {
     permits: Arc<Semaphore>,
     max_subscribers: usize,
-    /// One permit for each subscriber that is to go now.
+    /// Has one permit for each subscriber whose socket closes now.
     leave: Arc<Semaphore>,
 }
 
-/// One subscriber's seat.
+/// One counted subscriber, until it is dropped.
 pub(crate) struct SubscriberPermit {
     leave: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
@@ -38,21 +38,21 @@ impl Drain {
         }
     }
 
-    /// A seat for one more subscriber.
+    /// Counts one more subscriber.
     ///
     /// # Errors
     ///
-    /// The problem, where all are taken or the gateway is stopping.
+    /// The problem if the gateway has as many subscribers as it may, or is stopping.
     pub(crate) fn acquire(&self) -> Result<SubscriberPermit, Problem> {
         let refused = |error: TryAcquireError| match error {
             TryAcquireError::Closed => Problem::new(
                 ProblemKind::Unavailable,
-                "the gateway is stopping; connect to another one",
+                "the gateway is stopping: connect to another one",
             ),
             TryAcquireError::NoPermits => {
                 limit_reached("gateway.max_subscribers");
                 let detail = format!(
-                    "all {} seats for subscribers are taken (gateway.max_subscribers)",
+                    "this gateway has {} subscribers (gateway.max_subscribers)",
                     self.max_subscribers
                 );
                 Problem::new(ProblemKind::OverLimit, detail)
@@ -65,20 +65,20 @@ impl Drain {
         })
     }
 
-    /// How many seats are taken.
+    /// The number of subscribers.
     pub(crate) fn taken(&self) -> usize {
         self.max_subscribers
             .saturating_sub(self.permits.available_permits())
     }
 
-    /// Lets `notice` pass, in which the gateway works as before and load balancers see that it is not
-    /// ready. Then tells all subscribers to go, in batches spread over `drain_time`, and waits for them.
+    /// Drains the gateway. For `notice` it works as before, while load balancers see that it is not ready.
+    /// Then it closes all sockets in batches, spread over `drain_time`, and waits for them.
     pub(crate) async fn empty(&self, notice: Duration, drain_time: Duration) {
         sleep(notice).await;
         self.permits.close();
         let total = self.taken();
         if total > 0 {
-            tracing::info!(subscribers = total, over = ?drain_time, "telling the subscribers to connect elsewhere");
+            tracing::info!(subscribers = total, over = ?drain_time, "draining: closing the sockets of all subscribers");
         }
         let batches = (drain_time.as_millis() / BATCH_INTERVAL.as_millis()).max(1);
         let batches = usize::try_from(batches).unwrap_or(usize::MAX);
@@ -98,13 +98,13 @@ impl Drain {
     }
 }
 
-/// How many of `total` go in one of the batches: the same in each, but for one.
+/// How many of `total` subscribers belong to a batch: the batches differ by at most one.
 fn batch_size(total: usize, batch: usize, batches: usize) -> usize {
     (total * (batch + 1)).div_ceil(batches) - (total * batch).div_ceil(batches)
 }
 
 impl SubscriberPermit {
-    /// Waits until it is this subscriber's turn to go.
+    /// Waits until the drain closes this subscriber's socket.
     pub(crate) async fn drained(&self) {
         if let Ok(permit) = self.leave.acquire().await {
             permit.forget();

@@ -1,7 +1,7 @@
-//! What one subscriber to Server-Sent Events is sent (HTML, section 9.2): the body of its answer.
+//! The events of one subscriber by Server-Sent Events (HTML, section 9.2): the body of its response.
 //!
-//! Each message is an event whose `id` is its cursor, so that a browser which connects again says in
-//! `Last-Event-ID` where it was.
+//! The `id` of each event is the cursor of its message. A browser that reconnects sends it back in
+//! `Last-Event-ID`.
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,25 +20,25 @@ use tokio::sync::Notify;
 
 use crate::{fanout::message::texts, subscriber::close::CloseCause};
 
-/// What waits to be sent.
+/// The events that wait to be sent.
 pub(crate) struct EventQueue {
     waiting: RefCell<BytesMut>,
-    /// From how many bytes on nothing more is taken.
-    most: usize,
-    /// Whether nothing comes after what waits.
+    /// The queue takes events while fewer bytes than this wait.
+    max: usize,
+    /// Whether nothing comes after the waiting events.
     closed: Cell<bool>,
-    /// Whether nobody reads any more.
+    /// Whether the client has left.
     left: Cell<bool>,
     reader: RefCell<Option<Waker>>,
     changed: Notify,
 }
 
 impl EventQueue {
-    /// An empty one, which takes messages while less than `most` bytes wait.
-    pub(crate) fn new(most: usize) -> Self {
+    /// An empty queue that takes messages while fewer than `max` bytes wait.
+    pub(crate) fn new(max: usize) -> Self {
         Self {
             waiting: RefCell::default(),
-            most: most.max(1),
+            max: max.max(1),
             closed: Cell::new(false),
             left: Cell::new(false),
             reader: RefCell::default(),
@@ -46,7 +46,7 @@ impl EventQueue {
         }
     }
 
-    /// Takes frames of messages as events; false where there is no room, or nobody reads.
+    /// Takes frames of messages as events; false if the queue is full or the client has left.
     pub(crate) fn send(&self, frames: &[u8]) -> bool {
         if !self.is_clear() || self.closed.get() || self.left.get() {
             return false;
@@ -58,16 +58,16 @@ impl EventQueue {
         true
     }
 
-    /// Whether there is room.
+    /// Whether the queue takes events.
     pub(crate) fn is_clear(&self) -> bool {
-        self.waiting.borrow().len() < self.most
+        self.waiting.borrow().len() < self.max
     }
 
-    /// Waits until there is room.
+    /// Waits until the queue takes events.
     ///
     /// # Errors
     ///
-    /// Where nobody reads any more.
+    /// If the client has left.
     pub(crate) async fn flushed(&self) -> io::Result<()> {
         while !self.left.get() {
             if self.is_clear() {
@@ -78,21 +78,21 @@ impl EventQueue {
         Err(io::ErrorKind::BrokenPipe.into())
     }
 
-    /// Waits until all is taken, or nobody reads any more.
+    /// Waits until all events are sent, or the client has left.
     pub(crate) async fn emptied(&self) {
         while !self.left.get() && !self.waiting.borrow().is_empty() {
             self.changed.notified().await;
         }
     }
 
-    /// Waits until nobody reads any more.
+    /// Waits until the client has left.
     pub(crate) async fn abandoned(&self) {
         while !self.left.get() {
             self.changed.notified().await;
         }
     }
 
-    /// Sends a comment, so that proxies see that the connection is in use, and a broken one is found out.
+    /// Sends a comment: a proxy sees that the connection is in use, and the server detects a broken one.
     pub(crate) fn ping(&self) {
         if self.is_clear() && !self.closed.get() {
             self.waiting.borrow_mut().put_slice(b": ping\n\n");
@@ -100,15 +100,15 @@ impl EventQueue {
         }
     }
 
-    /// Says why there will be nothing more, and ends the body after that.
-    pub(crate) fn end(&self, id: LtmId, end: &CloseCause) {
-        let data = json!({"id": id, "end": end.to_json()});
+    /// Sends the event `end` with the cause, and ends the body after it.
+    pub(crate) fn end(&self, id: LtmId, cause: &CloseCause) {
+        let data = json!({"id": id, "end": cause.to_json()});
         let last = format!("event: end\ndata: {data}\n\n");
         self.waiting.borrow_mut().put_slice(last.as_bytes());
         self.close();
     }
 
-    /// Ends the body after what waits.
+    /// Ends the body after the waiting events.
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.wake();
@@ -121,7 +121,7 @@ impl EventQueue {
     }
 }
 
-/// Writes one event. The text is JSON: what it has of line ends stands between tokens, and means nothing.
+/// Writes one event. Line ends in the text are white space between JSON tokens, so spaces can replace them.
 fn write_event(text: &[u8], events: &mut BytesMut) {
     if let Some(cursor) = cursor_of(text) {
         events.put_slice(b"id: ");
@@ -140,7 +140,7 @@ fn write_event(text: &[u8], events: &mut BytesMut) {
     events.put_slice(b"\n\n");
 }
 
-/// The cursor of a message, which each of ours has after its id.
+/// The cursor of a message. It is the second member, after the id, which is a number: so the first match is it.
 fn cursor_of(text: &[u8]) -> Option<&[u8]> {
     const NAME: &[u8] = br#","cursor":""#;
     let begin = text.windows(NAME.len()).position(|part| part == NAME)? + NAME.len();
@@ -149,7 +149,7 @@ fn cursor_of(text: &[u8]) -> Option<&[u8]> {
     rest.get(..end)
 }
 
-/// The body that the events are.
+/// The body of the response.
 pub(crate) struct EventStream(pub Rc<EventQueue>);
 
 impl Stream for EventStream {

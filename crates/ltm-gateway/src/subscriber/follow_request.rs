@@ -1,4 +1,4 @@
-//! What a client asks for: which LTM, and from where on. Every endpoint reads it here, so a value means the
+//! What a client asks for: which LTM, and from which cursor. Every endpoint reads it here, so a value means the
 //! same on each of them.
 
 use ltm_service::{Parameters, ProblemResponse};
@@ -11,7 +11,7 @@ pub struct FollowRequest {
     pub(crate) options: FollowOptions,
 }
 
-/// From where on a client wants to follow.
+/// The entry with which a subscription starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// With the next entry.

@@ -1,4 +1,4 @@
-//! What comes from a client: little is expected, and little more is borne.
+//! What a client sends. A client need not send anything, so the limits are tight.
 
 use std::{
     cell::Cell,
@@ -26,13 +26,13 @@ use crate::{
     subscriber::{close::CloseCause, outbound::Outbound},
 };
 
-/// Over which time messages are counted.
+/// The period of the limit on messages.
 const RATE_PERIOD: Duration = Duration::from_secs(10);
-/// What may arrive beside one frame: other small frames that the network delivered together with it.
+/// How many bytes may arrive together with one frame: other small frames in the same packets.
 const SLACK: usize = 128 * 1024;
 
-/// How many bytes may still arrive until a frame is complete. The decoder checks a frame's size
-/// only once it is whole, and would hold all of it until then.
+/// How many bytes may still arrive before a frame is complete. The decoder checks the size of a frame only
+/// when it has all of it, and would keep any number of bytes until then.
 #[derive(Clone)]
 pub(crate) struct FrameBudget {
     left: Rc<Cell<usize>>,
@@ -48,12 +48,12 @@ impl FrameBudget {
         }
     }
 
-    /// To be called at each complete frame.
+    /// Starts again, for the next frame.
     fn refill(&self) {
         self.left.set(self.whole);
     }
 
-    /// What comes in, as a payload that breaks off when the budget is spent.
+    /// The incoming bytes, as a payload that fails when the budget is spent.
     pub(crate) async fn limit(
         &self,
         request: &HttpRequest,
@@ -122,7 +122,7 @@ impl Inbound {
         }
     }
 
-    /// Reads until the client leaves or says too much; gives the reason. `hear` is told each text.
+    /// Reads until the client leaves or breaks a rule; returns why. `on_text` receives each text.
     pub(crate) async fn read(&mut self, outbound: &Outbound, on_text: impl Fn(&str)) -> CloseCause {
         loop {
             let message = match self.stream.recv().await {
@@ -140,9 +140,10 @@ impl Inbound {
                 Message::Close(_) => return CloseCause::Left,
                 Message::Pong(_) | Message::Nop => continue,
             };
-            let exceeded = match size > self.max_message {
-                true => Some("gateway.max_message"),
-                false => (!self.count()).then_some("gateway.max_messages"),
+            let exceeded = if size > self.max_message {
+                Some("gateway.max_message")
+            } else {
+                (!self.count()).then_some("gateway.max_messages")
             };
             if let Some(setting) = exceeded {
                 limit_reached(setting);
@@ -169,7 +170,8 @@ impl Inbound {
         }
     }
 
-    /// Reads on until the client has answered a close, so that its reset does not overtake it.
+    /// Reads until the client has answered the close frame. If unread bytes were left, the system would reset the
+    /// connection, and the client could lose the close frame.
     pub(crate) async fn finish(&mut self) {
         while let Some(Ok(message)) = self.stream.recv().await {
             self.budget.refill();
@@ -179,7 +181,7 @@ impl Inbound {
         }
     }
 
-    /// Counts a message; false where there are too many.
+    /// Counts a message; false if the client has sent too many.
     fn count(&mut self) -> bool {
         if self.counting_since.elapsed() > RATE_PERIOD {
             (self.counting_since, self.counted) = (Instant::now(), 0);
@@ -189,17 +191,17 @@ impl Inbound {
     }
 }
 
-/// What has come of a message that comes in fragments, which may part a character.
+/// The fragments of an incomplete message. A fragment may end inside a character.
 #[derive(Default)]
 struct FragmentedText {
     bytes: Vec<u8>,
     is_text: bool,
-    /// How many bytes are known to be UTF-8.
+    /// The number of bytes that are valid UTF-8.
     checked: usize,
 }
 
 impl FragmentedText {
-    /// How long it is with the next fragment.
+    /// The length of the message with the next fragment.
     fn size_with(&self, part: &Item) -> usize {
         match part {
             Item::FirstText(bytes) | Item::FirstBinary(bytes) => bytes.len(),
@@ -207,7 +209,7 @@ impl FragmentedText {
         }
     }
 
-    /// Takes the next fragment; gives the text that it ends.
+    /// Takes the next fragment; returns the text if this is the last one.
     ///
     /// # Errors
     ///
@@ -245,7 +247,7 @@ impl FragmentedText {
     }
 }
 
-/// What an error of the reader says about the client.
+/// Why an error of the decoder ends the connection.
 fn broken(error: &ProtocolError) -> CloseCause {
     let too_big = || {
         limit_reached("gateway.max_frame");
@@ -261,7 +263,7 @@ fn broken(error: &ProtocolError) -> CloseCause {
     match cause.and_then(|e| e.downcast_ref()) {
         Some(PayloadError::Overflow) => too_big(),
         _ if cause.is_some_and(|e| e.is::<Utf8Error>()) => CloseCause::NotUtf8,
-        // Reserved bits.
+        // Reserved bits are set.
         _ if error.kind() == io::ErrorKind::InvalidData => CloseCause::Malformed,
         _ => CloseCause::Left,
     }

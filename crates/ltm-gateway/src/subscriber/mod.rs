@@ -1,4 +1,4 @@
-//! One subscriber: what it is sent, what it says, and how it ends.
+//! One subscriber: what it asks for, sends and receives, and how its subscription ends.
 
 pub(crate) mod close;
 pub(crate) mod drain;

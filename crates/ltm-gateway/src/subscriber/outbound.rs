@@ -1,8 +1,8 @@
-//! What one subscriber is sent: messages, and between their frames control frames
-//! (RFC 6455 section 5.4); or Server-Sent Events.
+//! What the gateway sends to one subscriber: messages, with control frames between their frames (RFC 6455
+//! section 5.4); or Server-Sent Events.
 //!
-//! It is written where it arises, without a task and a buffer between: whoever fans a message out writes
-//! it to all sockets. Only what a socket did not take at once waits, and with it whoever comes after.
+//! There is no task and no buffer in between: the fan-out writes a message to the sockets itself. Only the bytes
+//! that a socket does not accept at once wait, and later messages wait until these are sent.
 
 use std::{cell::RefCell, collections::VecDeque, io, rc::Rc};
 
@@ -13,17 +13,17 @@ use tokio::sync::Notify;
 
 use crate::{fanout::message::frame_length, subscriber::event_queue::EventQueue};
 
-/// How many control frames may wait for a socket that takes nothing; further ones are left out. Who sends
-/// more pings than are answered says too much before that.
+/// How many control frames may wait for a socket that accepts nothing; further ones are dropped. A client that
+/// sends more pings reaches `gateway.max_messages` before.
 const MAX_WAITING: usize = 64;
 
-/// One subscriber's sending side.
+/// The sending side of one connection.
 pub(crate) struct Outbound {
     wire: Wire,
     attention: Notify,
 }
 
-/// How messages go to a subscriber.
+/// The kind of connection.
 enum Wire {
     WebSocket(WebSocket),
     Events(Rc<EventQueue>),
@@ -35,29 +35,29 @@ struct WebSocket {
     unsent: RefCell<Unsent>,
 }
 
-/// What has not been sent.
+/// Bytes that the socket has not accepted yet.
 #[derive(Default)]
 struct Unsent {
     /// Frames of messages.
     messages: Bytes,
-    /// How much of them belongs to a frame that has begun.
+    /// How many of these bytes belong to a frame that is partly sent.
     begun: usize,
     /// Control frames.
     control: VecDeque<Bytes>,
-    /// Whether the first of these has begun.
+    /// Whether the first of these is partly sent.
     control_begun: bool,
-    /// Whether the last of these is the close, after which nothing comes.
+    /// Whether the last of these is the close frame, after which nothing is sent.
     closed: bool,
 }
 
 impl Outbound {
-    /// For a WebSocket.
+    /// The sending side of a WebSocket.
     pub(crate) fn new(socket: Rc<Socket>) -> Self {
         let unsent = RefCell::default();
         Self::of(Wire::WebSocket(WebSocket { socket, unsent }))
     }
 
-    /// For Server-Sent Events.
+    /// The sending side of Server-Sent Events.
     pub(crate) fn events(queue: Rc<EventQueue>) -> Self {
         Self::of(Wire::Events(queue))
     }
@@ -69,8 +69,8 @@ impl Outbound {
         }
     }
 
-    /// Sends frames of messages, or as much of them as the socket takes; the rest waits. False where
-    /// they were not taken, because something waits already or the socket has ended.
+    /// Sends frames of messages. Bytes that the socket does not accept wait. False if it took nothing, because
+    /// something waits already or the connection has ended.
     pub(crate) fn send(&self, frames: &Bytes) -> bool {
         match &self.wire {
             Wire::WebSocket(web_socket) => web_socket.send(frames),
@@ -86,11 +86,11 @@ impl Outbound {
         }
     }
 
-    /// Waits until all is sent.
+    /// Waits until everything is sent.
     ///
     /// # Errors
     ///
-    /// Where the socket has ended.
+    /// If the connection has ended.
     pub(crate) async fn flushed(&self) -> io::Result<()> {
         match &self.wire {
             Wire::WebSocket(web_socket) => web_socket.flushed().await,
@@ -98,7 +98,7 @@ impl Outbound {
         }
     }
 
-    /// Asks for a sign of life.
+    /// Pings the client.
     pub(crate) fn ping(&self) {
         match &self.wire {
             Wire::WebSocket(_) => self.control(frame(b"", OpCode::Ping)),
@@ -111,7 +111,7 @@ impl Outbound {
         self.control(frame(payload, OpCode::Pong));
     }
 
-    /// Says why a WebSocket ends: after the frame that has begun, the last one.
+    /// Sends the close frame of a WebSocket, after a frame that is partly sent. It is the last frame.
     pub(crate) fn close(&self, reason: CloseReason) {
         let Wire::WebSocket(web_socket) = &self.wire else {
             return;
@@ -125,20 +125,20 @@ impl Outbound {
         unsent.closed = true;
     }
 
-    /// The other side has been told; there will be nothing more.
+    /// Ends the sending side of the connection.
     pub(crate) fn shut_down(&self) {
         if let Wire::WebSocket(web_socket) = &self.wire {
             web_socket.socket.shut_down();
         }
     }
 
-    /// Asks whoever waits for this subscriber to look at what happened.
+    /// Wakes the tasks that wait for [`Outbound::notified`].
     pub(crate) fn notify(&self) {
-        // All on this socket look, at once or when they come to it: nothing is missed.
+        // Each of them checks its condition before it waits, so no wake is lost.
         self.attention.notify_waiters();
     }
 
-    /// Waits for [`Outbound::call`].
+    /// Waits for [`Outbound::notify`].
     pub(crate) async fn notified(&self) {
         self.attention.notified().await;
     }
@@ -183,14 +183,14 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Sends a control frame; false where it has to wait.
+    /// Sends a control frame; false if it has to wait.
     fn control(&self, frame: Bytes) -> bool {
         let mut unsent = self.unsent.borrow_mut();
         if unsent.closed || unsent.control.len() >= MAX_WAITING {
             return true;
         }
         unsent.control.push_back(frame);
-        // An error shows wherever the socket is waited for.
+        // A task that waits for the socket gets the error.
         unsent.advance(&self.socket).unwrap_or(false)
     }
 }
@@ -200,7 +200,7 @@ impl Unsent {
         self.messages.is_empty() && self.control.is_empty()
     }
 
-    /// Sends what the socket takes; true once nothing is left.
+    /// Sends what the socket accepts; true if nothing is left.
     fn advance(&mut self, socket: &Socket) -> io::Result<bool> {
         while !self.is_empty() {
             let control = self
@@ -209,7 +209,7 @@ impl Unsent {
                 .filter(|_| self.control_begun || self.begun == 0);
             let frames = match control {
                 Some(frame) => &frame[..],
-                // The control frames come as soon as the frame before them ends.
+                // Control frames follow as soon as the current frame ends.
                 None if !self.control.is_empty() => &self.messages[..self.begun],
                 None => &self.messages[..],
             };
@@ -235,7 +235,7 @@ impl Unsent {
         }
     }
 
-    /// Lets go of this much of the messages.
+    /// Drops this many bytes of the messages.
     fn sent(&mut self, count: usize) {
         let mut left = count;
         while left > 0 {

@@ -1,4 +1,4 @@
-//! How many subscribers each LTM has, in all threads together.
+//! The limits of followed LTMs and of subscribers per LTM, for all threads together.
 
 use std::{
     collections::HashMap,
@@ -10,14 +10,14 @@ use ltm_types::LtmId;
 
 use crate::{settings::GatewaySettings, subscriber::close::CloseCause};
 
-/// The subscribers of all LTMs, counted.
+/// The number of subscribers of each LTM.
 pub(crate) struct PerLtmLimit {
     counts: Mutex<HashMap<LtmId, usize>>,
     max_followed: usize,
     max_subscribers: usize,
 }
 
-/// One subscriber's place, until it is dropped.
+/// One counted subscriber of an LTM, until it is dropped.
 pub(crate) struct PerLtmPermit {
     limit: Arc<PerLtmLimit>,
     id: LtmId,
@@ -32,22 +32,27 @@ impl PerLtmLimit {
         }
     }
 
-    /// A place for one more subscriber of this LTM.
+    /// Counts one more subscriber of this LTM.
     ///
     /// # Errors
     ///
-    /// [`CloseCause::OverLimit`] where as many LTMs as allowed are followed, or this one by as many.
+    /// [`CloseCause::OverLimit`] if the gateway follows as many LTMs as it may, or this LTM has as many
+    /// subscribers as it may.
     pub(crate) fn acquire(self: &Arc<Self>, id: LtmId) -> Result<PerLtmPermit, CloseCause> {
         let mut counts = self.counts();
         let count = counts.get(&id).copied().unwrap_or_default();
         if count == 0 && counts.len() >= self.max_followed {
-            return Err(over_limit("gateway.max_followed", "LTMs are followed here"));
+            limit_reached("gateway.max_followed");
+            let max = self.max_followed;
+            let text = format!("this gateway follows {max} LTMs (gateway.max_followed)");
+            return Err(CloseCause::OverLimit(text));
         }
         if count >= self.max_subscribers {
-            return Err(over_limit(
-                "gateway.max_subscribers_per_ltm",
-                "subscribers follow this LTM here",
-            ));
+            limit_reached("gateway.max_subscribers_per_ltm");
+            let text = format!(
+                "this LTM has {count} subscribers on this gateway (gateway.max_subscribers_per_ltm)"
+            );
+            return Err(CloseCause::OverLimit(text));
         }
         counts.insert(id, count + 1);
         Ok(PerLtmPermit {
@@ -56,7 +61,7 @@ impl PerLtmLimit {
         })
     }
 
-    /// How many LTMs have a subscriber.
+    /// The number of LTMs that have a subscriber.
     pub(crate) fn followed(&self) -> usize {
         self.counts().len()
     }
@@ -76,9 +81,4 @@ impl Drop for PerLtmPermit {
             }
         }
     }
-}
-
-fn over_limit(setting: &'static str, what: &str) -> CloseCause {
-    limit_reached(setting);
-    CloseCause::OverLimit(format!("as many {what} as allowed ({setting})"))
 }
