@@ -161,7 +161,7 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
         settings.gateway.clone(),
         origins.clone(),
         auth,
-        tasks.shutdown().clone(),
+        tasks.clone(),
     );
     api.register(metrics.registry());
     gateway.register(metrics.registry());

@@ -149,7 +149,7 @@ impl Follower {
     fn ended(&mut self, error: Error) -> Result<Event, Error> {
         self.link = None;
         let asks_for_token =
-            matches!(error, Error::Closed { code: 1008, .. }) || error.asks_for_token();
+            matches!(error, Error::Closed { code: 4401, .. }) || error.asks_for_token();
         if asks_for_token {
             let renews = !self.refused && self.client.tokens().may_renew();
             self.refused = true;
@@ -159,7 +159,9 @@ impl Follower {
         }
         match &error {
             Error::Closed { code, .. } => match code {
-                1002 | 1003 | 1007 | 1009 | 4404 | 4410 => return Err(self.end(error)),
+                1002 | 1003 | 1007 | 1008 | 1009 | 4403 | 4404 | 4410 => {
+                    return Err(self.end(error));
+                }
                 1012 => {
                     let pause = SOON.mul_f64(fastrand::f64());
                     self.pause = Some(pause);
@@ -234,7 +236,7 @@ mod tests {
             code,
             reason: String::new(),
         };
-        for code in [1002, 1003, 1007, 1008, 1009, 4404, 4410] {
+        for code in [1002, 1003, 1007, 1008, 1009, 4401, 4403, 4404, 4410] {
             let mut follower = follower();
             assert!(
                 follower.ended(closed(code)).is_err() && follower.over,

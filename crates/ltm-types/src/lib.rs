@@ -21,7 +21,8 @@ pub use cursor::{Cursor, CursorError};
 pub use entry::{Entry, Kind};
 pub use id::{LtmId, LtmIdError};
 pub use message::{
-    Frame, ResetReason, entry_frame, gone_frame, live_frame, passed_over, reset_frame,
+    EncodedMessage, ResetReason, entry_message, gone_message, live_message, reset_message,
+    skipped_message,
 };
 pub use problem::{Problem, ProblemKind};
 pub use rollback::{Rollback, RollbackChange};
