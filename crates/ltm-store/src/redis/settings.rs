@@ -99,8 +99,11 @@ impl Default for RedisSettings {
 
 /// How the Redis servers are arranged.
 pub(crate) enum Arrangement {
+    /// One server.
     Single,
+    /// A primary that Sentinels name.
     Sentinels,
+    /// A Redis Cluster.
     Cluster,
 }
 
@@ -118,7 +121,7 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
-/// Serialized settings have no passwords: they are shown to people.
+/// Serializes a URL without its password, because serialized settings are for people.
 fn masked<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&without_password(url))
 }
@@ -139,7 +142,7 @@ impl RedisSettings {
         check_wait("redis.wait_timeout", self.wait_timeout)
     }
 
-    /// Where Redis is, without passwords, for logs.
+    /// The address of Redis for logs, without passwords.
     pub fn shown_place(&self) -> String {
         if !self.cluster_nodes.is_empty() {
             return format!("the cluster of {}", self.cluster_nodes.join(", "));
@@ -159,7 +162,7 @@ impl RedisSettings {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Setting`] if the settings for that do not go together.
+    /// [`StoreError::Setting`] if the settings contradict each other.
     pub(crate) fn arrangement(&self) -> Result<Arrangement, StoreError> {
         let refused = |setting: &str, problem: &str| Err(StoreError::setting(setting, problem));
         let sentinels = match (self.sentinels.is_empty(), self.sentinel_service.is_empty()) {
@@ -168,13 +171,13 @@ impl RedisSettings {
             (true, false) => {
                 return refused(
                     "redis.sentinels",
-                    "redis.sentinel_service is set, so name the Sentinels here, such as redis://host:26379",
+                    "redis.sentinel_service is set, so list the Sentinels here, such as redis://host:26379",
                 );
             }
             (false, true) => {
                 return refused(
                     "redis.sentinel_service",
-                    "redis.sentinels is set, so give the name here that follows `sentinel monitor` in their files",
+                    "redis.sentinels is set, so set the name that follows `sentinel monitor` in their configuration",
                 );
             }
         };
@@ -184,7 +187,7 @@ impl RedisSettings {
             (false, true) => Ok(Arrangement::Cluster),
             (true, true) => refused(
                 "redis.sentinels",
-                "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so leave one of them out",
+                "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so remove one of the two",
             ),
         }
     }
@@ -194,11 +197,11 @@ impl RedisSettings {
         !self.cluster_nodes.is_empty()
     }
 
-    /// The nodes that are named, each with what `url` says beside the address.
+    /// How to connect to each of the named nodes, with user, password and TLS of `url`.
     pub(crate) fn cluster_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
         let info = |node: &String| {
             let address: NodeAddress = node.parse().map_err(|_| {
-                StoreError::setting("redis.cluster_nodes", format!("{node:?}: give host:port"))
+                StoreError::setting("redis.cluster_nodes", format!("{node:?}: use host:port"))
             })?;
             self.info_of(&address)
         };
@@ -227,7 +230,7 @@ impl RedisSettings {
             },
             _ => {
                 return refused(
-                    "with redis.cluster_nodes it must begin with redis:// or rediss://; it gives user and password",
+                    "with redis.cluster_nodes it must begin with redis:// or rediss://; only its user and password count",
                 );
             }
         };
