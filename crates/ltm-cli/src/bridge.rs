@@ -8,6 +8,7 @@ use std::{
 };
 
 use ltm_client::Client;
+use ltm_state::json;
 use ltm_store::{FlouChannels, Published, RedisSettings, fingerprint};
 use ltm_types::{LtmId, ProblemKind, canonical_time};
 use serde::Deserialize;
@@ -24,7 +25,6 @@ use crate::{
     error::{Error, said},
     holding::{Holding, is_start},
     import::import,
-    json,
     output::Output,
     plan::Document,
 };

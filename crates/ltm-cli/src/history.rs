@@ -2,26 +2,18 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
-use ltm_state::{
-    json::compact,
-    patch::{self, Limits, Tree},
-};
-use ltm_types::LtmId;
+use ltm_state::{json, patch};
+use ltm_types::{LtmId, parse_time};
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::{
     create::NewLtm,
     error::Error,
     recording::{last_document, not_a_document},
-};
-
-/// The first snapshot is folded here, within these limits; the service has its own.
-const LIMITS: Limits = Limits {
-    max_bytes: usize::MAX,
-    max_depth: 1000,
-    max_operations: usize::MAX,
 };
 
 #[derive(Deserialize)]
@@ -73,7 +65,7 @@ impl<'a> History<'a> {
     /// Reads a document, or a recording that holds documents.
     pub(crate) fn read(text: &'a str) -> Result<Self, Error> {
         let (text, _) = last_document(text)?;
-        let document: Document<'a> = serde_json::from_str(text).map_err(not_a_document)?;
+        let document: Document<'a> = json::read(text).map_err(|e| not_a_document(&e))?;
         let first = document
             .snapshots
             .first()
@@ -131,15 +123,9 @@ impl Step<'_> {
     /// The time from another step to this one, where it is known and not negative.
     fn since(&self, before: &Self) -> Option<Duration> {
         let (before, now) = (before.time.as_deref()?, self.time.as_deref()?);
-        moment(now)?.duration_since(moment(before)?).try_into().ok()
+        let (before, now) = (parse_time(before).ok()?, parse_time(now).ok()?);
+        now.duration_since(before).try_into().ok()
     }
-}
-
-/// Reads a time: RFC 3339, or without an offset.
-fn moment(text: &str) -> Option<Timestamp> {
-    let in_utc = |local| TimeZone::UTC.to_timestamp(local).ok();
-    let with_offset = text.parse().ok();
-    with_offset.or_else(|| text.parse().ok().and_then(in_utc))
 }
 
 /// The API takes nothing but an object here; recordings hold false and null too.
@@ -150,14 +136,9 @@ fn object(value: Option<&RawValue>) -> Option<&RawValue> {
 /// What a patch makes of nothing.
 fn fold(patch: &RawValue) -> Result<Box<RawValue>, Error> {
     let wrong = |what: String| Error::Input(format!("snapshot 0 cannot be applied: {what}"));
-    let text = compact(patch.get(), LIMITS.max_depth).map_err(|e| wrong(e.to_string()))?;
-    let operations = patch::parse(&text, &LIMITS).map_err(|e| wrong(e.to_string()))?;
-    let mut tree = Tree::default();
-    // Nobody takes it back.
-    let _ = tree
-        .apply(&operations, &LIMITS)
-        .map_err(|e| wrong(e.to_string()))?;
-    to_raw_value(tree.value()).map_err(|e| wrong(e.to_string()))
+    let mut state = Value::Object(Map::new());
+    patch::replay(&mut state, patch.get()).map_err(|e| wrong(e.to_string()))?;
+    to_raw_value(&state).map_err(|e| wrong(e.to_string()))
 }
 
 #[cfg(test)]

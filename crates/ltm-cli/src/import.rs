@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ltm_client::{Client, Created, Write};
-use ltm_state::json::number::equal;
+use ltm_state::json::{self, number::equal};
 use ltm_types::{Cursor, LtmId, ProblemKind, canonical_time};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -13,7 +13,6 @@ use crate::{
     args::ImportArgs,
     error::Error,
     input::read_documents,
-    json,
     output::{Output, count_of, printable},
     plan::{Document, Operation, history_after},
     recording::{last_document, not_a_document},
@@ -149,7 +148,7 @@ impl Run<'_> {
 /// A value of a file is a document, or a list of them.
 fn documents(value: &RawValue) -> Result<Vec<&RawValue>, Error> {
     if value.get().starts_with('[') {
-        return json::read(value.get()).map_err(not_a_document);
+        return json::read(value.get()).map_err(|e| not_a_document(&e));
     }
     Ok(vec![value])
 }
@@ -161,7 +160,7 @@ async fn import_one(
     output: Output,
 ) -> Result<Imported, Error> {
     let (text, recorded_id) = last_document(text.get())?;
-    let document: Document = json::read(text).map_err(not_a_document)?;
+    let document: Document = json::read(text).map_err(|e| not_a_document(&e))?;
     let own = document.id.or(recorded_id).map(LtmId::new).transpose();
     let own = own.map_err(|e| Error::Input(e.to_string()))?;
     import(client, &document, id.or(own), output).await

@@ -2,7 +2,7 @@
 
 use std::{fs, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// A value of the command line: JSON, or the name of a file that holds JSON.
@@ -34,15 +34,6 @@ impl JsonArgument {
     pub(crate) fn raw(&self) -> &RawValue {
         &self.0
     }
-}
-
-/// Reads JSON of any depth.
-pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    deserializer.disable_recursion_limit();
-    let value = T::deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(value)
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Files that hold documents: one, or a recording with the document at several times.
 
+use std::fmt::Display;
+
+use ltm_state::json;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{error::Error, json};
+use crate::error::Error;
 
 /// A file with the document at several times; the last is the end.
 #[derive(Deserialize)]
@@ -23,7 +26,7 @@ struct Recorded<'a> {
 /// The document that a text is, or the last that a recording holds; and the id that the recording
 /// says.
 pub(crate) fn last_document(text: &str) -> Result<(&str, Option<u64>), Error> {
-    let Recording { id, documents } = json::read(text).map_err(not_a_document)?;
+    let Recording { id, documents } = json::read(text).map_err(|e| not_a_document(&e))?;
     let Some(documents) = documents else {
         return Ok((text, None));
     };
@@ -38,6 +41,6 @@ pub(crate) fn last_document(text: &str) -> Result<(&str, Option<u64>), Error> {
 }
 
 /// The error for a text that is none.
-pub(crate) fn not_a_document(error: serde_json::Error) -> Error {
+pub(crate) fn not_a_document(error: &impl Display) -> Error {
     Error::Input(format!("not a document of an LTM: {error}"))
 }

@@ -1,15 +1,13 @@
 //! What the API answers.
 
-use std::ops::Deref;
+use std::{fmt::Display, ops::Deref};
 
+use ltm_state::json;
 use ltm_types::{Cursor, LtmId};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{
-    Error, ServerUrl,
-    json::{self, Fault},
-};
+use crate::{Error, ServerUrl};
 
 /// An answer as it came: JSON text.
 #[derive(Clone, Debug)]
@@ -39,15 +37,15 @@ impl Body {
     ///
     /// [`Error::Unreadable`] where it is something else.
     pub fn part<'a, T: Deserialize<'a>>(&self, text: &'a str) -> Result<T, Error> {
-        json::read(text).map_err(|fault| unreadable(&self.server, &fault))
+        json::read(text).map_err(|e| unreadable(&self.server, &e))
     }
 }
 
 /// The error for a text that cannot be read.
-pub(crate) fn unreadable(server: &ServerUrl, fault: &Fault) -> Error {
+pub(crate) fn unreadable(server: &ServerUrl, error: &impl Display) -> Error {
     Error::Unreadable {
         server: server.clone(),
-        detail: fault.to_string(),
+        detail: error.to_string(),
     }
 }
 

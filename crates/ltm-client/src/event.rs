@@ -2,15 +2,13 @@
 
 use std::{str::FromStr, time::Duration};
 
+use ltm_state::json::{self, ReadError};
 use ltm_types::Cursor;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{
-    Error,
-    json::{self, Fault},
-};
+use crate::Error;
 
 /// What a subscriber hears.
 #[derive(Debug)]
@@ -130,13 +128,13 @@ impl FromStr for Message {
     type Err = MessageError;
 
     fn from_str(text: &str) -> Result<Self, MessageError> {
-        Self::read(text.into()).map_err(|fault| MessageError(fault.to_string()))
+        Self::read(text.into()).map_err(|e| MessageError(e.to_string()))
     }
 }
 
 impl Message {
     /// Reads a message.
-    pub(crate) fn read(text: Utf8Bytes) -> Result<Self, Fault> {
+    pub(crate) fn read(text: Utf8Bytes) -> Result<Self, ReadError> {
         let members: Members = json::read(&text)?;
         let cursor = members.cursor;
         let change = members.change();

@@ -95,8 +95,8 @@ impl Follower {
                 Ok(text) => match Message::read(text) {
                     Ok(message) if self.is_known(&message) => {}
                     Ok(message) => return Some(Ok(self.take(message))),
-                    Err(fault) => {
-                        return Some(Err(self.end(unreadable(self.client.server(), &fault))));
+                    Err(error) => {
+                        return Some(Err(self.end(unreadable(self.client.server(), &error))));
                     }
                 },
                 Err(_) if self.deleted => self.over = true,

@@ -1,11 +1,12 @@
 //! Server-Sent Events of the gateway.
 
+use ltm_state::json;
 use ltm_types::LtmId;
 use reqwest::{Response, header::CONTENT_TYPE};
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{Client, Error, ServerUrl, json};
+use crate::{Client, Error, ServerUrl};
 
 /// An answer that goes on, over which messages come. It is read when the next one is asked for, and not before.
 pub(crate) struct Source {

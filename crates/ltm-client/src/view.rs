@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use ltm_state::{json, patch};
 use ltm_types::Cursor;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
-use crate::{Change, Event, Message, json, patch};
+use crate::{Change, Event, Message};
 
 /// How the following is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,15 +107,15 @@ impl View {
         }
         match &message.change {
             Change::Snapshot(snapshot) => {
-                patch::apply(Arc::make_mut(&mut self.state), snapshot.patch.get())?;
+                self.replay(&snapshot.patch)?;
                 self.snapshots_count += 1;
             }
             Change::Rollback(back) => {
-                patch::apply(Arc::make_mut(&mut self.state), back.patch.get())?;
+                self.replay(&back.patch)?;
                 self.snapshots_count = back.snapshots_count;
             }
             Change::Reset(reset) => {
-                let state = json::read(reset.state.get()).map_err(|fault| fault.to_string())?;
+                let state = json::read(reset.state.get()).map_err(|e| e.to_string())?;
                 // Who has the same keeps it.
                 if state != *self.state {
                     self.state = Arc::new(state);
@@ -127,6 +128,10 @@ impl View {
         }
         self.cursor = Some(message.cursor);
         Ok(())
+    }
+
+    fn replay(&mut self, patch: &RawValue) -> Result<(), String> {
+        patch::replay(Arc::make_mut(&mut self.state), patch.get()).map_err(|e| e.to_string())
     }
 }
 

@@ -3,7 +3,7 @@ use std::{fs, path::PathBuf};
 use serde_json::{Map, Value};
 
 use super::*;
-use crate::json;
+use ltm_state::json;
 
 /// The recorded histories that ship with the project, and more where they are there.
 fn recordings() -> Vec<PathBuf> {
