@@ -228,7 +228,7 @@ async fn with_the_reference_at_hand_an_ltm_that_began_before_is_imported_and_goe
     }
     let stack = Stack::start();
     let url = reference.api_service.http();
-    let bridge = Bridge::start(&stack, &["--hold", "0", "--reference", &url]);
+    let bridge = Bridge::start(&stack, &["--hold", "0", "--flou-api", &url]);
     // Published again while it is asked for: known already.
     bridge.publish(7, &published[1]);
     bridge.until_noted("LTM 7 imported");
@@ -248,7 +248,7 @@ async fn what_was_lost_with_the_connection_is_asked_for() {
     let reference = Stack::start();
     let stack = Stack::start();
     let url = reference.api_service.http();
-    let mut bridge = Bridge::start(&stack, &["--reference", &url]);
+    let mut bridge = Bridge::start(&stack, &["--flou-api", &url]);
     let (published, _) = made(7);
     let step = |n: usize| &published[n]["snapshot"];
     let body = json!({"id": 7, "fqn": "app.Root", "name": "root", "snapshot": step(2)});
@@ -280,7 +280,7 @@ async fn recorded_channels_give_the_recorded_documents() {
     let stack = Stack::start();
     let reference = Stack::start();
     let url = reference.api_service.http();
-    let bridge = Bridge::start(&stack, &["--reference", &url]);
+    let bridge = Bridge::start(&stack, &["--flou-api", &url]);
     let mut bridged = 0;
     for name in [
         "linear",

@@ -237,7 +237,7 @@ async fn ids_and_times_are_kept_and_what_is_there_is_left_alone() {
     assert_eq!(lines(&output)[0]["id"], 90);
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert!(
-        complaint.contains("LTM 77 is there and is another one: a.B"),
+        complaint.contains("LTM 77 already exists and has a different history: a.B"),
         "{complaint}"
     );
     assert!(
@@ -245,7 +245,7 @@ async fn ids_and_times_are_kept_and_what_is_there_is_left_alone() {
         "{complaint}"
     );
     assert!(
-        complaint.contains("2 documents were not imported, 1 were"),
+        complaint.contains("imported 1 document; 2 documents failed"),
         "{complaint}"
     );
 }
@@ -267,7 +267,7 @@ async fn an_ltm_of_the_same_class_and_name_with_another_history_is_left_alone() 
     let output = imports_text(&stack, &document_text, &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let complaint = String::from_utf8(output.stderr).unwrap();
-    assert!(complaint.contains("LTM 77 is there and is another one"));
+    assert!(complaint.contains("LTM 77 already exists and has a different history"));
     assert_eq!(document(&stack.api, 77).await["cursor"], cursor);
 }
 

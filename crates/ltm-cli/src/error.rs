@@ -6,14 +6,14 @@ use ltm_service::SettingsError;
 use ltm_store::StoreError;
 use ltm_types::Problem;
 
-use crate::output::printable;
+use crate::text::printable;
 
 /// What a shell reports of a program that wrote into a closed pipe: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The services said no, or cannot be reached.
     #[error("{}", said(.0))]
     Client(#[from] ltm_client::Error),
