@@ -3,10 +3,9 @@
 use std::{
     net::TcpListener,
     process::{Command, Stdio},
-    time::Instant,
 };
 
-use ltm_tests::{Api, Authority, Haproxy, LIMIT, RedisServer, Service, Subscriber, binary};
+use ltm_tests::{Api, Authority, Haproxy, RedisServer, Service, Subscriber, binary, until};
 use serde_json::json;
 
 fn free_port() -> u16 {
@@ -54,15 +53,16 @@ impl TlsRedis {
 /// Appends and follows.
 async fn works(api: &Service, gateway: &Service, rounds: u64) {
     let api = Api::at(api);
-    let began = Instant::now();
-    let id = loop {
-        // After a restart a thread may hear of it only now: 503 says to try again.
+    // After a restart a thread may notice only now: 503 says to try again.
+    let created = until("the API creates an LTM", async || {
         let created = api.post("/ltm", &json!({"fqn": "a"})).await;
         if created.status == 200 {
-            break created.json()["id"].as_u64().unwrap();
+            Ok(created.json())
+        } else {
+            Err(created)
         }
-        assert!(began.elapsed() < LIMIT, "{}", created.text);
-    };
+    });
+    let id = created.await["id"].as_u64().unwrap();
     let url = gateway.ws(&format!("/ws/{id}"));
     let mut subscriber = Subscriber::connect(&url).await.unwrap();
     for n in 0..rounds {

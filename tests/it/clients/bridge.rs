@@ -4,10 +4,9 @@ use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::mpsc,
-    time::{Duration, Instant},
 };
 
-use ltm_tests::{LIMIT, Recording, RedisServer, Stack, binary, same};
+use ltm_tests::{LIMIT, Recording, RedisServer, Stack, binary, same, until};
 use serde_json::{Value, json};
 
 /// A bridge from a Redis of its own, in which the reference would publish.
@@ -77,26 +76,19 @@ impl Bridge {
 }
 
 async fn until_same(stack: &Stack, id: u64, recorded: &Value, errors: usize) -> Value {
-    let began = Instant::now();
-    loop {
+    until(&format!("LTM {id} has the recorded history"), async || {
         let answer = stack.api.get(&format!("/ltm/{id}?rollbacks=true")).await;
         let count = |document: &Value, field: &str| document[field].as_array().map_or(0, Vec::len);
-        if answer.status == 200 {
-            let ours = answer.json();
-            if count(&ours, "snapshots") == count(recorded, "snapshots")
-                && count(&ours, "rollbacks") == count(recorded, "rollbacks")
-                && count(&ours, "errors") == errors
-            {
-                return ours;
-            }
+        if answer.status != 200 {
+            return Err(answer.text);
         }
-        assert!(
-            began.elapsed() < LIMIT,
-            "LTM {id} does not become what it should: {}",
-            answer.text
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let ours = answer.json();
+        let same = count(&ours, "snapshots") == count(recorded, "snapshots")
+            && count(&ours, "rollbacks") == count(recorded, "rollbacks")
+            && count(&ours, "errors") == errors;
+        if same { Ok(ours) } else { Err(answer.text) }
+    })
+    .await
 }
 
 fn timeless(snapshots: &Value) -> Value {

@@ -3,10 +3,9 @@
 use std::{
     io::Write,
     process::{Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
-use ltm_tests::{Api, Follower, LIMIT, Recording, Stack, Subscriber, binary, same};
+use ltm_tests::{Api, Follower, Recording, Stack, Subscriber, binary, same, until};
 use serde_json::{Value, json};
 
 fn ltm(stack: &Stack, args: &[&str]) -> Command {
@@ -136,11 +135,10 @@ impl Shadow {
 
 /// Follows an LTM as soon as it is there, until it is at `end` and its state as given.
 async fn follow(stack: &Stack, id: u64, entries: u64) -> Follower {
-    let began = Instant::now();
-    while stack.api.get(&format!("/ltm/{id}/state")).await.status != 200 {
-        assert!(began.elapsed() < LIMIT, "LTM {id} never comes");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(&format!("LTM {id} exists"), async || {
+        stack.api.get(&format!("/ltm/{id}/state")).await.status == 200
+    })
+    .await;
     let url = stack.gateway.ws(&format!("/ws/{id}?after=0"));
     let mut subscriber = Subscriber::connect(&url).await.unwrap();
     let (mut follower, mut shadow) = (Follower::default(), Shadow::default());
