@@ -1,4 +1,4 @@
-# Each of these does its own set-up: on a fresh machine only Rust has to be there.
+# Every target installs what it needs; a fresh machine needs only Rust.
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -17,7 +17,7 @@ test: ## build everything and run all tests
 	cargo test --locked --workspace
 
 .PHONY: inspector
-inspector: ## test the inspector in a real browser, on a service that runs
+inspector: ## test the inspector in a real browser, against a running service
 	@deploy/setup.sh --client
 	cargo test --locked --package ltm-inspector
 	cargo build --locked --package ltm-cli
@@ -28,16 +28,16 @@ client: ## build the JavaScript client and run its tests, in Node and Chromium
 	@clients/js/test.sh
 
 .PHONY: examples
-examples: ## test the examples on a service that runs, in a real browser and with Python
+examples: ## test the examples against a running service, in a real browser and with Python
 	@examples/test.sh
 
 .PHONY: interfaces
-interfaces: ## hold the services against their OpenAPI and AsyncAPI descriptions
+interfaces: ## check the services against their OpenAPI and AsyncAPI documents
 	@deploy/setup.sh --examples
 	@tests/interfaces/check.sh
 
 .PHONY: valkey
-valkey: ## run the tests of what speaks to Redis against Valkey
+valkey: ## run the tests that use Redis against Valkey
 	@deploy/setup.sh --test
 	cargo build --locked --workspace --bins
 	python3 -m venv target/valkey
@@ -48,13 +48,13 @@ valkey: ## run the tests of what speaks to Redis against Valkey
 		redis::cluster redis::faults redis::inspection redis::sentinel
 
 .PHONY: chaos
-chaos: ## break things for a while (SEED=1 SECONDS=60 make chaos), and prove that nothing was lost or wrong
+chaos: ## inject random faults (SEED=1 SECONDS=60 make chaos) and check that no data is lost or wrong
 	@deploy/setup.sh
 	LTM_CHAOS_SECONDS=$${SECONDS:-60} LTM_CHAOS_SEED=$${SEED:-$$(date +%s)} \
 		cargo test --locked --workspace --test it -- --nocapture --skip known_seed chaos::
 
 .PHONY: fuzz
-fuzz: ## feed all that reads foreign input with what a fuzzer comes up with (SECONDS=60 make fuzz: for so long each)
+fuzz: ## fuzz everything that reads untrusted input (SECONDS=60 make fuzz: 60 s per target)
 	@deploy/setup.sh --fuzz
 	@set -e; for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \
 		mkdir -p tests/fuzz/target/corpus/$$target; \
@@ -63,23 +63,23 @@ fuzz: ## feed all that reads foreign input with what a fuzzer comes up with (SEC
 	done
 
 .PHONY: bench
-bench: ## measure beside a bare program and nginx with Nchan (some minutes)
+bench: ## measure, and compare with a bare program and nginx with Nchan (some minutes)
 	@deploy/setup.sh --bench
 	cargo build --locked --release --workspace --bins
 	target/release/ltm-bench all --json target/bench.json
 
 .PHONY: plots
-plots: ## measure at 1, 4 and 16 times a load and draw it into docs/performance (a quarter of an hour)
+plots: ## measure at 1, 4 and 16 times a load, and draw the plots in docs/performance (15 minutes)
 	@deploy/setup.sh --bench
 	cargo build --locked --release --workspace --bins
 	target/release/ltm-bench growth --json target/growth.json
 
 .PHONY: dashboard
-dashboard: ## put load on a deployment and draw the dashboard of it into docs/observability (a quarter of an hour)
+dashboard: ## put load on a deployment, and draw its dashboard into docs/observability (15 minutes)
 	@deploy/grafana/picture.sh
 
 .PHONY: lint
-lint: ## check format and lints
+lint: ## check formatting and lints
 	@deploy/setup.sh --lint
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -90,16 +90,16 @@ chart: ## render the Helm chart and check it against Kubernetes' schemas and the
 	@deploy/helm/check.sh
 
 .PHONY: deny
-deny: ## check licences, duplicates, sources and advisories of the dependencies
+deny: ## check the dependencies: licences, duplicates, sources and advisories
 	@deploy/setup.sh --deny
 	@deploy/deny.sh
 
 .PHONY: sbom
-sbom: ## write what the services are made of to target/sbom, as CycloneDX
+sbom: ## write the software bill of materials of each service to target/sbom (CycloneDX)
 	@deploy/setup.sh --sbom
 	@deploy/sbom.sh
 
 .PHONY: release
-release: ## build for release: the same source gives the same binaries (deploy/reproduce.sh proves it)
+release: ## build reproducible release binaries (deploy/reproduce.sh proves that they are)
 	@deploy/setup.sh
 	@deploy/release.sh

@@ -10,7 +10,7 @@ const getLtm = async () => {
     ltm = await response.json();
 };
 
-// from the cursor of the document on: nothing is missed between the two requests
+// start at the document's cursor, so that no entry is missed between the two requests
 const connect = () => {
     const socket = new WebSocket(`ws://${server}/ws/${ltmId}?after=${ltm.cursor}`);
 
@@ -18,11 +18,11 @@ const connect = () => {
         const data = JSON.parse(event.data);
 
         if (data.snapshot) {
-            // append the new snapshot to the ltm data
+            // append the new snapshot to the document
             ltm = { ...ltm, cursor: data.cursor, snapshots: [...ltm.snapshots, data.snapshot] };
             console.log(data.snapshot.time, data.snapshot.reason, recreateState());
         } else if (data.rollback || data.reset) {
-            // the history is another one now
+            // the history has changed: load the document again
             socket.close();
             await getLtm();
             connect();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that the release build can be reproduced: builds the commit that is checked out in two folders of
-# different names, each from nothing, and compares the binaries. Takes as long as two release builds.
+# Proves that the release build is reproducible: builds the current commit from scratch in two folders with different
+# names, and compares the binaries. Takes as long as two release builds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,12 +10,12 @@ export LTM_COMMIT
 folders=$(mktemp -d)
 trap 'rm -rf "$folders"' EXIT
 
-# Of different lengths, too: a path that is left in a binary moves what comes after it.
+# The paths also differ in length: a path that remains in a binary then shifts everything after it.
 for folder in "$folders/one" "$folders/another/place/two"; do
   mkdir -p "$folder"
   git archive HEAD | tar -x -C "$folder"
   echo "reproduce: building in $folder" >&2
-  # A cache of the caller's would answer for the second build.
+  # Without compiler caches: a cache could serve the second build from the first.
   env -u RUSTC_WRAPPER -u CARGO_BUILD_RUSTC_WRAPPER CARGO_TARGET_DIR="$folder/target" \
     bash "$folder/deploy/release.sh" --quiet
 done
@@ -30,7 +30,7 @@ for program in "${programs[@]}"; do
     differ=1
   fi
   if grep -aqF -e "$folders" -e "${CARGO_HOME:-$HOME/.cargo}/registry" "$one"; then
-    echo "reproduce: $program holds a path of this machine" >&2
+    echo "reproduce: $program contains a local path" >&2
     differ=1
   fi
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Replaces the containers of a service one by one by new ones, of the image and settings that Compose has now. Each new
-# one is healthy before an old one is told to stop, and drained before the next begins: `docker compose up` stops all
-# of them at once. Arguments before `--` go to docker compose.
+# Replaces the containers of a service one by one with new ones, which use Compose's current image and settings. For
+# each container the script waits until the new one is healthy, then stops the old one and waits until it has drained.
+# (`docker compose up` would stop all of them at once.) Arguments before `--` go to docker compose.
 #
 #   deploy/rolling.sh gateway
 #   deploy/rolling.sh api gateway
@@ -17,7 +17,7 @@ for argument in "$@"; do
   fi
 done
 if [[ $# == 0 ]]; then
-  echo "usage: $0 [<options of docker compose> --] <service>…" >&2
+  echo "usage: $0 [<docker compose options> --] <service>…" >&2
   exit 2
 fi
 
@@ -28,13 +28,13 @@ roll() { # service
   mapfile -t old < <(compose ps --quiet "$1")
   count=${#old[@]}
   if [[ $count == 0 ]]; then
-    echo "$1 does not run: docker compose up -d $1" >&2
+    echo "$1 is not running; start it with: docker compose up -d $1" >&2
     return 1
   fi
   for container in "${old[@]}"; do
-    # One more than before, of the new image; `--wait` ends in an error where it does not become healthy.
+    # One more container, of the new image. `--wait` fails if it does not become healthy.
     compose up --detach --no-deps --no-recreate --wait --scale "$1=$((count + 1))" "$1"
-    # SIGTERM, and the service's stop_grace_period.
+    # Sends SIGTERM, and waits up to the service's stop_grace_period.
     docker stop "$container" >/dev/null
     docker rm "$container" >/dev/null
     echo "$1: $((++done_))/$count replaced"

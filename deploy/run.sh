@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and starts everything in one process on this machine, plays a sample history into a new LTM and
-# says what to try next. Runs until Ctrl-C.
+# Builds ltm-live, starts everything in one process on this machine, plays a sample history into a new LTM, and prints
+# what to try next. Runs until Ctrl-C.
 #
 #   PORT=8001 deploy/run.sh
 set -euo pipefail
@@ -10,7 +10,7 @@ port=${PORT:-8000}
 url=http://127.0.0.1:$port
 sample=tests/data/tutorial.json
 ltm=${CARGO_TARGET_DIR:-target}/debug/ltm
-# One data directory per port, so that a second run beside the first has its own Redis.
+# One data directory per port, so that a second instance has its own Redis.
 data=${XDG_DATA_HOME:-$HOME/.local/share}/ltm-live
 [ "$port" = 8000 ] || data+=-$port
 log=$data/ltm-dev.log
@@ -25,21 +25,21 @@ fail() {
 
 check_port() {
   if ! [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]]; then
-    fail "PORT is \"$port\"; a number from 1 to 65535 is needed"
+    fail "PORT is \"$port\"; it must be a number from 1 to 65535"
   fi
-  # Only a server that listens lets this connect.
+  # The connection succeeds only if a program listens on the port.
   if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-    fail "port $port is taken by another program. Take another one: PORT=$((port + 1)) make run"
+    fail "another program uses port $port. Choose another port: PORT=$((port + 1)) make run"
   fi
 }
 
 build() {
-  say "building (takes some minutes the first time) ..."
+  say "building (the first time takes a few minutes) ..."
   cargo build --locked --bin ltm
 }
 
-# In a process group of its own, with job control: Ctrl-C reaches only this script, and `stop` passes on
-# exactly one signal.
+# Job control gives the service its own process group. So Ctrl-C reaches only this script, and `stop` forwards exactly
+# one signal.
 start() {
   mkdir -p "$data"
   set -m
@@ -50,12 +50,12 @@ start() {
   trap 'exit 0' INT TERM HUP
 }
 
-# Lets the service drain; one more signal makes it exit at once.
+# Lets the service drain. A second signal makes it exit at once.
 stop() {
   local status=$? ended=0
   trap 'kill -TERM "$service" 2>/dev/null' INT TERM HUP
   if kill -TERM "$service" 2>/dev/null; then
-    say "stopping; Ctrl-C again to stop at once" 2>/dev/null || true
+    say "stopping; press Ctrl-C again to stop at once" 2>/dev/null || true
   fi
   while kill -0 "$service" 2>/dev/null; do
     wait "$service" && ended=0 || ended=$?
@@ -78,11 +78,11 @@ wait_until_ready() {
   until ready; do
     if ! kill -0 "$service" 2>/dev/null; then
       cat "$log" >&2
-      fail "ltm dev ended; its log is above"
+      fail "ltm dev exited; see its log above"
     fi
     if [ "$SECONDS" -ge "$deadline" ]; then
       cat "$log" >&2
-      fail "ltm dev was not ready within $start_limit s; its log is above"
+      fail "ltm dev was not ready within $start_limit s; see its log above"
     fi
     sleep 0.2
   done
@@ -90,15 +90,15 @@ wait_until_ready() {
 
 play() {
   id=$("$ltm" --url "$url" --json play "$sample" --speed 1 | sed -n 's/.*"id": *\([0-9][0-9]*\).*/\1/p' | head -n 1)
-  [ -n "$id" ] || fail "playing $sample gave no id"
+  [ -n "$id" ] || fail "ltm play printed no id for $sample"
 }
 
 next_steps() {
   cat <<TEXT
 
-The service is at $url. LTM $id holds the history of an agent that writes bedtime stories.
+ltm-live runs at $url. LTM $id contains the history of an agent that writes bedtime stories.
 
-See it in a browser: $url/#/ltm/$id
+Open it in a browser: $url/#/ltm/$id
 
 Follow it in JavaScript (Node 22 or newer, after "npm install fast-json-patch"; the same in a web page):
 
@@ -106,21 +106,21 @@ $(sed -e "s/^const ltmId = .*/const ltmId = $id;/" -e "s/^const server = .*/cons
 
 Or in another terminal:
 
-  # its state, and its history
+  # get its state, then its document
   curl $url/api/v0/ltm/$id/state
   curl $url/api/v0/ltm/$id
 
-  # follow it from the beginning, and go on when something new comes
+  # print it from the beginning, then follow it live
   $ltm --url $url tail $id --after 0
 
-  # take a step yourself, and see it arrive there
+  # append a snapshot yourself, and see it arrive there
   curl $url/api/v0/ltm/$id/snapshots -H 'Content-Type: application/json' \\
     -d '{"reason": "execute", "merge": {"mood": "sleepy"}}'
 
-  # play the history again, slowly, into another LTM: it prints the id to follow
+  # play the history again, slowly, into another LTM; the command prints its id
   $ltm --url $url play $sample --speed 0.2
 
-The log is in $log. Ctrl-C ends the service; what was written stays.
+The log is in $log. Ctrl-C stops the service and keeps its data.
 TEXT
 }
 

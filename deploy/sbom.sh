@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Writes what the services are made of, as CycloneDX, to target/sbom/<program>.cdx.json, and checks it.
+# Writes the software bill of materials of each service to target/sbom/<program>.cdx.json (CycloneDX), and checks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=x86_64-unknown-linux-gnu
 tools=target/sbom/tools
 mkdir -p target/sbom
-# The mark holds the pins that are installed: other pins make the tools anew.
+# `installed` is a copy of the installed requirements. If they have changed, the tools are installed again.
 if ! cmp -s deploy/sbom/requirements.txt "$tools/installed"; then
   rm -rf "$tools"
   python3 -m venv "$tools"
@@ -15,7 +15,7 @@ if ! cmp -s deploy/sbom/requirements.txt "$tools/installed"; then
   cp deploy/sbom/requirements.txt "$tools/installed"
 fi
 
-# The time that the document says is the commit's: the same commit, the same document.
+# The document carries the time of the commit, so the same commit gives the same document.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target "$target"

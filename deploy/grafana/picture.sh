@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Draws the dashboard with load on it, into docs/observability/dashboard.png: starts a deployment and a Prometheus with
-# the files that are deployed, puts load on it, asks Prometheus what the dashboard asks, and draws the answers with
-# Grafana's panel components. All that it starts ends with it.
+# Draws the dashboard under load into docs/observability/dashboard.png. It starts a deployment and a Prometheus with the
+# deployed configuration, puts load on the deployment, runs the dashboard's queries, and draws the answers with
+# Grafana's panel components. It stops everything that it started.
 #
 #   MINUTES=10 deploy/grafana/picture.sh
 set -euo pipefail
@@ -21,7 +21,7 @@ fail() {
 }
 
 prepare() {
-  [[ $minutes =~ ^[1-9][0-9]?$ ]] || fail "MINUTES is \"$minutes\"; a number from 1 to 99 is needed"
+  [[ $minutes =~ ^[1-9][0-9]?$ ]] || fail "MINUTES is \"$minutes\"; it must be a number from 1 to 99"
   deploy/setup.sh --dashboard
   (cd deploy/grafana/picture && npm ci --ignore-scripts --no-audit --no-fund --silent)
   cargo build --locked --bins
@@ -37,8 +37,8 @@ finish() {
     kill "$pid" 2>/dev/null || true
     wait "$pid" || true
   done
-  # The deployment ends with its input, which nobody else holds: so it would if this script
-  # were killed.
+  # The deployment exits when its standard input closes. Only this script holds that input open, so the deployment also
+  # exits if this script is killed.
   if [[ -n ${hold:-} ]]; then
     exec {hold}>&-
     wait "$deployment" || true
@@ -50,7 +50,7 @@ until_there() { # what, command…
   local what=$1 deadline=$((SECONDS + start_limit))
   shift
   until "$@"; do
-    [[ $SECONDS -lt $deadline ]] || fail "$what does not come; what it said: $(tail -n 20 "$folder"/*.log)"
+    [[ $SECONDS -lt $deadline ]] || fail "$what did not start; its log: $(tail -n 20 "$folder"/*.log)"
     sleep 0.2
   done
 }
@@ -62,7 +62,7 @@ start_deployment() {
   url=$(<"$folder/url")
 }
 
-# The deployed configuration; the services are in files instead of Docker's DNS.
+# Uses the deployed configuration, but reads the services' addresses from files instead of Docker's DNS.
 start_prometheus() {
   sed -e 's/dns_sd_configs/file_sd_configs/' -e 's/{ names: \[\(api\|gateway\)\].*/{ files: [\1.json] }/' \
     deploy/prometheus/prometheus.yml >"$folder/prometheus.yml"
@@ -83,7 +83,7 @@ load() { # seconds, LTMs, subscribers
   pids+=($!)
 }
 
-# A signal ends this, and not only what comes after.
+# Waits for a background sleep, so that a signal interrupts the pause at once.
 pause() { # seconds
   sleep "$1" &
   pids+=($!)
@@ -93,11 +93,11 @@ pause() { # seconds
 prepare
 start_deployment
 start_prometheus
-say "$url has load for $minutes minutes; Prometheus is at $prometheus"
-# Half a minute more, in which it is drawn.
+say "putting load on $url for $minutes minutes; Prometheus is at $prometheus"
+# The load continues for another half minute, while the dashboard is drawn.
 load $((seconds + 30)) 12 120
 all_day=$!
-# The busy hour.
+# Doubles the load for a while.
 pause $((seconds * 2 / 10))
 load $((seconds * 4 / 10)) 12 120
 busy_hour=$!
@@ -105,5 +105,5 @@ pause $((seconds * 8 / 10))
 
 deploy/grafana/check.sh "$prometheus"
 node deploy/grafana/picture/picture.mjs "$prometheus" "$minutes" docs/observability/dashboard.png
-wait "$busy_hour" "$all_day" || fail "an entry did not reach every subscriber once, in order: $(<"$folder/load.log")"
-say "docs/observability/dashboard.png is made. Meanwhile: $(<"$folder/load.log")"
+wait "$busy_hour" "$all_day" || fail "an entry did not reach every subscriber exactly once and in order: $(<"$folder/load.log")"
+say "wrote docs/observability/dashboard.png. Load: $(<"$folder/load.log")"

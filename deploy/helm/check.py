@@ -1,7 +1,8 @@
-"""Renders the chart with each file in cases/ and checks what comes out; `make chart` runs it.
+"""Renders the chart with each file in cases/ and checks the result; `make chart` runs it.
 
-Schemas of Kubernetes, strict, oldest and newest; those of the operator's kinds as far as the chart uses them
-(schemas.json); what must hold besides; and that the services themselves take every setting.
+It checks the objects strictly against the schemas of the oldest and the newest supported Kubernetes, and against the
+parts of the Prometheus operator's schemas that the chart uses (schemas.json). It also checks that the services accept
+every setting, and properties that no schema covers.
 """
 
 import functools
@@ -24,9 +25,9 @@ ROOT = HERE.parent.parent
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 COPY = HERE / "ltm-live/files/alerts.yml"
 PROGRAMS = pathlib.Path(os.environ.get("LTM_PROGRAMS", ROOT / "target/debug"))
-# The oldest that Chart.yaml allows, and the newest that is known.
+# The oldest version that Chart.yaml allows, and the newest one that kubernetes_validate supports.
 VERSIONS = ("1.30", "1.37")
-# The least that renders.
+# The smallest values that render.
 LEAST = {"auth": {"mode": "off"}, "redis": {"url": "redis://redis"}}
 SERVICES = ("api", "gateway")
 
@@ -44,7 +45,7 @@ def merged(*parts):
 
 
 def render(values):
-    """All objects, by kind and name. Helm checks the values against values.schema.json first."""
+    """Returns all objects, by kind and name. Validates the values against values.schema.json first."""
     CHART.validate_schema(CHART.merge_values(values))
     texts = CHART.render(values, name="demo", namespace="ltm")
     notes = [name for name in texts if name.endswith("NOTES.txt")]
@@ -56,7 +57,7 @@ def render(values):
         for item in yaml.safe_load_all(text):
             if item is not None:
                 key = item["kind"], item["metadata"]["name"]
-                assert key not in objects, f"{key} is there twice"
+                assert key not in objects, f"{key} is rendered twice"
                 objects[key] = item
     return objects
 
@@ -77,7 +78,7 @@ def of_kind(objects, kind):
 
 
 def pods(objects):
-    """Each service with its pod template's spec."""
+    """Yields each service with the spec of its pod template."""
     for item in of_kind(objects, "Deployment"):
         labels = item["metadata"]["labels"]
         yield labels["app.kubernetes.io/component"], item["spec"]["template"]["spec"]
@@ -93,7 +94,7 @@ def settings(objects, service):
 
 
 def with_secrets(objects, service, container):
-    """The environment as the kubelet would make it; a secret is something of its shape."""
+    """Returns the environment of a container as the kubelet sets it, with example values for secrets."""
     shapes = {
         "LTM__REDIS__URL": "redis://user:secret@redis:6379/0",
         "LTM__REDIS__SENTINELS": "redis://s0:26379,redis://s1:26379",
@@ -115,7 +116,7 @@ def refused_name(result):
 
 
 def of_each_case(test):
-    """Makes of a test of one case one of all."""
+    """Runs a test for every case."""
 
     @functools.wraps(test)
     def each(self):
@@ -130,7 +131,7 @@ class Chart(unittest.TestCase):
     @of_each_case
     def test_lint_finds_nothing(self, values, _):
         found = helm.lint(HERE / "ltm-live", values, strict=True)["messages"]
-        # The chart has no icon: lint says so at its lowest severity.
+        # The chart has no icon; lint reports that with its lowest severity.
         self.assertEqual([m["error"] for m in found if m["severity"] > 1], [])
 
     @of_each_case
@@ -271,7 +272,7 @@ class Chart(unittest.TestCase):
                 for path in rule["http"]["paths"]:
                     name = path["backend"]["service"]["name"]
                     self.assertIn(("Service", name), objects)
-                    # The page alone, not all that is below it.
+                    # Only the page itself, and no path below it.
                     self.assertEqual(path["pathType"], "Exact" if path["path"] == "/" else "Prefix")
                     found[path["path"]] = name.removeprefix("demo-ltm-live-")
         self.assertEqual(found, wanted if values.get("ingress", {}).get("enabled") else {})

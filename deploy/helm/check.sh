@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Renders the chart with each file in cases/ and checks what comes out (check.py). Needs Python 3.9 or newer;
-# what it checks with is installed beside the build, in versions that requirements.txt pins by their hashes. Helm comes ready built for Linux and macOS.
+# Renders the chart with each file in cases/ and checks the result (check.py). Needs Python 3.9 or newer. Installs its
+# tools in target/chart, in the versions that requirements.txt pins with hashes. Helm is one of them, prebuilt for Linux
+# and macOS.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 tools=target/chart
-# The mark holds the pins that are installed: other pins make the tools anew.
+# `installed` is a copy of the installed requirements. If they have changed, the tools are installed again.
 if ! cmp -s deploy/helm/requirements.txt "$tools/installed"; then
   rm -rf "$tools"
   python3 -m venv "$tools"

@@ -1,6 +1,6 @@
-"""Checks a bill of materials: it fits CycloneDX's schema, and names each package that Cargo says is in the program.
+"""Checks a bill of materials: it must match CycloneDX's schema and name every package of the program.
 
-check.py BOM PACKAGES, where PACKAGES holds a line `name version` for each.
+Usage: check.py BOM PACKAGES. PACKAGES is a file with one line `name version` per package, as Cargo lists them.
 """
 
 import json
@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 bom, packages = (pathlib.Path(name).read_text() for name in sys.argv[1:])
 error = JsonStrictValidator(SchemaVersion.V1_5).validate_str(bom)
 if error is not None:
-    sys.exit(f"{sys.argv[1]} does not fit the schema: {error}")
+    sys.exit(f"{sys.argv[1]} does not match the schema: {error}")
 
 content = json.loads(bom)
 listed = [*content["components"], content["metadata"]["component"]]
@@ -22,5 +22,5 @@ wanted = set(packages.split("\n")) - {""}
 if not wanted or wanted - named:
     sys.exit(f"{sys.argv[1]} lacks {sorted(wanted - named) or 'everything'}")
 if "file:///" in bom.replace("file:///ltm-live/", ""):
-    sys.exit(f"{sys.argv[1]} holds a path of this machine")
+    sys.exit(f"{sys.argv[1]} contains a local path")
 print(f"sbom: {sys.argv[1]}: {len(named)} components")

@@ -1,11 +1,11 @@
-"""An engine that works off a list, with Python's standard library only.
+"""An engine that processes a list of tasks, with only Python's standard library.
 
-    python3 engine.py                       creates an LTM, prints its id, and works
-    python3 engine.py --ltm 1               goes on with LTM 1 where it was left, after a crash for instance
+    python3 engine.py                       creates an LTM, prints its id, and processes the tasks
+    python3 engine.py --ltm 1               resumes LTM 1, for example after a crash
 
-It can be ended and started at any moment. A step's key says which state it was decided on: however often it is sent, and
-by whichever engine, it lands once. An engine that is started later has a higher epoch; once that one has written, the
-earlier one is refused, and ends.
+You can stop and start it at any moment. The key of a step names the state that the step was decided on, so the step lands
+once, however often and by whichever engine it is sent. A later engine has a higher epoch. Once it has written, the service
+rejects the earlier engine, which then exits.
 """
 
 import argparse
@@ -21,12 +21,12 @@ import uuid
 
 TRIES = 10
 LONGEST_WAIT = 5.0
-# Whether the call has landed is not known then.
+# After one of these errors, the call may or may not have landed.
 LOST = (OSError, http.client.HTTPException, json.JSONDecodeError)
 
 
 class Refused(Exception):
-    """The service has answered, and will not answer otherwise when it is asked again."""
+    """The service rejected the call. A retry gives the same answer."""
 
     def __init__(self, problem):
         super().__init__(problem.get("detail", problem))
@@ -42,7 +42,7 @@ class Service:
         return self.ask("", ltm, {"Idempotency-Key": str(uuid.uuid4())})["id"]
 
     def append(self, ltm, snapshot, cursor):
-        """Appends what was decided on the state at a cursor: once, and only where the LTM is still there."""
+        """Appends a step that was decided at a cursor: once, and only if the LTM is still at that cursor."""
         return self.ask(f"/{ltm}/snapshots", snapshot, {
             "Idempotency-Key": f"after {cursor}",
             "If-Match": f'"{cursor}"',
@@ -53,7 +53,7 @@ class Service:
         return self.ask(f"/{ltm}/state")
 
     def ask(self, path, body=None, headers={}):
-        """Sends a call until it is answered, always the same and under the same key."""
+        """Sends the same call, under the same key, until it is answered."""
         headers = {"Content-Type": "application/json", **headers}
         data = None if body is None else json.dumps(body).encode()
         for tried in range(1, TRIES + 1):
@@ -71,18 +71,18 @@ class Service:
             if tried == TRIES:
                 raise failure
             wait = asked + random.uniform(0, min(0.1 * 2**tried, LONGEST_WAIT))
-            print(f"{failure}; trying again", file=sys.stderr)
+            print(f"{failure}; retrying", file=sys.stderr)
             time.sleep(wait)
 
 
 def work(service, ltm):
-    """Does what the state says is to be done. The state is all that it remembers."""
+    """Processes the tasks in the state. The engine remembers nothing else."""
     while True:
         now = service.state(ltm)
         if not now["state"].get("todo"):
             return
         task = now["state"]["todo"][0]
-        result = f"{task} is done"  # here goes the work itself
+        result = f"{task} is done"  # the real work goes here
         patch = [
             {"op": "remove", "path": "/todo/0"},
             {"op": "add", "path": "/done/-", "value": {"task": task, "result": result}},
@@ -92,18 +92,22 @@ def work(service, ltm):
             written = service.append(ltm, snapshot, now["cursor"])
             print(f"{written['index']} {task}", flush=True)
         except Refused as problem:
-            # Somebody else has written, or an engine before this one: look again at what is to be done.
+            # Another program has written, or an earlier engine: read the state again.
             if problem.kind not in ("cursor-mismatch", "key-reused"):
                 raise
 
 
 def main():
-    options = argparse.ArgumentParser(description="An engine that works off a list")
-    options.add_argument("tasks", nargs="*", default=["plan", "write", "check"], help="what is to be done")
-    options.add_argument("--url", default=os.environ.get("LTM_URL", "http://localhost:8000"))
-    options.add_argument("--ltm", type=int, help="the LTM to go on with, instead of a new one")
-    options.add_argument("--name", default="engine", help="whoever takes this engine's place has the same name")
-    options.add_argument("--epoch", type=int, default=int(time.time()), help="higher at each start; the time as it is now")
+    options = argparse.ArgumentParser(description="An engine that processes a list of tasks")
+    options.add_argument("tasks", nargs="*", default=["plan", "write", "check"],
+                         help="the tasks of a new LTM (default: plan write check)")
+    options.add_argument("--url", default=os.environ.get("LTM_URL", "http://localhost:8000"),
+                         help="where the services are (default: LTM_URL, or http://localhost:8000)")
+    options.add_argument("--ltm", type=int, help="the LTM to resume, instead of a new one")
+    options.add_argument("--name", default="engine",
+                         help="the producer's name; an engine that replaces this one has the same name")
+    options.add_argument("--epoch", type=int, default=int(time.time()),
+                         help="higher at each start (default: the current time in seconds)")
     args = options.parse_args()
     service = Service(args.url, f"{args.name};epoch={args.epoch}")
     try:
@@ -117,7 +121,7 @@ def main():
         print(f"{problem.kind}: {problem}", file=sys.stderr)
         return 3 if problem.kind == "fenced" else 1
     except LOST as failure:
-        print(f"{args.url} does not answer: {failure}", file=sys.stderr)
+        print(f"no answer from {args.url}: {failure}", file=sys.stderr)
         return 1
     return 0
 

@@ -2,7 +2,7 @@ import { memo, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { useLtm } from 'ltm-live/react';
 
-// Rendered once: a snapshot that stays is the same object from view to view.
+// React renders it once: a snapshot that did not change is the same object in each view.
 const Snapshot = memo(function Snapshot({ snapshot }) {
   return <li title={snapshot.time}>{snapshot.reason}</li>;
 });

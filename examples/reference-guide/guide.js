@@ -1,13 +1,13 @@
-// The JavaScript of the WebSocket guide of Flou's documentation, against this service.
+// The JavaScript of Flou's WebSocket guide, run against this service.
 //
-// Its typing mistakes, mended:
-//   - `getLtm` was never called; here it is, before the socket is opened, which needs `ltm`
-//   - `data.json()`: there is no `data`, it is `response`; and `json()` gives a promise, so `await`
+// These typos of the guide are fixed:
+//   - `getLtm` was never called; here it is called before the socket opens, because the socket needs `ltm`
+//   - `data.json()`: the variable is `response`, and `json()` returns a promise, so `await`
 //   - `JSON.parse(event.data.detail)`: the text of a message is `event.data`
-//   - `for (snapshot in …)` goes through indices: `of`; and `const`, for modules are strict
+//   - `for (snapshot in …)` iterates over indices: `of`; and modules are strict: `const`
 //   - the loop had no closing brace
 //
-// Besides, which LTM and which server are taken from the page's address, and what is marked "added" is not in the guide.
+// The page takes the LTM and the server from its address. The guide does not have the parts marked "added".
 
 const query = new URLSearchParams(location.search);
 const ltmId = query.get('ltm') ?? 1;
@@ -41,7 +41,7 @@ socket.onopen = () => {
 socket.onmessage = async (event) => {
     const data = JSON.parse(event.data);
 
-    // added: the guide knows snapshots only. A rollback names the last index that is kept, or null where one is undone
+    // added: the guide handles only snapshots. A rollback names the last index that is kept, or null if it undoes another
     if (!data.snapshot) {
         if (data.snapshot_index === null) {
             await getLtm();

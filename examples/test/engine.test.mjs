@@ -1,4 +1,4 @@
-// The engine in Python writes each step once, whatever happens to its calls and to itself.
+// The Python engine writes each step once, whatever happens to its calls or to the engine.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,12 +13,12 @@ let services;
 
 before(async () => {
   services = await Services.start();
-  // The LTM that `make run` has played a history into.
+  // Stands for the LTM that `make run` fills with a history.
   await services.ask('POST', '/api/v0/ltm', { body: { fqn: 'app.Agent' } });
 });
 after(() => services?.stop());
 
-/** Starts the engine; `said` is what it has printed. */
+/** Starts the engine; `said` is its output so far. */
 function start(url, ...args) {
   const env = { ...process.env, LTM_URL: url };
   const child = spawn('python3', ['engine.py', ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -32,14 +32,14 @@ function start(url, ...args) {
 const create = async (todo) =>
   String((await services.ask('POST', '/api/v0/ltm', { body: { fqn: 'examples.Engine', state: { todo, done: [] } } })).id);
 
-/** All is done, in order, each once. */
+/** Checks that all tasks are done once, in order. */
 async function done(id, tasks) {
   const { state, snapshots_count: count } = await services.ask('GET', `/api/v0/ltm/${id}`);
   assert.deepEqual(state, { todo: [], done: tasks.map((task) => ({ task, result: `${task} is done` })) });
   assert.equal(count, tasks.length + 1);
 }
 
-test('the commands of its README work off their lists', async () => {
+test('the commands of its README process their lists', async () => {
   const said = [];
   for (const command of lines('examples/python/README.md')) {
     said.push(await run('python', command, services.url));
@@ -49,7 +49,7 @@ test('the commands of its README work off their lists', async () => {
   await done(3, ['read', 'sum']);
 });
 
-test('each step lands once where connections are cut after any number of bytes', async () => {
+test('each step lands once if connections are cut after any number of bytes', async () => {
   const tasks = ['a', 'b', 'c'];
   const proxy = await Proxy.start(services.url);
   let cuts = 0;
@@ -60,7 +60,7 @@ test('each step lands once where connections are cut after any number of bytes',
     assert.equal(await engine.exited, 0, engine.told);
     const id = Number(/^LTM (\d+)/.exec(engine.said)[1]);
     await done(id, tasks);
-    // It has made one LTM, though the answer to that may have been lost.
+    // It has created one LTM, even if the answer to that call was lost.
     const [made, before] = await services.ask('GET', '/api/v0/ltm?limit=2');
     assert.deepEqual([made.id, before.id], [id, latest.id]);
     cut = proxy.wasCut;
@@ -70,7 +70,7 @@ test('each step lands once where connections are cut after any number of bytes',
   await proxy.stop();
 });
 
-test('one that is killed is taken over, and each step lands once', async () => {
+test('another engine takes over from a killed one, and each step lands once', async () => {
   const tasks = Array.from({ length: 50 }, (_, n) => `task ${n}`);
   const id = await create(tasks);
   for (let killed = 0; killed < 3; killed++) {
@@ -84,24 +84,24 @@ test('one that is killed is taken over, and each step lands once', async () => {
   await done(id, tasks);
 });
 
-test('one that was replaced is shut out', async () => {
+test('a replaced engine is fenced', async () => {
   const id = await create(['a', 'b']);
   assert.equal(await start(services.url, '--ltm', id, '--epoch', '7').exited, 0);
   await services.ask('POST', `/api/v0/ltm/${id}/rollback`, { body: { snapshot: { index: 0 } } });
   const older = start(services.url, '--ltm', id, '--epoch', '6');
   assert.equal(await older.exited, 3);
   assert.match(older.told, /^fenced: /);
-  // The newer one goes on after the rollback: what it decides now is not what it decided then.
+  // The newer one continues after the rollback: its new steps have other keys than its old ones.
   assert.equal(await start(services.url, '--ltm', id, '--epoch', '7').exited, 0);
   await done(id, ['a', 'b']);
 });
 
-test('where somebody else has written it looks again', async () => {
+test('if another program has written, the engine reads the state again', async () => {
   const id = await create(['a', 'b']);
   const proxy = await Proxy.start(services.url);
   let other;
   let written = false;
-  // Between what it read and what it writes.
+  // The other write lands between the engine's read and its write.
   proxy.refuses = (data) => {
     if (written || !data.includes('POST ')) return false;
     const body = { reason: 'other', merge: { todo: ['b'] } };

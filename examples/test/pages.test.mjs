@@ -1,4 +1,4 @@
-// The pages show an LTM live: what their READMEs say is run as it stands there.
+// The pages show an LTM live. The tests run the commands of their READMEs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { lines, run } from './support/readme.mjs';
@@ -8,13 +8,13 @@ let site;
 
 before(async () => {
   site = await Site.start();
-  // The LTM that the READMEs speak of.
+  // The LTM that the READMEs use.
   const played = JSON.parse(site.ltm('--json', 'play', 'tests/data/tutorial.json', '--speed', 'max'));
   assert.equal(played.id, 1);
 });
 after(() => site?.stop());
 
-/** Waits until a page is live and shows so many snapshots; then it shows what the service says. */
+/** Waits until a page is live and shows `count` snapshots, then compares it with the API. */
 async function same(page, count) {
   await page.until(
     (count) => document.querySelectorAll('ol > li').length === count && document.querySelector('[role=status]').textContent === 'live',
@@ -29,7 +29,7 @@ async function same(page, count) {
 
 const count = async () => (await site.services.ask('GET', '/api/v0/ltm/1')).snapshots_count;
 
-test('a page without a build shows each step, a rollback, and what comes after', async () => {
+test('a page without a build shows each step, a rollback, and later steps', async () => {
   const page = await site.open('html', 1);
   const [step, rollback] = lines('examples/html/README.md');
   await same(page, await count());
@@ -43,7 +43,7 @@ test('a page without a build shows each step, a rollback, and what comes after',
   await page.close();
 });
 
-test('a React app is built, shows each step, and renders a snapshot once', async () => {
+test('a React app builds, shows each step, and renders a snapshot once', async () => {
   const [build, step] = lines('examples/react/README.md');
   await run('react', build, site.services.url);
   const page = await site.open('react', 1);
@@ -58,7 +58,7 @@ test('a React app is built, shows each step, and renders a snapshot once', async
   await page.close();
 });
 
-test('both say what is wrong with an LTM that is not there', async () => {
+test('both report an LTM that does not exist', async () => {
   for (const folder of ['html', 'react']) {
     const page = await site.open(folder, 4711);
     await page.until(() => document.querySelector('[role=alert]')?.textContent);

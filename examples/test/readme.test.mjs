@@ -1,4 +1,4 @@
-// What a reader is told to do before anything else is what was done before these tests.
+// test.sh runs the set-up commands of the README before these tests.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { lines } from './support/readme.mjs';
 
 test('every command of the README is run', () => {
   const done = readFileSync(new URL('../test.sh', import.meta.url), 'utf8').split('\n');
-  // These two are what the tests start themselves: `make run` on a port of their own, and the web server.
+  // The tests start the other two themselves: the services, on a port of their own, and the web server.
   const others = lines('examples/README.md').filter((line) => line !== 'make run' && !line.startsWith('python3 -m http.server'));
   assert.equal(others.length, 2);
   for (const line of others) {

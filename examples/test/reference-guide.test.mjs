@@ -1,4 +1,4 @@
-// Whoever follows the reference's guide ends with what the service says.
+// A page that follows Flou's guide ends with the state that the API has.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,21 +18,21 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** A page that has the first snapshot of a recorded history, and the file that holds the others. */
+/** A page with the first snapshot of a recorded history, and a file with the other snapshots. */
 async function begin(name) {
   const file = join(root, 'tests/data', `${name}.json`);
   const { id } = JSON.parse(site.ltm('--json', 'play', file, '--limit', '1', '--speed', 'max'));
-  // A line each, taken as text: JavaScript would not keep all digits of their numbers.
+  // One snapshot per line, as text: JavaScript would not keep all digits of the numbers.
   const snapshots = [...readFileSync(file, 'utf8').matchAll(/^ +(\{"time": .*\}),?$/gm)].map(([, text]) => text);
   const rest = join(folder, `${name}.jsonl`);
   writeFileSync(rest, snapshots.slice(1).join('\n'));
   const page = await site.open('reference-guide', id);
-  // The guide's own word that it is connected: what is written from now on, it gets.
+  // The guide reports that it is connected: the page receives every later entry.
   await page.until(() => document.getElementById('connected').textContent);
   return { id, page, rest, length: snapshots.length };
 }
 
-/** Waits until the page has so many snapshots; then its state is that of the service. */
+/** Waits until the page has `count` snapshots, then compares its state with the API. */
 async function same({ id, page }, count) {
   await page.until((count) => document.getElementById('count').textContent === String(count), count);
   const document = await site.services.ask('GET', `/api/v0/ltm/${id}`);
@@ -57,7 +57,7 @@ for (const name of ['tutorial', 'lists', 'type_changes', 'patch_ops']) {
   });
 }
 
-test("the guide's page follows the undoing of a rollback, which fetches the document again", async () => {
+test("the guide's page follows an undone rollback: it fetches the document again", async () => {
   const followed = await begin('lists');
   const { id, page, rest, length } = followed;
   site.ltm('append', id, rest);

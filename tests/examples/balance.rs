@@ -40,7 +40,7 @@ async fn main() {
     ] {
         println!("{shape}\n");
         println!(
-            "| gateways by | subscribers per gateway | LTMs followed, all gateways | KiB that Redis sends, per entry | Redis CPU, µs per entry | gateways' CPU, µs per delivery |\n| --- | --- | --- | --- | --- | --- |"
+            "| strategy | subscribers per gateway | LTMs followed, sum | KiB from Redis per entry | Redis CPU, µs per entry | gateway CPU, µs per delivery |\n| --- | --- | --- | --- | --- | --- |"
         );
         for (name, balance) in WAYS {
             measure(name, balance, hot).await;

@@ -45,7 +45,7 @@ async fn main() {
         ),
     );
     println!(
-        "| snapshots | retention | Redis memory | an append | state, opened anew | read from Redis for it | document | its size |"
+        "| snapshots | retention | Redis memory | append | first read of the state | Redis bytes for it | document | its size |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for retention in [None, Some(KEPT)] {
@@ -54,7 +54,7 @@ async fn main() {
         }
     }
     println!(
-        "\n| LTMs | first page of 100 | page in the middle | last page | one class, first page |"
+        "\n| LTMs | first page of 100 | page in the middle | last page | first page of one class |"
     );
     println!("| --- | --- | --- | --- | --- |");
     let mut listed = 0;

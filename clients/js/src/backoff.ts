@@ -1,15 +1,15 @@
-/** Milliseconds: the longest first pause, and the longest of all. */
+/** Pauses between attempts, in milliseconds. `min` bounds the first pause, `max` bounds every pause. */
 export interface Backoff {
   min: number;
   max: number;
 }
 
-/** How long to wait after so many failures: anything up to twice as long as before, so that clients spread. */
+/** The pause after this many failures: random, so that clients spread, up to a bound that doubles with each failure. */
 export function pause({ min, max }: Backoff, failures: number): number {
   return Math.random() * Math.min(max, min * 2 ** failures);
 }
 
-/** Waits; a signal ends it at once, and so does a page that is online again. */
+/** Waits. An abort signal ends the wait at once, and so does the browser when it is online again. */
 export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const wake = () => {

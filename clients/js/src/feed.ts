@@ -1,9 +1,9 @@
 import type { Change } from './view.js';
 
-/** How many changes wait for a reader; beyond that they become one. */
+/** How many changes may wait for a reader. Beyond that, one `coalesced` reset replaces them. */
 const LIMIT = 256;
 
-/** The changes that one reader has not read yet. */
+/** The changes that one `for await` loop has not read yet. */
 export class Feed implements AsyncIterator<Change, undefined> {
   private queue: Change[] = [];
   private wake: (() => void) | undefined;

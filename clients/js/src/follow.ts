@@ -6,40 +6,47 @@ import { Problem, problemOf } from './problem.js';
 import { idOf, Server, tokenOf, type Fetch, type Token } from './server.js';
 import { emptyView, withDocument, withMessage, type Change, type Message, type Status, type View } from './view.js';
 
+/** How to follow an LTM. */
 export interface FollowOptions {
-  /** Who calls, where the services ask. A function is asked anew for each connection. */
+  /** The JWT or API key, if the services require one. The client calls a function before each connection. */
   token?: Token | undefined;
-  /** Ends it, as `close` does. */
+  /** Stops following when it aborts, as `close` does. */
   signal?: AbortSignal | undefined;
-  /** Whether the history is kept; without it only the state is asked for, and no document is fetched. */
+  /** Whether to keep the history (default true). `false`: keep only the state, and fetch no document. */
   history?: boolean | undefined;
+  /** The `fetch` to use (default: the runtime's). */
   fetch?: Fetch | undefined;
-  /** What opens WebSockets, where the runtime has none: `import WebSocket from 'ws'`. */
+  /** The WebSocket to use (default: the runtime's). If the runtime has none: `import WebSocket from 'ws'`. */
   WebSocket?: SocketConstructor | undefined;
-  /** What is used where no WebSocket can be opened; false: nothing. */
+  /** The EventSource to use if no WebSocket opens (default: the runtime's). `false`: use WebSockets only. */
   EventSource?: SourceConstructor | false | undefined;
-  /** Milliseconds between connections; each pause is random, up to twice as long as before. */
+  /** Pauses between connections, in milliseconds (default `{ min: 200, max: 10000 }`). */
   backoff?: Partial<Backoff> | undefined;
   /**
-   * After about so many milliseconds of silence it is asked whether something was missed, because a script sees no
-   * pings; false: never.
+   * After about this many milliseconds without a message (default 60000), the client asks the API whether it missed
+   * an entry: a script does not see the gateway's pings. `false`: never.
    */
   watchdog?: number | false | undefined;
 }
 
-/** An LTM that is followed. Iterating gives each change from then on. */
+/** An LTM that the client follows. `for await` gives each change from then on. */
 export interface Following<State = JsonObject> extends AsyncIterable<Change> {
-  /** The LTM as of now: another object after each change. */
+  /** The LTM as it is now. Each change creates another object. */
   readonly view: View<State>;
-  /** Calls the listener after each change; gives what ends that. */
+  /** Calls the listener after each change. Returns a function that removes the listener. */
   subscribe(listener: (view: View<State>, change: Change) => void): () => void;
-  /** Ends it. */
+  /** Stops following. */
   close(): void;
-  /** Resolves once it has ended, for whatever reason; `view.status` says which. */
+  /** Resolves when following has ended for any reason; `view.status` says which. */
   readonly closed: Promise<void>;
 }
 
-/** Follows an LTM: fetches it, and keeps the view as the server has it until it ends. */
+/**
+ * Follows an LTM: fetches its document, and keeps the view up to date across disconnects until you call `close`.
+ *
+ * @param url Where the services are, for example `http://localhost:8000`.
+ * @param id The id of the LTM. Give a large one as bigint or text.
+ */
 export function followLtm<State = JsonObject>(
   url: string | URL,
   id: number | bigint | string,
@@ -50,9 +57,9 @@ export function followLtm<State = JsonObject>(
 
 const BACKOFF = { min: 200, max: 10_000 };
 const WATCHDOG = 60_000;
-/** Within how long to come back after a restart of the gateway, which spreads its closes itself. */
+/** The longest pause after the gateway restarts. It is short: a gateway spreads its closes over time. */
 const SOON = 1_000;
-/** As which failure the first "over a limit" counts. */
+/** The first "over a limit" counts as this many failures, so that the pause is long. */
 const OVER_LIMIT = 4;
 
 type Listener = (view: View, change: Change) => void;
@@ -67,17 +74,17 @@ class Follower implements Following {
   private readonly backoff: Backoff;
   private readonly WebSocket: SocketConstructor | undefined;
   private readonly EventSource: SourceConstructor | false | undefined;
-  /** Failures since it was live. */
+  /** Failures since the client was last live. */
   private failures = 0;
-  /** Whether the view has to be fetched before anything else. */
+  /** Whether the client must fetch the view before it connects. */
   private stale = true;
-  /** Why it was fetched again. */
+  /** The change to report when the document has been fetched again. */
   private reload: Change = { type: 'document' };
-  /** Whether the last connection ended with a message that did not fit. */
+  /** Whether the last connection ended with a message that does not apply to the view. */
   private misfit = false;
-  /** Whether the last answer was that the token is not good. */
+  /** Whether the services rejected the last token. */
   private refused = false;
-  /** Whether Server-Sent Events are tried next, because no WebSocket was opened. */
+  /** Whether to try Server-Sent Events next, because no WebSocket opened. */
   private events = false;
 
   constructor(
@@ -109,7 +116,7 @@ class Follower implements Following {
   }
 
   subscribe(listener: Listener): () => void {
-    // The same function may be given twice.
+    // A caller may subscribe the same function twice.
     const own: Listener = (view, change) => listener(view, change);
     this.listeners.add(own);
     return () => void this.listeners.delete(own);
@@ -129,13 +136,13 @@ class Follower implements Following {
     this.finish('closed');
   }
 
-  /** Whether it has ended. */
+  /** Whether following has ended. */
   private get over(): boolean {
     return this.stop.signal.aborted;
   }
 
   private async run(): Promise<void> {
-    // Whoever called gets to subscribe first.
+    // Let the caller subscribe first.
     await null;
     while (!this.over) {
       let wait: number;
@@ -150,7 +157,7 @@ class Follower implements Following {
     }
   }
 
-  /** Follows over one connection for as long as it lasts; gives how long to wait before the next. */
+  /** Follows over one connection for as long as it lasts. Returns the pause before the next one. */
   private async session(): Promise<number> {
     const token = await tokenOf(this.options.token);
     if (this.history && this.stale) {
@@ -191,15 +198,15 @@ class Follower implements Following {
     return (await this.server.ask('api/v0/ws-ticket', init, token, this.stop.signal, read)).ticket;
   }
 
-  /** Finds out why no connection was opened, where a script sees only that: the document may be refused, too. */
+  /** Asks the API why a connection did not open, because a script does not see the reason. Throws the answer. */
   private async askWhy(token: string | undefined): Promise<void> {
     if (!this.history && this.failures === 0) {
-      // The smallest answer there is.
+      // The smallest answer that the API has.
       await this.server.ask(`api/v0/ltm/${this.id}/snapshots?limit=1`, {}, token, this.stop.signal, () => {});
     }
   }
 
-  /** Opens a connection and takes what comes, until it ends. */
+  /** Opens a connection and applies its messages until it ends. */
   private async connection(query: Record<string, string>, token: string | undefined): Promise<End> {
     const { WebSocket, EventSource } = this;
     const events = EventSource && (this.events || !WebSocket);
@@ -216,8 +223,8 @@ class Follower implements Following {
         const { watchdog = WATCHDOG } = this.options;
         clearTimeout(quiet);
         if (watchdog && !over) {
-          const again = async () => ((await this.missed(token, watchdog / 10)) ? finish(1006, 'it went silent') : look());
-          // Spread, so that those who connected together do not ask together.
+          const again = async () => ((await this.missed(token, watchdog / 10)) ? finish(1006, 'no message arrived') : look());
+          // Random, so that clients that connected together do not ask together.
           quiet = setTimeout(again, watchdog * (0.75 + Math.random() / 2));
         }
       };
@@ -245,7 +252,7 @@ class Follower implements Following {
     return end;
   }
 
-  /** Takes a message; gives why the connection has to end, if so. */
+  /** Applies a message. Returns the reason if the connection has to end. */
   private take(data: string): { code: number; reason: string } | undefined {
     let next;
     try {
@@ -272,7 +279,7 @@ class Follower implements Following {
     }
     if (!next) {
       this.stale = true;
-      return { code: 4409, reason: 'it has to be fetched again' };
+      return { code: 4409, reason: 'the message does not apply' };
     }
     const [view, change] = next;
     if (change) {
@@ -292,7 +299,7 @@ class Follower implements Following {
     this.emit(live, { type: 'status', status: 'live' });
   }
 
-  /** Whether the server has something that does not arrive within the grace. Not knowing is no reason to let go. */
+  /** Whether the log has an entry that does not arrive within `grace`. False if the API does not answer. */
   private async missed(token: string | undefined, grace: number): Promise<boolean> {
     const { cursor } = this.view;
     const init = { headers: { 'If-None-Match': `"${cursor}"` } };
@@ -303,12 +310,12 @@ class Follower implements Following {
         return this.view.cursor === cursor;
       }
     } catch {
-      // The API may be away where the gateway is not.
+      // The API may be unavailable while the gateway is not.
     }
     return false;
   }
 
-  /** What the end of a connection means; gives how long to wait before the next. */
+  /** Handles the end of a connection. Returns the pause before the next one. */
   private ended({ code, reason }: End): number {
     switch (code) {
       case 4404:
@@ -331,17 +338,17 @@ class Follower implements Following {
     return pause(this.backoff, this.failures - 1);
   }
 
-  /** What it means that the server did not answer, or refused; gives how long to wait before the next try. */
+  /** Handles an error answer, or none. Returns the pause before the next attempt. */
   private failed(error: unknown): number {
     const problem = error instanceof Problem ? error : new Problem({ detail: String(error) }, { cause: error });
     const { status, passes, retryAfter = 0 } = problem;
-    // A function may have another token by now.
+    // A function may return another token now.
     const renews = status === 401 && typeof this.options.token === 'function' && !this.refused;
     this.refused = status === 401;
     if (status === 410) {
       return this.finish('deleted');
     }
-    // What refuses once something was there may be a proxy without a service behind it.
+    // If there is a view already, an error without a known kind may come from a proxy without a service behind it.
     if (!passes && !renews && (problem.kind || this.view.cursor === null)) {
       return this.finish('failed', problem);
     }
@@ -376,7 +383,7 @@ class Follower implements Following {
       try {
         listener(view, change);
       } catch (error) {
-        // It is the listener's fault, and nobody else misses anything for it.
+        // Report it as the listener's error; the other listeners still get the change.
         queueMicrotask(() => {
           throw error;
         });

@@ -1,7 +1,7 @@
-/** What JSON can say. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 
-/** An object of JSON. */
+/** A JSON object. */
 export interface JsonObject {
   [key: string]: Json;
 }
@@ -23,12 +23,12 @@ export function isContainer(value: unknown): value is Container {
   return typeof value === 'object' && value !== null;
 }
 
-/** Whether the object has the key itself: what it inherits is no part of JSON. */
+/** Whether the object has this key itself. Inherited keys are not part of its JSON. */
 export function has(container: Container, key: string): boolean {
   return Object.prototype.hasOwnProperty.call(container, key);
 }
 
-/** Sets a key of an object; `__proto__`, too, is a key like any other. */
+/** Sets a key of an object. `__proto__` is a key like any other. */
 export function put(container: Container, key: string, value: Json): void {
   if (key === '__proto__') {
     Object.defineProperty(container, key, { value, writable: true, enumerable: true, configurable: true });
@@ -37,7 +37,7 @@ export function put(container: Container, key: string, value: Json): void {
   }
 }
 
-/** Whether two values of JSON are the same (RFC 6902 section 4.6). */
+/** Whether two JSON values are equal (RFC 6902 section 4.6). */
 export function isSame(a: unknown, b: unknown): boolean {
   if (a === b) {
     return true;
@@ -52,7 +52,7 @@ export function isSame(a: unknown, b: unknown): boolean {
   );
 }
 
-/** What says the same as `next`, made of parts of `old` wherever those are equal; neither is changed. */
+/** A value equal to `next` that reuses every equal part of `old`. Changes neither. */
 export function share<T>(old: unknown, next: T): T {
   if (old === next || !isContainer(old) || !isContainer(next) || Array.isArray(old) !== Array.isArray(next)) {
     return next;

@@ -1,7 +1,7 @@
 import { followLtm, type FollowOptions, type Following } from './follow.js';
 import { emptyView, type View } from './view.js';
 
-/** Follows an LTM while somebody listens: from the first listener to the last. */
+/** Follows an LTM while it has listeners: from the first one to the last. */
 export class LazyFollowing<State> {
   private readonly listeners = new Set<() => void>();
   private following: Following<State> | undefined;

@@ -1,25 +1,25 @@
 /** How a connection ended. */
 export interface End {
-  /** The close code; 1006 where the connection was lost. */
+  /** The close code; 1006 if the connection was lost. */
   code: number;
   reason: string;
-  /** Whether it was open before. */
+  /** Whether the connection was open. */
   opened: boolean;
 }
 
-/** A connection over which messages come. */
+/** A connection that receives messages. */
 export interface Link {
-  /** Closes it; nothing comes from it any more. */
+  /** Closes the connection. No message arrives after this. */
   close(): void;
 }
 
-/** What hears from a connection. */
+/** The receiver of a connection's messages and its end. */
 export interface Ear {
   text(data: string): void;
   end(end: End): void;
 }
 
-/** What is needed of a WebSocket: those of browsers and of the package `ws` have it. */
+/** The part of a WebSocket that the client uses. Browsers and the package `ws` have it. */
 export interface SocketLike {
   onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
@@ -28,7 +28,7 @@ export interface SocketLike {
   close(code?: number): void;
 }
 
-/** What is needed of an EventSource. */
+/** The part of an EventSource that the client uses. */
 export interface SourceLike {
   onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
@@ -40,7 +40,7 @@ export interface SourceLike {
 export type SocketConstructor = new (url: string) => SocketLike;
 export type SourceConstructor = new (url: string) => SourceLike;
 
-/** How long a connection may take to open. */
+/** How long a connection may take to open, in milliseconds. */
 const OPEN = 10_000;
 const LOST = 1006;
 
@@ -50,7 +50,7 @@ export function openSocket(Socket: SocketConstructor, url: string, ear: Ear): Li
     socket.onopen = heard.open;
     socket.onmessage = ({ data }) => heard.text(data);
     socket.onclose = ({ code, reason }) => heard.end(code, reason);
-    // A close follows. `ws` throws where nobody listens.
+    // A close follows. `ws` throws if there is no listener.
     socket.onerror = () => {};
     return () => socket.close();
   });
@@ -62,7 +62,7 @@ export function openSource(Source: SourceConstructor, url: string, ear: Ear): Li
     source.onopen = heard.open;
     source.onmessage = ({ data }) => heard.text(data);
     source.addEventListener('end', ({ data }) => heard.text(data));
-    // It would connect again by itself, with a ticket that was used and without a pause.
+    // An EventSource would reconnect by itself: without a pause, and with a used ticket.
     source.onerror = () => heard.end(LOST, '');
     return () => source.close();
   });
@@ -74,7 +74,7 @@ interface Heard {
   end: (code: number, reason: string) => void;
 }
 
-/** The same for both: a connection ends once, and one that does not open in time ends, too. */
+/** Common to both: a connection ends once, and it ends if it does not open in time. */
 function open(ear: Ear, start: (heard: Heard) => () => void): Link {
   let opened = false;
   let done = false;
@@ -106,7 +106,7 @@ function open(ear: Ear, start: (heard: Heard) => () => void): Link {
   try {
     stop = start(heard);
   } catch (error) {
-    // A page with https may not open ws:, and says so at once; whoever asked has no link yet.
+    // A page served over https may not open ws: and throws at once, before the caller has the link.
     queueMicrotask(() => end(LOST, String(error)));
   }
   return { close };

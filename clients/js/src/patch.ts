@@ -2,7 +2,7 @@ import { has, isContainer, isSame, put, type Json, type JsonObject, type Operati
 
 type Container = Json[] | JsonObject;
 
-/** A patch that does not apply to the value that it met. */
+/** The patch does not apply to the value. */
 export class PatchError extends Error {
   override name = 'PatchError';
 
@@ -16,10 +16,10 @@ export class PatchError extends Error {
 }
 
 /**
- * Applies a JSON Patch (RFC 6902) and gives the result. The value that it is applied to stays as it was, and what
- * the patch does not touch is in the result as the same object, so that `===` tells what has changed.
+ * Applies a JSON Patch (RFC 6902) and returns the result. `value` does not change. Every part that the patch does not
+ * touch is the same object in the result, so `===` shows what has changed.
  *
- * @throws {PatchError} where any operation does not apply.
+ * @throws {PatchError} if an operation does not apply.
  */
 export function applyPatch<T>(value: T, patch: Patch): T {
   const draft = new Draft(value as Json);
@@ -40,13 +40,13 @@ function fail(message: string): never {
 /** The keys of a JSON Pointer (RFC 6901). */
 function keysOf(pointer: unknown): string[] {
   if (typeof pointer !== 'string' || (pointer && pointer[0] !== '/') || /~(?![01])/.test(pointer)) {
-    fail(`${JSON.stringify(pointer)} is no JSON Pointer`);
+    fail(`${JSON.stringify(pointer)} is not a JSON Pointer`);
   }
   const keys = pointer.split('/').slice(1);
   return keys.map((key) => key.replace(/~1/g, '/').replace(/~0/g, '~'));
 }
 
-/** The key, where the container may have it; for an array it is an index up to `end`. */
+/** The key, if the container has it. The index of an array must be below `end`. */
 function checked(container: Container, key: string, end: number): string {
   const there = Array.isArray(container) ? /^(0|[1-9]\d*)$/.test(key) && +key < end : has(container, key);
   return there ? key : fail(`nothing is at ${JSON.stringify(key)}`);
@@ -60,7 +60,7 @@ function child(container: Json, key: string): Json {
 }
 
 class Draft {
-  /** The containers that were made here: only those may be changed. */
+  /** The containers that this draft created. It changes only these. */
   private readonly own = new Set<Container>();
 
   constructor(public root: Json) {}
@@ -68,7 +68,7 @@ class Draft {
   apply({ op, path, from, value }: Operation): void {
     const keys = keysOf(path);
     if ((op === 'add' || op === 'replace' || op === 'test') && value === undefined) {
-      fail('it lacks `value`');
+      fail('`value` is missing');
     }
     switch (op) {
       case 'add':
@@ -90,7 +90,7 @@ class Draft {
       case 'test':
         return isSame(this.get(keys), value) ? undefined : fail('the test fails');
       default:
-        fail(`${JSON.stringify(op)} is not known`);
+        fail(`unknown operation ${JSON.stringify(op)}`);
     }
   }
 
@@ -98,7 +98,7 @@ class Draft {
     return keys.reduce(child, this.root);
   }
 
-  /** A value that is about to be in two places: neither may be changed through the other. */
+  /** Marks a value that will be in two places as shared, so that a change of one does not change the other. */
   private shown(value: Json): Json {
     if (isContainer(value) && this.own.delete(value)) {
       Object.values(value).forEach((part) => this.shown(part));
@@ -106,7 +106,7 @@ class Draft {
     return value;
   }
 
-  /** What holds the value at these keys, made so that it may be changed; and the last key. */
+  /** The container of the value at these keys, safe to change; and the last key. */
   private parent(keys: string[]): [Container, string] {
     this.root = this.owned(this.root);
     let container = this.root;
@@ -120,7 +120,7 @@ class Draft {
 
   private owned(value: Json): Json {
     if (!isContainer(value)) {
-      fail('it leads into what has no parts');
+      fail('the path leads into a value without members');
     }
     if (this.own.has(value)) {
       return value;

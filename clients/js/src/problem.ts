@@ -1,27 +1,27 @@
 const PREFIX = 'urn:ltm-live:problem:';
 
-/** What went wrong, as the services say it (RFC 9457); where nobody answered, `status` is 0. */
+/** An error answer of the services (RFC 9457). `status` is 0 if no answer arrived. */
 export class Problem extends Error {
   override name = 'Problem';
-  /** A stable name: `urn:ltm-live:problem:patch-failed`. */
+  /** A stable name, for example `urn:ltm-live:problem:patch-failed`. */
   readonly type: string;
   readonly title: string;
   readonly status: number;
-  /** What happened and what to do. */
+  /** What happened, and what to do. */
   readonly detail: string;
   /** The field, header or parameter that is wrong. */
   readonly field?: string;
   /** The index of the patch operation that failed. */
   readonly operation?: number;
-  /** The LTM's current cursor, where the call was about another. */
+  /** The LTM's current cursor, if the call named another one. */
   readonly cursor?: string;
-  /** Finds the call in the log of the service. */
+  /** The id of the call in the service's log. */
   readonly requestId?: string;
-  /** After how many seconds to try again. */
+  /** How many seconds to wait before the next attempt. */
   readonly retryAfter?: number;
 
   constructor(members: Record<string, unknown>, options?: { cause?: unknown; retryAfter?: number | undefined }) {
-    const detail = String(members.detail ?? members.title ?? 'it failed');
+    const detail = String(members.detail ?? members.title ?? 'the call failed');
     super(detail, options?.cause === undefined ? undefined : { cause: options.cause });
     this.type = String(members.type ?? 'about:blank');
     this.title = String(members.title ?? '');
@@ -40,7 +40,7 @@ export class Problem extends Error {
     }
   }
 
-  /** The last part of `type`: `patch-failed`; empty where it is not the service that speaks. */
+  /** The last part of `type`, for example `patch-failed`. Empty if the answer does not come from the services. */
   get kind(): string {
     return this.type.startsWith(PREFIX) ? this.type.slice(PREFIX.length) : '';
   }
@@ -51,12 +51,12 @@ export class Problem extends Error {
   }
 }
 
-/** The problem of a kind that the services have. */
+/** A problem of a known kind. */
 export function problemOf(kind: string, status: number, detail: string): Problem {
   return new Problem({ type: PREFIX + kind, status, detail });
 }
 
-/** The problem that an answer says. */
+/** The problem in an error answer. */
 export async function problemIn(response: Response): Promise<Problem> {
   const { status, statusText } = response;
   const seconds = Number(response.headers.get('Retry-After') ?? NaN);
@@ -66,13 +66,13 @@ export async function problemIn(response: Response): Promise<Problem> {
   try {
     members = Object(JSON.parse(text));
   } catch {
-    // A proxy speaks, not the service.
+    // A proxy answered, not the service.
   }
   const detail = `the server answered ${status} ${statusText}: ${text.slice(0, 200)}`;
   return new Problem({ detail, ...members, status }, { retryAfter });
 }
 
-/** The problem that nobody answered. */
+/** The problem if no answer arrived. */
 export function noAnswer(cause: unknown): Problem {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new Problem({ title: 'No answer', detail: `the server did not answer: ${reason}` }, { cause });

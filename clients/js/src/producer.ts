@@ -4,41 +4,51 @@ import { Problem } from './problem.js';
 import { idOf, Server, tokenOf, type Fetch, type Token } from './server.js';
 import type { LtmError, Snapshot } from './view.js';
 
+/** How a producer writes. */
 export interface ProducerOptions {
+  /** The JWT or API key, if the services require one. The producer calls a function before each attempt. */
   token?: Token | undefined;
-  /** Who writes: once a higher epoch of the same name has written, this one is refused. */
+  /** The producer's name. Once a higher epoch of this name has written, the services reject lower ones. */
   name?: string | undefined;
+  /** The producer's epoch (default 0): raise it at each start of the engine. */
   epoch?: number | undefined;
+  /** The `fetch` to use (default: the runtime's). */
   fetch?: Fetch | undefined;
+  /** Pauses between attempts, in milliseconds (default `{ min: 100, max: 5000 }`). */
   backoff?: Partial<Backoff> | undefined;
-  /** How often a call is tried at most. */
+  /** The most attempts for one call (default 10). */
   tries?: number | undefined;
 }
 
+/** Conditions of one call. */
 export interface WriteOptions {
-  /** The cursor that the LTM must be at. */
+  /** The cursor that the LTM must have. If it has another one, the call changes nothing and fails. */
   ifMatch?: string | undefined;
-  /** Under this key the call lands once; a random one where it is absent. */
+  /** The call lands once under this key (default: a random one). */
   idempotencyKey?: string | undefined;
+  /** Cancels the call. It may still have landed. */
   signal?: AbortSignal | undefined;
 }
 
+/** An LTM to create. */
 export interface NewLtm {
+  /** The class: the fully qualified name of the machine. */
   fqn: string;
+  /** A label for people. */
   name?: string;
   params?: JsonObject;
   payload?: Json;
   playground?: boolean;
   structure?: JsonObject;
   state?: JsonObject;
-  /** Where it has to be one that was not given yet. */
+  /** The id of the new LTM (default: the next free one). It must never have been used. */
   id?: number;
   time?: string;
-  /** What is kept of its history, where that is not as the settings say; null switches a rule off. */
+  /** Rules for this LTM in place of the services' `retention` settings; null switches a rule off. */
   retention?: { max_entries?: number | null; max_age?: string | null; idle_ttl?: string | null };
 }
 
-/** A step: what changed, as one of `patch`, `merge` (RFC 7396), or the whole new `state`. */
+/** A step: the change as a `patch` (RFC 6902), as a `merge` patch (RFC 7396), or as the whole new `state`. */
 export type Step = {
   reason: string;
   item?: Json;
@@ -47,10 +57,12 @@ export type Step = {
   time?: string;
 } & ({ patch: Patch } | { state: JsonObject } | { merge: JsonObject });
 
+/** A snapshot to go back to, or a rollback to undo. With `replay`, the snapshot itself is dropped, too. */
 export type RollbackTarget = { snapshot: { index: number; replay?: boolean } } | { rollback: { index: number } };
 
+/** An error to record, or what became of a recorded one. */
 export interface ErrorReport {
-  /** A UUID; the same one again changes what is given and leaves the rest. A random one where it is absent. */
+  /** A UUID (default: a random one). A report with a known id changes the given members and keeps the others. */
   id?: string;
   reason?: string;
   item?: Json;
@@ -64,10 +76,10 @@ type Id = number | bigint | string;
 
 const BACKOFF = { min: 100, max: 5_000 };
 const TRIES = 10;
-/** The longest that a server may ask to wait. */
+/** The longest pause that a server may ask for, in milliseconds. */
 const LONGEST_WAIT = 60_000;
 
-/** Writes LTMs. Each call lands once, however often it has to be sent; what is refused is thrown as a `Problem`. */
+/** Writes LTMs. The producer repeats a call until it is answered; it lands once. A rejected call throws a `Problem`. */
 export class Producer {
   private readonly server: Server;
 
@@ -78,7 +90,7 @@ export class Producer {
     this.server = new Server(url, options.fetch);
   }
 
-  /** Creates an LTM. The id is text: it may be larger than what a number holds exactly. */
+  /** Creates an LTM. The id is text, because a number cannot hold every id exactly. */
   async create(ltm: NewLtm, options?: WriteOptions): Promise<{ id: string; cursor: string }> {
     return this.write('', ltm, options, (text) => {
       const { cursor } = JSON.parse(text);
@@ -113,7 +125,7 @@ export class Producer {
     return this.write(`/${idOf(id)}/errors`, { id: uuid(), ...report }, options, JSON.parse);
   }
 
-  /** Sends a call until it is answered, always under the same key. */
+  /** Sends a call until it is answered, each time under the same key. */
   private async write<T>(path: string, body: object, options: WriteOptions = {}, read: (text: string) => T): Promise<T> {
     const { ifMatch, idempotencyKey = uuid(), signal } = options;
     const { name, epoch = 0, token, backoff, tries = TRIES } = this.options;
@@ -143,7 +155,7 @@ export class Producer {
   }
 }
 
-/** A random UUID; browsers have one of their own only for pages with https. */
+/** A random UUID. Browsers offer `randomUUID` only to pages served over https. */
 function uuid(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;

@@ -5,9 +5,9 @@ import { LazyFollowing } from './lazy.js';
 import type { View } from './view.js';
 
 /**
- * The view of an LTM, for as long as the component is there. Parts of it that did not change are the same objects as
- * before, so that `memo` and `useMemo` work on them. Another `url`, `id` or `history` follows anew; other options count
- * from the next time on.
+ * Follows an LTM while the component is mounted, and returns its view. Parts that did not change are the same objects
+ * as before, so `memo` and `useMemo` work with them. A new `url`, `id` or `history` starts a new follow; other options
+ * take effect at the next start.
  */
 export function useLtm<State = JsonObject>(
   url: string | URL,

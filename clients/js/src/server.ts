@@ -1,15 +1,15 @@
 import { noAnswer, Problem, problemIn } from './problem.js';
 
-/** A token, or what gives one. */
+/** A token, or a function that returns one. */
 export type Token = string | (() => string | Promise<string>);
 
-/** How long an answer may take to begin, and how long to come. */
+/** How long the answer may take to begin, and then to arrive completely, in milliseconds. */
 const BEGIN = 30_000;
 const END = 300_000;
 
 export type Fetch = typeof fetch;
 
-/** Where the services are, and how to ask them. */
+/** Calls the services at one URL. */
 export class Server {
   private readonly base: URL;
 
@@ -31,9 +31,9 @@ export class Server {
   }
 
   /**
-   * Asks; gives what `read` makes of the answer.
+   * Makes a call and returns what `read` makes of the answer.
    *
-   * @throws {Problem} where there is no answer, or one that is no success.
+   * @throws {Problem} if there is no answer, or an error answer.
    */
   async ask<T>(
     path: string,
@@ -44,17 +44,17 @@ export class Server {
   ): Promise<T> {
     const stop = new AbortController();
     const abort = () => stop.abort(signal?.reason);
-    const late = () => stop.abort(new Error('it took too long'));
+    const late = () => stop.abort(new Error('the answer took too long'));
     let timer = setTimeout(late, BEGIN);
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) {
       abort();
     }
     const headers = token === undefined ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` };
-    // A browser's own, called as a method of something else, refuses.
+    // A browser's `fetch` throws if it is called as a method of another object.
     const { fetch } = this;
     try {
-      // Browsers keep an answer that broke off, and later take a 304 to mean that it is whole.
+      // A browser caches an answer that broke off, and then treats a 304 as if that answer were complete.
       const request = { ...init, headers, signal: stop.signal, cache: 'no-store' } as RequestInit;
       const response = await fetch(this.url(path), request);
       clearTimeout(timer);
@@ -68,22 +68,22 @@ export class Server {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
-      // What was not read is not needed.
+      // Drop the rest of the answer if nobody read it.
       stop.abort();
     }
   }
 }
 
-/** The token as of now. */
+/** The current token. */
 export async function tokenOf(token: Token | undefined): Promise<string | undefined> {
   return typeof token === 'function' ? token() : token;
 }
 
-/** An LTM's id as text: it may be larger than what a number holds exactly. */
+/** An LTM's id as text, because a number cannot hold every id exactly. */
 export function idOf(id: number | bigint | string): string {
   const text = String(id);
   if (!/^\d+$/.test(text) || (typeof id === 'number' && !Number.isSafeInteger(id))) {
-    throw new TypeError(`${text} is no id of an LTM: give a whole number, a large one as bigint or string`);
+    throw new TypeError(`${text} is not an LTM id: pass a whole number; a large one as bigint or string`);
   }
   return text;
 }

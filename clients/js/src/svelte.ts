@@ -3,12 +3,12 @@ import type { JsonObject } from './json.js';
 import { LazyFollowing } from './lazy.js';
 import type { View } from './view.js';
 
-/** What Svelte calls a readable store. */
+/** A readable store, as Svelte defines it. */
 export interface ReadableView<State> {
   subscribe(run: (view: View<State>) => void): () => void;
 }
 
-/** The view of an LTM as a store: it is followed while the store has subscribers. */
+/** A store with the view of an LTM. The client follows the LTM while the store has subscribers. */
 export function ltmStore<State = JsonObject>(
   url: string | URL,
   id: number | bigint | string,

@@ -7,23 +7,23 @@ export interface Snapshot {
   time: string;
   reason: string;
   item: Json;
-  /** From the state before to the state after. */
+  /** From the state before the step to the state after it. */
   patch: Patch;
   execute_queue: Json[];
   transitions_queue: Json[];
 }
 
-/** What a rollback took out: the state and the history as they were before it. */
+/** The state and the history that a rollback replaced. */
 export interface Rollback<State = JsonObject> {
   time: string;
-  /** `manual`, `replay`, or `recover rollback` where it undid another. */
+  /** `manual`, `replay`, or `recover rollback` if it undid another rollback. */
   reason: string;
   state: State;
   snapshots: readonly Snapshot[];
   first_index: number;
 }
 
-/** An error that was recorded, and what became of it. */
+/** A recorded error and its outcome. */
 export interface LtmError {
   id: string;
   ltm_id: number;
@@ -37,55 +37,55 @@ export interface LtmError {
 }
 
 /**
- * How the following is: `connecting` until it was live once, `reconnecting` whenever it is not any more. The other
- * three are final: the LTM was deleted, the server refused for good (`error` says why), or `close` was called.
+ * The state of the connection: `connecting` until it is live for the first time, then `live` or `reconnecting`. The
+ * other three are final: the LTM was deleted; the services rejected the client (`error` says why); you called `close`.
  */
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'deleted' | 'failed' | 'closed';
 
-/** An LTM as far as it is known. It never changes: each change makes another, with all parts that stay the same. */
+/** An LTM as the client knows it. A view never changes: each change creates a new one that shares unchanged parts. */
 export interface View<State = JsonObject> {
   readonly status: Status;
   readonly id: string;
-  /** The place in the log that this view shows; null until there is something to show. */
+  /** The cursor that this view is as of; null until the first document or state has arrived. */
   readonly cursor: string | null;
   readonly state: State;
-  /** The history; empty with `history: false`. */
+  /** The history. Empty with `history: false`. */
   readonly snapshots: readonly Snapshot[];
-  /** The index of the first of `snapshots`: more than 0 where retention has removed those before it. */
+  /** The index of the first of `snapshots`: more than 0 if retention has removed earlier ones. */
   readonly firstIndex: number;
   readonly snapshotsCount: number;
   readonly rollbacks: readonly Rollback<State>[];
-  /** The number of the first of `rollbacks`. */
+  /** The index of the first of `rollbacks`: more than 0 if retention has removed earlier ones. */
   readonly firstRollback: number;
   readonly errors: readonly LtmError[];
   readonly name: string;
   readonly fqn: string;
-  /** The LTM that this one is a copy of; null where it is none. */
+  /** The LTM that this one is a copy of; null if it is not a copy. */
   readonly source_id: number | null;
   readonly params: JsonObject;
   readonly structure: JsonObject;
-  /** Which instances of parameterised machines there are. */
+  /** The instances of parameterised machines. */
   readonly concurrent_instances: JsonObject;
   readonly created_at: string;
   readonly updated_at: string;
-  /** Why it is not live. */
+  /** Why the view is not live. */
   readonly error?: Problem;
 }
 
-/** What made a view out of the one before it. */
+/** What changed from the previous view to this one. */
 export type Change =
-  /** The document was fetched: anything may be different. */
+  /** The client fetched the document: anything may be different. */
   | { type: 'document' }
   | { type: 'snapshot'; index: number; snapshot: Snapshot }
-  /** `snapshotIndex` is the last snapshot that is kept, -1 where none is, null where a rollback was undone. */
+  /** `snapshotIndex` is the last snapshot that is kept: -1 if none is, null if a rollback was undone. */
   | { type: 'rollback'; snapshotIndex: number | null; reason: string; time: string; patch: Patch }
-  /** The state was replaced: why the server did that, or `coalesced` where a slow reader has missed changes. */
+  /** The state was replaced. `reason` is the gateway's, or `coalesced` if a slow reader missed changes. */
   | { type: 'reset'; reason: 'requested' | 'trimmed' | 'forked' | 'coalesced' }
   | { type: 'error'; error: LtmError }
   | { type: 'deleted' }
   | { type: 'status'; status: Status };
 
-/** What the server sends. */
+/** A message of the gateway. */
 export interface Message {
   cursor: string;
   snapshot?: Snapshot;
@@ -98,7 +98,7 @@ export interface Message {
   end?: { code: number; reason: string };
 }
 
-/** What `GET /api/v0/ltm/{id}?rollbacks=true` answers. */
+/** The answer of `GET /api/v0/ltm/{id}?rollbacks=true`. */
 type Document = Omit<View, 'status' | 'error' | 'firstIndex' | 'snapshotsCount' | 'firstRollback'> & {
   cursor: string;
   first_index: number;
@@ -129,7 +129,7 @@ export function emptyView(id: string): View {
   };
 }
 
-/** The view of a document that was fetched; what it says as the view did is the same object as before. */
+/** The view of a fetched document. Parts that are equal to the old view's are the same objects. */
 export function withDocument(view: View, document: Document): View {
   const { cursor, state, snapshots, rollbacks, errors, name, fqn, params, structure } = document;
   const { concurrent_instances, created_at, updated_at, first_index, first_rollback, snapshots_count } = document;
@@ -150,9 +150,9 @@ export function withDocument(view: View, document: Document): View {
 }
 
 /**
- * What a message makes of a view. Null where the view cannot follow it, and has to be fetched again.
+ * Applies a message to a view. Returns null if it cannot be applied: then the document has to be fetched again.
  *
- * @throws {PatchError} where its patch does not belong on the state, which means the same.
+ * @throws {PatchError} if the patch does not apply to the state, which means the same.
  */
 export function withMessage(view: View, message: Message, history: boolean): [View, Change | undefined] | null {
   const { cursor, snapshot, rollback, error, reset } = message;
@@ -192,7 +192,7 @@ export function withMessage(view: View, message: Message, history: boolean): [Vi
   return [next, undefined];
 }
 
-/** Gives `next` the history after a rollback; false where it is not here. */
+/** Sets the history of `next` to the history after a rollback. Returns false if this view does not have it. */
 function goBack(view: View, next: Writable<View>, rollback: NonNullable<Message['rollback']>): boolean {
   const { time, reason, snapshots_count, rollback_index } = rollback;
   let { snapshots, firstIndex } = view;

@@ -1,21 +1,17 @@
-//! What the service measures.
+//! The metrics of the API.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use ltm_types::Kind;
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder},
+    encoding::EncodeLabelSet,
     metrics::{
-        counter::{ConstCounter, Counter},
+        counter::Counter,
         family::Family,
-        gauge::ConstGauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::{Registry, Unit},
 };
-
-use crate::Api;
 
 /// The counters of one process.
 pub(crate) struct Metrics {
@@ -66,7 +62,7 @@ impl Metrics {
         }
     }
 
-    /// An entry was appended, `after` its request had been read.
+    /// An entry was appended, `after` its request was read.
     pub(crate) fn appended(&self, kind: &Kind, bytes: usize, after: Duration) {
         let labels = OfKind::of(kind);
         self.appends
@@ -75,12 +71,12 @@ impl Metrics {
         self.wrote(&labels, bytes);
     }
 
-    /// Others had written to the log meanwhile.
+    /// The log had newer entries than the write was made for.
     pub(crate) fn conflict(&self) {
         self.conflicts.inc();
     }
 
-    /// An LTM was created, with its first entry of so many bytes.
+    /// An LTM was created; its first entry has this many bytes.
     pub(crate) fn created(&self, bytes: usize) {
         self.created.inc();
         self.wrote(&OfKind::of(&Kind::Snapshot), bytes);
@@ -102,7 +98,7 @@ impl Metrics {
         self.checkpoints.inc();
     }
 
-    /// Entries were removed from the begin of a log.
+    /// Entries were removed from the beginning of a log.
     pub(crate) fn trimmed(&self) {
         self.trims.inc();
     }
@@ -112,41 +108,41 @@ impl Metrics {
         self.entry_bytes.inc_by(bytes as u64);
     }
 
-    fn register(&self, registry: &mut Registry) {
-        // Rates begin at the first one only where there was a 0 before.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        // A rate needs a 0 before the first entry.
         for kind in [Kind::Snapshot, Kind::Rollback, Kind::Error, Kind::Deleted] {
             drop(self.entries.get_or_create(&OfKind::of(&kind)));
         }
         registry.register_with_unit(
             "append_duration",
-            "From a write's body being read to its entry being in Redis, with waiting for others",
+            "Time from reading the body of a write to the entry being in Redis, including waits for other writes",
             Unit::Seconds,
             self.appends.clone(),
         );
         registry.register(
             "entries",
-            "Entries written to logs, copies aside",
+            "Entries written to logs, not counting copies",
             self.entries.clone(),
         );
         registry.register_with_unit(
             "entry",
-            "Their payloads",
+            "Payloads of the entries written to logs",
             Unit::Bytes,
             self.entry_bytes.clone(),
         );
         registry.register(
             "append_conflicts",
-            "Writes that met a log which others had written to, and were made anew for it",
+            "Writes that met a log with newer entries and were applied again",
             self.conflicts.clone(),
         );
         registry.register(
             "ltms_created",
-            "LTMs created, copies among them",
+            "LTMs created, including copies",
             self.created.clone(),
         );
         registry.register(
             "ltms_deleted",
-            "LTMs deleted, by a request or because they were idle for long",
+            "LTMs deleted by a request or by retention.idle_ttl",
             self.deleted.clone(),
         );
         registry.register(
@@ -156,69 +152,8 @@ impl Metrics {
         );
         registry.register(
             "trims",
-            "How often entries were removed from the begin of a log",
+            "Times that old entries were removed from the beginning of a log",
             self.trims.clone(),
         );
-    }
-}
-
-impl Api {
-    /// Shows the metrics of the service in `registry`.
-    pub fn register(&self, registry: &mut Registry) {
-        self.inner.metrics.register(registry);
-        registry.register_collector(Box::new(StateCache(self.clone())));
-    }
-}
-
-/// The states in memory, as they are when somebody asks.
-struct StateCache(Api);
-
-impl fmt::Debug for StateCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StateCache")
-    }
-}
-
-impl Collector for StateCache {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let use_of = self.0.states().usage();
-        let gauges = [
-            (
-                "state_cache",
-                "What the states held in memory take, about",
-                Some(&Unit::Bytes),
-                use_of.bytes,
-            ),
-            (
-                "state_cache_states",
-                "States held in memory",
-                None,
-                use_of.states,
-            ),
-        ];
-        for (name, help, unit, value) in gauges {
-            let gauge = ConstGauge::new(value);
-            let of = encoder.encode_descriptor(name, help, unit, gauge.metric_type())?;
-            EncodeMetric::encode(&gauge, of)?;
-        }
-        let counters = [
-            (
-                "state_cache_hits",
-                "Requests that found the state in memory",
-                use_of.hits,
-            ),
-            (
-                "state_cache_misses",
-                "Requests that did not, and read it from Redis",
-                use_of.misses,
-            ),
-        ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            let of: MetricEncoder<'_> =
-                encoder.encode_descriptor(name, help, None, counter.metric_type())?;
-            counter.encode(of)?;
-        }
-        Ok(())
     }
 }

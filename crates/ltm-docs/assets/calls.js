@@ -1,7 +1,7 @@
-// Shows an OpenAPI description: its calls with their parameters, bodies and answers, and the schemas.
+// Shows an OpenAPI document: its calls with parameters, bodies and responses, and the schemas.
 import { folded, json, make, prose, resolved, schemas, table } from './elements.js';
 
-/** What is called, as a shell has it. */
+/** The call as a shell command. */
 function curl(api, method, path, call) {
   const words = ['curl', '-X', method.toUpperCase(), `'${new URL(path.slice(1), document.baseURI).href.replace('%7Bid%7D', '1')}'`];
   const body = call.requestBody?.content['application/json'];
@@ -13,10 +13,10 @@ function curl(api, method, path, call) {
 function parameters({ parameters: all = [] }) {
   if (all.length === 0) return '';
   const row = ({ name, in: place, description, schema, required }) => [make('code', name), place + (required ? ', required' : ''), prose('span', description), make('code', JSON.stringify(schema))];
-  return table(['parameter', 'in', 'does', 'is'], all.map(row));
+  return table(['parameter', 'in', 'description', 'schema'], all.map(row));
 }
 
-/** The schema of a content, and where that is a reference its name. */
+/** The schema of a body, with its name if it has one. */
 function content(api, of) {
   const [type, { schema }] = Object.entries(of ?? {})[0] ?? ['', {}];
   if (!schema) return '';
@@ -34,13 +34,13 @@ function call(api, path, [method, it]) {
   const answers = Object.entries(it.responses).map((one) => answer(api, one));
   const shown = folded(
     [make('code', method.toUpperCase()), ' ', make('code', path), ' ', it.summary],
-    curl(api, method, path, it), parameters(it), ...body, make('h4', 'Answers'), table(['status', 'means'], answers),
+    curl(api, method, path, it), parameters(it), ...body, make('h4', 'Responses'), table(['status', 'description'], answers),
   );
   shown.className = 'call';
   return shown;
 }
 
-/** Shows `api` in `place`. */
+/** Shows the OpenAPI document `api` in the element `place`. */
 export function show(api, place) {
   const all = Object.entries(api.paths).flatMap(([path, calls]) => Object.entries(calls).map((one) => ({ tag: one[1].tags[0], path, one })));
   const group = ({ name, description }) => [

@@ -1,14 +1,14 @@
-// Shows an AsyncAPI description: its channels with their parameters and messages, and the schemas.
+// Shows an AsyncAPI document: its channels with parameters and messages, and the schemas.
 import { folded, json, make, prose, resolved, schemas, table } from './elements.js';
 
 function parameters(channel) {
   const query = Object.entries(channel.bindings?.ws?.query?.properties ?? {});
   if (query.length === 0) return '';
-  return table(['parameter', 'does', 'is'], query.map(([name, { description, ...schema }]) => [make('code', name), prose('span', description), make('code', JSON.stringify(schema))]));
+  return table(['parameter', 'description', 'schema'], query.map(([name, { description, ...schema }]) => [make('code', name), prose('span', description), make('code', JSON.stringify(schema))]));
 }
 
 function closes(codes) {
-  return table(['close code', 'means', 'what a client does'], codes.map(({ code, meaning, advice }) => [make('code', String(code)), prose('span', meaning), prose('span', advice)]));
+  return table(['close code', 'meaning', 'what the client does'], codes.map(({ code, meaning, advice }) => [make('code', String(code)), prose('span', meaning), prose('span', advice)]));
 }
 
 function channel(api, name) {
@@ -20,7 +20,7 @@ function channel(api, name) {
   return [make('h3', make('code', it.address), ' ', it.title), prose('p', it.description), parameters(it), make('h4', 'Messages'), ...Object.entries(it.messages).map(message)];
 }
 
-/** Shows `api` in `place`. */
+/** Shows the AsyncAPI document `api` in the element `place`. */
 export function show(api, place) {
   place.replaceChildren(
     make('h2', api.info.title),

@@ -1,4 +1,4 @@
-// Shows both descriptions: of the HTTP API, and of the channels.
+// Shows the documents of both interfaces: the HTTP API and the channels.
 import { show as showCalls } from './calls.js';
 import { show as showChannels } from './channels.js';
 

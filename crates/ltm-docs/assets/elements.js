@@ -1,4 +1,4 @@
-// What both parts of the page are made of. Texts stay texts: nothing of a description becomes markup.
+// The elements of both parts of the page. Texts stay plain text: no part of a document becomes markup.
 
 export function make(name, ...children) {
   const element = document.createElement(name);
@@ -6,7 +6,7 @@ export function make(name, ...children) {
   return element;
 }
 
-/** A text with what stands between backticks as code. */
+/** A text. Parts between backticks become code. */
 export function prose(name, text = '') {
   return make(name, ...text.split('`').map((part, at) => (at % 2 ? make('code', part) : part)));
 }
@@ -22,7 +22,7 @@ export function table(heads, rows) {
   return make('table', make('thead', row('th', heads)), make('tbody', ...rows.map((cells) => row('td', cells))));
 }
 
-/** What a reference inside a description leads to. */
+/** The target of a reference inside a document. */
 export function resolved(api, value) {
   if (!value.$ref) return value;
   return resolved(api, value.$ref.split('/').slice(1).reduce((at, key) => at[key], api));

@@ -1,4 +1,4 @@
-// What an LTM is: its class, dates, parameters and structure.
+// The class, dates, parameters and structure of an LTM.
 
 import { jsonBlock } from './block.js';
 import { copyButton } from './clipboard.js';
@@ -21,7 +21,7 @@ export class AboutPane {
       h('dl', { class: 'facts' },
         fact('Name', String(view.name ?? '')), fact('Class', code(view.fqn ?? '')), fact('Id', code(view.id)),
         fact('Created', fullTime(view.created_at)), fact('Last change', fullTime(view.updated_at)),
-        fact('Snapshots', Number(view.snapshotsCount).toLocaleString('en'), first > 0 ? ` (before ${first} they are not kept)` : ''),
+        fact('Snapshots', Number(view.snapshotsCount).toLocaleString('en'), first > 0 ? ` (retention removed those before ${first})` : ''),
         fact('Cursor', code(view.cursor ?? '–'), ' ', copyButton('Copy', () => String(view.cursor), 'Cursor'))),
       isEmpty(view.params) ? '' : json('Parameters', view.params),
       json('Structure', view.structure ?? null));

@@ -2,15 +2,15 @@
 
 import { refused, token } from './session.js';
 
-/** Where the services are: beside the page. */
+/** The URL of the services: the same as the page's. */
 export const ORIGIN = new URL('.', document.baseURI);
 
-/** The address of a call: `ltm/42/state`. */
+/** The URL of a call, for example `ltm/42/state`. */
 export function address(path) {
   return new URL(`api/v0/${path}`, ORIGIN);
 }
 
-/** An answer that is no success, or none at all (status 0). */
+/** An error answer, or no answer (status 0). */
 class ApiError extends Error {
   constructor(status, title, detail) {
     super(detail || title);
@@ -20,14 +20,14 @@ class ApiError extends Error {
   }
 }
 
-/** A ticket, which lets one socket be opened with the caller's token; null where there is no token. */
+/** A ticket that opens one socket for the caller's token; null if there is no token. */
 export async function ticket(signal) {
   if (!token()) return null;
   const response = await ask('ws-ticket', { method: 'POST', signal });
   return (await response.json()).ticket;
 }
 
-/** Asks for something; answers with the response, which is a success. */
+/** Makes a call. Returns the response if it is a success; otherwise throws. */
 export async function ask(path, { method = 'GET', signal } = {}) {
   const shown = token();
   let response;
@@ -35,7 +35,7 @@ export async function ask(path, { method = 'GET', signal } = {}) {
     response = await fetch(address(path), { method, headers: shown ? { Authorization: `Bearer ${shown}` } : {}, signal, cache: 'no-store' });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, 'The service does not answer', 'It may be restarting. This page goes on by itself once it is back.');
+    throw new ApiError(0, 'No answer from the service', 'It may be restarting. The page continues by itself when the service is back.');
   }
   if (response.ok) return response;
   if (response.status === 401) refused();

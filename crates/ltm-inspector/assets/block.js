@@ -1,9 +1,9 @@
-// JSON and other long texts in a box, which scrolls where it has to.
+// JSON and other long texts in a box that scrolls if necessary.
 
 import { h } from './dom.js';
 import { pretty } from './json.js';
 
-/** More than this scrolls: then the keyboard has to reach it. */
+/** A longer text scrolls, so the keyboard must be able to focus it. */
 const LINES = 10;
 const LETTERS = 500;
 

@@ -1,4 +1,4 @@
-// The patch of the step: each operation with what was there before.
+// The patch of the step: each operation with the value before it.
 
 import { copyButton } from './clipboard.js';
 import { stringify } from './digits.js';
@@ -7,9 +7,9 @@ import { brief, count, pretty, typeOf } from './json.js';
 import { Draft } from './patch.js';
 import { at } from './pointer.js';
 
-/** Operations that are shown before one asks for more. */
+/** Operations per page; a button shows more. */
 const PAGE = 100;
-/** Letters around what differs in a text. */
+/** Characters to show around a difference in a text. */
 const AROUND = 60;
 const LONGEST = 4000;
 
@@ -24,7 +24,7 @@ export class ChangesPane {
     Object.assign(this, { snapshot, before });
     this.element.scrollTop = 0;
     if (snapshot.patch.length === 0) {
-      this.element.replaceChildren(h('p', { class: 'hint' }, 'This step changed nothing in the state.'));
+      this.element.replaceChildren(h('p', { class: 'hint' }, 'This step did not change the state.'));
       return;
     }
     const head = h('div', { class: 'pane-head' },
@@ -53,7 +53,7 @@ export class ChangesPane {
   }
 
   #item({ op, path, from, value }, was) {
-    const place = h('button', { class: 'path', title: 'Show it in the state', onclick: () => this.onPointer(path) }, path === '' ? '(the whole state)' : path);
+    const place = h('button', { class: 'path', title: 'Show in the state', onclick: () => this.onPointer(path) }, path === '' ? '(the whole state)' : path);
     const source = from === undefined ? null : h('span', { class: 'from' }, 'from ', h('code', {}, from));
     return h('li', { 'data-op': op }, h('div', { class: 'operation' }, h('span', { class: 'op' }, op), place), source, body(op, was, value));
   }
@@ -62,7 +62,7 @@ export class ChangesPane {
 function body(op, was, value) {
   if (op === 'move' || op === 'copy') return h('pre', { class: 'same' }, brief(was, 400));
   if (op === 'remove') return h('pre', { class: 'old' }, shown(was));
-  if (op === 'replace' && was === value) return h('pre', { class: 'same' }, `${brief(value, 400)} as before`);
+  if (op === 'replace' && was === value) return h('pre', { class: 'same' }, `${brief(value, 400)} (unchanged)`);
   if (op === 'add' || was === undefined) return h('pre', { class: 'new' }, shown(value));
   if (typeOf(was) === 'string' && typeOf(value) === 'string' && was.length + value.length > 40) return textChange(was, value);
   return [h('pre', { class: 'old' }, shown(was)), h('pre', { class: 'new' }, shown(value))];
@@ -73,7 +73,7 @@ function shown(value) {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
-/** What two texts do not share, with some of what they do around it. */
+/** The part in which two texts differ, with some text around it. */
 function textChange(was, value) {
   const shorter = Math.min(was.length, value.length);
   let start = 0;

@@ -1,11 +1,11 @@
-// What differs between two states that share what they have in common: only what is not the same object is looked at.
+// The differences between two states that share equal parts: equal objects are the same object and are skipped.
 
 import { below } from './pointer.js';
 
-/** How many differences are told apart; beyond them only that something changed. */
+/** The most differences to mark. Beyond this limit, only their parents are marked. */
 const MOST = 20_000;
 
-/** Pointers of the later state, each `added`, `changed`, or `within` where something below it differs. */
+/** The pointers that differ in the later state: `added`, `changed`, or `within` if a part below differs. */
 export function changes(before, after) {
   const marks = new Map();
   compare(before, after, '', marks);
@@ -16,7 +16,7 @@ function isContainer(value) {
   return value !== null && typeof value === 'object';
 }
 
-/** Marks what differs at and below a pointer; whether anything does. */
+/** Marks the differences at and below a pointer. Returns whether there are any. */
 function compare(before, after, pointer, marks) {
   if (before === after || marks.size > MOST) return before !== after;
   const alike = isContainer(before) && isContainer(after) && Array.isArray(before) === Array.isArray(after);
@@ -38,7 +38,7 @@ function compareObjects(before, after, pointer, marks) {
   return differs;
 }
 
-/** What stands the same at both ends is passed over, and what moved within is no change of it. */
+/** Skips equal elements at both ends. An element that only moved is not marked. */
 function compareArrays(before, after, pointer, marks) {
   let start = 0;
   const shorter = Math.min(before.length, after.length);

@@ -1,15 +1,15 @@
-// Copies texts, and says so.
+// Copies texts to the clipboard and shows a note.
 
 import { h } from './dom.js';
 import { icon } from './icons.js';
 import { toast } from './toast.js';
 
-/** Copies a text; `what` is the word for it. */
+/** Copies a text; `what` names it in the note. */
 export async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Pages that did not come over TLS have no clipboard of that kind.
+    // Browsers offer this clipboard only to pages served over TLS.
     const area = h('textarea', { class: 'visually-hidden', 'aria-hidden': 'true', tabindex: '-1' });
     area.value = text;
     document.body.append(area);
@@ -20,7 +20,7 @@ export async function copy(text, what) {
   toast(`${what} copied`);
 }
 
-/** A button that copies what `text()` gives. */
+/** A button that copies the result of `text()`. */
 export function copyButton(label, text, what) {
   return h('button', { class: 'quiet', onclick: () => copy(text(), what) }, icon('copy'), label);
 }

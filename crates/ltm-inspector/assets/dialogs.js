@@ -1,4 +1,4 @@
-// The dialogs: the token, and the keys.
+// The dialogs for the token and for the keys.
 
 import { h } from './dom.js';
 import { icon } from './icons.js';
@@ -18,7 +18,7 @@ function dialog(title, ...content) {
 
 let asking = null;
 
-/** Asks for the token; once, however often it is asked for. */
+/** Opens the token dialog, unless it is open already. */
 export function askToken({ refused = false } = {}) {
   if (asking) return;
   const input = h('input', { type: 'password', id: 'token', autocomplete: 'off', spellcheck: 'false', placeholder: 'ltm_… or eyJ…', value: token() ?? '' });
@@ -30,26 +30,26 @@ export function askToken({ refused = false } = {}) {
     event.preventDefault();
     save(input.value.trim());
   } },
-  h('p', {}, refused ? 'The service asks who you are.' : 'Services that ask who calls want a token.', ' Enter an API key (', h('code', {}, 'ltm key'), ') or a JWT. It stays in this tab and is forgotten with it.'),
+  h('p', {}, refused ? 'The service requires a valid token.' : 'Some services require a token.', ' Enter an API key (', h('code', {}, 'ltm key'), ') or a JWT. It stays in this tab; closing the tab removes it.'),
   h('label', { for: 'token' }, 'Token'), input,
   h('div', { class: 'actions' },
-    token() ? h('button', { type: 'button', class: 'quiet', onclick: () => save('') }, 'Forget it') : null,
-    h('button', { type: 'submit', class: 'primary' }, 'Use it')));
+    token() ? h('button', { type: 'button', class: 'quiet', onclick: () => save('') }, 'Remove token') : null,
+    h('button', { type: 'submit', class: 'primary' }, 'Use token')));
   asking = dialog('Token', form);
   asking.addEventListener('close', () => (asking = null));
   input.focus();
 }
 
-/** Shows the keys: those of the view, and those that are always there. */
+/** Shows the keys of the view and the keys of every view. */
 export function showHelp(view) {
   if (document.querySelector('dialog[open]')) return;
-  const rows = [...(view?.help() ?? []), ['T', 'Light, dark, or as the system says'], ['?', 'This help'], ['Esc', 'Close']];
+  const rows = [...(view?.help() ?? []), ['T', 'Light, dark, or the theme of the system'], ['?', 'This help'], ['Esc', 'Close']];
   const on = h('input', { type: 'checkbox', onchange: () => setKeysOn(on.checked) });
   on.checked = keysAreOn();
   dialog('Keys',
     h('dl', { class: 'keys' }, rows.map(([keys, text]) => [h('dt', {}, keyCaps(keys)), h('dd', {}, text)])),
     h('label', { class: 'check' }, on, 'Use single keys as commands'),
-    h('p', { class: 'hint small' }, 'The state tree and the timeline take the arrow keys once they have the focus.'));
+    h('p', { class: 'hint small' }, 'The state tree and the timeline use the arrow keys while they have the focus.'));
 }
 
 function keyCaps(text) {

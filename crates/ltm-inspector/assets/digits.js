@@ -1,9 +1,9 @@
-// Numbers keep their digits: what a double cannot hold exactly (an id beyond 2^53, say) comes in as a marked text, is shown as the number
-// that it is, and goes out as one. Texts of a state cannot be taken for it: the mark is another one for each page.
+// Keeps the digits of numbers. A number that a double cannot hold exactly, such as an id beyond 2^53, is read as a marked text, shown as
+// a number, and written as a number. The mark is random for each page, so no text of a state can look like one.
 
-// Not `randomUUID`, which pages without TLS lack.
+// Not `randomUUID`: browsers offer it only to pages served over TLS.
 const MARK = `\u0000${crypto.getRandomValues(new Uint32Array(4)).join('-')}:`;
-/** Only a text in which such a number may be is looked at closely. */
+/** Matches JSON texts that may contain such a number; all others need no work. */
 const SUSPECT = /[:,[]\s*-?(?:\d{16}|\d{1,16}\.\d{15}|[\d.]+[eE][+-]?\d{3})/;
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const MARKED = new RegExp(`"\\\\u0000${MARK.slice(1)}([^"]+)"`, 'g');
@@ -14,7 +14,7 @@ export function mark(text) {
   return text.replace(TOKEN, (token) => (token[0] === '"' || isExact(token) ? token : JSON.stringify(MARK + token)));
 }
 
-/** Whether a number is the same after it was a double. */
+/** Whether a double holds the number exactly. */
 function isExact(token) {
   const digits = token.replace(/^-|[eE].*$/g, '').replace('.', '').replace(/^0+|0+$/g, '');
   if (digits.length <= 15 && !/[eE]/.test(token)) return true;
@@ -22,13 +22,13 @@ function isExact(token) {
   return Number.isFinite(value) && same(token, String(value));
 }
 
-/** Whether two spellings are of the same number. */
+/** Whether two texts are the same number. */
 function same(a, b) {
   const [x, y] = [parts(a), parts(b)];
   return x.digits === y.digits && (x.digits === '' || (x.negative === y.negative && x.exponent === y.exponent));
 }
 
-/** Significant digits, and the power of ten of the last. */
+/** The significant digits, and the power of ten of the last one. */
 function parts(text) {
   const [, sign, whole, fraction = '', power = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
   if (whole === undefined) return { digits: text };
@@ -47,7 +47,7 @@ export function plain(value) {
   return digitsOf(value) ?? String(value);
 }
 
-/** JSON text of a value, with such numbers as numbers again. */
+/** The JSON text of a value, with marked numbers as numbers again. */
 export function stringify(value, indent) {
   return JSON.stringify(value, null, indent)?.replace(MARKED, '$1');
 }

@@ -1,4 +1,4 @@
-// Makes elements. What comes from outside only ever becomes text or an attribute's value.
+// Makes elements. Data from outside becomes only text or an attribute's value, never markup.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -12,22 +12,22 @@ function fill(element, properties, children) {
   return element;
 }
 
-/** An element of HTML: `h('button', { class: 'quiet', onclick }, 'Copy')`. */
+/** An HTML element: `h('button', { class: 'quiet', onclick }, 'Copy')`. */
 export function h(tag, properties, ...children) {
   return fill(document.createElement(tag), properties, children);
 }
 
-/** An element of SVG. */
+/** An SVG element. */
 export function s(tag, properties, ...children) {
   return fill(document.createElementNS(SVG, tag), properties, children);
 }
 
-/** Sets a text only where it differs, so that selections and readers are left alone. */
+/** Sets a text only if it differs, so as not to disturb selections and screen readers. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Sets or, for null and false, removes an attribute, only where it differs. */
+/** Sets an attribute if it differs; removes it for null and false. */
 export function setAttribute(element, name, value) {
   if (value === null || value === undefined || value === false) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);

@@ -1,4 +1,4 @@
-// Where everything of a machine goes: sizes from the inside out, each machine's children in layers or in a grid.
+// The layout of a machine: sizes from the inside out, the children of each machine in layers or in a grid.
 
 import { edgeKey } from './machine.js';
 import { layered } from './layout.js';
@@ -10,7 +10,7 @@ const TITLE = 34;
 const GRID_GAP = 10;
 const LOOP = 30;
 const START = 12;
-/** Labels of edges between the same two states that are shown. */
+/** The most labels to show between the same two states. */
 const MOST_LABELS = 4;
 
 const canvas = new OffscreenCanvas(1, 1).getContext('2d');
@@ -23,20 +23,20 @@ function widthOf(text, font) {
 const NAME_FONT = '500 13px system-ui, sans-serif';
 const LABEL_FONT = '11.5px system-ui, sans-serif';
 
-/** A text that is too long for a box, cut at the end. */
+/** A text, cut at the end if it is too long for a box. */
 export function clipped(text, most = 34) {
   const letters = [...text];
   return letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : text;
 }
 
-/** Directions that are tried: of the whole machine, and of the machines in it; true runs from left to right. */
+/** The directions to try, for the outer machine and for the machines in it. True: from left to right. */
 const DIRECTIONS = [[false, false], [true, true], [false, true], [true, false]];
-/** What another direction has to be better by. */
+/** How much better another direction has to be. */
 const BETTER = 1.08;
 
 /**
  * The drawing: `{ w, h, boxes: [{ node, x, y, w, h }], edges: [{ points, loop, sideways, labels: [{ text, key, x, y }] }], starts: [{x, y}] }`,
- * in the directions that fit into `width` × `height` best; `form` names them.
+ * in the directions that fit best into `width` × `height`; `form` names them.
  */
 export function draw(machine, width, height) {
   const fit = (it) => Math.min(width / it.box.w, height / it.box.h, 1.15);
@@ -57,7 +57,7 @@ function measure(node, way) {
   return { node, w: Math.max(titleWidth + extra, inner.w + 2 * PAD), h: TITLE + inner.h + PAD, inner };
 }
 
-/** The instances of one state, in rows: as many as make it about this much wider than high. */
+/** The instances of one state in rows, so that the grid has about this aspect ratio. */
 function grid(boxes, node, aspect) {
   const most = Math.max(0, ...boxes.map((box) => box.w));
   const tall = Math.max(0, ...boxes.map((box) => box.h));
@@ -77,14 +77,14 @@ function grid(boxes, node, aspect) {
   };
 }
 
-/** The children of a machine: those with transitions in layers, the others in a grid below. */
+/** The children of a machine: children with transitions in layers, the others in a grid below. */
 function layers(node, boxes, sideways, aspect) {
   const ids = new Map(boxes.map((box) => [box.node.key ?? box.node.name, box]));
   const merged = mergedEdges(node, ids);
   const starts = node.init.map((name) => ids.get(childName(name))).filter(Boolean);
   const linked = new Set([...starts, ...merged.flatMap(({ from, to }) => [from, to])]);
   const loops = new Map(merged.filter(({ from, to }) => from === to).map((edge) => [edge.from, edge]));
-  // A loop is beside its node, across the ranks.
+  // A loop is drawn beside its node, across the ranks.
   const outer = (box) => {
     const loop = loops.get(box);
     const beside = loop ? LOOP + (sideways ? loop.h : loop.w) : 0;
@@ -118,7 +118,7 @@ function layers(node, boxes, sideways, aspect) {
   };
 }
 
-/** A name may lead further inside: the child that it begins with. */
+/** A name may lead into a nested machine. Returns the child that it begins with. */
 function childName(name) {
   return name.split('.')[0];
 }
@@ -167,7 +167,7 @@ function loopAt(point, box, edge, sideways) {
   };
 }
 
-/** All boxes and edges with their places in the whole drawing. */
+/** Collects all boxes and edges with their positions in the whole drawing. */
 function collect(box, x, y, drawing) {
   drawing.boxes.push({ node: box.node, x, y, w: box.w, h: box.h });
   if (!box.inner) return;

@@ -1,4 +1,4 @@
-// The errors of an LTM, and what became of them.
+// The errors of an LTM and their outcome.
 
 import { jsonBlock, textBlock } from './block.js';
 import { h } from './dom.js';
@@ -17,7 +17,7 @@ export class ErrorsPane {
     if (view.errors === this.errors) return;
     this.errors = view.errors;
     if (view.errors.length === 0) {
-      this.element.replaceChildren(h('p', { class: 'hint' }, 'No errors. What the engine reports by POST /errors is shown here.'));
+      this.element.replaceChildren(h('p', { class: 'hint' }, 'No errors. Errors that the engine records with POST /errors appear here.'));
       return;
     }
     const newest = view.errors.toSorted((a, b) => (moment(latest(b)) || 0) - (moment(latest(a)) || 0));

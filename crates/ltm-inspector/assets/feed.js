@@ -1,4 +1,4 @@
-// The list of LTMs, live: `/ws/ltms`.
+// Follows the list of LTMs: `/ws/ltms`.
 
 import { ORIGIN, ask, ticket } from './api.js';
 import { mark, plain } from './digits.js';
@@ -8,15 +8,15 @@ import { statusOf } from './status.js';
 const FIRST_PAUSE = 200;
 const LONGEST_PAUSE = 10_000;
 const OPENS_WITHIN = 10_000;
-/** A connection may be gone without a word: after such a silence another one takes its place, from the cursor on. */
+/** A connection can be lost without a close. After this silence, another one replaces it, from the cursor. */
 const SILENCE = 60_000;
 /** The close code of a gateway that restarts. */
 const RESTARTING = 1012;
-const LOST = { title: 'The connection was lost', message: 'This page goes on by itself once the service is back.' };
+const LOST = { title: 'The connection was lost', message: 'The page continues by itself when the service is back.' };
 
 /**
- * Follows one page of the list. `onChange({ rows, next, status, error })` is called with each change: `status` is `connecting`, `live` or
- * `reconnecting`, or `failed` where asking again is no use; `next` is what `before` has to be for the page after it. Ends with `signal`.
+ * Follows one page of the list until `signal` aborts. Calls `onChange({ rows, next, status, error })` for each change. `status` is
+ * `connecting`, `live` or `reconnecting`, or `failed` if a retry cannot help. `next` is the value of `before` for the next page.
  */
 export function followList(wanted, onChange, signal) {
   new ListFeed(wanted, onChange, signal).run();
@@ -39,7 +39,7 @@ class ListFeed {
     const { signal } = this;
     signal.addEventListener('abort', () => this.#wake());
     window.addEventListener('online', () => this.#wake(), { signal });
-    // What was refused may be allowed with another token.
+    // Another token may be accepted.
     onToken(() => this.#wake(), signal);
     while (!signal.aborted) {
       try {
@@ -62,14 +62,14 @@ class ListFeed {
     }
   }
 
-  /** One connection, to its end: the close code, or null where it was only silent. Says why it cannot be made. */
+  /** Follows over one connection until it ends. Returns the close code, or null after a silence. Throws if it did not open. */
   async #session() {
     const url = new URL('ws/ltms', ORIGIN);
     url.protocol = url.protocol.replace('http', 'ws');
     const shown = await ticket(this.signal);
     url.search = new URLSearchParams([...this.query, ['live', '1'], ...(this.#cursor ? [['after', this.#cursor]] : []), ...(shown ? [['ticket', shown]] : [])]);
     const { opened, code } = await this.#connection(new WebSocket(url));
-    // A browser does not tell why: the API does, to the same question.
+    // A browser does not report why a socket did not open: ask the API.
     if (!opened && !this.signal.aborted) await ask(`ltm?${this.query}`, { signal: this.signal });
     return code;
   }
@@ -124,7 +124,7 @@ class ListFeed {
     this.onChange(this.#page);
   }
 
-  /** Until it is time, the browser is online again, or there is a new token. */
+  /** Waits for a time, until the browser is online again, or until there is a new token. */
   #sleep(time) {
     return new Promise((resolve) => {
       const timer = time === undefined ? undefined : setTimeout(resolve, time);
@@ -136,7 +136,7 @@ class ListFeed {
   }
 }
 
-/** Ids are whole numbers in text, of up to twenty digits. */
+/** Ids are whole numbers as text, with up to twenty digits. */
 function newestFirst(a, b) {
   return b.id.length - a.id.length || (a.id < b.id ? 1 : -1);
 }

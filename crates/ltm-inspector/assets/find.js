@@ -1,4 +1,4 @@
-// Finds a text in the keys and plain values of a state.
+// Finds a text in the keys and scalar values of a state.
 
 import { plain } from './digits.js';
 import { below } from './pointer.js';
@@ -6,7 +6,7 @@ import { below } from './pointer.js';
 const MOST_FOUND = 1000;
 const MOST_LOOKED_AT = 400_000;
 
-/** Pointers of what was found, in order, and whether there may be more. */
+/** The pointers of the matches, in order, and whether there may be more. */
 export function find(state, text) {
   const wanted = text.toLocaleLowerCase();
   const found = [];
@@ -25,7 +25,7 @@ export function find(state, text) {
   return { found, more: stack.length > 0 };
 }
 
-/** A text in parts, of which every second one is what was looked for. */
+/** A text in parts; every second part is a match. */
 export function partsOf(text, wanted) {
   const at = wanted ? text.toLocaleLowerCase().indexOf(wanted.toLocaleLowerCase()) : -1;
   if (at < 0) return [text];

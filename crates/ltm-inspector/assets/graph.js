@@ -1,4 +1,4 @@
-// The machine as a picture: boxes coloured by status, what the snapshot ran marked; moved and zoomed by pointer and buttons.
+// The machine as a picture: boxes coloured by status, with marks for what the snapshot executed. Pointer and buttons move and zoom it.
 
 import { h, s, setAttribute } from './dom.js';
 import { clipped, draw } from './drawing.js';
@@ -13,7 +13,7 @@ export class MachinePane {
   #boxes = new Map();
   #edges = [];
 
-  /** `onPick` is told the pointer of a state that was chosen. */
+  /** Calls `onPick` with the pointer of the chosen state. */
   constructor({ onPick }) {
     this.onPick = onPick;
     this.scene = s('g', {});
@@ -25,7 +25,7 @@ export class MachinePane {
       h('div', { class: 'graph-tools' },
         button('Zoom in', 'plus', () => this.viewport.zoom(1.25)),
         button('Zoom out', 'minus', () => this.viewport.zoom(0.8)),
-        button('Fit the whole machine', 'fit', () => this.viewport.fit())),
+        button('Show the whole machine', 'fit', () => this.viewport.fit())),
       legend());
     new ResizeObserver(() => this.#resized()).observe(this.svg);
   }
@@ -102,7 +102,7 @@ export class MachinePane {
     return element;
   }
 
-  /** Shows statuses and what ran; moves nothing. */
+  /** Shows the statuses and what the snapshot executed. Moves nothing. */
   #paint(state, snapshot) {
     Object.assign(this, { state, snapshot });
     const ran = ranIn(this.machine, snapshot);
@@ -111,7 +111,7 @@ export class MachinePane {
       const status = statusOf(at(state, pointer)) ?? 'none';
       setAttribute(element, 'data-status', status);
       setAttribute(element, 'data-ran', ran.state === id ? 'yes' : null);
-      setAttribute(element, 'aria-label', `${node.name}: ${status === 'none' ? 'not there' : status}${ran.state === id ? ', ran in this step' : ''}`);
+      setAttribute(element, 'aria-label', `${node.name}: ${status === 'none' ? 'no status' : status}${ran.state === id ? ', executed in this step' : ''}`);
     }
     for (const { edge, element } of this.#edges) {
       const taken = edge.keys?.some((key) => ran.transitions.has(key)) ?? false;
@@ -130,7 +130,7 @@ export class MachinePane {
     setAttribute(this.svg, 'aria-label', `Machine ${this.machine.name}: ${summary || 'no states'}`);
   }
 
-  /** What the eye should be on: what ran, else what is queued or active, else the begin. */
+  /** The box to keep in view: the executed state, else a queued or active one, else the first. */
   #centre(ran) {
     const states = [...this.#boxes.values()].filter(({ node }) => node.kind === 'state');
     const shows = (status) => states.find(({ element }) => element.dataset.status === status);
@@ -150,7 +150,7 @@ function line(edge) {
   return s('g', { class: 'edge' }, path);
 }
 
-/** From point to point: straight where they are in line, else bent along the ranks. */
+/** A line through the points: straight if two are aligned, otherwise bent along the ranks. */
 function curve(points, sideways) {
   const [start, ...rest] = points;
   let d = `M${start.x},${start.y}`;

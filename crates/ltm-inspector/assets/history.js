@@ -1,16 +1,16 @@
-// The state after any snapshot. Every so many snapshots a state is kept; others are folded from the one before them.
-// States share what they have in common, so that keeping them is cheap.
+// The state after any snapshot. Keeps the state of every 64th snapshot and folds the others from the nearest kept state.
+// States share equal parts, so keeping them is cheap.
 
 import { Draft } from './patch.js';
 
-/** Snapshots from one kept state to the next. */
+/** The number of snapshots between two kept states. */
 const STRIDE = 64;
-/** How long to fold in one go, in milliseconds: less than a frame. */
+/** How long to fold without a pause, in milliseconds: less than a frame. */
 const SLICE = 6;
 
 export class History {
   #snapshots = [];
-  /** Kept states by the number of snapshots that led to them, with the last of those. */
+  /** The kept states by the number of snapshots before them, each with the last of those snapshots. */
   #frames = [{ state: {}, last: undefined }];
   #latest = { count: 0, state: {}, last: undefined };
 
@@ -18,7 +18,7 @@ export class History {
     return this.#snapshots.length;
   }
 
-  /** Takes the history as it is now: longer, or another one from some snapshot on. */
+  /** Takes the current history: it may be longer, or different from some snapshot on. */
   update(snapshots) {
     this.#snapshots = snapshots;
     const holds = ({ last }, count) => count <= snapshots.length && (count === 0 || snapshots[count - 1] === last);
@@ -26,13 +26,13 @@ export class History {
     if (!holds(this.#latest, this.#latest.count)) this.#latest = { count: 0, state: {}, last: undefined };
   }
 
-  /** The state after snapshot `index`, where folding it takes no longer than a moment; else undefined. -1: before the start. */
+  /** The state after snapshot `index` (-1: before the first), or undefined if folding it takes too long. */
   now(index) {
     const deadline = performance.now() + SLICE;
     return this.#fold(index + 1, deadline);
   }
 
-  /** The same, however long it takes, without holding up the page. */
+  /** The same, in slices that do not block the page. */
   async at(index, signal) {
     for (;;) {
       signal?.throwIfAborted();
@@ -58,7 +58,7 @@ export class History {
     return at.state;
   }
 
-  /** The nearest state that is known, not after `count` snapshots. */
+  /** The nearest known state at or before `count` snapshots. */
   #nearest(count) {
     const frame = Math.min(Math.floor(count / STRIDE), this.#frames.length - 1);
     const kept = { count: frame * STRIDE, ...this.#frames[frame] };

@@ -1,4 +1,4 @@
-// The icons: strokes on a grid of 16.
+// The icons: strokes on a grid of 16 × 16.
 
 import { s } from './dom.js';
 

@@ -1,17 +1,17 @@
-// JSON as text to look at.
+// JSON as readable text.
 
 import { digitsOf, stringify } from './digits.js';
 
-/** Longer texts are cut: a page cannot show megabytes, and nobody reads them. */
+/** Longer texts are cut: a page cannot show megabytes. */
 const MOST = 60_000;
 
-/** Over several lines. */
+/** A value over several lines. */
 export function pretty(value) {
   const text = stringify(value, 2) ?? '–';
   return text.length > MOST ? `${text.slice(0, MOST)}\n… ${(text.length - MOST).toLocaleString('en')} more characters` : text;
 }
 
-/** On one line, cut; objects and arrays by what is in them. */
+/** A value on one line, cut; objects and arrays as a summary. */
 export function brief(value, most = 160) {
   const digits = digitsOf(value);
   if (digits !== undefined) return digits;
@@ -26,7 +26,7 @@ export function brief(value, most = 160) {
   return JSON.stringify(value) ?? '–';
 }
 
-/** The name of a value's type: what colours there are. */
+/** The name of a value's type; the style sheet has a colour for each. */
 export function typeOf(value) {
   if (value === null) return 'null';
   if (digitsOf(value) !== undefined) return 'number';

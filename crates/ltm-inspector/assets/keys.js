@@ -1,4 +1,4 @@
-// Single keys as commands. They can be switched off, for who speaks to the browser or hits keys unawares.
+// Single keys as commands. Users who dictate, or who hit keys by accident, can switch them off.
 
 const KEY = 'ltm-keys';
 
@@ -11,7 +11,7 @@ export function setKeysOn(on) {
   else localStorage.setItem(KEY, 'off');
 }
 
-/** Keys that what has the focus needs for itself. */
+/** Whether the focused element needs the key itself. */
 function isTaken(event) {
   const { target, key } = event;
   if (target.closest('input:not([type="range"]), textarea, select, [contenteditable], dialog, [role="menu"]')) return true;
@@ -21,7 +21,7 @@ function isTaken(event) {
   return false;
 }
 
-/** Gives each key to `act(key)`, which says whether it did something. */
+/** Calls `act(key)` for each key; it returns whether it handled the key. */
 export function onKey(act) {
   document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTaken(event)) return;

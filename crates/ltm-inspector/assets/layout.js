@@ -1,7 +1,7 @@
-// Places the nodes of one machine in layers (Sugiyama's method): break cycles, give ranks, order each rank so that few edges
-// cross, then move nodes to where their neighbours are. Labels take part as nodes of their own, so that nothing covers them.
+// Places the nodes of one machine in layers (Sugiyama's method): break cycles, assign ranks, order each rank so that few edges
+// cross, then move nodes towards their neighbours. Labels are nodes, too, so that nothing covers them.
 //
-// All is computed from top to bottom; what is to run from left to right is turned before and after.
+// The computation runs from top to bottom. A layout from left to right is transposed before and after it.
 
 const RANK_GAP = 18;
 const NODE_GAP = 28;
@@ -9,8 +9,9 @@ const EDGE_GAP = 14;
 const SWEEPS = 8;
 
 /**
- * `nodes`: `[{ id, w, h, beside }]`, `beside` being room that is kept free after the node, across the ranks; `edges`: `[{ from, to, w, h }]` with the size of the label; `first`: ids to begin with.
- * Gives `{ w, h, at: Map id → {x, y} (top left), edges: [{ points, label: {x, y} (middle) }] }`, edges in the order given.
+ * `nodes`: `[{ id, w, h, beside }]`; `beside` is free space after the node, across the ranks.
+ * `edges`: `[{ from, to, w, h }]` with the size of the label. `first`: the ids to start with.
+ * Returns `{ w, h, at: Map id → {x, y} (top left), edges: [{ points, label: {x, y} (middle) }] }`, edges in the order given.
  */
 export function layered(nodes, edges, first, sideways) {
   const turn = (it) => (sideways ? { ...it, w: it.h, h: it.w } : it);
@@ -41,7 +42,7 @@ class Graph {
     return this.#result();
   }
 
-  /** The edges without loops, each turned so that there is no cycle: `[from, to, edge, turned]`. */
+  /** The edges except loops, turned so that there is no cycle: `[from, to, edge, turned]`. */
   #forward() {
     const out = new Map([...this.cells.keys()].map((id) => [id, []]));
     for (const edge of this.edges) if (edge.from !== edge.to) out.get(edge.from).push(edge);
@@ -71,7 +72,7 @@ class Graph {
     return forward;
   }
 
-  /** Nodes on even ranks, as far down as the longest way to them; labels have the odd ranks between. */
+  /** Puts nodes on even ranks, by the longest path to them. Labels have the odd ranks between. */
   #rank(forward) {
     this.forward = forward;
     const before = new Map([...this.cells.keys()].map((id) => [id, 0]));
@@ -92,7 +93,7 @@ class Graph {
     }
   }
 
-  /** Cells on the way of each edge, one of which holds the label. */
+  /** Adds cells along each edge; one of them holds the label. */
   #route() {
     this.ranks = [];
     for (const cell of this.cells.values()) (this.ranks[cell.rank] ??= []).push(cell);
@@ -147,7 +148,7 @@ class Graph {
     return count;
   }
 
-  /** Middles across the ranks: each cell as near to its neighbours as its rank has room. */
+  /** Positions across the ranks: each cell as near to its neighbours as its rank allows. */
   #across() {
     for (const rank of this.ranks) {
       let x = 0;
@@ -184,7 +185,7 @@ class Graph {
     };
   }
 
-  /** An edge goes straight past the nodes of each rank, and bends between them. */
+  /** The line of an edge: straight within a rank, bent between ranks. */
   #line(edge) {
     const route = this.routes.get(edge);
     if (!route) return { points: [], label: null };
@@ -200,7 +201,7 @@ class Graph {
   }
 }
 
-/** Where an edge leaves a node: edges beside each other do not meet before they are there. */
+/** Where an edge leaves a node. Edges of one side are spread, so that they do not overlap. */
 function port(cell, side, neighbour) {
   const edges = cell[side].toSorted((a, b) => a.x - b.x);
   const room = Math.min(cell.w * 0.6, (edges.length - 1) * 26);
@@ -216,8 +217,8 @@ function gapBetween(a, b) {
   return (a.w + b.w) / 2 + (a.beside ?? 0) + (a.real && b.real ? NODE_GAP : EDGE_GAP);
 }
 
-/** Moves the cells of a rank to the mean of their neighbours, as far as their order and distances allow: least squares, by
- * pooling those that would collide. */
+/** Moves the cells of a rank towards the mean of their neighbours, and keeps order and distances: least squares, pooling cells
+ * that would collide. */
 function settle(rank, neighbours) {
   let offset = 0;
   const blocks = [];

@@ -1,4 +1,4 @@
-// The rows of the list: one for each LTM, kept from one answer to the next, so that nothing flickers.
+// The rows of the list, one for each LTM. Rows are kept between updates, so that nothing flickers.
 
 import { h, setAttribute, setText } from './dom.js';
 import { ltmLink } from './router.js';
@@ -8,7 +8,7 @@ export class ListRows {
   #rows = new Map();
   #chosen = null;
 
-  /** `onFqn` is told the class that was clicked. */
+  /** Calls `onFqn` with the class that was clicked. */
   constructor({ onFqn }) {
     this.onFqn = onFqn;
     const head = ['Status', 'LTM', 'Class', 'Snapshots', 'Created', 'Last change'];
@@ -38,7 +38,7 @@ export class ListRows {
     }
   }
 
-  /** Writes the ages anew. */
+  /** Updates the ages. */
   age() {
     for (const row of this.#rows.values()) this.#times(row);
   }
@@ -58,7 +58,7 @@ export class ListRows {
     const parts = {
       dot: h('i', { class: 'dot', 'aria-hidden': 'true' }), status: h('span', {}),
       name: h('a', { class: 'name', href: ltmLink(item.id) }), id: h('span', { class: 'id' }, `#${item.id}`),
-      fqn: h('button', { class: 'fqn', title: 'Only this class', onclick: () => this.onFqn(item.fqn) }),
+      fqn: h('button', { class: 'fqn', title: 'Show only this class', onclick: () => this.onFqn(item.fqn) }),
       count: h('td', { class: 'count', 'data-label': 'Snapshots' }), created: h('td', { class: 'when', 'data-label': 'Created' }), updated: h('td', { class: 'when', 'data-label': 'Last change' }),
     };
     parts.badge = h('span', { class: 'badge' }, parts.dot, parts.status);

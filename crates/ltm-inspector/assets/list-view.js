@@ -36,7 +36,7 @@ export class ListView {
   }
 
   help() {
-    return [['/', 'Filter the list'], ['J, K or ↓, ↑', 'Go through the list'], ['Enter', 'Open the LTM'], ['N, P', 'Older, newer LTMs']];
+    return [['/', 'Filter the list'], ['J, K or ↓, ↑', 'Move through the list'], ['Enter', 'Open the LTM'], ['N, P', 'Older, newer LTMs']];
   }
 
   key(key) {
@@ -66,7 +66,7 @@ export class ListView {
     this.element = h('main', { class: 'list-view' },
       h('div', { class: 'list-head' },
         h('h1', {}, 'LTMs'),
-        h('div', { class: 'segments', role: 'group', 'aria-label': 'Which LTMs' }, this.kinds)),
+        h('div', { class: 'segments', role: 'group', 'aria-label': 'Runs or playground' }, this.kinds)),
       h('div', { class: 'list-tools' },
         h('label', { class: 'search' }, icon('search'), this.input),
         h('div', { class: 'chips', role: 'group', 'aria-label': 'Status' }, this.chips), this.fqn),
@@ -74,7 +74,7 @@ export class ListView {
       h('div', { class: 'list-foot' }, this.tally, h('div', { class: 'pages' }, this.newer, this.older)));
   }
 
-  /** Takes a wish; those about what is on the page already need no new question. */
+  /** Changes the filter. Filters that apply to the page on screen need no new request. */
   #ask(wish, anew = true) {
     Object.assign(this.asked, wish);
     const { q, fqn, status, before, playground } = this.asked;
@@ -104,7 +104,7 @@ export class ListView {
     this.#ask({ before: this.#newer.pop() ?? '' });
   }
 
-  /** Opens the only LTM that is left, or the one whose id was typed. */
+  /** Opens the only LTM that matches, or the LTM whose id the user typed. */
   #open() {
     const shown = this.#shown();
     const id = /^#?(\d{1,20})$/.exec(this.asked.q.trim())?.[1];
@@ -136,7 +136,7 @@ export class ListView {
     if (this.body.firstChild !== place) this.body.replaceChildren(place);
   }
 
-  /** What to show in place of rows. */
+  /** The notice to show in place of rows, if any. */
   #notice(shown) {
     const { rows, status, error } = this.page;
     if (status === 'failed') {
@@ -147,8 +147,8 @@ export class ListView {
     if (rows.length > 0) return this.#nothingMatches();
     if (status === 'connecting') return (this.loading ??= skeleton(6));
     if (status === 'reconnecting') return (this.away ??= errorNotice(error));
-    if (this.asked.before) return notice('No older LTMs', 'This is the end of the list.', h('button', { class: 'quiet', onclick: () => this.#ask({ before: '' }) }, 'To the newest'));
-    if (this.asked.fqn) return notice('No LTM of this class', `None has the class ${this.asked.fqn}.`, h('button', { class: 'quiet', onclick: () => this.#ask({ fqn: '' }) }, 'All classes'));
+    if (this.asked.before) return notice('No older LTMs', 'This is the end of the list.', h('button', { class: 'quiet', onclick: () => this.#ask({ before: '' }) }, 'Go to the newest'));
+    if (this.asked.fqn) return notice('No LTM of this class', `No LTM has the class ${this.asked.fqn}.`, h('button', { class: 'quiet', onclick: () => this.#ask({ fqn: '' }) }, 'All classes'));
     return (this.empty ??= firstSteps());
   }
 
@@ -156,7 +156,7 @@ export class ListView {
     const id = /^#?(\d{1,20})$/.exec(this.asked.q.trim())?.[1];
     const key = `${this.asked.q} ${this.asked.status}`;
     if (this.unmatched?.key === key) return this.unmatched.element;
-    const element = notice('Nothing matches', 'The filter looks at the LTMs of this page.',
+    const element = notice('Nothing matches', 'The filter applies only to the LTMs on this page.',
       id ? h('a', { class: 'button primary', href: ltmLink(id) }, `Open LTM ${id}`) : '',
       h('button', { class: 'quiet', onclick: () => {
         this.input.value = '';
@@ -166,7 +166,7 @@ export class ListView {
     return element;
   }
 
-  /** Times grow older by themselves. */
+  /** Keeps the ages up to date. */
   #tick() {
     this.ticking = setInterval(() => this.rows.age(), 5000);
   }
@@ -174,5 +174,5 @@ export class ListView {
 
 function firstSteps() {
   const example = `curl ${location.origin}/api/v0/ltm -H 'Content-Type: application/json' -d '{"fqn": "app.Agent", "state": {"todo": ["plan", "write"]}}'`;
-  return notice('No LTMs yet', h('p', {}, 'They appear here as soon as an engine creates one. To try it:'), h('pre', { tabindex: '0' }, example));
+  return notice('No LTMs yet', h('p', {}, 'An LTM appears here as soon as an engine creates it. Try it:'), h('pre', { tabindex: '0' }, example));
 }

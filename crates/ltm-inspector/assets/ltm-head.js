@@ -1,4 +1,4 @@
-// The head of an LTM's page: what it is, and what can be taken along.
+// The head of an LTM's page: name, status and class; buttons that copy a link or a command.
 
 import { address } from './api.js';
 import { copy } from './clipboard.js';
@@ -11,7 +11,7 @@ import { statusOf } from './status.js';
 import { ago, fullTime } from './time.js';
 
 export class LtmHead {
-  /** `link()` gives the link to what is shown. */
+  /** `link()` returns the link to the current view. */
   constructor({ id, link }) {
     this.link = link;
     this.name = h('h1', {});
@@ -29,7 +29,7 @@ export class LtmHead {
           { label: 'This state', hint: 'GET /state?index=', act: call(() => `ltm/${id}/state?index=${this.index}`) },
           { label: 'This snapshot', hint: 'GET /snapshots?from=', act: call(() => `ltm/${id}/snapshots?from=${this.index}&limit=1`) },
           { label: 'The whole document', hint: 'GET /ltm/{id}', act: call(() => `ltm/${id}?rollbacks=true`) },
-          { label: 'Follow it in a terminal', hint: 'ltm tail', act: () => copy(`ltm --url '${location.origin}' tail ${id} --after ${this.cursor ?? 0}`, 'Command') },
+          { label: 'Follow in a terminal', hint: 'ltm tail', act: () => copy(`ltm --url '${location.origin}' tail ${id} --after ${this.cursor ?? 0}`, 'Command') },
         ])));
     this.ticking = setInterval(() => this.view && this.#age(), 5000);
   }

@@ -1,4 +1,4 @@
-// One LTM: its panes, and which snapshot they show.
+// One LTM: its panes, and the snapshot that they show.
 
 import { AboutPane } from './about-pane.js';
 import { ORIGIN } from './api.js';
@@ -52,7 +52,7 @@ export class LtmView {
 
   help() {
     return [
-      ['J, K', 'Next, previous snapshot'], ['Home, End', 'First, last snapshot'], ['Space', 'Play, pause'], ['L', 'Follow what comes'],
+      ['J, K', 'Next, previous snapshot'], ['Home, End', 'First, last snapshot'], ['Space', 'Play, pause'], ['L', 'Follow new snapshots'],
       ['1 – 6', 'State, changes, step, errors, rollbacks, about'], ['/', 'Search in the state'], ['C', 'Open what the step changed'],
       ['+, −, F', 'Zoom the machine, show all of it'], ['Y', 'Copy the link to this snapshot'], ['U', 'Back to the list'],
     ];
@@ -113,7 +113,7 @@ export class LtmView {
     this.#place('machine');
   }
 
-  /** On a small screen one of the three is seen. */
+  /** Chooses the one pane that a small screen shows. */
   #place(place) {
     setAttribute(this.element, 'data-place', place);
     this.places.forEach((button, i) => setAttribute(button, 'aria-pressed', String(PLACES[i][0] === place)));
@@ -146,7 +146,7 @@ export class LtmView {
     this.#schedule();
   }
 
-  /** However fast snapshots come, the page is drawn once a frame. */
+  /** Draws the page at most once per frame, however fast snapshots arrive. */
   #schedule() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
@@ -168,7 +168,7 @@ export class LtmView {
     }
     if (this.element.firstChild !== this.ready[0]) this.element.replaceChildren(...this.ready);
     const kept = this.travel.update(view);
-    if (!kept) toast('Rolled back: the snapshot that you looked at is no longer in the history');
+    if (!kept) toast('Rolled back: the snapshot that you were viewing is no longer in the history');
     const model = this.travel.model();
     this.model = model;
     setAttribute(this.element, 'aria-busy', String(model.busy));
@@ -180,16 +180,16 @@ export class LtmView {
     this.tabs.number('errors', view.errors.length, view.errors.some((error) => !error.success) ? 'bad' : null);
     this.tabs.number('rollbacks', view.rollbacks.length);
     this.#address();
-    // What has to be folded first is shown once it is.
+    // The panes follow when the state has been folded.
     if (model.busy) return;
     this.machine.update(model);
     this.panes[this.tab].update(model);
   }
 
   #announce({ view, error }) {
-    const text = error ? `Snapshot cannot be shown: ${error.message}`
-      : view.status === 'deleted' ? 'This LTM was deleted. What you see is all that this page still has of it.'
-        : view.status === 'reconnecting' ? 'The connection is lost. What you see may be old; the page goes on by itself.' : '';
+    const text = error ? `The page cannot show this snapshot: ${error.message}`
+      : view.status === 'deleted' ? 'This LTM was deleted. The page shows the last data that it received.'
+        : view.status === 'reconnecting' ? 'The connection is lost. The data may be out of date. The page reconnects by itself.' : '';
     this.banner.hidden = text === '';
     setAttribute(this.banner, 'data-kind', view.status);
     if (this.banner.textContent !== text) this.banner.textContent = text;
@@ -204,7 +204,7 @@ export class LtmView {
     }
     const noEntry = [401, 403].includes(error?.status);
     const element = view.status === 'deleted'
-      ? notice('This LTM was deleted', 'Its history is gone, and its id is never given again.', back)
+      ? notice('This LTM was deleted', 'Its history is gone. Its id is never assigned again.', back)
       : errorNotice(error, noEntry ? h('button', { class: 'primary', onclick: this.askToken }, 'Enter a token') : h('button', { class: 'primary', onclick: () => this.#follow() }, 'Try again'), back);
     this.element.replaceChildren(element);
   }

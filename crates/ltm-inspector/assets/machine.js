@@ -1,18 +1,18 @@
-// An LTM's machine as a tree of states: what its structure names, with the instances that there are of what has parameters.
+// An LTM's machine as a tree of states: the states of its structure, with the instances of parameterised states.
 
 import { member } from './pointer.js';
 
-/** Instances of one state that are shown one by one. */
+/** The most instances of one state to show one by one. */
 const MOST_INSTANCES = 24;
-/** States of a machine that are drawn in all, and transitions of each: nobody reads more, and drawing them takes long. */
+/** The most states to draw, and the most transitions of each machine: drawing more takes long. */
 const MOST_STATES = 600;
 const MOST_TRANSITIONS = 600;
-/** As deep as machines are drawn. */
+/** The deepest level to draw. */
 const DEEPEST = 24;
 
 /**
- * The tree: `{ id, name, kind, path, children, transitions, init, hidden }`. `id` is the fqn of the instance, `path` the keys that
- * lead to its state, `kind` is `machine`, `state`, or `group` for what holds the instances of a state with parameters.
+ * The tree: `{ id, name, kind, path, children, transitions, init, hidden }`. `id` is the fqn of the instance, and `path` has the keys that
+ * lead to its state. `kind` is `machine`, `state`, or `group`, which holds the instances of a parameterised state.
  */
 export function machineOf(structure, instances, state) {
   const name = String(structure?.name ?? 'machine');
@@ -77,7 +77,7 @@ function childOf(structure, place) {
   };
 }
 
-/** The names of the instances: those that the document lists, and those that the state has. */
+/** The names of the instances that the document lists or the state has. */
 function instanceNames(structure, name, place) {
   const listed = list(place.known[structure.fqn])
     .filter((it) => typeof it?.fname === 'string' && it.fqn === `${place.id}.${it.fname}`)
@@ -91,7 +91,7 @@ function escape(text) {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
-/** What the drawing depends on: machines with the same signature look the same but for their statuses. */
+/** Machines with the same signature differ only in their statuses, so they have the same drawing. */
 export function signature(machine) {
   const children = machine.children.map(signature).join(',');
   return `${machine.id}${machine.kind[0]}${machine.hidden}(${children})`;
@@ -103,7 +103,7 @@ export function* walk(machine) {
   for (const child of machine.children) yield* walk(child);
 }
 
-/** What a snapshot ran: the state that was executed, or the transitions that were taken, as `machine id|label`. */
+/** What a snapshot executed: a state, or the transitions that it took, by their edge keys. */
 export function ranIn(machine, snapshot) {
   const item = snapshot?.item;
   const ran = { state: null, transitions: new Set() };

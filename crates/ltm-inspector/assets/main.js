@@ -1,4 +1,4 @@
-// The page: shows the view that the address names.
+// The page: shows the view that the URL names.
 
 import { askToken, showHelp } from './dialogs.js';
 import { onKey } from './keys.js';

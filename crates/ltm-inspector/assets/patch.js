@@ -1,9 +1,9 @@
-// Applies JSON Patches (RFC 6902) to values that are shared: what a patch does not touch stays the very same object, so
-// that a state costs only what differs from the one before, and finding what changed needs no look at the rest.
+// Applies JSON Patches (RFC 6902) to shared values. A part that a patch does not touch stays the same object, so a state costs
+// only its difference from the state before, and finding changes can skip equal objects.
 
 import { keysOf, member } from './pointer.js';
 
-/** A value that patches are applied to, one after another. What it copied once it changes in place. */
+/** A value to which patches are applied one after another. It copies a part once, then changes the copy in place. */
 export class Draft {
   #own = new WeakSet();
 
@@ -11,7 +11,7 @@ export class Draft {
     this.value = value;
   }
 
-  /** Applies a patch; throws where it does not fit. */
+  /** Applies a patch; throws if it does not apply. */
   apply(patch) {
     for (const operation of patch) this.#step(operation);
     return this;
@@ -24,7 +24,7 @@ export class Draft {
     else if (op === 'move') this.#put(keysOf(path), this.#take(keysOf(from)), true);
     else if (op === 'copy') {
       const copied = keysOf(from).reduce(member, this.value);
-      // It is in two places from now on: neither may be changed in place.
+      // The value is in two places now: copy it again before the next change of either.
       this.#own = new WeakSet();
       this.#put(keysOf(path), copied, true);
     }
@@ -51,7 +51,7 @@ export class Draft {
     return taken;
   }
 
-  /** The object or array that the last key is in, as a copy of our own, and all above it, too. */
+  /** The container of the last key. It and all its parents are copies that may be changed. */
   #parent(keys) {
     let parent = (this.value = this.#owned(this.value));
     for (const key of keys.slice(0, -1)) {
@@ -63,7 +63,7 @@ export class Draft {
   }
 
   #owned(value) {
-    if (value === null || typeof value !== 'object') throw new Error('the patch does not fit the state');
+    if (value === null || typeof value !== 'object') throw new Error('the patch does not apply to the state');
     if (this.#own.has(value)) return value;
     const copy = Array.isArray(value) ? value.slice() : { ...value };
     this.#own.add(copy);

@@ -16,12 +16,12 @@ export function above(pointer) {
   return pointer.slice(0, pointer.lastIndexOf('/'));
 }
 
-/** A member of an object or array by its own key; undefined where there is none. */
+/** An own member of an object or array; undefined if there is none. */
 export function member(value, key) {
   return value !== null && typeof value === 'object' && Object.hasOwn(value, key) ? value[key] : undefined;
 }
 
-/** What a pointer names in a value; undefined where there is nothing. */
+/** The value at a pointer; undefined if there is none. */
 export function at(value, pointer) {
   return keysOf(pointer).reduce(member, value);
 }

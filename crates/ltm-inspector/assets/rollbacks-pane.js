@@ -1,4 +1,4 @@
-// The rollbacks of an LTM, and what each took out of the history.
+// The rollbacks of an LTM, and the snapshots that each one took out of the history.
 
 import { copyButton } from './clipboard.js';
 import { address } from './api.js';
@@ -10,7 +10,7 @@ import { clockTime, fullTime } from './time.js';
 
 const MOST = 50;
 const MOST_STEPS = 200;
-const WORDS = { manual: 'Rolled back', replay: 'Rolled back to run again', 'recover rollback': 'Rollback undone' };
+const WORDS = { manual: 'Rolled back', replay: 'Rolled back to replay', 'recover rollback': 'Rollback undone' };
 
 export class RollbacksPane {
   constructor() {
@@ -41,10 +41,10 @@ function card(id, rollback, number) {
       h('span', { class: 'number' }, `#${number}`), h('strong', {}, WORDS[rollback.reason] ?? String(rollback.reason)),
       h('time', { title: fullTime(rollback.time) }, fullTime(rollback.time))),
     taken === null ? null : h('details', {},
-      h('summary', {}, `The history before it: ${count(taken.length, 'snapshot')}`),
+      h('summary', {}, `History before the rollback: ${count(taken.length, 'snapshot')}`),
       h('ol', { class: 'mini-steps' }, taken.slice(0, MOST_STEPS).map(step)),
       taken.length > MOST_STEPS ? h('p', { class: 'hint small' }, `and ${count(taken.length - MOST_STEPS, 'more snapshot')}`) : null),
     h('div', { class: 'card-foot' },
-      copyButton('Its snapshots, as curl', () => curl(address(`ltm/${id}/snapshots?rollback=${number}`)), 'Command'),
-      copyButton('Undo it, by ltm', () => `ltm rollback ${id} --undo ${number}`, 'Command')));
+      copyButton('Copy snapshots as curl', () => curl(address(`ltm/${id}/snapshots?rollback=${number}`)), 'Command'),
+      copyButton('Copy undo command', () => `ltm rollback ${id} --undo ${number}`, 'Command')));
 }

@@ -1,9 +1,9 @@
-// The address: what is shown, so that a link shows it to somebody else.
+// The URL names the view, so that a link shows the same view to another person.
 //
 //   #/?q=story&fqn=app.Agent&status=active&before=120&playground=1
 //   #/ltm/42?at=5&tab=changes
 
-/** What the address names. */
+/** The view that the URL names. */
 export function route() {
   const [path, query = ''] = location.hash.replace(/^#/, '').split('?');
   const parameters = new URLSearchParams(query);
@@ -27,13 +27,13 @@ export function listLink(parameters = {}) {
   return text('/', parameters);
 }
 
-/** Browsers refuse addresses that change all the time, as they do while one drags the slider. */
+/** Browsers reject URLs that change too often, for example while the user drags the slider. */
 const PAUSE = 250;
 let wanted = null;
 let timer = 0;
 let list = '#/';
 
-/** Changes the address, soon, without a step in the browser's history. */
+/** Changes the URL after a short pause, without an entry in the browser's history. */
 export function replace(link) {
   if (route().view === 'list') list = link;
   wanted = link;
@@ -45,12 +45,12 @@ function flush() {
   if (location.hash !== wanted) history.replaceState(null, '', wanted);
 }
 
-/** The link to the list as it was last seen. */
+/** The link to the list as the user last saw it. */
 export function lastList() {
   return list;
 }
 
-/** Calls back when another view is asked for. */
+/** Calls back when the URL names another view. */
 export function onRoute(call) {
   window.addEventListener('hashchange', () => {
     clearTimeout(timer);

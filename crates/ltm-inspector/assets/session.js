@@ -1,4 +1,4 @@
-// The caller's token: for this tab alone, and gone with it.
+// The caller's token. Only this tab has it; closing the tab removes it.
 
 const KEY = 'ltm-token';
 const changed = new EventTarget();
@@ -8,24 +8,24 @@ export function token() {
   return sessionStorage.getItem(KEY);
 }
 
-/** Sets the token; an empty one forgets it. */
+/** Sets the token; an empty text removes it. */
 export function setToken(text) {
   if (text) sessionStorage.setItem(KEY, text);
   else sessionStorage.removeItem(KEY);
   changed.dispatchEvent(new Event('token'));
 }
 
-/** Calls back when the token changes, until `signal`. */
+/** Calls back when the token changes, until `signal` aborts. */
 export function onToken(call, signal) {
   changed.addEventListener('token', call, { signal });
 }
 
-/** Says that the service wants another token. */
+/** Reports that the service requires another token. */
 export function refused() {
   changed.dispatchEvent(new Event('refused'));
 }
 
-/** Calls back when the service wants another token. */
+/** Calls back when the service requires another token. */
 export function onRefused(call) {
   changed.addEventListener('refused', call);
 }

@@ -1,4 +1,4 @@
-// What is around every view: the bar at the top, with the connection, the look, the token and help.
+// The bar at the top of every view: connection, theme, token and help.
 
 import { h, setAttribute, setText } from './dom.js';
 import { icon } from './icons.js';
@@ -23,14 +23,14 @@ export class Shell {
     const help = h('button', { class: 'icon-button', 'aria-label': 'Keys and help', title: 'Keys and help (?)', onclick: showHelp }, icon('help'));
     this.place = h('div', { class: 'view' });
     const bar = h('header', { class: 'top' },
-      h('nav', { 'aria-label': 'Where you are' }, h('a', { class: 'brand', href: '#/', 'aria-label': 'LTM inspector' }, h('img', { src: 'inspector/favicon.svg', alt: '', width: 22, height: 22 }), h('span', {}, 'LTM inspector')), this.trail),
+      h('nav', { 'aria-label': 'Breadcrumb' }, h('a', { class: 'brand', href: '#/', 'aria-label': 'LTM inspector' }, h('img', { src: 'inspector/favicon.svg', alt: '', width: 22, height: 22 }), h('span', {}, 'LTM inspector')), this.trail),
       h('div', { class: 'top-tools' }, this.pill, this.key, this.look, help));
     document.body.append(bar, this.place, toasts());
     this.#showTheme();
     this.showToken();
   }
 
-  /** Shows a view in place of the one before. */
+  /** Shows a view in place of the previous one. */
   show(view) {
     this.view?.destroy();
     this.view = view;
@@ -57,7 +57,7 @@ export class Shell {
   #showTheme() {
     const name = theme();
     this.look.replaceChildren(icon({ auto: 'auto', light: 'sun', dark: 'moon' }[name]));
-    setAttribute(this.look, 'aria-label', `Look: ${name}`);
-    setAttribute(this.look, 'title', `Look: ${name} (T)`);
+    setAttribute(this.look, 'aria-label', `Theme: ${name}`);
+    setAttribute(this.look, 'title', `Theme: ${name} (T)`);
   }
 }

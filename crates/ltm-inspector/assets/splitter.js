@@ -1,4 +1,4 @@
-// The lines between panes, which can be moved: by dragging, or with the arrow keys.
+// The lines between panes. Drag them, or move them with the arrow keys.
 
 import { h, setAttribute } from './dom.js';
 
@@ -13,7 +13,7 @@ function kept() {
   }
 }
 
-/** A line at one side of a pane whose width is the variable `--<name>` of `body`. `side` is where the pane is, seen from the line. */
+/** A line beside a pane whose width is the CSS variable `--<name>` of `body`. `side`: on which side of the line the pane is. */
 export function splitter(body, name, { label, side, least, most, usual }) {
   const clamp = (width) => Math.round(Math.min(Math.max(least, Math.min(most, body.clientWidth * 0.6 || most)), Math.max(least, width)));
   const sign = side === 'left' ? 1 : -1;
@@ -31,7 +31,7 @@ export function splitter(body, name, { label, side, least, most, usual }) {
   const now = () => (side === 'left' ? line.previousElementSibling : line.nextElementSibling).getBoundingClientRect().width;
   const line = h('div', {
     class: 'splitter', role: 'separator', tabindex: '0', 'aria-orientation': 'vertical', 'aria-label': label, 'aria-valuemin': least, 'aria-valuemax': most,
-    title: 'Drag to resize; double-click for the usual width', ondblclick: () => set(null),
+    title: 'Drag to resize; double-click to reset the width', ondblclick: () => set(null),
     onkeydown: (event) => {
       const by = { ArrowLeft: -STEP, ArrowRight: STEP }[event.key];
       if (!by) return;

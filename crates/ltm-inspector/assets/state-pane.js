@@ -1,4 +1,4 @@
-// The state as a tree: what the step changed is marked, and texts can be found in it.
+// The state as a tree, with marks for what the step changed, and a search.
 
 import { changes } from './changes.js';
 import { copy, copyButton } from './clipboard.js';
@@ -56,7 +56,7 @@ export class StatePane {
     this.#showDetail();
   }
 
-  /** Brings what a pointer names into view, and chooses it. */
+  /** Brings the value at a pointer into view and selects it. */
   reveal(pointer) {
     for (let it = pointer; it !== ''; it = above(it)) this.#toggled.set(above(it), true);
     this.#toggled.set(pointer, true);
@@ -72,7 +72,7 @@ export class StatePane {
     this.input.select();
   }
 
-  /** Opens what the step changed, closes everything else. */
+  /** Opens what the step changed and closes everything else. */
   showChanges() {
     this.#toggled.clear();
     const open = new Set(['']);
@@ -148,7 +148,7 @@ export class StatePane {
     this.#showDetail();
   }
 
-  /** Tells readers which row the tree's focus is on. */
+  /** Tells screen readers which row has the focus. */
   #point() {
     const row = this.list.row(this.#rows.findIndex((it) => it.pointer === this.#chosen));
     setAttribute(this.tree, 'aria-activedescendant', row?.id);
@@ -203,10 +203,10 @@ export class StatePane {
   #showTally() {
     const { found, more } = this.#found;
     const total = `${found.length}${more ? '+' : ''}`;
-    setText(this.tally, !this.input.value ? '' : found.length === 0 ? 'none' : `${this.#foundAt + 1} of ${total}`);
+    setText(this.tally, !this.input.value ? '' : found.length === 0 ? 'no match' : `${this.#foundAt + 1} of ${total}`);
   }
 
-  /** The chosen value in full. */
+  /** Shows the selected value in full. */
   #showDetail() {
     const pointer = this.#chosen;
     const value = pointer === null || pointer === '' ? undefined : at(this.state, pointer);
@@ -226,11 +226,11 @@ export class StatePane {
       h('div', { class: 'detail-head' }, h('code', { title: pointer }, pointer),
         copyButton('Copy path', () => pointer, 'Path'), copyButton('Copy value', () => text, 'Value'),
         h('button', { class: 'icon-button', 'aria-label': 'Close', title: 'Close', onclick: close }, icon('close'))),
-      h('pre', { tabindex: '0', 'aria-label': 'The whole value', 'data-type': typeOf(value) }, text.length > 60_000 ? `${text.slice(0, 60_000)}…` : text));
+      h('pre', { tabindex: '0', 'aria-label': 'Full value', 'data-type': typeOf(value) }, text.length > 60_000 ? `${text.slice(0, 60_000)}…` : text));
   }
 }
 
-/** A value on one line; around what was looked for where that is far inside. */
+/** A value on one line. If the match is far inside, the part around it. */
 function snippet(value, wanted) {
   if (typeOf(value) !== 'string' || !wanted) return brief(value);
   const found = value.toLocaleLowerCase().indexOf(wanted.toLocaleLowerCase());

@@ -1,9 +1,9 @@
-// The statuses of LTMs and states, and how each is shown.
+// The statuses of LTMs and states.
 
-/** In the order of a life. */
+/** In the order of an LTM's life. */
 export const STATUSES = ['init', 'queued', 'active', 'finished', 'error'];
 
-/** The status that a state says, or null where it says none that is known. */
+/** The status in a state, or null if it has none that is known. */
 export function statusOf(state) {
   const status = state !== null && typeof state === 'object' && Object.hasOwn(state, '_status') ? state._status : null;
   return STATUSES.includes(status) ? status : null;

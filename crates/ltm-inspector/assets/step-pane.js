@@ -1,4 +1,4 @@
-// One step: its item, what it queued, and what waited after it.
+// One step: its item, what it queued, and what was left in the queues.
 
 import { jsonBlock } from './block.js';
 import { copyButton } from './clipboard.js';
@@ -70,7 +70,7 @@ export class StepPane {
     const entry = ({ kind, item, index }) => h('li', {}, h('div', { class: 'entry' }, h('span', { class: 'kind-word' }, kind), h('code', {}, nameOf(item)), h('span', {}, 'queued by ', this.#link(index))));
     return h('section', { class: 'queue' },
       h('h3', {}, 'Waiting after this step', h('span', { class: 'pill' }, String(waiting.length))),
-      waiting.length === 0 ? h('p', { class: 'hint small' }, 'Nothing: all that was queued has run.') : h('ul', {}, waiting.slice(0, MOST).map(entry)),
+      waiting.length === 0 ? h('p', { class: 'hint small' }, 'Nothing: everything that was queued has run.') : h('ul', {}, waiting.slice(0, MOST).map(entry)),
       waiting.length > MOST ? h('p', { class: 'hint small' }, `and ${count(waiting.length - MOST, 'more item')}`) : null);
   }
 }

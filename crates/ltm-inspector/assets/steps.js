@@ -1,13 +1,13 @@
-// What a snapshot was: words for it, and where its item was queued and taken.
+// A title for each snapshot, and the steps that queued and took its item.
 
 import { plain } from './digits.js';
 
-/** The last word of a class or state's name. */
+/** The last part of the name of a class or state. */
 function lastWord(fqn) {
   return String(fqn).split('.').at(-1);
 }
 
-/** What a step did, in a word or two. */
+/** A short title for a step. */
 export function titleOf(snapshot) {
   const item = snapshot.item;
   if (item !== null && typeof item === 'object') {
@@ -18,24 +18,24 @@ export function titleOf(snapshot) {
   return snapshot.reason;
 }
 
-/** A label with its one set of parameters filled in. */
+/** A label with its parameters filled in, if there is exactly one set. */
 export function filled(label, params) {
   if (!Array.isArray(params) || params.length !== 1 || params[0] === null || typeof params[0] !== 'object') return label;
   return label.replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(params[0], name) ? plain(params[0][name]) : whole));
 }
 
-/** The kind of a reason: what colours and marks there are. */
+/** The kind of a reason; the style sheet has a colour for each. */
 export function kindOf(reason) {
   return ['start', 'execute', 'transition'].includes(reason) ? reason : 'other';
 }
 
-/** Follows which items were queued by which snapshot, and taken by which. */
+/** Knows which snapshot queued an item and which one took it. */
 export class Queues {
   #snapshots = [];
   #queued = new Map();
   #taken = new Map();
 
-  /** Takes the history as it is now; looks only at what is new where it only grew. */
+  /** Takes the current history. If it only grew, reads only the new snapshots. */
   update(snapshots) {
     const old = this.#snapshots;
     const grew = old.length <= snapshots.length && (old.length === 0 || old.at(-1) === snapshots[old.length - 1]);
@@ -64,7 +64,7 @@ export class Queues {
     return this.#taken.get(item?.item_id);
   }
 
-  /** What was queued and not yet taken after a snapshot. */
+  /** The items that are queued and not yet taken after a snapshot. */
   waiting(index) {
     const still = (entry) => entry.index <= index && !(this.#taken.get(entry.item.item_id) <= index);
     return [...this.#queued.values()].filter(still);

@@ -1,4 +1,4 @@
-// Panes behind tabs, of which one is shown.
+// Panes behind tabs; one pane is visible.
 
 import { h, setAttribute, setText } from './dom.js';
 
@@ -19,7 +19,7 @@ export class Tabs {
     this.element = h('section', { class: 'pane details', 'aria-label': label }, this.bar, tabs.map((tab) => tab.panel));
   }
 
-  /** Shows one; a name that is none shows the first. */
+  /** Shows a tab; an unknown name shows the first. */
   show(name) {
     const shown = this.tabs.find((tab) => tab.name === name) ?? this.tabs[0];
     this.shown = shown;
@@ -32,7 +32,7 @@ export class Tabs {
     return shown;
   }
 
-  /** Shows a number at a tab; none where it is 0. */
+  /** Shows a number at a tab, unless it is 0. */
   number(name, number, kind) {
     const { count } = this.tabs.find((tab) => tab.name === name);
     count.hidden = !number;

@@ -1,20 +1,20 @@
-// Light or dark: as the system says, or as was chosen here.
+// Light or dark: the theme of the system, or the user's choice.
 
 const KEY = 'ltm-theme';
 const THEMES = ['auto', 'light', 'dark'];
 
-/** The one that was chosen. */
+/** The chosen theme. */
 export function theme() {
   const kept = localStorage.getItem(KEY);
   return THEMES.includes(kept) ? kept : 'auto';
 }
 
-/** Shows the one that was chosen. */
+/** Applies the chosen theme. */
 export function applyTheme() {
   document.documentElement.dataset.theme = theme();
 }
 
-/** Chooses the next one. */
+/** Chooses the next theme. */
 export function nextTheme() {
   localStorage.setItem(KEY, THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
   applyTheme();

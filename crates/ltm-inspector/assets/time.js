@@ -1,4 +1,4 @@
-// Times as people read them.
+// Times for people.
 
 const UNITS = [
   ['year', 31_536_000], ['month', 2_592_000], ['day', 86_400], ['hour', 3600], ['minute', 60], ['second', 1],
@@ -8,7 +8,7 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
-/** Milliseconds since the epoch, or NaN. A time without an offset is UTC, as everywhere in ltm-live. */
+/** Milliseconds since the Unix epoch, or NaN. A time without an offset is UTC, as everywhere in ltm-live. */
 export function moment(text) {
   if (typeof text !== 'string') return NaN;
   const withT = text.trim().replace(' ', 'T');
@@ -31,19 +31,19 @@ export function clockTime(text) {
   return Number.isNaN(at) ? String(text ?? '–') : clock.format(at);
 }
 
-/** Day and time, as the reader's country writes them. */
+/** Day and time in the reader's locale. */
 export function fullTime(text) {
   const at = moment(text);
   return Number.isNaN(at) ? String(text ?? '–') : full.format(at);
 }
 
-/** The day, as the reader's country writes it. */
+/** The day in the reader's locale. */
 export function dayOf(text) {
   const at = moment(text);
   return Number.isNaN(at) ? '' : day.format(at);
 }
 
-/** The time between two: `+12 ms`, `+1.4 s`, `+3 min`. */
+/** The time between two moments: `+12 ms`, `+1.4 s`, `+3 min`. */
 export function gap(before, after) {
   const ms = moment(after) - moment(before);
   if (Number.isNaN(ms)) return '';

@@ -1,4 +1,4 @@
-// All snapshots, one below the other.
+// The list of all snapshots.
 
 import { h, setAttribute, setText } from './dom.js';
 import { icon } from './icons.js';
@@ -13,7 +13,7 @@ export class Timeline {
   #items = [];
   #ids = 0;
 
-  /** `onPick` is told the index of a snapshot that was chosen, or null for the live end. */
+  /** Calls `onPick` with the index of the chosen snapshot, or null for the live end. */
   constructor({ onPick }) {
     this.onPick = onPick;
     this.input = h('input', {
@@ -44,7 +44,7 @@ export class Timeline {
     this.#point();
   }
 
-  /** The snapshot `by` places on among those shown; null beyond the end. */
+  /** The index of the snapshot `by` rows further among the visible ones. */
   step(by) {
     const { index } = this.model;
     const place = this.#placeOf(index);
@@ -53,7 +53,7 @@ export class Timeline {
     return this.#items[Math.min(this.#items.length - 1, Math.max(0, next))];
   }
 
-  /** Brings the chosen one into view again, after the pane was hidden. */
+  /** Brings the chosen snapshot into view again after the pane was hidden. */
   show() {
     this.list.update(this.#items.length);
     if (this.model) this.#reveal();

@@ -1,4 +1,4 @@
-// Short notes that go by themselves, which readers say aloud.
+// Short notes that disappear by themselves; screen readers announce them.
 
 import { h } from './dom.js';
 
@@ -6,7 +6,7 @@ const region = h('div', { class: 'toasts', role: 'status', 'aria-live': 'polite'
 const TIME = 3500;
 const MOST = 3;
 
-/** The place of the notes in the page. */
+/** The element that holds the notes. */
 export function toasts() {
   return region;
 }

@@ -2,11 +2,11 @@
 
 import { kindOf } from './steps.js';
 
-/** Of a stripe, in pixels. */
+/** The width of a stripe, in pixels. */
 const WIDEST = 6;
 const KINDS = ['start', 'execute', 'transition', 'other'];
 
-/** Draws the stripes; with more snapshots than columns, a column shows the most of its own. */
+/** Draws the stripes. If there are more snapshots than columns, a column shows its snapshot with the most changes. */
 export function paintTrack(canvas, snapshots) {
   const ratio = devicePixelRatio || 1;
   const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
@@ -23,13 +23,13 @@ export function paintTrack(canvas, snapshots) {
     const size = Math.max(0.2, Math.min(1, Math.log2(1 + top.patch.length) / 4));
     context.fillStyle = colours[kindOf(top.reason)];
     const wide = Math.max(1, Math.min(width / columns - ratio, WIDEST * ratio));
-    // Under the slider's thumb where that is at the snapshot.
+    // The stripe of the chosen snapshot is under the slider's thumb.
     const left = columns > 1 ? (column * (width - WIDEST * ratio)) / (columns - 1) + (WIDEST * ratio - wide) / 2 : 0;
     context.fillRect(left, height * (1 - size), wide, height * size);
   }
 }
 
-/** A canvas knows no variables: the browser says what a colour comes to. */
+/** A canvas does not know CSS variables: let the browser compute the colour. */
 function colourOf(canvas, kind) {
   canvas.style.color = `var(--kind-${kind})`;
   return getComputedStyle(canvas).color;

@@ -1,15 +1,15 @@
-// Travel in time: a slider over all snapshots, steps, and playing them.
+// Time travel: a slider over all snapshots, step by step, or playing them.
 
 import { h, setAttribute, setText } from './dom.js';
 import { icon } from './icons.js';
 import { paintTrack } from './track.js';
 import { fullTime } from './time.js';
 
-/** Steps in a second. */
+/** Steps per second. */
 const SPEEDS = [1, 2, 5, 20];
 
 export class Transport {
-  /** `onPick` is told an index, or null for the live end. */
+  /** Calls `onPick` with an index, or null for the live end. */
   constructor({ onPick }) {
     this.onPick = onPick;
     const button = (label, key, name, onclick) => h('button', { class: 'icon-button', title: `${label} (${key})`, 'aria-label': label, onclick }, icon(name));
@@ -18,15 +18,15 @@ export class Transport {
     this.track = h('canvas', { class: 'track', 'aria-hidden': 'true' });
     this.where = h('output', { class: 'where' });
     this.when = h('time', { class: 'when' });
-    this.live = h('button', { class: 'live', 'aria-pressed': 'true', title: 'Follow what comes (L)', onclick: () => this.onPick(null) }, h('i', { class: 'dot', 'aria-hidden': 'true' }), 'Live');
+    this.live = h('button', { class: 'live', 'aria-pressed': 'true', title: 'Follow new snapshots (L)', onclick: () => this.onPick(null) }, h('i', { class: 'dot', 'aria-hidden': 'true' }), 'Live');
     this.speed = h('select', { 'aria-label': 'Speed', title: 'Speed', onchange: () => this.playing && this.#start() },
       SPEEDS.map((it) => h('option', { value: it, selected: it === 2 }, `${it}/s`)));
     this.element = h('footer', { class: 'transport', 'aria-label': 'Time travel', role: 'group' },
       h('div', { class: 'buttons' },
         button('First snapshot', 'Home', 'start', () => this.go(-Infinity)),
-        button('One back', 'K', 'left', () => this.go(-1)),
+        button('Previous snapshot', 'K', 'left', () => this.go(-1)),
         this.play,
-        button('One on', 'J', 'right', () => this.go(1)),
+        button('Next snapshot', 'J', 'right', () => this.go(1)),
         button('Last snapshot', 'End', 'end', () => this.go(Infinity)),
         this.speed),
       h('div', { class: 'slide' }, this.track, this.slider),
@@ -50,7 +50,7 @@ export class Transport {
     if (this.playing && index >= last) this.#stop();
   }
 
-  /** Moves so many snapshots. */
+  /** Moves by this many snapshots. */
   go(by) {
     this.#stop();
     this.#move(by);

@@ -1,4 +1,4 @@
-// Which snapshot is looked at, and the state there.
+// The chosen snapshot, and its state.
 
 import { History } from './history.js';
 import { Queues } from './steps.js';
@@ -9,12 +9,12 @@ export class Travel {
   #folding = null;
   #error = null;
 
-  /** `pinned`: the index that was chosen, or null for the live end. `onState` is called when a state is there that had to be waited for. */
+  /** `pinned`: the chosen index, or null for the live end. Calls `onState` when a state that took longer to fold is ready. */
   constructor(pinned, onState) {
     Object.assign(this, { pinned, onState });
   }
 
-  /** Takes a new view of the LTM; false where the chosen snapshot is no longer there, and the live end is looked at instead. */
+  /** Takes a new view of the LTM. Returns false if the chosen snapshot is gone: then the live end is shown. */
   update(view) {
     if (view.snapshots !== this.view?.snapshots) {
       this.#history.update(view.snapshots);
@@ -22,7 +22,7 @@ export class Travel {
       this.#error = null;
     }
     this.view = view;
-    // A trimmed history begins later; its first snapshot stands for all that are gone.
+    // A trimmed history begins at a higher index; its first snapshot stands for all removed ones.
     this.first = view.firstIndex;
     this.last = this.first + view.snapshots.length - 1;
     if (this.pinned === null || view.status === 'connecting') return true;
@@ -38,7 +38,7 @@ export class Travel {
     this.#error = null;
   }
 
-  /** All that the panes show. `busy` says that the state has to be waited for. */
+  /** The data for all panes. `busy`: the state is not folded yet. */
   model() {
     const { view, first, last, pinned } = this;
     const index = pinned ?? last;

@@ -1,17 +1,17 @@
-// A value as the rows of a tree: only what is open has rows.
+// A value as the rows of a tree: only open parts have rows.
 
 import { below, member } from './pointer.js';
 import { typeOf } from './json.js';
 
-/** Rows beyond this are left out, and said to be. */
+/** The most rows. Further ones are left out. */
 const MOST = 50_000;
-/** What is open without having been opened: this deep, and no larger. */
+/** Parts up to this depth and size are open at first. */
 const OPEN_DEPTH = 2;
 const OPEN_SIZE = 30;
 
 /**
- * Rows: `{ pointer, key, value, depth, size, open, gone, place, of }`; `size` is undefined for what has no members, `gone` is true for what
- * the step removed. `toggled` says what was opened (true) and closed (false) by hand.
+ * Rows: `{ pointer, key, value, depth, size, open, gone, place, of }`. `size` is undefined for a value without members; `gone` is true for
+ * a value that the step removed. `toggled` has the pointers that the user opened (true) or closed (false).
  */
 export function rowsOf(state, before, marks, toggled) {
   const rows = [];

@@ -1,15 +1,16 @@
-// Moves and zooms a picture: by dragging, wheel, pinch and buttons. Until somebody has, all of it is shown, or what happens in it.
+// Moves and zooms a picture with pointer, wheel, pinch and buttons. Until the user does, it shows the whole picture, or the part where
+// something happens.
 
 const CLOSEST = 3;
 const FARTHEST = 0.08;
-/** Nothing is drawn larger than this by itself. */
+/** The largest automatic scale. */
 const LARGEST_FIT = 1.15;
-/** All of it at once is too small to read below this. */
+/** Below this scale, the whole picture is too small to read. */
 const READABLE = 0.42;
-/** How large it is drawn then. */
+/** The scale that is used then. */
 const FOLLOWING = 0.85;
 const MARGIN = 24;
-/** What the legend takes at the bottom. */
+/** The height of the legend at the bottom. */
 const BELOW = 28;
 
 export class Viewport {
@@ -17,7 +18,7 @@ export class Viewport {
   #touched = false;
   #at = { x: 0, y: 0, scale: 1 };
   #size = { w: 1, h: 1 };
-  /** Whether all of it was asked for. */
+  /** Whether the user asked for the whole picture. */
   #whole = false;
   #part = null;
 
@@ -27,7 +28,7 @@ export class Viewport {
     svg.addEventListener('pointerdown', (event) => this.#down(event));
     svg.addEventListener('pointermove', (event) => this.#move(event));
     for (const name of ['pointerup', 'pointercancel']) svg.addEventListener(name, (event) => this.#up(event));
-    // What was dragged was not clicked.
+    // A drag is not a click.
     svg.addEventListener('click', (event) => this.dragged && event.stopPropagation(), true);
     svg.addEventListener('dblclick', () => this.fit());
   }
@@ -38,7 +39,7 @@ export class Viewport {
     this.resize();
   }
 
-  /** Keeps this part in view, where all of it at once would be too small to read. */
+  /** Keeps this part in view if the whole picture would be too small to read. */
   follow(part) {
     this.#part = part;
     this.resize();
@@ -48,7 +49,7 @@ export class Viewport {
     if (!this.#touched) this.#place();
   }
 
-  /** Shows all of it. */
+  /** Shows the whole picture. */
   fit() {
     this.#touched = false;
     this.#whole = true;
@@ -127,7 +128,7 @@ export class Viewport {
   }
 }
 
-/** Where a picture begins so that a place in it is in the middle, without showing what is beyond its ends. */
+/** The offset that puts a position of the picture in the middle, without showing space beyond its edges. */
 function shift(room, size, middle) {
   if (size < room) return (room - size) / 2;
   return Math.min(MARGIN, Math.max(room - size - MARGIN, room / 2 - middle));

@@ -1,10 +1,10 @@
-// A list of any length that holds only the rows that are seen.
+// A list of any length that holds only its visible rows.
 
 import { h } from './dom.js';
 
-/** Rows beyond either edge, so that scrolling shows no blank. */
+/** Extra rows beyond each edge, so that scrolling shows no blank space. */
 const OVERSCAN = 8;
-/** Browsers lay out no more than some ten million pixels. */
+/** Browsers lay out at most about ten million pixels. */
 const HIGHEST = 8_000_000;
 
 export class VirtualList {
@@ -13,8 +13,8 @@ export class VirtualList {
   #frame = 0;
 
   /**
-   * `make()` gives an empty row, `fill(row, index)` shows an item in it.
-   * Rows are all of one height, which CSS sets, too.
+   * `make()` returns an empty row; `fill(row, index)` shows an item in it.
+   * All rows have the same height, which the style sheet sets, too.
    */
   constructor(element, { rowHeight, make, fill }) {
     this.element = element;
@@ -33,14 +33,14 @@ export class VirtualList {
     return this.#count;
   }
 
-  /** Shows so many items, all anew. */
+  /** Shows this many items, and fills all rows again. */
   update(count) {
     this.#count = count;
     this.space.style.height = `${Math.min(count * this.rowHeight, HIGHEST)}px`;
     this.#render(true);
   }
 
-  /** Brings an item into view, with as little scrolling as that takes, or to the middle. */
+  /** Brings an item into view with the least scrolling, or to the middle. */
   reveal(index, middle = false) {
     const { element, rowHeight } = this;
     const top = index * rowHeight;
@@ -53,7 +53,7 @@ export class VirtualList {
     this.#render(false);
   }
 
-  /** The row of an item, where it is in view. */
+  /** The row of an item, if it is in view. */
   row(index) {
     return this.#rows.get(index);
   }

@@ -1,15 +1,15 @@
-// What the client reads from, with numbers that keep their digits.
+// `fetch` and sockets for the client, with numbers that keep their digits.
 
 import { mark } from './digits.js';
 
-/** `fetch`; what is not exact in its answers is marked. */
+/** `fetch`; marks the numbers of its answers that a double cannot hold. */
 export async function exactFetch(input, init) {
   const response = await fetch(input, init);
   response.json = async () => JSON.parse(mark(await response.text()));
   return response;
 }
 
-/** A kind of socket; what is not exact in its messages is marked. */
+/** A kind of socket; marks the numbers of its messages that a double cannot hold. */
 function exact(Base) {
   return class extends Base {
     #listener = null;

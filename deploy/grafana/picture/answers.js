@@ -1,4 +1,4 @@
-// What a panel asks Prometheus, and the answers as Grafana's data frames.
+// Runs the queries of a panel, and converts the answers to Grafana's data frames.
 
 import { FieldType, dateTime, rangeUtil } from '@grafana/data';
 
@@ -8,23 +8,23 @@ export function lastMinutes(minutes, now = Date.now()) {
   return { from, to, raw: { from: `now-${minutes}m`, to: 'now' } };
 }
 
-/** What Grafana would make of `$__interval` and `$__rate_interval`, in milliseconds: a point per pixel, but none between two scrapes. */
+/** Grafana's values of `$__interval` and `$__rate_interval` in milliseconds: one point per pixel, but at most one per scrape. */
 function intervals(timeRange, width, scrapeInterval) {
   const lowest = rangeUtil.intervalToMs(scrapeInterval);
   const interval = rangeUtil.calculateInterval(timeRange, width, scrapeInterval).intervalMs;
   return { interval, rate: Math.max(interval + lowest, 4 * lowest) };
 }
 
-/** Asks for all targets of a panel; gives a frame for each series, in the order of Prometheus. */
+/** Runs all queries of a panel; returns one frame per series, in Prometheus's order. */
 export async function ask({ panel, timeRange, width, scrapeInterval }) {
   const { interval, rate } = intervals(timeRange, width, scrapeInterval);
   const answers = panel.targets.map(async (target) => {
     const expression = target.expr
       .replaceAll('$__rate_interval', `${rate / 1000}s`)
       .replaceAll('$__interval', `${interval / 1000}s`);
-    if (expression.includes('$')) throw new Error(`${panel.title}: a variable that is not known here: ${expression}`);
+    if (expression.includes('$')) throw new Error(`${panel.title}: unsupported variable in ${expression}`);
     const step = interval / 1000;
-    // Grafana asks for whole steps, so that a picture does not wobble when it is drawn again.
+    // Like Grafana, aligns the range to whole steps, so that repeated pictures are stable.
     const [start, end] = [timeRange.from, timeRange.to].map((time) => Math.floor(time.valueOf() / interval) * step);
     const form = new URLSearchParams({ query: expression, start, end, step });
     const answer = await (await fetch('/api/v1/query_range', { method: 'POST', body: form })).json();

@@ -1,4 +1,4 @@
-// A panel's field configuration, with what Grafana's panels take where it says nothing.
+// The field configuration of a panel, completed with the defaults of Grafana's panels.
 
 import { FieldColorModeId, FieldConfigOptionsRegistry, ThresholdsMode, identityOverrideProcessor } from '@grafana/data';
 
@@ -11,7 +11,7 @@ const defaults = {
 
 const lines = { drawStyle: 'line', lineInterpolation: 'linear', lineWidth: 1, fillOpacity: 0, showPoints: 'auto', pointSize: 5, spanNulls: false };
 
-/** The `fieldConfig` of a panel, and the registry of what it sets, for `applyFieldOverrides`. */
+/** The `fieldConfig` of a panel, and a registry of the properties that it sets, for `applyFieldOverrides`. */
 export function fieldConfiguration(panel) {
   const { overrides = [], defaults: own } = panel.fieldConfig;
   const custom = panel.type === 'timeseries' ? { custom: { ...lines, ...own.custom } } : {};

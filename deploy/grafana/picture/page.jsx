@@ -1,4 +1,4 @@
-// The dashboard as a page: its rows and panels where it has them, drawn with Grafana's panel components.
+// The dashboard as a page: its rows and panels at their positions, drawn with Grafana's panel components.
 
 import '@fontsource/inter/400.css';
 import '@fontsource/inter/500.css';
@@ -19,7 +19,7 @@ const TIME_ZONE = 'browser';
 const asWritten = (text) => text;
 const theme = createTheme({ colors: { mode: 'dark' } });
 
-/** Where a panel of a grid of 24 columns is, in pixels. */
+/** The position and size of a panel in a grid of 24 columns, in pixels. */
 function place({ x, y, w, h }) {
   const length = (cells, size) => cells * size + (cells - 1) * GAP;
   return { left: MARGIN + x * (COLUMN + GAP), top: HEAD + y * (ROW + GAP), width: length(w, COLUMN), height: length(h, ROW) };
@@ -85,13 +85,13 @@ function Dashboard({ dashboard, answers, timeRange }) {
   );
 }
 
-/** Draws the dashboard; gives the titles of panels in which nothing is to be seen. */
+/** Draws the dashboard; returns the titles of panels without data. */
 window.draw = async ({ dashboard, minutes, scrapeInterval }) => {
   await initPluginTranslations('ltm-live');
   const timeRange = lastMinutes(minutes);
   const panels = dashboard.panels.filter((panel) => panel.type !== 'row');
   const asked = panels.map(async (panel) => {
-    if (!VISUALIZATIONS[panel.type]) throw new Error(`${panel.title}: a ${panel.type} cannot be drawn here`);
+    if (!VISUALIZATIONS[panel.type]) throw new Error(`${panel.title}: unsupported panel type ${panel.type}`);
     const { width } = place(panel.gridPos);
     return [panel.id, await ask({ panel, timeRange, width: Math.round(width), scrapeInterval })];
   });

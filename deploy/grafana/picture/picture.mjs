@@ -1,8 +1,8 @@
-// Draws the dashboard, asking this Prometheus for the last minutes, into a file:
+// Draws the dashboard into a file, with the last minutes of a Prometheus:
 //
 //   node picture.mjs http://127.0.0.1:9090 10 dashboard.png
 //
-// It fails where a panel has nothing to show, or where the page says that something is wrong.
+// Fails if a panel has no data, or if the page reports an error.
 
 import { readFile } from 'node:fs/promises';
 import { build } from 'esbuild';
@@ -13,7 +13,7 @@ const here = (path) => new URL(path, import.meta.url);
 const ICONS = 'node_modules/@grafana/ui/dist/public/img/icons/';
 const SITE = 'http://dashboard.test/';
 
-/** The page and its script, in one text. */
+/** The page with its script inline. */
 async function page() {
   const { outputFiles } = await build({
     entryPoints: [here('page.jsx').pathname],
@@ -30,7 +30,7 @@ async function page() {
   return `<!doctype html><meta charset="utf-8"><style>${text('.css')}</style><body><div id="root"></div><script>${script}</script>`;
 }
 
-/** The page, the icons of Grafana, and Prometheus, all of one origin. */
+/** Serves the page, Grafana's icons and Prometheus from one origin. */
 async function serve(route) {
   const { pathname } = new URL(route.request().url());
   const [, icon] = pathname.split('/img/icons/');
@@ -39,7 +39,7 @@ async function serve(route) {
   return route.fulfill({ body: html, contentType: 'text/html' });
 }
 
-/** What Grafana's data source says of how often Prometheus scrapes. */
+/** The scrape interval that is configured for Grafana's data source. */
 async function scrapeInterval() {
   const provisioned = await readFile(here('../provisioning/datasources/ltm-live.yml'), 'utf8');
   return provisioned.match(/timeInterval: (\w+)/)[1];
@@ -64,7 +64,7 @@ try {
   await tab.waitForLoadState('networkidle');
   await tab.evaluate(() => document.fonts.ready);
   await tab.locator('#dashboard').screenshot({ path: file, animations: 'disabled' });
-  wrong.push(...empty.map((title) => `nothing to be seen in: ${title}`));
+  wrong.push(...empty.map((title) => `no data in panel: ${title}`));
 } catch (error) {
   wrong.push(error.stack);
 } finally {

@@ -1,4 +1,4 @@
-// The commands of the READMEs, so that the tests run what a reader runs.
+// The commands of the READMEs: the tests run what a reader runs.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const read = (path) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 
-/** Every command of a README, without what is said about it. */
+/** Every command of a README, without its comment. */
 export function lines(path) {
   return [...read(path).matchAll(/```sh\n([^]*?)```/g)]
     .flatMap(([, text]) => text.split('\n'))
@@ -14,7 +14,7 @@ export function lines(path) {
     .filter((line) => line && !line.startsWith('#'));
 }
 
-/** Runs a command of a README where that stands, on the services at `url`; gives what it printed. */
+/** Runs a command in the folder of its README, on the services at `url`. Returns its output. */
 export async function run(folder, command, url) {
   const cwd = fileURLToPath(new URL(`../../${folder}`, import.meta.url));
   const env = { ...process.env, LTM_URL: url };

@@ -1,4 +1,4 @@
-// What a reader starts: the services, a web server for the pages, and a browser.
+// The programs that a reader starts: the services, a web server for the pages, and a browser.
 import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Browser } from '../../../clients/js/test/support/browser.mjs';
@@ -13,7 +13,7 @@ export class Site {
     const site = new Site();
     try {
       site.services = await Services.start();
-      // To the browser, localhost:8000 is where the services are: an example runs as it is written.
+      // The browser resolves localhost:8000 to the services, so the examples run as they are.
       site.browser = await Browser.start({}, [`--host-resolver-rules=MAP localhost 127.0.0.1:${site.services.port}`]);
       await site.serve();
     } catch (error) {
@@ -23,7 +23,7 @@ export class Site {
     return site;
   }
 
-  /** The command of the README, on a port that is free. */
+  /** Runs the web server command of the README on a free port. */
   async serve() {
     const port = await freePort();
     const command = lines('examples/README.md').find((line) => line.includes('http.server'));
@@ -37,7 +37,7 @@ export class Site {
     });
   }
 
-  /** An example's page. What it throws fails the test; `until` something ran in it is so. */
+  /** Opens an example's page. `until` waits for a condition in the page; an error that the page throws fails it. */
   async open(path, id) {
     const page = await this.browser.context.newPage();
     const errors = [];
@@ -53,7 +53,7 @@ export class Site {
     return page;
   }
 
-  /** Runs the command `ltm` on the services; gives what it printed. */
+  /** Runs `ltm` on the services. Returns its output. */
   ltm(...args) {
     const env = { ...process.env, LTM_URL: this.services.url };
     return execFileSync(ltm, args, { cwd: root, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });

@@ -331,6 +331,12 @@ fn every_limit_in_the_documentation_is_a_setting_with_that_default_and_a_test() 
         limits += 1;
     }
     assert!(limits > 20, "{limits}");
+    let more = page
+        .split("\n\n")
+        .filter(|part| part.starts_with("More tests"));
+    for part in more {
+        assert!(names_tests(part), "{part}");
+    }
     let fixed = page.split("\n\n").filter(|part| part.starts_with("Fixed"));
     for part in fixed {
         let tests = part

@@ -53,7 +53,7 @@ test('where a token is wanted it is asked for, kept in the tab, and shown to API
   await page.getByText('Enter a token').or(page.getByRole('dialog')).first().waitFor();
   if (!(await page.getByRole('dialog').isVisible())) await page.getByText('Enter a token').click();
   await page.getByLabel('Token', { exact: true }).last().fill(made.key);
-  await page.getByRole('button', { name: 'Use it' }).click();
+  await page.getByRole('button', { name: 'Use token' }).click();
   await live(page);
   await call(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n: 1 } });
   await page.locator('.where', { hasText: '1 of 1' }).waitFor();

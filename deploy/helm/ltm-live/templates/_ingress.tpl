@@ -1,24 +1,24 @@
-{{/* What each controller needs to be told. In: preset, service. */}}
+{{/* The annotations for each ingress controller. Parameters: preset, service. */}}
 {{- define "ltm.annotations" -}}
 {{- if eq .preset "nginx" -}}
 nginx.ingress.kubernetes.io/proxy-connect-timeout: "2"
 {{- if eq .service "api" }}
-# The largest api.max_body.
+# The largest value that api.max_body can have.
 nginx.ingress.kubernetes.io/proxy-body-size: 128m
-# One LTM, one API: needs $ltm_id from the controller's http-snippet (docs/kubernetes.md).
+# All requests for one LTM go to the same API. Needs $ltm_id from the controller's http-snippet (docs/kubernetes.md).
 nginx.ingress.kubernetes.io/upstream-hash-by: "$ltm_id"
 {{- else }}
-# Pings come every 20 s; the gateway itself drops who does not answer.
+# Pings come every 20 s; the gateway closes connections that do not answer them.
 nginx.ingress.kubernetes.io/proxy-read-timeout: "3600"
 nginx.ingress.kubernetes.io/proxy-send-timeout: "3600"
-# A handshake that a full or stopping gateway refuses is safe to repeat.
+# If a full or stopping gateway rejects a handshake, it is safe to retry.
 nginx.ingress.kubernetes.io/proxy-next-upstream: error timeout http_503
 {{- end }}
 {{- else if eq .preset "haproxy" -}}
 haproxy.org/check: "true"
 haproxy.org/check-http: /readyz
 haproxy.org/check-interval: 1s
-{{- /* Of the timeouts the controller takes only some from an Ingress; a snippet it takes whole. */}}
+{{- /* The controller has annotations for only some timeouts, so a snippet sets all of them. */}}
 haproxy.org/backend-config-snippet: |
   timeout connect 2s
   timeout server 60s
@@ -27,7 +27,7 @@ haproxy.org/backend-config-snippet: |
   hash-type consistent
 {{- else }}
   balance leastconn
-  # Pings come every 20 s; the gateway itself drops who does not answer.
+  # Pings come every 20 s; the gateway closes connections that do not answer them.
   timeout tunnel 1h
   retry-on conn-failure empty-response 503
 {{- end }}

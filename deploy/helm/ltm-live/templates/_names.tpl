@@ -1,4 +1,4 @@
-{{/* What every object is named with. */}}
+{{/* The base of all object names. */}}
 {{- define "ltm.name" -}}
 {{- if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}

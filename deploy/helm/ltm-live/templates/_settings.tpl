@@ -1,6 +1,6 @@
 {{/*
-The settings of one service that are no secrets, as variables. In: root, service.
-What a service does not read is left out, so that a change for one does not restart the other.
+The non-secret settings of one service as environment variables. Parameters: root, service.
+Settings that only the other service reads are left out, so that changing them does not restart this one.
 */}}
 {{- define "ltm.settings" -}}
 {{- $values := .root.Values -}}
@@ -41,7 +41,7 @@ What a service does not read is left out, so that a change for one does not rest
 {{- range $section, $keys := $values.settings -}}
 {{- if not (has $section $foreign) -}}
 {{- range $key, $value := $keys -}}
-{{- /* A number may come as 1e+06: whole ones are written out. A list is text with commas. */ -}}
+{{- /* Helm may print a number as 1e+06, so whole numbers are formatted. A list becomes comma-separated text. */ -}}
 {{- $text := toString $value -}}
 {{- if kindIs "slice" $value }}{{ $text = join "," $value }}{{ end -}}
 {{- if kindIs "float64" $value }}{{ if eq $value (floor $value) }}{{ $text = printf "%.0f" $value }}{{ end }}{{ end -}}

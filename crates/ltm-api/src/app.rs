@@ -1,0 +1,102 @@
+//! What the service's requests share.
+
+use std::sync::Arc;
+
+use ltm_service::auth::Auth;
+use ltm_state::Retention;
+use ltm_store::{Redis, Store};
+use prometheus_client::registry::Registry;
+
+use crate::{
+    ApiSettings, body_budget::BodyBudget, metrics::Metrics, reader::Reader,
+    retention_sweep::RetentionSweep, state_cache::StateCache, writer::Writer,
+};
+
+/// What the service's requests share. Clones share it too.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    cache: Arc<StateCache>,
+    writer: Writer,
+    reader: Reader,
+    settings: ApiSettings,
+    retention: Retention,
+    body_budget: BodyBudget,
+    auth: Auth,
+    metrics: Arc<Metrics>,
+}
+
+impl Api {
+    /// The service over this Redis.
+    pub fn new(redis: Redis, settings: ApiSettings, retention: Retention, auth: Auth) -> Self {
+        let store = Store::new(redis);
+        let metrics = Arc::new(Metrics::new());
+        let cache = StateCache::new(store.clone(), &settings, retention, metrics.clone());
+        let cache = Arc::new(cache);
+        Self {
+            inner: Arc::new(Inner {
+                writer: Writer::new(store.clone(), cache.clone(), metrics.clone()),
+                reader: Reader::new(store.clone(), cache.clone()),
+                body_budget: BodyBudget::new(settings.bodies),
+                store,
+                cache,
+                settings,
+                retention,
+                auth,
+                metrics,
+            }),
+        }
+    }
+
+    /// Removes at intervals what the retention rules do not keep, without end.
+    pub async fn retain(self) {
+        let Inner {
+            store,
+            cache,
+            metrics,
+            ..
+        } = &*self.inner;
+        let sweep = RetentionSweep {
+            store: store.clone(),
+            cache: cache.clone(),
+            metrics: metrics.clone(),
+            rules: self.inner.retention,
+            interval: self.inner.settings.retention_interval,
+        };
+        sweep.run().await;
+    }
+
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
+    /// Shows the metrics of the service in `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.inner.metrics.register(registry);
+        StateCache::register(&self.inner.cache, registry);
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    pub(crate) fn body_budget(&self) -> &BodyBudget {
+        &self.inner.body_budget
+    }
+
+    pub(crate) fn settings(&self) -> &ApiSettings {
+        &self.inner.settings
+    }
+}

@@ -1,0 +1,71 @@
+//! Which caller may make which call. A call reads, writes or deletes, as its method says, and concerns the LTM in its
+//! path. The call itself checks what the path does not say: the class of a new LTM, the rows of a list.
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, ResponseError,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::Next,
+    web,
+};
+use ltm_service::{
+    ProblemResponse,
+    auth::{Access, AuthError, Caller, Presented},
+};
+
+use super::path;
+use crate::Api;
+
+/// Lets a request through if its caller may make it.
+pub(crate) async fn check<B: MessageBody>(
+    api: web::Data<Api>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    if api.auth().is_required() {
+        match caller_of(&api, &request).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+            }
+            Err(error) => {
+                let refused = ProblemResponse::from(error).error_response();
+                return Ok(request.into_response(refused).map_into_right_body());
+            }
+        }
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+async fn caller_of(api: &Api, request: &ServiceRequest) -> Result<Caller, AuthError> {
+    let shown = Presented::in_header(request);
+    let caller = api.auth().caller(shown, api.store().redis()).await?;
+    let access = needed(request.method());
+    caller.may(access)?;
+    // The call itself refuses a path with something else.
+    if let Ok(id) = path::ltm_id(request.request()) {
+        caller.may_with(access, id, api.store()).await?;
+    }
+    Ok(caller)
+}
+
+fn needed(method: &Method) -> Access {
+    match *method {
+        Method::GET | Method::HEAD | Method::OPTIONS => Access::Read,
+        Method::DELETE => Access::Admin,
+        _ => Access::Write,
+    }
+}
+
+/// The caller of a request that was let through.
+///
+/// # Errors
+///
+/// [`AuthError::Missing`] if the request was not checked.
+pub(crate) fn caller(api: &Api, request: &HttpRequest) -> Result<Caller, AuthError> {
+    if !api.auth().is_required() {
+        return Ok(Caller::anybody());
+    }
+    let known = request.extensions().get::<Caller>().cloned();
+    known.ok_or(AuthError::Missing)
+}

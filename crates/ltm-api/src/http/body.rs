@@ -1,0 +1,141 @@
+//! Reading the body of a request.
+
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+use actix_web::{HttpMessage, HttpRequest, web::Payload};
+use futures_util::StreamExt;
+use ltm_service::{ProblemResponse, limit_reached};
+use ltm_types::{Problem, ProblemKind};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+
+use crate::{Api, body_budget::BodyBudget, settings::bytes};
+
+/// A body. Its share of the budget is returned when it is dropped.
+#[derive(Default)]
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Body {
+    /// Appends `chunk`, if the budget has room for it.
+    fn push(&mut self, chunk: &[u8], budget: &BodyBudget) -> Result<(), ProblemResponse> {
+        let Some(more) = budget.permit(chunk.len()) else {
+            limit_reached("api.bodies");
+            let detail = "the bodies of all requests in progress take as much memory as allowed (api.bodies)";
+            return Err(Problem::new(ProblemKind::OverLimit, detail).into());
+        };
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+/// Reads a body that is declared as JSON, within the limits of size and time.
+pub(crate) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+) -> Result<Body, ProblemResponse> {
+    let declared = request.content_type().to_ascii_lowercase();
+    if declared != "application/json"
+        && !(declared.starts_with("application/") && declared.ends_with("+json"))
+    {
+        let detail =
+            format!("the body is declared as {declared:?}; send Content-Type: application/json");
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail)
+            .with_field("Content-Type")
+            .into());
+    }
+    let limit = api.settings().body_timeout;
+    let late = |_| {
+        limit_reached("api.body_timeout");
+        let detail = format!("the body did not arrive within {limit:?} (api.body_timeout)");
+        ProblemResponse(Problem::new(ProblemKind::RequestTimeout, detail))
+    };
+    timeout(limit, collect(payload, api)).await.map_err(late)?
+}
+
+async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemResponse> {
+    let max = api.settings().max_body;
+    let mut body = Body::default();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|e| {
+            let detail = format!("the body ended early: {e}");
+            Problem::new(ProblemKind::InvalidRequest, detail)
+        })?;
+        if body.len() + chunk.len() > bytes(max) {
+            limit_reached("api.max_body");
+            let detail = format!("the body is larger than {max} (api.max_body)");
+            return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
+        }
+        body.push(&chunk, api.body_budget())?;
+    }
+    Ok(body)
+}
+
+/// A value that must be a JSON object: serde alone would also read the fields from an array, by their order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+/// Reads the fields of a body. The error names the wrong field.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ProblemResponse> {
+    // The parser does not check strings that are passed through.
+    let text = std::str::from_utf8(body).map_err(|e| {
+        let detail = format!("the body is not UTF-8: byte {} is invalid", e.valid_up_to());
+        ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail))
+    })?;
+    // Only a malformed body pays for tracking where the parser is.
+    if let Ok(Object(read)) = serde_json::from_str(text) {
+        return Ok(read);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let Object(read) = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
+        let field = e.path().to_string();
+        let problem = Problem::new(ProblemKind::InvalidRequest, e.inner().to_string());
+        ProblemResponse(if field == "." {
+            problem
+        } else {
+            problem.with_field(field)
+        })
+    })?;
+    deserializer
+        .end()
+        .map_err(|e| ProblemResponse(Problem::new(ProblemKind::InvalidRequest, e.to_string())))?;
+    Ok(read)
+}

@@ -1,0 +1,142 @@
+//! `POST /ltm/{id}/snapshots`: appends a snapshot.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use ltm_docs::{
+    problems::WriteProblems,
+    schemas::{Operation, Snapshot},
+};
+use ltm_service::ProblemResponse;
+use ltm_state::{Limits, State};
+use ltm_types::{Cursor, Entry, LtmId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::{
+    Api,
+    http::{
+        body,
+        write_call::{WriteHeaders, payload, write_call, written_answer},
+    },
+    writer::{SnapshotFields, SnapshotWrite},
+};
+
+/// A snapshot to append.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Append, example = json!({"reason": "execute", "merge": {"n": 1}}))]
+pub(super) struct AppendBody<'a> {
+    /// Why it was taken.
+    reason: String,
+    /// What was executed.
+    #[serde(borrow)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    item: Option<&'a RawValue>,
+    /// The change (RFC 6902). Give exactly one of `patch`, `state` and `merge`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<Operation>>)]
+    patch: Option<&'a RawValue>,
+    /// The whole new state.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    state: Option<&'a RawValue>,
+    /// The change (RFC 7396).
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    merge: Option<&'a RawValue>,
+    /// The executions that it queued.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    execute_queue: Option<&'a RawValue>,
+    /// The transitions that it queued.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    transitions_queue: Option<&'a RawValue>,
+    /// When it was taken (RFC 3339). Default: now.
+    #[schema(format = DateTime)]
+    time: Option<String>,
+}
+
+/// The answer to an append.
+#[derive(Serialize, ToSchema)]
+struct Appended<'a> {
+    #[schema(value_type = u64, minimum = 1)]
+    id: LtmId,
+    /// The entry's cursor.
+    #[schema(value_type = String)]
+    cursor: Cursor,
+    /// The snapshot's index in the history.
+    index: u64,
+    /// The snapshot; null if it was appended before and is no longer kept.
+    #[schema(value_type = Option<Snapshot>, required = true)]
+    snapshot: Option<&'a RawValue>,
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v0/ltm/{id}/snapshots",
+    tag = "History",
+    summary = "Append a snapshot: a step and its change",
+    params(("id" = u64, Path, description = "The LTM's id", minimum = 1), WriteHeaders),
+    request_body = AppendBody,
+    responses(
+        (status = 201, description = "The snapshot is in the log", body = Appended, headers(
+            ("ETag" = String, description = "The cursor"),
+            ("Idempotent-Replayed" = String, description = "`true` if this is the answer to an earlier request with this key"),
+        )),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn append(
+    request: HttpRequest,
+    body: web::Payload,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let limits = api.settings().limits();
+    let read = |_, body: &[u8]| {
+        Ok(SnapshotWrite::read(
+            body::parse::<AppendBody<'_>>(body)?.fields(),
+            limits,
+        )?)
+    };
+    let (id, _, written) = write_call(&request, body, &api, None, read).await?;
+    let answer = Appended {
+        id,
+        cursor: written.cursor,
+        index: written.snapshots_count.saturating_sub(1),
+        snapshot: payload(&written),
+    };
+    Ok(written_answer(StatusCode::CREATED, &written, &answer))
+}
+
+/// The entry that a body of `POST /ltm/{id}/snapshots` makes of `state`, which moves on to it. Nothing is read
+/// or written.
+///
+/// # Errors
+///
+/// The problem with which the API refuses the request; the state is then as it was.
+pub fn snapshot_of(
+    body: &[u8],
+    state: &mut State,
+    limits: &Limits,
+) -> Result<Entry, ProblemResponse> {
+    let fields = body::parse::<AppendBody<'_>>(body)?.fields();
+    let change = SnapshotWrite::read(fields, *limits)?.apply_to(state)?;
+    let entry = Entry::after(state.position(), change.kind, change.payload);
+    state.advance(&entry);
+    Ok(entry)
+}
+
+impl<'a> AppendBody<'a> {
+    pub(super) fn fields(self) -> SnapshotFields<'a> {
+        SnapshotFields {
+            reason: self.reason,
+            time: self.time,
+            item: self.item,
+            patch: self.patch,
+            state: self.state,
+            merge: self.merge,
+            execute_queue: self.execute_queue,
+            transitions_queue: self.transitions_queue,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `GET /ltm/{id}`: the document.
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_docs::problems::ReadProblems;
+use ltm_service::{Parameters, ProblemResponse};
+
+use crate::{
+    Api,
+    http::{headers, path, schemas::Document},
+};
+
+#[utoipa::path(
+    get,
+    path = "/api/v0/ltm/{id}",
+    tag = "LTMs",
+    summary = "The document: state, history, errors, and the cursor to follow from",
+    params(
+        ("id" = u64, Path, description = "The LTM's id", minimum = 1),
+        ("rollbacks" = Option<bool>, Query, description = "Whether to add the histories that rollbacks took out", nullable = false),
+        ("If-None-Match" = Option<String>, Header, description = "A cursor: the answer is 304 if the LTM is still at it", nullable = false),
+    ),
+    responses(
+        (status = 200, description = "The document", body = Document, headers(("ETag" = String, description = "The cursor"))),
+        (status = 304, description = "Nothing has changed since"),
+        ReadProblems,
+    ),
+)]
+pub(crate) async fn document(
+    request: HttpRequest,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let id = path::ltm_id(&request)?;
+    let rollbacks = Parameters::of(&request)?.flag("rollbacks")?;
+    let known = headers::if_none_match(&request);
+    let document = api.reader().document(id, &known, rollbacks).await?;
+    let tag = (header::ETAG, format!("\"{}\"", document.cursor));
+    Ok(match document.json {
+        None => HttpResponse::NotModified().insert_header(tag).finish(),
+        Some(json) => HttpResponse::Ok()
+            .insert_header(tag)
+            .content_type("application/json")
+            .streaming(json.into_stream()),
+    })
+}

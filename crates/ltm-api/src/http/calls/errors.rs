@@ -1,0 +1,104 @@
+//! `POST /ltm/{id}/errors`: records an error, or what became of it.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use ltm_docs::{problems::WriteProblems, schemas::RecordedError};
+use ltm_service::ProblemResponse;
+use ltm_state::json::Shape;
+use ltm_types::{Cursor, LtmId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    Api,
+    http::{
+        body,
+        write_call::{WriteHeaders, payload, write_call, written_answer},
+    },
+    writer::{ErrorReport, WriteError, reported_field, time},
+};
+
+/// What an engine reports about an error. A field that is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ErrorReport, example = json!({"id": "6f6c1d7e-4c53-4a6b-9e0e-0d3a8c1b2f4d", "reason": "execute", "retrying": true}))]
+struct ErrorBody<'a> {
+    /// Which error: a UUID that the producer chooses.
+    #[schema(value_type = String, format = "uuid")]
+    id: Uuid,
+    /// What failed. Default: `execute`.
+    reason: Option<String>,
+    /// What was executed.
+    #[serde(borrow)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    item: Option<&'a RawValue>,
+    /// The attempts since.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    retries: Option<&'a RawValue>,
+    /// Whether the engine is trying again. Default: false.
+    retrying: Option<bool>,
+    /// Whether an attempt succeeded. Default: false.
+    success: Option<bool>,
+    /// When (RFC 3339). Default: now.
+    #[schema(format = DateTime)]
+    time: Option<String>,
+}
+
+/// The answer to a report of an error.
+#[derive(Serialize, ToSchema)]
+struct Reported<'a> {
+    #[schema(value_type = u64, minimum = 1)]
+    id: LtmId,
+    /// The entry's cursor.
+    #[schema(value_type = String)]
+    cursor: Cursor,
+    /// The error; null if it was recorded before and is no longer kept.
+    #[schema(value_type = Option<RecordedError>, required = true)]
+    error: Option<&'a RawValue>,
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v0/ltm/{id}/errors",
+    tag = "History",
+    summary = "Record an error, or what became of it",
+    params(("id" = u64, Path, description = "The LTM's id", minimum = 1), WriteHeaders),
+    request_body = ErrorBody,
+    responses(
+        (status = 200, description = "The error is in the log", body = Reported, headers(
+            ("ETag" = String, description = "The cursor"),
+            ("Idempotent-Replayed" = String, description = "`true` if this is the answer to an earlier request with this key"),
+        )),
+        WriteProblems,
+    ),
+)]
+pub(crate) async fn record(
+    request: HttpRequest,
+    body: web::Payload,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let read = |ltm_id, body: &[u8]| Ok(report(body::parse(body)?, ltm_id, &api)?);
+    let (id, _, written) = write_call(&request, body, &api, Some(b"error"), read).await?;
+    let answer = Reported {
+        id,
+        cursor: written.cursor,
+        error: payload(&written),
+    };
+    Ok(written_answer(StatusCode::OK, &written, &answer))
+}
+
+fn report(body: ErrorBody<'_>, ltm_id: LtmId, api: &Api) -> Result<ErrorReport, WriteError> {
+    let max_depth = api.settings().limits().max_depth;
+    Ok(ErrorReport {
+        store: api.store().clone(),
+        ltm_id,
+        id: body.id,
+        reason: body.reason,
+        item: reported_field("item", body.item, Shape::Any, max_depth)?,
+        retries: reported_field("retries", body.retries, Shape::Array, max_depth)?,
+        retrying: body.retrying,
+        success: body.success,
+        time: time(body.time.as_deref())?,
+    })
+}

@@ -1,0 +1,96 @@
+//! The HTTP API: paths, calls, and the answers to errors.
+
+mod authorize;
+mod body;
+mod calls;
+mod headers;
+mod openapi;
+mod path;
+mod problem;
+mod schemas;
+mod write_call;
+
+use actix_web::{
+    Resource,
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
+use ltm_service::method_not_allowed;
+
+pub use calls::append::snapshot_of;
+use calls::{
+    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket,
+};
+
+use crate::Api;
+
+/// Mounts the routes of the API, and the inspector and the interface descriptions if the settings ask for them.
+pub fn configure(api: &Api, config: &mut ServiceConfig) {
+    config.app_data(web::Data::new(api.clone()));
+    for Route {
+        path,
+        allow,
+        mount,
+        guarded,
+    } in ROUTES
+    {
+        let others = web::to(move || async move { method_not_allowed(allow) });
+        let resource = mount(web::resource(*path)).default_service(others);
+        if *guarded {
+            config.service(resource.wrap(from_fn(authorize::check)));
+        } else {
+            config.service(resource);
+        }
+    }
+    if api.settings().inspector {
+        ltm_inspector::configure(config);
+    }
+    if api.settings().docs {
+        ltm_docs::configure(config, openapi::openapi());
+    }
+}
+
+/// A path of the API.
+struct Route {
+    path: &'static str,
+    /// The methods that it answers to, as the header `Allow` spells them.
+    allow: &'static str,
+    mount: fn(Resource) -> Resource,
+    /// Whether the caller is checked before the call.
+    guarded: bool,
+}
+
+const fn route(path: &'static str, allow: &'static str, mount: fn(Resource) -> Resource) -> Route {
+    Route {
+        path,
+        allow,
+        mount,
+        guarded: true,
+    }
+}
+
+/// Every path of the API. The router tries them in this order: the most frequent first.
+const ROUTES: &[Route] = &[
+    route("/api/v0/ltm/{id}/snapshots", "GET, POST", |it| {
+        it.get(snapshots::snapshots).post(append::append)
+    }),
+    route("/api/v0/ltm/{id}", "GET, DELETE", |it| {
+        it.get(document::document).delete(delete::delete)
+    }),
+    route("/api/v0/ltm", "GET, POST", |it| {
+        it.get(list::list).post(create::create)
+    }),
+    route("/api/v0/ltm/{id}/state", "GET", |it| it.get(state::state)),
+    route("/api/v0/ltm/{id}/rollback", "POST", |it| {
+        it.post(rollback::rollback)
+    }),
+    route("/api/v0/ltm/{id}/errors", "POST", |it| {
+        it.post(errors::record)
+    }),
+    route("/api/v0/ltm/{id}/copy", "POST", |it| it.post(copy::copy)),
+    Route {
+        // The call itself needs the credential.
+        guarded: false,
+        ..route("/api/v0/ws-ticket", "POST", |it| it.post(ticket::ticket))
+    },
+];

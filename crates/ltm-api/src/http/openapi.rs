@@ -1,0 +1,95 @@
+//! The OpenAPI document, generated from the annotations on the calls.
+
+use ltm_docs::schemas::Problem;
+use serde_json::json;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use super::calls::{
+    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket,
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "ltm-live",
+        description = "Engines write the snapshots of LTMs, and clients read them. An error answer is a problem (RFC 9457); `type` \
+            names its kind. WebSockets and Server-Sent Events deliver snapshots live: see `/docs/asyncapi.json`.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        list::list,
+        create::create,
+        document::document,
+        delete::delete,
+        copy::copy,
+        append::append,
+        snapshots::snapshots,
+        state::state,
+        rollback::rollback,
+        errors::record,
+        ticket::ticket,
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "LTMs", description = "Create, list, read, copy and delete LTMs"),
+        (name = "History", description = "Read and write the history of an LTM"),
+        (name = "Tickets", description = "Tickets for pages that follow"),
+    ),
+    modifiers(&Tokens),
+    security(("token" = []), ()),
+)]
+struct Description;
+
+/// How a caller authenticates, if the service requires it.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let description = "A JWT or an API key, if the service requires one";
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(description))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The document as JSON text.
+pub(crate) fn openapi() -> String {
+    let mut description = json!(Description::openapi());
+    ltm_docs::widen(&mut description);
+    description.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::ROUTES;
+
+    #[test]
+    fn every_call_is_described_and_nothing_else() {
+        let description: Value = serde_json::from_str(&openapi()).unwrap();
+        let described: BTreeSet<(String, String)> = description["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, calls)| {
+                let methods = calls.as_object().unwrap().keys();
+                methods.map(move |method| (path.clone(), method.to_uppercase()))
+            })
+            .collect();
+        let mounted = ROUTES.iter().flat_map(|it| {
+            let methods = it.allow.split(", ");
+            methods.map(|method| (it.path.to_owned(), method.to_owned()))
+        });
+        assert_eq!(described, mounted.collect());
+    }
+}

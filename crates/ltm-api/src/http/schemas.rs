@@ -1,0 +1,88 @@
+//! The answers that are streamed, and the retention rules in a body. They are written and read as text, so these
+//! types only describe them; `make interfaces` compares them with real answers.
+
+#![allow(dead_code, reason = "described, never made")]
+
+use ltm_docs::schemas::{RecordedError, Rollback, Snapshot};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// An LTM: its state, its history and its errors.
+#[derive(ToSchema)]
+pub(crate) struct Document {
+    #[schema(minimum = 1)]
+    id: u64,
+    /// The cursor to follow from.
+    cursor: String,
+    name: String,
+    /// The state now.
+    #[schema(value_type = Object)]
+    state: Value,
+    /// The history.
+    snapshots: Vec<Snapshot>,
+    /// The index of the first of them: more than 0 if retention removed those before.
+    first_index: u64,
+    /// The class.
+    fqn: String,
+    #[schema(value_type = Object)]
+    params: Value,
+    /// The machine: `name`, `fqn`, and its parts.
+    #[schema(value_type = Object)]
+    structure: Value,
+    #[schema(value_type = Object)]
+    concurrent_instances: Value,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+    snapshots_count: u64,
+    /// The LTM that this one is a copy of.
+    #[schema(nullable = false)]
+    source_id: Option<u64>,
+    errors: Vec<RecordedError>,
+    /// The index of the first of `rollbacks`, if the request asked for them.
+    #[schema(nullable = false)]
+    first_rollback: Option<u64>,
+    /// The histories that rollbacks took out, if the request asked for them.
+    #[schema(nullable = false)]
+    rollbacks: Option<Vec<Rollback>>,
+}
+
+/// A page of a history.
+#[derive(ToSchema)]
+pub(crate) struct SnapshotsPage {
+    #[schema(minimum = 1)]
+    id: u64,
+    cursor: String,
+    /// The index of the first snapshot on the page.
+    from: u64,
+    snapshots: Vec<Snapshot>,
+    /// The index of the first snapshot that is kept.
+    first_index: u64,
+    /// The number of snapshots in the history.
+    snapshots_count: u64,
+}
+
+/// A state, and the snapshot after which it is the state.
+#[derive(ToSchema)]
+pub(crate) struct StateAt {
+    #[schema(minimum = 1)]
+    id: u64,
+    cursor: String,
+    /// The snapshot's index; -1 before the first.
+    #[schema(minimum = -1)]
+    index: i64,
+    #[schema(value_type = Object)]
+    state: Value,
+}
+
+/// What is kept of an LTM, if that is not what the settings say; null switches a rule off.
+#[derive(ToSchema)]
+pub(crate) struct RetentionRules {
+    /// At least this many of the latest entries are kept.
+    max_entries: Option<u64>,
+    /// Older entries may be removed: `90d`, `12h`.
+    max_age: Option<String>,
+    /// The LTM is deleted if no producer wrote to it for this long.
+    idle_ttl: Option<String>,
+}

@@ -1,0 +1,85 @@
+//! The frame of the three calls that append an entry: headers and body in, one write, answer out.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::Payload,
+};
+use ltm_service::ProblemResponse;
+use ltm_store::{Idempotency, fingerprint};
+use ltm_types::LtmId;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::IntoParams;
+
+use super::{body, headers, path};
+use crate::{
+    Api,
+    writer::{Preconditions, Write, Written},
+};
+
+/// The headers of a call that appends an entry.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described: `write_call` reads the headers")]
+pub(super) struct WriteHeaders {
+    /// Lands this write once, however often it is sent
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        nullable = false
+    )]
+    idempotency_key: Option<String>,
+    /// Writes only if the LTM is at this cursor
+    #[param(rename = "If-Match", nullable = false)]
+    if_match: Option<String>,
+    /// `name;epoch=7`: once a higher epoch has written, writes of a lower one are rejected
+    #[param(rename = "Ltm-Producer", nullable = false)]
+    ltm_producer: Option<String>,
+}
+
+/// Carries out a call that appends an entry: `read` makes the write of the body. `kind` keeps calls of different
+/// kinds apart that have the same Idempotency-Key and body.
+pub(super) async fn write_call<W: Write>(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+    kind: Option<&[u8]>,
+    read: impl FnOnce(LtmId, &[u8]) -> Result<W, ProblemResponse>,
+) -> Result<(LtmId, W, Written), ProblemResponse> {
+    let id = path::ltm_id(request)?;
+    let body = body::read(request, payload, api).await?;
+    let content: Vec<&[u8]> = kind.into_iter().chain([&*body]).collect();
+    let preconditions = Preconditions {
+        if_match: headers::if_match(request)?,
+        idempotency: headers::idempotency_key(request)?.map(|key| Idempotency {
+            key,
+            fingerprint: fingerprint(&content),
+        }),
+        producer: headers::producer(request)?,
+    };
+    let mut write = read(id, &body)?;
+    let written = api.writer().write(id, &preconditions, &mut write).await?;
+    Ok((id, write, written))
+}
+
+/// The answer of a call that appended an entry.
+pub(super) fn written_answer(
+    status: StatusCode,
+    written: &Written,
+    answer: &impl Serialize,
+) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.insert_header((header::ETAG, format!("\"{}\"", written.cursor)));
+    if written.replayed {
+        response.insert_header(("Idempotent-Replayed", "true"));
+    }
+    response.json(answer)
+}
+
+/// The payload of an entry as it stands in an answer; null if the entry is no longer kept.
+pub(super) fn payload(written: &Written) -> Option<&RawValue> {
+    // The services write JSON; an entry of another program that is not JSON is not shown.
+    serde_json::from_str(written.payload.as_deref()?).ok()
+}

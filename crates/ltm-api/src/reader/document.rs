@@ -1,0 +1,103 @@
+//! The document of an LTM: state, history, errors, and the cursor to follow from.
+
+use ltm_store::Meta;
+use ltm_types::{Cursor, LtmId};
+use serde_json::json;
+
+use super::{
+    error::ReadError,
+    json_stream::{Chunk, JsonStream},
+    point_in_time::{PointInTime, despite_trims},
+    read::Reader,
+};
+
+/// A document.
+pub(crate) struct Document {
+    pub(crate) cursor: Cursor,
+    /// The document as JSON; `None` if the client has it already.
+    pub(crate) json: Option<JsonStream>,
+}
+
+impl Reader {
+    /// The document, unless the LTM is at one of the cursors `known`. `rollbacks` adds the histories that
+    /// rollbacks took out.
+    pub(crate) async fn document(
+        &self,
+        id: LtmId,
+        known: &[Cursor],
+        rollbacks: bool,
+    ) -> Result<Document, ReadError> {
+        despite_trims(async || self.read_document(id, known, rollbacks).await).await
+    }
+
+    async fn read_document(
+        &self,
+        id: LtmId,
+        known: &[Cursor],
+        rollbacks: bool,
+    ) -> Result<Document, ReadError> {
+        let (now, state) = self.now_with_state(id).await?;
+        let cursor = now.cursor;
+        if known.contains(&cursor) {
+            return Ok(Document { cursor, json: None });
+        }
+        let meta = self.store().meta(id).await?;
+        let mut json = self.write_document(now, &state, &meta, rollbacks).await?;
+        json.start().await?;
+        Ok(Document {
+            cursor,
+            json: Some(json),
+        })
+    }
+
+    async fn write_document(
+        &self,
+        now: PointInTime,
+        state: &str,
+        meta: &Meta,
+        rollbacks: bool,
+    ) -> Result<JsonStream, ReadError> {
+        let branch = now.index.branch();
+        let (first, count) = (branch.first_index(), branch.count());
+        let (id, cursor, name) = (now.id, now.cursor, json!(meta.name));
+        let mut json = JsonStream::new(self.store().clone(), id);
+        json.text(format!(
+            r#"{{"id":{id},"cursor":"{cursor}","name":{name},"state":{state},"snapshots":["#
+        ));
+        if branch.trimmed > 0 {
+            json.text(self.trimmed_snapshot(&now, &branch).await?);
+        }
+        json.snapshots(branch.spans);
+        let source = meta
+            .source
+            .map_or_else(String::new, |source| format!(r#","source_id":{source}"#));
+        json.text(format!(
+            concat!(
+                r#"],"first_index":{},"fqn":{},"params":{},"structure":{},"concurrent_instances":{},"#,
+                r#""created_at":"{}","updated_at":"{}","snapshots_count":{}{},"errors":["#
+            ),
+            first,
+            json!(meta.fqn),
+            meta.params,
+            meta.structure,
+            meta.concurrent_instances,
+            meta.created_at,
+            meta.updated_at,
+            count,
+            source,
+        ));
+        let errors = now.index.errors();
+        json.push(Chunk::Errors {
+            seqs: errors.into_iter().map(|(_, seq)| seq).collect(),
+            has_items: false,
+        });
+        if rollbacks {
+            let first = now.index.origin().rollbacks;
+            json.text(format!(r#"],"first_rollback":{first},"rollbacks":["#));
+            json.rollbacks(now);
+        }
+        json.push(Chunk::Check(cursor));
+        json.text("]}");
+        Ok(json)
+    }
+}

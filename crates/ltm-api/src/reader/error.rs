@@ -1,0 +1,47 @@
+//! Why something cannot be read.
+
+use ltm_store::StoreError;
+
+use crate::state_cache::LockError;
+
+/// Why something cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// A parameter names something that the LTM does not have.
+    #[error("{problem}")]
+    Invalid {
+        /// Which parameter or field.
+        field: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+    /// The LTM's state cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A snapshot cannot be written as JSON.
+    #[error("JSON cannot be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+}
+
+impl ReadError {
+    /// A parameter that names something that the LTM does not have.
+    pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid {
+            field,
+            problem: problem.into(),
+        }
+    }
+
+    /// Whether the log was trimmed between two reads.
+    pub(crate) fn is_trimmed(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Trimmed(_)))
+    }
+
+    /// Whether a newer state may have another outcome.
+    pub(crate) fn depends_on_state(&self) -> bool {
+        matches!(self, Self::Invalid { .. }) || self.is_trimmed()
+    }
+}

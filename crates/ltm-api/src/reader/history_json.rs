@@ -1,0 +1,89 @@
+//! The snapshots of a history as JSON.
+
+use bytes::{Bytes, BytesMut};
+use ltm_state::{Span, State, diff};
+use ltm_store::{History, Store, StoreError};
+use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
+use serde_json::{
+    Map,
+    value::{RawValue, to_raw_value},
+};
+
+use super::error::ReadError;
+
+/// A walk over snapshots that writes them as the items of a JSON array.
+pub(super) struct SnapshotItems {
+    history: History,
+    /// Whether the array has an item already.
+    has_items: bool,
+}
+
+impl SnapshotItems {
+    /// The snapshots in `spans`.
+    pub(super) fn new(store: &Store, id: LtmId, spans: Vec<Span>, has_items: bool) -> Self {
+        Self {
+            history: store.history(id, spans),
+            has_items,
+        }
+    }
+
+    /// The next items with their commas; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        while let Some(entries) = self.history.next().await? {
+            if !entries.is_empty() {
+                return Ok(Some(self.items(&entries)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn items(&mut self, entries: &[Entry]) -> Bytes {
+        let mut items = BytesMut::new();
+        for entry in entries {
+            if self.has_items {
+                items.extend_from_slice(b",");
+            }
+            self.has_items = true;
+            items.extend_from_slice(entry.payload.as_bytes());
+        }
+        items.freeze()
+    }
+}
+
+/// The snapshot that stands for all that were trimmed: from `{}` to the state that they led to.
+pub(super) fn trimmed_snapshot(time: &str, state: &State) -> Result<String, ReadError> {
+    let none = Map::new();
+    let members = state.tree.value().as_object().unwrap_or(&none);
+    let empty = to_raw_value::<[(); 0]>(&[])?;
+    let snapshot = Snapshot {
+        time,
+        reason: "trimmed",
+        item: RawValue::NULL,
+        patch: &to_raw_value(&diff::diff(&none, members))?,
+        execute_queue: &empty,
+        transitions_queue: &empty,
+    };
+    Ok(serde_json::to_string(&snapshot)?)
+}
+
+/// The same for the state at `seq`, to which a rollback led, or else with the time `otherwise`.
+pub(super) async fn trimmed_snapshot_at(
+    store: &Store,
+    id: LtmId,
+    seq: u64,
+    otherwise: impl FnOnce() -> String,
+) -> Result<String, ReadError> {
+    let state = store.state_after(id, seq).await?;
+    let entries = store.entries(id, &[seq]).await?;
+    let time = entries.first().and_then(rollback_time);
+    trimmed_snapshot(&time.unwrap_or_else(otherwise), &state)
+}
+
+/// When a rollback was made.
+fn rollback_time(entry: &Entry) -> Option<String> {
+    if entry.kind != Kind::Rollback {
+        return None;
+    }
+    let back: Rollback<'_> = serde_json::from_str(&entry.payload).ok()?;
+    Some(back.rollback.time.into_owned())
+}

@@ -1,0 +1,68 @@
+//! The whole service.
+
+use std::io;
+
+use ltm_service::{Metrics, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth};
+use ltm_store::{Inspector, Redis, StoreError};
+
+use crate::{Api, Settings, configure};
+
+/// Runs the service until `shutdown`.
+///
+/// # Errors
+///
+/// [`RunError`] if a setting cannot be used, or the address cannot be listened on.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+    let auth = Auth::new(&settings.auth, &settings.api.listen)?;
+    let redis = Redis::open(&settings.redis)?;
+    let api = Api::new(
+        redis.clone(),
+        settings.api.clone(),
+        settings.retention,
+        auth,
+    );
+    tokio::spawn(api.clone().retain());
+    let mut metrics = Metrics::new();
+    redis.metrics().register(metrics.registry());
+    api.register(metrics.registry());
+    let inspector = Inspector::new(redis);
+    let readiness = Readiness::new(shutdown.clone(), move || {
+        let inspector = inspector.clone();
+        async move { inspector.ready().await }
+    });
+    let server = Server {
+        listen: settings.api.listen,
+        http: settings.http,
+        origins: settings.cors.origins,
+        readiness,
+        metrics,
+        drain_time: settings.api.drain_time,
+        write_stall: settings.api.write_stall,
+    };
+    tracing::info!(
+        version = VERSION,
+        redis = settings.redis.shown_place(),
+        traces = settings.tracing.endpoint,
+        "starting the API"
+    );
+    server
+        .run(move |config| configure(&api, config), async move {
+            shutdown.begun().await
+        })
+        .await?;
+    Ok(())
+}
+
+/// Why the service ended before `shutdown`.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A setting of Redis cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

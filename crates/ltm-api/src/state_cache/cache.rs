@@ -1,0 +1,429 @@
+//! The states in memory, so that a write costs its change.
+
+use std::{
+    mem,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use ltm_service::{Span, limit_reached};
+use ltm_state::{Retention, RetentionOverride, State};
+use ltm_store::{Folded, Loaded, Store, StoreError};
+use ltm_types::{Entry, LtmId};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, Semaphore},
+    time::timeout,
+};
+
+use super::checkpoint_policy::CheckpointPolicy;
+use crate::{ApiSettings, metrics::Metrics};
+
+/// What a parsed state takes in memory for each byte of its text, about.
+const MEMORY_PER_BYTE: usize = 4;
+/// What an empty state takes in memory, in bytes, about.
+const MEMORY_PER_STATE: usize = 1024;
+/// The expected number of states, for the cache's tables.
+const EXPECTED_STATES: usize = 10_000;
+/// How many checkpoints and trims may be written at once.
+const MAX_WRITERS: usize = 8;
+
+/// The states in memory.
+pub(crate) struct StateCache {
+    store: Store,
+    slots: Cache<LtmId, CacheEntry, ByBytes>,
+    lock_wait: Duration,
+    policy: CheckpointPolicy,
+    retention: Retention,
+    writers: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+/// How the cache is used.
+pub(super) struct CacheUsage {
+    /// States in memory.
+    pub(super) states: u64,
+    /// What they take in memory, about.
+    pub(super) bytes: u64,
+    /// Requests that found their state, since the process started.
+    pub(super) hits: u64,
+    /// Requests that did not.
+    pub(super) misses: u64,
+}
+
+/// Why an LTM's state cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    /// Other requests of this process held it for longer than `api.lock_wait`.
+    #[error("others have been writing to LTM {id} for {waited:?}; try again")]
+    Busy {
+        /// Which LTM.
+        id: LtmId,
+        /// How long the request waited.
+        waited: Duration,
+    },
+    /// It cannot be loaded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A state in memory, and what is known of the keys beside its log.
+#[derive(Default)]
+pub(crate) struct Cached {
+    state: State,
+    /// What was appended since the last checkpoint.
+    since_checkpoint: Folded,
+    /// Bytes appended since the log was trimmed, or since the state was loaded.
+    bytes_since_trim: usize,
+    /// The `seq` up to which a trim was started.
+    trimmed: u64,
+    /// What the LTM was created with.
+    retention: RetentionOverride,
+}
+
+/// The slot of one LTM's state. A request takes the state out while it works on it; after a panic the slot
+/// stays empty, and the next request loads the state from Redis.
+type Slot = Arc<Mutex<Option<Cached>>>;
+
+/// A slot, and what its state took in memory when the cache weighed it: the weight of an entry must not change
+/// while it is in the cache.
+#[derive(Clone, Default)]
+struct CacheEntry {
+    slot: Slot,
+    memory: usize,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<LtmId, CacheEntry> for ByBytes {
+    fn weight(&self, _: &LtmId, entry: &CacheEntry) -> u64 {
+        (entry.memory + MEMORY_PER_STATE) as u64
+    }
+}
+
+/// A cache of this many bytes. It has one shard, because a state must fit into its shard's share; a lookup is
+/// short beside the work on a state.
+fn slots(bytes: u64) -> Cache<LtmId, CacheEntry, ByBytes> {
+    #[expect(clippy::expect_used, reason = "both required options are given")]
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(EXPECTED_STATES)
+        .weight_capacity(bytes)
+        .shards(1)
+        .build()
+        .expect("both required options are given");
+    Cache::with_options(
+        options,
+        ByBytes,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
+impl StateCache {
+    pub(crate) fn new(
+        store: Store,
+        settings: &ApiSettings,
+        retention: Retention,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            store,
+            slots: slots(settings.cache.as_u64()),
+            lock_wait: settings.lock_wait,
+            policy: CheckpointPolicy {
+                every: settings.checkpoint_every,
+            },
+            retention,
+            writers: Arc::new(Semaphore::new(MAX_WRITERS)),
+            metrics,
+        }
+    }
+
+    /// Locks the state of an LTM: until the guard is dropped, no other request of this process works on it. It
+    /// is the state in memory, which may lack the latest entries, or else the state in Redis.
+    pub(crate) async fn lock(self: &Arc<Self>, id: LtmId) -> Result<StateGuard, LockError> {
+        let entry = match self.slots.get(&id) {
+            Some(entry) => entry,
+            None => {
+                // Two requests may each make a slot: Redis serialises their writes.
+                let entry = CacheEntry::default();
+                self.slots.insert(id, entry.clone());
+                entry
+            }
+        };
+        let waited = self.lock_wait;
+        let Ok(mut slot) = timeout(waited, entry.slot.clone().lock_owned()).await else {
+            limit_reached("api.lock_wait");
+            return Err(LockError::Busy { id, waited });
+        };
+        let (cached, is_current) = match slot.take() {
+            Some(cached) => (cached, false),
+            None => (self.load(id).await?, true),
+        };
+        Ok(StateGuard {
+            cache: self.clone(),
+            id,
+            cached,
+            is_current,
+            slot,
+            entry,
+        })
+    }
+
+    /// As [`StateCache::lock`], with all entries that are in Redis.
+    pub(crate) async fn lock_current(self: &Arc<Self>, id: LtmId) -> Result<StateGuard, LockError> {
+        let mut guard = self.lock(id).await?;
+        if !guard.is_current {
+            guard.refresh().await?;
+        }
+        Ok(guard)
+    }
+
+    async fn load(&self, id: LtmId) -> Result<Cached, StoreError> {
+        let _span = Span::redis("HMGET", "load");
+        let loaded = self.store.state(id).await;
+        if let Err(error) = &loaded {
+            self.forget_missing(id, error);
+        }
+        Ok(loaded?.into())
+    }
+
+    /// Keeps a state that is known already.
+    pub(crate) fn keep(&self, id: LtmId, cached: Cached) {
+        let memory = memory(&cached.state);
+        let slot = Arc::new(Mutex::new(Some(cached)));
+        self.slots.insert(id, CacheEntry { slot, memory });
+    }
+
+    /// Drops the state of an LTM that is gone.
+    pub(crate) fn forget(&self, id: LtmId) {
+        self.slots.remove(&id);
+    }
+
+    /// Drops the slot of an LTM that Redis does not have.
+    pub(crate) fn forget_missing(&self, id: LtmId, error: &StoreError) {
+        if matches!(error, StoreError::Unknown(_) | StoreError::Deleted { .. }) {
+            self.forget(id);
+        }
+    }
+
+    /// Weighs an entry anew, unless it was dropped meanwhile.
+    fn reweigh(&self, id: LtmId, entry: CacheEntry) {
+        let slot = &entry.slot;
+        let is_held = |held: CacheEntry| Arc::ptr_eq(&held.slot, slot);
+        if self.slots.peek(&id).is_some_and(is_held) {
+            self.slots.insert(id, entry);
+        }
+    }
+
+    /// How the cache is used.
+    pub(super) fn usage(&self) -> CacheUsage {
+        CacheUsage {
+            states: self.slots.len() as u64,
+            bytes: self.slots.weight(),
+            hits: self.slots.hits(),
+            misses: self.slots.misses(),
+        }
+    }
+
+    /// Writes a checkpoint if one is due, in a task of its own.
+    fn checkpoint(&self, id: LtmId, cached: &mut Cached) {
+        let stored = cached.state.tree.bytes() + cached.state.index.bytes();
+        if !self.policy.is_due(stored, cached.since_checkpoint) {
+            return;
+        }
+        let Ok(permit) = self.writers.clone().try_acquire_owned() else {
+            return;
+        };
+        let (store, Some(checkpoint)) = (self.store.clone(), cached.state.checkpoint()) else {
+            return;
+        };
+        cached.since_checkpoint = Folded::default();
+        let metrics = self.metrics.clone();
+        tokio::spawn(async move {
+            match store.save_checkpoint(id, &checkpoint).await {
+                Ok(()) => metrics.checkpoint(),
+                Err(error) => {
+                    tracing::warn!(%id, %error, "checkpoint not written; the next one will replace it");
+                }
+            }
+            drop(permit);
+        });
+    }
+
+    /// Trims the log if it holds many more entries than `max_entries`, in a task of its own.
+    fn trim(&self, id: LtmId, cached: &mut Cached) {
+        let keep = cached.retention.over(self.retention);
+        let Some(max_entries) = keep.max_entries else {
+            return;
+        };
+        let head = cached.state.position().seq;
+        let kept = head - cached.state.index.origin().seq.max(cached.trimmed);
+        let excess = kept.saturating_sub(max_entries);
+        // A trim stores the state.
+        let due = Folded {
+            entries: usize::try_from(excess).unwrap_or(usize::MAX),
+            bytes: cached.bytes_since_trim,
+        };
+        if excess <= max_entries / 4 || !self.policy.is_due(cached.state.tree.bytes(), due) {
+            return;
+        }
+        let Ok(permit) = self.writers.clone().try_acquire_owned() else {
+            return;
+        };
+        cached.trimmed = head - max_entries;
+        cached.bytes_since_trim = 0;
+        let keep = Retention {
+            max_age: None,
+            ..keep
+        };
+        let (store, metrics) = (self.store.clone(), self.metrics.clone());
+        tokio::spawn(async move {
+            match store.trim(id, &keep, Timestamp::now()).await {
+                Ok(true) => metrics.trimmed(),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%id, %error, "log not trimmed; the next trim will remove more");
+                }
+            }
+            drop(permit);
+        });
+    }
+}
+
+impl Cached {
+    pub(crate) fn new(state: State, retention: RetentionOverride) -> Self {
+        Self {
+            state,
+            retention,
+            ..Self::default()
+        }
+    }
+
+    /// Notes that `entry`, whose patch was applied, is in the log.
+    pub(crate) fn advance(&mut self, entry: &Entry) {
+        self.state.advance(entry);
+        self.count(Folded {
+            entries: 1,
+            bytes: entry.payload.len(),
+        });
+    }
+
+    fn count(&mut self, folded: Folded) {
+        self.since_checkpoint.entries += folded.entries;
+        self.since_checkpoint.bytes += folded.bytes;
+        self.bytes_since_trim += folded.bytes;
+    }
+}
+
+impl From<Loaded> for Cached {
+    fn from(loaded: Loaded) -> Self {
+        Self {
+            state: loaded.state,
+            since_checkpoint: loaded.folded,
+            bytes_since_trim: loaded.folded.bytes,
+            trimmed: 0,
+            retention: loaded.retention,
+        }
+    }
+}
+
+/// The locked state of one LTM. When the guard is dropped, the state goes back into the cache: it may be old
+/// then, but it is always a state that the log led to.
+pub(crate) struct StateGuard {
+    cache: Arc<StateCache>,
+    id: LtmId,
+    cached: Cached,
+    is_current: bool,
+    slot: OwnedMutexGuard<Option<Cached>>,
+    entry: CacheEntry,
+}
+
+impl StateGuard {
+    /// The LTM.
+    pub(crate) fn id(&self) -> LtmId {
+        self.id
+    }
+
+    /// Whether the state was compared with Redis since it was locked.
+    pub(crate) fn is_current(&self) -> bool {
+        self.is_current
+    }
+
+    /// Folds in the entries that Redis has beyond the state; loads it if the log does not continue from it.
+    pub(crate) async fn refresh(&mut self) -> Result<(), StoreError> {
+        let span = Span::redis("EVALSHA", "read");
+        let store = &self.cache.store;
+        let folded = store.catch_up(self.id, &mut self.cached.state).await;
+        drop(span);
+        match folded {
+            Ok(Some(folded)) => self.cached.count(folded),
+            Ok(None) => self.cached = self.cache.load(self.id).await?,
+            Err(error) => {
+                self.cache.forget_missing(self.id, &error);
+                return Err(error);
+            }
+        }
+        self.is_current = true;
+        Ok(())
+    }
+
+    /// Notes that `entry`, whose patch was applied, is in the log.
+    pub(crate) fn advance(&mut self, entry: &Entry) {
+        self.cached.advance(entry);
+    }
+
+    /// A copy of the state, with what the LTM was created with.
+    pub(crate) fn loaded(&self) -> Loaded {
+        Loaded {
+            state: self.cached.state.clone(),
+            folded: self.cached.since_checkpoint,
+            retention: self.cached.retention,
+        }
+    }
+}
+
+impl Deref for StateGuard {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.cached.state
+    }
+}
+
+impl DerefMut for StateGuard {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.cached.state
+    }
+}
+
+impl Drop for StateGuard {
+    fn drop(&mut self) {
+        // A panic may have left a patch half applied.
+        if thread::panicking() {
+            return;
+        }
+        let mut cached = mem::take(&mut self.cached);
+        self.cache.checkpoint(self.id, &mut cached);
+        self.cache.trim(self.id, &mut cached);
+        let memory = memory(&cached.state);
+        *self.slot = Some(cached);
+        if memory.abs_diff(self.entry.memory) > self.entry.memory / 8 {
+            let slot = self.entry.slot.clone();
+            self.cache.reweigh(self.id, CacheEntry { slot, memory });
+        }
+    }
+}
+
+/// What a state takes in memory, in bytes, about.
+fn memory(state: &State) -> usize {
+    let tree = state.tree.bytes().saturating_mul(MEMORY_PER_BYTE);
+    tree.saturating_add(state.index.bytes())
+}

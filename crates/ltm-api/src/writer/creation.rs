@@ -1,0 +1,205 @@
+//! Creating an LTM.
+
+use ltm_service::Span;
+use ltm_state::{
+    Change as StateChange, Limits, RetentionOverride, State, change,
+    json::{self, Shape},
+};
+use ltm_store::{Created, Idempotency, NewLtm};
+use ltm_types::{Cursor, Entry, Kind, LtmId, now};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
+
+use super::{
+    draft::with_trace_parent,
+    error::WriteError,
+    snapshot::{SnapshotFields, SnapshotWrite, time},
+    write::Writer,
+};
+use crate::state_cache::Cached;
+
+/// The longest class in bytes: it is part of the name of a list.
+const MAX_FQN: usize = 1024;
+
+/// The fields of a creation as a request gives them.
+pub(crate) struct CreationFields<'a> {
+    pub(crate) fqn: String,
+    pub(crate) name: Option<String>,
+    pub(crate) params: Option<&'a RawValue>,
+    pub(crate) payload: Option<&'a RawValue>,
+    pub(crate) playground: bool,
+    pub(crate) structure: Option<&'a RawValue>,
+    pub(crate) state: Option<&'a RawValue>,
+    pub(crate) snapshot: Option<SnapshotFields<'a>>,
+    pub(crate) concurrent_instances: Option<&'a RawValue>,
+    pub(crate) id: Option<LtmId>,
+    pub(crate) time: Option<String>,
+    pub(crate) retention: RetentionOverride,
+}
+
+/// An LTM to create.
+pub(crate) struct Creation {
+    id: Option<LtmId>,
+    fqn: String,
+    name: String,
+    params: Box<RawValue>,
+    structure: Box<RawValue>,
+    concurrent_instances: Box<RawValue>,
+    playground: bool,
+    created_at: String,
+    retention: RetentionOverride,
+    first: SnapshotWrite,
+}
+
+impl Creation {
+    /// Reads the fields of a request.
+    pub(crate) fn read(fields: CreationFields<'_>, limits: Limits) -> Result<Self, WriteError> {
+        check_class(&fields.fqn)?;
+        let object = |field, value, absent| {
+            json::passthrough(field, value, absent, Shape::Object, limits.max_depth)
+        };
+        let params = object("params", fields.params, "null")?;
+        let structure = object("structure", fields.structure, "{}")?;
+        let (name, structure) = identity(&fields, structure)?;
+        let created_at = time(fields.time.as_deref())?.unwrap_or_else(now);
+        let mut first = match fields.snapshot {
+            Some(snapshot) => {
+                only_snapshot(fields.state, fields.payload)?;
+                SnapshotWrite::read(snapshot, limits)?
+            }
+            None => {
+                let payload = object("payload", fields.payload, "{}")?;
+                start(&params, &payload, fields.playground, fields.state, limits)?
+            }
+        };
+        first.time.get_or_insert_with(|| created_at.clone());
+        Ok(Self {
+            id: fields.id,
+            concurrent_instances: object(
+                "concurrent_instances",
+                fields.concurrent_instances,
+                "{}",
+            )?,
+            params: if params.get() == "null" {
+                RawValue::from_string("{}".into()).map_err(WriteError::Unwritable)?
+            } else {
+                params
+            },
+            fqn: fields.fqn,
+            name,
+            structure,
+            playground: fields.playground,
+            created_at,
+            retention: fields.retention,
+            first,
+        })
+    }
+}
+
+impl Writer {
+    /// Creates an LTM with its first snapshot, once per Idempotency-Key.
+    pub(crate) async fn create(
+        &self,
+        creation: &Creation,
+        idempotency: Option<Idempotency<'_>>,
+    ) -> Result<Created, WriteError> {
+        let mut state = State::default();
+        let first = creation.first.apply_to(&mut state)?;
+        let span = Span::redis("EVALSHA", "create");
+        let payload = with_trace_parent(first.payload, span.as_ref());
+        let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload);
+        let new = NewLtm {
+            id: creation.id,
+            name: &creation.name,
+            fqn: &creation.fqn,
+            params: creation.params.get(),
+            structure: creation.structure.get(),
+            concurrent_instances: creation.concurrent_instances.get(),
+            status: state.status(),
+            playground: creation.playground,
+            created_at: &creation.created_at,
+            retention: creation.retention,
+            first: &entry,
+        };
+        let created = self.store.create(&new, idempotency).await?;
+        drop(span);
+        if !created.replayed {
+            self.metrics.created(entry.payload.len());
+            let mut cached = Cached::new(state, creation.retention);
+            cached.advance(&entry);
+            self.cache.keep(created.id, cached);
+        }
+        Ok(created)
+    }
+}
+
+fn check_class(fqn: &str) -> Result<(), WriteError> {
+    if (1..=MAX_FQN).contains(&fqn.len()) {
+        return Ok(());
+    }
+    let problem = format!("`fqn` must name the LTM's class in 1 to {MAX_FQN} bytes");
+    Err(WriteError::invalid("fqn", problem))
+}
+
+/// Snapshot 0: from the empty state to the first one.
+fn start(
+    params: &RawValue,
+    payload: &RawValue,
+    playground: bool,
+    state: Option<&RawValue>,
+    limits: Limits,
+) -> Result<SnapshotWrite, WriteError> {
+    let raw = |text: String| RawValue::from_string(text).map_err(WriteError::Unwritable);
+    let item = format!(r#"{{"payload":{payload},"params":{params},"playground":{playground}}}"#);
+    Ok(SnapshotWrite {
+        reason: "start".into(),
+        time: None,
+        item: raw(item)?,
+        execute_queue: raw("[]".into())?,
+        transitions_queue: raw("[]".into())?,
+        change: StateChange::State(match state {
+            Some(state) => change::object("state", state, &limits)?,
+            None => Map::new(),
+        }),
+        limits,
+    })
+}
+
+/// Refuses fields that say the same as `snapshot`.
+fn only_snapshot(state: Option<&RawValue>, payload: Option<&RawValue>) -> Result<(), WriteError> {
+    let field = match (state, payload) {
+        (Some(_), _) => "state",
+        (_, Some(_)) => "payload",
+        (None, None) => return Ok(()),
+    };
+    let problem = format!("`snapshot` is the first snapshot; leave `{field}` out beside it");
+    Err(WriteError::invalid(field, problem))
+}
+
+/// The LTM's name and structure. Pages that show an LTM need both, so each is made from the other, or from the
+/// class, if it is not given.
+fn identity(
+    fields: &CreationFields<'_>,
+    structure: Box<RawValue>,
+) -> Result<(String, Box<RawValue>), WriteError> {
+    let mut members: Map<String, Value> = json::read_checked(structure.get())
+        .map_err(|e| WriteError::invalid("structure", e.to_string()))?;
+    let named = members.get("name").and_then(Value::as_str);
+    let last_word = fields.fqn.rsplit('.').next().unwrap_or(&fields.fqn);
+    let name = fields
+        .name
+        .as_deref()
+        .or(named)
+        .unwrap_or(last_word)
+        .to_owned();
+    if members.contains_key("name") && members.contains_key("fqn") {
+        return Ok((name, structure));
+    }
+    for key in ["name", "fqn"] {
+        members.entry(key).or_insert_with(|| name.as_str().into());
+    }
+    let structure = to_raw_value(&members).map_err(WriteError::Unwritable)?;
+    Ok((name, structure))
+}

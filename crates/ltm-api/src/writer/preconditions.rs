@@ -1,0 +1,29 @@
+//! The conditions under which a request may write (RFC 9110 section 13.1, and the idempotency and producer
+//! headers).
+
+use ltm_store::{Idempotency, Producer};
+use ltm_types::Cursor;
+
+use super::error::WriteError;
+
+/// The conditions under which to write.
+pub(crate) struct Preconditions<'a> {
+    /// The cursors at which to write; `None` for any.
+    pub(crate) if_match: Option<Vec<Cursor>>,
+    /// How a repeated request is recognised.
+    pub(crate) idempotency: Option<Idempotency<'a>>,
+    /// The producer that writes, if it named itself.
+    pub(crate) producer: Option<Producer>,
+}
+
+impl Preconditions<'_> {
+    /// Checks whether the request may write to a log whose head is `position`.
+    pub(crate) fn check(&self, position: Cursor) -> Result<(), WriteError> {
+        match &self.if_match {
+            Some(cursors) if !cursors.contains(&position) => {
+                Err(WriteError::Precondition(position))
+            }
+            _ => Ok(()),
+        }
+    }
+}

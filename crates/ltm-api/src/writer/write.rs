@@ -1,0 +1,188 @@
+//! Appending an entry to an LTM's log: the same for snapshots, rollbacks and errors.
+
+use std::{sync::Arc, time::Instant};
+
+use bytestring::ByteString;
+use ltm_service::Span;
+use ltm_store::{Answer, Append, AppendError, Store};
+use ltm_types::{Cursor, LtmId, now};
+
+use super::{
+    draft::{Draft, Write},
+    error::WriteError,
+    preconditions::Preconditions,
+};
+use crate::{
+    metrics::Metrics,
+    state_cache::{StateCache, StateGuard},
+};
+
+/// How often a write that others overtake is tried.
+const CONFLICT_TRIES: u32 = 64;
+
+/// Writes to logs, with the states in memory.
+pub(crate) struct Writer {
+    pub(super) store: Store,
+    pub(super) cache: Arc<StateCache>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What was written, now or by an earlier request with the same Idempotency-Key.
+pub(crate) struct Written {
+    /// The entry's cursor.
+    pub(crate) cursor: Cursor,
+    /// The LTM's snapshots once it was written.
+    pub(crate) snapshots_count: u64,
+    /// The entry's payload; `None` if it is no longer kept.
+    pub(crate) payload: Option<ByteString>,
+    /// Whether an earlier request wrote it.
+    pub(crate) replayed: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(store: Store, cache: Arc<StateCache>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            store,
+            cache,
+            metrics,
+        }
+    }
+
+    /// Appends what `write` makes of the LTM's state. If other producers write meanwhile, `write` is applied
+    /// again to the state that they left.
+    pub(crate) async fn write(
+        &self,
+        id: LtmId,
+        preconditions: &Preconditions<'_>,
+        write: &mut impl Write,
+    ) -> Result<Written, WriteError> {
+        // Before the change is tried: a patch that has landed no longer applies.
+        if let Some(written) = self.earlier(id, preconditions).await? {
+            return Ok(written);
+        }
+        write.prepare().await?;
+        let began = Instant::now();
+        let mut state = self.cache.lock(id).await?;
+        for _ in 0..CONFLICT_TRIES {
+            match self.attempt(&mut state, preconditions, write, began).await {
+                Err(WriteError::Append(AppendError::Conflict { .. })) => self.metrics.conflict(),
+                // The cached state may be old: only the state in Redis can refuse.
+                Err(error) if error.depends_on_state() && !state.is_current() => {}
+                outcome => return outcome,
+            }
+            state.refresh().await?;
+        }
+        Err(WriteError::Overtaken {
+            id,
+            tries: CONFLICT_TRIES,
+        })
+    }
+
+    /// What an earlier request with the same Idempotency-Key wrote.
+    async fn earlier(
+        &self,
+        id: LtmId,
+        preconditions: &Preconditions<'_>,
+    ) -> Result<Option<Written>, WriteError> {
+        let Some(idempotency) = preconditions.idempotency else {
+            return Ok(None);
+        };
+        match self.store.remembered(id, idempotency).await? {
+            Some(answer) => self.replay(id, answer).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn replay(&self, id: LtmId, answer: Answer) -> Result<Written, WriteError> {
+        let entry = self.store.entry(id, answer.cursor).await?;
+        Ok(Written {
+            cursor: answer.cursor,
+            snapshots_count: answer.snapshots_count,
+            payload: entry.map(|entry| entry.payload),
+            replayed: true,
+        })
+    }
+
+    /// Drafts the entry for the locked state, and appends it.
+    async fn attempt(
+        &self,
+        state: &mut StateGuard,
+        preconditions: &Preconditions<'_>,
+        write: &impl Write,
+        began: Instant,
+    ) -> Result<Written, WriteError> {
+        let (id, expected) = (state.id(), state.position());
+        preconditions.check(expected)?;
+        let change = write.apply(state).await?;
+        let mut span = Span::redis("EVALSHA", "append");
+        let draft = Draft::new(state, change, span.as_ref());
+        let append = Append {
+            entry: &draft.entry,
+            expected,
+            now: &now(),
+            snapshots_count: draft.snapshots_count,
+            status: draft.status(),
+            idempotency: preconditions.idempotency,
+            producer: preconditions.producer.as_ref(),
+        };
+        let appended = self.store.append(id, &append).await;
+        if let (Some(span), Err(error)) = (&mut span, &appended) {
+            span.failed(&error.to_string());
+        }
+        drop(span);
+        match appended {
+            Ok(()) => {}
+            Err(AppendError::Duplicate(answer)) => return self.replay(id, answer).await,
+            Err(error) => {
+                if let AppendError::Store(error) = &error {
+                    self.cache.forget_missing(id, error);
+                }
+                return Err(error.into());
+            }
+        }
+        let (entry, snapshots_count) = (draft.entry.clone(), draft.snapshots_count);
+        draft.commit();
+        self.metrics
+            .appended(&entry.kind, entry.payload.len(), began.elapsed());
+        Ok(Written {
+            cursor: entry.cursor,
+            snapshots_count,
+            payload: Some(entry.payload),
+            replayed: false,
+        })
+    }
+
+    /// Deletes an LTM, if its log is at the cursor `expected`; returns its last cursor.
+    pub(crate) async fn delete(
+        &self,
+        id: LtmId,
+        expected: Option<Cursor>,
+    ) -> Result<Cursor, WriteError> {
+        let deleted = self.store.delete(id, expected).await;
+        self.cache.forget(id);
+        match deleted {
+            Ok(cursor) => {
+                self.metrics.deleted();
+                Ok(cursor)
+            }
+            Err(AppendError::Conflict { current }) => Err(WriteError::Precondition(current)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Copies an LTM to the playground, up to and with the entry `until`; returns the copy's id and cursor.
+    pub(crate) async fn copy(
+        &self,
+        id: LtmId,
+        until: Option<Cursor>,
+    ) -> Result<(LtmId, Cursor), WriteError> {
+        let source = match until {
+            // Only the log before `until` is read: a log that is damaged later can be copied up to there.
+            Some(cursor) => self.store.state_at(id, cursor).await?,
+            None => self.cache.lock_current(id).await?.loaded(),
+        };
+        let copy = self.store.copy(id, &source).await?;
+        self.metrics.copied();
+        Ok((copy.id, copy.cursor))
+    }
+}
