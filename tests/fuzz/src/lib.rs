@@ -1,7 +1,7 @@
 //! What must hold for any input, one function for each place where foreign input is read. Each
 //! panics where it does not.
 //!
-//! The fuzz targets call these with what the fuzzer comes up with, and `tests/tests/fuzz_corpus.rs` with
+//! The fuzz targets call these with what the fuzzer comes up with, and `tests/it/hostile/fuzz_corpus.rs` with
 //! the inputs in `corpus`.
 
 #![allow(
