@@ -49,9 +49,9 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Client(error) if error.is_passing())
+    /// Whether a retry may succeed.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_temporary())
     }
 
     /// The same, naming the snapshot of the input that it is about.

@@ -451,7 +451,7 @@ impl Bridge {
         };
         match import(&self.live.client, &document, Some(id), self.output).await {
             Ok(_) => self.report.ltms += 1,
-            Err(error) if error.is_passing() => return Err(error),
+            Err(error) if error.is_temporary() => return Err(error),
             Err(error) => {
                 self.report.not_placed += pending.len() as u64;
                 self.lose(id, &error.to_string());

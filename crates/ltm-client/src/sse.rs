@@ -8,16 +8,16 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{Client, Error, ServerUrl};
 
-/// An answer that goes on, over which messages come. It is read when the next one is asked for, and not before.
-pub(crate) struct Source {
+/// A stream of Server-Sent Events that delivers messages. It is read only when the next message is requested.
+pub(crate) struct SseStream {
     response: Response,
     events: Events,
     server: ServerUrl,
 }
 
-/// What the gateway says where it would close a socket.
+/// The last event: what a close frame says on a WebSocket.
 #[derive(Deserialize)]
-struct Last {
+struct LastEvent {
     end: Option<Close>,
 }
 
@@ -27,19 +27,20 @@ struct Close {
     reason: String,
 }
 
-impl Source {
-    /// Asks for the events, with the token as of now.
+impl SseStream {
+    /// Requests the events, with the token as of now.
     pub(crate) async fn open(
         client: &Client,
         id: LtmId,
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        let response = client.events(id, query).await?;
+        let request = client.get(client.server().events(id)).query(query);
+        let response = client.call(request, |status| status.is_success()).await?;
         let kind = response.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let server = client.server().clone();
         if !kind.starts_with("text/event-stream") {
-            let detail = format!("{kind:?} instead of events");
+            let detail = format!("its content type is {kind:?}, not text/event-stream");
             return Err(Error::Unreadable { server, detail });
         }
         Ok(Self {
@@ -49,7 +50,7 @@ impl Source {
         })
     }
 
-    /// The next message, or how it ended.
+    /// The next message, or why the stream ended.
     pub(crate) async fn next(&mut self) -> Result<Utf8Bytes, Error> {
         loop {
             let unreadable = |detail| Error::Unreadable {
@@ -57,9 +58,9 @@ impl Source {
                 detail,
             };
             if let Some(text) = self.events.next().map_err(unreadable)? {
-                // Only what ends it is short and has such a member.
-                return match json::read::<Last>(&text) {
-                    Ok(Last {
+                // Only the last event has such a member.
+                return match json::read::<LastEvent>(&text) {
+                    Ok(LastEvent {
                         end: Some(Close { code, reason }),
                     }) => Err(Error::Closed { code, reason }),
                     _ => Ok(text.into()),
@@ -78,10 +79,10 @@ impl Source {
     }
 }
 
-/// The events in a text that comes in pieces.
+/// Finds the events in a text that arrives in pieces.
 struct Events {
     bytes: Vec<u8>,
-    /// How many of them have no end of a line.
+    /// How many of them are known to have no end of a line.
     searched: usize,
     data: String,
     limit: usize,
@@ -101,7 +102,7 @@ impl Events {
         self.bytes.extend_from_slice(part);
     }
 
-    /// The data of the next event that is there as a whole; says what is wrong with one that cannot be taken.
+    /// The data of the next complete event. The error says what is wrong with one that cannot be accepted.
     fn next(&mut self) -> Result<Option<String>, String> {
         while let Some(length) = self.line() {
             let line: Vec<u8> = self.bytes.drain(..=length).collect();
@@ -121,7 +122,7 @@ impl Events {
         Ok(None)
     }
 
-    /// Where the first line ends.
+    /// The index of the end of the first line.
     fn line(&mut self) -> Option<usize> {
         let fresh = &self.bytes[self.searched..];
         let end = fresh.iter().position(|byte| *byte == b'\n');
@@ -131,10 +132,10 @@ impl Events {
     }
 
     fn check(&self, length: usize) -> Result<(), String> {
-        match self.limit {
-            limit if length > limit => Err(format!("an event of more than {limit} bytes")),
-            _ => Ok(()),
+        if length > self.limit {
+            return Err(format!("an event has more than {} bytes", self.limit));
         }
+        Ok(())
     }
 }
 
@@ -143,24 +144,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_the_same_in_whatever_pieces_they_come() {
+    fn the_pieces_do_not_change_the_events() {
         let text =
             "id: 1-2\ndata: {\"a\":1}\n\n: ping\n\nevent: end\r\ndata: {\ndata:}\r\n\r\ndata: half";
         for size in 1..=text.len() {
             let mut events = Events::new(30);
-            let mut heard = Vec::new();
+            let mut found = Vec::new();
             for part in text.as_bytes().chunks(size) {
                 events.push(part);
                 while let Some(data) = events.next().unwrap() {
-                    heard.push(data);
+                    found.push(data);
                 }
             }
-            assert_eq!(heard, ["{\"a\":1}", "{\n}"], "{size}");
+            assert_eq!(found, ["{\"a\":1}", "{\n}"], "{size}");
         }
     }
 
     #[test]
-    fn what_has_no_end_is_given_up() {
+    fn an_event_without_an_end_is_refused() {
         for part in [&b"data: aaaa"[..], b"data: aaaa\n"] {
             let mut events = Events::new(30);
             let mut pieces = 0;
