@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use crate::{
     error::Error,
-    plot::{Line, Look, Plot},
-    report::{CPU, MEMORY, Row},
-    scenario::Scenario,
+    report::{
+        CPU, MEMORY, Row,
+        plot::{Line, Look, Plot},
+    },
+    scenarios::Scenario,
     session::Session,
     target::Kind,
 };

@@ -1,42 +1,22 @@
 //! `ltm-bench`: load on the real services, counted delivery by delivery, beside the floor and a peer.
 
-mod append;
-mod append_floor;
-mod burst;
-mod catch_up;
-mod crew;
-mod crowd;
-mod document;
 mod error;
-mod fan_out;
-mod floor;
 mod growth;
-mod handshake;
-mod http;
-mod idle;
-mod late;
-mod latency;
-mod latency_floor;
-mod live;
-mod order;
-mod plot;
-mod process;
-mod producer;
-mod progress;
-mod redis;
+mod load;
 mod report;
-mod scenario;
+mod scenarios;
 mod session;
-mod stalled;
 mod suite;
 mod target;
-mod usage;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use crate::{error::Error, scenario::Scenario, session::Session, target::Kind};
+use error::Error;
+use scenarios::Scenario;
+use session::Session;
+use target::{Kind, floor};
 
 /// Measures ltm-live beside the floor (a bare program that writes the same frames) and a peer (nginx
 /// with Nchan). Every delivery is counted; a loss or disorder is a failure.
@@ -44,7 +24,7 @@ use crate::{error::Error, scenario::Scenario, session::Session, target::Kind};
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
-    scenario: Scenario,
+    command: Command,
     /// What to measure, side by side.
     #[arg(long, global = true, value_delimiter = ',', default_values = ["live", "floor", "nchan"])]
     on: Vec<Kind>,
@@ -57,6 +37,18 @@ struct Arguments {
     /// Write the figures to this file, as JSON.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Measure(Scenario),
+    /// All of these, one after the other.
+    All(suite::Extent),
+    /// All of these at 1, 4 and 16 times a load, drawn as lines.
+    Growth(growth::Drawings),
+    #[command(hide = true)]
+    Floor { address: SocketAddr },
 }
 
 fn main() -> ExitCode {
@@ -78,11 +70,11 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<Vec<String>, Error> {
     let external = arguments.api.zip(arguments.gateway);
     let mut session = Session::new(arguments.on, external);
-    match arguments.scenario {
-        Scenario::Floor { address } => floor::serve(address)?,
-        Scenario::All(extent) => suite::run(&mut session, &extent)?,
-        Scenario::Growth(drawings) => growth::run(&mut session, &drawings)?,
-        scenario => drop(session.measure(&[scenario])?),
+    match arguments.command {
+        Command::Measure(scenario) => drop(session.measure(&[scenario])?),
+        Command::All(extent) => suite::run(&mut session, &extent)?,
+        Command::Growth(drawings) => growth::run(&mut session, &drawings)?,
+        Command::Floor { address } => floor::serve(address)?,
     }
     session.end(arguments.json.as_deref())
 }

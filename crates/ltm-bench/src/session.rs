@@ -5,7 +5,7 @@ use std::{io::Write, path::Path};
 use crate::{
     error::Error,
     report::{Report, Row},
-    scenario::Scenario,
+    scenarios::Scenario,
     target::{Kind, Target},
 };
 

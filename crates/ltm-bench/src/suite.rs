@@ -1,6 +1,6 @@
 //! Everything that there is a figure for, in one run.
 
-use crate::{error::Error, scenario::Scenario, session::Session};
+use crate::{error::Error, scenarios::Scenario, session::Session};
 
 /// What is run, as it would be asked for one by one. The most connections are as many as the usual
 /// limit of 20,000 open files allows.

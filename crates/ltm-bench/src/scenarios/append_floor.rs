@@ -16,18 +16,16 @@ use std::{
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
+use super::append::Load;
 use crate::{
-    append::Load,
     error::Error,
-    progress::Progress,
-    redis::{Redis, write_command},
-    report::Row,
-    target::Target,
-    usage::Usage,
+    load::redis::{Redis, write_command},
+    report::{Row, progress::Progress},
+    target::{Target, usage::Usage},
 };
 
 /// The script that the services append with.
-const SCRIPT: &str = include_str!("../../ltm-store/src/scripts/append.lua");
+const SCRIPT: &str = include_str!("../../../ltm-store/src/scripts/append.lua");
 /// What it answers to each append.
 const DONE: &[u8] = b"*2\r\n$2\r\nok\r\n$0\r\n\r\n";
 

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::{
-    crew,
-    crowd::{Crowd, Seat},
     error::Error,
-    fan_out::THREADS,
-    progress::Progress,
-    report::{MEMORY, Row},
-    target::{Channel, Target},
-    usage::{Peak, kib_each},
+    load::{handshake::Subscription, subscribers::Subscribers, subscribers::THREADS, threads},
+    report::{MEMORY, Row, progress::Progress},
+    target::{
+        Channel, Target,
+        usage::{Peak, kib_each},
+    },
 };
 
 /// How much is asked of the target.
@@ -42,30 +41,31 @@ const AHEAD: u64 = 256;
 /// Looks at the memory of the process that holds the connections: before, at the peak, afterwards.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
-    let seats: Vec<Seat> = (0..load.subscribers)
-        .map(|number| target.seat(&channels[number % load.ltms]))
+    let subscriptions: Vec<Subscription> = (0..load.subscribers)
+        .map(|number| target.subscription(&channels[number % load.ltms]))
         .collect();
     let before = target.memory();
     let name = target.kind.name();
     let what = format!("burst, {name}: connecting");
     let progress = Progress::new(what, load.subscribers as u64);
     let began = Instant::now();
-    let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
+    let subscribers =
+        Subscribers::connect(subscriptions, THREADS, began, &|count| progress.at(count))?;
     let idle = target.memory();
     let peak = Peak::begin(target.holder());
     let all = load.subscribers as u64 * load.messages;
     let progress = Progress::new(format!("burst, {name}"), all);
     let tasks = channels.iter().map(|channel| {
-        let crowd = &crowd;
-        move || append(target, channel, crowd, load)
+        let subscribers = &subscribers;
+        move || append(target, channel, subscribers, load)
     });
-    crew::work(tasks.collect(), || progress.at(crowd.delivered()))?;
-    crowd.until(all)?;
+    threads::run_all(tasks.collect(), || progress.at(subscribers.delivered()))?;
+    subscribers.until(all)?;
     let peak = idle + peak.grown();
     let progress = Progress::new(format!("burst, {name}: settling"), load.settle);
     for second in 0..load.settle {
         progress.at(second);
-        crowd.check()?;
+        subscribers.check()?;
         std::thread::sleep(Duration::from_secs(1));
     }
     let settled = target.memory();
@@ -76,17 +76,22 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .with("KiB each, peak", each(peak))
         .with(MEMORY, each(settled))
         .with("settled / idle", each(settled) / each(idle))
-        .doubled(target.kind, crowd.doubled()))
+        .doubled(target.kind, subscribers.doubled()))
 }
 
 /// Appends one LTM's share of the burst.
-fn append(target: &Target, channel: &Channel, crowd: &Crowd, load: Load) -> Result<(), Error> {
+fn append(
+    target: &Target,
+    channel: &Channel,
+    subscribers: &Subscribers,
+    load: Load,
+) -> Result<(), Error> {
     let mut producer = target.producer()?;
     for number in 0..load.messages {
         // The LTMs go on about as fast as each other.
-        while number > crowd.delivered() / load.subscribers as u64 + AHEAD {
+        while number > subscribers.delivered() / load.subscribers as u64 + AHEAD {
             std::thread::sleep(Duration::from_micros(100));
-            crowd.check()?;
+            subscribers.check()?;
         }
         producer.append(channel, 0, load.size)?;
     }

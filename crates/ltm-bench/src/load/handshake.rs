@@ -9,7 +9,18 @@ use std::{
 use memchr::memmem;
 use socket2::{Domain, Socket, Type};
 
-use crate::{crowd::Seat, error::Error};
+use super::delivery_check::DeliveryCheck;
+use crate::error::Error;
+
+/// Where a subscriber connects, and what it must see there.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    /// `127.0.0.1:8000`
+    pub(crate) address: String,
+    /// `/ws/1?after=…`
+    pub(crate) path: String,
+    pub(crate) order: DeliveryCheck,
+}
 
 /// The longest wait for an answer.
 const WAIT: Duration = Duration::from_secs(30);
@@ -18,14 +29,17 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Connects and upgrades; gives the socket, and what came behind the answer. What the system holds
 /// of what is not read can be bounded, in bytes.
-pub(crate) fn enter(seat: &Seat, buffer: Option<usize>) -> Result<(TcpStream, Vec<u8>), Error> {
-    let mut socket = connect(&seat.address, buffer)?;
+pub(crate) fn enter(
+    subscription: &Subscription,
+    buffer: Option<usize>,
+) -> Result<(TcpStream, Vec<u8>), Error> {
+    let mut socket = connect(&subscription.address, buffer)?;
     socket.set_read_timeout(Some(WAIT))?;
     socket.set_nodelay(true)?;
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        seat.path, seat.address
+        subscription.path, subscription.address
     );
     socket.write_all(request.as_bytes())?;
     let mut answer = Vec::new();

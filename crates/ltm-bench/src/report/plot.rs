@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::report::shown;
+use super::shown;
 
 /// One drawing.
 pub(crate) struct Plot {

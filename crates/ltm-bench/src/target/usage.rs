@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{process::Process, target::Target};
+use super::{Target, process::Process};
 
 /// Processor time from one moment on.
 pub(crate) struct Usage {

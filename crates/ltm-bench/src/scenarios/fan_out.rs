@@ -8,14 +8,15 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    crew,
-    crowd::{Crowd, Seat},
     error::Error,
-    producer::Producer,
-    progress::Progress,
-    report::Row,
-    target::{Channel, Target},
-    usage::Usage,
+    load::{
+        handshake::Subscription,
+        producer::Producer,
+        subscribers::{Subscribers, THREADS},
+        threads,
+    },
+    report::{Row, progress::Progress},
+    target::{Channel, Target, usage::Usage},
 };
 
 /// How much is asked of the target.
@@ -43,33 +44,32 @@ pub(crate) struct Load {
 
 /// How many appends a closed loop is ahead of the deliveries.
 const AHEAD: u64 = 16;
-/// Threads of subscribers: they share the machine with the target.
-pub(crate) const THREADS: usize = 2;
 
 /// Connects everybody, appends, and waits until all is delivered.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
-    let seats: Vec<Seat> = channels
+    let subscriptions: Vec<Subscription> = channels
         .iter()
-        .flat_map(|channel| std::iter::repeat_n(target.seat(channel), load.subscribers))
+        .flat_map(|channel| std::iter::repeat_n(target.subscription(channel), load.subscribers))
         .collect();
-    let all = seats.len() as u64;
+    let all = subscriptions.len() as u64;
     let began = Instant::now();
     let name = target.kind.name();
     let progress = Progress::new(format!("fan-out, {name}: connecting"), all);
-    let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
+    let subscribers =
+        Subscribers::connect(subscriptions, THREADS, began, &|count| progress.at(count))?;
     // What is done once, such as loading scripts, is not measured.
     let mut producer = target.producer()?;
     for channel in &channels {
         producer.append(channel, now(began), load.size)?;
     }
-    crowd.until(all)?;
-    let (first, first_bytes) = (crowd.delivered(), crowd.bytes());
+    subscribers.until(all)?;
+    let (first, first_bytes) = (subscribers.delivered(), subscribers.bytes());
     let producers = (0..load.producers).map(|_| target.producer());
     let producers = producers.collect::<Result<Vec<_>, Error>>()?;
     let usage = Usage::begin(target);
     let course = Course {
-        crowd: &crowd,
+        subscribers: &subscribers,
         channels: &channels,
         load,
         began,
@@ -81,13 +81,13 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let deliveries = course.run(producers)?;
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
     let deliveries = deliveries as f64;
-    let bytes = (crowd.bytes() - first_bytes) as f64;
+    let bytes = (subscribers.bytes() - first_bytes) as f64;
     let row = Row::new("fan-out", target.kind, load.shown())
         .with("deliveries/s", deliveries / seconds)
         .with("bytes each", bytes / deliveries)
         .costs(&cpu, deliveries);
-    let doubled = crowd.doubled();
-    crowd.leave()?;
+    let doubled = subscribers.doubled();
+    subscribers.leave()?;
     target.check(&channels)?;
     Ok(row.doubled(target.kind, doubled))
 }
@@ -104,7 +104,7 @@ impl Load {
 
 /// What the producers of one run share.
 struct Course<'a> {
-    crowd: &'a Crowd,
+    subscribers: &'a Subscribers,
     channels: &'a [Channel],
     load: Load,
     began: Instant,
@@ -121,14 +121,14 @@ impl Course<'_> {
         let tasks = producers.into_iter();
         let tasks = tasks.map(|producer| move || self.produce(producer));
         let progress = Progress::new("fan-out: appending".into(), self.load.seconds);
-        crew::work(tasks.collect(), || progress.at(self.usage.seconds() as u64))?;
+        threads::run_all(tasks.collect(), || progress.at(self.usage.seconds() as u64))?;
         if self.load.rate > 0 {
             // The time of the last append is a part of the run, too.
             let rest = self.load.seconds as f64 - self.usage.seconds();
             std::thread::sleep(Duration::try_from_secs_f64(rest).unwrap_or_default());
         }
         let deliveries = self.appended.load(Ordering::SeqCst) * self.load.subscribers as u64;
-        self.crowd.until(self.first + deliveries)?;
+        self.subscribers.until(self.first + deliveries)?;
         Ok(deliveries)
     }
 
@@ -146,7 +146,7 @@ impl Course<'_> {
             let turn = usize::try_from(number).unwrap_or(0) % self.channels.len();
             producer.append(&self.channels[turn], now(self.began), self.load.size)?;
             self.appended.fetch_add(1, Ordering::SeqCst);
-            self.crowd.check()?;
+            self.subscribers.check()?;
         }
     }
 
@@ -164,9 +164,9 @@ impl Course<'_> {
     /// Waits until the deliveries are not far behind; says whether the run goes on then.
     fn allowed(&self, number: u64) -> Result<bool, Error> {
         let each = self.load.subscribers as u64;
-        while self.crowd.delivered() + AHEAD * each < self.first + number * each {
+        while self.subscribers.delivered() + AHEAD * each < self.first + number * each {
             std::thread::sleep(Duration::from_micros(50));
-            self.crowd.check()?;
+            self.subscribers.check()?;
             if self.is_over() {
                 return Ok(false);
             }

@@ -5,15 +5,19 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    crowd::{Crowd, Seat},
     error::Error,
-    fan_out::THREADS,
-    producer::fill,
-    progress::Progress,
-    redis::{Counted, Redis},
-    report::Row,
-    target::Target,
-    usage::{Peak, Usage},
+    load::{
+        fill::fill,
+        handshake::Subscription,
+        redis::{Counted, Redis},
+        subscribers::Subscribers,
+        subscribers::THREADS,
+    },
+    report::{Row, progress::Progress},
+    target::{
+        Target,
+        usage::{Peak, Usage},
+    },
 };
 
 /// How much is asked of the target.
@@ -37,22 +41,22 @@ pub(crate) struct Load {
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     fill(target, &channels, load.entries, load.size)?;
-    let seats: Vec<Seat> = (0..load.subscribers)
-        .map(|number| target.seat(&channels[number % load.ltms]))
+    let subscriptions: Vec<Subscription> = (0..load.subscribers)
+        .map(|number| target.subscription(&channels[number % load.ltms]))
         .collect();
     let all = load.subscribers as u64 * load.entries;
     let peak = Peak::begin(target.holder());
     let mut redis = target.redis()?;
     let before = counted(&mut redis)?;
     let usage = Usage::begin(target);
-    let crowd = Crowd::begin(seats, THREADS, Instant::now())?;
+    let subscribers = Subscribers::begin(subscriptions, THREADS, Instant::now())?;
     let progress = Progress::new(format!("catch-up, {}", target.kind.name()), all);
-    crowd.wait(all, |count| progress.at(count))?;
+    subscribers.wait(all, |count| progress.at(count))?;
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
     let after = counted(&mut redis)?;
     let peak = peak.grown() / 1_048_576.0;
-    let bytes = crowd.bytes() as f64;
-    crowd.leave()?;
+    let bytes = subscribers.bytes() as f64;
+    subscribers.leave()?;
     let shown = format!(
         "{} × {} entries of {} LTMs",
         load.subscribers, load.entries, load.ltms

@@ -10,6 +10,10 @@ use std::{
 };
 
 use nix::{sys::signal, time::clock_getcpuclockid, unistd::Pid};
+use procfs::{
+    ProcResult,
+    process::{ClearRefs, Process as Proc, Status},
+};
 
 use crate::error::Error;
 
@@ -84,31 +88,40 @@ impl Process {
 
     /// The memory that it and its children hold, in bytes: proportional, where pages are shared.
     pub(crate) fn memory(&self) -> u64 {
-        self.pids().into_iter().map(memory_of).sum()
+        self.each(memory_of)
     }
 
     /// Begins to look for the most memory that is held at once; gives what is held now, in bytes.
     pub(crate) fn begin_peak(&self) -> u64 {
-        for pid in self.pids() {
-            // Where it is refused, the peak is that of the process's whole life: never too low.
-            let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
-        }
-        self.pids().into_iter().map(|pid| held(pid, "VmRSS:")).sum()
+        self.each(|process| {
+            // If the system refuses this, the peak is that of the process's whole life: never too low.
+            let _ = process.clear_refs(ClearRefs::PeakRSS);
+            resident(process, |status| status.vmrss)
+        })
     }
 
     /// The most that was held at once since then, in bytes.
     pub(crate) fn peak(&self) -> u64 {
-        self.pids().into_iter().map(|pid| held(pid, "VmHWM:")).sum()
+        self.each(|process| resident(process, |status| status.vmhwm))
+    }
+
+    /// The sum of a figure over the process and its children. One that has ended counts nothing.
+    fn each(&self, figure: impl Fn(&Proc) -> ProcResult<u64>) -> u64 {
+        let figure = |pid| Proc::new(pid).and_then(|process| figure(&process));
+        self.pids()
+            .into_iter()
+            .filter_map(|pid| figure(pid).ok())
+            .sum()
     }
 
     fn pids(&self) -> Vec<i32> {
         let own = self.child.id().cast_signed();
-        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
-        let children = children.unwrap_or_default();
-        let children = children
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok());
-        std::iter::once(own).chain(children).collect()
+        let process = Proc::new(own).and_then(|process| process.task_main_thread());
+        let children = process.and_then(|thread| thread.children());
+        let children = children.unwrap_or_default().into_iter();
+        std::iter::once(own)
+            .chain(children.map(u32::cast_signed))
+            .collect()
     }
 
     fn check(&mut self, began: Instant) -> Result<(), Error> {
@@ -149,20 +162,16 @@ fn cpu_of(pid: i32) -> Option<Duration> {
     clock.now().ok().map(Duration::from)
 }
 
-fn memory_of(pid: i32) -> u64 {
-    kibibytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+/// The memory that a process holds, in bytes: proportional, where pages are shared.
+fn memory_of(process: &Proc) -> ProcResult<u64> {
+    let maps = process.smaps_rollup()?.memory_map_rollup;
+    let proportional = |map: &procfs::process::MemoryMap| map.extension.map.get("Pss").copied();
+    Ok(maps.iter().filter_map(proportional).sum())
 }
 
-fn held(pid: i32, name: &str) -> u64 {
-    kibibytes(&format!("/proc/{pid}/status"), name)
-}
-
-/// The bytes that stand in KiB behind a name in a file of the kernel's; 0 where they do not.
-fn kibibytes(file: &str, name: &str) -> u64 {
-    let told = std::fs::read_to_string(file).unwrap_or_default();
-    let line = told.lines().find_map(|line| line.strip_prefix(name));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
+/// A figure of a process's status that is in KiB, in bytes.
+fn resident(process: &Proc, kib: impl Fn(&Status) -> Option<u64>) -> ProcResult<u64> {
+    Ok(kib(&process.status()?).unwrap_or(0) * 1024)
 }
 
 /// A port that nobody has.

@@ -1,5 +1,11 @@
 //! What the load goes to: these services, a floor, a peer.
 
+pub(crate) mod channel;
+pub(crate) mod floor;
+mod ltm;
+pub(crate) mod process;
+pub(crate) mod usage;
+
 use std::{
     path::Path,
     process::Command,
@@ -12,36 +18,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    crowd::Seat,
     error::Error,
-    http::Http,
-    live::Live,
-    order::Order,
-    process::{Process, START, beside, free_port},
-    producer::Producer,
-    redis::Redis,
+    load::{
+        delivery_check::DeliveryCheck, handshake::Subscription, http::Http, producer::Producer,
+        redis::Redis,
+    },
 };
-
-/// What can be measured side by side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Kind {
-    /// ltm-api, ltm-gateway and Redis
-    Live,
-    /// a bare program that writes the same frames to the same sockets with nothing in between
-    Floor,
-    /// nginx with Nchan and Redis
-    Nchan,
-}
-
-impl Kind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Live => "ltm-live",
-            Self::Floor => "floor",
-            Self::Nchan => "Nchan",
-        }
-    }
-}
+pub(crate) use channel::{Channel, Kind};
+use ltm::LtmClient;
+use process::{Process, START, beside, free_port};
 
 /// A running target. Its processes end with it.
 pub(crate) struct Target {
@@ -55,14 +40,6 @@ pub(crate) struct Target {
     /// The address of its Redis, where that is here.
     pub(crate) redis_at: Option<String>,
     _folder: TempDir,
-}
-
-/// An LTM, or what stands for one.
-#[derive(Clone, Debug)]
-pub(crate) struct Channel {
-    pub(crate) id: LtmId,
-    /// The cursor of its first entry.
-    cursor: Cursor,
 }
 
 impl Target {
@@ -223,9 +200,9 @@ impl Target {
     }
 
     /// The services' own client, where these are the services.
-    pub(crate) fn client(&self) -> Result<Option<Live>, Error> {
-        let live =
-            (self.kind == Kind::Live).then(|| Live::new(&self.producers_at, &self.subscribers_at));
+    pub(crate) fn client(&self) -> Result<Option<LtmClient>, Error> {
+        let live = (self.kind == Kind::Live)
+            .then(|| LtmClient::new(&self.producers_at, &self.subscribers_at));
         live.transpose()
     }
 
@@ -238,19 +215,19 @@ impl Target {
     }
 
     /// A place from which everything that comes after the channel's creation is seen.
-    pub(crate) fn seat(&self, channel: &Channel) -> Seat {
+    pub(crate) fn subscription(&self, channel: &Channel) -> Subscription {
         let path = match self.kind {
             Kind::Live => format!("/ws/{}?after={}", channel.id, channel.cursor),
             Kind::Floor | Kind::Nchan => format!("/sub/{}", channel.id),
         };
         let order = match self.kind {
-            Kind::Live => Order::Log { last: 1 },
-            kind => Order::Producers {
+            Kind::Live => DeliveryCheck::Log { last: 1 },
+            kind => DeliveryCheck::Producers {
                 last: Vec::new(),
                 doubles: kind == Kind::Nchan,
             },
         };
-        Seat {
+        Subscription {
             address: self.subscribers_at.clone(),
             path,
             order,

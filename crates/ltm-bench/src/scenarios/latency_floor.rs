@@ -7,13 +7,11 @@ use std::{
 
 use hdrhistogram::Histogram;
 
+use super::latency::{Load, row};
 use crate::{
-    crowd::histogram,
     error::Error,
-    latency::{Load, row},
-    progress::Progress,
-    redis::Redis,
-    report::Row,
+    load::{redis::Redis, subscribers::histogram},
+    report::{Row, progress::Progress},
     target::Target,
 };
 

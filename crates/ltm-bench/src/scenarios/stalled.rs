@@ -5,14 +5,10 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    crowd::Crowd,
     error::Error,
-    handshake::enter,
-    producer::fill,
-    progress::Progress,
-    report::{MEMORY, Row},
-    target::Target,
-    usage::kib_each,
+    load::{fill::fill, handshake::enter, subscribers::Subscribers},
+    report::{MEMORY, Row, progress::Progress},
+    target::{Target, usage::kib_each},
 };
 
 /// How much is asked of the target.
@@ -37,14 +33,14 @@ const RECEIVED: usize = 16 * 1024;
 /// connections.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(1, &json!({"text": ""}))?;
-    let seat = target.seat(&channels[0]);
+    let subscription = target.subscription(&channels[0]);
     // The witness tells when all has been written, and pays for what is made once.
-    let witness = Crowd::connect(vec![seat.clone()], 1, Instant::now(), &|_| {})?;
+    let witness = Subscribers::connect(vec![subscription.clone()], 1, Instant::now(), &|_| {})?;
     let before = target.memory();
     let progress = Progress::new("stalled: connecting".into(), load.peers as u64);
     let mut peers = Vec::with_capacity(load.peers);
     for number in 0..load.peers {
-        peers.push(enter(&seat, Some(RECEIVED))?);
+        peers.push(enter(&subscription, Some(RECEIVED))?);
         progress.at(number as u64);
     }
     let idle = target.memory();

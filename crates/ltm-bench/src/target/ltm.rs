@@ -1,7 +1,7 @@
 //! The services' own client, for what is done beside the measuring: it makes LTMs, fills their logs and checks what
 //! is there at the end.
 //!
-//! What is measured is written and heard over bare sockets (`http`, `crowd`): a client that does more for each message
+//! What is measured is written and heard over bare sockets (`http`, `subscribers`): a client that does more for each message
 //! takes its time from the services that share the machine, and the figures would be about it, too.
 
 use futures_util::StreamExt;
@@ -12,13 +12,13 @@ use tokio::runtime::{Builder, Runtime};
 use crate::error::Error;
 
 /// A client with a thread's own connections.
-pub(crate) struct Live {
+pub(crate) struct LtmClient {
     runtime: Runtime,
     api: Client,
     gateway: Client,
 }
 
-impl Live {
+impl LtmClient {
     /// A client of an API and a gateway at `host:port`.
     pub(crate) fn new(api: &str, gateway: &str) -> Result<Self, Error> {
         Ok(Self {

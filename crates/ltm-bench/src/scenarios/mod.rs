@@ -1,21 +1,28 @@
 //! What can be measured, and on which targets.
 
-use std::net::SocketAddr;
+mod append;
+mod append_floor;
+mod burst;
+mod catch_up;
+mod document;
+mod fan_out;
+mod idle;
+mod late_append;
+mod latency;
+mod latency_floor;
+mod stalled;
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    append, append_floor, burst, catch_up, document,
     error::Error,
-    fan_out, growth, idle, late, latency, latency_floor,
     report::Row,
-    stalled, suite,
     target::{Kind, Target},
 };
 
-/// A scenario as it is asked for.
+/// A scenario as the words of a command.
 #[derive(Parser)]
-struct Asked {
+struct Words {
     #[command(subcommand)]
     scenario: Scenario,
 }
@@ -37,22 +44,16 @@ pub(crate) enum Scenario {
     /// Appends as fast as they are answered; the floor is the script alone (on live and floor).
     Append(append::Load),
     /// Appends late in a long history beside appends early in a short one (on live).
-    Late(late::Load),
+    Late(late_append::Load),
     /// The document of a long history beside `redis-cli` that reads the stream (on live).
     Document(document::Load),
-    /// All of these, one after the other.
-    All(suite::Extent),
-    /// All of these at 1, 4 and 16 times a load, drawn as lines.
-    Growth(growth::Drawings),
-    #[command(hide = true)]
-    Floor { address: SocketAddr },
 }
 
 impl Scenario {
     /// The scenario that these arguments ask for.
     pub(crate) fn read(arguments: &str) -> Result<Self, Error> {
         let words = std::iter::once("ltm-bench").chain(arguments.split(' '));
-        let asked = Asked::try_parse_from(words);
+        let asked = Words::try_parse_from(words);
         asked
             .map(|asked| asked.scenario)
             .map_err(|error| Error::Scenario(error.to_string()))
@@ -69,9 +70,6 @@ impl Scenario {
             Self::Append(_) => "append",
             Self::Late(_) => "late",
             Self::Document(_) => "document",
-            Self::All(_) => "all",
-            Self::Growth(_) => "growth",
-            Self::Floor { .. } => "floor",
         }
     }
 
@@ -84,12 +82,11 @@ impl Scenario {
             Self::Latency(_) => true,
             // The floor does what is left of a patch when it comes to Redis.
             Self::Append(load) => {
-                kind == Kind::Live || kind == Kind::Floor && load.body == append::Body::Patch
+                kind == Kind::Live || kind == Kind::Floor && load.body == append::RequestBody::Patch
             }
             Self::Stalled(_) | Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => {
                 kind == Kind::Live
             }
-            Self::All(_) | Self::Growth(_) | Self::Floor { .. } => false,
         }
     }
 
@@ -113,11 +110,8 @@ impl Scenario {
             Self::Append(load) if target.kind == Kind::Floor => append_floor::run(target, load),
             Self::Latency(load) => latency::run(target, load),
             Self::Append(load) => append::run(target, load),
-            Self::Late(load) => late::run(target, load),
+            Self::Late(load) => late_append::run(target, load),
             Self::Document(load) => document::run(target, load),
-            Self::All(_) | Self::Growth(_) | Self::Floor { .. } => {
-                unreachable!("it is for no target")
-            }
         }
     }
 }

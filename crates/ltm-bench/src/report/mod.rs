@@ -1,5 +1,8 @@
 //! The figures: a table for people, JSON for programs.
 
+pub(crate) mod plot;
+pub(crate) mod progress;
+
 use std::{collections::BTreeMap, path::Path};
 
 use comfy_table::{CellAlignment, Table, presets};

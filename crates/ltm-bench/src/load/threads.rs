@@ -6,7 +6,7 @@ use crate::error::Error;
 
 /// Does all tasks at once, and tells `watch` now and then that they go on. The first error is given
 /// once all have ended.
-pub(crate) fn work<T>(tasks: Vec<T>, watch: impl Fn()) -> Result<(), Error>
+pub(crate) fn run_all<T>(tasks: Vec<T>, watch: impl Fn()) -> Result<(), Error>
 where
     T: FnOnce() -> Result<(), Error> + Send,
 {

@@ -10,11 +10,9 @@ use serde_json::json;
 
 use crate::{
     error::Error,
-    producer::{Producer, fill},
-    progress::Progress,
-    report::Row,
-    target::{Channel, Target},
-    usage::Usage,
+    load::{fill::fill, producer::Producer},
+    report::{Row, progress::Progress},
+    target::{Channel, Target, usage::Usage},
 };
 
 /// How much is asked of the target.

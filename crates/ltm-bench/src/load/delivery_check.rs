@@ -2,7 +2,7 @@
 
 /// The order in which one subscriber's messages must come.
 #[derive(Clone, Debug)]
-pub(crate) enum Order {
+pub(crate) enum DeliveryCheck {
     /// Entries of a log, which the service numbers: each comes right after the one before it.
     Log {
         /// The number of the last entry that the subscriber has.
@@ -20,16 +20,16 @@ pub(crate) enum Order {
 
 /// What a message is to its subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum Delivery {
     /// The next one.
     Next,
     /// The one before, again.
     Double,
 }
 
-impl Order {
+impl DeliveryCheck {
     /// Takes message `number` of a producer; the number that it came after, where that is wrong.
-    pub(crate) fn take(&mut self, number: u64, producer: usize) -> Result<Seen, u64> {
+    pub(crate) fn take(&mut self, number: u64, producer: usize) -> Result<Delivery, u64> {
         let (last, doubles) = match self {
             Self::Log { last } => (last, false),
             Self::Producers { last, doubles } => {
@@ -41,10 +41,10 @@ impl Order {
         };
         if number == *last + 1 {
             *last = number;
-            return Ok(Seen::Next);
+            return Ok(Delivery::Next);
         }
         if number == *last && doubles {
-            return Ok(Seen::Double);
+            return Ok(Delivery::Double);
         }
         Err(*last)
     }
@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn a_log_is_seen_entry_by_entry() {
-        let mut order = Order::Log { last: 7 };
-        assert_eq!(order.take(8, 3), Ok(Seen::Next));
+        let mut order = DeliveryCheck::Log { last: 7 };
+        assert_eq!(order.take(8, 3), Ok(Delivery::Next));
         assert_eq!(order.take(8, 3), Err(8));
         assert_eq!(order.take(10, 3), Err(8));
     }
@@ -66,11 +66,15 @@ mod tests {
     fn each_producer_has_an_order_of_its_own_and_only_a_peer_may_double() {
         for doubles in [true, false] {
             let last = Vec::new();
-            let mut order = Order::Producers { last, doubles };
-            assert_eq!(order.take(1, 1), Ok(Seen::Next));
-            assert_eq!(order.take(1, 0), Ok(Seen::Next));
-            assert_eq!(order.take(2, 1), Ok(Seen::Next));
-            let double = if doubles { Ok(Seen::Double) } else { Err(2) };
+            let mut order = DeliveryCheck::Producers { last, doubles };
+            assert_eq!(order.take(1, 1), Ok(Delivery::Next));
+            assert_eq!(order.take(1, 0), Ok(Delivery::Next));
+            assert_eq!(order.take(2, 1), Ok(Delivery::Next));
+            let double = if doubles {
+                Ok(Delivery::Double)
+            } else {
+                Err(2)
+            };
             assert_eq!(order.take(2, 1), double);
             assert_eq!(order.take(1, 1), Err(2));
             assert_eq!(order.take(3, 0), Err(1));

@@ -8,12 +8,10 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    crew,
     error::Error,
-    progress::Progress,
-    report::Row,
-    target::{Channel, Target},
-    usage::Usage,
+    load::threads,
+    report::{Row, progress::Progress},
+    target::{Channel, Target, usage::Usage},
 };
 
 /// How much is asked of the target.
@@ -30,7 +28,7 @@ pub(crate) struct Load {
     pub(crate) state: usize,
     /// What a request carries.
     #[arg(long, value_enum, default_value = "patch")]
-    pub(crate) body: Body,
+    pub(crate) body: RequestBody,
     /// For how long.
     #[arg(long, default_value_t = 5)]
     pub(crate) seconds: u64,
@@ -38,7 +36,7 @@ pub(crate) struct Load {
 
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Body {
+pub(crate) enum RequestBody {
     /// A patch of one operation.
     Patch,
     /// The whole new state, one member of which is another.
@@ -62,7 +60,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         let (appended, state) = (&appended, state.clone());
         move || produce(target, mine, load.body, state, until, appended)
     });
-    crew::work(tasks.collect(), || progress.at(usage.seconds() as u64))?;
+    threads::run_all(tasks.collect(), || progress.at(usage.seconds() as u64))?;
     let count = appended.load(Ordering::SeqCst) as f64;
     let (seconds, cpu) = (usage.seconds(), usage.cpu(target));
     let row = Row::new("append", target.kind, load.shown());
@@ -85,7 +83,7 @@ impl Load {
 fn produce(
     target: &Target,
     channels: &[Channel],
-    body: Body,
+    body: RequestBody,
     mut state: serde_json::Value,
     until: Instant,
     appended: &AtomicU64,
@@ -96,10 +94,10 @@ fn produce(
         number += 1;
         let round = number / channels.len() as u64 + 1;
         let body = match body {
-            Body::Patch => {
+            RequestBody::Patch => {
                 json!({"reason": "execute", "patch": [{"op": "replace", "path": "/n", "value": round}]})
             }
-            Body::State => {
+            RequestBody::State => {
                 state["n"] = json!(round);
                 json!({"reason": "execute", "state": state})
             }

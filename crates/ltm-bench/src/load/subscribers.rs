@@ -15,12 +15,14 @@ use hdrhistogram::Histogram;
 use memchr::memmem;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::{
-    error::Error,
-    handshake::enter,
-    order::{Order, Seen},
+use super::{
+    delivery_check::{Delivery, DeliveryCheck},
+    handshake::{Subscription, enter},
 };
+use crate::error::Error;
 
+/// Threads of subscribers: they share the machine with the target.
+pub(crate) const THREADS: usize = 2;
 /// What one read takes at most.
 const BUFFER: usize = 256 * 1024;
 /// What a process has open beside the connections, here and in a target, at most.
@@ -28,18 +30,8 @@ const OTHER_FILES: usize = 200;
 /// The longest wait for deliveries while none comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where a subscriber connects, and what it must see there.
-#[derive(Clone, Debug)]
-pub(crate) struct Seat {
-    /// `127.0.0.1:8000`
-    pub(crate) address: String,
-    /// `/ws/1?after=…`
-    pub(crate) path: String,
-    pub(crate) order: Order,
-}
-
 /// Subscribers at work. They leave with the value.
-pub(crate) struct Crowd {
+pub(crate) struct Subscribers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -55,29 +47,33 @@ struct Shared {
     began: Instant,
 }
 
-impl Crowd {
+impl Subscribers {
     /// Connects everybody, on this many threads, and returns when all are in.
     ///
     /// `began` is the instant that the times in the messages count from.
     pub(crate) fn connect(
-        seats: Vec<Seat>,
+        subscriptions: Vec<Subscription>,
         threads: usize,
         began: Instant,
         progress: &dyn Fn(u64),
     ) -> Result<Self, Error> {
-        let all = seats.len() as u64;
-        let crowd = Self::begin(seats, threads, began)?;
-        while crowd.shared.connected.load(Ordering::SeqCst) < all {
-            crowd.check()?;
-            progress(crowd.shared.connected.load(Ordering::SeqCst));
+        let all = subscriptions.len() as u64;
+        let subscribers = Self::begin(subscriptions, threads, began)?;
+        while subscribers.shared.connected.load(Ordering::SeqCst) < all {
+            subscribers.check()?;
+            progress(subscribers.shared.connected.load(Ordering::SeqCst));
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(crowd)
+        Ok(subscribers)
     }
 
     /// Begins to connect everybody.
-    pub(crate) fn begin(seats: Vec<Seat>, threads: usize, began: Instant) -> Result<Self, Error> {
-        let needed = seats.len();
+    pub(crate) fn begin(
+        subscriptions: Vec<Subscription>,
+        threads: usize,
+        began: Instant,
+    ) -> Result<Self, Error> {
+        let needed = subscriptions.len();
         let (limit, _) = rlimit::Resource::NOFILE.get()?;
         if (needed + OTHER_FILES) as u64 > limit {
             return Err(Error::Files { needed, limit });
@@ -92,9 +88,9 @@ impl Crowd {
             latencies: Mutex::new(histogram()),
             began,
         });
-        let share = seats.len().div_ceil(threads.max(1)).max(1);
+        let share = subscriptions.len().div_ceil(threads.max(1)).max(1);
         let mut running = Vec::new();
-        for part in seats.chunks(share) {
+        for part in subscriptions.chunks(share) {
             let (part, shared) = (part.to_vec(), shared.clone());
             let poll = Poll::new()?;
             running.push(std::thread::spawn(move || {
@@ -181,7 +177,7 @@ impl Crowd {
     }
 }
 
-impl Drop for Crowd {
+impl Drop for Subscribers {
     fn drop(&mut self) {
         self.stop();
     }
@@ -189,23 +185,21 @@ impl Drop for Crowd {
 
 /// From 1 µs to 60 s, three digits.
 pub(crate) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1_000, 60_000_000_000, 3).unwrap_or_else(|_| unreachable_bounds())
-}
-
-/// The bounds above are right for the library.
-fn unreachable_bounds() -> Histogram<u64> {
-    unreachable!("the bounds are constants that hdrhistogram takes")
+    let Ok(histogram) = Histogram::new_with_bounds(1_000, 60_000_000_000, 3) else {
+        unreachable!("hdrhistogram takes these constants");
+    };
+    histogram
 }
 
 /// One thread's subscribers: connects them, then reads until it is told to stop.
-fn attend(mut poll: Poll, seats: &[Seat], shared: &Shared) -> Result<(), Error> {
+fn attend(mut poll: Poll, subscriptions: &[Subscription], shared: &Shared) -> Result<(), Error> {
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; BUFFER];
-    let mut subscribers = Vec::with_capacity(seats.len());
+    let mut subscribers = Vec::with_capacity(subscriptions.len());
     let mut latencies = histogram();
-    for seat in seats {
+    for subscription in subscriptions {
         let token = Token(subscribers.len());
-        let mut subscriber = Subscriber::connect(seat)?;
+        let mut subscriber = Subscriber::connect(subscription)?;
         poll.registry()
             .register(&mut subscriber.socket, token, Interest::READABLE)?;
         subscriber.count(&[], shared, &mut latencies)?;
@@ -263,7 +257,7 @@ fn serve(
 struct Subscriber {
     socket: TcpStream,
     path: String,
-    order: Order,
+    order: DeliveryCheck,
     /// The beginning of a frame whose end has not come.
     rest: Vec<u8>,
     /// Answers to pings that the socket did not take yet.
@@ -271,13 +265,13 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    fn connect(seat: &Seat) -> Result<Self, Error> {
-        let (socket, rest) = enter(seat, None)?;
+    fn connect(subscription: &Subscription) -> Result<Self, Error> {
+        let (socket, rest) = enter(subscription, None)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket: TcpStream::from_std(socket),
-            path: seat.path.clone(),
-            order: seat.order.clone(),
+            path: subscription.path.clone(),
+            order: subscription.order.clone(),
             rest,
             pongs: VecDeque::new(),
         })
@@ -356,12 +350,12 @@ impl Subscriber {
         };
         let producer = number_after(rest, b"-").map_or(0, |(producer, _)| producer);
         let producer = match self.order {
-            Order::Log { .. } => 0,
-            Order::Producers { .. } => usize::try_from(producer).unwrap_or(usize::MAX),
+            DeliveryCheck::Log { .. } => 0,
+            DeliveryCheck::Producers { .. } => usize::try_from(producer).unwrap_or(usize::MAX),
         };
         match self.order.take(number, producer) {
-            Ok(Seen::Next) => {}
-            Ok(Seen::Double) => {
+            Ok(Delivery::Next) => {}
+            Ok(Delivery::Double) => {
                 shared.doubled.fetch_add(1, Ordering::SeqCst);
                 return Ok(0);
             }

@@ -9,11 +9,12 @@ use serde_json::{json, value::RawValue};
 
 use crate::{
     error::Error,
-    producer::fill,
-    progress::Progress,
-    report::Row,
-    target::{Channel, Target},
-    usage::{Peak, Usage},
+    load::fill::fill,
+    report::{Row, progress::Progress},
+    target::{
+        Channel, Target,
+        usage::{Peak, Usage},
+    },
 };
 
 /// How much is asked of the target.

@@ -1,24 +1,17 @@
 //! Whoever writes entries.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::collections::HashMap;
 
 use ltm_client::LtmId;
 
+use super::http::Http;
 use crate::{
-    crew,
     error::Error,
-    http::Http,
-    progress::Progress,
-    target::{Channel, Kind, Target},
+    target::channel::{Channel, Kind},
 };
 
 /// What a message has beside the text that fills it, about.
 const ENVELOPE: usize = 230;
-/// The connections that fill a log before anything is measured.
-const FILLERS: usize = 4;
 
 /// A producer with a connection of its own.
 pub(crate) struct Producer {
@@ -73,38 +66,7 @@ fn patch(size: usize) -> String {
 }
 
 /// What is asked for where a snapshot is to be appended.
-fn body(at: u64, size: usize) -> String {
+pub(super) fn body(at: u64, size: usize) -> String {
     let patch = patch(size);
     format!(r#"{{"reason":"execute","item":{{"at":{at}}},"patch":{patch}}}"#)
-}
-
-/// Appends `count` entries to each channel, over several connections, before anything is measured.
-pub(crate) fn fill(
-    target: &Target,
-    channels: &[Channel],
-    count: u64,
-    size: usize,
-) -> Result<(), Error> {
-    let all = count * channels.len() as u64;
-    let what = format!("{}: filling", target.kind.name());
-    let (progress, next) = (Progress::new(what, all), AtomicU64::new(0));
-    let filler = || {
-        let next = &next;
-        move || {
-            let (live, mut producer) = (target.client()?, target.producer()?);
-            loop {
-                let number = next.fetch_add(1, Ordering::SeqCst);
-                if number >= all {
-                    return Ok(());
-                }
-                let turn = usize::try_from(number).unwrap_or(0) % channels.len();
-                match &live {
-                    Some(live) => live.append(channels[turn].id, &body(0, size))?,
-                    None => producer.append(&channels[turn], 0, size)?,
-                }
-            }
-        }
-    };
-    let tasks = (0..FILLERS).map(|_| filler()).collect();
-    crew::work(tasks, || progress.at(next.load(Ordering::Relaxed).min(all)))
 }

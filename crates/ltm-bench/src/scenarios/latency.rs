@@ -13,13 +13,9 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 
 use crate::{
-    crew,
-    crowd::Crowd,
     error::Error,
-    fan_out::THREADS,
-    producer::fill,
-    progress::Progress,
-    report::Row,
+    load::{fill::fill, subscribers::Subscribers, subscribers::THREADS, threads},
+    report::{Row, progress::Progress},
     target::{Channel, Target},
 };
 
@@ -43,16 +39,16 @@ pub(crate) struct Load {
 /// Appends at the rate and gives the distribution of the times until delivery.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
-    let seats = channels
+    let subscriptions = channels
         .iter()
-        .map(|channel| target.seat(channel))
+        .map(|channel| target.subscription(channel))
         .collect();
     let began = Instant::now();
-    let crowd = Crowd::connect(seats, THREADS, began, &|_| {})?;
+    let subscribers = Subscribers::connect(subscriptions, THREADS, began, &|_| {})?;
     // What is done once, such as loading scripts, is not measured.
     let first = channels.len() as u64;
     fill(target, &channels, 1, load.size)?;
-    crowd.until(first)?;
+    subscribers.until(first)?;
     let what = format!("latency, {}", target.kind.name());
     let progress = Progress::new(what, load.rate * load.seconds);
     let sent = AtomicU64::new(0);
@@ -62,12 +58,12 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         let sent = &sent;
         move || produce(target, channel, place, load, (began, start), sent)
     });
-    crew::work(tasks.collect(), || {
+    threads::run_all(tasks.collect(), || {
         progress.at(sent.load(Ordering::Relaxed))
     })?;
-    crowd.until(first + sent.load(Ordering::SeqCst))?;
-    let doubled = crowd.doubled();
-    let times = crowd.leave()?;
+    subscribers.until(first + sent.load(Ordering::SeqCst))?;
+    let doubled = subscribers.doubled();
+    let times = subscribers.leave()?;
     Ok(row(target, load, &times).doubled(target.kind, doubled))
 }
 

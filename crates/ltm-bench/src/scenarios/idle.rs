@@ -5,13 +5,10 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::{
-    crowd::Crowd,
     error::Error,
-    fan_out::THREADS,
-    progress::Progress,
-    report::{MEMORY, Row},
-    target::Target,
-    usage::kib_each,
+    load::{subscribers::Subscribers, subscribers::THREADS},
+    report::{MEMORY, Row, progress::Progress},
+    target::{Target, usage::kib_each},
 };
 
 /// How much is asked of the target.
@@ -30,20 +27,21 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     // What is made at the first connection is not counted.
     let began = Instant::now();
-    let first = vec![target.seat(&channels[0])];
-    let first = Crowd::connect(first, 1, began, &|_| {})?;
+    let first = vec![target.subscription(&channels[0])];
+    let first = Subscribers::connect(first, 1, began, &|_| {})?;
     let before = target.memory();
-    let seats: Vec<_> = (0..load.subscribers)
-        .map(|number| target.seat(&channels[number % load.ltms]))
+    let subscriptions: Vec<_> = (0..load.subscribers)
+        .map(|number| target.subscription(&channels[number % load.ltms]))
         .collect();
     let what = format!("idle, {}: connecting", target.kind.name());
-    let progress = Progress::new(what, seats.len() as u64);
-    let crowd = Crowd::connect(seats, THREADS, began, &|count| progress.at(count))?;
+    let progress = Progress::new(what, subscriptions.len() as u64);
+    let subscribers =
+        Subscribers::connect(subscriptions, THREADS, began, &|count| progress.at(count))?;
     let after = target.memory();
     let shown = format!("{} connections", load.subscribers);
     let each = kib_each(before, after, load.subscribers);
     let row = Row::new("idle", target.kind, shown).with(MEMORY, each);
-    crowd.leave()?;
+    subscribers.leave()?;
     first.leave()?;
     Ok(match target.redis()? {
         Some(mut redis) => row.with("Redis connections", redis.connections()? as f64),
