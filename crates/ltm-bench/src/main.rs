@@ -1,4 +1,4 @@
-//! `ltm-bench`: load on the real services, counted delivery by delivery, beside the floor and a peer.
+//! `ltm-bench`: puts load on the real services, checks every delivery, and compares them with a floor and a peer.
 
 mod error;
 mod growth;
@@ -18,23 +18,23 @@ use scenarios::Scenario;
 use session::Session;
 use target::{Kind, floor};
 
-/// Measures ltm-live beside the floor (a bare program that writes the same frames) and a peer (nginx
-/// with Nchan). Every delivery is counted; a loss or disorder is a failure.
+/// Measure ltm-live side by side with a floor (a bare program that writes the same frames) and a peer
+/// (nginx with Nchan). The benchmark checks every delivery: a lost or reordered message is a failure.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// What to measure, side by side.
-    #[arg(long, global = true, value_delimiter = ',', default_values = ["live", "floor", "nchan"])]
+    /// The targets to measure, side by side.
+    #[arg(long, global = true, value_name = "TARGETS", value_delimiter = ',', default_values = ["live", "floor", "nchan"])]
     on: Vec<Kind>,
-    /// Measure an API that runs already, at HOST:PORT; the gateway's address goes with it.
-    #[arg(long, global = true, requires = "gateway")]
+    /// Measure a running API at this address, together with --gateway.
+    #[arg(long, global = true, value_name = "HOST:PORT", requires = "gateway")]
     api: Option<String>,
-    /// The gateway that goes with --api.
-    #[arg(long, global = true, requires = "api")]
+    /// The gateway of the running API.
+    #[arg(long, global = true, value_name = "HOST:PORT", requires = "api")]
     gateway: Option<String>,
-    /// Write the figures to this file, as JSON.
+    /// Write the figures to this file as JSON.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -43,9 +43,9 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Measure(Scenario),
-    /// All of these, one after the other.
+    /// Measure all scenarios, one after the other.
     All(suite::Extent),
-    /// All of these at 1, 4 and 16 times a load, drawn as lines.
+    /// Measure at 1, 4 and 16 times a load, and draw the results as lines.
     Growth(growth::Drawings),
     #[command(hide = true)]
     Floor { address: SocketAddr },
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         Err(error) => vec![error.to_string()],
     };
     for failure in &failures {
-        // Standard error is all there is to say it on.
+        // If standard error does not work, there is no other way to report it.
         let _ = writeln!(std::io::stderr(), "error: {failure}");
     }
     if failures.is_empty() {
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Does what is asked; gives what went wrong where that left something to measure.
+/// Runs the command; returns the failures that left something to measure.
 fn run(arguments: Arguments) -> Result<Vec<String>, Error> {
     let external = arguments.api.zip(arguments.gateway);
     let mut session = Session::new(arguments.on, external);

@@ -1,11 +1,11 @@
-//! JSON text that is carried as it was given: numbers keep their digits.
+//! JSON in an argument. The text is passed on unchanged, so that numbers keep their digits.
 
 use std::{fs, str::FromStr};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// A value of the command line: JSON, or the name of a file that holds JSON.
+/// An argument: JSON, or the name of a file that holds JSON.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct JsonArgument(Box<RawValue>);

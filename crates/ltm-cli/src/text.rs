@@ -1,8 +1,8 @@
-//! Words and foreign text for a terminal.
+//! Text for a terminal.
 
 use std::fmt::Display;
 
-/// So many of something: `1 snapshot`, `2 snapshots`, `3 entries`.
+/// A number and a noun: `1 snapshot`, `2 snapshots`, `3 entries`.
 pub(crate) fn count_of(number: impl Display, one: &str) -> String {
     let number = number.to_string();
     match one.strip_suffix('y') {
@@ -12,7 +12,7 @@ pub(crate) fn count_of(number: impl Display, one: &str) -> String {
     }
 }
 
-/// Text that came from elsewhere, for a terminal: control characters are spelled out.
+/// Text from another program, safe for a terminal: control characters are escaped.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

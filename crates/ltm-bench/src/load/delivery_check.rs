@@ -1,34 +1,34 @@
-//! What a subscriber must see next.
+//! Checks that messages arrive completely and in order.
 
-/// The order in which one subscriber's messages must come.
+/// The order in which the messages of one subscriber must arrive.
 #[derive(Clone, Debug)]
 pub(crate) enum DeliveryCheck {
-    /// Entries of a log, which the service numbers: each comes right after the one before it.
+    /// Entries of a log, which the service numbers: each arrives right after the one before it.
     Log {
         /// The number of the last entry that the subscriber has.
         last: u64,
     },
-    /// Messages that their producers number, each from 1: one producer's come in their order.
+    /// Messages that each producer numbers from 1: those of one producer arrive in order.
     Producers {
         /// The number of the last message of each producer.
         last: Vec<u64>,
-        /// Whether the same message again is only counted. The peer does that now and then, and
-        /// promises nothing else.
+        /// Whether a repeated message is only counted. The peer repeats messages now and then; it does not
+        /// promise otherwise.
         doubles: bool,
     },
 }
 
-/// What a message is to its subscriber.
+/// The place of a message in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// The next one.
+    /// The next message.
     Next,
-    /// The one before, again.
+    /// The previous message again.
     Double,
 }
 
 impl DeliveryCheck {
-    /// Takes message `number` of a producer; the number that it came after, where that is wrong.
+    /// Takes message `number` of a producer. The error is the number of the message before it, which does not fit.
     pub(crate) fn take(&mut self, number: u64, producer: usize) -> Result<Delivery, u64> {
         let (last, doubles) = match self {
             Self::Log { last } => (last, false),

@@ -1,4 +1,4 @@
-//! Fills logs before anything is measured.
+//! Fills logs before a measurement.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,10 +9,10 @@ use crate::{
     target::{Channel, Target},
 };
 
-/// The connections that fill a log before anything is measured.
+/// The connections that fill a log.
 const FILLERS: usize = 4;
 
-/// Appends `count` entries to each channel, over several connections, before anything is measured.
+/// Appends `count` entries to each channel, over several connections.
 pub(crate) fn fill(
     target: &Target,
     channels: &[Channel],

@@ -1,4 +1,4 @@
-//! A subscriber's way in: a WebSocket by hand.
+//! The WebSocket handshake of a subscriber, on a bare socket.
 
 use std::{
     io::{Read, Write},
@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use super::delivery_check::DeliveryCheck;
 use crate::error::Error;
 
-/// Where a subscriber connects, and what it must see there.
+/// What a subscriber connects to, and the messages that it must receive.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     /// `127.0.0.1:8000`
@@ -24,11 +24,11 @@ pub(crate) struct Subscription {
 
 /// The longest wait for an answer.
 const WAIT: Duration = Duration::from_secs(30);
-/// The most that an answer's head has.
+/// The most bytes in the head of an answer.
 const LONGEST_HEAD: usize = 16 * 1024;
 
-/// Connects and upgrades; gives the socket, and what came behind the answer. What the system holds
-/// of what is not read can be bounded, in bytes.
+/// Connects and upgrades; returns the socket, and the bytes after the answer. `buffer` limits the receive buffer
+/// of the system, in bytes.
 pub(crate) fn enter(
     subscription: &Subscription,
     buffer: Option<usize>,

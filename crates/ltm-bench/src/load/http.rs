@@ -1,4 +1,4 @@
-//! A client that costs little: one kept connection, one request at a time.
+//! A cheap HTTP client: one persistent connection, one request at a time.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -8,14 +8,14 @@ use std::{
 
 use crate::error::Error;
 
-/// A kept connection.
+/// A persistent connection.
 pub(crate) struct Http {
     stream: BufReader<TcpStream>,
     address: String,
     request: Vec<u8>,
 }
 
-/// What the begin of an answer says.
+/// The head of an answer.
 struct Head {
     status: u16,
     length: usize,
@@ -23,7 +23,7 @@ struct Head {
 }
 
 fn wrong() -> Error {
-    Error::Answer("something that is not HTTP/1.1".into())
+    Error::Answer("it is not HTTP/1.1".into())
 }
 
 impl Http {
@@ -38,7 +38,7 @@ impl Http {
         })
     }
 
-    /// `POST`; gives the answer's body, where it is a success.
+    /// Sends a `POST`; returns the body of a successful answer.
     pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
         self.request.clear();
         write!(
@@ -53,7 +53,7 @@ impl Http {
         Ok(answer)
     }
 
-    /// `GET`; the answer's body goes to `take` as it comes. Says whether it came in chunks.
+    /// Sends a `GET` and passes the body to `take` as it arrives. Returns whether the answer was chunked.
     pub(crate) fn get(&mut self, path: &str, take: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
         self.request.clear();
         let host = &self.address;
@@ -61,7 +61,7 @@ impl Http {
         self.ask(take)
     }
 
-    /// Sends the request; what is said where it is refused is the error.
+    /// Sends the request. An answer that is not a success becomes an error.
     fn ask(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
         self.stream.get_mut().write_all(&self.request)?;
         let head = self.head()?;

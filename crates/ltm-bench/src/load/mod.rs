@@ -1,4 +1,4 @@
-//! The load: producers and subscribers, over bare sockets.
+//! The load: producers and subscribers on bare sockets.
 
 pub(crate) mod delivery_check;
 pub(crate) mod fill;

@@ -1,4 +1,4 @@
-//! Whoever writes entries.
+//! A producer on a bare socket.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use crate::{
     target::channel::{Channel, Kind},
 };
 
-/// What a message has beside the text that fills it, about.
+/// The approximate bytes of a message without its filling.
 const ENVELOPE: usize = 230;
 
 /// A producer with a connection of its own.
 pub(crate) struct Producer {
     kind: Kind,
     http: Http,
-    /// Tells its messages from those of others, where they carry no number of a log.
+    /// Tells its messages from those of other producers, if the messages have no cursor of a log.
     number: usize,
-    /// How many messages it wrote to each channel.
+    /// The number of messages that it wrote to each channel.
     written: HashMap<LtmId, u64>,
 }
 
@@ -33,8 +33,7 @@ impl Producer {
         }
     }
 
-    /// Appends one entry whose message has about `size` bytes; `at` is the time in it, in
-    /// nanoseconds.
+    /// Appends one entry whose message has about `size` bytes. `at` is the time in it, in nanoseconds.
     pub(crate) fn append(&mut self, channel: &Channel, at: u64, size: usize) -> Result<(), Error> {
         if self.kind == Kind::Live {
             return self.snapshot(channel, body(at, size).as_bytes());
@@ -59,13 +58,13 @@ impl Producer {
     }
 }
 
-/// A patch that makes a message of about `size` bytes.
+/// A patch for a message of about `size` bytes.
 fn patch(size: usize) -> String {
     let fill = "x".repeat(size.saturating_sub(ENVELOPE));
     format!(r#"[{{"op":"replace","path":"/text","value":"{fill}"}}]"#)
 }
 
-/// What is asked for where a snapshot is to be appended.
+/// The body of an append.
 pub(super) fn body(at: u64, size: usize) -> String {
     let patch = patch(size);
     format!(r#"{{"reason":"execute","item":{{"at":{at}}},"patch":{patch}}}"#)

@@ -1,5 +1,4 @@
-//! A bare connection to Redis: commands go out as they are, answers are not looked into deeper than
-//! a figure needs.
+//! A bare connection to Redis. It parses answers only as far as a figure needs.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -15,12 +14,12 @@ pub(crate) struct Redis {
     command: Vec<u8>,
 }
 
-/// What Redis has counted since it began.
+/// The counters of Redis since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counted {
-    /// Runs of scripts: each reads a part of a log, where nothing is written.
+    /// Runs of scripts. If nothing is written, each one reads a part of a log.
     pub(crate) scripts: u64,
-    /// Reads of streams, those that scripts make among them.
+    /// Reads of streams, including those by scripts.
     pub(crate) ranges: u64,
     /// The bytes that it sent.
     pub(crate) sent: u64,
@@ -37,7 +36,7 @@ impl Redis {
         })
     }
 
-    /// Sends a command and gives the texts of its answer, one after the other.
+    /// Sends a command and returns the texts of its answer.
     pub(crate) fn ask<T: AsRef<[u8]>>(&mut self, words: &[T]) -> Result<Vec<String>, Error> {
         self.send(words)?;
         self.answer()
@@ -50,14 +49,14 @@ impl Redis {
         Ok(self.stream.get_mut().write_all(&self.command)?)
     }
 
-    /// Reads one answer; the texts in it, one after the other.
+    /// Reads one answer and returns its texts.
     pub(crate) fn answer(&mut self) -> Result<Vec<String>, Error> {
         let (mut texts, mut left) = (Vec::new(), 1_usize);
         while left > 0 {
             left -= 1;
             let mut line = String::new();
             self.stream.read_line(&mut line)?;
-            let wrong = || Error::Answer(format!("Redis said {line:?}"));
+            let wrong = || Error::Answer(format!("Redis answered {line:?}"));
             let (kind, rest) = line.trim_end().split_at_checked(1).ok_or_else(wrong)?;
             match kind {
                 "+" | ":" => texts.push(rest.to_owned()),
@@ -76,7 +75,7 @@ impl Redis {
         Ok(texts)
     }
 
-    /// What it has counted so far.
+    /// The counters so far.
     pub(crate) fn counted(&mut self) -> Result<Counted, Error> {
         let told = self.ask(&["INFO", "everything"])?.concat();
         let calls = |name: &str| -> u64 {
@@ -89,7 +88,7 @@ impl Redis {
         })
     }
 
-    /// How many connections it has, beside this one.
+    /// The number of connections other than this one.
     pub(crate) fn connections(&mut self) -> Result<u64, Error> {
         let told = self.ask(&["INFO", "clients"])?.concat();
         let all = number(&told, "connected_clients:").unwrap_or_default();
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_found_by_the_begin_of_its_line() {
+    fn a_number_is_found_by_the_beginning_of_its_line() {
         let told = "cmdstat_xrange:calls=12,usec=3\r\nconnected_clients:4\r\n";
         assert_eq!(number(told, "cmdstat_xrange:calls="), Some(12));
         assert_eq!(number(told, "connected_clients:"), Some(4));

@@ -1,4 +1,4 @@
-//! Subscribers: many sockets on few threads, each delivery counted and checked.
+//! Subscribers: many sockets on few threads. Every delivery is checked and counted.
 
 use std::{
     collections::VecDeque,
@@ -21,16 +21,16 @@ use super::{
 };
 use crate::error::Error;
 
-/// Threads of subscribers: they share the machine with the target.
+/// The threads of all subscribers. They share the machine with the target.
 pub(crate) const THREADS: usize = 2;
-/// What one read takes at most.
+/// The most bytes of one read.
 const BUFFER: usize = 256 * 1024;
-/// What a process has open beside the connections, here and in a target, at most.
+/// The most files that a process has open besides the connections, here and in a target.
 const OTHER_FILES: usize = 200;
-/// The longest wait for deliveries while none comes.
+/// The longest wait without a delivery.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Subscribers at work. They leave with the value.
+/// Connected subscribers. They disconnect when the value is dropped.
 pub(crate) struct Subscribers {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -48,9 +48,9 @@ struct Shared {
 }
 
 impl Subscribers {
-    /// Connects everybody, on this many threads, and returns when all are in.
+    /// Connects all subscribers, on this many threads, and returns when all are connected.
     ///
-    /// `began` is the instant that the times in the messages count from.
+    /// The times in the messages count from `began`.
     pub(crate) fn connect(
         subscriptions: Vec<Subscription>,
         threads: usize,
@@ -67,7 +67,7 @@ impl Subscribers {
         Ok(subscribers)
     }
 
-    /// Begins to connect everybody.
+    /// Begins to connect all subscribers.
     pub(crate) fn begin(
         subscriptions: Vec<Subscription>,
         threads: usize,
@@ -107,27 +107,27 @@ impl Subscribers {
         })
     }
 
-    /// The messages that have come to all together.
+    /// The number of messages that all subscribers have received.
     pub(crate) fn delivered(&self) -> u64 {
         self.shared.delivered.load(Ordering::SeqCst)
     }
 
-    /// The messages that came twice, where the target may do that.
+    /// The number of repeated messages, if the target may repeat them.
     pub(crate) fn doubled(&self) -> u64 {
         self.shared.doubled.load(Ordering::SeqCst)
     }
 
-    /// The bytes that have come to all together.
+    /// The number of bytes that all subscribers have received.
     pub(crate) fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::SeqCst)
     }
 
-    /// Waits until this many messages have come.
+    /// Waits until the subscribers have received this many messages.
     pub(crate) fn until(&self, expected: u64) -> Result<(), Error> {
         self.wait(expected, |_| {})
     }
 
-    /// The same, and tells now and then how many have come.
+    /// The same, and reports the number so far now and then.
     pub(crate) fn wait(&self, expected: u64, progress: impl Fn(u64)) -> Result<(), Error> {
         let mut last = (self.delivered(), Instant::now());
         loop {
@@ -137,7 +137,7 @@ impl Subscribers {
                 return Ok(());
             }
             if delivered > expected {
-                let what = format!("{delivered} deliveries of {expected}");
+                let what = format!("{delivered} deliveries instead of {expected}");
                 return Err(Error::Delivery(what));
             }
             if delivered != last.0 {
@@ -154,13 +154,13 @@ impl Subscribers {
         }
     }
 
-    /// Whether anything is wrong so far.
+    /// Returns the first failure of a subscriber so far.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let failure = self.shared.failure.lock().ok().and_then(|mut f| f.take());
         failure.map_or(Ok(()), Err)
     }
 
-    /// Everybody leaves; gives the times from message to delivery, in nanoseconds.
+    /// Disconnects all subscribers; returns the latencies in nanoseconds.
     pub(crate) fn leave(mut self) -> Result<Histogram<u64>, Error> {
         self.stop();
         self.check()?;
@@ -183,7 +183,7 @@ impl Drop for Subscribers {
     }
 }
 
-/// From 1 µs to 60 s, three digits.
+/// A histogram from 1 µs to 60 s with three digits.
 pub(crate) fn histogram() -> Histogram<u64> {
     let Ok(histogram) = Histogram::new_with_bounds(1_000, 60_000_000_000, 3) else {
         unreachable!("hdrhistogram takes these constants");
@@ -191,7 +191,7 @@ pub(crate) fn histogram() -> Histogram<u64> {
     histogram
 }
 
-/// One thread's subscribers: connects them, then reads until it is told to stop.
+/// Connects the subscribers of one thread, and reads until it has to stop.
 fn attend(mut poll: Poll, subscriptions: &[Subscription], shared: &Shared) -> Result<(), Error> {
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; BUFFER];
@@ -258,9 +258,9 @@ struct Subscriber {
     socket: TcpStream,
     path: String,
     order: DeliveryCheck,
-    /// The beginning of a frame whose end has not come.
+    /// The beginning of a frame whose end has not arrived.
     rest: Vec<u8>,
-    /// Answers to pings that the socket did not take yet.
+    /// Answers to pings that the socket has not accepted yet.
     pongs: VecDeque<u8>,
 }
 
@@ -277,7 +277,7 @@ impl Subscriber {
         })
     }
 
-    /// Takes what the socket has.
+    /// Reads all that the socket has.
     fn read(
         &mut self,
         buffer: &mut [u8],
@@ -286,10 +286,15 @@ impl Subscriber {
     ) -> Result<(), Error> {
         loop {
             match self.socket.read(buffer) {
-                Ok(0) => return Err(Error::Delivery(format!("{} was ended", self.path))),
+                Ok(0) => {
+                    return Err(Error::Delivery(format!(
+                        "{}: the connection ended",
+                        self.path
+                    )));
+                }
                 Ok(count) => {
                     self.count(&buffer[..count], shared, latencies)?;
-                    // Less than there was room for: there is no more for now.
+                    // The buffer is not full, so there is no more for now.
                     if count < buffer.len() {
                         return Ok(());
                     }
@@ -301,18 +306,18 @@ impl Subscriber {
         }
     }
 
-    /// Counts the frames in what came.
+    /// Counts the frames in the received bytes.
     fn count(
         &mut self,
-        came: &[u8],
+        received: &[u8],
         shared: &Shared,
         latencies: &mut Histogram<u64>,
     ) -> Result<(), Error> {
         let mut held = std::mem::take(&mut self.rest);
         let bytes = if held.is_empty() {
-            came
+            received
         } else {
-            held.extend_from_slice(came);
+            held.extend_from_slice(received);
             &held
         };
         let (mut at, mut messages) = (0, 0);
@@ -325,7 +330,10 @@ impl Subscriber {
                 0x9 => self.pong(payload)?,
                 0x8 => {
                     let said = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
-                    return Err(Error::Delivery(format!("{} was closed: {said}", self.path)));
+                    return Err(Error::Delivery(format!(
+                        "{}: the server closed it: {said}",
+                        self.path
+                    )));
                 }
                 _ => {}
             }
@@ -337,7 +345,7 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Takes a message; gives how many new ones it is.
+    /// Checks a message; returns 1 if it is new, otherwise 0.
     fn take(
         &mut self,
         payload: &[u8],
@@ -346,7 +354,7 @@ impl Subscriber {
     ) -> Result<u64, Error> {
         let Some((number, rest)) = number_after(payload, b"\"cursor\":\"") else {
             let said = String::from_utf8_lossy(payload);
-            return Err(Error::Delivery(format!("{} got {said}", self.path)));
+            return Err(Error::Delivery(format!("{} received {said}", self.path)));
         };
         let producer = number_after(rest, b"-").map_or(0, |(producer, _)| producer);
         let producer = match self.order {
@@ -360,11 +368,11 @@ impl Subscriber {
                 return Ok(0);
             }
             Err(last) => {
-                let what = format!("{} got {number} after {last}", self.path);
+                let what = format!("{} received {number} after {last}", self.path);
                 return Err(Error::Delivery(what));
             }
         }
-        // What carries no time is not measured.
+        // A message without a time is not measured.
         if let Some((sent, _)) = number_after(rest, b"\"at\":").filter(|(sent, _)| *sent > 0) {
             let now = shared.began.elapsed().as_nanos();
             let took = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(sent);
@@ -389,8 +397,8 @@ impl Subscriber {
     }
 }
 
-/// The opcode of the frame at the beginning, and where its payload begins and ends; `None` while it
-/// is not whole (RFC 6455 section 5.2; a server's frames are not masked).
+/// The opcode of the first frame, and where its payload begins and ends; `None` while the frame is incomplete
+/// (RFC 6455 section 5.2; a server's frames are not masked).
 fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     let (begin, length) = match second & 0x7f {
@@ -405,7 +413,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     (bytes.len() >= end).then_some((first & 0xf, begin, end))
 }
 
-/// The number after a name, and what follows it.
+/// The number after a name, and the bytes after it.
 fn number_after<'a>(payload: &'a [u8], name: &[u8]) -> Option<(u64, &'a [u8])> {
     let rest = &payload[memmem::find(payload, name)? + name.len()..];
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -422,7 +430,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_found_once_it_is_whole() {
+    fn a_frame_is_found_once_it_is_complete() {
         let text = b"\x81\x03abc\x81";
         assert_eq!(frame(text), Some((1, 2, 5)));
         assert_eq!(frame(&text[..4]), None);

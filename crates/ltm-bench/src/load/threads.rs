@@ -1,11 +1,11 @@
-//! Producers at work, each on a thread of its own.
+//! Tasks on threads of their own.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// Does all tasks at once, and tells `watch` now and then that they go on. The first error is given
-/// once all have ended.
+/// Runs all tasks at once, and calls `watch` now and then while they run. Returns the first error after all have
+/// ended.
 pub(crate) fn run_all<T>(tasks: Vec<T>, watch: impl Fn()) -> Result<(), Error>
 where
     T: FnOnce() -> Result<(), Error> + Send,
@@ -17,7 +17,7 @@ where
             std::thread::sleep(Duration::from_millis(20));
         }
         let ends = working.into_iter().map(|task| {
-            // What it said when it panicked has been printed.
+            // The message of a panic has been printed.
             task.join().unwrap_or(Err(Error::Panicked))
         });
         ends.collect()

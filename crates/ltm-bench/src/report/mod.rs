@@ -1,4 +1,4 @@
-//! The figures: a table for people, JSON for programs.
+//! The figures: tables for people, JSON for programs.
 
 pub(crate) mod plot;
 pub(crate) mod progress;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{error::Error, target::Kind};
 
-/// One row: what was measured on which target under which load.
+/// One row: the figures of one scenario on one target under one load.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) scenario: &'static str,
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) figures: BTreeMap<&'static str, f64>,
 }
 
-/// The figure of a scenario that is set beside the floor's and the peer's.
+/// The figure of a scenario that is compared with the floor and the peer.
 const COMPARED: [(&str, &str); 5] = [
     ("fan-out", CPU),
     ("idle", MEMORY),
@@ -29,9 +29,9 @@ const COMPARED: [(&str, &str); 5] = [
     ("latency", "p99 ms"),
     ("append", "appends/s"),
 ];
-/// The processor time of all processes together, for each of what is counted.
+/// The CPU time of all processes together, per counted item.
 pub(crate) const CPU: &str = "CPU µs each";
-/// The memory for each connection of the process that holds them.
+/// The memory per connection of the process that holds them.
 pub(crate) const MEMORY: &str = "KiB each";
 
 impl Row {
@@ -44,8 +44,7 @@ impl Row {
         }
     }
 
-    /// The row with one more figure, where it is a number: a target that runs elsewhere has no
-    /// processor time to divide by.
+    /// Adds a figure if it is a number: a target that runs elsewhere has no CPU time.
     pub(crate) fn with(mut self, name: &'static str, value: f64) -> Self {
         if value.is_finite() {
             self.figures.insert(name, value);
@@ -53,7 +52,7 @@ impl Row {
         self
     }
 
-    /// The row with how many messages came twice, where the target may do that.
+    /// Adds the number of repeated messages, if the target may repeat them.
     pub(crate) fn doubled(self, kind: Kind, count: u64) -> Self {
         match kind {
             Kind::Nchan => self.with("doubled", count as f64),
@@ -61,7 +60,7 @@ impl Row {
         }
     }
 
-    /// The row with the processor time of all processes, and of each, divided by `count`.
+    /// Adds the CPU time of all processes, and of each, divided by `count`.
     pub(crate) fn costs(self, cpu: &[(&'static str, f64)], count: f64) -> Self {
         if cpu.is_empty() {
             return self;
@@ -79,7 +78,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Sets the figures that matter beside those of the floor and of the peer under the same load.
+    /// Compares the main figures with those of the floor and the peer under the same load.
     pub(crate) fn compare(&mut self) {
         let measured = self.rows.clone();
         for row in &mut self.rows {
@@ -157,7 +156,7 @@ fn table(rows: &[&Row]) -> Table {
     table
 }
 
-/// A figure with three digits, or all that stand before the point.
+/// A figure with three digits, or with all its integer digits.
 pub(crate) fn shown(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,18 +1,17 @@
-//! Lines over a load that grows, as SVG.
+//! Line charts over a growing load, as SVG.
 //!
-//! The load goes by its logarithm, what is measured by its size from zero on: a cost for each piece
-//! that stays as it is is a flat line.
+//! The load has a logarithmic axis, the figure a linear one from zero. A constant cost per piece is a flat line.
 
 use std::fmt::Write;
 
 use super::shown;
 
-/// One drawing.
+/// One chart.
 pub(crate) struct Plot {
     pub(crate) title: &'static str,
-    /// What grows, with its unit.
+    /// The load, with its unit.
     pub(crate) x: &'static str,
-    /// What is measured, with its unit.
+    /// The figure, with its unit.
     pub(crate) y: &'static str,
     pub(crate) lines: Vec<Line>,
 }
@@ -25,24 +24,24 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// How a line looks: the number of its classes in the style.
+/// The look of a line: the number of its classes in the style.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Look {
-    /// What the drawing is about.
+    /// The subject of the chart.
     Own = 0,
-    /// What it cannot be better than, or what it should be like.
+    /// A bound, or a value that the subject should match.
     Floor = 1,
-    /// What a user would take instead.
+    /// An alternative to ltm-live.
     Peer = 2,
 }
 
-/// The size of all, in pixels.
+/// The size of the chart in pixels.
 const SIZE: (f64, f64) = (760.0, 400.0);
-/// Where the lines are: from left, right, top and bottom.
+/// The frame of the lines: left, right, top and bottom.
 const FRAME: (f64, f64, f64, f64) = (84.0, 580.0, 70.0, 326.0);
-/// How far the first load is from the frame's side.
+/// The distance of the first load from the frame.
 const INSET: f64 = 30.0;
-/// How far the names of two lines are from each other at least.
+/// The least distance between the names of two lines.
 const ROW: f64 = 18.0;
 
 /// Colours for a light page and for a dark one.
@@ -66,7 +65,7 @@ const STYLE: &str = "
 ";
 
 impl Plot {
-    /// The drawing as a file.
+    /// The chart as the text of a file.
     pub(crate) fn svg(&self) -> String {
         let (width, height) = SIZE;
         let mut svg = format!(
@@ -86,7 +85,7 @@ impl Plot {
         text(&mut svg, (middle, bottom + 48.0), "", "middle", self.x);
         for tick in scale.ticks() {
             let y = scale.y(tick);
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             let _ = writeln!(svg, r#"<path class="grid" d="M{left} {y:.1}H{right}"/>"#);
             text(&mut svg, (left - 10.0, y + 5.0), "", "end", &grouped(tick));
         }
@@ -126,13 +125,13 @@ impl Plot {
         }
     }
 
-    /// Where the name of each line goes: at its end, but never over another.
+    /// The position of each line's name: at the end of the line, but never over another name.
     fn names(&self, scale: &Scale) -> Vec<(usize, f64)> {
         let ends = self.lines.iter().enumerate();
         let ends = ends.filter_map(|(number, line)| Some((number, scale.y(line.points.last()?.1))));
         let mut names: Vec<_> = ends.collect();
         names.sort_by(|one, other| one.1.total_cmp(&other.1));
-        // From the lowest up, so that none is pushed below the frame.
+        // From the lowest up, so that no name is pushed below the frame.
         let mut below = FRAME.3 + ROW;
         for (_, y) in names.iter_mut().rev() {
             *y = y.min(below - ROW);
@@ -142,11 +141,11 @@ impl Plot {
     }
 }
 
-/// Where loads and figures are.
+/// The positions of loads and figures.
 struct Scale {
     /// All loads, the smallest first.
     loads: Vec<f64>,
-    /// The figures from one tick to the next.
+    /// The distance between two ticks.
     step: f64,
     steps: u32,
 }
@@ -193,14 +192,14 @@ impl Scale {
 }
 
 fn text(svg: &mut String, (x, y): (f64, f64), class: &str, anchor: &str, text: &str) {
-    // Writing to a text does not fail.
+    // Writing to a string does not fail.
     let _ = writeln!(
         svg,
         r#"<text class="{class}" x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#
     );
 }
 
-/// A number as people read it: 10,000.
+/// A number with separators: 10,000.
 fn grouped(value: f64) -> String {
     if value < 1000.0 {
         let text = shown(value);

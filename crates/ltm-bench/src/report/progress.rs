@@ -1,8 +1,8 @@
-//! A line that says how far it is.
+//! A progress bar.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How far something is. It disappears with the value.
+/// A progress bar. It disappears when the value is dropped.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {

@@ -1,4 +1,4 @@
-//! Appends, as fast as they are answered: how many, and what each costs.
+//! Appends as fast as they are answered: how many per second, and the cost of each.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -14,38 +14,38 @@ use crate::{
     target::{Channel, Target, usage::Usage},
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
     /// Producers, each with a connection of its own.
     #[arg(long, default_value_t = 16)]
     pub(crate) producers: usize,
-    /// LTMs of each producer.
+    /// LTMs per producer.
     #[arg(long, default_value_t = 16)]
     pub(crate) ltms: usize,
     /// Bytes of each LTM's state.
     #[arg(long, default_value_t = 1024)]
     pub(crate) state: usize,
-    /// What a request carries.
+    /// The content of a request.
     #[arg(long, value_enum, default_value = "patch")]
     pub(crate) body: RequestBody,
-    /// For how long.
+    /// The duration in seconds.
     #[arg(long, default_value_t = 5)]
     pub(crate) seconds: u64,
 }
 
-/// What a request carries.
+/// The content of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum RequestBody {
     /// A patch of one operation.
     Patch,
-    /// The whole new state, one member of which is another.
+    /// The whole new state, in which one member differs.
     State,
 }
 
-/// Appends for some time.
+/// Appends until the time is over.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
-    // Many members, as a real state has, and not one long text.
+    // Many members, as in a real state, instead of one long text.
     let members = load.state.div_ceil(64).max(1);
     let state: serde_json::Map<_, _> = (0..members)
         .map(|number| (format!("member-{number:010}"), json!("x".repeat(40))))

@@ -1,11 +1,11 @@
-//! The floor of an append: Redis runs the very script, and nothing else is there.
+//! The floor of an append: Redis runs the script of the services, without the services.
 //!
-//! `redis-benchmark` cannot make this load. The script takes an entry only at the cursor that the log
-//! is at, and a cursor holds a hash over the entry and all before it, while `redis-benchmark` sends
-//! the same arguments each time, or random digits in them: every call but the first would be refused
-//! before it wrote anything. So this is what `redis-benchmark` is, with the right arguments: one
-//! thread, one `epoll`, connections that each send the next command once the answer is there. A
-//! variant of the script that lets Redis make the ids can be run by both: they get the same of it.
+//! `redis-benchmark` cannot make this load. The script accepts an entry only at the head of the log, and
+//! a cursor has a hash of the entry and all entries before it. `redis-benchmark` sends the same arguments
+//! each time, or random digits in them, so the script would reject every call but the first. This file
+//! works like `redis-benchmark`, with the right arguments: one thread, one `epoll`, and connections that
+//! send the next command after each answer. Both reach the same rate with a variant of the script in
+//! which Redis makes the ids.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -26,10 +26,10 @@ use crate::{
 
 /// The script that the services append with.
 const SCRIPT: &str = include_str!("../../../ltm-store/src/scripts/append.lua");
-/// What it answers to each append.
+/// Its answer to each append.
 const DONE: &[u8] = b"*2\r\n$2\r\nok\r\n$0\r\n\r\n";
 
-/// A log as far as it is written.
+/// A log and its head.
 struct Log {
     id: LtmId,
     last: Cursor,
@@ -43,7 +43,7 @@ struct Connection {
     command: Vec<u8>,
 }
 
-/// Appends for some time.
+/// Appends until the time is over.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let address = target.redis_at.as_deref().unwrap_or_default();
     let mut redis = Redis::connect(address)?;
@@ -70,7 +70,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     while open > 0 {
         poll.poll(&mut events, Some(Duration::from_secs(10)))?;
         if events.is_empty() {
-            return Err(Error::Answer("Redis says nothing".into()));
+            return Err(Error::Answer("Redis does not answer".into()));
         }
         let on = Instant::now() < until;
         for event in events.iter() {
@@ -94,7 +94,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .costs(&cpu, count as f64))
 }
 
-/// Makes what the script needs of an LTM.
+/// Creates the keys of an LTM that the script needs.
 fn create(redis: &mut Redis, number: u64) -> Result<Log, Error> {
     let id = LtmId::new(number).map_err(|error| Error::Answer(error.to_string()))?;
     let first = entry(Cursor::ORIGIN, 0);
@@ -105,7 +105,7 @@ fn create(redis: &mut Redis, number: u64) -> Result<Log, Error> {
     Ok(Log { id, last })
 }
 
-/// What the services write for a snapshot whose patch is one small operation.
+/// The entry that the services write for a snapshot with a patch of one small operation.
 fn entry(last: Cursor, value: u64) -> Entry {
     let payload = format!(
         r#"{{"time":"{NOW}","reason":"execute","item":null,"patch":[{{"op":"replace","path":"/n","value":{value}}}],"execute_queue":[],"transitions_queue":[]}}"#
@@ -117,7 +117,7 @@ const NOW: &str = "2026-01-01T00:00:00.000000Z";
 
 impl Connection {
     fn open(address: &str, logs: Vec<Log>) -> Result<Self, Error> {
-        let wrong = || Error::Answer(format!("{address} is no address"));
+        let wrong = || Error::Answer(format!("{address} is not an address"));
         let address: SocketAddr = address.parse().map_err(|_| wrong())?;
         let socket = std::net::TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
@@ -151,7 +151,7 @@ impl Connection {
             NOW,
             &entry.cursor.seq.to_string(),
             &keys::live(id),
-            // No Idempotency-Key, its answer and slot; no producer that names itself, its epoch.
+            // Idempotency-Key, answer, slot, producer, epoch: none of them is given.
             "",
             "",
             &(entry.cursor.seq % 1024).to_string(),
@@ -164,19 +164,18 @@ impl Connection {
         ];
         write_command(&mut self.command, &words);
         log.last = entry.cursor;
-        // One command of a few hundred bytes: the socket has room, as the one before is answered.
+        // The command has a few hundred bytes, and the one before is answered, so the socket has room.
         Ok(self.socket.write_all(&self.command)?)
     }
 
-    /// Whether the answer is there, which must be that the entry was appended. So short a one comes
-    /// whole.
+    /// Whether the answer has arrived. It must confirm the append. An answer this short arrives whole.
     fn is_done(&mut self) -> Result<bool, Error> {
         let mut answer = [0; 512];
         match self.socket.read(&mut answer) {
             Ok(count) if &answer[..count] == DONE => Ok(true),
             Ok(count) => {
                 let said = String::from_utf8_lossy(&answer[..count]).into_owned();
-                Err(Error::Answer(format!("the script said {said:?}")))
+                Err(Error::Answer(format!("the script answered {said:?}")))
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error.into()),

@@ -1,4 +1,4 @@
-//! What a connection takes once a burst of messages has gone through it.
+//! The memory of a connection after a burst of messages.
 
 use std::time::{Duration, Instant};
 
@@ -14,31 +14,31 @@ use crate::{
     },
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
-    /// Subscribers, all together.
+    /// Subscribers in total.
     #[arg(long, default_value_t = 2000)]
     pub(crate) subscribers: usize,
-    /// The LTMs that they follow.
+    /// LTMs that the subscribers follow.
     #[arg(long, default_value_t = 10)]
     pub(crate) ltms: usize,
-    /// Messages that each gets.
+    /// Messages to each subscriber.
     #[arg(long, default_value_t = 500)]
     pub(crate) messages: u64,
-    /// Bytes of a message.
+    /// Bytes per message.
     #[arg(long, default_value_t = 500)]
     pub(crate) size: usize,
-    /// Seconds of quiet after the burst.
+    /// Seconds of silence after the burst.
     #[arg(long, default_value_t = 60)]
     pub(crate) settle: u64,
 }
 
-/// How far the appends to one LTM are ahead of the deliveries: a burst, and no more than what the
-/// peer keeps of it.
+/// How far the appends to one LTM may be ahead of the deliveries: a burst, but no more than the peer
+/// buffers.
 const AHEAD: u64 = 256;
 
-/// Looks at the memory of the process that holds the connections: before, at the peak, afterwards.
+/// Reads the memory of the process that holds the connections: before, at the peak, and afterwards.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     let subscriptions: Vec<Subscription> = (0..load.subscribers)
@@ -88,7 +88,7 @@ fn append(
 ) -> Result<(), Error> {
     let mut producer = target.producer()?;
     for number in 0..load.messages {
-        // The LTMs go on about as fast as each other.
+        // All LTMs proceed at about the same speed.
         while number > subscribers.delivered() / load.subscribers as u64 + AHEAD {
             std::thread::sleep(Duration::from_micros(100));
             subscribers.check()?;

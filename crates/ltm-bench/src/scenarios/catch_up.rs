@@ -1,4 +1,4 @@
-//! Many subscribers that come back at once, from far back in the log.
+//! Many subscribers that reconnect at once, with cursors far back in the log.
 
 use std::time::Instant;
 
@@ -20,24 +20,24 @@ use crate::{
     },
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
-    /// Subscribers, all together.
+    /// Subscribers in total.
     #[arg(long, default_value_t = 5000)]
     pub(crate) subscribers: usize,
-    /// The LTMs that they follow.
+    /// LTMs that the subscribers follow.
     #[arg(long, default_value_t = 1)]
     pub(crate) ltms: usize,
-    /// How many entries each is behind.
+    /// Entries that each subscriber is behind.
     #[arg(long, default_value_t = 1000)]
     pub(crate) entries: u64,
-    /// Bytes of a message.
+    /// Bytes per message.
     #[arg(long, default_value_t = 500)]
     pub(crate) size: usize,
 }
 
-/// Connects everybody with a cursor that is far back, and waits until all have everything.
+/// Connects all subscribers with a cursor far back, and waits until each has all entries.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     fill(target, &channels, load.entries, load.size)?;

@@ -1,4 +1,4 @@
-//! `GET` of a document with a long history, beside `redis-cli` that reads the same stream.
+//! `GET` of a document with a long history, compared with `redis-cli` on the same stream.
 
 use std::process::{Command, Stdio};
 
@@ -17,38 +17,38 @@ use crate::{
     },
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
     /// Snapshots in the document.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) snapshots: u64,
-    /// How often it is read each way.
+    /// How often each of the two reads.
     #[arg(long, default_value_t = 10)]
     pub(crate) rounds: u64,
-    /// Bytes of a message.
+    /// Bytes per message.
     #[arg(long, default_value_t = 500)]
     pub(crate) size: usize,
 }
 
-/// What must be in a document.
+/// The part of a document that is checked.
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
     snapshots: Vec<&'a RawValue>,
 }
 
-/// Reads the document and the stream in turns, from an API that has not written it.
+/// Reads the document and the stream in turns, from an API that has not cached the LTM.
 pub(crate) fn run(target: &mut Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(2, &json!({"text": ""}))?;
-    // The first is written by the creation.
+    // The creation writes the first.
     let entries = load.snapshots.saturating_sub(1);
     fill(target, &channels[..1], entries, load.size)?;
     target.renew_api()?;
     let path = |channel: &Channel| format!("/api/v0/ltm/{}", channel.id);
     let mut http = target.http()?;
-    // What is made at the first request is not counted, and what is read from the log for the state
-    // is counted as memory only.
+    // The first request sets things up and is not measured. Reading the log for the state counts only
+    // as memory.
     http.get(&path(&channels[1]), &mut |_| {})?;
     let peak = Peak::begin(target.process("ltm-api"));
     http.get(&path(&channels[0]), &mut |_| {})?;
@@ -59,7 +59,7 @@ pub(crate) fn run(target: &mut Target, load: Load) -> Result<Row, Error> {
         let usage = Usage::begin(target);
         let take = &mut |part: &[u8]| document.extend_from_slice(part);
         if !http.get(&path(&channels[0]), take)? {
-            return Err(Error::Document("it was not streamed".into()));
+            return Err(Error::Document("the API did not stream it".into()));
         }
         get += usage.of(target, &["ltm-api", "redis"]);
         cli += redis_cli(target, channels[0].id)?;
@@ -77,7 +77,7 @@ pub(crate) fn run(target: &mut Target, load: Load) -> Result<Row, Error> {
         .with("peak memory / size", peak / size))
 }
 
-/// Whether all snapshots are there.
+/// Checks that the document has all snapshots.
 fn check(document: &[u8], snapshots: u64) -> Result<(), Error> {
     let wrong = |what: String| Err(Error::Document(what));
     match serde_json::from_slice::<Document>(document) {
@@ -90,8 +90,8 @@ fn check(document: &[u8], snapshots: u64) -> Result<(), Error> {
     }
 }
 
-/// The processor time that it and Redis take for reading the LTM's stream, in microseconds; not a
-/// number where Redis is elsewhere.
+/// The CPU time in microseconds that `redis-cli` and Redis need to read the LTM's stream; not a number if
+/// Redis runs elsewhere.
 fn redis_cli(target: &Target, id: LtmId) -> Result<f64, Error> {
     let Some(redis) = &target.redis_at else {
         return Ok(f64::NAN);
@@ -109,7 +109,7 @@ fn redis_cli(target: &Target, id: LtmId) -> Result<f64, Error> {
     Ok(usage.of(target, &["redis"]) + of_children()? - before)
 }
 
-/// The processor time of the processes that were started here and have ended, in microseconds.
+/// The CPU time in microseconds of the child processes that have ended.
 fn of_children() -> Result<f64, Error> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(std::io::Error::from)?;
     let micros = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 * 1e6 + time.tv_usec() as f64;

@@ -1,4 +1,4 @@
-//! Many subscribers: what a delivery costs.
+//! Many subscribers: the cost of a delivery.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -19,33 +19,33 @@ use crate::{
     target::{Channel, Target, usage::Usage},
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
     /// LTMs.
     #[arg(long, default_value_t = 1)]
     pub(crate) ltms: usize,
-    /// Subscribers of each.
+    /// Subscribers per LTM.
     #[arg(long, default_value_t = 1000)]
     pub(crate) subscribers: usize,
-    /// Appends per second, to all LTMs together; 0 appends as fast as the deliveries are made.
+    /// Appends per second to all LTMs together; 0 appends as fast as the target delivers.
     #[arg(long, default_value_t = 50)]
     pub(crate) rate: u64,
-    /// For how long.
+    /// The duration in seconds.
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u64,
     /// Producers, each with a connection of its own.
     #[arg(long, default_value_t = 4)]
     pub(crate) producers: usize,
-    /// Bytes of a message.
+    /// Bytes per message.
     #[arg(long, default_value_t = 500)]
     pub(crate) size: usize,
 }
 
-/// How many appends a closed loop is ahead of the deliveries.
+/// How many appends a closed loop may be ahead of the deliveries.
 const AHEAD: u64 = 16;
 
-/// Connects everybody, appends, and waits until all is delivered.
+/// Connects all subscribers, appends, and waits for all deliveries.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     let subscriptions: Vec<Subscription> = channels
@@ -58,7 +58,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let progress = Progress::new(format!("fan-out, {name}: connecting"), all);
     let subscribers =
         Subscribers::connect(subscriptions, THREADS, began, &|count| progress.at(count))?;
-    // What is done once, such as loading scripts, is not measured.
+    // One-time work, such as loading scripts, is not measured.
     let mut producer = target.producer()?;
     for channel in &channels {
         producer.append(channel, now(began), load.size)?;
@@ -102,28 +102,28 @@ impl Load {
     }
 }
 
-/// What the producers of one run share.
+/// The data that the producers of one run share.
 struct Course<'a> {
     subscribers: &'a Subscribers,
     channels: &'a [Channel],
     load: Load,
     began: Instant,
     usage: &'a Usage,
-    /// The deliveries that had been made when it began.
+    /// The deliveries before the run.
     first: u64,
     turns: AtomicU64,
     appended: AtomicU64,
 }
 
 impl Course<'_> {
-    /// Lets the producers append; gives the deliveries that came of it, once all are made.
+    /// Lets the producers append, waits for all deliveries, and returns their number.
     fn run(&self, producers: Vec<Producer>) -> Result<u64, Error> {
         let tasks = producers.into_iter();
         let tasks = tasks.map(|producer| move || self.produce(producer));
         let progress = Progress::new("fan-out: appending".into(), self.load.seconds);
         threads::run_all(tasks.collect(), || progress.at(self.usage.seconds() as u64))?;
         if self.load.rate > 0 {
-            // The time of the last append is a part of the run, too.
+            // The run includes the interval after the last append.
             let rest = self.load.seconds as f64 - self.usage.seconds();
             std::thread::sleep(Duration::try_from_secs_f64(rest).unwrap_or_default());
         }
@@ -132,7 +132,7 @@ impl Course<'_> {
         Ok(deliveries)
     }
 
-    /// Appends whenever it is a producer's turn, until the time is over.
+    /// Appends at each turn of this producer, until the time is over.
     fn produce(&self, mut producer: Producer) -> Result<(), Error> {
         loop {
             let number = self.turns.fetch_add(1, Ordering::SeqCst);
@@ -150,7 +150,7 @@ impl Course<'_> {
         }
     }
 
-    /// Waits for a second of the run; says whether the run goes on then.
+    /// Waits for a second of the run; returns whether the run continues then.
     fn due(&self, second: f64) -> bool {
         if second >= self.load.seconds as f64 || self.is_over() {
             return false;
@@ -161,7 +161,7 @@ impl Course<'_> {
         true
     }
 
-    /// Waits until the deliveries are not far behind; says whether the run goes on then.
+    /// Waits until the deliveries have caught up; returns whether the run continues then.
     fn allowed(&self, number: u64) -> Result<bool, Error> {
         let each = self.load.subscribers as u64;
         while self.subscribers.delivered() + AHEAD * each < self.first + number * each {
@@ -179,7 +179,7 @@ impl Course<'_> {
     }
 }
 
-/// The nanoseconds since the beginning.
+/// The nanoseconds since `began`.
 pub(crate) fn now(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Connections on which nothing happens: what each takes in memory.
+//! The memory of an idle connection.
 
 use std::time::Instant;
 
@@ -11,21 +11,21 @@ use crate::{
     target::{Target, usage::kib_each},
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
     /// Connections.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) subscribers: usize,
-    /// The LTMs that they follow.
+    /// LTMs that the subscribers follow.
     #[arg(long, default_value_t = 100)]
     pub(crate) ltms: usize,
 }
 
-/// Connects everybody, and looks at the memory before and after.
+/// Connects all subscribers, and reads the memory before and after.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
-    // What is made at the first connection is not counted.
+    // Memory that the first connection sets up is not counted.
     let began = Instant::now();
     let first = vec![target.subscription(&channels[0])];
     let first = Subscribers::connect(first, 1, began, &|_| {})?;

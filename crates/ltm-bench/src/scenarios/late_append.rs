@@ -1,8 +1,8 @@
-//! Appends late in a long history, beside appends early in a short one.
+//! Appends late in a long history, compared with appends early in a short one.
 //!
-//! Both are measured in turns of the same run, so that whatever else the machine does falls on both.
-//! Each round begins a short history and appends as many entries to it as to the long one, so that
-//! the work that is done once for many entries (checkpoints) falls on both, too.
+//! One run measures both in turns, so that other work of the machine affects both. Each round begins a short
+//! history and appends as many entries to it as to the long one, so that work for many entries at once
+//! (checkpoints) affects both, too.
 
 use std::time::Duration;
 
@@ -15,31 +15,31 @@ use crate::{
     target::{Channel, Target, usage::Usage},
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
     /// Entries in the long history before it is measured.
     #[arg(long, default_value_t = 100_000)]
     pub(crate) entries: u64,
-    /// Entries that are measured at its end, and from the begin of a short one, in each round.
+    /// Entries per round that are measured, at the end of the long history and from the beginning of a short one.
     #[arg(long, default_value_t = 2000)]
     pub(crate) window: u64,
-    /// Rounds.
+    /// Number of rounds.
     #[arg(long, default_value_t = 4)]
     pub(crate) rounds: u64,
-    /// Bytes of a message.
+    /// Bytes per message.
     #[arg(long, default_value_t = 500)]
     pub(crate) size: usize,
 }
 
 /// Entries of one turn.
 const TURN: u64 = 250;
-/// What is done after the last answer of a turn belongs to the turn.
+/// Work after the last answer of a turn still belongs to the turn.
 const REST: Duration = Duration::from_millis(20);
-/// Whose time an append takes.
+/// The processes whose CPU time counts.
 const WRITERS: [&str; 2] = ["ltm-api", "redis"];
 
-/// Appends to a long history and to short ones in turns.
+/// Appends to the long history and to short ones in turns.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let long = target.channels(1, &json!({"text": ""}))?;
     fill(target, &long, load.entries, load.size)?;
@@ -66,7 +66,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .with("late / early", late / early))
 }
 
-/// Appends some entries; gives the processor time that they took, in microseconds.
+/// Appends `count` entries; returns their CPU time in microseconds.
 fn turn(
     target: &Target,
     producer: &mut Producer,

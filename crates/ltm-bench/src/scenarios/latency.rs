@@ -1,8 +1,8 @@
-//! From an append to its delivery, at a fixed rate that does not wait for answers.
+//! The time from an append to its delivery, at a fixed rate that does not wait for answers.
 //!
-//! Each append is due at a moment of its own, whether the ones before it are answered or not, and its
-//! time counts from that moment: what has to wait behind a slow one is not left out (coordinated
-//! omission, see Gil Tene, "How NOT to Measure Latency").
+//! Each append has a due time, whether the ones before it are answered or not, and its latency counts from
+//! that time. So an append that waits behind a slow one counts, too (no coordinated omission; see Gil Tene,
+//! "How NOT to Measure Latency").
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -19,24 +19,24 @@ use crate::{
     target::{Channel, Target},
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
     /// LTMs, each with one subscriber and one producer.
     #[arg(long, default_value_t = 16)]
     pub(crate) ltms: usize,
-    /// Appends per second, to all LTMs together.
+    /// Appends per second to all LTMs together.
     #[arg(long, default_value_t = 1000)]
     pub(crate) rate: u64,
-    /// For how long.
+    /// The duration in seconds.
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u64,
-    /// Bytes of a message.
+    /// Bytes per message.
     #[arg(long, default_value_t = 500)]
     pub(crate) size: usize,
 }
 
-/// Appends at the rate and gives the distribution of the times until delivery.
+/// Appends at the rate, and returns the distribution of the times until delivery.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(load.ltms, &json!({"text": ""}))?;
     let subscriptions = channels
@@ -45,7 +45,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         .collect();
     let began = Instant::now();
     let subscribers = Subscribers::connect(subscriptions, THREADS, began, &|_| {})?;
-    // What is done once, such as loading scripts, is not measured.
+    // One-time work, such as loading scripts, is not measured.
     let first = channels.len() as u64;
     fill(target, &channels, 1, load.size)?;
     subscribers.until(first)?;
@@ -79,13 +79,13 @@ pub(crate) fn row(target: &Target, load: Load, times: &Histogram<u64>) -> Row {
 }
 
 impl Load {
-    /// When an append is due, from the start.
+    /// The due time of an append after the start.
     pub(crate) fn due(self, number: u64) -> Duration {
         Duration::from_secs_f64(number as f64 / self.rate as f64)
     }
 }
 
-/// Every producer has its turn after the one before it.
+/// Appends at each turn of this producer. The producers take turns.
 fn produce(
     target: &Target,
     channel: &Channel,

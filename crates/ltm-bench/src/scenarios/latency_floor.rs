@@ -1,4 +1,4 @@
-//! The floor of a delivery's time: `PUBLISH` on one bare connection to Redis, the message on another.
+//! The floor of the latency: `PUBLISH` on one bare connection to Redis, the message on another.
 
 use std::{
     thread::JoinHandle,
@@ -17,7 +17,7 @@ use crate::{
 
 const CHANNEL: &str = "bench";
 
-/// Publishes at the rate and gives the distribution of the times until the messages come.
+/// Publishes at the rate, and returns the distribution of the times until the messages arrive.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let address = target.redis_at.as_deref().unwrap_or_default();
     let mut subscriber = Redis::connect(address)?;
@@ -39,7 +39,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     Ok(row(target, load, &times))
 }
 
-/// Takes all messages on a thread of its own; each must come once and in order.
+/// Receives all messages on a separate thread; each must arrive once and in order.
 fn receive(
     mut subscriber: Redis,
     start: Instant,
@@ -52,10 +52,12 @@ fn receive(
             let mut words = message.last().map_or("", String::as_str).split(' ');
             let mut next = || words.next().and_then(|word| word.parse::<u64>().ok());
             let (Some(got), Some(due)) = (next(), next()) else {
-                return Err(Error::Delivery(format!("got {message:?}")));
+                return Err(Error::Delivery(format!("received {message:?}")));
             };
             if got != number {
-                return Err(Error::Delivery(format!("got {got} in place of {number}")));
+                return Err(Error::Delivery(format!(
+                    "received {got} instead of {number}"
+                )));
             }
             let now = start.elapsed().as_nanos();
             times.saturating_record(u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(due));

@@ -1,4 +1,4 @@
-//! What can be measured, and on which targets.
+//! The scenarios, and the targets that each can measure.
 
 mod append;
 mod append_floor;
@@ -29,28 +29,28 @@ struct Words {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Scenario {
-    /// One LTM, many subscribers: CPU per delivery.
+    /// One LTM with many subscribers: CPU time per delivery.
     FanOut(fan_out::Load),
-    /// Many subscribers resume far back in a log: what it costs, and whether reads are shared (on live).
+    /// Many subscribers that resume far back in a log: cost, and whether they share reads (live only).
     CatchUp(catch_up::Load),
-    /// Connections on which nothing happens: memory of each.
+    /// Idle connections: memory per connection (live and nchan).
     Idle(idle::Load),
-    /// What a connection takes in memory a while after a burst (on live and nchan).
+    /// Memory per connection a while after a burst (live and nchan).
     Burst(burst::Load),
-    /// What a connection takes in memory whose peer reads nothing (on live).
+    /// Memory per connection whose peer reads nothing (live only).
     Stalled(stalled::Load),
-    /// From an append to its delivery at a fixed rate; the floor is PUBLISH to SUBSCRIBE.
+    /// Time from an append to its delivery at a fixed rate; the floor is PUBLISH to SUBSCRIBE.
     Latency(latency::Load),
-    /// Appends as fast as they are answered; the floor is the script alone (on live and floor).
+    /// Appends, each as soon as the one before is answered; the floor is the script alone (live and floor).
     Append(append::Load),
-    /// Appends late in a long history beside appends early in a short one (on live).
+    /// Appends late in a long history, compared with appends early in a short one (live only).
     Late(late_append::Load),
-    /// The document of a long history beside `redis-cli` that reads the stream (on live).
+    /// GET of a document with a long history, compared with `redis-cli` on the stream (live only).
     Document(document::Load),
 }
 
 impl Scenario {
-    /// The scenario that these arguments ask for.
+    /// Parses a scenario from the words of a command.
     pub(crate) fn read(arguments: &str) -> Result<Self, Error> {
         let words = std::iter::once("ltm-bench").chain(arguments.split(' '));
         let asked = Words::try_parse_from(words);
@@ -73,14 +73,14 @@ impl Scenario {
         }
     }
 
-    /// Whether it says anything about such a target.
+    /// Whether the scenario can measure such a target.
     pub(crate) fn is_for(&self, kind: Kind) -> bool {
         match self {
-            // The floor writes each message to all sockets: it has one channel.
+            // The floor has one channel: it writes each message to all sockets.
             Self::FanOut(load) => kind != Kind::Floor || load.ltms == 1,
             Self::Idle(_) | Self::Burst(_) => kind != Kind::Floor,
             Self::Latency(_) => true,
-            // The floor does what is left of a patch when it comes to Redis.
+            // The floor makes only the calls to Redis that remain of a patch.
             Self::Append(load) => {
                 kind == Kind::Live || kind == Kind::Floor && load.body == append::RequestBody::Patch
             }
@@ -90,7 +90,7 @@ impl Scenario {
         }
     }
 
-    /// Starts a target for it.
+    /// Starts a target for the scenario.
     pub(crate) fn target(&self, kind: Kind) -> Result<Target, Error> {
         match (self, kind) {
             (Self::Latency(_) | Self::Append(_), Kind::Floor) => Target::bare_redis(),
@@ -98,7 +98,7 @@ impl Scenario {
         }
     }
 
-    /// Measures it.
+    /// Measures the target.
     pub(crate) fn run(&self, target: &mut Target) -> Result<Row, Error> {
         match *self {
             Self::FanOut(load) => fan_out::run(target, load),

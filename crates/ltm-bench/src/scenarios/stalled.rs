@@ -1,4 +1,4 @@
-//! What a connection takes whose peer reads nothing.
+//! The memory of a connection whose peer reads nothing.
 
 use std::time::Instant;
 
@@ -11,30 +11,29 @@ use crate::{
     target::{Target, usage::kib_each},
 };
 
-/// How much is asked of the target.
+/// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
     /// Peers that read nothing.
     #[arg(long, default_value_t = 200)]
     pub(crate) peers: usize,
-    /// Messages that wait for each. Together they must be more than the system keeps of a connection
-    /// (`net.ipv4.tcp_wmem`, mostly 4 MiB), or nothing waits in the target.
+    /// Messages that wait for each peer. Together they must exceed the send buffer of a connection
+    /// (`net.ipv4.tcp_wmem`, usually 4 MiB), or nothing waits in the target.
     #[arg(long, default_value_t = 1000)]
     pub(crate) messages: u64,
-    /// Bytes of a message.
+    /// Bytes per message.
     #[arg(long, default_value_t = 16_384)]
     pub(crate) size: usize,
 }
 
-/// What the system keeps at a peer that reads nothing, in bytes.
+/// The receive buffer of a peer, in bytes.
 const RECEIVED: usize = 16 * 1024;
 
-/// Appends while nobody reads but a witness, and looks at the memory of the process that holds the
-/// connections.
+/// Appends while only a witness reads, and reads the memory of the process that holds the connections.
 pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let channels = target.channels(1, &json!({"text": ""}))?;
     let subscription = target.subscription(&channels[0]);
-    // The witness tells when all has been written, and pays for what is made once.
+    // The witness shows when all messages are written, and bears the one-time costs.
     let witness = Subscribers::connect(vec![subscription.clone()], 1, Instant::now(), &|_| {})?;
     let before = target.memory();
     let progress = Progress::new("stalled: connecting".into(), load.peers as u64);

@@ -1,7 +1,6 @@
-//! The floor: what it costs to write frames to sockets, with nothing in between.
+//! The floor: the cost of writing frames to sockets, and of nothing else.
 //!
-//! One thread, one `epoll`. `POST` anything, and the body goes as a WebSocket text to all who have
-//! connected.
+//! One thread, one `epoll`. It sends the body of each `POST` as a WebSocket text to all connected clients.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -22,7 +21,7 @@ struct Connection {
     subscribed: bool,
 }
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub(crate) fn serve(address: SocketAddr) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind(address)?;
@@ -63,7 +62,7 @@ pub(crate) fn serve(address: SocketAddr) -> io::Result<()> {
 fn write_to_all(connections: &mut [Option<Connection>], frame: &[u8]) {
     for connection in connections.iter_mut().flatten().filter(|c| c.subscribed) {
         let mut rest = frame;
-        // A socket that takes nothing is waited for: the floor loses nothing either.
+        // The floor waits for a full socket: it must not lose messages either.
         while !rest.is_empty() {
             match connection.socket.write(rest) {
                 Ok(count) => rest = &rest[count..],
@@ -74,7 +73,7 @@ fn write_to_all(connections: &mut [Option<Connection>], frame: &[u8]) {
     }
 }
 
-/// Reads what came and answers it; gives the frame to send, where it was a whole `POST`.
+/// Reads and answers a request; returns the frame to send if it was a complete `POST`.
 fn answer(connection: &mut Connection) -> io::Result<Option<Vec<u8>>> {
     let mut part = [0; 64 * 1024];
     loop {

@@ -1,8 +1,7 @@
-//! The services' own client, for what is done beside the measuring: it makes LTMs, fills their logs and checks what
-//! is there at the end.
+//! The Rust client, for setup and checks: it creates LTMs, fills their logs and compares the state at the end.
 //!
-//! What is measured is written and heard over bare sockets (`http`, `subscribers`): a client that does more for each message
-//! takes its time from the services that share the machine, and the figures would be about it, too.
+//! Measurements use bare sockets (`load`). A client that does more for each message would take CPU time from the
+//! services on the same machine, and the figures would include it.
 
 use futures_util::StreamExt;
 use ltm_client::{Client, Created, LtmId, Status};
@@ -11,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::Error;
 
-/// A client with a thread's own connections.
+/// A client with its own connections, for one thread.
 pub(crate) struct LtmClient {
     runtime: Runtime,
     api: Client,
@@ -28,7 +27,7 @@ impl LtmClient {
         })
     }
 
-    /// Makes an LTM with this state.
+    /// Creates an LTM with this state.
     pub(crate) fn create(&self, state: &Value) -> Result<Created, Error> {
         let producer = self.api.producer();
         let new = json!({"fqn": "bench.Ltm", "state": state});
@@ -43,7 +42,7 @@ impl LtmClient {
         Ok(())
     }
 
-    /// Whether a subscriber sees the state that the API has, when nobody writes any more.
+    /// Checks that a subscriber has the state that the API has. No producer writes any more.
     pub(crate) fn check(&self, id: LtmId) -> Result<(), Error> {
         self.runtime.block_on(async {
             let mut views = self.gateway.views(id);
@@ -62,7 +61,7 @@ impl LtmClient {
             let at = seen.cursor.map(|cursor| cursor.to_string());
             let (at, cursor) = (at.unwrap_or_default(), there.cursor);
             Err(Error::Delivery(format!(
-                "a subscriber of LTM {id} sees another state at {at} than the API has at {cursor}"
+                "a subscriber of LTM {id} has a different state at {at} than the API at {cursor}"
             )))
         })
     }

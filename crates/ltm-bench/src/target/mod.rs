@@ -1,4 +1,4 @@
-//! What the load goes to: these services, a floor, a peer.
+//! The targets of the load: the services, the floor and the peer.
 
 pub(crate) mod channel;
 pub(crate) mod floor;
@@ -28,16 +28,16 @@ pub(crate) use channel::{Channel, Kind};
 use ltm::LtmClient;
 use process::{Process, START, beside, free_port};
 
-/// A running target. Its processes end with it.
+/// A running target. Its processes end when it is dropped.
 pub(crate) struct Target {
     pub(crate) kind: Kind,
-    /// Empty where it runs elsewhere.
+    /// Empty if the target runs elsewhere.
     pub(crate) processes: Vec<Process>,
     producers_at: String,
     subscribers_at: String,
     next: AtomicU64,
     producers: AtomicUsize,
-    /// The address of its Redis, where that is here.
+    /// The address of its Redis, if that runs here.
     pub(crate) redis_at: Option<String>,
     _folder: TempDir,
 }
@@ -52,7 +52,7 @@ impl Target {
         }
     }
 
-    /// These services, wherever they run: `host:port` of an API and of a gateway.
+    /// Services that run elsewhere: `host:port` of an API and of a gateway.
     pub(crate) fn external(api: String, gateway: String) -> Result<Self, Error> {
         Ok(Self {
             kind: Kind::Live,
@@ -72,7 +72,7 @@ impl Target {
         let (gateway, subscribers_at) = start_service("ltm-gateway", &address)?;
         Ok(Self {
             kind: Kind::Live,
-            // They end before Redis.
+            // The services end before Redis.
             processes: vec![api, gateway, redis],
             producers_at,
             subscribers_at,
@@ -100,7 +100,7 @@ impl Target {
         })
     }
 
-    /// Redis alone, set as the services' is: what they are measured against where they write to it.
+    /// Redis alone, with the same settings as the services' Redis: the floor of scenarios that write to it.
     pub(crate) fn bare_redis() -> Result<Self, Error> {
         let folder = TempDir::new()?;
         let (process, address) = start_redis(folder.path())?;
@@ -124,7 +124,8 @@ impl Target {
         let mut command = Command::new("nginx");
         command.arg("-c").arg(&path).args(["-g", "daemon off;"]);
         let process = Process::start("nginx", &mut command, &address)?;
-        // Each worker refuses until it has found its Redis. The system spreads connections over them.
+        // Each worker rejects requests until it has connected to Redis, and the system spreads connections over
+        // the workers.
         let (began, mut taken) = (Instant::now(), 0);
         while taken < 50 {
             match Http::connect(&address)?.post("/pub/0", b"ready?") {
@@ -148,7 +149,7 @@ impl Target {
         })
     }
 
-    /// Puts a fresh API in the place of the one that runs, where it runs here: it holds nothing yet.
+    /// Replaces the API by a new one, with empty caches, if it runs here.
     pub(crate) fn renew_api(&mut self) -> Result<(), Error> {
         let api = self.processes.iter_mut().find(|p| p.name() == "ltm-api");
         if let (Some(api), Some(redis)) = (api, &self.redis_at) {
@@ -157,7 +158,7 @@ impl Target {
         Ok(())
     }
 
-    /// The process with this name, where it runs here.
+    /// The process with this name, if it runs here.
     pub(crate) fn process(&self, name: &str) -> Option<&Process> {
         let mut processes = self.processes.iter();
         processes.find(|process| process.name() == name)
@@ -172,18 +173,18 @@ impl Target {
         })
     }
 
-    /// The memory that this process holds, in bytes; not a number where it runs elsewhere.
+    /// The memory of that process in bytes; not a number if it runs elsewhere.
     pub(crate) fn memory(&self) -> f64 {
         let holder = self.holder();
         holder.map_or(f64::NAN, |process| process.memory() as f64)
     }
 
-    /// A connection to its Redis, where that is here.
+    /// A connection to its Redis, if that runs here.
     pub(crate) fn redis(&self) -> Result<Option<Redis>, Error> {
         self.redis_at.as_deref().map(Redis::connect).transpose()
     }
 
-    /// New channels, LTMs with this state.
+    /// Creates channels: LTMs with this state.
     pub(crate) fn channels(&self, count: usize, state: &Value) -> Result<Vec<Channel>, Error> {
         let live = self.client()?;
         let create = |_| {
@@ -199,14 +200,14 @@ impl Target {
         (0..count).map(create).collect()
     }
 
-    /// The services' own client, where these are the services.
+    /// A client of the services, if the target is the services.
     pub(crate) fn client(&self) -> Result<Option<LtmClient>, Error> {
         let live = (self.kind == Kind::Live)
             .then(|| LtmClient::new(&self.producers_at, &self.subscribers_at));
         live.transpose()
     }
 
-    /// Whether a subscriber sees what is there, where there is more than messages to see.
+    /// Checks that a subscriber has the state that the API has, if the target is the services.
     pub(crate) fn check(&self, channels: &[Channel]) -> Result<(), Error> {
         match (self.client()?, channels.first()) {
             (Some(live), Some(channel)) => live.check(channel.id),
@@ -214,7 +215,7 @@ impl Target {
         }
     }
 
-    /// A place from which everything that comes after the channel's creation is seen.
+    /// A subscription to everything after the creation of the channel.
     pub(crate) fn subscription(&self, channel: &Channel) -> Subscription {
         let path = match self.kind {
             Kind::Live => format!("/ws/{}?after={}", channel.id, channel.cursor),
@@ -246,7 +247,7 @@ impl Target {
     }
 }
 
-/// A service on this Redis; gives its address, too.
+/// Starts a service on this Redis; returns its address, too.
 fn start_service(name: &'static str, redis: &str) -> Result<(Process, String), Error> {
     let mut command = Command::new(beside(name)?);
     command
@@ -262,7 +263,7 @@ fn start_service(name: &'static str, redis: &str) -> Result<(Process, String), E
     Process::service(name, &mut command)
 }
 
-/// A Redis of its own; gives its address.
+/// Starts a Redis server; returns its address, too.
 fn start_redis(folder: &Path) -> Result<(Process, String), Error> {
     let port = free_port()?;
     let address = format!("127.0.0.1:{port}");

@@ -1,4 +1,4 @@
-//! Processes under load: started here, and measured by the kernel's own accounting.
+//! The processes of a target, measured by the accounting of the kernel.
 
 use std::{
     io::{BufRead, BufReader},
@@ -17,20 +17,20 @@ use procfs::{
 
 use crate::error::Error;
 
-/// The longest wait for a process to begin.
+/// The longest wait for a process to start.
 pub(crate) const START: Duration = Duration::from_secs(20);
 
 /// The longest wait for a process to end.
 const END: Duration = Duration::from_secs(3);
 
-/// A process and those it started. It ends with the value.
+/// A process and its children. It is killed when the value is dropped.
 pub(crate) struct Process {
     name: &'static str,
     child: Child,
 }
 
 impl Process {
-    /// Starts a command whose address is known, and waits until it can be connected to.
+    /// Starts a command with a known address, and waits until it accepts connections.
     pub(crate) fn start(
         name: &'static str,
         command: &mut Command,
@@ -46,7 +46,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Starts one of the services on a free port; gives its address, too.
+    /// Starts a service on a free port; returns its address, too.
     pub(crate) fn service(
         name: &'static str,
         command: &mut Command,
@@ -63,7 +63,7 @@ impl Process {
                     if event["message"] == "listening"
                         && let Some(address) = event["address"].as_str()
                     {
-                        // Nobody waits for it twice.
+                        // The receiver waits for the first address only.
                         let _ = found.send(address.to_owned());
                     }
                 }
@@ -76,22 +76,22 @@ impl Process {
         Ok((process, address))
     }
 
-    /// What it is called in the tables.
+    /// Its name in the tables.
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The processor time that it and its children have used.
+    /// The CPU time of the process and its children.
     pub(crate) fn cpu(&self) -> Duration {
         self.pids().into_iter().filter_map(cpu_of).sum()
     }
 
-    /// The memory that it and its children hold, in bytes: proportional, where pages are shared.
+    /// The memory of the process and its children in bytes; shared pages count in proportion.
     pub(crate) fn memory(&self) -> u64 {
         self.each(memory_of)
     }
 
-    /// Begins to look for the most memory that is held at once; gives what is held now, in bytes.
+    /// Begins to measure the peak of the memory; returns the memory now, in bytes.
     pub(crate) fn begin_peak(&self) -> u64 {
         self.each(|process| {
             // If the system refuses this, the peak is that of the process's whole life: never too low.
@@ -100,7 +100,7 @@ impl Process {
         })
     }
 
-    /// The most that was held at once since then, in bytes.
+    /// The peak since then, in bytes.
     pub(crate) fn peak(&self) -> u64 {
         self.each(|process| resident(process, |status| status.vmhwm))
     }
@@ -135,8 +135,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A server with workers ends them itself when it is asked to. The others have nothing to
-        // finish: what they hold ends with the run.
+        // A server with workers has to stop them itself. The others have nothing to finish, because their data
+        // is not needed after the run.
         if self.pids().len() > 1 {
             let pid = Pid::from_raw(self.child.id().cast_signed());
             let _ = signal::kill(pid, signal::Signal::SIGTERM);
@@ -162,25 +162,25 @@ fn cpu_of(pid: i32) -> Option<Duration> {
     clock.now().ok().map(Duration::from)
 }
 
-/// The memory that a process holds, in bytes: proportional, where pages are shared.
+/// The memory of a process in bytes; shared pages count in proportion.
 fn memory_of(process: &Proc) -> ProcResult<u64> {
     let maps = process.smaps_rollup()?.memory_map_rollup;
     let proportional = |map: &procfs::process::MemoryMap| map.extension.map.get("Pss").copied();
     Ok(maps.iter().filter_map(proportional).sum())
 }
 
-/// A figure of a process's status that is in KiB, in bytes.
+/// A figure of a process's status, converted from KiB to bytes.
 fn resident(process: &Proc, kib: impl Fn(&Status) -> Option<u64>) -> ProcResult<u64> {
     Ok(kib(&process.status()?).unwrap_or(0) * 1024)
 }
 
-/// A port that nobody has.
+/// A free port.
 pub(crate) fn free_port() -> Result<u16, Error> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// A program of this project: it lies beside this one.
+/// The path of a program of this project, in the folder of this one.
 pub(crate) fn beside(name: &str) -> Result<PathBuf, Error> {
     let path = std::env::current_exe()?;
     let path = path.parent().unwrap_or(Path::new(".")).join(name);

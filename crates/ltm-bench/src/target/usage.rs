@@ -1,10 +1,10 @@
-//! What the processes of a target use.
+//! The CPU time and memory of a target's processes.
 
 use std::time::{Duration, Instant};
 
 use super::{Target, process::Process};
 
-/// Processor time from one moment on.
+/// CPU time since a beginning.
 pub(crate) struct Usage {
     began: Instant,
     before: Vec<Duration>,
@@ -22,12 +22,12 @@ impl Usage {
         }
     }
 
-    /// How long it goes on, in seconds.
+    /// The seconds since the beginning.
     pub(crate) fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// The processor time of each process since, in microseconds.
+    /// The CPU time of each process since then, in microseconds.
     pub(crate) fn cpu(&self, target: &Target) -> Vec<(&'static str, f64)> {
         let used = target.processes.iter().zip(&self.before);
         used.map(|(process, before)| {
@@ -37,8 +37,8 @@ impl Usage {
         .collect()
     }
 
-    /// The processor time of the processes with these names since, in microseconds; not a number
-    /// where they run elsewhere.
+    /// The CPU time of the processes with these names since then, in microseconds; not a number if they run
+    /// elsewhere.
     pub(crate) fn of(&self, target: &Target, names: &[&str]) -> f64 {
         if target.processes.is_empty() {
             return f64::NAN;
@@ -49,7 +49,7 @@ impl Usage {
     }
 }
 
-/// The most memory that a process holds at once, from one moment on.
+/// The peak of a process's memory since a beginning.
 pub(crate) struct Peak<'a> {
     process: Option<&'a Process>,
     held: f64,
@@ -63,14 +63,15 @@ impl<'a> Peak<'a> {
         }
     }
 
-    /// By how much that is more than what it held then, in bytes; not a number where it runs elsewhere.
+    /// The difference between the peak and the memory at the beginning, in bytes; not a number if the process runs
+    /// elsewhere.
     pub(crate) fn grown(&self) -> f64 {
         self.process
             .map_or(f64::NAN, |process| process.peak() as f64 - self.held)
     }
 }
 
-/// What is more for each of so many, in KiB: none where it is less.
+/// The growth divided by `count`, in KiB; 0 if the memory shrank.
 pub(crate) fn kib_each(from: f64, to: f64, count: usize) -> f64 {
     let grown = to - from;
     let grown = if grown < 0.0 { 0.0 } else { grown };

@@ -12,38 +12,38 @@ use crate::{error::Error, input::read_values, json_argument::JsonArgument, termi
 /// The arguments of `ltm append`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTM
+    /// The id of the LTM
     id: LtmId,
-    /// Snapshots in a file; - reads standard input
+    /// A file with snapshots; - reads standard input
     #[arg(group = "change", required_unless_present_any = ["patch", "state", "merge"])]
     file: Option<PathBuf>,
-    /// One snapshot with this JSON Patch (RFC 6902)
+    /// Append one snapshot with this JSON Patch (RFC 6902)
     #[arg(long, group = "change", value_name = "FILE|JSON")]
     patch: Option<JsonArgument>,
-    /// One snapshot that leads to this state
+    /// Append one snapshot with this new state
     #[arg(long, group = "change", value_name = "FILE|JSON")]
     state: Option<JsonArgument>,
-    /// One snapshot with this merge patch (RFC 7396)
+    /// Append one snapshot with this merge patch (RFC 7396)
     #[arg(long, group = "change", value_name = "FILE|JSON")]
     merge: Option<JsonArgument>,
-    /// Why the snapshot is taken [default: execute]
+    /// The reason of the snapshot [default: execute]
     #[arg(long, conflicts_with = "file")]
     reason: Option<String>,
-    /// What was executed, any JSON
+    /// What the engine executed, any JSON
     #[arg(long, value_name = "FILE|JSON", conflicts_with = "file")]
     item: Option<JsonArgument>,
-    /// Append only where the LTM is at this cursor, and nobody else writes in between
+    /// Append only if the LTM is at this cursor and no other producer writes in between
     #[arg(long, value_name = "CURSOR")]
     if_match: Option<Cursor>,
-    /// Instead of a random key; the snapshots after the first get KEY-1, KEY-2 …
+    /// The Idempotency-Key of the first snapshot; the next ones get KEY-1, KEY-2 … [default: random]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Who writes, so that an engine that was replaced is shut out: 'engine;epoch=7'
+    /// The producer's name and epoch; the API rejects an older epoch of the same name
     #[arg(long, value_name = "NAME;epoch=N")]
     producer: Option<String>,
 }
 
-/// A snapshot made of arguments.
+/// A snapshot made from the arguments.
 #[derive(Serialize)]
 struct NewSnapshot<'a> {
     reason: &'a str,
@@ -57,7 +57,7 @@ struct NewSnapshot<'a> {
     merge: Option<&'a RawValue>,
 }
 
-/// Appends the snapshots that the arguments name, in order.
+/// Appends the snapshots in order.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let mut writer = Writer {
         producer: client.producer().header(args.producer.clone()),
@@ -86,12 +86,12 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         written.map_err(|error| error.of_snapshot(index))?;
     }
     if writer.written == 0 {
-        return Err(Error::Input("there is no snapshot in the input".into()));
+        return Err(Error::Input("the input has no snapshot".into()));
     }
     Ok(())
 }
 
-/// Writes one snapshot after the other.
+/// Appends one snapshot after the other.
 struct Writer<'a> {
     producer: Producer,
     args: &'a Args,

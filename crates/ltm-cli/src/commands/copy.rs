@@ -8,7 +8,7 @@ use crate::{error::Error, terminal::Output};
 /// The arguments of `ltm copy`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTM
+    /// The id of the LTM
     id: LtmId,
 }
 

@@ -10,15 +10,15 @@ use crate::{error::Error, json_argument::JsonArgument, terminal::Output};
 /// The arguments of `ltm create`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTM's class: app.Agent
+    /// The class of the LTM: app.Agent
     fqn: String,
-    /// Its name; without it, the last word of the class
+    /// Its name [default: the last word of the class]
     #[arg(long)]
     name: Option<String>,
-    /// Its first state, a JSON object
+    /// Its initial state, a JSON object
     #[arg(long, value_name = "FILE|JSON")]
     state: Option<JsonArgument>,
-    /// What it was started with, a JSON object
+    /// The payload that it was started with, a JSON object
     #[arg(long, value_name = "FILE|JSON")]
     payload: Option<JsonArgument>,
     /// Its parameters, a JSON object
@@ -27,19 +27,19 @@ pub(crate) struct Args {
     /// Its states and transitions, a JSON object
     #[arg(long, value_name = "FILE|JSON")]
     structure: Option<JsonArgument>,
-    /// Put it on the playground
+    /// Create it on the playground
     #[arg(long)]
     playground: bool,
-    /// Its id, instead of the next free one
+    /// Its id [default: the next free one]
     #[arg(long, value_name = "N")]
     id: Option<LtmId>,
-    /// What is kept of it, where that is not what the service is set to:
+    /// Its retention rules, if they differ from the settings:
     /// '{"max_entries": 1000, "max_age": "720h", "idle_ttl": null}'
     #[arg(long, value_name = "FILE|JSON")]
     retention: Option<JsonArgument>,
 }
 
-/// What a creation is asked with.
+/// The body of a creation.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewLtm<'a> {
     pub(crate) fqn: &'a str,

@@ -3,29 +3,29 @@
 use ltm_client::Client;
 use ltm_types::{Cursor, LtmId};
 
-use crate::{error::Error, terminal::Output};
+use crate::{error::Error, terminal::Output, text::count_of};
 
 /// The arguments of `ltm delete`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTM
+    /// The id of the LTM
     id: LtmId,
-    /// Really delete it
+    /// Delete it; without this, only show what would be deleted
     #[arg(long)]
     yes: bool,
-    /// Only where the LTM is at this cursor
+    /// Delete only if the LTM is at this cursor
     #[arg(long, value_name = "CURSOR")]
     if_match: Option<Cursor>,
 }
 
-/// Deletes an LTM, or says what would be deleted.
+/// Deletes an LTM, or shows what it would delete.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let id = args.id;
     if !args.yes {
         let state = client.state(id, None, None).await?.value;
         return Err(Error::Input(format!(
-            "LTM {id} and its {} snapshots would be deleted for ever; add --yes --if-match {}",
-            state.index + 1,
+            "LTM {id} and its {} would be deleted permanently; add --yes --if-match {}",
+            count_of(state.index + 1, "snapshot"),
             state.cursor
         )));
     }

@@ -9,20 +9,20 @@ use crate::{error::Error, terminal::Output};
 /// The arguments of `ltm diff`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTM
+    /// The id of the LTM
     id: LtmId,
-    /// The snapshot to begin at
+    /// The index of the snapshot to begin at
     #[arg(value_name = "A")]
     from: u64,
-    /// The snapshot to end at
+    /// The index of the snapshot to end at
     #[arg(value_name = "B")]
     to: u64,
-    /// Look into the history that this rollback took out
+    /// Compare in the history that this rollback took out, from 0
     #[arg(long, value_name = "N")]
     rollback: Option<u64>,
 }
 
-/// Prints the patch from one snapshot to another: an operation on each line, or as JSON.
+/// Prints the patch from one snapshot to another: one operation per line, or JSON.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let from = client
         .state(args.id, Some(args.from), args.rollback)

@@ -14,20 +14,20 @@ use crate::{
 /// The arguments of `ltm get`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTM
+    /// The id of the LTM
     id: LtmId,
-    /// Show its rollbacks too
+    /// Show its rollbacks, too
     #[arg(long)]
     rollbacks: bool,
-    /// Show only the state as of this snapshot
+    /// Show only the state after this snapshot
     #[arg(long, value_name = "INDEX", conflicts_with = "rollbacks")]
     at: Option<u64>,
-    /// Look into the history that this rollback took out
+    /// Look in the history that this rollback took out, from 0
     #[arg(long, value_name = "N", requires = "at")]
     rollback: Option<u64>,
 }
 
-/// How many snapshots are shown.
+/// The most snapshots that are shown.
 const SHOWN: usize = 10;
 
 #[derive(Deserialize)]
@@ -94,7 +94,7 @@ fn print(document: &LtmToShow, rollbacks: bool, output: Output) -> Result<(), Er
     let first = document.snapshots.len().saturating_sub(SHOWN);
     let earlier = match first {
         0 => String::new(),
-        count => format!(" ({count} earlier ones: --json)"),
+        count => format!(" ({count} earlier ones with --json)"),
     };
     output.line(&format!(
         "{} {}{earlier}",
@@ -116,7 +116,7 @@ fn print(document: &LtmToShow, rollbacks: bool, output: Output) -> Result<(), Er
     output.line(&table.trim_fmt())
 }
 
-/// JSON spread over lines.
+/// JSON over several lines.
 fn pretty(value: &Value) -> String {
     let spread = format!("{value:#}");
     spread.lines().map(printable).collect::<Vec<_>>().join("\n")

@@ -12,21 +12,21 @@ use crate::{error::Error, terminal::Output, text::printable};
 /// The arguments of `ltm list`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// List the playground
+    /// List the playground instead
     #[arg(long)]
     playground: bool,
-    /// Only those of this class
+    /// Only LTMs of this class
     #[arg(long)]
     fqn: Option<String>,
-    /// At most so many
+    /// The most LTMs to list
     #[arg(long, value_name = "N", default_value = "20")]
     limit: NonZeroUsize,
-    /// All of them
+    /// List all of them
     #[arg(long, conflicts_with = "limit")]
     all: bool,
 }
 
-/// The most rows that the API gives at once.
+/// The most rows of one page of the API.
 const PAGE: usize = 1000;
 
 #[derive(Deserialize)]
@@ -39,7 +39,7 @@ struct Row {
     updated_at: String,
 }
 
-/// Prints LTMs, newest first: JSON as it comes, a table at the end.
+/// Prints LTMs, newest first: JSON page by page, a table at the end.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let mut rows = Vec::new();
     let mut left = if args.all {
@@ -70,7 +70,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         return Ok(());
     }
     if rows.is_empty() {
-        output.note("there is no LTM yet; make one: ltm create app.Agent");
+        output.note("no LTM found; create one with `ltm create app.Agent`");
         return Ok(());
     }
     print_table(&rows, output)

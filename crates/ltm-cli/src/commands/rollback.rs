@@ -8,27 +8,28 @@ use crate::{error::Error, terminal::Output, text::count_of};
 
 /// The arguments of `ltm rollback`.
 #[derive(clap::Args, Debug)]
+#[command(group = clap::ArgGroup::new("target").required(true))]
 pub(crate) struct Args {
-    /// The LTM
+    /// The id of the LTM
     id: LtmId,
-    /// The snapshot that becomes the last
-    #[arg(long, value_name = "INDEX", group = "target", required = true)]
+    /// The snapshot that becomes the last one
+    #[arg(long, value_name = "INDEX", group = "target")]
     to: Option<u64>,
-    /// The snapshot that is about to be taken again
+    /// The snapshot that the engine is about to take again
     #[arg(long, value_name = "INDEX", group = "target")]
     replay: Option<u64>,
-    /// The rollback that is undone, from 0
+    /// The rollback to undo, from 0
     #[arg(long, value_name = "N", group = "target")]
     undo: Option<u64>,
-    /// Only where the LTM is at this cursor
+    /// Roll back only if the LTM is at this cursor
     #[arg(long, value_name = "CURSOR")]
     if_match: Option<Cursor>,
-    /// Who writes, so that an engine that was replaced is shut out: 'engine;epoch=7'
+    /// The producer's name and epoch; the API rejects an older epoch of the same name
     #[arg(long, value_name = "NAME;epoch=N")]
     producer: Option<String>,
 }
 
-/// Goes back, and prints where the LTM is then.
+/// Rolls back, and prints the new head of the log.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let answer = client
         .producer()

@@ -13,17 +13,17 @@ use crate::{
 /// The arguments of `ltm tail`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTM
+    /// The id of the LTM
     id: LtmId,
     /// Begin after this cursor; 0 is the beginning
     #[arg(long, value_name = "CURSOR")]
     after: Option<Cursor>,
-    /// Begin with the whole state
+    /// Begin with the full state
     #[arg(long, conflicts_with = "after")]
     state: bool,
 }
 
-/// Prints what the LTM does, until it is deleted.
+/// Prints the messages about the LTM, until it is deleted.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let id = args.id;
     let start = match args.after {
@@ -40,7 +40,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                 if matches!(message.change, Change::Live) {
                     if !live {
                         live = true;
-                        output.note(&format!("following LTM {id} live; Ctrl-C ends it"));
+                        output.note(&format!("following LTM {id} live; press Ctrl-C to stop"));
                     }
                 } else if output.json() {
                     output.line(message.text())?;
@@ -48,14 +48,14 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                     output.line(&line)?;
                 }
             }
-            // A server that was never there is rather a wrong address.
+            // If the first connection fails, the address is probably wrong.
             Ok(Event::Disconnected { reason, .. }) if !reached && reason.is_unreachable() => {
                 return Err(reason.into());
             }
             Ok(Event::Disconnected { reason, pause }) => {
                 reached = true;
                 let (reason, seconds) = (disconnected(&reason), pause.as_secs_f64());
-                output.note(&format!("{reason}; connecting again in {seconds:.1} s"));
+                output.note(&format!("{reason}; reconnecting in {seconds:.1} s"));
             }
             Err(ltm_client::Error::Closed { code: 4404, .. }) => {
                 return Err(Error::Ended(format!("there is no LTM {id}")));

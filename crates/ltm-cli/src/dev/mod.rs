@@ -21,25 +21,25 @@ use redis_server::{LocalRedis, LocalRedisError, default_data_dir};
 /// The arguments of `ltm dev`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where to listen
+    /// The address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: String,
-    /// Where Redis keeps its data [default: $XDG_DATA_HOME/ltm-live or ~/.local/share/ltm-live]
+    /// The directory of Redis's data [default: $XDG_DATA_HOME/ltm-live or ~/.local/share/ltm-live]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// A TOML file with settings; variables such as LTM__API__MAX_BODY win over it
+    /// A TOML file with settings; environment variables such as LTM__API__MAX_BODY override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-/// On a laptop nobody waits for closes that are spread over a long time.
+/// On a laptop there is no reason to spread the closes over a long time.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// All settings of both services. `api.listen` and `gateway.listen` say nothing here.
+/// The settings of both services. `api.listen` and `gateway.listen` have no effect.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct DevSettings {
-    /// Where Redis is; without a URL one is started.
+    /// The Redis to use. Without a URL, `ltm dev` starts one.
     redis: RedisSettings,
     api: ApiSettings,
     gateway: GatewaySettings,
@@ -63,7 +63,7 @@ impl Default for DevSettings {
                 ..ApiSettings::default()
             },
             gateway: GatewaySettings {
-                // Nothing stands before it.
+                // There is no load balancer that has to notice the drain.
                 drain_notice: Duration::ZERO,
                 drain_time: DRAIN_TIME,
                 ..GatewaySettings::default()
@@ -108,13 +108,13 @@ impl Program for DevSettings {
     }
 }
 
-/// Why it ended before it was told to.
+/// Why `ltm dev` ended.
 #[derive(Debug, thiserror::Error)]
 enum DevError {
-    /// The settings do not go together.
+    /// A setting is wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The server of our own.
+    /// The Redis server of `ltm dev` failed.
     #[error(transparent)]
     LocalRedis(#[from] LocalRedisError),
     /// The settings of Redis are wrong.
@@ -125,7 +125,7 @@ enum DevError {
     Io(#[from] io::Error),
 }
 
-/// Runs until a signal.
+/// Runs both services until a signal.
 pub(crate) fn run(args: &Args) -> ExitCode {
     let arguments = Arguments {
         config: args.config.clone(),

@@ -1,4 +1,4 @@
-//! A Redis server of our own on this machine, for `ltm dev`.
+//! The Redis server that `ltm dev` starts on this machine.
 
 use std::{
     env,
@@ -21,52 +21,54 @@ use tokio::{
 };
 use url::Url;
 
-/// The longest path of a socket that every system takes (sockaddr_un, some room left).
+/// The longest path of a socket that every system accepts (sockaddr_un, with a margin).
 const LONGEST_SOCKET: usize = 100;
 /// How long a server may take to load its data.
 const START_LIMIT: Duration = Duration::from_secs(120);
-/// How long a server may take to write its data down and end.
+/// How long a server may take to save its data and end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server may take to answer a command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// The pause between looks at what takes a moment.
+/// The pause between two checks of a server that starts or ends.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How many lines of the log an error shows.
+/// The lines of the log that an error shows.
 const SHOWN_LINES: usize = 5;
 
-/// Why there is no Redis server.
+/// Why the Redis server does not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LocalRedisError {
-    /// Nothing says where data belongs.
-    #[error("neither XDG_DATA_HOME nor HOME is set; say where to keep the data with --data-dir")]
+    /// There is no default for the data directory.
+    #[error("neither XDG_DATA_HOME nor HOME is set; set the data directory with --data-dir")]
     NoDataDir,
-    /// The program is not there.
+    /// The program is not installed.
     #[error(
-        "redis-server is not on the PATH; install it (`apt-get install redis-server`, `brew install redis`), or name a running Redis in LTM__REDIS__URL"
+        "redis-server is not on the PATH; install it (`apt-get install redis-server`, `brew install redis`), or set LTM__REDIS__URL to a running Redis"
     )]
     NotInstalled,
     /// The path of its socket is too long.
     #[error(
-        "the path {0} is too long for a socket (at most {LONGEST_SOCKET} bytes); give a shorter --data-dir"
+        "the path {0} is too long for a socket (at most {LONGEST_SOCKET} bytes); choose a shorter --data-dir"
     )]
     PathTooLong(PathBuf),
-    /// Another process works with the same data.
+    /// Another process uses the same data.
     #[error(
-        "the data directory {0} is in use by another `ltm dev`; end that one, or give another --data-dir"
+        "the data directory {0} is in use by another `ltm dev`; stop that one, or choose another --data-dir"
     )]
     InUse(PathBuf),
-    /// A server was left behind and does not end.
-    #[error("the Redis server at {0} was left by an earlier run and does not end; end it by hand")]
+    /// A server of an earlier run does not end.
+    #[error(
+        "the Redis server at {0} is left over from an earlier run and does not end; stop it by hand"
+    )]
     Stuck(PathBuf),
-    /// The file system refuses.
+    /// An operation on a file or a process failed.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: String,
         /// Why it failed.
         source: io::Error,
     },
-    /// The server did not get ready in time.
+    /// The server was not ready in time.
     #[error("the Redis server was not ready within {} s; its log {log} ends with:\n{tail}", START_LIMIT.as_secs())]
     NotReady {
         /// Its log.
@@ -74,10 +76,10 @@ pub(crate) enum LocalRedisError {
         /// The last lines of the log.
         tail: String,
     },
-    /// The server ended by itself.
-    #[error("the Redis server ended ({status}); its log {log} ends with:\n{tail}")]
+    /// The server ended unexpectedly.
+    #[error("the Redis server ended unexpectedly ({status}); its log {log} ends with:\n{tail}")]
     Died {
-        /// How.
+        /// Its exit status.
         status: ExitStatus,
         /// Its log.
         log: PathBuf,
@@ -86,14 +88,13 @@ pub(crate) enum LocalRedisError {
     },
 }
 
-/// Where `ltm dev` keeps its data, where it is not told: `$XDG_DATA_HOME/ltm-live` or
-/// `~/.local/share/ltm-live`.
+/// The default data directory of `ltm dev`: `$XDG_DATA_HOME/ltm-live` or `~/.local/share/ltm-live`.
 ///
 /// # Errors
 ///
 /// [`LocalRedisError::NoDataDir`].
 pub(crate) fn default_data_dir() -> Result<PathBuf, LocalRedisError> {
-    // The specification of XDG: a relative path is to be ignored.
+    // The XDG specification says to ignore a relative path.
     let absolute = |name| {
         env::var_os(name)
             .map(PathBuf::from)
@@ -105,21 +106,21 @@ pub(crate) fn default_data_dir() -> Result<PathBuf, LocalRedisError> {
         .ok_or(LocalRedisError::NoDataDir)
 }
 
-/// A Redis server that belongs to this process. It listens on a socket in its data directory only, and keeps
-/// its data in an append-only file there.
+/// A Redis server that belongs to this process. It listens only on a socket in its data directory, and keeps
+/// its data there in an append-only file.
 ///
-/// It is a child in a process group of its own, so that Ctrl-C on the terminal does not end it before those
-/// who use it. Where this process is killed, the server stays; the next one that starts in the directory
-/// ends it and starts its own.
+/// It is a child in a process group of its own, so that Ctrl-C on the terminal does not end it before the
+/// services. If this process is killed, the server stays; the next process that starts in the directory stops
+/// it and starts its own.
 #[derive(Debug)]
 pub(crate) struct LocalRedis {
     child: Child,
     files: Files,
-    /// Held as long as this process uses the directory.
+    /// Locked as long as this process uses the directory.
     _lock: File,
 }
 
-/// What is in the data directory.
+/// The files in the data directory.
 #[derive(Clone, Debug)]
 struct Files {
     dir: PathBuf,
@@ -163,9 +164,9 @@ impl LocalRedis {
         }
     }
 
-    /// The URL at which it answers: `redis+unix:///…/redis.sock`.
+    /// The URL of the server: `redis+unix:///…/redis.sock`.
     pub(crate) fn url(&self) -> String {
-        // `Files::create` made the path absolute, which is all that the conversion asks for.
+        // `Files::create` made the path absolute, so the conversion succeeds.
         let url = Url::from_file_path(&self.files.socket).map(String::from);
         format!(
             "redis+unix{}",
@@ -173,25 +174,25 @@ impl LocalRedis {
         )
     }
 
-    /// Its log.
+    /// The log of the server.
     pub(crate) fn log(&self) -> &Path {
         &self.files.log
     }
 
-    /// Waits until it ends by itself, and says how. Nothing is lost where the future is dropped.
+    /// Waits until the server ends unexpectedly, and returns how. The future is cancel-safe.
     pub(crate) async fn died(&mut self) -> LocalRedisError {
         let status = self.child.wait().await;
         self.files.death(status)
     }
 
-    /// Lets it write its data down and end; kills it where it does not.
+    /// Lets the server save its data and end; kills it if it does not end.
     ///
     /// # Errors
     ///
-    /// [`LocalRedisError::Io`] where it cannot be killed.
+    /// [`LocalRedisError::Io`] if the server cannot be killed.
     pub(crate) async fn stop(mut self) -> Result<(), LocalRedisError> {
         let ended = async {
-            // Where it does not hear this, it is still there when the time is over.
+            // If the command does not reach the server, the timeout ends the wait.
             let _ = ask(&self.files.socket, "SHUTDOWN").await;
             self.child.wait().await
         };
@@ -201,15 +202,15 @@ impl LocalRedis {
         self.child
             .kill()
             .await
-            .map_err(|e| failed("cannot end redis-server", e))
+            .map_err(|e| failed("cannot stop redis-server", e))
     }
 }
 
 impl Drop for LocalRedis {
-    /// Asks a server that was not stopped to end, and does not wait for it.
+    /// Asks a server that still runs to end, without waiting for it.
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            // Where it does not hear it, the next start ends it.
+            // If the command does not reach the server, the next start stops it.
             let _ = BlockingUnixStream::connect(&self.files.socket)
                 .and_then(|mut stream| stream.write_all(b"SHUTDOWN\r\n"));
         }
@@ -217,7 +218,7 @@ impl Drop for LocalRedis {
 }
 
 impl Files {
-    /// Makes the data directory.
+    /// Creates the data directory.
     fn create(data_dir: &Path) -> Result<Self, LocalRedisError> {
         let what = || format!("the data directory {}", data_dir.display());
         let dir = std::path::absolute(data_dir).map_err(|e| failed(what(), e))?;
@@ -239,7 +240,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Takes the directory for this process. The system gives it back when the process ends, however it does.
+    /// Locks the directory for this process. The system releases the lock when the process ends.
     fn lock(&self) -> Result<File, LocalRedisError> {
         let what = || format!("the lock {}", self.lock.display());
         let file = private(&self.lock).map_err(|e| failed(what(), e))?;
@@ -291,7 +292,7 @@ impl Files {
     }
 }
 
-/// A file to append to, for the user alone.
+/// A file to append to, readable only by the user.
 fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
@@ -307,13 +308,13 @@ fn failed(what: impl Into<String>, source: io::Error) -> LocalRedisError {
     }
 }
 
-/// Ends a server that an earlier process left behind when it was killed.
+/// Stops a server that is left over because an earlier process was killed.
 async fn end_leftover(socket: &Path) -> Result<(), LocalRedisError> {
     let stuck = || LocalRedisError::Stuck(socket.to_owned());
     let deadline = Instant::now() + STOP_LIMIT;
     loop {
         match ask(socket, "SHUTDOWN").await {
-            // Nobody is there, or not any more.
+            // No server runs there.
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 return Ok(());
             }
@@ -323,9 +324,9 @@ async fn end_leftover(socket: &Path) -> Result<(), LocalRedisError> {
     }
 }
 
-/// Waits until the server at this socket has loaded its data.
+/// Waits until the server has loaded its data.
 async fn wait_until_ready(socket: &Path) {
-    // Before it listens nobody answers, and while it loads it answers with an error.
+    // Until it listens, the connection fails; while it loads, the answer is an error.
     while !ask(socket, "PING")
         .await
         .is_ok_and(|answer| answer.starts_with("+PONG"))
@@ -334,7 +335,7 @@ async fn wait_until_ready(socket: &Path) {
     }
 }
 
-/// Sends a command (RESP, inline form) and gives the beginning of the answer; nothing where the server ends
+/// Sends a command (RESP, inline form) and returns the beginning of the answer; an empty one if the server closes
 /// the connection.
 async fn ask(socket: &Path, command: &str) -> io::Result<String> {
     let asked = async {

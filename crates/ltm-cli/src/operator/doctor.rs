@@ -1,4 +1,4 @@
-//! `ltm doctor`: says how Redis is set up, and what to change.
+//! `ltm doctor`: checks the setup of Redis, and says what to change.
 
 use indicatif::ProgressBar;
 use ltm_store::{Finding, Inspector, Redis, RedisSettings, Role, Severity};
@@ -13,21 +13,21 @@ use crate::{
 /// The arguments of `ltm doctor`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Which Redis.
+    /// The Redis to check.
     #[command(flatten)]
     redis: RedisArgs,
-    /// How many replicas the services wait for, where that is not what redis.wait_replicas says
+    /// The number of replicas that a write waits for [default: the setting redis.wait_replicas]
     #[arg(long, value_name = "N")]
     wait_replicas: Option<u32>,
-    /// A user of Redis, to see whether it may do what the API does
+    /// The API's Redis user, to check its permissions
     #[arg(long, value_name = "NAME")]
     api_user: Option<String>,
-    /// The same for what the gateway does
+    /// The gateway's Redis user, to check its permissions
     #[arg(long, value_name = "NAME")]
     gateway_user: Option<String>,
 }
 
-/// Prints what was looked at; fails where a promise cannot hold.
+/// Prints the findings; fails if Redis cannot keep a promise.
 pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     let settings = args.redis.settings()?;
     let redis = Redis::open(&RedisSettings {
@@ -42,13 +42,13 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     match findings.iter().filter(failed).count() {
         0 => Ok(()),
         count => Err(Error::Ended(format!(
-            "{count} of {} checks failed: what is promised does not hold on this Redis",
+            "{count} of {} checks failed: this Redis cannot keep all promises of ltm-live",
             findings.len()
         ))),
     }
 }
 
-/// The users to look at.
+/// The users to check.
 fn users(args: &Args) -> Vec<(Role, &str)> {
     let users = [
         (Role::Api, &args.api_user),
@@ -82,30 +82,33 @@ fn print(findings: &[Finding], output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many keys that do not belong are named.
+/// The most stray keys that are named.
 const NAMED: usize = 20;
 
-/// Keys that do not belong together; where the user may not look, that is what is said.
+/// Keys that do not belong together; a warning if the user may not look for them.
 async fn strays(redis: &Redis, output: Output) -> Vec<Finding> {
     let bar = ProgressBar::new_spinner();
-    let seen = |keys: u64| bar.set_message(format!("{keys} keys looked at"));
+    let seen = |keys: u64| bar.set_message(format!("{keys} keys checked"));
     let found = redis.strays(NAMED, seen).await;
     bar.finish_and_clear();
-    let told = |severity, is, advice| Finding::new("keys", severity, is, advice);
+    let finding = |severity, is, advice| Finding::new("keys", severity, is, advice);
     match found {
         Ok(strays) if strays.count == 0 => {
-            vec![told(Severity::Good, "all belong together".into(), "")]
+            vec![finding(Severity::Good, "all belong together".into(), "")]
         }
         Ok(strays) => {
             let named = strays.findings.len() as u64;
             if strays.count > named {
-                output.note(&format!("{} more keys do not belong", strays.count - named));
+                output.note(&format!(
+                    "{} more keys do not belong together",
+                    strays.count - named
+                ));
             }
             strays.findings
         }
-        Err(error) => vec![told(
+        Err(error) => vec![finding(
             Severity::Warning,
-            format!("not looked at: {error}"),
+            format!("not checked: {error}"),
             "allow scan, hget, xrevrange, exists and pttl to this user",
         )],
     }

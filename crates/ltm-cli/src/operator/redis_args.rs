@@ -1,27 +1,28 @@
-//! Which Redis a command reads.
+//! The Redis that a command reads.
 
 use std::path::PathBuf;
 
 use ltm_service::{SettingsError, load_redis};
 use ltm_store::RedisSettings;
 
-/// Which Redis: as the services are told, or by an option.
+/// The Redis to read: as in the settings of the services, or as an option names it.
 #[derive(clap::Args, Debug)]
 pub(crate) struct RedisArgs {
-    /// Where Redis is [default: what LTM__REDIS__URL or the file says, or redis://127.0.0.1:6379/0]
+    /// The URL of Redis [default: LTM__REDIS__URL, or the file of --config, or redis://127.0.0.1:6379/0]
     #[arg(long = "redis", value_name = "URL", id = "redis_url")]
     pub(crate) url: Option<String>,
-    /// The services' TOML file, for its section `redis`; variables such as LTM__REDIS__SENTINELS win over it
+    /// A TOML file of the services, for its section `redis`; environment variables such as
+    /// LTM__REDIS__SENTINELS override it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
 impl RedisArgs {
-    /// The settings that result.
+    /// The resulting settings.
     ///
     /// # Errors
     ///
-    /// What is wrong with one.
+    /// [`SettingsError`] if a setting is wrong.
     pub(crate) fn settings(&self) -> Result<RedisSettings, SettingsError> {
         let settings = load_redis(self.config.as_deref())?;
         Ok(RedisSettings {

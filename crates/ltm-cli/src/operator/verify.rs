@@ -1,4 +1,4 @@
-//! `ltm verify`: proves the logs of LTMs.
+//! `ltm verify`: verifies the logs of LTMs.
 
 use indicatif::ProgressBar;
 use ltm_store::{Listing, Redis, Shown, Store, StoreError, Verdict};
@@ -15,28 +15,28 @@ use crate::{
 /// The arguments of `ltm verify`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The LTMs
+    /// The ids of the LTMs
     #[arg(required_unless_present = "all")]
     ids: Vec<LtmId>,
-    /// All that are listed
+    /// Verify all listed LTMs
     #[arg(long, conflicts_with = "ids")]
     all: bool,
-    /// Which Redis.
+    /// The Redis to read.
     #[command(flatten)]
     redis: RedisArgs,
 }
 
-/// How many LTMs are listed at once.
+/// The LTMs of one page of the list.
 const PAGE: usize = 1000;
 
-/// Proves the logs that the arguments name; fails where something is wrong with one.
+/// Verifies the logs that the arguments name; fails if one has a fault.
 pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     let store = Store::new(Redis::open(&args.redis.settings()?)?);
     let mut verifier = Verifier {
         store: &store,
         output,
-        proved: 0,
-        wrong: 0,
+        verified: 0,
+        faulty: 0,
     };
     if !args.all {
         for &id in &args.ids {
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
             let page = store.list(listing, &Shown::All).await?;
             for row in page.rows {
                 match verifier.verify(row.id).await {
-                    // It was there when it was listed.
+                    // The LTM was deleted after it was listed.
                     Err(Error::Store(StoreError::Unknown(_) | StoreError::Deleted { .. })) => {}
                     outcome => outcome?,
                 }
@@ -73,8 +73,8 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
 struct Verifier<'a> {
     store: &'a Store,
     output: Output,
-    proved: usize,
-    wrong: usize,
+    verified: usize,
+    faulty: usize,
 }
 
 impl Verifier<'_> {
@@ -84,8 +84,8 @@ impl Verifier<'_> {
         let verdict = self.store.verify(id, progress).await;
         bar.finish_and_clear();
         let verdict = verdict?;
-        self.proved += 1;
-        self.wrong += usize::from(!verdict.faults.is_empty());
+        self.verified += 1;
+        self.faulty += usize::from(!verdict.faults.is_empty());
         self.print(id, &verdict)
     }
 
@@ -103,7 +103,7 @@ impl Verifier<'_> {
         }
         if faults.is_empty() {
             return self.output.line(&format!(
-                "LTM {id}: {} proved, {}, cursor {cursor}",
+                "LTM {id}: {} verified, {}, cursor {cursor}",
                 count_of(*entries, "entry"),
                 count_of(*snapshots_count, "snapshot")
             ));
@@ -116,11 +116,11 @@ impl Verifier<'_> {
     }
 
     fn end(self) -> Result<(), Error> {
-        match self.wrong {
+        match self.faulty {
             0 => Ok(()),
-            wrong => Err(Error::Ended(format!(
-                "{wrong} of {} logs are not what they should be",
-                self.proved
+            faulty => Err(Error::Ended(format!(
+                "{faulty} of {} have faults",
+                count_of(self.verified, "log")
             ))),
         }
     }

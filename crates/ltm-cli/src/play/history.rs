@@ -1,4 +1,4 @@
-//! A recorded history: what an LTM is created with, and the steps that it then takes.
+//! A recorded history: the creation of an LTM, and the snapshots after it.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ struct RecordedLtm<'a> {
     snapshots: Vec<RecordedSnapshot<'a>>,
 }
 
-/// A snapshot as it was recorded, and as it is appended.
+/// A snapshot, as it was recorded and as it is appended.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct RecordedSnapshot<'a> {
     #[serde(skip_serializing)]
@@ -42,7 +42,7 @@ pub(crate) struct RecordedSnapshot<'a> {
     transitions_queue: Option<&'a RawValue>,
 }
 
-/// What the LTM was started with.
+/// The arguments that the LTM was started with.
 #[derive(Default, Deserialize)]
 struct Start<'a> {
     #[serde(borrow)]
@@ -57,7 +57,7 @@ struct Start<'a> {
 pub(crate) struct History<'a> {
     document: RecordedLtm<'a>,
     start: Start<'a>,
-    /// What the first snapshot made of nothing, where it is the start.
+    /// The state after the first snapshot, if that is the start.
     state: Option<Box<RawValue>>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> History<'a> {
                 let start = first
                     .item
                     .and_then(|item| serde_json::from_str(item.get()).ok());
-                (start.unwrap_or_default(), Some(fold(first.patch)?))
+                (start.unwrap_or_default(), Some(initial_state(first.patch)?))
             }
         };
         Ok(Self {
@@ -86,7 +86,7 @@ impl<'a> History<'a> {
         })
     }
 
-    /// What creates the LTM.
+    /// The body that creates the LTM.
     pub(crate) fn creation<'h>(&'h self, name: Option<&'h str>, id: Option<LtmId>) -> NewLtm<'h> {
         NewLtm {
             fqn: &self.document.fqn,
@@ -101,7 +101,7 @@ impl<'a> History<'a> {
         }
     }
 
-    /// The snapshots that are appended, each with its index and the time since the one before.
+    /// The snapshots to append, each with its index and the time since the one before.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (usize, Duration, &RecordedSnapshot<'a>)> {
         let snapshots = &self.document.snapshots;
         let created = usize::from(self.state.is_some());
@@ -113,14 +113,14 @@ impl<'a> History<'a> {
         steps.map(move |(index, step)| (index, gap(index, step).unwrap_or_default(), step))
     }
 
-    /// How many snapshots it has.
+    /// The number of snapshots.
     pub(crate) fn len(&self) -> usize {
         self.document.snapshots.len()
     }
 }
 
 impl RecordedSnapshot<'_> {
-    /// The time from another step to this one, where it is known and not negative.
+    /// The time from `before` to this snapshot, if it is known and not negative.
     fn since(&self, before: &Self) -> Option<Duration> {
         let (before, now) = (before.time.as_deref()?, self.time.as_deref()?);
         let (before, now) = (parse_time(before).ok()?, parse_time(now).ok()?);
@@ -128,13 +128,13 @@ impl RecordedSnapshot<'_> {
     }
 }
 
-/// The API takes nothing but an object here; recordings hold false and null too.
+/// A value that is an object: the API accepts nothing else, and recordings also have false and null.
 fn object(value: Option<&RawValue>) -> Option<&RawValue> {
     value.filter(|json| json.get().starts_with('{'))
 }
 
-/// What a patch makes of nothing.
-fn fold(patch: &RawValue) -> Result<Box<RawValue>, Error> {
+/// The state that a patch makes from `{}`.
+fn initial_state(patch: &RawValue) -> Result<Box<RawValue>, Error> {
     let wrong = |what: String| Error::Input(format!("snapshot 0 cannot be applied: {what}"));
     let mut state = Value::Object(Map::new());
     patch::replay(&mut state, patch.get()).map_err(|e| wrong(e.to_string()))?;

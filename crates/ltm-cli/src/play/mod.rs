@@ -20,15 +20,15 @@ use speed::Speed;
 /// The arguments of `ltm play`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A document as `ltm --json get` prints it, or a recording that holds such `documents`
+    /// A document as `ltm --json get` prints it, or a recording with such `documents`
     file: PathBuf,
-    /// How fast: 1, 10x, 0.5, max
+    /// The speed: 1, 10x, 0.5, max
     #[arg(long, default_value = "1")]
     speed: Speed,
-    /// The id of the new LTM, instead of the next free one
+    /// The id of the new LTM [default: the next free one]
     #[arg(long, value_name = "N")]
     id: Option<LtmId>,
-    /// Its name, instead of the recorded one
+    /// Its name [default: the recorded one]
     #[arg(long)]
     name: Option<String>,
     /// Play only the first N snapshots
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 /// The longest wait between two snapshots.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Creates an LTM as it was created, prints its id, and appends the other snapshots at their time.
+/// Creates an LTM, prints its id, and appends the recorded snapshots at their times.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let text = fs::read_to_string(&args.file)
         .map_err(|e| Error::Input(format!("{}: {e}", args.file.display())))?;
@@ -80,11 +80,11 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     Ok(())
 }
 
-/// How long to wait where there was a gap.
+/// How long to wait for a recorded gap.
 fn wait(gap: Duration, speed: Speed) -> Duration {
     match speed {
         Speed::Max => Duration::ZERO,
-        // A gap that is too long for a slow speed is longer than the longest wait, too.
+        // A wait that does not fit a duration is longer than the longest wait, too.
         Speed::Times(times) => Duration::try_from_secs_f64(gap.as_secs_f64() / times)
             .unwrap_or(LONGEST_WAIT)
             .min(LONGEST_WAIT),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 /// How fast a history is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Speed {
-    /// So many times as fast as it was recorded.
+    /// A multiple of the recorded speed.
     Times(f64),
     /// Without waiting.
     Max,
@@ -20,7 +20,7 @@ impl FromStr for Speed {
         }
         match text.strip_suffix('x').unwrap_or(text).parse() {
             Ok(times) if times > 0.0 && f64::is_finite(times) => Ok(Self::Times(times)),
-            _ => Err("a speed is a number above 0, such as 1, 10x or 0.5, or `max`".into()),
+            _ => Err("give a number above 0, such as 1, 10x or 0.5, or `max`".into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is printed: for people on a terminal, for programs as JSON lines.
+//! Standard output and standard error.
 
 use std::{
     env,
@@ -12,26 +12,26 @@ use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 
 use crate::error::{Error, said};
 
-/// Standard output and the notes beside it.
+/// Standard output, and notes on standard error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
     colour: bool,
 }
 
-/// How a word is shown where there are colours.
+/// The colour of a word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Accent {
-    /// Beside the point.
+    /// Less important.
     Faint,
-    /// What kind of thing it is.
+    /// A heading or a kind.
     Kind,
-    /// Something to notice.
+    /// A problem or a warning.
     Alert,
 }
 
 impl Output {
-    /// Standard output; `json` where it is for programs.
+    /// The output of a command; `json` if it is for programs.
     pub(crate) fn new(json: bool) -> Self {
         Self {
             json,
@@ -48,7 +48,7 @@ impl Output {
         }
     }
 
-    /// Whether it is for programs.
+    /// Whether the output is for programs.
     pub(crate) fn json(self) -> bool {
         self.json
     }
@@ -86,7 +86,7 @@ impl Output {
         }
     }
 
-    /// A word with an accent, where there are colours.
+    /// A word with a colour, if standard output shows colours.
     pub(crate) fn accent(self, accent: Accent, text: &str) -> String {
         if !self.colour {
             return text.to_owned();
@@ -115,14 +115,14 @@ impl Output {
     }
 }
 
-/// Says why the command failed.
+/// Prints why the command failed.
 pub(crate) fn report(error: &Error) {
     let word = if has_colour(&io::stderr()) {
         paint(Accent::Alert, "error:")
     } else {
         "error:".into()
     };
-    // Standard error is all there is to say it on.
+    // If standard error does not work, there is no other way to report it.
     let _ = writeln!(io::stderr().lock(), "{word} {error}");
 }
 

@@ -1,4 +1,4 @@
-//! A bar that shows how far a command is.
+//! A progress bar.
 
 use indicatif::{ProgressBar, ProgressStyle};
 

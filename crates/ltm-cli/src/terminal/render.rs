@@ -1,14 +1,14 @@
-//! How the messages of the gateway are shown.
+//! Messages of the gateway as lines for people.
 
 use ltm_client::{Change, Message, Reset, Rollback, Snapshot};
 
 use super::{Accent, Output};
 use crate::text::{count_of, printable};
 
-/// The width of the column that says what a message is.
+/// The width of the column with the kind of a message.
 const KIND_WIDTH: usize = 12;
 
-/// A message as a line for people; none where there is nothing to say.
+/// A message as a line; `None` if there is nothing to show.
 pub(crate) fn line(message: &Message, output: Output) -> Option<String> {
     let line = |accent, time: &str, kind: &str, text: &str| {
         let time = output.accent(Accent::Faint, &printable(time));
@@ -45,8 +45,8 @@ pub(crate) fn line(message: &Message, output: Output) -> Option<String> {
         }) => {
             let why = match reason.as_str() {
                 "requested" => "",
-                "trimmed" => "the entries since the last cursor were removed; ",
-                "forked" => "the history is another one than before; ",
+                "trimmed" => "the log no longer has the entries since the last cursor; ",
+                "forked" => "the log no longer contains the last cursor; ",
                 other => &format!("{other}; "),
             };
             let text = format!(
@@ -104,7 +104,7 @@ mod tests {
             ),
             (
                 r#""reset":{"reason":"forked","state":{},"snapshots_count":20}"#,
-                "reset        the history is another one than before; the state at cursor 18-7, 20 snapshots: {}",
+                "reset        the log no longer contains the last cursor; the state at cursor 18-7, 20 snapshots: {}",
             ),
             (
                 r#""error":{"reason":"x"}"#,

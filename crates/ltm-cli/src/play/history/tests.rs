@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::*;
 use ltm_state::json;
 
-/// The recorded histories that ship with the project, and more where they are there.
+/// The recorded histories that ship with the project, and further ones if they exist.
 fn recordings() -> Vec<PathBuf> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let shipped = here.join("../../tests/data");
@@ -19,7 +19,7 @@ fn recordings() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The object that a patch makes which only adds members to the root, as engines begin.
+/// The object made by a patch that only adds members to the root, as the first patch of an engine does.
 fn made_by(patch: &Value) -> Value {
     let mut members = Map::new();
     for operation in patch.as_array().unwrap() {
