@@ -27,5 +27,5 @@ pub use message::{
 pub use problem::{Problem, ProblemKind};
 pub use rollback::{Rollback, RollbackChange};
 pub use snapshot::Snapshot;
-pub use time::{TimeError, canonical_time, now};
+pub use time::{TimeError, canonical_time, now, parse_time};
 pub use trace_parent::{TraceParent, TraceParentError};

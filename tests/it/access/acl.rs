@@ -123,7 +123,7 @@ async fn the_services_do_all_their_work_as_the_shipped_users_and_nothing_is_refu
         .unwrap();
     let said = String::from_utf8(verified.stdout).unwrap();
     assert!(
-        said.contains(&format!("LTM {kept}: 1 entry proved")),
+        said.contains(&format!("LTM {kept}: 1 entry verified")),
         "{said}"
     );
 

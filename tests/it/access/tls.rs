@@ -3,10 +3,11 @@
 use std::{
     net::TcpListener,
     process::{Command, Stdio},
-    time::Instant,
 };
 
-use ltm_tests::{Api, Authority, Haproxy, LIMIT, RedisServer, Service, Subscriber, binary};
+use ltm_tests::{
+    Api, Authority, ForwardProxy, Haproxy, RedisServer, Service, Subscriber, binary, until,
+};
 use serde_json::json;
 
 fn free_port() -> u16 {
@@ -54,15 +55,16 @@ impl TlsRedis {
 /// Appends and follows.
 async fn works(api: &Service, gateway: &Service, rounds: u64) {
     let api = Api::at(api);
-    let began = Instant::now();
-    let id = loop {
-        // After a restart a thread may hear of it only now: 503 says to try again.
+    // After a restart a thread may notice only now: 503 says to try again.
+    let created = until("the API creates an LTM", async || {
         let created = api.post("/ltm", &json!({"fqn": "a"})).await;
         if created.status == 200 {
-            break created.json()["id"].as_u64().unwrap();
+            Ok(created.json())
+        } else {
+            Err(created)
         }
-        assert!(began.elapsed() < LIMIT, "{}", created.text);
-    };
+    });
+    let id = created.await["id"].as_u64().unwrap();
     let url = gateway.ws(&format!("/ws/{id}"));
     let mut subscriber = Subscriber::connect(&url).await.unwrap();
     for n in 0..rounds {
@@ -229,6 +231,20 @@ fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
     let tail = ltm(&ca, &["tail", "1", "--after", "0"]);
     let heard = String::from_utf8(tail.stdout).unwrap();
     assert!(heard.contains(r#""deleted":true"#), "{heard}");
+    // The same through a tunnel, if HTTPS_PROXY asks for one.
+    let tunnel = ForwardProxy::start(&format!("localhost:{port}"));
+    let tail = Command::new(binary("ltm"))
+        .env("SSL_CERT_FILE", &ca)
+        .env("HTTPS_PROXY", tunnel.url())
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .args(["--json", "--url", &format!("https://localhost:{port}")])
+        .args(["tail", "1", "--after", "0"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(tail.stdout).unwrap(), heard);
+    let connect = format!("CONNECT localhost:{port} HTTP/1.1");
+    assert!(tunnel.heads()[0].starts_with(&connect));
     let stranger = Authority::generate();
     for arguments in [&["list"][..], &["tail", "1"]] {
         let refused = ltm(&stranger.text("ca.pem"), arguments);

@@ -70,7 +70,8 @@ fn every_scenario_gives_its_figures() {
         ),
         ("idle", "ltm-live", &["Redis connections"]),
         ("burst", "ltm-live", &["KiB each, idle", "settled / idle"]),
-        ("stalled", "ltm-live", &["KiB each"]),
+        // Five peers may take less than one page of memory.
+        ("stalled", "ltm-live", &[]),
         ("latency", "ltm-live", &["p99 ms", "× floor"]),
         ("latency", "floor", &["p99 ms"]),
         (

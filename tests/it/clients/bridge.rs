@@ -4,10 +4,9 @@ use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::mpsc,
-    time::{Duration, Instant},
 };
 
-use ltm_tests::{LIMIT, Recording, RedisServer, Stack, binary, same};
+use ltm_tests::{LIMIT, Recording, RedisServer, Stack, binary, same, until};
 use serde_json::{Value, json};
 
 /// A bridge from a Redis of its own, in which the reference would publish.
@@ -77,26 +76,19 @@ impl Bridge {
 }
 
 async fn until_same(stack: &Stack, id: u64, recorded: &Value, errors: usize) -> Value {
-    let began = Instant::now();
-    loop {
+    until(&format!("LTM {id} has the recorded history"), async || {
         let answer = stack.api.get(&format!("/ltm/{id}?rollbacks=true")).await;
         let count = |document: &Value, field: &str| document[field].as_array().map_or(0, Vec::len);
-        if answer.status == 200 {
-            let ours = answer.json();
-            if count(&ours, "snapshots") == count(recorded, "snapshots")
-                && count(&ours, "rollbacks") == count(recorded, "rollbacks")
-                && count(&ours, "errors") == errors
-            {
-                return ours;
-            }
+        if answer.status != 200 {
+            return Err(answer.text);
         }
-        assert!(
-            began.elapsed() < LIMIT,
-            "LTM {id} does not become what it should: {}",
-            answer.text
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        let ours = answer.json();
+        let same = count(&ours, "snapshots") == count(recorded, "snapshots")
+            && count(&ours, "rollbacks") == count(recorded, "rollbacks")
+            && count(&ours, "errors") == errors;
+        if same { Ok(ours) } else { Err(answer.text) }
+    })
+    .await
 }
 
 fn timeless(snapshots: &Value) -> Value {
@@ -226,7 +218,7 @@ async fn with_the_reference_at_hand_an_ltm_that_began_before_is_imported_and_goe
     }
     let stack = Stack::start();
     let url = reference.api_service.http();
-    let bridge = Bridge::start(&stack, &["--hold", "0", "--reference", &url]);
+    let bridge = Bridge::start(&stack, &["--hold", "0", "--flou-api", &url]);
     // Published again while it is asked for: known already.
     bridge.publish(7, &published[1]);
     bridge.until_noted("LTM 7 imported");
@@ -246,7 +238,7 @@ async fn what_was_lost_with_the_connection_is_asked_for() {
     let reference = Stack::start();
     let stack = Stack::start();
     let url = reference.api_service.http();
-    let mut bridge = Bridge::start(&stack, &["--reference", &url]);
+    let mut bridge = Bridge::start(&stack, &["--flou-api", &url]);
     let (published, _) = made(7);
     let step = |n: usize| &published[n]["snapshot"];
     let body = json!({"id": 7, "fqn": "app.Root", "name": "root", "snapshot": step(2)});
@@ -278,7 +270,7 @@ async fn recorded_channels_give_the_recorded_documents() {
     let stack = Stack::start();
     let reference = Stack::start();
     let url = reference.api_service.http();
-    let bridge = Bridge::start(&stack, &["--reference", &url]);
+    let bridge = Bridge::start(&stack, &["--flou-api", &url]);
     let mut bridged = 0;
     for name in [
         "linear",

@@ -274,7 +274,7 @@ fn history_is_gone_back_in_compared_copied_and_deleted_by_hand() {
     assert!(says(&url, &["list", "--fqn", "a.B", "--playground"]).contains(&copy));
     let asked = complains(&ltm(&url, &["delete", &copy]).output().unwrap());
     assert!(
-        asked.contains("4 snapshots would be deleted for ever; add --yes"),
+        asked.contains("4 snapshots would be deleted permanently; add --yes"),
         "{asked}"
     );
     assert_eq!(

@@ -52,7 +52,7 @@ async fn a_log_as_the_services_write_it_is_proved() {
     assert!(output.status.success(), "{output:?}");
     let text = printed(&output);
     assert!(
-        text.contains(&format!("LTM {all}: 37 entries proved, ")),
+        text.contains(&format!("LTM {all}: 37 entries verified, ")),
         "{text}"
     );
     assert!(text.contains(&format!("LTM {some}: ")), "{text}");

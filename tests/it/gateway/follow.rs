@@ -1,10 +1,11 @@
 //! What a subscriber is sent, and told where it cannot be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ltm_tests::{Api, Follower, LIMIT, Network, RedisServer, Service, Stack, Subscriber};
+use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber, until};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 async fn follow(gateway: &Service, id: u64, query: &str) -> Subscriber {
     Subscriber::connect(&gateway.ws(&format!("/ws/{id}{query}")))
@@ -70,21 +71,27 @@ async fn what_is_appended_after_the_handshake_is_live() {
     let service = Service::api(&redis.url(), &[]);
     let api = Api::at(&service);
     let (id, _) = api.create(json!({"n": 0})).await;
-    // The gateway cannot know yet where the log is. A handshake that it answered nevertheless would
-    // leave the time to append before it does.
+    // The gateway cannot know the head of the log while its question is held back. If it answered the handshake now, it
+    // would miss what is appended before it knows.
+    let held = network.held();
     network.hold();
-    let (message, ()) = tokio::join!(
-        async {
-            let mut subscriber = follow(&gateway, id, "").await;
-            append(&api, id, 1).await;
-            subscriber.message().await
-        },
-        async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            network.release();
+    let connecting = follow(&gateway, id, "");
+    let mut connecting = std::pin::pin!(connecting);
+    let asks = until("the gateway asks Redis for the head", async || {
+        network.held() > held
+    });
+    let early = async {
+        tokio::select! {
+            biased;
+            _ = &mut connecting => true,
+            () = asks => timeout(Duration::from_millis(200), &mut connecting).await.is_ok(),
         }
-    );
-    assert_eq!(value(&message), 1);
+    };
+    assert!(!early.await, "the gateway answers before it knows the head");
+    network.release();
+    let mut subscriber = connecting.await;
+    append(&api, id, 1).await;
+    assert_eq!(value(&subscriber.message().await), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,15 +264,16 @@ async fn a_cursor_that_was_trimmed_away_gets_the_state() {
         append(&stack.api, id, n).await;
     }
     let key = |name: &str| format!("ltm:{{{id}}}:{name}");
-    let began = Instant::now();
-    let checkpoint = loop {
+    let checkpoint = until("the checkpoint is nearly at the head", async || {
         let checkpoint = stack.redis.cli(&["HGET", &key("checkpoint"), "cursor"]);
-        if checkpoint.starts_with("10-") || checkpoint.starts_with("11-") {
-            break checkpoint;
+        let near = checkpoint.starts_with("10-") || checkpoint.starts_with("11-");
+        if near {
+            Ok(checkpoint)
+        } else {
+            Err(checkpoint)
         }
-        assert!(began.elapsed() < LIMIT, "the checkpoint is at {checkpoint}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    })
+    .await;
     stack
         .redis
         .cli(&["XTRIM", &key("log"), "MINID", &checkpoint]);

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use ltm_tests::{Api, Heard, RedisServer, Scrape, Service, Stack, Subscriber};
+use ltm_tests::{Api, Heard, RedisServer, Scrape, Service, Stack, Subscriber, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
@@ -238,14 +238,10 @@ async fn as_many_lists_as_allowed_are_followed_and_each_by_any_number() {
         subscriber.leave().await;
     }
     // A list that nobody follows is let go.
-    loop {
-        let url = stack.gateway.ws("/ws/ltms?limit=3");
-        if let Ok(mut subscriber) = Subscriber::connect(&url).await {
-            assert_eq!(subscriber.message().await["reset"]["reason"], "requested");
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let url = stack.gateway.ws("/ws/ltms?limit=3");
+    let connect = async || Subscriber::connect(&url).await;
+    let mut subscriber = until("a list is let go", connect).await;
+    assert_eq!(subscriber.message().await["reset"]["reason"], "requested");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,10 @@
 //! Subscribers that read slowly, or are gone without a word: what they cost the others, and the
 //! gateway.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use ltm_tests::{Api, Follower, Heard, LIMIT, Network, Stack, Subscriber, resident_bytes};
+use ltm_tests::{Api, Crowd, Follower, Heard, Network, Stack, Subscriber, resident_bytes, until};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -85,15 +85,9 @@ async fn one_that_vanishes_without_a_word_gives_its_seat_back_and_goes_on_where_
     read_all(&mut gone, &mut follower, 1).await;
     network.hold();
     append_many(&stack.api, id, 5, KIB).await;
-    let began = Instant::now();
     let url = stack.gateway.ws(&path);
-    let other = loop {
-        if let Ok(subscriber) = Subscriber::connect(&url).await {
-            break subscriber;
-        }
-        assert!(began.elapsed() < LIMIT, "its seat is never free");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let connect = async || Subscriber::connect(&url).await;
+    let other = until("the permit of the first is free", connect).await;
     other.leave().await;
     network.release();
     // What was under way arrives, and then the end.
@@ -104,17 +98,6 @@ async fn one_that_vanishes_without_a_word_gives_its_seat_back_and_goes_on_where_
     follower.follow_until(&urls, |f| f.seen.len() == 6).await;
 }
 
-/// As many as the machine lets one process have, up to a thousand.
-fn a_thousand() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
-    let line = limits
-        .lines()
-        .find(|line| line.starts_with("Max open files"));
-    let soft = line.unwrap().split_whitespace().nth(3).unwrap();
-    soft.parse::<usize>()
-        .map_or(1000, |soft| (soft - 200).min(1000))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_that_read_nothing_stay_within_the_documented_memory_and_get_everything() {
     const LTMS: usize = 50;
@@ -123,6 +106,7 @@ async fn a_thousand_that_read_nothing_stay_within_the_documented_memory_and_get_
     // docs/limits.md: two pages, and what every socket takes; and what all share.
     const EACH: usize = 2 * 64 * KIB + 8 * KIB;
     const SHARED: usize = 64 * MIB;
+    let crowd = Crowd::of(1_000).await;
     let stack = Stack::with(&[
         ("LTM__HTTP__SEND_BUFFER", "16 KiB"),
         ("LTM__GATEWAY__CACHE", "1 MiB"),
@@ -135,7 +119,7 @@ async fn a_thousand_that_read_nothing_stay_within_the_documented_memory_and_get_
         append_many(&stack.api, id, ENTRIES, 40 * KIB).await;
         paths.push(format!("/ws/{id}?after=0"));
     }
-    let count = a_thousand();
+    let count = crowd.size;
     let before = resident_bytes(stack.gateway.pid());
     let address = stack.gateway.address();
     let connect =
@@ -143,11 +127,7 @@ async fn a_thousand_that_read_nothing_stay_within_the_documented_memory_and_get_
     let mut stalled = join_all((0..count).map(connect)).await;
     let held = || resident_bytes(stack.gateway.pid());
     let (least, most) = (before + count * QUEUE, before + count * EACH + SHARED);
-    let began = Instant::now();
-    while held() < least {
-        assert!(began.elapsed() < LIMIT, "their queues are never full");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the queues are full", async || held() >= least).await;
     // Who reads is served beside them, and by then they have got what they take.
     for path in &paths {
         let mut reader = Subscriber::connect(&stack.gateway.ws(path)).await.unwrap();

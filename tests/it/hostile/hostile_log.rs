@@ -3,7 +3,7 @@
 
 use std::process::{Command, Output};
 
-use ltm_tests::{Api, Service, Stack, Subscriber, binary, peak_bytes};
+use ltm_tests::{Api, Service, Stack, Subscriber, binary, peak_bytes, until};
 use ltm_types::{Cursor, Kind};
 use serde_json::{Value, json};
 
@@ -424,10 +424,9 @@ async fn an_age_that_no_clock_can_tell_ends_nobodys_retention() {
     for _ in 0..2 {
         let created = stack.api.post("/ltm", &short).await.expect(200);
         let id = created["id"].as_u64().unwrap();
-        let began = std::time::Instant::now();
-        while stack.api.get(&format!("/ltm/{id}/state")).await.status != 410 {
-            assert!(began.elapsed() < ltm_tests::LIMIT, "it is never deleted");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        until("the API has deleted the idle LTM", async || {
+            stack.api.get(&format!("/ltm/{id}/state")).await.status == 410
+        })
+        .await;
     }
 }

@@ -1,9 +1,9 @@
 //! Whom the HTTP server of both services lets in, and for how long.
 
-use std::{future::Future, time::Instant};
+use std::future::Future;
 
 use futures_util::future::select_all;
-use ltm_tests::{LIMIT, RawConnection, RedisServer, Service, Stack};
+use ltm_tests::{RawConnection, RedisServer, Service, Stack, until};
 use serde_json::{Value, json};
 
 /// Does something with an API, then with a gateway.
@@ -28,25 +28,21 @@ fn refusal((head, body): &(String, String)) -> (u16, String) {
 
 /// Waits until a new connection of this source is served.
 async fn until_served(source: &str, service: &Service) {
-    let began = Instant::now();
-    loop {
+    until("the permit of the connection is free", async || {
         let mut connection = RawConnection::from(source, service.address()).await;
         let (head, _) = connection.get("/nothing", "").await;
-        if head.starts_with("http/1.1 404 ") {
-            return;
-        }
-        assert!(began.elapsed() < LIMIT, "the place is never given back");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        let served = head.starts_with("http/1.1 404 ");
+        if served { Ok(()) } else { Err(head) }
+    })
+    .await;
 }
 
 /// Goes on with a header byte by byte until the service ends the connection.
 async fn drip(connection: &mut RawConnection) {
-    let began = Instant::now();
-    while connection.send(b"x").await.is_ok() {
-        assert!(began.elapsed() < LIMIT, "a head may take for ever");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until("the service ends the connection", async || {
+        connection.send(b"x").await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,11 +155,10 @@ async fn behind_a_trusted_proxy_clients_are_counted_and_not_the_proxy() {
         .until_logged("http.max_connections_per_address")
         .await;
     drop(first);
-    let began = Instant::now();
-    while follow("203.0.113.1").await.0 != "101" {
-        assert!(began.elapsed() < LIMIT, "the place is never given back");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until("the permit of the address is free", async || {
+        follow("203.0.113.1").await.0 == "101"
+    })
+    .await;
     // The API counts what is under way, and each of these is over before the next.
     let mut proxy = RawConnection::to(stack.api_service.address()).await;
     for _ in 0..10 {

@@ -4,10 +4,9 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
-use ltm_tests::{LIMIT, RedisServer, Service, binary, signal};
+use ltm_tests::{RedisServer, Service, binary, signal, until_blocking};
 
 const PROGRAMS: [&str; 2] = ["ltm-api", "ltm-gateway"];
 
@@ -42,14 +41,7 @@ fn a_service_whose_log_nobody_reads_any_more_ends_when_it_is_told_to() {
         // The reader is gone now.
         assert!(listening);
         signal(child.id(), "TERM");
-        let began = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            if began.elapsed() > LIMIT {
-                child.kill().unwrap();
-                panic!("{program} does not end");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until_blocking(&format!("{program} ends"), || child.try_wait().unwrap());
     }
 }
 
@@ -274,19 +266,15 @@ fn a_service_opens_as_many_sockets_as_the_system_allows() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let began = Instant::now();
-    loop {
+    until_blocking("the service has raised its limit", || {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", service.id())).unwrap();
         let line = limits
             .lines()
             .find(|line| line.starts_with("Max open files"));
         let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).collect();
-        if numbers[0] == numbers[1] && numbers[0] != "256" {
-            break;
-        }
-        assert!(began.elapsed() < LIMIT, "{limits}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        let raised = numbers[0] == numbers[1] && numbers[0] != "256";
+        if raised { Ok(()) } else { Err(limits) }
+    });
     service.kill().unwrap();
     service.wait().unwrap();
 }

@@ -6,10 +6,9 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
 };
 
-use ltm_tests::{Api, Follower, LIMIT, RedisServer, Service, Stack, Subscriber, binary};
+use ltm_tests::{Api, Follower, RedisServer, Service, Stack, Subscriber, binary, until};
 use serde_json::{Value, json};
 
 /// Appends until it is told to stop.
@@ -30,11 +29,11 @@ async fn index(api: &Api, id: u64) -> u64 {
 
 /// Waits until there is a snapshot with this index.
 async fn until_grown(api: &Api, id: u64, to: u64) {
-    let began = Instant::now();
-    while index(api, id).await < to {
-        assert!(began.elapsed() < LIMIT, "nobody writes");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(&format!("snapshot {to} is written"), async || {
+        let latest = index(api, id).await;
+        if latest < to { Err(latest) } else { Ok(()) }
+    })
+    .await;
 }
 
 /// Follows from a cursor up to the last entry that there is.

@@ -1,29 +1,19 @@
 //! All keys on a Redis Cluster, whatever happens to its nodes and slots.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::process::Command;
 
 use ltm_tests::{
-    Api, Cluster, Follower, LIMIT, PASSWORD, RedisServer, Service, Subscriber, Writer,
-    add_shipped_users, binary, items,
+    Api, Cluster, Follower, PASSWORD, RedisServer, Service, Subscriber, Writer, add_shipped_users,
+    binary, items, until,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{
-    sync::{Mutex, MutexGuard},
-    task::JoinHandle,
-    time::sleep,
-};
+use tokio::task::JoinHandle;
 
 /// User and password are those of `redis.url`, whose address leads nowhere.
 fn url(user: &str) -> String {
     format!("redis://{user}:{PASSWORD}@127.0.0.1:1/0")
 }
-
-/// One test at a time: the services of another one, whose node has died, would find a new node at its port.
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// An API and two gateways on a cluster.
 struct World {
@@ -32,12 +22,10 @@ struct World {
     api_service: Service,
     gateways: Vec<Service>,
     cluster: Cluster,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl World {
     async fn start(replicas: bool, settings: &[(&str, &str)]) -> Self {
-        let alone = ALONE.lock().await;
         let cluster = Cluster::start(replicas).await;
         for server in cluster.primaries.iter().chain(&cluster.replicas) {
             add_shipped_users(server);
@@ -56,7 +44,6 @@ impl World {
             api_service,
             gateways,
             cluster,
-            _alone: alone,
         }
     }
 
@@ -212,15 +199,14 @@ async fn while_slots_are_moved_nothing_is_lost_and_nothing_comes_twice() {
     }
     // The gateways listen where it is now.
     let channel = format!("ltm:{{{id}}}:live");
-    let began = Instant::now();
     let listening = |server: &RedisServer| {
         let count = server.cli(&["PUBSUB", "SHARDNUMSUB", &channel]);
         count.lines().last().unwrap().parse::<u32>().unwrap() > 0
     };
-    while !listening(&world.cluster.primaries[1]) {
-        assert!(began.elapsed() < LIMIT, "nobody listens at the new place");
-        sleep(Duration::from_millis(20)).await;
-    }
+    until("the gateways listen on the new primary", async || {
+        listening(&world.cluster.primaries[1])
+    })
+    .await;
     assert!(!listening(&world.cluster.primaries[0]));
     for (id, writer, follower) in work {
         let follower = world.end(id, writer, follower).await;
@@ -252,23 +238,20 @@ async fn what_one_primary_has_is_out_of_reach_without_it_and_the_rest_goes_on() 
     }
     world.cluster.primaries[0].restart();
     add_shipped_users(&world.cluster.primaries[0]);
-    let began = Instant::now();
-    loop {
+    until("the API writes to the LTM again", async || {
         let answer = world.api.post(&path, &step).await;
         if answer.status == 201 {
-            break;
+            return Ok(());
         }
-        answer.problem(503, "unavailable");
-        assert!(began.elapsed() < LIMIT, "it is never written to again");
-        sleep(Duration::from_millis(20)).await;
-    }
+        Err(answer.problem(503, "unavailable"))
+    })
+    .await;
     let message = waiting.message().await;
     assert_eq!(message["snapshot"]["patch"][0]["value"], 1, "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_a_cluster_is_not_taken_for_a_redis_nor_the_other_way_round() {
-    let _alone = ALONE.lock().await;
     let (cluster, single) = (Cluster::start(false).await, RedisServer::start(&[]));
     let nodes = single.address();
     let cases = [

@@ -1,8 +1,6 @@
 //! What happens to Redis, one fault at a time.
 
-use std::time::{Duration, Instant};
-
-use ltm_tests::{Api, Follower, LIMIT, Network, RedisServer, Service, Stack, Subscriber};
+use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber, until};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,15 +116,11 @@ async fn a_redis_that_cannot_save_refuses_writes_in_words() {
     std::fs::create_dir(format!("{dir}/dump.rdb")).unwrap();
     stack.redis.cli(&["CONFIG", "SET", "save", "3600 1"]);
     stack.redis.cli(&["BGSAVE"]);
-    let began = Instant::now();
-    while !stack
-        .redis
-        .cli(&["INFO", "persistence"])
-        .contains("rdb_last_bgsave_status:err")
-    {
-        assert!(began.elapsed() < LIMIT);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("Redis has failed to save", async || {
+        let info = stack.redis.cli(&["INFO", "persistence"]);
+        info.contains("rdb_last_bgsave_status:err")
+    })
+    .await;
     let step = json!({"reason": "execute", "merge": {"n": 1}});
     let refused = api.post(&format!("/ltm/{id}/snapshots"), &step).await;
     let problem = refused.problem(503, "unavailable");
@@ -155,26 +149,29 @@ async fn a_redis_whose_disk_is_full_refuses_writes_in_words_and_loses_nothing() 
     std::os::unix::fs::symlink("/dev/full", &full).unwrap();
     stack.redis.cli(&["BGREWRITEAOF"]);
     let path = format!("/ltm/{id}/snapshots");
-    let began = Instant::now();
-    let detail = loop {
+    let detail = until("the API refuses a write", async || {
         let step = json!({"reason": "execute", "merge": {"n": follower.seen.len()}});
         let answer = api.post(&path, &step).await;
         if answer.status != 201 {
-            break answer.problem(503, "unavailable")["detail"].to_string();
+            return Some(answer.problem(503, "unavailable")["detail"].to_string());
         }
         follower.take(&subscriber.message().await);
-        assert!(began.elapsed() < LIMIT, "writes are never refused");
-    };
+        None
+    })
+    .await;
     assert!(detail.contains("No space left on device"), "{detail}");
     assert_eq!(api.document(id).await["state"], follower.state);
     std::fs::remove_file(full).unwrap();
     let step = json!({"reason": "execute", "merge": {"room": true}});
-    while api.post(&path, &step).await.status != 201 {
-        // Refused while the first one is not over.
-        stack.redis.cli(&["BGREWRITEAOF"]);
-        assert!(began.elapsed() < LIMIT, "writes are never taken again");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the API accepts a write again", async || {
+        let accepted = api.post(&path, &step).await.status == 201;
+        if !accepted {
+            // Redis refuses this while the first one is not over.
+            stack.redis.cli(&["BGREWRITEAOF"]);
+        }
+        accepted
+    })
+    .await;
     follower.take(&subscriber.message().await);
     assert_eq!(api.document(id).await["state"], follower.state);
 }
@@ -197,14 +194,11 @@ impl Replicated {
         let between = Network::to(&leader.address()).await;
         let (host, port) = between.address().split_once(':').unwrap();
         let replica = RedisServer::start(&["--replicaof", host, port]);
-        let began = Instant::now();
-        while !leader
-            .cli(&["INFO", "replication"])
-            .contains("state=online")
-        {
-            assert!(began.elapsed() < LIMIT, "the replica never follows");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("the replica follows", async || {
+            let info = leader.cli(&["INFO", "replication"]);
+            info.contains("state=online")
+        })
+        .await;
         let to_leader = Network::to(&leader.address()).await;
         let url = format!("redis://{}/0", to_leader.address());
         let service = Service::api(&url, settings);
@@ -222,11 +216,10 @@ impl Replicated {
     /// Waits until the replica has this LTM.
     async fn until_replicated(&self, id: u64) {
         let meta = format!("ltm:{{{id}}}:meta");
-        let began = Instant::now();
-        while self.replica.cli(&["EXISTS", &meta]) != "1" {
-            assert!(began.elapsed() < LIMIT, "the replica never has LTM {id}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(&format!("the replica has LTM {id}"), async || {
+            self.replica.cli(&["EXISTS", &meta]) == "1"
+        })
+        .await;
     }
 
     /// The replica leads from now on, with what it has.
@@ -255,10 +248,10 @@ async fn a_failover_that_loses_writes_resets_whoever_saw_them() {
         follower.take(&subscriber.message().await);
     }
     world.fail_over();
-    let began = Instant::now();
-    while api.get(&format!("/ltm/{id}/state")).await.status != 200 {
-        assert!(began.elapsed() < LIMIT);
-    }
+    until("the API reads from the new primary", async || {
+        api.get(&format!("/ltm/{id}/state")).await.status == 200
+    })
+    .await;
     api.append(id, json!({"merge": {"kept": true}})).await;
     let kept = json!({"n": 0, "kept": true});
     assert_eq!(api.document(id).await["state"], kept);
@@ -291,13 +284,13 @@ async fn with_wait_replicas_a_failover_loses_nothing_that_was_acknowledged() {
         assert!(detail.contains("0 of 1 replicas have it"), "{detail}");
     }
     world.fail_over();
-    let began = Instant::now();
-    let state = async || api.get(&format!("/ltm/{id}/state")).await;
-    while state().await.status != 200 {
-        assert!(began.elapsed() < LIMIT);
-    }
+    let state = until("the API reads from the new primary", async || {
+        let state = api.get(&format!("/ltm/{id}/state")).await;
+        (state.status == 200).then(|| state.json())
+    })
+    .await;
     // What was acknowledged is there; what was not may be or not, and lands once.
-    assert_eq!(state().await.expect(200)["state"], json!({"n": 1}));
+    assert_eq!(state["state"], json!({"n": 1}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -317,14 +310,15 @@ async fn with_wait_replicas_a_write_is_acknowledged_once_the_replica_is_back() {
         .await
         .problem(503, "unavailable");
     world.between.release();
-    let began = Instant::now();
-    let answer = loop {
+    let answer = until("the API acknowledges the write", async || {
         let answer = api.post_text(&path, step, &key).await;
         if answer.status == 201 {
-            break answer;
+            Ok(answer)
+        } else {
+            Err(answer)
         }
-        assert!(began.elapsed() < LIMIT);
-    };
+    })
+    .await;
     assert_eq!(answer.header("idempotent-replayed"), "true");
     assert_eq!(answer.expect(201)["index"], 1);
     assert_eq!(api.document(id).await["snapshots_count"], 2);
@@ -345,18 +339,16 @@ async fn a_write_that_meets_a_demoted_leader_lets_the_connection_go() {
         world.leader.cli(&["REPLICAOF", host, port]);
         let path = format!("/ltm/{id}/snapshots");
         let step = r#"{"reason":"execute","merge":{"n":1}}"#;
-        let began = Instant::now();
-        loop {
+        until("the API reaches the new primary", async || {
             let answer = api
                 .post_text(&path, step, &[("Idempotency-Key", "1")])
                 .await;
             if answer.status == 201 {
-                break;
+                return Ok(());
             }
-            answer.problem(503, "unavailable");
-            assert!(began.elapsed() < LIMIT);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            Err(answer.problem(503, "unavailable"))
+        })
+        .await;
         assert_eq!(api.document(id).await["state"], json!({"n": 1}));
     }
 }

@@ -1,12 +1,10 @@
 //! Redis fails over by Sentinels, and the services follow.
 
-use std::time::{Duration, Instant};
-
 use ltm_tests::{
-    Api, FAILOVER_LIMIT, Follower, LIMIT, Sentinels, Service, Subscriber, Writer, items,
+    Api, FAILOVER_LIMIT, Follower, Sentinels, Service, Subscriber, Writer, items, until,
+    until_within,
 };
 use serde_json::json;
-use tokio::time::sleep;
 
 /// An API and two gateways that know only the Sentinels. The database and the user are those of
 /// `redis.url`, whose address leads nowhere.
@@ -56,11 +54,10 @@ impl World {
     /// Waits until the replica has this LTM.
     async fn until_replicated(&self, id: u64) {
         let meta = format!("ltm:{{{id}}}:meta");
-        let began = Instant::now();
-        while self.redis.replica.cli(&["-n", "3", "EXISTS", &meta]) != "1" {
-            assert!(began.elapsed() < LIMIT, "the replica never has LTM {id}");
-            sleep(Duration::from_millis(20)).await;
-        }
+        until(&format!("the replica has LTM {id}"), async || {
+            self.redis.replica.cli(&["-n", "3", "EXISTS", &meta]) == "1"
+        })
+        .await;
     }
 
     /// Waits until every service knows that another Redis leads.
@@ -158,20 +155,19 @@ async fn a_failover_by_sentinels_that_loses_writes_resets_whoever_saw_them() {
     world.redis.leader.kill();
     world.redis.replica.resume();
     let kept = json!({"n": 0, "kept": true});
-    let began = Instant::now();
     let step = json!({"reason": "execute", "merge": {"kept": true}});
-    loop {
-        let answer = world.api.post(&format!("/ltm/{id}/snapshots"), &step).await;
-        if answer.status == 201 {
-            break;
-        }
-        answer.problem(503, "unavailable");
-        assert!(
-            began.elapsed() < FAILOVER_LIMIT,
-            "the API never reaches the new leader"
-        );
-        sleep(Duration::from_millis(50)).await;
-    }
+    until_within(
+        FAILOVER_LIMIT,
+        "the API reaches the new primary",
+        async || {
+            let answer = world.api.post(&format!("/ltm/{id}/snapshots"), &step).await;
+            if answer.status == 201 {
+                return Ok(());
+            }
+            Err(answer.problem(503, "unavailable"))
+        },
+    )
+    .await;
     assert_eq!(world.api.document(id).await["state"], kept);
     for (follower, subscriber) in &mut subscribers {
         while follower.state != kept {
@@ -194,10 +190,10 @@ async fn a_leader_that_was_replaced_while_it_slept_gets_no_writes_when_it_comes_
     world.until_all_know().await;
     // Also the connection that listens has moved.
     let channel = format!("ltm:{{{id}}}:live");
-    let began = Instant::now();
-    while world.redis.replica.cli(&["PUBSUB", "NUMSUB", &channel]) != format!("{channel}\n1") {
-        assert!(began.elapsed() < LIMIT, "nobody listens to the new leader");
-    }
+    until("a gateway listens on the new primary", async || {
+        world.redis.replica.cli(&["PUBSUB", "NUMSUB", &channel]) == format!("{channel}\n1")
+    })
+    .await;
     // It believes that it leads, and takes writes, until the Sentinels demote it.
     world.redis.leader.resume();
     world.api.append(id, json!({"merge": {"n": 1}})).await;
@@ -255,23 +251,19 @@ async fn without_sentinels_the_services_go_on_and_without_a_leader_too_they_say_
     world.redis.leader.kill();
     world.until_ready_is(503).await;
     let step = json!({"reason": "execute", "merge": {"n": 2}});
-    let began = Instant::now();
-    for (service, path) in [
-        (&world.api_service, "/readyz"),
-        (&world.gateways[0], "/readyz"),
-    ] {
-        loop {
-            let problem = Api::at(service)
-                .get_root(path)
+    for service in [&world.api_service, &world.gateways[0]] {
+        let service = Api::at(service);
+        until("/readyz names every Sentinel", async || {
+            let problem = service
+                .get_root("/readyz")
                 .await
                 .problem(503, "unavailable");
             let detail = problem["detail"].as_str().unwrap();
             let named = |s: &ltm_tests::RedisServer| detail.contains(&s.address());
-            if world.redis.sentinels.iter().all(named) {
-                break;
-            }
-            assert!(began.elapsed() < LIMIT, "{detail}");
-        }
+            let all = world.redis.sentinels.iter().all(named);
+            if all { Ok(()) } else { Err(problem) }
+        })
+        .await;
     }
     let refused = world.api.post(&format!("/ltm/{id}/snapshots"), &step).await;
     let problem = refused.problem(503, "unavailable");

@@ -1,18 +1,15 @@
 //! Keys: of what kinds they are, and how they are changed.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
-use ltm_tests::{Api, Authority, LIMIT, RedisServer, Service, SigningKey};
+use ltm_tests::{Api, Authority, LIMIT, RedisServer, Service, SigningKey, until};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     sync::watch,
-    time::{Instant, timeout},
+    time::timeout,
 };
 
 use super::{AUDIENCE, Guarded, api_key, api_keys_file, claims};
@@ -102,11 +99,10 @@ async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
     assert_eq!(list(&new, "new").await, 401);
     let secret = SigningKey::HS256(old.public().into_bytes());
     server.serve(json!({"keys": [new.jwk("new"), secret.jwk("secret")]}));
-    let began = Instant::now();
-    while list(&new, "new").await != 200 {
-        assert!(began.elapsed() < LIMIT, "the new key is never heard of");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the service knows the new key", async || {
+        list(&new, "new").await == 200
+    })
+    .await;
     assert_eq!(list(&old, "old").await, 401, "it was taken out");
     assert_eq!(
         list(&secret, "secret").await,
@@ -221,10 +217,9 @@ async fn an_api_key_that_is_added_or_taken_out_counts_without_a_restart() {
     assert_eq!(list(&first).await, 200);
     std::fs::remove_file(&file).unwrap();
     let second = api_key(&file, "second", "*", "read");
-    let began = Instant::now();
-    while list(&second).await != 200 {
-        assert!(began.elapsed() < LIMIT, "the new key is never heard of");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the service knows the new key", async || {
+        list(&second).await == 200
+    })
+    .await;
     assert_eq!(list(&first).await, 401);
 }

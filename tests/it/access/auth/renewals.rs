@@ -102,7 +102,7 @@ async fn a_renewal_that_cannot_be_checked_now_is_checked_later() {
     };
     let (mut brief, mut stranger) = (follow().await, follow().await);
     // Each is closed only once its renewal was taken.
-    let token = guarded.key.token(&claims(id, "read", 2));
+    let token = guarded.key.token(&claims(id, "read", 4));
     assert!(brief.say(&json!({"token": token}).to_string()).await);
     let token = guarded.token(id + 1, "read");
     assert!(stranger.say(&json!({"token": token}).to_string()).await);

@@ -20,7 +20,7 @@ async fn events_are_for_who_may_read_and_end_with_the_token() {
     assert_eq!(events.next().await.unwrap().json()["id"], id);
     assert_eq!(status(Events::ask(&shown, None)).await, 401, "it was used");
 
-    let short = guarded.key.token(&claims(id, "read", 2));
+    let short = guarded.key.token(&claims(id, "read", 4));
     let mut events = Events::open(Events::ask(&url, None).bearer_auth(short)).await;
     let first = events.next().await.unwrap();
     let end = events.next().await.unwrap();
@@ -94,7 +94,7 @@ async fn a_live_list_shows_what_its_caller_may_read_as_long_as_they_may() {
     subscriber.say(&other.to_string()).await;
     assert_eq!(subscriber.close_code().await, 4401);
 
-    let short = guarded.key.token(&claims("app.*", "read", 2));
+    let short = guarded.key.token(&claims("app.*", "read", 4));
     let ticket = guarded.ticket(&short).await;
     let url = guarded.gateway.ws(&format!("/ws/ltms?ticket={ticket}"));
     let mut subscriber = Subscriber::connect(&url).await.unwrap();

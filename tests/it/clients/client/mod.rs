@@ -2,24 +2,25 @@
 
 mod follow;
 mod producer;
+mod proxy;
 mod tokens;
 
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use ltm_client::{Change, Client, Error, Event, LtmId, Message, Options, Pauses, Status, View};
+use ltm_client::{Backoff, Change, Client, Error, Event, LtmId, Message, Options, Status, View};
 use ltm_tests::LIMIT;
 use tokio::time::timeout;
 
 /// A client that is quick to try again.
 fn hasty() -> Options {
-    let pauses = Pauses {
-        shortest: Duration::from_millis(2),
-        longest: Duration::from_millis(50),
+    let backoff = Backoff {
+        min: Duration::from_millis(2),
+        max: Duration::from_millis(50),
     };
     Options {
-        write_pauses: pauses,
-        connect_pauses: pauses,
+        write_backoff: backoff,
+        connect_backoff: backoff,
         ..Options::default()
     }
 }

@@ -2,23 +2,22 @@
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ltm_client::{Client, Error, Options, ProblemKind};
-use ltm_tests::{Api, LIMIT, Network, RedisServer, Service, Stack, items};
+use ltm_tests::{Api, Network, RedisServer, Service, Stack, items, until};
 use serde_json::json;
-use tokio::time::sleep;
 
 use super::{client, hasty, ltm, with};
 
 /// Waits until an LTM has so many snapshots.
 async fn until_there_are(api: &Api, id: u64, count: u64) {
-    let began = Instant::now();
-    while api.document(id).await["snapshots_count"] != count {
-        assert!(began.elapsed() < LIMIT, "there are never {count} snapshots");
-        sleep(Duration::from_millis(5)).await;
-    }
+    until(&format!("LTM {id} has {count} snapshots"), async || {
+        let now = api.document(id).await["snapshots_count"].clone();
+        if now == count { Ok(()) } else { Err(now) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,11 +87,10 @@ async fn a_step_is_sent_again_until_redis_is_back() {
         })
         .send();
     let restart = async {
-        let began = Instant::now();
-        while retried.load(Ordering::SeqCst) == 0 {
-            assert!(began.elapsed() < LIMIT, "it is never refused");
-            sleep(Duration::from_millis(5)).await;
-        }
+        until("the producer tries again", async || {
+            retried.load(Ordering::SeqCst) > 0
+        })
+        .await;
         redis.restart();
     };
     let (appended, ()) = tokio::join!(append, restart);

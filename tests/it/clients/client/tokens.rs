@@ -135,7 +135,7 @@ async fn where_there_is_no_better_token_it_ends() {
     let none = builder().tokens(|| async { Err("the vault is shut".into()) });
     let mut events = none.build().unwrap().follow(id, Start::Now);
     let refused = next(&mut events).await.unwrap().unwrap_err();
-    assert_eq!(refused.to_string(), "there is no token: the vault is shut");
+    assert_eq!(refused.to_string(), "cannot get a token: the vault is shut");
 }
 
 #[tokio::test(flavor = "multi_thread")]

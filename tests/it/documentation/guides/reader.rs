@@ -1,13 +1,11 @@
 //! Somebody who does what a page says, in the root of the repository, with what the page takes for given.
 
 use std::{
-    net::TcpListener,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
-use ltm_tests::binary;
+use ltm_tests::{binary, free_port};
 use tempfile::TempDir;
 
 use super::{
@@ -212,18 +210,4 @@ fn variables(folder: &Path, ports: &[(u16, u16)]) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
-}
-
-/// A port below those that the system gives to connections: nobody takes it before the page's service does.
-fn free_port() -> u16 {
-    static TRIED: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = std::process::id()
-            .wrapping_mul(64)
-            .wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
-        let port = 10_000 + (number % 20_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -6,15 +6,12 @@ use std::{
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use ltm_tests::LIMIT;
+use ltm_tests::{LIMIT, attempt};
 
 use super::page::Shown;
-
-/// The pause between looks at what is about to end.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the shell prints after the commands that it was given, around their exit code and the line of the one that failed.
 const MARK: char = '\u{1}';
@@ -189,14 +186,9 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.end();
-        let began = Instant::now();
         let ended = |child: &mut Child| child.try_wait().is_ok_and(|status| status.is_some());
-        while !ended(&mut self.child) && began.elapsed() < LIMIT {
-            std::thread::sleep(PAUSE);
-        }
-        while self.signal("0") && began.elapsed() < LIMIT {
-            std::thread::sleep(PAUSE);
-        }
+        let _ = attempt(|| ended(&mut self.child));
+        let _ = attempt(|| !self.signal("0"));
         self.signal("KILL");
         let _ = self.child.wait();
     }

@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use ltm_tests::{Follower, Stack, binary};
+use ltm_tests::{Follower, Stack, binary, until};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{count, counted, numbers, rollback, until, with_rollbacks};
+use super::{count, counted, numbers, rollback, with_rollbacks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_has_the_history_and_no_errors_and_goes_its_own_way() {
@@ -73,12 +73,12 @@ async fn a_copy_of_an_ltm_that_keeps_only_errors_is_whole_and_goes_on() {
     let id = counted(api, 3).await;
     let error = json!({"id": "00000000-0000-4000-8000-000000000001", "item": {}});
     let log = format!("ltm:{{{id}}}:log");
-    until(async || {
+    until("no snapshot is left in the log", async || {
         api.post(&format!("/ltm/{id}/errors"), &error)
             .await
             .expect(200);
         let kept = stack.redis.cli(&["XRANGE", &log, "-", "+"]);
-        (!kept.contains("snapshot")).then_some(())
+        !kept.contains("snapshot")
     })
     .await;
 

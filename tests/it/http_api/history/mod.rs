@@ -3,9 +3,7 @@
 mod copies;
 mod retention;
 
-use std::time::{Duration, Instant};
-
-use ltm_tests::{Api, LIMIT, Stack, Subscriber, fold};
+use ltm_tests::{Api, Stack, Subscriber, fold};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -36,18 +34,6 @@ pub(crate) fn numbers(document: &Value) -> Vec<u64> {
     let snapshots = document["snapshots"].as_array().unwrap();
     let number = |count: usize| fold(&snapshots[..count])["n"].as_u64().unwrap();
     (1..=snapshots.len()).map(number).collect()
-}
-
-/// Waits until a condition holds.
-pub(crate) async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(began.elapsed() < LIMIT, "it never comes");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

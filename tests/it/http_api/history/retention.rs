@@ -1,12 +1,12 @@
 //! What is kept, for how long, and what reading it takes.
 
-use ltm_tests::{Api, Follower, Heard, Service, Stack, Subscriber, fold, same};
+use ltm_tests::{Api, Follower, Heard, Service, Stack, Subscriber, fold, same, until};
 use serde_json::{Value, json};
 
-use super::{count, numbers, rollback, until};
+use super::{count, numbers, rollback};
 
 async fn until_trimmed(api: &Api, id: u64) -> Value {
-    until(async || {
+    until("the API has trimmed the log", async || {
         let document = api.document(id).await;
         (document["first_index"] != 0).then_some(document)
     })
@@ -174,10 +174,10 @@ async fn opening_an_ltm_reads_only_what_came_after_the_last_checkpoint() {
             .await;
     }
     let key = format!("ltm:{{{id}}}:checkpoint");
-    until(async || {
+    until("the checkpoint is at 400", async || {
         let cursor = stack.redis.cli(&["HGET", &key, "cursor"]);
-        let seq: u64 = cursor.trim().split('-').next()?.parse().ok()?;
-        (seq >= 400).then_some(())
+        let seq = cursor.split('-').next().and_then(|seq| seq.parse().ok());
+        if seq >= Some(400) { Ok(()) } else { Err(seq) }
     })
     .await;
     let sent = || stack.redis.info("stats", "total_net_output_bytes");

@@ -3,10 +3,9 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
 };
 
-use ltm_tests::LIMIT;
+use ltm_tests::until;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest, common::v1::any_value::Value,
 };
@@ -71,15 +70,11 @@ impl Collector {
 
     /// Waits until the spans are so.
     pub(crate) async fn until(&self, so: impl Fn(&[Span]) -> bool) -> Vec<Span> {
-        let began = Instant::now();
-        loop {
+        until("the collector has the spans", async || {
             let spans = self.spans();
-            if so(&spans) {
-                return spans;
-            }
-            assert!(began.elapsed() < LIMIT, "only these came: {spans:#?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            if so(&spans) { Ok(spans) } else { Err(spans) }
+        })
+        .await
     }
 }
 
