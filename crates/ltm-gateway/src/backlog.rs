@@ -167,7 +167,7 @@ impl Backlog {
             let state = self.store.state(id).await?.state;
             Ok(reset_frame(
                 id,
-                state.position(),
+                state.cursor,
                 reason,
                 &state.text(),
                 state.snapshots_count(),

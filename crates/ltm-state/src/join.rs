@@ -1,19 +1,23 @@
-//! Whether an entry, or a log, continues from a cursor.
+//! Decides whether an entry, or a log, continues from a cursor.
+//!
+//! The invariant: a subscriber only ever gets the entry that comes right after its cursor in the history that
+//! the cursor names. [`Entry::continues`] checks that with one hash. Everything else is read from the log, or
+//! ends in a `reset`.
 
 use ltm_types::{Cursor, Entry};
 
-/// What a log is to a subscriber at a cursor.
+/// How a log relates to a subscriber's cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuation {
-    /// It continues from the cursor.
+    /// The log continues from the cursor.
     Continues,
-    /// The entries right after the cursor are no longer kept.
+    /// Retention has removed the entries right after the cursor.
     Trimmed,
-    /// It holds another history than the cursor names.
+    /// The log contains another history than the one that the cursor names.
     Forked,
 }
 
-/// Decides whether a log continues from the cursor `after`. `head` is the log's head, and `first` its first
+/// Decides whether a log continues from the cursor `after`. `head` is the log's head, and `first` is its first
 /// entry with a higher `seq` than `after`.
 pub fn judge(after: Cursor, head: Cursor, first: Option<&Entry>) -> Continuation {
     match first {
@@ -32,29 +36,28 @@ pub fn judge(after: Cursor, head: Cursor, first: Option<&Entry>) -> Continuation
     }
 }
 
-/// What an entry is to a subscriber that has everything up to a cursor.
+/// How a live entry relates to the cursor of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
-    /// It comes next.
+    /// It is the next entry.
     Deliver,
-    /// It is the last one that the subscriber has.
+    /// It is the entry at the cursor: the subscriber has it.
     Duplicate,
     /// It belongs to another history.
     Forked,
-    /// It lies further on, or further back: only the log can tell.
+    /// It is further ahead or further back. Only the log shows whether its history is the same.
     Gap,
 }
 
-/// Merges a backlog and live entries: decides what to do with `entry` at `position`.
+/// Decides what to do with the live entry `entry` of a subscriber at `cursor`.
 ///
-/// After [`Join::Gap`] and [`Join::Forked`] the caller reads the log from `position`, and the log decides.
-pub fn join(position: Cursor, entry: &Entry) -> Join {
-    if entry.cursor == position {
+/// After [`Join::Gap`] and [`Join::Forked`] the caller reads the log from `cursor`, and the log decides.
+pub fn join(cursor: Cursor, entry: &Entry) -> Join {
+    if entry.cursor == cursor {
         Join::Duplicate
-    } else if entry.continues(position) {
+    } else if entry.continues(cursor) {
         Join::Deliver
-    } else if entry.cursor.seq == position.seq
-        || position.seq.checked_add(1) == Some(entry.cursor.seq)
+    } else if entry.cursor.seq == cursor.seq || cursor.seq.checked_add(1) == Some(entry.cursor.seq)
     {
         Join::Forked
     } else {

@@ -92,7 +92,7 @@ pub fn write(data: &[u8]) {
         Ok(entry) => taken(before, &state, &entry, body),
         Err(refused) => {
             assert_eq!(state.tree, before.tree, "{refused}");
-            assert_eq!(state.position(), before.position());
+            assert_eq!(state.cursor, before.cursor);
             assert!(matches!(refused.0.status, 400..=499), "{refused}");
             rightly_refused(&before, body, refused.0.operation);
         }
@@ -255,13 +255,13 @@ pub fn entries(data: &[u8]) {
 /// Every history that a log had is made of places in it.
 fn look_around(state: &State) {
     let outline = &state.index;
-    assert_eq!(outline.head(), state.position().seq);
+    assert_eq!(outline.head(), state.cursor.seq);
     let rollbacks = outline.rollbacks().map(|(index, _)| index);
     let before = rollbacks.map(|index| outline.branch_before(index).unwrap());
     for branch in before.chain([outline.branch()]) {
-        for span in &branch.spans {
-            assert!(span.len > 0 && span.seq + span.len - 1 <= outline.head());
-            assert_eq!(branch.place(span.index), Some(span.seq));
+        for range in &branch.ranges {
+            assert!(range.len > 0 && range.seq + range.len - 1 <= outline.head());
+            assert_eq!(branch.seq_of(range.index), Some(range.seq));
         }
         assert!(branch.count() <= outline.head());
     }

@@ -1,7 +1,7 @@
 //! The snapshots of a history as JSON.
 
 use bytes::{Bytes, BytesMut};
-use ltm_state::{Span, State, diff};
+use ltm_state::{SnapshotRange, State, diff};
 use ltm_store::{History, Store, StoreError};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{
@@ -19,10 +19,15 @@ pub(super) struct SnapshotItems {
 }
 
 impl SnapshotItems {
-    /// The snapshots in `spans`.
-    pub(super) fn new(store: &Store, id: LtmId, spans: Vec<Span>, has_items: bool) -> Self {
+    /// The snapshots in `ranges`.
+    pub(super) fn new(
+        store: &Store,
+        id: LtmId,
+        ranges: Vec<SnapshotRange>,
+        has_items: bool,
+    ) -> Self {
         Self {
-            history: store.history(id, spans),
+            history: store.history(id, ranges),
             has_items,
         }
     }

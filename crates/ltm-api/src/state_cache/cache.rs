@@ -264,7 +264,7 @@ impl StateCache {
         let Some(max_entries) = keep.max_entries else {
             return;
         };
-        let head = cached.state.position().seq;
+        let head = cached.state.cursor.seq;
         let kept = head - cached.state.index.origin().seq.max(cached.trimmed);
         let excess = kept.saturating_sub(max_entries);
         // A trim stores the state.

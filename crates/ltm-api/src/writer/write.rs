@@ -111,7 +111,7 @@ impl Writer {
         write: &impl Write,
         began: Instant,
     ) -> Result<Written, WriteError> {
-        let (id, expected) = (state.id(), state.position());
+        let (id, expected) = (state.id(), state.cursor);
         preconditions.check(expected)?;
         let change = write.apply(state).await?;
         let mut span = Span::redis("EVALSHA", "append");

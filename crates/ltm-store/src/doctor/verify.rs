@@ -86,27 +86,27 @@ impl Store {
             Ok(Some(Base { state, .. })) => proof.state = state,
             Err(error) => proof.judge(Err(error))?,
         }
-        let begin = proof.state.position().seq;
+        let begin = proof.state.cursor.seq;
         let checkpoint = match self.saved(id, &keys::checkpoint(id)).await {
-            Ok(checkpoint) => checkpoint.filter(|it| it.position().seq > begin),
+            Ok(checkpoint) => checkpoint.filter(|it| it.cursor.seq > begin),
             Err(error) => {
                 proof.judge(Err(error))?;
                 None
             }
         };
-        let mut stops: Vec<u64> = checkpoint.iter().map(|it| it.position().seq).collect();
+        let mut stops: Vec<u64> = checkpoint.iter().map(|it| it.cursor.seq).collect();
         stops.push(meta.cursor.seq);
         for stop in stops.into_iter().filter(|stop| *stop <= meta.cursor.seq) {
             if !self.prove_until(id, stop, &mut proof, progress).await? {
                 break;
             }
-            if let Some(checkpoint) = checkpoint.as_ref().filter(|it| it.position().seq == stop) {
+            if let Some(checkpoint) = checkpoint.as_ref().filter(|it| it.cursor.seq == stop) {
                 proof.compare(checkpoint);
             }
         }
         let state = &proof.state;
-        if proof.faults.is_empty() && state.position() != meta.cursor {
-            let (says, is) = (meta.cursor, state.position());
+        if proof.faults.is_empty() && state.cursor != meta.cursor {
+            let (says, is) = (meta.cursor, state.cursor);
             proof.faults.push(format!(
                 "meta says that the log is at {says}, and it is at {is}"
             ));
@@ -125,7 +125,7 @@ impl Store {
         }
         Ok(Verdict {
             cursor: meta.cursor,
-            entries: proof.state.position().seq - begin,
+            entries: proof.state.cursor.seq - begin,
             snapshots_count: proof.state.snapshots_count(),
             faults: proof.faults,
         })
@@ -139,12 +139,12 @@ impl Store {
         proof: &mut Proof,
         progress: &mut impl FnMut(u64),
     ) -> Result<bool, StoreError> {
-        while proof.state.position().seq < until {
-            let at = proof.state.position();
+        while proof.state.cursor.seq < until {
+            let at = proof.state.cursor;
             let step = until.min(at.seq + WindowBounds::default().entries as u64);
             match self.fold_until(id, &mut proof.state, step).await {
-                Ok(Some(_)) if proof.state.position().seq > at.seq => {
-                    progress(proof.state.position().seq);
+                Ok(Some(_)) if proof.state.cursor.seq > at.seq => {
+                    progress(proof.state.cursor.seq);
                 }
                 Ok(Some(_)) => {
                     proof.faults.push(format!("the log ends at {at}"));
@@ -186,10 +186,10 @@ impl Proof {
 
     /// Whether a checkpoint is what the log led to.
     fn compare(&mut self, checkpoint: &State) {
-        let at = checkpoint.position();
+        let at = checkpoint.cursor;
         let mut index = checkpoint.index.clone();
         index.trim(self.state.index.origin().seq);
-        if at != self.state.position() {
+        if at != self.state.cursor {
             self.faults
                 .push(format!("the checkpoint at {at} is of another history"));
         } else if checkpoint.tree.value() != self.state.tree.value() {

@@ -33,8 +33,8 @@ impl Store {
         let state = &source.state;
         let meta = self.meta(id).await?;
         let base = self.base(id).await?;
-        let trimmed = base.as_ref().map_or(0, |base| base.state.position().seq);
-        if trimmed > state.position().seq {
+        let trimmed = base.as_ref().map_or(0, |base| base.state.cursor.seq);
+        if trimmed > state.cursor.seq {
             return Err(StoreError::Trimmed(id));
         }
         let copy = self.next_id().await?;
@@ -43,7 +43,7 @@ impl Store {
             self.write_base(copy, base).await?;
             target = base.state.clone();
         }
-        self.copy_entries(id, state.position(), copy, &mut target)
+        self.copy_entries(id, state.cursor, copy, &mut target)
             .await?;
         self.list_as(copy, true, &meta.fqn).await?;
         self.adopt(copy, id, &meta, &target, source).await?;
@@ -51,7 +51,7 @@ impl Store {
             tree: state.tree.clone(),
             ..target
         };
-        let cursor = checkpoint.position();
+        let cursor = checkpoint.cursor;
         if let Some(checkpoint) = checkpoint.checkpoint() {
             self.save_checkpoint(copy, &checkpoint).await?;
         }
@@ -70,7 +70,7 @@ impl Store {
         to: LtmId,
         target: &mut State,
     ) -> Result<(), StoreError> {
-        let mut position = target.position();
+        let mut position = target.cursor;
         while position.seq < until.seq {
             let read = self.read_after(from, position, WindowBounds::default());
             let Read::Continues(window) = read.await? else {
@@ -86,7 +86,7 @@ impl Store {
                 .filter(|entry| matches!(entry.kind, Kind::Snapshot | Kind::Rollback));
             let mut copies = Vec::new();
             for entry in kept {
-                let copy = Entry::after(target.position(), entry.kind, entry.payload);
+                let copy = Entry::after(target.cursor, entry.kind, entry.payload);
                 target.advance(&copy);
                 copies.push(copy);
             }
@@ -156,7 +156,7 @@ impl Store {
             &keys::deleted(id),
             &keys::base(id),
         ]);
-        let cursor = target.position().to_string();
+        let cursor = target.cursor.to_string();
         call.arg(&cursor);
         let fields = MetaFields {
             name: &meta.name,
@@ -170,7 +170,7 @@ impl Store {
             updated_at: &meta.updated_at,
             snapshots_count: target.snapshots_count(),
             retention: source.retention,
-            cursor: target.position(),
+            cursor: target.cursor,
             status: source.state.status(),
         };
         fields.write(&mut call);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ltm_state::Span;
+use ltm_state::SnapshotRange;
 use ltm_types::{Cursor, Entry, Kind, LtmId};
 
 use crate::{
@@ -14,18 +14,18 @@ use crate::{
 pub struct History {
     store: Store,
     id: LtmId,
-    spans: VecDeque<Span>,
+    ranges: VecDeque<SnapshotRange>,
     /// The last entry that was read.
     position: Option<Cursor>,
 }
 
 impl Store {
-    /// Walks through the snapshots in `spans`, which are in the order of the log.
-    pub fn history(&self, id: LtmId, spans: Vec<Span>) -> History {
+    /// Walks through the snapshots in `ranges`, which are in the order of the log.
+    pub fn history(&self, id: LtmId, ranges: Vec<SnapshotRange>) -> History {
         History {
             store: self.clone(),
             id,
-            spans: spans.into(),
+            ranges: ranges.into(),
             position: None,
         }
     }
@@ -37,9 +37,9 @@ impl History {
     /// # Errors
     ///
     /// [`StoreError::Trimmed`] where they are no longer kept; [`StoreError::Damaged`] where the log
-    /// is not what the spans say (any more); [`StoreError::Unavailable`].
+    /// is not what the ranges say (any more); [`StoreError::Unavailable`].
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, StoreError> {
-        let (Some(first), Some(last)) = (self.spans.front(), self.spans.back()) else {
+        let (Some(first), Some(last)) = (self.ranges.front(), self.ranges.back()) else {
             return Ok(None);
         };
         // Spans that are close to each other are read in one go, with what is between them.
@@ -63,19 +63,19 @@ impl History {
         self.position = window.entries.last().map(|entry| entry.cursor);
         let mut snapshots = Vec::with_capacity(window.entries.len());
         for entry in window.entries {
-            let Some(span) = self.spans.front_mut() else {
+            let Some(range) = self.ranges.front_mut() else {
                 break;
             };
-            if entry.cursor.seq < span.seq {
+            if entry.cursor.seq < range.seq {
                 continue;
             }
-            if entry.cursor.seq > span.seq || entry.kind != Kind::Snapshot {
+            if entry.cursor.seq > range.seq || entry.kind != Kind::Snapshot {
                 return Err(self.changed(entry.cursor.seq));
             }
-            span.seq += 1;
-            span.len -= 1;
-            if span.len == 0 {
-                self.spans.pop_front();
+            range.seq += 1;
+            range.len -= 1;
+            if range.len == 0 {
+                self.ranges.pop_front();
             }
             snapshots.push(entry);
         }

@@ -67,7 +67,7 @@ impl Store {
             Ok(self.redis.query::<Option<String>>(&get).await?)
         })?;
         let Some(state) = state else { return Ok(None) };
-        let time = time.ok_or_else(|| damaged(id, state.position(), "its base has no time"))?;
+        let time = time.ok_or_else(|| damaged(id, state.cursor, "its base has no time"))?;
         Ok(Some(Base { state, time }))
     }
 
@@ -85,18 +85,14 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let head = self.head(id).await?.seq;
         let base = self.base(id).await?;
-        let from = base.as_ref().map(|base| base.state.position());
+        let from = base.as_ref().map(|base| base.state.cursor);
         let (mut state, mut time) =
             base.map_or_else(Default::default, |base| (base.state, base.time));
         let rule = keep.trim_rule(head, now);
         'log: loop {
-            let read = self.read_after(id, state.position(), WindowBounds::default());
+            let read = self.read_after(id, state.cursor, WindowBounds::default());
             let Read::Continues(window) = read.await? else {
-                return Err(damaged(
-                    id,
-                    state.position(),
-                    "it does not continue its base",
-                ));
+                return Err(damaged(id, state.cursor, "it does not continue its base"));
             };
             for entry in &window.entries {
                 if !rule.removes(entry) {
@@ -109,10 +105,10 @@ impl Store {
                 break;
             }
         }
-        if state.cursor == from {
+        if state.cursor == from.unwrap_or(Cursor::ORIGIN) {
             return Ok(false);
         }
-        state.index.trim(state.position().seq);
+        state.index.trim(state.cursor.seq);
         self.store_base(id, from, &Base { state, time }).await
     }
 

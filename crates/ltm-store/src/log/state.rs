@@ -47,10 +47,10 @@ impl Store {
     /// As [`Store::state`], and [`StoreError::Trimmed`] if that entry is no longer kept.
     pub async fn state_after(&self, id: LtmId, seq: u64) -> Result<State, StoreError> {
         let (state, _) = self.state_until(id, seq).await?;
-        match state.position().seq {
+        match state.cursor.seq {
             at if at == seq => Ok(state),
             at if at > seq => Err(StoreError::Trimmed(id)),
-            _ => Err(damaged(id, state.position(), "it ends before its history")),
+            _ => Err(damaged(id, state.cursor, "it ends before its history")),
         }
     }
 
@@ -64,7 +64,7 @@ impl Store {
             return Err(StoreError::Trimmed(id));
         }
         let loaded = self.load(id, cursor.seq).await?;
-        if loaded.state.position() != cursor {
+        if loaded.state.cursor != cursor {
             return Err(StoreError::Trimmed(id));
         }
         Ok(loaded)
@@ -85,7 +85,7 @@ impl Store {
     async fn state_until(&self, id: LtmId, seq: u64) -> Result<(State, Folded), StoreError> {
         let checkpoint = self.saved(id, &keys::checkpoint(id)).await?;
         // A checkpoint at `seq` itself would not be compared with the log.
-        if let Some(mut state) = checkpoint.filter(|state| state.position().seq < seq)
+        if let Some(mut state) = checkpoint.filter(|state| state.cursor.seq < seq)
             && let Some(folded) = self.fold_until(id, &mut state, seq).await?
         {
             return Ok((state, folded));
@@ -95,7 +95,7 @@ impl Store {
         loop {
             let base = self.base(id).await?;
             let mut state = base.map(|base| base.state).unwrap_or_default();
-            let from = state.position();
+            let from = state.cursor;
             if let Some(folded) = self.fold_until(id, &mut state, seq).await? {
                 return Ok((state, folded));
             }
@@ -137,7 +137,7 @@ impl Store {
     ) -> Result<Option<Folded>, StoreError> {
         let mut folded = Folded::default();
         loop {
-            let left = seq.saturating_sub(state.position().seq);
+            let left = seq.saturating_sub(state.cursor.seq);
             if left == 0 {
                 return Ok(Some(folded));
             }
@@ -146,8 +146,7 @@ impl Store {
                 entries: usize::try_from(left).map_or(most.entries, |left| left.min(most.entries)),
                 ..most
             };
-            let Read::Continues(window) = self.read_after(id, state.position(), bounds).await?
-            else {
+            let Read::Continues(window) = self.read_after(id, state.cursor, bounds).await? else {
                 return Ok(None);
             };
             for entry in window.entries.iter().filter(|e| e.cursor.seq <= seq) {
@@ -155,7 +154,7 @@ impl Store {
                 folded.entries += 1;
                 folded.bytes += entry.payload.len();
             }
-            if state.position() == window.head || window.entries.is_empty() {
+            if state.cursor == window.head || window.entries.is_empty() {
                 return Ok(Some(folded));
             }
         }
@@ -204,5 +203,5 @@ impl Store {
 pub(crate) fn fold(id: LtmId, state: &mut State, entry: &Entry) -> Result<(), StoreError> {
     state
         .fold(entry)
-        .map_err(|e| damaged_after(state.position(), id, entry.cursor, &e.to_string()))
+        .map_err(|e| damaged_after(state.cursor, id, entry.cursor, &e.to_string()))
 }

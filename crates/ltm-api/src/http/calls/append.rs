@@ -121,7 +121,7 @@ pub fn snapshot_of(
 ) -> Result<Entry, ProblemResponse> {
     let fields = body::parse::<AppendBody<'_>>(body)?.fields();
     let change = SnapshotWrite::read(fields, *limits)?.apply_to(state)?;
-    let entry = Entry::after(state.position(), change.kind, change.payload);
+    let entry = Entry::after(state.cursor, change.kind, change.payload);
     state.advance(&entry);
     Ok(entry)
 }
