@@ -93,7 +93,7 @@ pub(crate) async fn run(client: &Client, args: &BridgeArgs, output: Output) -> R
                         output.note(&format!("following the channels ltm:* of {shown}; Ctrl-C ends it"));
                     }
                     Some(Published::Message(id, text)) => bridge.take(id, &text).await?,
-                    Some(Published::Deaf(cause)) => {
+                    Some(Published::Disconnected(cause)) => {
                         output.note(&format!("disconnected from {shown}: {cause}; what is published until the next connection is lost"));
                         bridge.doubt();
                     }

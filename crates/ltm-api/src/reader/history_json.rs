@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use ltm_state::{SnapshotRange, State, diff};
-use ltm_store::{History, Store, StoreError};
+use ltm_store::{SnapshotReader, Store, StoreError};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{
     Map,
@@ -13,7 +13,7 @@ use super::error::ReadError;
 
 /// A walk over snapshots that writes them as the items of a JSON array.
 pub(super) struct SnapshotItems {
-    history: History,
+    history: SnapshotReader,
     /// Whether the array has an item already.
     has_items: bool,
 }
@@ -27,7 +27,7 @@ impl SnapshotItems {
         has_items: bool,
     ) -> Self {
         Self {
-            history: store.history(id, ranges),
+            history: store.snapshots(id, ranges),
             has_items,
         }
     }

@@ -232,7 +232,7 @@ impl Listener {
 
     /// Publishes a message that must come back. It goes by the other connection, as entries do.
     async fn send_probe(&self, probe: &str) {
-        let mut publish = redis::cmd(self.redis.publishes());
+        let mut publish = redis::cmd(self.redis.publish_command());
         publish.arg(probe).arg("");
         // A failure shows in that nothing comes back.
         let _ = timeout(

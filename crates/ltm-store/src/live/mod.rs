@@ -112,7 +112,7 @@ impl Live {
 
     /// Whether the connection is up and a message on it has come back lately. In a cluster: with every primary that
     /// can be reached; the LTMs of one that cannot are out of reach of all.
-    pub fn hears(&self) -> bool {
+    pub fn is_healthy(&self) -> bool {
         let hearing = self.shared.hearing();
         let mut all = hearing.values();
         all.any(|it| *it == Hearing::Good) && hearing.values().all(|it| *it != Hearing::Deaf)

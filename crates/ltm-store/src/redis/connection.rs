@@ -17,7 +17,7 @@ use thread_local::ThreadLocal;
 use tokio::sync::Mutex;
 
 use crate::{
-    error::{StoreError, WriteError, is_transient},
+    error::{RedisWriteError, StoreError, is_transient},
     redis::cluster::{self, Topology},
     redis::metrics::RedisMetrics,
     redis::primary::Primary,
@@ -152,7 +152,7 @@ impl Redis {
     }
 
     /// Sends one command to one of the primaries.
-    pub(crate) async fn query_of<T: FromRedisValue>(
+    pub(crate) async fn query_on<T: FromRedisValue>(
         &self,
         primary: Option<&NodeAddress>,
         cmd: &Cmd,
@@ -181,7 +181,7 @@ impl Redis {
     }
 
     /// How an entry is published: in a cluster, where its LTM's keys are.
-    pub(crate) fn publishes(&self) -> &'static str {
+    pub(crate) fn publish_command(&self) -> &'static str {
         if self.is_cluster() {
             "SPUBLISH"
         } else {
@@ -192,7 +192,7 @@ impl Redis {
     /// Sends one command that writes, and waits until as many replicas as are asked for have it.
     ///
     /// Both go in one request: WAIT is about what was written over its own connection.
-    pub(crate) async fn write(&self, cmd: &Cmd) -> Result<Value, WriteError> {
+    pub(crate) async fn write(&self, cmd: &Cmd) -> Result<Value, RedisWriteError> {
         let asked = self.inner.settings.wait_replicas;
         if asked == 0 {
             return Ok(self.query(cmd).await?);
@@ -208,13 +208,13 @@ impl Redis {
             _ => 0,
         };
         if have < i64::from(asked) {
-            return Err(WriteError::TooFewReplicas { have, asked });
+            return Err(RedisWriteError::TooFewReplicas { have, asked });
         }
         Ok(answers.pop().unwrap_or(Value::Nil))
     }
 
     /// Whether writes wait for replicas.
-    pub(crate) fn waits(&self) -> bool {
+    pub(crate) fn waits_for_replicas(&self) -> bool {
         self.inner.settings.wait_replicas > 0
     }
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use redis::{Cmd, RedisError, Value};
 
-use crate::{error::WriteError, redis::connection::Redis};
+use crate::{error::RedisWriteError, redis::connection::Redis};
 
 /// How many arguments most calls have at most.
 const ARGUMENTS: usize = 24;
@@ -65,12 +65,12 @@ impl Script {
     }
 
     /// The same for a call that writes what is to be acknowledged.
-    pub(crate) async fn write(&self, redis: &Redis, call: &Cmd) -> Result<Value, WriteError> {
+    pub(crate) async fn write(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisWriteError> {
         match redis.write(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 self.load(redis, call).await?;
                 match redis.write(call).await {
-                    Err(WriteError::Redis(error)) => Ok(after_load(Err(error))?),
+                    Err(RedisWriteError::Redis(error)) => Ok(after_load(Err(error))?),
                     outcome => outcome,
                 }
             }

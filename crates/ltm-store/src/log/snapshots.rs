@@ -1,4 +1,4 @@
-//! Walking through a history of an LTM.
+//! Reads the snapshots of a history from the log.
 
 use std::collections::VecDeque;
 
@@ -10,41 +10,42 @@ use crate::{
     log::read::{Store, WindowBounds, damaged},
 };
 
-/// A walk through snapshots of one LTM, window by window.
-pub struct History {
+/// Reads snapshots of one LTM, window by window.
+pub struct SnapshotReader {
     store: Store,
     id: LtmId,
+    /// The snapshots that are still to be read.
     ranges: VecDeque<SnapshotRange>,
-    /// The last entry that was read.
-    position: Option<Cursor>,
+    /// The cursor of the last entry that was read.
+    cursor: Option<Cursor>,
 }
 
 impl Store {
-    /// Walks through the snapshots in `ranges`, which are in the order of the log.
-    pub fn history(&self, id: LtmId, ranges: Vec<SnapshotRange>) -> History {
-        History {
+    /// Reads the snapshots in `ranges`, which are in the order of the log.
+    pub fn snapshots(&self, id: LtmId, ranges: Vec<SnapshotRange>) -> SnapshotReader {
+        SnapshotReader {
             store: self.clone(),
             id,
             ranges: ranges.into(),
-            position: None,
+            cursor: None,
         }
     }
 }
 
-impl History {
+impl SnapshotReader {
     /// The next snapshots; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Trimmed`] where they are no longer kept; [`StoreError::Damaged`] where the log
-    /// is not what the ranges say (any more); [`StoreError::Unavailable`].
+    /// [`StoreError::Trimmed`] if retention removed them; [`StoreError::Damaged`] if the log does not match the
+    /// ranges, or no longer does; [`StoreError::Unavailable`].
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, StoreError> {
         let (Some(first), Some(last)) = (self.ranges.front(), self.ranges.back()) else {
             return Ok(None);
         };
-        // Spans that are close to each other are read in one go, with what is between them.
-        let continued = self.position.filter(|at| at.seq + 1 >= first.seq);
-        let after = continued.unwrap_or(place_before(first.seq));
+        // A window can contain several ranges, and the entries between them.
+        let continued = self.cursor.filter(|at| at.seq + 1 >= first.seq);
+        let after = continued.unwrap_or(just_before(first.seq));
         let most = WindowBounds::default();
         let left = last.seq + last.len - 1 - after.seq;
         let bounds = WindowBounds {
@@ -60,9 +61,14 @@ impl History {
             Some(entry) if continued.is_none_or(|at| entry.continues(at)) => {}
             _ => return Err(self.changed(first.seq)),
         }
-        self.position = window.entries.last().map(|entry| entry.cursor);
-        let mut snapshots = Vec::with_capacity(window.entries.len());
-        for entry in window.entries {
+        self.cursor = window.entries.last().map(|entry| entry.cursor);
+        self.select(window.entries).map(Some)
+    }
+
+    /// Selects the snapshots of the ranges from a window, and removes them from the ranges.
+    fn select(&mut self, entries: Vec<Entry>) -> Result<Vec<Entry>, StoreError> {
+        let mut snapshots = Vec::with_capacity(entries.len());
+        for entry in entries {
             let Some(range) = self.ranges.front_mut() else {
                 break;
             };
@@ -79,20 +85,20 @@ impl History {
             }
             snapshots.push(entry);
         }
-        Ok(Some(snapshots))
+        Ok(snapshots)
     }
 
     fn changed(&self, seq: u64) -> StoreError {
         let at = Cursor { seq, check: 0 };
-        damaged(self.id, at, "it changed while it was read")
+        damaged(self.id, at, "the log changed while it was read")
     }
 }
 
-/// A place right before the entry at `seq`, whatever comes before that.
-fn place_before(seq: u64) -> Cursor {
+/// The last cursor before the entry at `seq`. No entry has it.
+fn just_before(seq: u64) -> Cursor {
     Cursor {
         seq: seq.saturating_sub(1),
-        // After whatever entry has that place.
+        // The id of the entry before has a lower check, so XRANGE begins after it.
         check: u64::MAX,
     }
 }
