@@ -50,7 +50,7 @@ valkey: ## run the tests that use Redis against Valkey
 chaos: ## inject random faults (SEED=1 SECONDS=60 make chaos) and check that no data is lost or wrong
 	@deploy/setup.sh
 	LTM_CHAOS_SECONDS=$${SECONDS:-60} LTM_CHAOS_SEED=$${SEED:-$$(date +%s)} \
-		cargo test --locked --workspace --test chaos -- --nocapture --skip known_seed
+		cargo test --locked --workspace --test chaos -- --nocapture
 
 .PHONY: fuzz
 fuzz: ## fuzz everything that reads untrusted input (SECONDS=60 make fuzz: 60 s per target)

@@ -1,8 +1,8 @@
-//! Tells the program which commit it is built from: `LTM_COMMIT`, where there is no repository, or git's word.
+//! Tells the program the commit that it is built from: `LTM_COMMIT` if it is set, else the commit of the repository.
 
 use std::{env, path::Path, process::Command};
 
-/// How many digits of a commit are shown.
+/// The argument for the number of digits of a commit.
 const DIGITS: &str = "--short=12";
 
 fn main() {

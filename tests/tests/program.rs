@@ -201,8 +201,14 @@ fn sentinels_are_shown_without_their_passwords_and_a_half_of_their_settings_is_r
         let line = r#"sentinels = ["redis://***@127.0.0.1:1", "redis://127.0.0.1:2"]"#;
         assert!(shown.contains(line), "{shown}");
         for (settings, complaint) in [
-            (vec![sentinels], "redis.sentinel_service is not"),
-            (vec![service, alone], "redis.sentinels is not"),
+            (
+                vec![sentinels],
+                "redis.sentinel_service: redis.sentinels is set",
+            ),
+            (
+                vec![service, alone],
+                "redis.sentinels: redis.sentinel_service is set",
+            ),
             (vec![no_url, service], "give redis://host:26379"),
             (vec![with_database, service], "a Sentinel has no databases"),
             (

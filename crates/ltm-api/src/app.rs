@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ltm_service::auth::Auth;
+use ltm_auth::Auth;
 use ltm_state::Retention;
 use ltm_store::{Redis, Store};
 use prometheus_client::registry::Registry;

@@ -2,26 +2,29 @@
 
 use std::io;
 
-use ltm_service::{Metrics, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth};
+use ltm_auth::Auth;
+use ltm_service::{Metrics, Readiness, Server, Tasks, VERSION};
+use ltm_settings::SettingError;
 use ltm_store::{Inspector, Redis, StoreError};
 
 use crate::{Api, Settings, configure};
 
-/// Runs the service until `shutdown`.
+/// Runs the service until the shutdown of `tasks` begins.
 ///
 /// # Errors
 ///
 /// [`RunError`] if a setting cannot be used, or the address cannot be listened on.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
-    let auth = Auth::new(&settings.auth, &settings.api.listen)?;
-    let redis = Redis::open(&settings.redis)?;
+pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
+    let shutdown = tasks.shutdown().clone();
+    let auth = Auth::new(&settings.auth, &settings.api.listen, tasks.spawner())?;
+    let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
     let api = Api::new(
         redis.clone(),
         settings.api.clone(),
         settings.retention,
         auth,
     );
-    tokio::spawn(api.clone().retain());
+    tasks.spawn("retention", api.clone().retain());
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     api.register(metrics.registry());
@@ -53,12 +56,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
     Ok(())
 }
 
-/// Why the service ended before `shutdown`.
+/// Why the service ended before its shutdown began.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A setting cannot be used.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] SettingError),
     /// A setting of Redis cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,12 +1,14 @@
-//! The settings of the service.
+//! The settings of the API.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ltm_auth::AuthSettings;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
-    auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
+    Common, CorsSettings, HttpSettings, LogSettings, OtherSection, Program, TracingSettings,
 };
+pub(crate) use ltm_settings::bytes;
+use ltm_settings::{SettingError, check_pause, check_wait, duration, within};
 use ltm_state::{
     MAX_STATE_BYTES, Retention,
     patch::{self, Limits},
@@ -18,69 +20,106 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where Redis is.
+    /// The section `redis`.
     pub redis: RedisSettings,
-    /// What this service does.
+    /// The section `api`.
     pub api: ApiSettings,
-    /// What is kept of each LTM.
+    /// The section `retention`.
     pub retention: Retention,
-    /// Whom it lets in.
+    /// The section `http`.
     pub http: HttpSettings,
-    /// Who may use it.
+    /// The section `auth`.
     pub auth: AuthSettings,
-    /// Which pages may use it.
+    /// The section `cors`.
     pub cors: CorsSettings,
-    /// How it logs.
+    /// The section `log`.
     pub log: LogSettings,
-    /// Where traces go.
+    /// The section `tracing`.
     pub tracing: TracingSettings,
-    /// The gateway's section is read by the gateway.
+    /// The section of the gateway, which reads it itself.
     #[serde(skip_serializing)]
     pub gateway: OtherSection,
 }
 
-/// The section `api`.
+/// The API. All limits are per process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiSettings {
-    /// Where it listens.
+    /// The address that the API listens on: `host:port`.
+    ///
+    /// Set it to `0.0.0.0:8000`, and set `auth.mode`, if other machines must reach the API.
     pub listen: String,
-    /// Whether the inspector is served at `/`.
+    /// Whether the API serves the inspector at `/`.
+    ///
+    /// Set it to `false` if no person should look at LTMs with a browser.
     pub inspector: bool,
-    /// Whether the descriptions of the interfaces are served, at `/docs`.
+    /// Whether the API serves the description of its interfaces at `/docs`.
+    ///
+    /// Set it to `false` to hide the description.
     pub docs: bool,
-    /// The largest body of a request.
+    /// The largest body of a request. A larger one gets 413 `body-too-large`. It can be at most 128 MiB.
+    ///
+    /// Raise it if engines send larger states or changes.
     pub max_body: ByteSize,
-    /// What the bodies of all requests under way may take in memory.
+    /// The memory for the bodies of all requests that are being handled. A request that does not fit gets 503
+    /// `over-limit`.
+    ///
+    /// Raise it if many engines send large bodies at the same time. Keep it at least as large as `api.max_body`.
     pub bodies: ByteSize,
-    /// How long a body may take to arrive.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest time that a body may take to arrive. After that the client gets 408 `request-timeout`.
+    ///
+    /// Raise it if engines have slow connections and large bodies.
+    #[serde(with = "duration")]
     pub body_timeout: Duration,
-    /// The largest state, as JSON text.
+    /// The largest state, as JSON text. A change that would make a larger one gets 422 `state-too-large`. It can be at
+    /// most 128 MiB.
+    ///
+    /// Raise it if your states are larger. Every subscriber that starts with the current state receives all of it.
     pub max_state: ByteSize,
-    /// The most levels of arrays and objects in a state or an item.
+    /// The most levels of arrays and objects in a state or an item. A deeper one gets 422 `state-too-large`.
+    ///
+    /// Raise it if your states are deeper.
     pub max_depth: usize,
-    /// The most operations in a patch.
+    /// The most operations in one patch. A longer one gets 422 `state-too-large`.
+    ///
+    /// Raise it if engines send patches with more operations.
     pub max_operations: usize,
-    /// What the states that are held in memory may take in all, about.
+    /// The memory for the states of LTMs that are being written, approximately. The API drops the least recently used
+    /// ones and reads them from Redis again when it needs them.
+    ///
+    /// Raise it if `ltm_state_cache_misses_total` grows quickly.
     pub cache: ByteSize,
-    /// A checkpoint is written after this many entries, or one for each KiB of the state where those
-    /// are more, and as soon as the entries weigh as much as the state.
+    /// The number of entries after which the API stores a checkpoint of a state; for a large state, one entry for each
+    /// KiB of it if that is more. It also stores one as soon as the entries since the last one are as large as the
+    /// state.
+    ///
+    /// Lower it to make the first read of an LTM faster. Raise it to write less to Redis.
     pub checkpoint_every: usize,
-    /// How long a request waits for others that write to the same LTM.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest time that a request waits for other requests that write to the same LTM. After that it gets 503
+    /// `busy`.
+    ///
+    /// Raise it if many engines write large states to one LTM.
+    #[serde(with = "duration")]
     pub lock_wait: Duration,
-    /// How long a ticket for a WebSocket can be shown.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The time for which a ticket for a WebSocket is valid.
+    ///
+    /// Raise it if pages need longer to connect. A ticket can be used only once.
+    #[serde(with = "duration")]
     pub ticket_ttl: Duration,
-    /// How often it is looked for what retention removes.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The time between two searches for entries and LTMs that `retention` removes.
+    ///
+    /// Lower it if they must go sooner. Raise it if the search puts load on Redis.
+    #[serde(with = "duration")]
     pub retention_interval: Duration,
-    /// How long open requests may go on once the service stops.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest time that the API lets open requests finish when it stops.
+    ///
+    /// Raise it if requests take longer. Kubernetes or systemd must wait longer than this before they kill the process.
+    #[serde(with = "duration")]
     pub drain_time: Duration,
-    /// After how long a peer that takes no byte is cut off.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest time that a client may accept no byte of a response. After that the API closes the connection.
+    ///
+    /// Lower it if clients that stall hold too many connections.
+    #[serde(with = "duration")]
     pub write_stall: Duration,
 }
 
@@ -108,12 +147,12 @@ impl Default for ApiSettings {
 }
 
 impl ApiSettings {
-    /// Refuses values that the service could not run with.
+    /// Rejects values that the service cannot run with.
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] names the key.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
         let most = ByteSize::b(MAX_STATE_BYTES as u64);
         within("api.max_body", self.max_body, ByteSize::b(0)..=most)?;
         within("api.max_state", self.max_state, ByteSize::b(0)..=most)?;
@@ -136,36 +175,24 @@ impl ApiSettings {
     }
 }
 
-/// A size as a length in memory.
-pub(crate) fn bytes(size: ByteSize) -> usize {
-    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
-}
-
 impl Program for Settings {
     const NAME: &'static str = "ltm-api";
 
-    fn tracing(&self) -> &TracingSettings {
-        &self.tracing
-    }
-
-    fn log(&self) -> &LogSettings {
-        &self.log
+    fn common(&self) -> Common<'_> {
+        Common {
+            redis: &self.redis,
+            http: &self.http,
+            auth: &self.auth,
+            log: &self.log,
+            tracing: &self.tracing,
+        }
     }
 
     fn listen(&self) -> &str {
         &self.api.listen
     }
 
-    fn shown(mut self) -> Self {
-        self.redis = self.redis.shown();
-        self
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        check_redis(&self.redis)?;
-        check_http(&self.http)?;
-        self.auth.check()?;
-        self.tracing.check()?;
+    fn check(&self) -> Result<(), SettingError> {
         self.api.check()
     }
 }

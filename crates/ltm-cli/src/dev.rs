@@ -3,13 +3,13 @@
 use std::{io, process::ExitCode, time::Duration};
 
 use ltm_api::{Api, ApiSettings};
+use ltm_auth::{Auth, AuthSettings};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
-    Arguments, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, SettingsError,
-    Shutdown, TracingSettings,
-    auth::{Auth, AuthSettings},
-    check_http, check_redis,
+    Arguments, Common, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, Tasks,
+    TracingSettings,
 };
+use ltm_settings::SettingError;
 use ltm_state::Retention;
 use ltm_store::{Redis, RedisSettings, StoreError};
 use serde::{Deserialize, Serialize};
@@ -68,28 +68,21 @@ impl Default for DevSettings {
 impl Program for DevSettings {
     const NAME: &'static str = "ltm";
 
-    fn tracing(&self) -> &TracingSettings {
-        &self.tracing
-    }
-
-    fn log(&self) -> &LogSettings {
-        &self.log
+    fn common(&self) -> Common<'_> {
+        Common {
+            redis: &self.redis,
+            http: &self.http,
+            auth: &self.auth,
+            log: &self.log,
+            tracing: &self.tracing,
+        }
     }
 
     fn listen(&self) -> &str {
         &self.gateway.listen
     }
 
-    fn shown(mut self) -> Self {
-        self.redis = self.redis.shown();
-        self
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        check_redis(&self.redis)?;
-        check_http(&self.http)?;
-        self.auth.check()?;
-        self.tracing.check()?;
+    fn check(&self) -> Result<(), SettingError> {
         self.api.check()?;
         self.gateway.check()
     }
@@ -100,7 +93,7 @@ impl Program for DevSettings {
 enum DevError {
     /// The settings do not go together.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] SettingError),
     /// The server of our own.
     #[error(transparent)]
     LocalRedis(#[from] LocalRedisError),
@@ -118,22 +111,17 @@ pub(crate) fn run(args: &DevArgs) -> ExitCode {
         config: args.config.clone(),
         ..Arguments::default()
     };
-    ltm_service::run(&arguments, |settings, shutdown| {
-        develop(args, settings, shutdown)
-    })
+    ltm_service::run(&arguments, |settings, tasks| develop(args, settings, tasks))
 }
 
-async fn develop(
-    args: &DevArgs,
-    mut settings: DevSettings,
-    shutdown: Shutdown,
-) -> Result<(), DevError> {
+async fn develop(args: &DevArgs, mut settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
     if !settings.redis.url.is_empty()
         || !settings.redis.sentinels.is_empty()
         || !settings.redis.cluster_nodes.is_empty()
     {
-        return serve(&args.listen, settings, shutdown).await;
+        return serve(&args.listen, settings, tasks).await;
     }
+    let shutdown = tasks.shutdown().clone();
     let data_dir = args.data_dir.clone().map_or_else(default_data_dir, Ok)?;
     let mut redis = tokio::select! {
         started = LocalRedis::start(&data_dir) => started?,
@@ -141,7 +129,7 @@ async fn develop(
     };
     tracing::info!(data = %data_dir.display(), log = %redis.log().display(), "started a Redis server");
     settings.redis.url = redis.url();
-    let served = serve(&args.listen, settings, shutdown.clone());
+    let served = serve(&args.listen, settings, tasks);
     let mut served = std::pin::pin!(served);
     tokio::select! {
         served = &mut served => served?,
@@ -155,10 +143,10 @@ async fn develop(
 }
 
 /// Both services on one port.
-async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Result<(), DevError> {
+async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
     let origins = settings.cors.origins;
-    let auth = Auth::new(&settings.auth, listen)?;
-    let redis = Redis::open(&settings.redis)?;
+    let auth = Auth::new(&settings.auth, listen, tasks.spawner())?;
+    let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let api = Api::new(
@@ -167,13 +155,13 @@ async fn serve(listen: &str, settings: DevSettings, shutdown: Shutdown) -> Resul
         settings.retention,
         auth.clone(),
     );
-    tokio::spawn(api.clone().retain());
+    tasks.spawn("retention", api.clone().retain());
     let gateway = Gateway::new(
         redis,
         settings.gateway.clone(),
         origins.clone(),
         auth,
-        shutdown,
+        tasks.shutdown().clone(),
     );
     api.register(metrics.registry());
     gateway.register(metrics.registry());

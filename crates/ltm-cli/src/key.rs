@@ -1,13 +1,14 @@
 //! `ltm key`: makes an API key.
 
-use ltm_service::auth::NewApiKey;
+use ltm_auth::NewApiKey;
 use serde_json::json;
 
 use crate::{args::KeyArgs, error::Error, output::Output};
 
 /// Prints a new key, and what the services need to know it.
 pub(crate) fn run(args: &KeyArgs, output: Output) -> Result<(), Error> {
-    let made = NewApiKey::make(&args.name, &args.ltm, &args.can).map_err(Error::Input)?;
+    let made = NewApiKey::make(&args.name, &args.ltm, &args.can)
+        .map_err(|e| Error::Input(e.to_string()))?;
     if output.json() {
         return output.line(&json!({"key": made.key, "entry": made.entry}).to_string());
     }

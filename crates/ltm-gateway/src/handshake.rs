@@ -5,7 +5,8 @@ use std::{cell::Cell, fmt::Display, rc::Rc};
 use actix_http::ws::{HandshakeError, verify_handshake};
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
 use futures_util::future::LocalBoxFuture;
-use ltm_service::{ProblemResponse, Upgrade, auth::PROTOCOL};
+use ltm_auth::PROTOCOL;
+use ltm_service::{ProblemResponse, Upgrade};
 use ltm_types::{Problem, ProblemKind};
 use tokio::time::{Duration, Instant, interval, timeout};
 

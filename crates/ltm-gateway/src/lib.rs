@@ -44,10 +44,11 @@ use audience::Audience;
 use backlog::Backlog;
 use drain::Drain;
 use lists::Lists;
+use ltm_auth::Auth;
 use ltm_service::{
-    Metrics, Origins, Readiness, Server, SettingsError, Shutdown, VERSION, auth::Auth,
-    method_not_allowed,
+    Metrics, Origins, Readiness, Server, Shutdown, Tasks, VERSION, method_not_allowed,
 };
+use ltm_settings::SettingError;
 use ltm_store::{Inspector, Live, Redis, Store, StoreError};
 pub use settings::{GatewaySettings, Settings};
 pub use wish::Wish;
@@ -196,15 +197,15 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
     }
 }
 
-/// Runs the service until `shutdown`.
+/// Runs the service until the shutdown of `tasks` begins.
 ///
 /// # Errors
 ///
 /// Where Redis's URL cannot be read, or the address not be listened on.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError> {
+pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let origins = settings.cors.origins;
-    let auth = Auth::new(&settings.auth, &settings.gateway.listen)?;
-    let redis = Redis::open(&settings.redis)?;
+    let auth = Auth::new(&settings.auth, &settings.gateway.listen, tasks.spawner())?;
+    let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let gateway = Gateway::new(
@@ -212,7 +213,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
         settings.gateway.clone(),
         origins.clone(),
         auth,
-        shutdown,
+        tasks.shutdown().clone(),
     );
     gateway.register(metrics.registry());
     let server = Server {
@@ -242,7 +243,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunError>
 pub enum RunError {
     /// The settings do not go together.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Settings(#[from] SettingError),
     /// The settings of Redis are wrong.
     #[error(transparent)]
     Store(#[from] StoreError),

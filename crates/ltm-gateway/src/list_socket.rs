@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use ltm_service::{
-    ListQuery, Parameters, ProblemResponse,
-    auth::{Grant, Presented},
-};
+use ltm_auth::Grant;
+use ltm_service::{ListQuery, Parameters, ProblemResponse, handshake_credential};
 use ltm_types::{Cursor, Problem, ProblemKind, ResetReason};
 use tokio::sync::watch;
 
@@ -32,7 +30,7 @@ pub(crate) async fn follow(
     let marker = parameters.flag("live")?;
     check_origin(&request, &worker)?;
     let gateway = worker.gateway.clone();
-    let shown = Presented::in_handshake(&request, request.query_string());
+    let shown = handshake_credential(&request, request.query_string());
     let pass = Pass::of_list(gateway.auth(), gateway.store(), shown).await;
     let pass = pass.map_err(ProblemResponse::from)?;
     let grant = pass

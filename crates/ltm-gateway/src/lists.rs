@@ -12,7 +12,8 @@ use std::{
 
 use actix_web::rt;
 use bytes::Bytes;
-use ltm_service::{ListQuery, ProblemResponse, auth::Grant, limit_reached};
+use ltm_auth::Grant;
+use ltm_service::{ListQuery, ProblemResponse, limit_reached};
 use ltm_store::{Store, StoreError};
 use ltm_types::Cursor;
 use tokio::{

@@ -12,11 +12,8 @@ use futures_util::{
     future::{AbortHandle, Abortable, LocalBoxFuture},
     stream::FuturesUnordered,
 };
-use ltm_service::{
-    ProblemResponse,
-    auth::{AuthError, Presented},
-    limit_reached,
-};
+use ltm_auth::AuthError;
+use ltm_service::{ProblemResponse, handshake_credential, limit_reached};
 use ltm_store::StoreError;
 use ltm_types::LtmId;
 use serde::{Deserialize, de::IgnoredAny};
@@ -40,7 +37,7 @@ pub(crate) async fn follow(
 ) -> Result<HttpResponse, actix_web::Error> {
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let shown = Presented::in_handshake(&request, request.query_string());
+    let shown = handshake_credential(&request, request.query_string());
     let pass = Pass::of_many(auth, store, shown).await;
     let pass = pass.map_err(ProblemResponse::from)?;
     let settings = worker.gateway.settings();

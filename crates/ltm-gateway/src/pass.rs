@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, future::pending, time::Duration};
 
-use ltm_service::auth::{Access, Auth, AuthError, Caller, Grant, Presented};
+use ltm_auth::{Access, Auth, AuthError, Caller, Credential, Grant};
 use ltm_store::{Store, StoreError};
 use ltm_types::LtmId;
 use serde::Deserialize;
@@ -57,7 +57,7 @@ impl Pass {
         auth: &Auth,
         store: &Store,
         id: LtmId,
-        shown: Result<Presented<'_>, AuthError>,
+        shown: Result<Credential<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
         let pass = Self::of_many(auth, store, shown).await?;
         if let Some(pass) = &pass {
@@ -74,7 +74,7 @@ impl Pass {
     pub(crate) async fn of_many(
         auth: &Auth,
         store: &Store,
-        shown: Result<Presented<'_>, AuthError>,
+        shown: Result<Credential<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
         if !auth.is_required() {
             return Ok(None);
@@ -100,7 +100,7 @@ impl Pass {
     pub(crate) async fn of_list(
         auth: &Auth,
         store: &Store,
-        shown: Result<Presented<'_>, AuthError>,
+        shown: Result<Credential<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
         let pass = Self::of_many(auth, store, shown).await?;
         Ok(pass.map(|pass| {
@@ -206,8 +206,8 @@ impl Pass {
         caller: &mut Option<Caller>,
     ) -> Result<Caller, AuthError> {
         let shown = match renewal {
-            Renewal::Token(token) => Presented::Bearer(token),
-            Renewal::Ticket(ticket) => Presented::Ticket(ticket.into()),
+            Renewal::Token(token) => Credential::Bearer(token),
+            Renewal::Ticket(ticket) => Credential::Ticket(ticket.into()),
         };
         let known = match caller.take() {
             Some(known) => known,

@@ -1,102 +1,155 @@
-//! The settings of the service.
+//! The settings of the gateway.
 
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ltm_auth::AuthSettings;
 use ltm_service::{
-    CorsSettings, HttpSettings, LogSettings, OtherSection, Program, SettingsError, TracingSettings,
-    auth::AuthSettings, check_http, check_pause, check_redis, check_wait, within,
+    Common, CorsSettings, HttpSettings, LogSettings, OtherSection, Program, TracingSettings,
 };
+pub(crate) use ltm_settings::bytes;
+use ltm_settings::{SettingError, check_pause, check_wait, duration, within};
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-/// The largest frame that may be allowed; the memory for one is the client's to fill.
+/// The highest possible `gateway.max_frame`: one client can fill the memory for a frame.
 const LARGEST_FRAME: ByteSize = ByteSize::gib(1);
 
 /// All settings of the service.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where Redis is.
+    /// The section `redis`.
     pub redis: RedisSettings,
-    /// What this service does.
+    /// The section `gateway`.
     pub gateway: GatewaySettings,
-    /// Whom it lets in.
+    /// The section `http`.
     pub http: HttpSettings,
-    /// Who may use it.
+    /// The section `auth`.
     pub auth: AuthSettings,
-    /// Which pages may use it.
+    /// The section `cors`.
     pub cors: CorsSettings,
-    /// How it logs.
+    /// The section `log`.
     pub log: LogSettings,
-    /// Where traces go.
+    /// The section `tracing`.
     pub tracing: TracingSettings,
-    /// The API's section is read by the API.
+    /// The section of the API, which reads it itself.
     #[serde(skip_serializing)]
     pub api: OtherSection,
-    /// So is this one.
+    /// As `api`.
     #[serde(skip_serializing)]
     pub retention: OtherSection,
 }
 
-/// The section `gateway`.
+/// The gateway. All limits are per process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GatewaySettings {
-    /// Where it listens.
+    /// The address that the gateway listens on: `host:port`.
+    ///
+    /// Set it to `0.0.0.0:8000`, and set `auth.mode`, if other machines must reach the gateway.
     pub listen: String,
-    /// For how long it only says that it is not ready when it stops, and works on: a load balancer
-    /// must have seen it before the first subscriber is told to connect elsewhere.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// When the gateway stops, the time for which it reports that it is not ready and still accepts subscribers. A load
+    /// balancer must notice that before the first subscriber is told to reconnect.
+    ///
+    /// Raise it to more than the interval of your load balancer's health checks.
+    #[serde(with = "duration")]
     pub drain_notice: Duration,
-    /// Over how long the closes are spread after that.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The time, after `gateway.drain_notice`, over which the gateway spreads the closing of all sockets.
+    ///
+    /// Raise it if the other gateways cannot take all subscribers so quickly. Kubernetes or systemd must wait longer
+    /// than both times together before they kill the process.
+    #[serde(with = "duration")]
     pub drain_time: Duration,
-    /// How often a subscriber is pinged; it is dropped when nothing came from it for two of these.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The time between two pings to a subscriber. The gateway closes a socket with 1011 if nothing came from the
+    /// client for two of these intervals.
+    ///
+    /// Keep it shorter than the idle timeout of your proxies.
+    #[serde(with = "duration")]
     pub ping_interval: Duration,
-    /// After how long a subscriber whose socket takes no byte is dropped.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest time that a subscriber may accept no byte. After that the gateway closes the connection.
+    ///
+    /// Lower it if subscribers that stall hold too many connections.
+    #[serde(with = "duration")]
     pub write_stall: Duration,
-    /// How often every followed log is compared with Redis.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The time between two comparisons of all followed logs with Redis. A comparison finds entries whose live message
+    /// was lost with nothing after it.
+    ///
+    /// Lower it if such an entry must arrive sooner. Raise it if the comparison puts load on Redis.
+    #[serde(with = "duration")]
     pub sweep_interval: Duration,
-    /// How long an LTM is followed after its last subscriber has left.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The time for which the gateway still follows an LTM after its last subscriber has left.
+    ///
+    /// Raise it if subscribers often leave and return after a moment.
+    #[serde(with = "duration")]
     pub linger: Duration,
-    /// How often a list of LTMs that is followed is read; less often where reading takes long.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The time between two reads of a followed list of LTMs. If reading takes long, the gateway reads less often.
+    ///
+    /// Raise it if lists put load on Redis.
+    #[serde(with = "duration")]
     pub list_interval: Duration,
-    /// The most lists of LTMs that are followed at once.
+    /// The most different lists of LTMs that are followed at once. A further one gets 503 `over-limit`.
+    ///
+    /// Raise it if subscribers follow lists of many classes, or have many different grants.
     pub max_lists: usize,
-    /// The most subscribers at once.
+    /// The most subscribers at once. A further one gets 503 `over-limit`.
+    ///
+    /// Raise it if the gateway has the memory ([limits.md](limits.md#what-slow-subscribers-cost)). Lower it to leave
+    /// more for each subscriber.
     pub max_subscribers: usize,
-    /// The most subscribers of one LTM at once.
+    /// The most subscribers of one LTM at once. The socket of a further one is closed with 1013.
+    ///
+    /// Lower it if one LTM must not use up all subscribers.
     pub max_subscribers_per_ltm: usize,
-    /// The most LTMs that are followed at once.
+    /// The most LTMs that are followed at once. The socket of a subscriber of a further one is closed with 1013.
+    ///
+    /// Raise it if subscribers follow more LTMs and the gateway has the memory.
     pub max_followed: usize,
-    /// The largest frame that a client may send.
+    /// The largest WebSocket frame that a client may send. A larger one closes the socket with 1009. It can be at most
+    /// 1 GiB.
+    ///
+    /// Clients send almost nothing, so there is rarely a reason to change it.
     pub max_frame: ByteSize,
-    /// The largest text that a client may send.
+    /// The largest text that a client may send, all its fragments together. A larger one closes the socket with 1008.
+    ///
+    /// Raise it if your tokens are larger.
     pub max_message: ByteSize,
-    /// The most messages that a client may send in ten seconds.
+    /// The most messages that a client may send in ten seconds; each fragment counts. More close the socket with 1008.
+    /// On a socket for many LTMs, `gateway.max_follows` more are allowed.
+    ///
+    /// Raise it if pages follow and unfollow LTMs very often.
     pub max_messages: u32,
-    /// The most LTMs that one socket may follow.
+    /// The most LTMs that one socket may follow. A further `follow` is answered with an `end` with code 1013.
+    ///
+    /// Raise it if pages show more LTMs at once.
     pub max_follows: u32,
-    /// How much is sent to one subscriber at once, and may wait in memory where its socket takes nothing;
-    /// a message that is larger goes, and waits, whole.
+    /// The most bytes that are sent to one subscriber at once, and that wait in memory while its socket accepts none. A
+    /// larger message is sent, and waits, as a whole. Later messages wait in the log.
+    ///
+    /// Raise it for fewer, larger writes. Lower it if many subscribers are slow.
     pub queue: ByteSize,
-    /// What may wait in memory of each thread between Redis and its subscribers; beyond that the logs are
-    /// read.
+    /// The most bytes of entries that wait in each thread between Redis and its subscribers. Further ones are dropped
+    /// and read from the logs.
+    ///
+    /// Raise it if `ltm_limits_hit_total` counts this limit.
     pub live_queue: ByteSize,
-    /// The latest entries of each followed LTM that are kept in memory by each thread that follows it.
+    /// The most bytes of the latest entries of an LTM that each thread with a subscriber of it keeps in memory. Older
+    /// entries are read from the log.
+    ///
+    /// Raise it if subscribers often reconnect after many entries.
     pub window: ByteSize,
-    /// What one read of a log brings, about.
+    /// The number of bytes that one read of a log brings, approximately.
+    ///
+    /// Raise it if subscribers catch up over long logs. A slow subscriber holds up to two pages in memory.
     pub page: ByteSize,
-    /// What the reads that subscribers share may take in memory.
+    /// The memory for pages and states that several subscribers share while they catch up.
+    ///
+    /// Raise it if many subscribers of different LTMs reconnect at the same time.
     pub cache: ByteSize,
-    /// The most reads of logs at once.
+    /// The most reads of logs at once. Further ones wait.
+    ///
+    /// Raise it if Redis is idle while subscribers catch up slowly. Lower it if reads delay writes.
     pub max_reads: usize,
 }
 
@@ -130,12 +183,12 @@ impl Default for GatewaySettings {
 }
 
 impl GatewaySettings {
-    /// Refuses values that the service could not run with.
+    /// Rejects values that the service cannot run with.
     ///
     /// # Errors
     ///
-    /// [`SettingsError::Value`] names the key.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
         check_wait("gateway.drain_notice", self.drain_notice)?;
         check_wait("gateway.drain_time", self.drain_time)?;
         check_pause("gateway.ping_interval", self.ping_interval)?;
@@ -143,8 +196,8 @@ impl GatewaySettings {
         check_wait("gateway.sweep_interval", self.sweep_interval)?;
         check_wait("gateway.linger", self.linger)?;
         check_pause("gateway.list_interval", self.list_interval)?;
-        let seats = 0..=Semaphore::MAX_PERMITS;
-        within("gateway.max_subscribers", self.max_subscribers, seats)?;
+        let permits = 0..=Semaphore::MAX_PERMITS;
+        within("gateway.max_subscribers", self.max_subscribers, permits)?;
         let frames = ByteSize::b(0)..=LARGEST_FRAME;
         within("gateway.max_frame", self.max_frame, frames)?;
         let reads = 1..=Semaphore::MAX_PERMITS;
@@ -152,36 +205,24 @@ impl GatewaySettings {
     }
 }
 
-/// A size as a length in memory.
-pub(crate) fn bytes(size: ByteSize) -> usize {
-    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
-}
-
 impl Program for Settings {
     const NAME: &'static str = "ltm-gateway";
 
-    fn tracing(&self) -> &TracingSettings {
-        &self.tracing
-    }
-
-    fn log(&self) -> &LogSettings {
-        &self.log
+    fn common(&self) -> Common<'_> {
+        Common {
+            redis: &self.redis,
+            http: &self.http,
+            auth: &self.auth,
+            log: &self.log,
+            tracing: &self.tracing,
+        }
     }
 
     fn listen(&self) -> &str {
         &self.gateway.listen
     }
 
-    fn shown(mut self) -> Self {
-        self.redis = self.redis.shown();
-        self
-    }
-
-    fn check(&self) -> Result<(), SettingsError> {
-        check_redis(&self.redis)?;
-        check_http(&self.http)?;
-        self.auth.check()?;
-        self.tracing.check()?;
+    fn check(&self) -> Result<(), SettingError> {
         self.gateway.check()
     }
 }

@@ -4,10 +4,8 @@ use std::{future::ready, rc::Rc};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
-use ltm_service::{
-    ProblemResponse,
-    auth::{AuthError, Presented},
-};
+use ltm_auth::AuthError;
+use ltm_service::{ProblemResponse, handshake_credential};
 use ltm_store::StoreError;
 
 use crate::{
@@ -65,7 +63,7 @@ async fn admit(
     wish: &Wish,
 ) -> Result<Result<Option<Box<Pass>>, End>, ProblemResponse> {
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let shown = Presented::in_handshake(request, request.query_string());
+    let shown = handshake_credential(request, request.query_string());
     match Pass::of(auth, store, wish.id, shown).await {
         Ok(pass) => Ok(Ok(pass)),
         Err(AuthError::Store(StoreError::Unknown(id))) => Ok(Err(End::Unknown(id))),

@@ -8,7 +8,7 @@ use actix_web::{
     rt, web,
 };
 use futures_util::future::LocalBoxFuture;
-use ltm_service::{ProblemResponse, auth::Presented};
+use ltm_service::{ProblemResponse, handshake_credential};
 use ltm_store::StoreError;
 use ltm_types::LtmId;
 use tokio::time::interval;
@@ -40,7 +40,7 @@ pub(crate) async fn follow(
     let wish = Wish::read(id, request.query_string())?.after_event(last)?;
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let shown = Presented::in_handshake(&request, request.query_string());
+    let shown = handshake_credential(&request, request.query_string());
     let pass = Pass::of(auth, store, wish.id, shown).await?;
     let seat = worker.gateway.drain().take_seat()?;
     if last.is_some() && has_all(&worker, &wish).await? {

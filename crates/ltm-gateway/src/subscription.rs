@@ -12,7 +12,7 @@ use crate::{
     backlog::{Backlog, Behind},
     end::End,
     member::Member,
-    message::{Batch, BatchBounds, PageReader, frames},
+    message::{Batch, BatchBounds, Message, PageReader, frames},
     outbound::Outbound,
     topic::Head,
     topics::Lease,
@@ -143,8 +143,9 @@ impl Subscription {
             }
             if let Some(reason) = self.reset {
                 // What only some need some time takes its memory only then.
-                match Box::pin(self.backlog.reset(self.id(), reason)).await {
-                    Ok(message) => {
+                match Box::pin(self.owed_reset(reason)).await {
+                    Ok(None) => self.reset = None,
+                    Ok(Some(message)) => {
                         self.reset = None;
                         self.page = None;
                         self.pauses = None;
@@ -179,6 +180,21 @@ impl Subscription {
             }
             Box::pin(self.read_log(head)).await?;
         }
+    }
+
+    /// The reset that the subscriber is to get; `None` if the log holds its cursor again, because the API has repeated
+    /// a write that a failover lost.
+    async fn owed_reset(&self, reason: ResetReason) -> Result<Option<Message>, StoreError> {
+        let (id, position) = (self.id(), self.member.position());
+        let reset = self.backlog.reset(id, reason).await?;
+        if reason == ResetReason::Forked && reset.cursor.seq >= position.seq {
+            let generation = self.lease.topic.head().generation;
+            let after = self.backlog.after(id, generation, position).await;
+            if !matches!(after, Behind::Lost(_)) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(reset))
     }
 
     /// Lets the topic send what comes, until that is not enough.

@@ -1,51 +1,31 @@
-//! The process around a service: settings, log, signals, the HTTP server, health, and the one
-//! place that maps errors to HTTP answers.
+//! What every service is made of: its process, its HTTP server, and what it reports about itself.
 
-mod admission;
-pub mod auth;
-mod build;
-mod connection;
-mod export;
-mod health;
+mod byte_cache;
 mod http;
-mod limit;
-mod line_pace;
-mod list_query;
-mod log;
-mod metrics;
-mod origins;
-mod parameters;
-mod problem;
 mod process;
-mod program;
-mod proxies;
-mod server;
-mod settings;
-mod shutdown;
-mod socket;
-mod trace;
-mod tracing_settings;
-mod traffic;
-mod unread;
+mod telemetry;
 
-pub use build::VERSION;
-pub use health::Readiness;
-pub use http::HttpSettings;
-pub use limit::limit_reached;
-pub use list_query::ListQuery;
-pub use log::{LogFormat, LogSettings};
-pub use metrics::Metrics;
-pub use origins::{CorsSettings, Origins};
-pub use parameters::Parameters;
-pub use problem::{ProblemResponse, method_not_allowed};
-pub use program::{Arguments, Program, run};
-pub use proxies::TrustedProxies;
-pub use server::Server;
-pub use settings::{
-    OtherSection, SettingsError, check_http, check_pause, check_redis, check_wait, load_redis,
-    read_settings, within,
+pub use byte_cache::{ByteCache, Bytes, byte_cache};
+pub use http::{
+    cors::{CorsSettings, Origins},
+    credential::{credential, handshake_credential},
+    health::Readiness,
+    list_query::ListQuery,
+    problem::{ProblemResponse, method_not_allowed},
+    query::Parameters,
+    server::Server,
+    settings::HttpSettings,
+    trusted_proxies::TrustedProxies,
+    upgrade::{Incoming, Socket, Upgrade},
 };
-pub use shutdown::Shutdown;
-pub use socket::{Incoming, Socket, Upgrade};
-pub use trace::Span;
-pub use tracing_settings::TracingSettings;
+pub use process::{
+    log::{LogFormat, LogSettings},
+    program::{Arguments, Common, Program, load_redis, read_settings, run},
+    settings::{OtherSection, SettingsError},
+    shutdown::Shutdown,
+    tasks::{self, Tasks},
+    version::VERSION,
+};
+pub use telemetry::{
+    limits_hit::limit_reached, metrics::Metrics, settings::TracingSettings, trace::Span,
+};

@@ -6,16 +6,23 @@ use jiff::{SignedDuration, Timestamp};
 use ltm_types::{Entry, Kind, Rollback};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What is kept of each LTM: the section `retention` of the settings. Nothing is removed if nothing is set.
+/// What the API keeps of each LTM. By default nothing is removed. An LTM can override these settings when it is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// At least this many of the latest entries are kept, and at most some more. Default: all.
+    /// The number of latest entries that are kept of each log. The API removes older ones in batches, so a log holds some
+    /// more. Not set: all entries are kept.
+    ///
+    /// Set it to bound the memory that one LTM uses in Redis.
     pub max_entries: Option<u64>,
-    /// Older entries may be removed. Default: they are kept.
+    /// The age after which an entry may be removed. Not set: entries do not age.
+    ///
+    /// Set it if old history has no value for you.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
     pub max_age: Option<Duration>,
-    /// An LTM that no producer wrote to for this long is deleted. Default: never.
+    /// The time without a write after which an LTM is deleted. Not set: LTMs stay until a caller deletes them.
+    ///
+    /// Set it if engines do not delete their LTMs.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
     pub idle_ttl: Option<Duration>,
 }

@@ -16,6 +16,7 @@ mod flou;
 mod live;
 mod log;
 mod redis;
+mod spawner;
 mod ticket;
 
 pub use self::redis::{
@@ -45,3 +46,4 @@ pub use log::{
     snapshots::SnapshotReader,
     state::{FoldCost, LoadedState},
 };
+pub use spawner::{BoxedTask, Spawner};

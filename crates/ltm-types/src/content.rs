@@ -1,4 +1,4 @@
-//! What an entry holds, by its kind.
+//! The content of an entry, by its kind.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{Cursor, Entry, Kind, Rollback};
 
-/// What an entry holds that the services rely on; everything else in it is only carried.
+/// The part of an entry that the services rely on. They pass on the rest unread.
 #[derive(Debug)]
 pub enum Content<'a> {
     /// A step of the LTM, and the patch from the state before to the state after.
@@ -14,24 +14,24 @@ pub enum Content<'a> {
         /// RFC 6902.
         patch: &'a RawValue,
     },
-    /// A way back.
+    /// A rollback.
     Rollback(Rollback<'a>),
     /// The error that was recorded or changed.
     Error {
-        /// What it is known by.
+        /// The id of the error.
         id: Uuid,
     },
-    /// Nothing: the end of a log, or what a newer version writes.
+    /// Nothing: the end of a log, or an entry of a newer version.
     Nothing,
 }
 
-/// Why an entry is not what its kind says.
+/// An entry whose payload does not fit its kind.
 #[derive(Debug, thiserror::Error)]
-#[error("the payload of this {kind} is not what it should be: {detail}")]
+#[error("invalid payload of a {kind}: {detail}")]
 pub struct ContentError {
     kind: Kind,
     detail: String,
-    /// Which entry.
+    /// The cursor of the entry.
     pub at: Cursor,
 }
 
@@ -47,12 +47,12 @@ struct Error {
 }
 
 impl Entry {
-    /// What this entry holds.
+    /// The content of this entry.
     ///
     /// # Errors
     ///
-    /// [`ContentError`] where the payload is no JSON object with what its kind needs. The services
-    /// write no such entry, but somebody else may.
+    /// [`ContentError`] if the payload is not a JSON object with the members that its kind needs. The services write no such
+    /// entry, but other programs may.
     pub fn content(&self) -> Result<Content<'_>, ContentError> {
         let fault = |detail: String| ContentError {
             kind: self.kind.clone(),
@@ -62,7 +62,7 @@ impl Entry {
         if matches!(self.kind, Kind::Deleted | Kind::Other(_)) {
             return Ok(Content::Nothing);
         }
-        // An array would be read as the members in their order, and cannot be put into a message.
+        // serde would read an array as the members in their order, but it does not fit into a message.
         if !self.payload.trim_ascii_start().starts_with('{') {
             return Err(fault("it is not a JSON object".into()));
         }
@@ -88,7 +88,7 @@ impl Entry {
 }
 
 impl<'a> Content<'a> {
-    /// The patch from the state before to the state after, where there is one.
+    /// The patch from the state before to the state after, if the entry has one.
     pub fn patch(&self) -> Option<&'a RawValue> {
         match self {
             Self::Snapshot { patch } => Some(patch),

@@ -1,4 +1,4 @@
-//! A place in a log that also names the whole history before it.
+//! Cursors: the position of an entry, which also identifies the whole history before it.
 
 use std::{fmt, str::FromStr};
 
@@ -7,40 +7,39 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::Kind;
 
-/// A place in a log: the id `<seq>-<check>` of a stream entry.
+/// A cursor: the id `<seq>-<check>` of an entry in its stream.
 ///
-/// `seq` counts the entries of the log from 1 without gaps. `check` is a 64-bit hash over the
-/// previous entry's check, the kind and the payload, so two logs that hold an entry of the same
-/// cursor hold the same history up to it. Clients treat the text as opaque.
+/// `seq` counts the entries of the log from 1 without gaps. `check` is a 64-bit hash of the previous entry's check, the
+/// kind and the payload. So two logs that hold an entry of the same cursor hold the same history up to it. For clients the
+/// text is opaque.
 ///
-/// Cursors order by `seq` first; the order by `check` within one `seq` means nothing but makes it
-/// total.
+/// Cursors are ordered by `seq`. Within one `seq` the order by `check` has no meaning; it makes the order total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
-    /// The entry's place, from 1; 0 is before the first.
+    /// The number of the entry, from 1; 0 is before the first entry.
     pub seq: u64,
-    /// The hash that chains the entry to all before it.
+    /// The hash that chains the entry to all entries before it.
     pub check: u64,
 }
 
 /// Why a text is not a cursor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: {0:?}; pass a cursor exactly as it was received, or 0 for the beginning")]
+#[error("not a cursor: {0:?}; send a cursor exactly as you received it, or 0 for the beginning")]
 pub struct CursorError(String);
 
 impl Cursor {
-    /// Before the first entry of any log. Its text is `0-0`; `0` is read as the same.
+    /// The position before the first entry of any log. Its text is `0-0`; `0` means the same.
     pub const ORIGIN: Self = Self { seq: 0, check: 0 };
 
     /// The cursor of the entry that follows this one with `kind` and `payload`.
     ///
-    /// The hash is XXH3-64 with seed 0 over: this cursor's check as 8 bytes little-endian, the
-    /// kind's name, a zero byte, the payload. This layout is part of the stored format.
+    /// The hash is XXH3-64 with seed 0 of: this cursor's check as 8 bytes little-endian, the name of the kind, a zero byte,
+    /// the payload. This layout is part of the stored format.
     pub fn next(self, kind: &Kind, payload: &str) -> Self {
         self.next_of_bytes(kind.as_str().as_bytes(), payload.as_bytes())
     }
 
-    /// The same for an entry that may be no text.
+    /// As [`Cursor::next`], for an entry that may not be UTF-8.
     pub fn next_of_bytes(self, kind: &[u8], payload: &[u8]) -> Self {
         let mut hash = Xxh3Default::new();
         hash.update(&self.check.to_le_bytes());
@@ -53,8 +52,8 @@ impl Cursor {
         }
     }
 
-    /// Whether an entry with this cursor, `kind` and `payload` comes right after `previous` in
-    /// the history that `previous` names.
+    /// Whether an entry with this cursor, `kind` and `payload` follows directly after `previous` in the history that
+    /// `previous` identifies.
     pub fn continues(self, previous: Self, kind: &Kind, payload: &str) -> bool {
         previous.seq.checked_add(1) == Some(self.seq) && previous.next(kind, payload) == self
     }
@@ -86,7 +85,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// A decimal number in its one canonical spelling.
+/// A decimal number in its canonical spelling.
 fn decimal(text: &str) -> Option<u64> {
     if text != "0" && text.starts_with('0') || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -1,4 +1,4 @@
-//! One entry of a log.
+//! Entries of a log.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use bytestring::ByteString;
 
 use crate::Cursor;
 
-/// What an entry is; the name of its one field in the stream.
+/// The kind of an entry: the name of its only field in the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A step of the LTM.
     Snapshot,
-    /// The LTM went back to an earlier snapshot, or undid that.
+    /// A rollback to an earlier snapshot, or the undoing of one.
     Rollback,
-    /// An error was recorded or changed.
+    /// An error that was recorded or changed.
     Error,
-    /// The log ends: the LTM was deleted.
+    /// The deletion of the LTM, which ends the log.
     Deleted,
-    /// A kind that a newer version writes. It is part of the chain and changes no state.
+    /// A kind of a newer version. It is part of the chain and does not change the state.
     Other(Box<str>),
 }
 
@@ -33,7 +33,7 @@ impl Kind {
         }
     }
 
-    /// The name, as the stream and the wire spell it.
+    /// The name in the stream and in messages.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Snapshot => "snapshot",
@@ -51,14 +51,14 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One entry of a log: where it stands, what it is, and its JSON exactly as the wire carries it.
+/// One entry of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place.
+    /// Its cursor.
     pub cursor: Cursor,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Its JSON text.
+    /// Its JSON text, exactly as subscribers receive it.
     pub payload: ByteString,
 }
 
@@ -72,18 +72,18 @@ impl Entry {
         }
     }
 
-    /// Whether this entry comes right after `previous`; see [`Cursor::continues`].
+    /// Whether this entry follows directly after `previous`; see [`Cursor::continues`].
     pub fn continues(&self, previous: Cursor) -> bool {
         self.cursor.continues(previous, &self.kind, &self.payload)
     }
 
-    /// The text that is published to the LTM's channel: `<cursor> <kind> <time> <payload>`, where the time is
-    /// when Redis took the entry, in microseconds since 1970.
+    /// The text that is published to the channel of the LTM: `<cursor> <kind> <time> <payload>`. The time is that of Redis
+    /// when it appended the entry, in microseconds since 1970.
     pub fn to_live(&self, appended: u64) -> String {
         format!("{} {} {appended} {}", self.cursor, self.kind, self.payload)
     }
 
-    /// Reads what [`Entry::to_live`] wrote, with the time; `None` where it is anything else.
+    /// Reads a text of [`Entry::to_live`]: the entry and the time; `None` for any other text.
     pub fn from_live(text: &ByteString) -> Option<(Self, u64)> {
         let (cursor, rest) = text.split_once(' ')?;
         let (kind, rest) = rest.split_once(' ')?;

@@ -1,13 +1,13 @@
-//! The id of an LTM.
+//! Ids of LTMs.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-/// The id of an LTM: an integer from 1 to 2^64-1, never given twice.
+/// The id of an LTM: an integer from 1 to 2^64-1. An id is never used twice.
 ///
-/// Its text is the decimal number without sign, spaces or leading zeros, so that one LTM has one
-/// spelling in paths, keys and channels.
+/// Its text is the decimal number without sign, spaces or leading zeros, so an LTM has one spelling in paths, keys and
+/// channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct LtmId(u64);
@@ -18,7 +18,7 @@ pub struct LtmId(u64);
 pub struct LtmIdError(String);
 
 impl LtmId {
-    /// The id for `number`; 0 is refused.
+    /// The id `number`; 0 is not an id.
     pub fn new(number: u64) -> Result<Self, LtmIdError> {
         if number == 0 {
             return Err(LtmIdError("0".into()));

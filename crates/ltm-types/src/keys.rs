@@ -1,12 +1,12 @@
-//! The names of keys and channels in Redis.
+//! Names of keys and channels in Redis.
 //!
-//! All keys of one LTM share the hash tag `{id}`: one Redis Cluster slot, one script.
+//! All keys of one LTM share the hash tag `{id}`, so they are in one slot of a Redis Cluster and one script can use them.
 
 use std::fmt::Display;
 
 use crate::LtmId;
 
-/// The counter that new ids come from.
+/// The counter for new ids.
 pub const IDS: &str = "ltm:ids";
 
 /// The index that lists LTMs: a sorted set whose members are ids of twenty digits.
@@ -23,16 +23,16 @@ pub fn class_index(playground: bool, fqn: &str) -> String {
     format!("{}:fqn:{fqn}", index(playground))
 }
 
-/// Members of an index whose LTM was not found, and since when: a sorted set by milliseconds.
+/// The members of an index whose LTM was not found: a sorted set by the time since then, in milliseconds since 1970.
 pub const MISSING: &str = "ltm:index:missing";
 
-/// Set once there is an LTM with a retention of its own.
+/// Set as soon as an LTM overrides the settings of retention.
 pub const RETAINED: &str = "ltm:retention:used";
 
-/// Held by the process whose turn it is to look for what retention removes.
+/// The lock of the process that enforces retention at the moment.
 pub const RETENTION_TURN: &str = "ltm:retention:turn";
 
-/// An id as a member of the index: zero-padded, so that the order of text is the order of ids.
+/// An id as a member of the index. It is zero-padded, so that the order of the texts is the order of the ids.
 pub fn index_member(id: LtmId) -> String {
     format!("{:020}", id.get())
 }
@@ -42,52 +42,52 @@ pub fn log(id: LtmId) -> String {
     format!("ltm:{{{id}}}:log")
 }
 
-/// The hash of what is known about the LTM beside its state.
+/// The hash of the properties of the LTM besides its state.
 pub fn meta(id: LtmId) -> String {
     format!("ltm:{{{id}}}:meta")
 }
 
-/// The hash of a state and the cursor that it is as of.
+/// The hash of a state and its cursor.
 pub fn checkpoint(id: LtmId) -> String {
     format!("ltm:{{{id}}}:checkpoint")
 }
 
-/// The hash of the state that the kept part of the log begins with, where entries were trimmed.
+/// The hash of the state at the beginning of a trimmed log.
 pub fn base(id: LtmId) -> String {
     format!("ltm:{{{id}}}:base")
 }
 
-/// The last cursor of an LTM that was deleted; it keeps the id from being given again.
+/// The last cursor of a deleted LTM. It reserves the id forever.
 pub fn deleted(id: LtmId) -> String {
     format!("ltm:{{{id}}}:deleted")
 }
 
-/// The hash of the Idempotency-Keys that were seen lately.
+/// The hash of the latest Idempotency-Keys.
 pub fn idempotency(id: LtmId) -> String {
     format!("ltm:{{{id}}}:idem")
 }
 
-/// The answer to a creation with an Idempotency-Key.
+/// The response to a creation with an Idempotency-Key.
 pub fn created(key: &str) -> String {
     format!("ltm:created:{key}")
 }
 
-/// What a ticket is worth, by the hash of the ticket.
+/// The caller that a ticket was issued to, by the hash of the ticket.
 pub fn ticket(hash: &str) -> String {
     format!("ltm:ticket:{hash}")
 }
 
-/// The channel to which each appended entry is published.
+/// The channel on which each appended entry is published.
 pub fn live(id: LtmId) -> String {
     format!("ltm:{{{id}}}:live")
 }
 
-/// A channel of a listener's own, for messages that must come back; in a cluster, `tag` says to which primary.
+/// The channel of one listener, for its probes. In a cluster, `tag` chooses the primary.
 pub fn probe(tag: u32, listener: impl Display) -> String {
     format!("ltm:probe:{{{tag}}}:{listener}")
 }
 
-/// The LTM whose [`live`] channel this is.
+/// The LTM that has this [`live`] channel.
 pub fn live_id(channel: &str) -> Option<LtmId> {
     channel
         .strip_prefix("ltm:{")?

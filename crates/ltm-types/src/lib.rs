@@ -1,8 +1,8 @@
 //! The types that every part of ltm-live shares: ids, cursors, log entries, snapshots, the
 //! messages on the wire, problem details and the names of keys.
 //!
-//! Nothing here does I/O. JSON that is only carried stays text ([`serde_json::value::RawValue`],
-//! [`bytestring::ByteString`]), so that it reaches the subscriber as the producer wrote it.
+//! Nothing here does I/O. JSON that the services only pass on stays text ([`serde_json::value::RawValue`],
+//! [`bytestring::ByteString`]), so that a subscriber receives it exactly as the producer wrote it.
 
 mod content;
 mod cursor;

@@ -1,34 +1,34 @@
-//! The messages that a subscriber receives, as text.
+//! The messages that a subscriber receives, as JSON text.
 //!
-//! A message is encoded once, when its entry arrives; every subscriber is sent the same bytes.
+//! A message is encoded once, when its entry arrives. All subscribers receive the same bytes.
 
 use bytestring::ByteString;
 use serde::Serialize;
 
 use crate::{Cursor, Entry, Kind, LtmId};
 
-/// One message, ready to send, and where a subscriber stands once it has it.
+/// One message that is ready to send, with the cursors of a subscriber before and after it.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// The subscriber's cursor after this message.
     pub cursor: Cursor,
-    /// The cursor before it; a message is only for a subscriber that stands here.
+    /// The cursor before it: a message is only for a subscriber at this cursor.
     pub previous: Cursor,
-    /// Whether the log ends with it.
+    /// Whether it ends the log.
     pub last: bool,
-    /// The JSON text; empty where the entry means nothing to subscribers and nothing is sent for it.
+    /// The JSON text. It is empty if the entry has no meaning for subscribers; then nothing is sent.
     pub text: ByteString,
 }
 
-/// Why a subscriber is told to replace its state.
+/// Why a subscriber must replace its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResetReason {
-    /// It asked, with `init=state`.
+    /// It asked for that with `init=state`.
     Requested,
-    /// The entries after its cursor were removed by retention.
+    /// Retention removed the entries after its cursor.
     Trimmed,
-    /// The log does not continue from its cursor: lost in a failover, or recreated.
+    /// The log does not contain its cursor: a failover lost it, or the log was recreated.
     Forked,
 }
 
@@ -36,7 +36,7 @@ impl ResetReason {
     /// Every reason.
     pub const ALL: [Self; 3] = [Self::Requested, Self::Trimmed, Self::Forked];
 
-    /// The reason as the wire spells it.
+    /// The reason in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
@@ -46,7 +46,7 @@ impl ResetReason {
     }
 }
 
-/// What is sent for an entry of no meaning: nothing. The cursor moves on.
+/// The message for an entry without a meaning: nothing is sent, and the cursor advances.
 pub fn passed_over(previous: Cursor, cursor: Cursor) -> Frame {
     Frame {
         cursor,
@@ -56,8 +56,7 @@ pub fn passed_over(previous: Cursor, cursor: Cursor) -> Frame {
     }
 }
 
-/// The message for `entry`, which follows `previous` in the log of `id` and whose
-/// [`Entry::content`] is what its kind says.
+/// The message for `entry`, which follows `previous` in the log of `id` and has a valid [`Entry::content`].
 pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
     let Entry {
         cursor,
@@ -66,7 +65,7 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
     } = entry;
     let text = match kind {
         Kind::Deleted => deleted_frame(id, *cursor),
-        // Its members stand beside the id and the cursor.
+        // Its members are beside the id and the cursor.
         Kind::Rollback => {
             let payload = payload.trim_ascii_start();
             let members = payload.strip_prefix('{').unwrap_or(payload);
@@ -85,7 +84,7 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
     }
 }
 
-/// The message that gives the whole state as of `cursor`; `state` is a JSON object's text.
+/// The message with the whole state at `cursor`. `state` is the text of a JSON object.
 pub fn reset_frame(
     id: LtmId,
     cursor: Cursor,
@@ -105,7 +104,7 @@ pub fn reset_frame(
     }
 }
 
-/// What a subscriber at `previous` is told whose LTM was deleted and is gone.
+/// The message for a subscriber at `previous` whose LTM was deleted and has no log any more.
 pub fn gone_frame(id: LtmId, previous: Cursor, cursor: Cursor) -> Frame {
     Frame {
         cursor,
@@ -120,7 +119,7 @@ fn deleted_frame(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","deleted":true}}"#).into()
 }
 
-/// The message that everything which was there at the connect has been sent.
+/// The message that the subscriber has caught up with the head at the time of its connect.
 pub fn live_frame(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","live":true}}"#).into()
 }

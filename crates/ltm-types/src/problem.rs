@@ -1,135 +1,86 @@
-//! RFC 9457 problem details: what an error answer says.
+//! Problem details (RFC 9457): the body of every error response.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Cursor;
 
-/// The kinds of problem: a stable part of the API. `docs/errors.md` says what to do about each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProblemKind {
-    /// A field of the body, path or query is missing or wrong.
-    InvalidRequest,
-    /// The cursor in a query or header is not one.
-    InvalidCursor,
-    /// The patch does not apply to the state that it met.
-    PatchFailed,
-    /// The result would be larger or deeper than allowed.
-    StateTooLarge,
-    /// No such path.
-    NotFound,
-    /// No LTM with this id.
-    UnknownLtm,
-    /// The LTM with this id was deleted.
-    DeletedLtm,
-    /// That part of the LTM's history is no longer kept.
-    Trimmed,
-    /// The path exists, but not with this method.
-    MethodNotAllowed,
-    /// The chosen id is taken.
-    IdTaken,
-    /// Somebody else wrote meanwhile, again and again.
-    Busy,
-    /// A higher epoch of the same producer has written.
-    Fenced,
-    /// The Idempotency-Key was used with another request.
-    KeyReused,
-    /// `If-Match` names another cursor than the current one.
-    CursorMismatch,
-    /// The body is larger than allowed.
-    BodyTooLarge,
-    /// The body is not declared as JSON.
-    UnsupportedMediaType,
-    /// The body did not arrive in time.
-    RequestTimeout,
-    /// The caller does not say who they are, or cannot prove it.
-    Unauthenticated,
-    /// The caller may not do that.
-    Forbidden,
-    /// The page that asks is from an origin that is not allowed.
-    OriginForbidden,
-    /// One client address does too much.
-    TooManyRequests,
-    /// A limit on connections is reached.
-    OverLimit,
-    /// Redis does not answer, or the service is stopping.
-    Unavailable,
-    /// The log in Redis is not what it should be.
-    DamagedLog,
-    /// A fault of the service.
-    Internal,
-}
-
-impl ProblemKind {
-    /// Every kind, in the order of the table in `docs/errors.md`.
-    pub const ALL: [Self; 25] = [
-        Self::InvalidRequest,
-        Self::InvalidCursor,
-        Self::PatchFailed,
-        Self::StateTooLarge,
-        Self::NotFound,
-        Self::UnknownLtm,
-        Self::DeletedLtm,
-        Self::Trimmed,
-        Self::MethodNotAllowed,
-        Self::IdTaken,
-        Self::Busy,
-        Self::Fenced,
-        Self::KeyReused,
-        Self::CursorMismatch,
-        Self::BodyTooLarge,
-        Self::UnsupportedMediaType,
-        Self::RequestTimeout,
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::OriginForbidden,
-        Self::TooManyRequests,
-        Self::OverLimit,
-        Self::Unavailable,
-        Self::DamagedLog,
-        Self::Internal,
-    ];
-
-    /// The last part of the type URI, the HTTP status and the title.
-    pub fn facts(self) -> (&'static str, u16, &'static str) {
-        match self {
-            Self::InvalidRequest => ("invalid-request", 422, "The request is not valid"),
-            Self::InvalidCursor => ("invalid-cursor", 400, "Not a cursor"),
-            Self::PatchFailed => ("patch-failed", 422, "The patch does not apply"),
-            Self::StateTooLarge => ("state-too-large", 422, "The state would be too large"),
-            Self::NotFound => ("not-found", 404, "No such path"),
-            Self::UnknownLtm => ("unknown-ltm", 404, "No such LTM"),
-            Self::DeletedLtm => ("deleted-ltm", 410, "The LTM was deleted"),
-            Self::Trimmed => ("trimmed", 422, "No longer kept"),
-            Self::MethodNotAllowed => ("method-not-allowed", 405, "Method not allowed"),
-            Self::IdTaken => ("id-taken", 409, "The id is taken"),
-            Self::Busy => ("busy", 503, "Too many writers at once"),
-            Self::Fenced => ("fenced", 409, "A newer producer has taken over"),
-            Self::KeyReused => (
-                "key-reused",
-                422,
-                "The Idempotency-Key belongs to another request",
-            ),
-            Self::CursorMismatch => ("cursor-mismatch", 412, "The LTM has moved on"),
-            Self::BodyTooLarge => ("body-too-large", 413, "The body is too large"),
-            Self::UnsupportedMediaType => (
-                "unsupported-media-type",
-                415,
-                "The body is not declared as JSON",
-            ),
-            Self::RequestTimeout => ("request-timeout", 408, "The body did not arrive in time"),
-            Self::Unauthenticated => ("unauthenticated", 401, "It is not known who calls"),
-            Self::Forbidden => ("forbidden", 403, "The caller may not do that"),
-            Self::OriginForbidden => ("origin-forbidden", 403, "The origin is not allowed"),
-            Self::TooManyRequests => ("too-many-requests", 429, "Too much from one address"),
-            Self::OverLimit => ("over-limit", 503, "A limit is reached"),
-            Self::Unavailable => ("unavailable", 503, "The service is not available"),
-            Self::DamagedLog => ("damaged-log", 500, "The log is damaged"),
-            Self::Internal => ("internal", 500, "The service failed"),
+/// Makes the enum of all kinds from one table, so that no list of them can miss one.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident => ($name:literal, $status:literal, $title:literal),)*) => {
+        /// The kinds of problem: a stable part of the API. `docs/errors.md` tells clients what to do about each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ProblemKind {
+            $($(#[$doc])* $kind,)*
         }
-    }
+
+        impl ProblemKind {
+            /// Every kind, in the order of the table in `docs/errors.md`.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The last part of the type URI, the HTTP status and the title.
+            pub fn facts(self) -> (&'static str, u16, &'static str) {
+                match self {
+                    $(Self::$kind => ($name, $status, $title),)*
+                }
+            }
+        }
+    };
 }
 
-/// The body of an error answer (`application/problem+json`).
+kinds! {
+    /// A field of the body, path or query is missing or wrong.
+    InvalidRequest => ("invalid-request", 422, "Invalid request"),
+    /// The query or a header holds a malformed cursor.
+    InvalidCursor => ("invalid-cursor", 400, "Invalid cursor"),
+    /// The patch does not apply to the current state.
+    PatchFailed => ("patch-failed", 422, "The patch does not apply"),
+    /// The new state would be larger or deeper than allowed.
+    StateTooLarge => ("state-too-large", 422, "The state would be too large"),
+    /// The path does not exist.
+    NotFound => ("not-found", 404, "Path not found"),
+    /// No LTM has this id.
+    UnknownLtm => ("unknown-ltm", 404, "LTM not found"),
+    /// The LTM with this id was deleted.
+    DeletedLtm => ("deleted-ltm", 410, "The LTM was deleted"),
+    /// Retention has removed that part of the history.
+    Trimmed => ("trimmed", 422, "That part of the history was removed"),
+    /// The path exists, but not with this method.
+    MethodNotAllowed => ("method-not-allowed", 405, "Method not allowed"),
+    /// The chosen id is in use.
+    IdTaken => ("id-taken", 409, "The id is in use"),
+    /// Other writers won every attempt.
+    Busy => ("busy", 503, "Too many concurrent writers"),
+    /// A producer with a higher epoch has written.
+    Fenced => ("fenced", 409, "A newer producer has taken over"),
+    /// The Idempotency-Key was used for another request.
+    KeyReused => ("key-reused", 422, "The Idempotency-Key was used for another request"),
+    /// `If-Match` names another cursor than the current one.
+    CursorMismatch => ("cursor-mismatch", 412, "The LTM has changed"),
+    /// The body is larger than allowed.
+    BodyTooLarge => ("body-too-large", 413, "The body is too large"),
+    /// The content type of the body is not JSON.
+    UnsupportedMediaType => ("unsupported-media-type", 415, "The content type is not JSON"),
+    /// The body did not arrive in time.
+    RequestTimeout => ("request-timeout", 408, "The body did not arrive in time"),
+    /// The credential is missing or not valid.
+    Unauthenticated => ("unauthenticated", 401, "Authentication required"),
+    /// The grant of the caller does not allow this.
+    Forbidden => ("forbidden", 403, "Not allowed"),
+    /// The origin of the web page is not allowed.
+    OriginForbidden => ("origin-forbidden", 403, "The origin is not allowed"),
+    /// One address sends too many requests, or has too many connections.
+    TooManyRequests => ("too-many-requests", 429, "Too many requests from one address"),
+    /// A limit of the service is reached.
+    OverLimit => ("over-limit", 503, "A limit is reached"),
+    /// Redis is unavailable, or the service is stopping.
+    Unavailable => ("unavailable", 503, "The service is unavailable"),
+    /// The log holds an entry that cannot be read.
+    DamagedLog => ("damaged-log", 500, "The log is damaged"),
+    /// The service has a fault.
+    Internal => ("internal", 500, "Internal error"),
+}
+
+/// The body of an error response (`application/problem+json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// A stable URI that names the kind: `urn:ltm-live:problem:<name>`.
@@ -138,7 +89,7 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What happened here and what to do.
+    /// What happened, and what to do.
     pub detail: String,
     /// The field, header or query parameter that is wrong: a path such as `patch[2].path`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -146,13 +97,13 @@ pub struct Problem {
     /// The index of the patch operation that failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub operation: Option<usize>,
-    /// The LTM's current cursor, where the request was about another.
+    /// The current cursor of the LTM, if the request named another one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cursor: Option<Cursor>,
-    /// The id of the request, as the service's log has it.
+    /// The id of the request in the log of the service.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request_id: Option<String>,
-    /// What is wrong with the token that was shown, in the words of RFC 6750: it goes into a header.
+    /// The error code of RFC 6750 for the token of the request. It goes into a header.
     #[serde(skip)]
     pub token_error: Option<&'static str>,
 }
@@ -174,25 +125,25 @@ impl Problem {
         }
     }
 
-    /// Whether it is of this kind.
+    /// Whether it has this kind.
     pub fn is(&self, kind: ProblemKind) -> bool {
         let name = self.r#type.strip_prefix("urn:ltm-live:problem:");
         name == Some(kind.facts().0)
     }
 
-    /// The same, naming the field that is wrong.
+    /// Adds the field that is wrong.
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
     }
 
-    /// The same, with the word of RFC 6750 for what is wrong with the token that was shown.
+    /// Adds the error code of RFC 6750 for the token of the request.
     pub fn with_token_error(mut self, error: Option<&'static str>) -> Self {
         self.token_error = error;
         self
     }
 
-    /// The same, with the LTM's current cursor.
+    /// Adds the current cursor of the LTM.
     pub fn with_cursor(mut self, cursor: Cursor) -> Self {
         self.cursor = Some(cursor);
         self
@@ -206,7 +157,7 @@ mod tests {
     #[test]
     fn every_kind_has_its_row_in_the_documentation() {
         let page = include_str!("../../../docs/errors.md");
-        for kind in ProblemKind::ALL {
+        for kind in ProblemKind::ALL.iter().copied() {
             let (name, status, _) = kind.facts();
             assert!(
                 page.contains(&format!("| `{name}` | {status} |")),

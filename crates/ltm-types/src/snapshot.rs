@@ -1,18 +1,18 @@
-//! One step of an LTM's history.
+//! Snapshots: the steps of a history.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// One step of an LTM's history, its JSON parts as text.
+/// One step of the history of an LTM, with its JSON parts as text.
 ///
-/// The fields are written in this order, which is the order that the reference's socket uses.
+/// The fields are written in this order, which is the order of Flou.
 #[derive(Debug, Serialize)]
 pub struct Snapshot<'a> {
-    /// When it was taken: RFC 3339, UTC, six digits of a second.
+    /// The time of the snapshot: RFC 3339, UTC, six digits of a second.
     pub time: &'a str,
-    /// Why: `start`, `execute`, `transition`, or what the producer says.
+    /// The reason: `start`, `execute`, `transition`, or another text of the producer.
     pub reason: &'a str,
-    /// What was executed; any JSON.
+    /// The item that was executed: any JSON.
     pub item: &'a RawValue,
     /// RFC 6902, from the state before to the state after.
     pub patch: &'a RawValue,

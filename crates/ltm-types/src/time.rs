@@ -1,21 +1,20 @@
-//! Moments as snapshots, documents and rows spell them.
+//! Times as snapshots, documents and rows write them.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 /// Why a text is not a time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a time; give RFC 3339, such as 2026-01-31T12:00:00Z, or the same without an offset for UTC"
+    "{0:?} is not a time; use RFC 3339, such as 2026-01-31T12:00:00Z, or the same without an offset for UTC"
 )]
 pub struct TimeError(String);
 
-/// The time now: RFC 3339, UTC, six digits of a second.
+/// The current time: RFC 3339, UTC, six digits of a second.
 pub fn now() -> String {
     spelled(Timestamp::now())
 }
 
-/// The spelling of [`now`] for a time in RFC 3339, or for one without an offset, which is taken as
-/// UTC.
+/// A time in the spelling of [`now`], from RFC 3339 or the same without an offset, which means UTC.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The trace that an entry belongs to, as W3C Trace Context writes it.
+//! The trace that an entry belongs to, in the form of W3C Trace Context.
 
 use std::{fmt, str::FromStr};
 
@@ -6,25 +6,27 @@ use bytestring::ByteString;
 
 use crate::Entry;
 
-/// What the payload of an entry begins with that belongs to a trace.
+/// The beginning of the payload of an entry that belongs to a trace.
 const MEMBER: &str = r#"{"traceparent":""#;
-/// The characters of a `traceparent` of version 00.
+/// The number of characters of a `traceparent` of version 00.
 const LENGTH: usize = 55;
 
 /// The value of a `traceparent` header (W3C Trace Context, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceParent {
-    /// The trace; not zero.
+    /// The id of the trace; not zero.
     pub trace_id: u128,
-    /// The span that what follows is a part of; not zero.
+    /// The id of the parent span; not zero.
     pub span_id: u64,
     /// Bit 0: the trace is recorded.
     pub flags: u8,
 }
 
-/// The text is no `traceparent`.
+/// The text is not a `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a traceparent is 00-<32 hexadecimal digits>-<16>-<2>, in lower case, and no id is zero")]
+#[error(
+    "a traceparent is 00-<32 hexadecimal digits>-<16 digits>-<2 digits>, in lower case, and no id is zero"
+)]
 pub struct TraceParentError;
 
 impl TraceParent {
@@ -33,7 +35,7 @@ impl TraceParent {
         self.flags & 1 == 1
     }
 
-    /// The payload with this as its first member. `payload` is a JSON object that begins with its brace.
+    /// The payload with this as its first member. `payload` is a JSON object without spaces before its brace.
     pub fn put_into(&self, payload: &str) -> ByteString {
         let members = payload.strip_prefix('{').unwrap_or(payload);
         let comma = if members.starts_with('}') { "" } else { "," };
@@ -42,7 +44,7 @@ impl TraceParent {
 }
 
 impl Entry {
-    /// The trace that this entry belongs to, where it says so as the services write it.
+    /// The trace that this entry belongs to, if it names one in the form that the services write.
     pub fn trace_parent(&self) -> Option<TraceParent> {
         let text = self.payload.strip_prefix(MEMBER)?;
         let (text, rest) = text.split_at_checked(LENGTH)?;
@@ -64,7 +66,7 @@ impl fmt::Display for TraceParent {
 impl FromStr for TraceParent {
     type Err = TraceParentError;
 
-    /// Of a later version than 00 the parts that this one knows are read.
+    /// Of a later version than 00, only the parts of version 00 are read.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (known, later) = text.split_at_checked(LENGTH).ok_or(TraceParentError)?;
         let mut parts = known.split('-');

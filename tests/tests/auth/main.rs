@@ -330,7 +330,7 @@ async fn the_command_line_shows_its_token_on_http_and_on_the_websocket() {
     assert!(
         String::from_utf8(refused.stderr)
             .unwrap()
-            .contains("say who calls")
+            .contains("missing credentials")
     );
     let delete = guarded.api.request(Method::DELETE, &format!("/ltm/{id}"));
     assert_eq!(guarded.send(delete, &token).await.0, 200);

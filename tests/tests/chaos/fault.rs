@@ -1,4 +1,4 @@
-//! What is broken, and mended again.
+//! Faults, and how they are repaired.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ pub(crate) enum Fault {
     NetworkHeld,
     AnswersHeld,
     NetworkRefused,
-    /// To a replica that may lack the last writes.
+    /// A replica that may lack the last writes becomes the primary.
     FailedOver,
     /// Redis comes back with nothing.
     RedisEmptied,
 }
 
 impl Fault {
-    /// Those that may take nothing that was acknowledged.
+    /// The faults that must keep everything that a subscriber saw.
     pub(crate) const KEEPING: &[Self] = &[
         Self::ApiKilled,
         Self::GatewayKilled,
@@ -44,7 +44,7 @@ impl Fault {
         Self::NetworkRefused,
     ];
 
-    /// One of these. The others take longer: listeners are dropped as often as to make up for it.
+    /// Picks one of these. Dropping the pub/sub connections takes no time, so it comes more often than the others.
     pub(crate) fn any(of: &[Self], rng: &mut Rng) -> Self {
         if of.contains(&Self::ListenersDropped) && rng.u8(..10) < 4 {
             return Self::ListenersDropped;
@@ -52,7 +52,7 @@ impl Fault {
         of[rng.usize(..of.len())]
     }
 
-    /// Breaks it, and mends it after some time.
+    /// Breaks something and repairs it after some time.
     pub(crate) async fn strike(self, world: &mut World, rng: &mut Rng, story: &Story) {
         let which = rng.usize(..2);
         let pause = Duration::from_millis(rng.u64(20..1500));
@@ -84,29 +84,32 @@ impl Fault {
                 world.redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
             }
             Self::ListenersDropped => {
-                story.fault("Redis drops whoever listens");
+                story.fault("Redis drops all pub/sub connections");
                 world.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
             }
             Self::MessagesLost => {
-                let lost = format_args!("gateway {which} misses messages for {pause:?}");
-                story.fault(lost);
+                story.fault(format_args!(
+                    "gateway {which} loses pub/sub messages for {pause:?}"
+                ));
                 world.gateways[which].to_redis.lose_messages();
                 sleep(pause).await;
                 world.gateways[which].to_redis.release();
             }
             Self::FailedOver => {
-                story.fault(format_args!("a failover loses the writes of {pause:?}"));
-                world.fail_over(pause).await;
+                story.fault(format_args!(
+                    "a failover loses the last {pause:?} of writes"
+                ));
+                world.fail_over(pause, story).await;
             }
             Self::RedisEmptied => {
                 story.fault("Redis comes back empty");
-                world.redis.restart_empty();
+                world.empty(story);
             }
             Self::NetworkCut | Self::NetworkHeld | Self::AnswersHeld | Self::NetworkRefused => {
                 self.strike_network(world, which, pause, rng, story).await;
             }
         }
-        story.fault("it is over");
+        story.fault("repaired");
     }
 
     async fn strike_network(
@@ -120,18 +123,18 @@ impl Fault {
         let (name, network) = world.network(which, rng);
         match self {
             Self::NetworkHeld => {
-                story.fault(format_args!("{name} holds everything for {pause:?}"));
+                story.fault(format_args!("{name} holds all bytes for {pause:?}"));
                 network.hold();
             }
             Self::AnswersHeld => {
-                story.fault(format_args!("{name} loses the answers of {pause:?}"));
+                story.fault(format_args!("{name} loses all answers for {pause:?}"));
                 network.hold_answers();
             }
             Self::NetworkRefused => {
                 story.fault(format_args!("{name} refuses connections for {pause:?}"));
                 network.refuse(true);
             }
-            _ => story.fault(format_args!("connections over {name} are cut")),
+            _ => story.fault(format_args!("{name} loses its connections")),
         }
         if self != Self::NetworkHeld {
             if self == Self::AnswersHeld {

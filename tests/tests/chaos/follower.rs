@@ -1,4 +1,4 @@
-//! Followers, and the record of what they saw.
+//! Followers, and the record of the messages that they receive.
 
 use std::{
     sync::{Arc, Mutex},
@@ -12,18 +12,18 @@ use tokio::time::{sleep, timeout};
 
 use crate::{PATIENCE, story::Story};
 
-/// A message, and what the follower holds after it.
+/// A message, and the follower's state after it.
 pub(crate) struct Seen {
     pub(crate) at: Duration,
     pub(crate) cursor: Cursor,
-    /// The reason, where it is a reset.
+    /// The reason, if it is a reset.
     pub(crate) reset: Option<String>,
-    /// What went wrong when it was applied.
+    /// Why its patch does not apply.
     pub(crate) error: Option<String>,
     pub(crate) state: Value,
 }
 
-/// Follows one LTM at one gateway after another, each time from its cursor on.
+/// Follows one LTM. After each disconnect it resumes with its cursor at the next gateway.
 pub(crate) struct Follower {
     pub(crate) id: u64,
     pub(crate) name: String,
@@ -32,8 +32,8 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Follows until it is at `end`, which is known once the producers have stopped; `seen` grows
-    /// meanwhile.
+    /// Follows until its cursor is `end`, which is known once the producers have stopped, and adds every
+    /// message to `seen`.
     pub(crate) async fn run(self, end: Arc<Mutex<Option<Cursor>>>, seen: Arc<Mutex<Vec<Seen>>>) {
         let mut cursor = Cursor::ORIGIN;
         let mut state = json!({});
@@ -55,7 +55,7 @@ impl Follower {
                         seen.lock().unwrap().push(next);
                     }
                     other => {
-                        self.tell(format_args!("is at {cursor} and hears {other:?}"));
+                        self.tell(format_args!("is at {cursor} and receives {other:?}"));
                         break;
                     }
                 }

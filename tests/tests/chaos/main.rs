@@ -1,12 +1,14 @@
-//! Producers, followers and faults together; at the end it is proved that nothing was lost, doubled
-//! or wrong.
+//! Producers and followers run while faults strike. At the end a proof shows that nothing is lost,
+//! duplicated or wrong.
 //!
-//! `make chaos` runs it longer: `LTM_CHAOS_SEED` and `LTM_CHAOS_SECONDS` say which faults and how long.
+//! By default the first faults of a few known seeds strike. `make chaos` runs longer and with any seed:
+//! `LTM_CHAOS_SEED` chooses the faults, and `LTM_CHAOS_SECONDS` how long they strike.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod fault;
 mod follower;
+mod log;
 mod producer;
 mod proof;
 mod story;
@@ -18,7 +20,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fastrand::Rng;
@@ -34,30 +36,54 @@ use tokio::{
 use crate::{
     fault::Fault,
     follower::{Follower, Seen},
+    log::{Logged, read_log},
     producer::{Producer, Write},
-    proof::{Proof, read_log},
+    proof::Proof,
     story::{Failure, Story},
     world::{Replicas, World},
 };
 
-/// How long the faults go on where nothing is said.
+/// How long faults strike if a seed is given and no time.
 const SECONDS: u64 = 12;
-/// The LTMs, and the producers and followers of each.
+/// How many LTMs there are, and how many producers and followers each of them has.
 const LTMS: usize = 2;
 const PRODUCERS: usize = 3;
 const FOLLOWERS: usize = 3;
 /// How long a producer waits for an answer, and a follower for a message.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is run.
+/// A run.
 #[derive(Clone)]
 struct Chaos {
     seed: u64,
+    length: Length,
     faults: Vec<Fault>,
     replicas: Replicas,
 }
 
-/// One LTM, those who write to it and those who follow it.
+/// How long faults strike.
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    /// Until so many have struck.
+    Faults(usize),
+    /// For this time.
+    Time(Duration),
+}
+
+/// What happened in a run that kept every promise.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Messages that the followers received.
+    messages: usize,
+    /// Those of them that are resets.
+    resets: usize,
+    /// Entries that a log lost.
+    lost: usize,
+    /// Those of them that came back under the same cursor.
+    came_back: usize,
+}
+
+/// One LTM with its producers and followers.
 struct Watched {
     id: u64,
     end: Arc<Mutex<Option<Cursor>>>,
@@ -65,7 +91,7 @@ struct Watched {
     followers: Vec<Following>,
 }
 
-/// A follower at work.
+/// A running follower.
 struct Following {
     name: String,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -73,10 +99,11 @@ struct Following {
 }
 
 impl Chaos {
-    /// Runs, and shows the fewest kinds of fault and the shortest story where something is wrong.
+    /// Runs. If a promise is broken, runs again with fewer kinds of fault, and fails with the fewest that
+    /// break it.
     async fn prove(self) {
-        let (seed, seconds) = (self.seed, seconds());
-        eprintln!("LTM_CHAOS_SEED={seed} LTM_CHAOS_SECONDS={seconds}");
+        let seed = self.seed;
+        eprintln!("LTM_CHAOS_SEED={seed} {:?}", self.length);
         let Err(mut failure) = self.run().await else {
             return;
         };
@@ -85,7 +112,7 @@ impl Chaos {
         for fault in needed.faults.clone() {
             let mut fewer = needed.clone();
             fewer.faults.retain(|other| *other != fault);
-            eprintln!("again, without {fault:?}");
+            eprintln!("running again without {fault:?}");
             if fewer.faults.is_empty() {
                 break;
             }
@@ -94,18 +121,13 @@ impl Chaos {
             }
         }
         let faults = needed.faults;
-        panic!("seed {seed}: of all faults, {faults:?} are enough: {failure}");
+        panic!("seed {seed}: the faults {faults:?} are enough: {failure}");
     }
 
-    /// Whether a fault may take what was acknowledged.
+    /// Whether a fault may take acknowledged entries.
     fn may_lose(&self) -> bool {
         self.faults.contains(&Fault::RedisEmptied)
             || (self.faults.contains(&Fault::FailedOver) && self.replicas != Replicas::Waited)
-    }
-
-    /// Whether a fault may take what a follower has seen.
-    fn may_fork(&self) -> bool {
-        self.may_lose() || self.faults.contains(&Fault::FailedOver)
     }
 
     async fn run(&self) -> Result<(), Failure> {
@@ -116,23 +138,27 @@ impl Chaos {
         let direct = Api::at(&world.apis[0].service);
         let mut watched = Vec::new();
         for _ in 0..LTMS {
-            let (id, _) = direct.create(json!({})).await;
+            let id = create(&direct).await;
+            world.watch_log(id);
             watched.push(self.watch(id, &world, &story, &stop));
         }
-        while story.now() < Duration::from_secs(seconds()) {
+        while match self.length {
+            Length::Faults(most) => story.faults() < most,
+            Length::Time(most) => story.now() < most,
+        } {
             let fault = Fault::any(&self.faults, &mut rng);
             fault.strike(&mut world, &mut rng, &story).await;
             sleep(Duration::from_millis(rng.u64(0..400))).await;
         }
         stop.store(true, Ordering::SeqCst);
-        let mut entries = 0;
+        let mut counts = Counts::default();
         for ltm in watched {
-            entries += self.check(ltm, &world, &story).await?;
+            self.check(ltm, &world, &story, &mut counts).await?;
         }
         verify(&world, &story)?;
-        let faults = story.faults() / 2;
-        eprintln!("{faults} faults, {entries} entries, each seen once by {FOLLOWERS} followers");
-        assert!(faults > 0 && entries > 10, "nothing happened");
+        let faults = story.faults();
+        eprintln!("seed {}: {faults} faults, {counts:?}", self.seed);
+        assert!(faults > 0 && counts.messages > 10, "nothing happened");
         Ok(())
     }
 
@@ -170,8 +196,14 @@ impl Chaos {
         }
     }
 
-    /// Waits until everybody is done, and proves everything about one LTM; gives its entries.
-    async fn check(&self, ltm: Watched, world: &World, story: &Story) -> Result<usize, Failure> {
+    /// Waits for the producers and followers of one LTM, and proves what is promised about it.
+    async fn check(
+        &self,
+        ltm: Watched,
+        world: &World,
+        story: &Story,
+        counts: &mut Counts,
+    ) -> Result<(), Failure> {
         let mut writes = Vec::new();
         for outcome in join_all(ltm.producers).await {
             writes.extend(outcome.unwrap()?);
@@ -185,7 +217,7 @@ impl Chaos {
             mut task,
         } in ltm.followers
         {
-            // Who does not arrive is found out by what it saw.
+            // If a follower does not arrive, the proof shows where it stands.
             if timeout(LIMIT, &mut task).await.is_err() {
                 task.abort();
             }
@@ -194,19 +226,37 @@ impl Chaos {
         let proof = Proof {
             story,
             log: &log,
+            losses: &world.losses[&ltm.id],
             may_lose: self.may_lose(),
-            may_fork: self.may_fork(),
         };
         proof.writes(&writes)?;
         for (name, seen) in &followers {
             proof.followed(name, seen)?;
+            counts.messages += seen.len();
+            counts.resets += seen.iter().filter(|seen| seen.reset.is_some()).count();
         }
-        proof.agreed(&followers)?;
-        Ok(log.len())
+        let is_there = |lost: &&Logged| log.iter().any(|entry| entry.cursor == lost.cursor);
+        let lost = proof.losses.iter().flat_map(|loss| &loss.entries);
+        counts.lost += lost.clone().count();
+        counts.came_back += lost.filter(is_there).count();
+        Ok(())
     }
 }
 
-/// `ltm verify` must find nothing.
+/// Creates an LTM; on a busy machine Redis may answer the API too late.
+async fn create(api: &Api) -> u64 {
+    let began = Instant::now();
+    loop {
+        let answer = api.post("/ltm", &json!({"fqn": "tests.Ltm"})).await;
+        if answer.status == 200 {
+            return answer.expect(200)["id"].as_u64().unwrap();
+        }
+        answer.problem(503, "unavailable");
+        assert!(began.elapsed() < LIMIT, "an LTM cannot be created");
+    }
+}
+
+/// Checks that `ltm verify` finds no damage.
 fn verify(world: &World, story: &Story) -> Result<(), Failure> {
     let verified = Command::new(binary("ltm"))
         .args(["verify", "--all", "--redis", &world.redis.url()])
@@ -225,51 +275,53 @@ fn setting(name: &str) -> Option<u64> {
         .map(|text| text.parse().expect(name))
 }
 
-fn seconds() -> u64 {
-    setting("LTM_CHAOS_SECONDS").unwrap_or(SECONDS)
-}
-
-fn any_seed() -> u64 {
-    setting("LTM_CHAOS_SEED").unwrap_or_else(|| fastrand::u64(..))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn faults_of_a_known_seed_lose_nothing_and_mislead_nobody() {
-    let chaos = Chaos {
-        seed: 1,
-        faults: Fault::KEEPING.to_vec(),
-        replicas: Replicas::None,
+/// Runs the first faults of each known seed at the same time: pairs of a seed and a number of faults. If
+/// `LTM_CHAOS_SEED` is set, that seed runs for `LTM_CHAOS_SECONDS` (default 12).
+///
+/// The start of a server blocks its thread, so the tests have more threads than runs.
+async fn prove(faults: &[Fault], replicas: Replicas, known_seeds: &[(u64, usize)]) {
+    let run = |seed, length| Chaos {
+        seed,
+        length,
+        faults: faults.to_vec(),
+        replicas,
     };
-    chaos.prove().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn faults_of_any_seed_lose_nothing_and_mislead_nobody() {
-    let chaos = Chaos {
-        seed: any_seed(),
-        faults: Fault::KEEPING.to_vec(),
-        replicas: Replicas::None,
+    let runs = match setting("LTM_CHAOS_SEED") {
+        Some(seed) => {
+            let seconds = setting("LTM_CHAOS_SECONDS").unwrap_or(SECONDS);
+            vec![run(seed, Length::Time(Duration::from_secs(seconds)))]
+        }
+        None => known_seeds
+            .iter()
+            .map(|&(seed, faults)| run(seed, Length::Faults(faults)))
+            .collect(),
     };
-    chaos.prove().await;
+    let runs = runs.into_iter().map(|run| tokio::spawn(run.prove()));
+    for run in join_all(runs).await {
+        run.unwrap();
+    }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn faults_lose_nothing_and_mislead_nobody() {
+    prove(Fault::KEEPING, Replicas::None, &[(1724, 10), (1980, 8)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn faults_with_failovers_that_lose_writes_mislead_nobody() {
     let losing = [Fault::FailedOver, Fault::RedisEmptied];
-    let chaos = Chaos {
-        seed: any_seed(),
-        faults: [Fault::KEEPING, &losing].concat(),
-        replicas: Replicas::Behind,
-    };
-    chaos.prove().await;
+    let faults = [Fault::KEEPING, &losing].concat();
+    prove(&faults, Replicas::Behind, &[(1485, 7)]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn faults_with_failovers_and_wait_replicas_lose_nothing() {
-    let chaos = Chaos {
-        seed: any_seed(),
-        faults: [Fault::KEEPING, &[Fault::FailedOver]].concat(),
-        replicas: Replicas::Waited,
-    };
-    chaos.prove().await;
+    let faults = [Fault::KEEPING, &[Fault::FailedOver]].concat();
+    let seeds = [
+        // In whole CI runs the proof called resets groundless that these failovers had caused.
+        (5_127_033_593_346_094_863, 6),
+        (11_093_591_242_496_211_842, 13),
+        (307, 4),
+    ];
+    prove(&faults, Replicas::Waited, &seeds).await;
 }

@@ -1,4 +1,4 @@
-//! Producers, and the record of what they were told.
+//! Producers, and the record of the answers that they get.
 
 use std::{
     sync::{
@@ -18,14 +18,14 @@ use crate::{
     story::{Failure, Story},
 };
 
-/// What a producer knows of a write.
+/// What a producer knows about a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is at this cursor.
+    /// The API acknowledged it at this cursor.
     Acknowledged(String),
-    /// It must not be there.
+    /// The API refused it, so it must not be in the log.
     Refused,
-    /// The answer was lost, or asked to try again, and the producer did not.
+    /// The answer was lost, or the API was unavailable, and the producer did not retry.
     Unknown,
 }
 
@@ -33,23 +33,23 @@ pub(crate) enum Outcome {
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) key: String,
-    /// When it was begun and when its outcome was known.
+    /// When the producer sent it first, and when its outcome was known.
     pub(crate) during: (Duration, Duration),
     pub(crate) outcome: Outcome,
 }
 
-/// What kind of write the one with this number is.
+/// How a producer writes. The number of the write decides.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Sent again with its key until it is answered.
+    /// Retries with the same Idempotency-Key until the API answers.
     Insists,
-    /// The same, back to the beginning of what there is.
+    /// The same, with a rollback to the first snapshot.
     RollsBack,
-    /// Sent once.
+    /// Sends the write once.
     GivesUp,
-    /// Its patch does not apply.
+    /// Sends a patch that does not apply.
     CannotApply,
-    /// Its `If-Match` is about another history.
+    /// Sends an `If-Match` with a cursor of another log.
     Mismatch,
 }
 
@@ -65,18 +65,18 @@ impl Kind {
     }
 }
 
-/// Writes to one LTM at one API after another.
+/// Writes to one LTM. After each failure it retries at the next API.
 pub(crate) struct Producer {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) urls: Vec<String>,
     pub(crate) story: Story,
-    /// Whether the LTM may be gone, and is made again.
+    /// Whether a fault may remove the LTM, so that the producer creates it again.
     pub(crate) recreates: bool,
 }
 
 impl Producer {
-    /// Writes until it is told to stop.
+    /// Writes until `stop` is set.
     pub(crate) async fn run(self, stop: Arc<AtomicBool>) -> Result<Vec<Write>, Failure> {
         let apis: Vec<Api> = self
             .urls
@@ -109,7 +109,7 @@ impl Producer {
         let began = (self.story.now(), Instant::now());
         for attempt in 0.. {
             if began.1.elapsed() > LIMIT {
-                return Err(self.failure(began.0, format!("{key} is never answered")));
+                return Err(self.failure(began.0, format!("{key} never gets an answer")));
             }
             let api = &apis[attempt % apis.len()];
             match self.send(key, number, kind, api).await {
@@ -121,7 +121,7 @@ impl Producer {
                 Some((404, _)) if self.recreates => self.recreate(api).await,
                 Some((503, _)) | None => {}
                 Some((status, answer)) => {
-                    let what = format!("{key} was answered {status}: {answer}");
+                    let what = format!("{key} got the answer {status}: {answer}");
                     return Err(self.failure(began.0, what));
                 }
             }
@@ -130,10 +130,10 @@ impl Producer {
             }
             sleep(Duration::from_millis(20)).await;
         }
-        unreachable!("there is always another attempt")
+        unreachable!("the attempts never end")
     }
 
-    /// Sends a write once; gives the status and the body where both came.
+    /// Sends a write once; `None` if there is no complete answer.
     async fn send(&self, key: &str, number: usize, kind: Kind, api: &Api) -> Option<(u16, Value)> {
         let change = json!({"op": "add", "path": format!("/{}", number % 5), "value": key});
         let step =
@@ -158,14 +158,14 @@ impl Producer {
         Some((status, response.json().await.ok()?))
     }
 
-    /// Makes the LTM again; another producer may have been faster.
+    /// Creates the LTM again, unless another producer was faster.
     async fn recreate(&self, api: &Api) {
         let body = json!({"fqn": "tests.Ltm", "id": self.id});
         let request = api.request(Method::POST, "/ltm").json(&body);
         if let Ok(response) = request.send().await
             && response.status() == StatusCode::OK
         {
-            self.story.tell(&self.name, "made the LTM again");
+            self.story.tell(&self.name, "created the LTM again");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What happened, in order.
+//! The events of a run, in order.
 
 use std::{
     fmt,
@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The events before a failure that are shown.
+/// How many events before a failure are shown.
 const LINES: usize = 40;
 
-/// What happened, in order. Clones tell the same story.
+/// The events of a run, in order. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Story {
     began: Instant,
@@ -18,17 +18,17 @@ pub(crate) struct Story {
 
 struct Event {
     at: Duration,
-    /// Who it is about; nobody where it is a fault.
+    /// The producer or follower; `None` if it is a fault.
     about: Option<String>,
     what: String,
 }
 
-/// What was to be proved and does not hold.
+/// A promise that does not hold.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What does not hold.
+    /// How it is broken.
     pub(crate) what: String,
-    /// The events that have to do with it.
+    /// The events that led to it.
     pub(crate) story: String,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Failure {
 }
 
 impl Story {
-    /// One that begins now.
+    /// A story that begins now.
     pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -47,17 +47,17 @@ impl Story {
         }
     }
 
-    /// How long it goes on already.
+    /// The time since its beginning.
     pub(crate) fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// A fault begins or ends.
+    /// Records that a fault begins or ends.
     pub(crate) fn fault(&self, what: impl fmt::Display) {
         self.push(None, what);
     }
 
-    /// Something happens to a producer or a subscriber.
+    /// Records an event of a producer or a follower.
     pub(crate) fn tell(&self, about: &str, what: impl fmt::Display) {
         self.push(Some(about.to_owned()), what);
     }
@@ -71,14 +71,14 @@ impl Story {
         self.events.lock().unwrap().push(event);
     }
 
-    /// How many faults there were.
+    /// How many faults there were: each begins and ends.
     pub(crate) fn faults(&self) -> usize {
         let events = self.events.lock().unwrap();
-        events.iter().filter(|event| event.about.is_none()).count()
+        events.iter().filter(|event| event.about.is_none()).count() / 2
     }
 
-    /// A failure, with what happened to `about` from its last event before `from` to `until`, every
-    /// fault in that time, and what names `cursor`.
+    /// A failure with its events: those of `about` from the last one before `from` to `until`, every fault
+    /// in that time, and each event that names `cursor`.
     pub(crate) fn failure(
         &self,
         what: impl Into<String>,

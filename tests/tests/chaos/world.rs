@@ -1,10 +1,18 @@
-//! Who runs: two of each service, every connection over a network that can fail.
+//! The servers: Redis and two of each service. Every connection leads over a network that can fail.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use fastrand::Rng;
 use ltm_tests::{LIMIT, Network, RedisServer, Service};
 use tokio::time::sleep;
+
+use crate::{
+    log::{Logged, Loss, read_log},
+    story::Story,
+};
 
 const SETTINGS: &[(&str, &str)] = &[
     ("LTM__REDIS__RESPONSE_TIMEOUT", "1s"),
@@ -18,13 +26,13 @@ const WAITING: &[(&str, &str)] = &[
 ];
 const REDIS: &[&str] = &["--appendfsync", "always", "--repl-diskless-sync-delay", "0"];
 
-/// What of Redis there is beside the one that leads.
+/// The replicas of the Redis primary.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replicas {
     None,
-    /// One, which may lack the last writes.
+    /// One replica, which may lack the last writes.
     Behind,
-    /// One, which every write waits for.
+    /// One replica, and every write waits for it.
     Waited,
 }
 
@@ -34,9 +42,11 @@ pub(crate) struct World {
     replica: Option<Replica>,
     pub(crate) apis: Vec<Behind>,
     pub(crate) gateways: Vec<Behind>,
+    /// The entries that the log of each LTM lost.
+    pub(crate) losses: HashMap<u64, Vec<Loss>>,
 }
 
-/// A service behind two networks: one to Redis, one to its clients.
+/// A service between two networks: one to Redis, one to its clients.
 pub(crate) struct Behind {
     pub(crate) service: Service,
     settings: Vec<(&'static str, &'static str)>,
@@ -44,7 +54,7 @@ pub(crate) struct Behind {
     to_clients: Network,
 }
 
-/// A replica, and the network to the Redis that it follows.
+/// A replica, and the network to its primary.
 struct Replica {
     redis: RedisServer,
     between: Network,
@@ -69,7 +79,7 @@ impl Behind {
         }
     }
 
-    /// Ends the service as a crash would, and starts it again elsewhere.
+    /// Kills the service and starts it again at another address.
     pub(crate) fn restart(&mut self, make: Make) {
         self.service.kill();
         let url = format!("redis://{}/0", self.to_redis.address());
@@ -79,11 +89,11 @@ impl Behind {
 }
 
 impl Replica {
-    async fn of(leader: &RedisServer) -> Self {
-        let between = Network::to(&leader.address()).await;
+    async fn of(primary: &RedisServer) -> Self {
+        let between = Network::to(&primary.address()).await;
         let (host, port) = between.address().split_once(':').unwrap();
         let redis = RedisServer::start(REDIS);
-        // Said, not configured: once it leads, it leads after a restart, too.
+        // A command and not an argument: a promoted replica stays primary after a restart.
         redis.cli(&["REPLICAOF", host, port]);
         let replica = Self { redis, between };
         replica.until_it_follows().await;
@@ -113,6 +123,7 @@ impl World {
         let mut world = Self {
             apis: Vec::new(),
             gateways: Vec::new(),
+            losses: HashMap::new(),
             replica,
             redis,
         };
@@ -125,6 +136,11 @@ impl World {
         world
     }
 
+    /// Records from now on which entries the log of this LTM loses.
+    pub(crate) fn watch_log(&mut self, id: u64) {
+        self.losses.insert(id, Vec::new());
+    }
+
     pub(crate) fn api_urls(&self) -> Vec<String> {
         let url = |api: &Behind| format!("http://{}", api.to_clients.address());
         self.apis.iter().map(url).collect()
@@ -135,7 +151,7 @@ impl World {
         self.gateways.iter().map(url).collect()
     }
 
-    /// One of the networks of a service, and what it is called.
+    /// One of the networks of a service, and its name.
     pub(crate) fn network(&self, which: usize, rng: &mut Rng) -> (String, &Network) {
         let (service, side) = if rng.bool() {
             ("API", &self.apis)
@@ -152,19 +168,54 @@ impl World {
         }
     }
 
-    /// The replica loses sight of its leader for some time and then takes its place; a new replica
-    /// follows it.
-    pub(crate) async fn fail_over(&mut self, unseen: Duration) {
+    /// Cuts the replica off from its primary for some time and then promotes it; a new replica follows it.
+    pub(crate) async fn fail_over(&mut self, unseen: Duration, story: &Story) {
         let replica = self.replica.take().expect("this world has a replica");
         replica.until_it_follows().await;
         replica.between.hold();
         sleep(unseen).await;
         replica.redis.cli(&["REPLICAOF", "NO", "ONE"]);
+        // No service writes to it yet.
+        let after = self.logs(&replica.redis);
+        let at = story.now();
         for behind in self.apis.iter().chain(&self.gateways) {
             behind.to_redis.lead_to(&replica.redis.address());
             behind.to_redis.cut();
         }
+        let before = self.last_logs();
+        self.note_losses(before, &after, at);
         self.redis = replica.redis;
         self.replica = Some(Replica::of(&self.redis).await);
+    }
+
+    /// Kills Redis and starts it again with no data.
+    pub(crate) fn empty(&mut self, story: &Story) {
+        let before = self.last_logs();
+        self.note_losses(before, &HashMap::new(), story.now());
+        self.redis.restart_empty();
+    }
+
+    /// The logs of a primary that is about to go. It takes no more writes, so nobody can have seen more.
+    fn last_logs(&self) -> HashMap<u64, Vec<Logged>> {
+        self.redis.cli(&["CLIENT", "PAUSE", "600000", "WRITE"]);
+        self.logs(&self.redis)
+    }
+
+    fn logs(&self, redis: &RedisServer) -> HashMap<u64, Vec<Logged>> {
+        let ids = self.losses.keys();
+        ids.map(|&id| (id, read_log(redis, id))).collect()
+    }
+
+    fn note_losses(
+        &mut self,
+        before: HashMap<u64, Vec<Logged>>,
+        after: &HashMap<u64, Vec<Logged>>,
+        at: Duration,
+    ) {
+        for (id, before) in before {
+            let after = after.get(&id).map_or(&[][..], Vec::as_slice);
+            let losses = self.losses.entry(id).or_default();
+            losses.extend(Loss::of(before, after, at));
+        }
     }
 }

@@ -9,10 +9,8 @@ use actix_web::{
     middleware::Next,
     web,
 };
-use ltm_service::{
-    ProblemResponse,
-    auth::{Access, AuthError, Caller, Presented},
-};
+use ltm_auth::{Access, AuthError, Caller};
+use ltm_service::{ProblemResponse, credential};
 
 use super::path;
 use crate::Api;
@@ -38,7 +36,7 @@ pub(crate) async fn check<B: MessageBody>(
 }
 
 async fn caller_of(api: &Api, request: &ServiceRequest) -> Result<Caller, AuthError> {
-    let shown = Presented::in_header(request);
+    let shown = credential(request);
     let caller = api.auth().caller(shown, api.store().redis()).await?;
     let access = needed(request.method());
     caller.may(access)?;

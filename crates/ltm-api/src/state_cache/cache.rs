@@ -9,14 +9,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use ltm_service::{Span, limit_reached};
+use ltm_service::{ByteCache, Bytes, Span, byte_cache, limit_reached};
 use ltm_state::{Retention, RetentionOverride, State};
-use ltm_store::{FoldCost, LoadedState, Store, StoreError};
+use ltm_store::{FoldCost, LoadedState, Spawner, Store, StoreError};
 use ltm_types::{Entry, LtmId};
-use quick_cache::{
-    DefaultHashBuilder, OptionsBuilder, Weighter,
-    sync::{Cache, DefaultLifecycle},
-};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, Semaphore},
     time::timeout,
@@ -37,7 +33,7 @@ const MAX_WRITERS: usize = 8;
 /// The states in memory.
 pub(crate) struct StateCache {
     store: Store,
-    slots: Cache<LtmId, CacheEntry, ByBytes>,
+    slots: ByteCache<LtmId, CacheEntry>,
     lock_wait: Duration,
     policy: CheckpointPolicy,
     retention: Retention,
@@ -99,31 +95,10 @@ struct CacheEntry {
     memory: usize,
 }
 
-#[derive(Clone)]
-struct ByBytes;
-
-impl Weighter<LtmId, CacheEntry> for ByBytes {
-    fn weight(&self, _: &LtmId, entry: &CacheEntry) -> u64 {
-        (entry.memory + MEMORY_PER_STATE) as u64
+impl Bytes for CacheEntry {
+    fn bytes(&self) -> u64 {
+        (self.memory + MEMORY_PER_STATE) as u64
     }
-}
-
-/// A cache of this many bytes. It has one shard, because a state must fit into its shard's share; a lookup is
-/// short beside the work on a state.
-fn slots(bytes: u64) -> Cache<LtmId, CacheEntry, ByBytes> {
-    #[expect(clippy::expect_used, reason = "both required options are given")]
-    let options = OptionsBuilder::new()
-        .estimated_items_capacity(EXPECTED_STATES)
-        .weight_capacity(bytes)
-        .shards(1)
-        .build()
-        .expect("both required options are given");
-    Cache::with_options(
-        options,
-        ByBytes,
-        DefaultHashBuilder::default(),
-        DefaultLifecycle::default(),
-    )
 }
 
 impl StateCache {
@@ -135,7 +110,7 @@ impl StateCache {
     ) -> Self {
         Self {
             store,
-            slots: slots(settings.cache.as_u64()),
+            slots: byte_cache(settings.cache.as_u64(), EXPECTED_STATES),
             lock_wait: settings.lock_wait,
             policy: CheckpointPolicy {
                 every: settings.checkpoint_every,
@@ -247,7 +222,7 @@ impl StateCache {
         };
         cached.since_checkpoint = FoldCost::default();
         let metrics = self.metrics.clone();
-        tokio::spawn(async move {
+        self.spawner().spawn("checkpoint", async move {
             match store.save_checkpoint(id, &checkpoint).await {
                 Ok(()) => metrics.checkpoint(),
                 Err(error) => {
@@ -256,6 +231,10 @@ impl StateCache {
             }
             drop(permit);
         });
+    }
+
+    fn spawner(&self) -> &Spawner {
+        self.store.redis().spawner()
     }
 
     /// Trims the log if it holds many more entries than `max_entries`, in a task of its own.
@@ -285,7 +264,7 @@ impl StateCache {
             ..keep
         };
         let (store, metrics) = (self.store.clone(), self.metrics.clone());
-        tokio::spawn(async move {
+        self.spawner().spawn("trim", async move {
             match store.trim(id, &keep, Timestamp::now()).await {
                 Ok(true) => metrics.trimmed(),
                 Ok(false) => {}

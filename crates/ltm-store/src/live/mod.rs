@@ -87,10 +87,13 @@ impl Live {
             waiting_bytes: AtomicUsize::new(0),
             max_bytes,
         });
+        let spawner = redis.spawner().clone();
         if redis.is_cluster() {
-            tokio::spawn(Shards::new(redis, shared.clone(), sender).run());
+            let shards = Shards::new(redis, shared.clone(), sender);
+            spawner.spawn("live shards", shards.run());
         } else {
-            tokio::spawn(Listener::of_one(redis, shared.clone(), sender).run());
+            let listener = Listener::of_one(redis, shared.clone(), sender);
+            spawner.spawn("live listener", listener.run());
         }
         let live = Self {
             shared: shared.clone(),

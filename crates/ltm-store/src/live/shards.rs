@@ -1,12 +1,15 @@
 //! The listeners of a cluster: one for each primary, as long as it has slots.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use ltm_types::{LtmId, keys};
 use redis::{AsyncConnectionConfig, RedisError, aio::MultiplexedConnection, cluster::NodeAddress};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::sleep,
 };
 
@@ -26,7 +29,8 @@ pub(super) struct Shards {
     shared: Arc<Shared>,
     sender: mpsc::Sender<LiveEvent>,
     topology: watch::Sender<Topology>,
-    listeners: HashMap<NodeAddress, JoinHandle<()>>,
+    /// Of each listener what lives as long as its task.
+    listeners: HashMap<NodeAddress, Weak<()>>,
 }
 
 impl Shards {
@@ -72,7 +76,8 @@ impl Shards {
             }
             moved
         });
-        self.listeners.retain(|_, listener| !listener.is_finished());
+        self.listeners
+            .retain(|_, listener| listener.strong_count() > 0);
         let primaries = self.topology.borrow().primaries().to_vec();
         for node in primaries {
             if self.listeners.contains_key(&node) {
@@ -84,7 +89,12 @@ impl Shards {
             };
             let (redis, shared) = (self.redis.clone(), self.shared.clone());
             let listener = Listener::of_shard(redis, shared, self.sender.clone(), shard);
-            self.listeners.insert(node, tokio::spawn(listener.run()));
+            let alive = Arc::new(());
+            self.listeners.insert(node, Arc::downgrade(&alive));
+            self.redis.spawner().spawn("live listener", async move {
+                listener.run().await;
+                drop(alive);
+            });
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     redis::primary::Primary,
     redis::settings::RedisSettings,
     redis::transport::{self, Transport},
+    spawner::Spawner,
 };
 
 /// How long to wait before each further try to reach Redis: from 50 ms to some seconds, without end,
@@ -47,6 +48,7 @@ pub struct Redis {
 struct Inner {
     settings: RedisSettings,
     primary: Arc<Primary>,
+    spawner: Spawner,
     config: AsyncConnectionConfig,
     lanes: ThreadLocal<Lane>,
     metrics: RedisMetrics,
@@ -87,10 +89,20 @@ impl Redis {
     ///
     /// [`StoreError::Setting`] if a setting cannot be used.
     pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
+        Self::open_with(settings, Spawner::default())
+    }
+
+    /// As [`Redis::open`], with `spawner` for all background tasks of the handle and of what is built on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Redis::open`].
+    pub fn open_with(settings: &RedisSettings, spawner: Spawner) -> Result<Self, StoreError> {
         Ok(Self {
             inner: Arc::new(Inner {
                 settings: settings.clone(),
-                primary: Primary::of(settings)?,
+                primary: Primary::of(settings, &spawner)?,
+                spawner,
                 config: settings.connection_config(),
                 lanes: ThreadLocal::new(),
                 metrics: RedisMetrics::new(),
@@ -101,6 +113,11 @@ impl Redis {
     /// What it was opened with.
     pub(crate) fn settings(&self) -> &RedisSettings {
         &self.inner.settings
+    }
+
+    /// Starts background tasks.
+    pub fn spawner(&self) -> &Spawner {
+        &self.inner.spawner
     }
 
     /// What the connections measure.

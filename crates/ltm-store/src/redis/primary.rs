@@ -21,6 +21,7 @@ use crate::{
     redis::settings::{Arrangement, RedisSettings},
     redis::tls,
     redis::transport::Transport,
+    spawner::Spawner,
 };
 
 /// How often the Sentinels are asked whether the primary is still the same.
@@ -58,7 +59,7 @@ impl Primary {
     /// # Errors
     ///
     /// [`StoreError::Setting`] if a setting cannot be used.
-    pub(crate) fn of(settings: &RedisSettings) -> Result<Arc<Self>, StoreError> {
+    pub(crate) fn of(settings: &RedisSettings, spawner: &Spawner) -> Result<Arc<Self>, StoreError> {
         let place = match settings.arrangement()? {
             Arrangement::Single => {
                 let client = tls::client(settings, settings.connection_info()?)?;
@@ -78,7 +79,10 @@ impl Primary {
             address: watch::Sender::new(None),
         });
         if matches!(primary.place, Place::Sentinels { .. }) {
-            tokio::spawn(watch_for_changes(Arc::downgrade(&primary)));
+            spawner.spawn(
+                "Sentinel watch",
+                watch_for_changes(Arc::downgrade(&primary)),
+            );
         }
         Ok(primary)
     }

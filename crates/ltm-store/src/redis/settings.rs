@@ -2,50 +2,79 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use ltm_settings::{SettingError, check_wait, duration};
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     cluster::NodeAddress, io::tcp::TcpSettings,
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::StoreError;
 
-/// Where Redis is and how long to wait for it: the section `redis` of the settings.
+/// The Redis that holds the logs, and how long the services wait for it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisSettings {
-    /// `redis://[user:password@]host:port/db`, `rediss://…` for TLS, or `redis+unix:///path?db=0`.
+    /// The URL of Redis: `redis://[user:password@]host:port/db`, `rediss://…` for TLS, or `redis+unix:///path?db=0` for
+    /// a Unix socket. With `redis.sentinels` the URL supplies only user, password, TLS and database; with
+    /// `redis.cluster_nodes` only user, password and TLS.
     ///
-    /// With `sentinels` and `cluster_nodes` its host and port do not count, the rest does.
+    /// Set it in every deployment.
+    #[serde(serialize_with = "masked")]
     pub url: String,
-    /// With TLS: the authorities that sign Redis's certificate, as PEM; those of the system where it is empty.
+    /// A PEM file with the certificate authorities that sign the certificate of Redis. Empty: the authorities of the
+    /// system.
+    ///
+    /// Set it if a private authority signs the certificate of Redis.
     pub tls_ca_file: PathBuf,
-    /// With TLS: the certificate that is shown to Redis, as PEM; none where it is empty.
+    /// A PEM file with the certificate that the services present to Redis. Empty: none.
+    ///
+    /// Set it, with `redis.tls_key_file`, if Redis requires mutual TLS.
     pub tls_cert_file: PathBuf,
-    /// With TLS: its key, as PEM.
+    /// A PEM file with the private key of `redis.tls_cert_file`.
+    ///
+    /// Set it with `redis.tls_cert_file`.
     pub tls_key_file: PathBuf,
-    /// The Sentinels to ask which Redis leads, as `redis://[user:password@]host:port`, or `rediss://…` where they speak TLS. Reads a list, or
-    /// text with commas.
-    #[serde(deserialize_with = "list_or_text")]
+    /// The Sentinels that name the primary: `redis://[user:password@]host:port`, or `rediss://…` for TLS.
+    ///
+    /// Set it, with `redis.sentinel_service`, if Sentinels manage your Redis. Name all of them: the services ask the
+    /// next one if one does not answer.
+    #[serde(deserialize_with = "ltm_settings::list", serialize_with = "all_masked")]
     pub sentinels: Vec<String>,
-    /// What the Sentinels call the group of Redis servers (`sentinel monitor <name> …`).
+    /// The name that the Sentinels have for this group of Redis servers (`sentinel monitor <name> …`).
+    ///
+    /// Set it with `redis.sentinels`.
     pub sentinel_service: String,
-    /// Some nodes of a Redis Cluster, as `host:port`; the others are heard of from them. Reads a list, or text
-    /// with commas.
-    #[serde(deserialize_with = "list_or_text")]
+    /// Some nodes of a Redis Cluster, as `host:port`. The services learn the other nodes from them.
+    ///
+    /// Set it if your Redis is a cluster. Name at least two nodes, so that the services start while one of them is
+    /// down.
+    #[serde(deserialize_with = "ltm_settings::list")]
     pub cluster_nodes: Vec<String>,
-    /// The longest wait for an answer.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest wait for an answer of Redis.
+    ///
+    /// Raise it if a slow Redis or network makes requests fail with 503. It must be longer than `redis.wait_timeout`.
+    #[serde(with = "duration")]
     pub response_timeout: Duration,
-    /// The longest wait for a connection.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest wait for a connection to Redis.
+    ///
+    /// Raise it if Redis is far away, or if TLS handshakes are slow.
+    #[serde(with = "duration")]
     pub connect_timeout: Duration,
-    /// A write is acknowledged once this many replicas have it.
+    /// The number of replicas that must have a write before the API acknowledges it (`WAIT`). 0: the primary alone is
+    /// enough.
+    ///
+    /// Raise it if a failover must not lose an acknowledged write. Writes fail with 503 while fewer replicas are
+    /// connected.
     pub wait_replicas: u32,
-    /// The longest wait for them; it must be shorter than `response_timeout`.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    /// The longest wait for `redis.wait_replicas`. It must be shorter than `redis.response_timeout`.
+    ///
+    /// Raise it if replicas are slow to confirm writes.
+    #[serde(with = "duration")]
     pub wait_timeout: Duration,
-    /// Whether a service is ready only on a Redis that writes an append-only file.
+    /// Whether a service reports that it is not ready if Redis writes no append-only file.
+    ///
+    /// Set it to `false` if only replicas keep your data safe, as with many managed services.
     pub require_append_only: bool,
 }
 
@@ -75,23 +104,11 @@ pub(crate) enum Arrangement {
     Cluster,
 }
 
-/// A list, or text with commas.
-fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Spelling {
-        Text(String),
-        List(Vec<String>),
-    }
-    let list = match Spelling::deserialize(deserializer)? {
-        Spelling::Text(text) => text.split(',').map(|url| url.trim().to_owned()).collect(),
-        Spelling::List(list) => list,
-    };
-    Ok(list.into_iter().filter(|url| !url.is_empty()).collect())
-}
-
 /// A URL without its password.
 pub(crate) fn without_password(url: &str) -> String {
+    if url.is_empty() {
+        return String::new();
+    }
     let Some((scheme, rest)) = url.split_once("://") else {
         return "(not a URL)".into();
     };
@@ -101,14 +118,25 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
+/// Serialized settings have no passwords: they are shown to people.
+fn masked<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&without_password(url))
+}
+
+fn all_masked<S: Serializer>(urls: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(urls.iter().map(|url| without_password(url)))
+}
+
 impl RedisSettings {
-    /// The settings without passwords.
-    pub fn shown(mut self) -> Self {
-        self.url = without_password(&self.url);
-        for url in &mut self.sentinels {
-            *url = without_password(url);
-        }
-        self
+    /// Rejects values that are out of bounds.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
+        check_wait("redis.response_timeout", self.response_timeout)?;
+        check_wait("redis.connect_timeout", self.connect_timeout)?;
+        check_wait("redis.wait_timeout", self.wait_timeout)
     }
 
     /// Where Redis is, without passwords, for logs.

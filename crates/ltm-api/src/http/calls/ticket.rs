@@ -1,11 +1,9 @@
 //! `POST /ws-ticket`: gives a caller a ticket, which a page shows once in the URL of a WebSocket.
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use ltm_auth::{Access, Ticket};
 use ltm_docs::problems::ListProblems;
-use ltm_service::{
-    ProblemResponse,
-    auth::{Access, Presented, Ticket},
-};
+use ltm_service::{ProblemResponse, credential};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,11 +29,11 @@ pub(crate) async fn ticket(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let redis = api.store().redis();
-    let shown = Presented::in_header(&request);
+    let shown = credential(&request);
     let caller = api.auth().caller(shown, redis).await?;
     caller.may(Access::Read)?;
     let ttl = api.settings().ticket_ttl;
-    let ticket = Ticket::give(redis, &caller, ttl).await?;
+    let ticket = Ticket::issue(redis, &caller, ttl).await?;
     let answer = Ticketed {
         ticket: &ticket.text,
         expires_in: ttl.as_secs_f64(),

@@ -1,0 +1,124 @@
+//! The caller: who it is, and what it may do.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ltm_store::Store;
+use ltm_types::LtmId;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::AuthError,
+    grant::{Access, Grant},
+};
+
+/// Who the caller is, what it may do, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caller {
+    /// Its name: `sub` of a JWT, or the name of an API key.
+    pub name: String,
+    /// What it may do.
+    pub grant: Grant,
+    /// When the credential expires, in seconds since 1970; `None`: never.
+    pub expires: Option<u64>,
+}
+
+impl Caller {
+    /// A caller that need not authenticate and may do everything.
+    pub fn anybody() -> Self {
+        Self {
+            name: "anybody".into(),
+            grant: Grant::everything(),
+            expires: None,
+        }
+    }
+
+    /// Checks that the caller may do this with at least some LTM.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::TooLittle`].
+    pub fn may(&self, access: Access) -> Result<(), AuthError> {
+        if self.grant.includes(access) {
+            return Ok(());
+        }
+        Err(AuthError::TooLittle {
+            name: self.name.clone(),
+            access,
+        })
+    }
+
+    /// Checks that the caller may do this with this LTM.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::TooLittle`], [`AuthError::NotThisLtm`]; [`AuthError::Store`] if the LTM does not exist or its class
+    /// cannot be read. The call must end then: another caller may create an LTM of any class under this id meanwhile.
+    pub async fn may_with(
+        &self,
+        access: Access,
+        id: LtmId,
+        store: &Store,
+    ) -> Result<(), AuthError> {
+        self.may(access)?;
+        if self.grant.names(id) {
+            return Ok(());
+        }
+        if self.grant.covers_class(&store.class(id).await?) {
+            return Ok(());
+        }
+        Err(AuthError::NotThisLtm {
+            name: self.name.clone(),
+            access,
+            id,
+        })
+    }
+
+    /// Checks that the caller may create an LTM of this class, under `id` if it chose one.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::NotThisClass`].
+    pub fn may_create(&self, class: &str, id: Option<LtmId>) -> Result<(), AuthError> {
+        if self.grant.covers_class(class) || id.is_some_and(|id| self.grant.names(id)) {
+            return Ok(());
+        }
+        Err(AuthError::NotThisClass {
+            name: self.name.clone(),
+            access: Access::Write,
+            class: class.into(),
+        })
+    }
+
+    /// Checks that the caller may copy this LTM, which it may write. A copy gets a new id, so only a grant for the class
+    /// covers it.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::NotTheCopy`]; [`AuthError::Store`] if the LTM does not exist or its class cannot be read.
+    pub async fn may_copy(&self, id: LtmId, store: &Store) -> Result<(), AuthError> {
+        if self.grant.is_for_all() {
+            return Ok(());
+        }
+        let class = store.class(id).await?;
+        if self.grant.covers_class(&class) {
+            return Ok(());
+        }
+        Err(AuthError::NotTheCopy {
+            name: self.name.clone(),
+            class,
+        })
+    }
+
+    /// The time until the credential expires; `None`: it never does.
+    pub fn time_left(&self) -> Option<Duration> {
+        let expires = self.expires.map(Duration::from_secs);
+        expires.map(|expires| expires.saturating_sub(now()))
+    }
+}
+
+/// The time since 1970.
+pub(crate) fn now() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
+}

@@ -1,0 +1,75 @@
+//! The claims of a verified JWT.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{caller::Caller, error::TokenError, grant::Grant};
+
+/// The longest name of a caller that is kept, in characters.
+const MAX_NAME: usize = 100;
+
+/// The caller that a token names: `sub`, and the grant of `ltm` and `can` (see [`Grant::read`]). The time `now` must be
+/// before `exp` and not before `nbf`, with a tolerance of `leeway` seconds.
+pub(crate) fn caller(claims: &Value, leeway: u64, now: Duration) -> Result<Caller, TokenError> {
+    let name = claims["sub"].as_str().unwrap_or("a token without `sub`");
+    let expires = seconds(&claims["exp"]).ok_or(TokenError::NotATime("exp"))?;
+    if expires.saturating_add(leeway) <= now.as_secs() {
+        return Err(TokenError::Expired);
+    }
+    if let Some(begins) = claims.get("nbf") {
+        let begins = seconds(begins).ok_or(TokenError::NotATime("nbf"))?;
+        if begins > now.as_secs().saturating_add(leeway) {
+            return Err(TokenError::NotYetValid);
+        }
+    }
+    let grant = Grant::read(&claims["ltm"], &claims["can"])?;
+    Ok(Caller {
+        name: name.chars().take(MAX_NAME).collect(),
+        grant,
+        expires: Some(expires.saturating_add(leeway)),
+    })
+}
+
+/// A time in a token (RFC 7519 section 2, NumericDate). It may have a fraction.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn seconds(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        value
+            .as_f64()
+            .filter(|time| *time >= 0.0)
+            .map(|time| time as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_good_until_it_expires_and_a_little() {
+        let claims = json!({"sub": "me", "exp": 100, "ltm": "*", "can": "read"});
+        let at = Duration::from_secs;
+        let me = caller(&claims, 30, at(129)).unwrap();
+        assert_eq!((me.name.as_str(), me.expires), ("me", Some(130)));
+        assert_eq!(caller(&claims, 30, at(130)), Err(TokenError::Expired));
+        let fraction: Value =
+            serde_json::from_str(r#"{"exp": 100.75, "ltm": [1], "can": ["write"]}"#).unwrap();
+        assert_eq!(caller(&fraction, 0, at(99)).unwrap().expires, Some(100));
+        for wrong in [
+            json!({"ltm": "*", "can": "read"}),
+            json!({"exp": 100, "can": "read"}),
+            json!({"exp": 100, "ltm": "*"}),
+            json!({"exp": "100", "ltm": "*", "can": "read"}),
+            json!({"exp": 100, "nbf": "0", "ltm": "*", "can": "read"}),
+            json!({"exp": 100, "nbf": 51, "ltm": "*", "can": "read"}),
+            json!({"exp": 50, "ltm": "*", "can": "read"}),
+        ] {
+            assert!(caller(&wrong, 0, at(50)).is_err(), "{wrong}");
+        }
+        let begun = json!({"exp": 100, "nbf": 51, "ltm": "*", "can": "read"});
+        assert!(caller(&begun, 1, at(50)).is_ok());
+    }
+}

@@ -1,0 +1,29 @@
+//! Authentication and authorization: who the caller is, and what it may do.
+//!
+//! A caller presents a [`Credential`]: a JWT, an API key or, for a WebSocket, a ticket. What it may do is its [`Grant`]:
+//! which LTMs it may read, write or delete. Nothing here knows HTTP.
+
+mod api_keys;
+mod auth;
+mod caller;
+mod claims;
+mod credential;
+mod error;
+mod grant;
+mod jwks;
+mod key;
+mod key_file;
+mod secret;
+mod settings;
+mod ticket;
+mod verifier;
+
+pub use api_keys::{API_KEY_PREFIX, ApiKeyError, NewApiKey};
+pub use auth::Auth;
+pub use caller::Caller;
+pub use credential::{Credential, PROTOCOL};
+pub use error::{AuthError, TokenError};
+pub use grant::{Access, Grant, GrantError};
+pub use secret::RandomError;
+pub use settings::{AuthMode, AuthSettings, JwtAlgorithm};
+pub use ticket::Ticket;

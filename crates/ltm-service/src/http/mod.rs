@@ -1,0 +1,15 @@
+//! The HTTP server: connections, limits, common routes, and the one place that maps errors to HTTP responses.
+
+pub(crate) mod admission;
+pub(crate) mod connection;
+pub(crate) mod cors;
+pub(crate) mod credential;
+pub(crate) mod health;
+pub(crate) mod list_query;
+pub(crate) mod problem;
+pub(crate) mod query;
+pub(crate) mod server;
+pub(crate) mod settings;
+pub(crate) mod trusted_proxies;
+pub(crate) mod unread_body;
+pub(crate) mod upgrade;

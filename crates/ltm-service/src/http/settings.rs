@@ -1,0 +1,85 @@
+//! The section `http` of the settings.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use bytesize::ByteSize;
+use ltm_settings::{SettingError, check_wait, duration};
+use serde::{Deserialize, Serialize};
+
+use super::trusted_proxies::TrustedProxies;
+
+/// The HTTP server of a service. All limits are per process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// The most connections that are open at once, WebSockets among them. The first request of a further connection
+    /// gets 503 `over-limit`.
+    ///
+    /// Raise it with `gateway.max_subscribers`, and keep it above that, so that the gateway itself answers a subscriber
+    /// that it rejects. Every connection needs a file descriptor.
+    pub max_connections: NonZeroUsize,
+    /// The most connections of one client that are open at once: of an IPv4 address or an IPv6 /64 network. Further
+    /// ones get 429 `too-many-requests`. 0: no limit.
+    ///
+    /// Set it if clients can reach the service from the internet. Behind a proxy, set `http.trusted_proxies` first.
+    pub max_connections_per_address: usize,
+    /// The most requests of one client in ten seconds, WebSocket handshakes among them. Further ones get 429
+    /// `too-many-requests`. 0: no limit.
+    ///
+    /// Set it if clients can reach the service from the internet. Behind a proxy, set `http.trusted_proxies` first.
+    pub max_requests_per_address: u32,
+    /// The proxies whose header `X-Forwarded-For` names the client: addresses and networks such as `10.0.0.0/8`.
+    ///
+    /// Set it to the addresses of your proxies before you set a limit per address. Each of them must replace the header
+    /// that it gets from a client.
+    pub trusted_proxies: TrustedProxies,
+    /// The longest time that the head of a request may take to arrive. After that the client gets 408, and the server
+    /// closes the connection.
+    ///
+    /// Lower it if clients that send nothing hold many connections.
+    #[serde(with = "duration")]
+    pub header_timeout: Duration,
+    /// The longest time that a connection stays open between two requests.
+    ///
+    /// Keep it longer than the same setting of your proxies and clients, so that the server never closes a connection
+    /// on which a request is about to arrive.
+    #[serde(with = "duration")]
+    pub keep_alive: Duration,
+    /// The most bytes of responses that the system buffers for one client. Linux uses up to twice as much. Further
+    /// bytes wait in the service.
+    ///
+    /// Raise it for single fast downloads over a long distance. Lower it if many subscribers are slow and the memory
+    /// counts against a container's limit.
+    pub send_buffer: ByteSize,
+}
+
+/// More than `gateway.max_subscribers`, so that the gateway itself answers a subscriber that it rejects.
+const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(12_000).expect("it is not 0");
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: MAX_CONNECTIONS,
+            max_connections_per_address: 0,
+            max_requests_per_address: 0,
+            trusted_proxies: TrustedProxies::default(),
+            header_timeout: Duration::from_secs(10),
+            // Longer than proxies and clients keep theirs: otherwise the server could close a connection on which a
+            // request is about to arrive.
+            keep_alive: Duration::from_secs(75),
+            send_buffer: ByteSize::kib(128),
+        }
+    }
+}
+
+impl HttpSettings {
+    /// Rejects values that are out of bounds.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting.
+    pub fn check(&self) -> Result<(), SettingError> {
+        check_wait("http.header_timeout", self.header_timeout)?;
+        check_wait("http.keep_alive", self.keep_alive)
+    }
+}
