@@ -22,9 +22,7 @@ use tokio::{
     time::{Instant, interval, sleep},
 };
 
-use crate::{
-    error::StoreError, redis::connection::reconnect_pauses, redis::settings::RedisSettings,
-};
+use crate::{error::StoreError, redis::client::reconnect_pauses, redis::settings::RedisSettings};
 
 /// The channels of all LTMs.
 const PATTERN: &str = "ltm:*";

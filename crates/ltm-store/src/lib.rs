@@ -20,7 +20,7 @@ mod spawner;
 mod ticket;
 
 pub use self::redis::{
-    connection::{Redis, reconnect_pauses},
+    client::{Redis, reconnect_pauses},
     settings::RedisSettings,
 };
 pub use doctor::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ltm_types::keys;
 
-use crate::{error::StoreError, redis::connection::Redis};
+use crate::{error::StoreError, redis::client::Redis};
 
 impl Redis {
     /// Stores the content of a ticket for `ttl`, under the hash of the ticket.

@@ -14,7 +14,7 @@ use crate::{
     error::StoreError,
     live::Live,
     log::read::Store,
-    redis::connection::Redis,
+    redis::client::Redis,
 };
 
 /// The number of round trips that are measured.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     error::{StoreError, is_transient},
-    redis::connection::Redis,
+    redis::client::Redis,
     redis::script,
     redis::settings::RedisSettings,
 };

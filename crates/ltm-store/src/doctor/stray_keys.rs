@@ -7,7 +7,7 @@ use redis::{Cmd, Value, cluster::NodeAddress, from_redis_value_ref as from_value
 use crate::{
     doctor::readiness::{Finding, Severity},
     error::StoreError,
-    redis::connection::Redis,
+    redis::client::Redis,
 };
 
 /// The approximate number of keys of one SCAN.

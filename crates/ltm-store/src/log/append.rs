@@ -218,7 +218,7 @@ fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
         .producer
         .map_or(("", 0), |producer| (producer.name.as_str(), producer.epoch));
     let logged = [&*keys::log(id), &keys::meta(id), &keys::idempotency(id)];
-    let mut call = script::APPEND.call_of(&logged, entry.payload.len());
+    let mut call = script::APPEND.call_with_capacity(&logged, entry.payload.len());
     call.arg(append.expected.to_string())
         .arg(entry.cursor.to_string())
         .arg(entry.kind.as_str())

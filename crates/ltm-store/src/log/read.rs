@@ -5,7 +5,7 @@ use ltm_state::{Continuation, judge};
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 
-use crate::{error::StoreError, redis::connection::Redis, redis::script};
+use crate::{error::StoreError, redis::client::Redis, redis::script};
 
 /// The logs in Redis. Clones share the connections.
 #[derive(Clone)]

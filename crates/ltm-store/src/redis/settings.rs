@@ -97,8 +97,8 @@ impl Default for RedisSettings {
     }
 }
 
-/// How the Redis servers are arranged.
-pub(crate) enum Arrangement {
+/// How Redis is deployed.
+pub(crate) enum Deployment {
     Single,
     Sentinels,
     Cluster,
@@ -139,7 +139,7 @@ impl RedisSettings {
         check_wait("redis.wait_timeout", self.wait_timeout)
     }
 
-    /// Where Redis is, without passwords, for logs.
+    /// The address of Redis without passwords, for logs.
     pub fn shown_place(&self) -> String {
         if !self.cluster_nodes.is_empty() {
             return format!("the cluster of {}", self.cluster_nodes.join(", "));
@@ -149,69 +149,72 @@ impl RedisSettings {
         }
         let urls: Vec<String> = self.sentinels.iter().map(|u| without_password(u)).collect();
         format!(
-            "{:?} by the Sentinels {}",
+            "{:?} of the Sentinels {}",
             self.sentinel_service,
             urls.join(", ")
         )
     }
 
-    /// How the Redis servers are arranged.
+    /// How Redis is deployed.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Setting`] if the settings for that do not go together.
-    pub(crate) fn arrangement(&self) -> Result<Arrangement, StoreError> {
-        let refused = |setting: &str, problem: &str| Err(StoreError::setting(setting, problem));
+    /// [`StoreError::Setting`] if the settings contradict each other.
+    pub(crate) fn deployment(&self) -> Result<Deployment, StoreError> {
+        let invalid = |setting: &str, problem: &str| Err(StoreError::setting(setting, problem));
         let sentinels = match (self.sentinels.is_empty(), self.sentinel_service.is_empty()) {
             (true, true) => false,
             (false, false) => true,
             (true, false) => {
-                return refused(
+                return invalid(
                     "redis.sentinels",
-                    "redis.sentinel_service is set, so name the Sentinels here, such as redis://host:26379",
+                    "redis.sentinel_service is set; list the Sentinels here, such as redis://host:26379",
                 );
             }
             (false, true) => {
-                return refused(
+                return invalid(
                     "redis.sentinel_service",
-                    "redis.sentinels is set, so give the name here that follows `sentinel monitor` in their files",
+                    "redis.sentinels is set; set this to the name that follows `sentinel monitor` in their files",
                 );
             }
         };
         match (sentinels, self.is_cluster()) {
-            (false, false) => Ok(Arrangement::Single),
-            (true, false) => Ok(Arrangement::Sentinels),
-            (false, true) => Ok(Arrangement::Cluster),
-            (true, true) => refused(
+            (false, false) => Ok(Deployment::Single),
+            (true, false) => Ok(Deployment::Sentinels),
+            (false, true) => Ok(Deployment::Cluster),
+            (true, true) => invalid(
                 "redis.sentinels",
-                "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so leave one of them out",
+                "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so remove one of the two settings",
             ),
         }
     }
 
-    /// Whether it is a Redis Cluster.
+    /// Whether Redis is a cluster.
     pub(crate) fn is_cluster(&self) -> bool {
         !self.cluster_nodes.is_empty()
     }
 
-    /// The nodes that are named, each with what `url` says beside the address.
+    /// The nodes of the setting. `url` gives everything but the address.
     pub(crate) fn cluster_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
         let info = |node: &String| {
             let address: NodeAddress = node.parse().map_err(|_| {
-                StoreError::setting("redis.cluster_nodes", format!("{node:?}: give host:port"))
+                StoreError::setting(
+                    "redis.cluster_nodes",
+                    format!("{node:?}: must be host:port"),
+                )
             })?;
             self.info_of(&address)
         };
         self.cluster_nodes.iter().map(info).collect()
     }
 
-    /// How to connect to one node of the cluster.
+    /// The connection settings of one node of the cluster.
     pub(crate) fn info_of(&self, node: &NodeAddress) -> Result<ConnectionInfo, StoreError> {
         let info = self.connection_info()?;
         let (host, port) = (node.host().to_owned(), node.port());
-        let refused = |problem: &str| Err(StoreError::setting("redis.url", problem));
+        let invalid = |problem: &str| Err(StoreError::setting("redis.url", problem));
         if info.redis_settings().db() != 0 {
-            return refused("a Redis Cluster has only the database 0");
+            return invalid("a Redis Cluster has only database 0; remove the number");
         }
         let address = match info.addr().clone() {
             ConnectionAddr::Tcp(..) => ConnectionAddr::Tcp(host, port),
@@ -226,8 +229,8 @@ impl RedisSettings {
                 tls_params,
             },
             _ => {
-                return refused(
-                    "with redis.cluster_nodes it must begin with redis:// or rediss://; it gives user and password",
+                return invalid(
+                    "with redis.cluster_nodes it must begin with redis:// or rediss://; it gives the user and the password",
                 );
             }
         };
