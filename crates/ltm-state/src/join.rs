@@ -18,7 +18,7 @@ pub enum Continuation {
 }
 
 /// Decides whether a log continues from the cursor `after`. `head` is the log's head, and `first` is its first
-/// entry with a higher `seq` than `after`.
+/// entry with a higher cursor than `after`.
 pub fn judge(after: Cursor, head: Cursor, first: Option<&Entry>) -> Continuation {
     match first {
         Some(first) if first.continues(after) => Continuation::Continues,
@@ -66,83 +66,5 @@ pub fn join(cursor: Cursor, entry: &Entry) -> Join {
 }
 
 #[cfg(test)]
-mod tests {
-    use ltm_types::Kind;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn history(payloads: &[String]) -> Vec<Entry> {
-        let mut position = Cursor::ORIGIN;
-        let next = |payload: &String| {
-            let entry = Entry::after(position, Kind::Snapshot, payload.as_str().into());
-            position = entry.cursor;
-            entry
-        };
-        payloads.iter().map(next).collect()
-    }
-
-    proptest! {
-        /// Entries arrive doubled, swapped and with holes; every gap is filled from the log.
-        #[test]
-        fn whatever_arrives_live_the_merge_gives_the_log(
-            payloads in prop::collection::vec("[a-z]{0,3}", 1..20),
-            arrivals in prop::collection::vec(0usize..20, 0..60),
-        ) {
-            let log = history(&payloads);
-            let (mut position, mut seen) = (Cursor::ORIGIN, Vec::new());
-            for arrival in arrivals.into_iter().filter(|&i| i < log.len()) {
-                match join(position, &log[arrival]) {
-                    Join::Deliver => {
-                        seen.push(log[arrival].clone());
-                        position = log[arrival].cursor;
-                    }
-                    Join::Duplicate => {}
-                    Join::Forked | Join::Gap => {
-                        let from = usize::try_from(position.seq).unwrap();
-                        for entry in log.iter().skip(from).take_while(|e| e.cursor.seq <= log[arrival].cursor.seq) {
-                            prop_assert_eq!(join(position, entry), Join::Deliver);
-                            seen.push(entry.clone());
-                            position = entry.cursor;
-                        }
-                    }
-                }
-            }
-            prop_assert_eq!(&seen[..], &log[..seen.len()]);
-        }
-
-        #[test]
-        fn an_entry_of_another_history_is_never_delivered(
-            shared in prop::collection::vec("[a-z]{0,3}", 0..6),
-            ours in prop::collection::vec("[a-z]{0,3}", 1..6),
-            theirs in prop::collection::vec("[A-Z]{1,3}", 1..6),
-        ) {
-            let ours = history(&[shared.clone(), ours].concat());
-            let theirs = history(&[shared.clone(), theirs].concat());
-            let position = ours.last().unwrap().cursor;
-            for entry in &theirs[shared.len()..] {
-                prop_assert!(matches!(join(position, entry), Join::Forked | Join::Gap));
-            }
-        }
-
-        #[test]
-        fn a_log_is_trimmed_forked_or_goes_on(
-            payloads in prop::collection::vec("[a-z]{0,3}", 1..10), position in 0usize..10, kept in 0usize..10, other: u64,
-        ) {
-            let log = history(&payloads);
-            let position = position.min(log.len());
-            let after = if position == 0 { Cursor::ORIGIN } else { log[position - 1].cursor };
-            let head = log.last().unwrap().cursor;
-            let kept_entries = &log[kept.min(log.len() - 1)..];
-            let first = kept_entries.iter().find(|e| e.cursor > after);
-            let trimmed = first.is_some_and(|e| e.cursor.seq > after.seq + 1);
-            prop_assert_eq!(matches!(judge(after, head, first), Continuation::Trimmed), trimmed);
-            prop_assert_eq!(matches!(judge(after, head, first), Continuation::Continues), !trimmed);
-            if after.seq > 0 && other != after.check {
-                let foreign = Cursor { check: other, ..after };
-                let first = log.iter().find(|e| e.cursor > foreign);
-                prop_assert!(matches!(judge(foreign, head, first), Continuation::Forked));
-            }
-        }
-    }
-}
+#[path = "join/tests.rs"]
+mod tests;
