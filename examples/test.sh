@@ -11,4 +11,5 @@ export npm_config_audit=false npm_config_fund=false
 (cd examples && npm ci)
 (cd examples && npm test)
 # Only the guides with JavaScript; the others do not need Node.
-LTM_GUIDES_NODE=1 cargo test --locked --package ltm-tests --test guides -- developers readme security
+LTM_GUIDES_NODE=1 cargo test --locked --workspace --test it -- guides::the_readme guides::the_guide_of_app_developers \
+  guides::the_guide_of_engine_developers guides::the_page_on_security

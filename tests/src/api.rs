@@ -1,11 +1,11 @@
 //! A client of the API.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-use crate::{LIMIT, Service};
+use crate::{LIMIT, Service, until};
 
 /// A client of one API process.
 #[derive(Clone)]
@@ -131,11 +131,16 @@ impl Api {
 
     /// Waits until `/readyz` answers with this status.
     pub async fn until_ready_is(&self, status: u16) {
-        let began = Instant::now();
-        while self.get_root("/readyz").await.status != status {
-            assert!(began.elapsed() < LIMIT, "/readyz is never {status}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let what = format!("/readyz answers {status}");
+        until(&what, async || {
+            let answer = self.get_root("/readyz").await;
+            if answer.status == status {
+                Ok(())
+            } else {
+                Err(answer.text)
+            }
+        })
+        .await;
     }
 
     /// Creates an LTM with this state; gives its id and cursor.

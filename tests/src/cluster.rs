@@ -1,8 +1,8 @@
 //! A Redis Cluster: some primaries, each with a replica or without one.
 
-use std::time::{Duration, Instant};
+use std::fmt::{self, Debug, Formatter};
 
-use crate::{FAILOVER_LIMIT, RedisServer, redis_server::free_port};
+use crate::{FAILOVER_LIMIT, RedisServer, ports::free_port, until_within};
 
 /// How many slots a cluster has.
 const SLOTS: usize = 16384;
@@ -33,14 +33,14 @@ impl Cluster {
         };
         cluster.meet();
         cluster
-            .until("the nodes never meet", || cluster.all_know(3 + count))
+            .until("all nodes know each other", || cluster.all_know(3 + count))
             .await;
         for (primary, replica) in cluster.primaries.iter().zip(&cluster.replicas) {
             let id = primary.cli(&["CLUSTER", "MYID"]);
             replica.cli(&["CLUSTER", "REPLICATE", &id]);
         }
         cluster
-            .until("the replicas never follow", || cluster.all_follow())
+            .until("every replica follows its primary", || cluster.all_follow())
             .await;
         cluster
     }
@@ -106,7 +106,7 @@ impl Cluster {
     /// Waits until the replica at this place has the slots of its primary.
     pub async fn until_the_replica_leads(&self, place: usize) {
         let replica = &self.replicas[place];
-        self.until("the replica never leads", || {
+        self.until("the replica is the primary", || {
             let role = replica.try_cli(&["ROLE"]);
             role.is_ok_and(|role| role.starts_with("master"))
         })
@@ -148,21 +148,25 @@ impl Cluster {
         self.replicas.iter().all(follows) && self.all().all(listed)
     }
 
-    async fn until(&self, complaint: &str, done: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !done() {
-            if began.elapsed() > FAILOVER_LIMIT {
-                for server in self.all() {
-                    eprintln!(
-                        "{}: {:?}",
-                        server.address(),
-                        server.try_cli(&["CLUSTER", "NODES"])
-                    );
-                }
-                panic!("{complaint}");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    /// Waits for something. If it does not come, shows what each node knows of the others.
+    async fn until(&self, what: &str, done: impl Fn() -> bool) {
+        until_within(FAILOVER_LIMIT, what, async || {
+            if done() { Ok(()) } else { Err(Nodes(self)) }
+        })
+        .await;
+    }
+}
+
+/// What each node knows of the others, asked when it is printed.
+struct Nodes<'a>(&'a Cluster);
+
+impl Debug for Nodes<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let known = |server: &RedisServer| server.try_cli(&["CLUSTER", "NODES"]);
+        let nodes = self.0.all();
+        f.debug_map()
+            .entries(nodes.map(|server| (server.address(), known(server))))
+            .finish()
     }
 }
 

@@ -6,12 +6,11 @@ use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{LIMIT, Service, redis_server::free_port};
+use crate::{Service, ports::free_port, until, until_blocking};
 
 /// The file that `docker-compose.yml` gives to its HAProxy.
 const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/haproxy.cfg");
@@ -95,11 +94,10 @@ impl Haproxy {
 
     /// Waits until it sees this server as `UP` or `DOWN`.
     pub async fn until_seen(&self, backend: &str, server: &str, state: &str) {
-        let began = Instant::now();
-        while !self.stat(backend, server)["status"].starts_with(state) {
-            assert!(began.elapsed() < LIMIT, "{server} is never {state}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until(&format!("HAProxy sees {server} as {state}"), async || {
+            self.stat(backend, server)["status"].starts_with(state)
+        })
+        .await;
     }
 
     fn ask(&self, question: &str) -> std::io::Result<String> {
@@ -111,18 +109,13 @@ impl Haproxy {
     }
 
     fn wait_until_ready(&mut self) -> bool {
-        let began = Instant::now();
-        while began.elapsed() < LIMIT {
+        until_blocking("HAProxy answers or ends", || {
             let ended = self.child.try_wait().expect("its status can be read");
-            if ended.is_some() {
-                return false;
+            match ended {
+                Some(_) => Some(false),
+                None => self.ask("show info").is_ok().then_some(true),
             }
-            if self.ask("show info").is_ok() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! A network that can fail: a TCP proxy.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,6 +31,15 @@ struct Weather {
     era: u64,
     /// New connections are refused.
     refused: bool,
+}
+
+/// What a network has seen so far.
+#[derive(Default)]
+struct Seen {
+    /// Connections that it refused.
+    refused: AtomicUsize,
+    /// Reads whose bytes it held back.
+    held: AtomicUsize,
 }
 
 /// What happens to the bytes that go one way.
@@ -60,6 +72,7 @@ pub struct Network {
     address: String,
     weather: watch::Sender<Weather>,
     target: watch::Sender<Arc<str>>,
+    seen: Arc<Seen>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -78,12 +91,15 @@ impl Network {
             refused: false,
         });
         let target = watch::Sender::new(Arc::<str>::from(target));
-        let (leads_to, seen) = (target.subscribe(), weather.subscribe());
+        let seen = Arc::new(Seen::default());
+        let (leads_to, now, sees) = (target.subscribe(), weather.subscribe(), seen.clone());
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if !seen.borrow().refused {
+                if now.borrow().refused {
+                    sees.refused.fetch_add(1, Ordering::SeqCst);
+                } else {
                     let target = leads_to.borrow().clone();
-                    tokio::spawn(carry(client, target, seen.clone()));
+                    tokio::spawn(carry(client, target, now.clone(), sees.clone()));
                 }
             }
         });
@@ -91,6 +107,7 @@ impl Network {
             address,
             weather,
             target,
+            seen,
             task,
         }
     }
@@ -156,6 +173,16 @@ impl Network {
         self.weather
             .send_modify(|weather| weather.refused = refused);
     }
+
+    /// How many connections it has refused so far.
+    pub fn refused(&self) -> usize {
+        self.seen.refused.load(Ordering::SeqCst)
+    }
+
+    /// How often it has held bytes back so far.
+    pub fn held(&self) -> usize {
+        self.seen.held.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Network {
@@ -165,15 +192,32 @@ impl Drop for Network {
     }
 }
 
-async fn carry(client: TcpStream, target: Arc<str>, mut weather: watch::Receiver<Weather>) {
+async fn carry(
+    client: TcpStream,
+    target: Arc<str>,
+    mut weather: watch::Receiver<Weather>,
+    seen: Arc<Seen>,
+) {
     let Ok(server) = TcpStream::connect(&*target).await else {
         return;
     };
     let era = weather.borrow().era;
     let ((from_client, to_client), (from_server, to_server)) =
         (client.into_split(), server.into_split());
-    let there = pump(from_client, to_server, weather.clone(), Weather::onward);
-    let back = pump(from_server, to_client, weather.clone(), Weather::backward);
+    let there = pump(
+        from_client,
+        to_server,
+        weather.clone(),
+        Weather::onward,
+        &seen,
+    );
+    let back = pump(
+        from_server,
+        to_client,
+        weather.clone(),
+        Weather::backward,
+        &seen,
+    );
     tokio::select! {
         // What is cut carries nothing any more, even where it is released in the same moment.
         biased;
@@ -188,11 +232,15 @@ async fn pump(
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
     faults: fn(&Weather) -> Faults,
+    seen: &Seen,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     let mut lose = false;
     let mut carried = 0;
     while let Ok(count) = from.read(&mut buffer).await {
+        if faults(&weather.borrow()).held {
+            seen.held.fetch_add(1, Ordering::SeqCst);
+        }
         if weather.wait_for(|now| !faults(now).held).await.is_err() || count == 0 {
             return;
         }

@@ -3,15 +3,15 @@
 use std::{
     ffi::OsString,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use crate::LIMIT;
+use crate::{ports::free_port, until_blocking};
 
 /// A `redis-server` with an append-only file in a folder of its own. It ends with the value.
 pub struct RedisServer {
@@ -34,16 +34,10 @@ impl RedisServer {
     pub fn restored(backup: &Path) -> Self {
         let mut server = Self::start_as(None, Some(backup), &["--appendonly", "no"]);
         server.cli(&["CONFIG", "SET", "appendonly", "yes"]);
-        let began = Instant::now();
-        while server.info("persistence", "aof_rewrite_in_progress") > 0
-            || server.info("persistence", "aof_rewrite_scheduled") > 0
-        {
-            assert!(
-                began.elapsed() < LIMIT,
-                "the append-only file is not written"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until_blocking("Redis has written the append-only file", || {
+            server.info("persistence", "aof_rewrite_in_progress") == 0
+                && server.info("persistence", "aof_rewrite_scheduled") == 0
+        });
         server.cli(&["SHUTDOWN", "NOSAVE"]);
         server.arguments.clear();
         server.restart();
@@ -160,22 +154,13 @@ impl RedisServer {
     }
 
     fn wait_until_ready(&mut self) -> bool {
-        let began = Instant::now();
-        while began.elapsed() < LIMIT {
-            if self
-                .child
-                .try_wait()
-                .expect("its status can be read")
-                .is_some()
-            {
-                return false;
+        until_blocking("redis-server answers or ends", || {
+            let ended = self.child.try_wait().expect("its status can be read");
+            match ended {
+                Some(_) => Some(false),
+                None => answers(self.port).then_some(true),
             }
-            if answers(self.port) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        })
     }
 }
 
@@ -193,11 +178,6 @@ fn new_folder(in_memory: bool) -> TempDir {
     memory
         .and_then(Result::ok)
         .unwrap_or_else(|| TempDir::new().expect("a temporary folder"))
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 fn spawn(port: u16, folder: &TempDir, sentinel: Option<&str>, arguments: &[String]) -> Child {

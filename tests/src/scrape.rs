@@ -1,11 +1,8 @@
 //! What `/metrics` of a service says, as Prometheus reads it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{LIMIT, Service};
+use crate::{Service, until};
 
 /// One answer of `/metrics`, in the text format.
 pub struct Scrape {
@@ -60,15 +57,15 @@ impl Scrape {
 
     /// Asks the service again and again until a series is at least so much.
     pub async fn until(service: &Service, series: &str, at_least: f64) -> Self {
-        let began = Instant::now();
-        loop {
+        until(&format!("{series} is {at_least}"), async || {
             let scrape = Self::of(service).await;
-            if scrape.value(series) >= at_least {
-                return scrape;
-            }
             let value = scrape.value(series);
-            assert!(began.elapsed() < LIMIT, "{series} stays at {value}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            if value >= at_least {
+                Ok(scrape)
+            } else {
+                Err(value)
+            }
+        })
+        .await
     }
 }

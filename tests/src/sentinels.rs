@@ -1,8 +1,11 @@
 //! A leader, a replica, and Sentinels that make the replica lead when the leader is gone.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::{self, Debug, Formatter},
+    time::Duration,
+};
 
-use crate::{LIMIT, RedisServer};
+use crate::{RedisServer, until, until_within};
 
 /// The longest wait for a failover: Sentinels that were held up do nothing for half a minute (TILT).
 pub const FAILOVER_LIMIT: Duration = Duration::from_secs(180);
@@ -27,7 +30,7 @@ impl Sentinels {
         let address = leader.address();
         let (host, port) = address.split_once(':').unwrap();
         let replica = RedisServer::start(&[&at_once[..], &["--replicaof", host, port]].concat());
-        until("the replica never follows", || {
+        until("the replica follows", async || {
             leader.info("replication", "connected_slaves") == 1
                 && leader
                     .cli(&["INFO", "replication"])
@@ -46,7 +49,7 @@ impl Sentinels {
             leader,
             replica,
         };
-        until("the Sentinels never know each other", || {
+        until("the Sentinels know each other", async || {
             let knows = |sentinel: &RedisServer| {
                 let known = sentinel.cli(&["SENTINEL", "MASTER", SERVICE]);
                 let fields: Vec<&str> = known.lines().collect();
@@ -81,7 +84,7 @@ impl Sentinels {
         let ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE];
         // It answers in two lines.
         let address = Ok(self.replica.address().replace(':', "\n"));
-        self.until("the replica never leads", || {
+        self.until("the replica is the primary", || {
             let role = self.replica.try_cli(&["ROLE"]);
             let named = |sentinel: &RedisServer| sentinel.try_cli(&ask) == address;
             role.is_ok_and(|role| role.starts_with("master")) && self.sentinels.iter().all(named)
@@ -89,25 +92,12 @@ impl Sentinels {
         .await;
     }
 
-    /// Waits for something; where it does not come, shows who thinks what.
-    async fn until(&self, complaint: &str, done: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !done() {
-            if began.elapsed() > FAILOVER_LIMIT {
-                for server in [&self.leader, &self.replica] {
-                    let said = server.try_cli(&["INFO", "replication"]);
-                    eprintln!("{}: {said:?}", server.address());
-                }
-                for sentinel in &self.sentinels {
-                    for question in ["MASTER", "REPLICAS"] {
-                        let said = sentinel.try_cli(&["SENTINEL", question, SERVICE]);
-                        eprintln!("{}: {said:?}", sentinel.address());
-                    }
-                }
-                panic!("{complaint}");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    /// Waits for something. If it does not come, shows what each server and Sentinel thinks.
+    async fn until(&self, what: &str, done: impl Fn() -> bool) {
+        until_within(FAILOVER_LIMIT, what, async || {
+            if done() { Ok(()) } else { Err(Opinions(self)) }
+        })
+        .await;
     }
 
     /// Makes the Redis that led at the begin follow the other one, as Sentinels do unless they were held up: then not for
@@ -116,7 +106,7 @@ impl Sentinels {
         let address = self.replica.address();
         let (host, port) = address.split_once(':').unwrap();
         self.leader.cli(&["REPLICAOF", host, port]);
-        self.until("the old leader is never demoted", || {
+        self.until("the old primary is demoted", || {
             let said = self.leader.try_cli(&["INFO", "replication"]);
             said.is_ok_and(|said| {
                 said.contains("role:slave") && said.contains("master_link_status:up")
@@ -126,10 +116,22 @@ impl Sentinels {
     }
 }
 
-async fn until(complaint: &str, done: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < LIMIT, "{complaint}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// What each server and each Sentinel thinks of the others, asked when it is printed.
+struct Opinions<'a>(&'a Sentinels);
+
+impl Debug for Opinions<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for server in [&self.0.leader, &self.0.replica] {
+            let thinks = server.try_cli(&["INFO", "replication"]);
+            map.entry(&server.address(), &thinks);
+        }
+        for sentinel in &self.0.sentinels {
+            for question in ["MASTER", "REPLICAS"] {
+                let thinks = sentinel.try_cli(&["SENTINEL", question, SERVICE]);
+                map.entry(&sentinel.address(), &thinks);
+            }
+        }
+        map.finish()
     }
 }

@@ -6,12 +6,11 @@ use std::{
     path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use crate::{LIMIT, binary, redis_server::signal};
+use crate::{LIMIT, attempt, binary, redis_server::signal, until, until_blocking};
 
 /// How many lines of a service's log are kept.
 const LOG_LINES: usize = 500;
@@ -118,23 +117,14 @@ impl Service {
 
     /// Waits until it ends.
     pub fn wait(&mut self) -> ExitStatus {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.ended() {
-                return status;
-            }
-            assert!(began.elapsed() < LIMIT, "{} does not end", self.name);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let what = format!("{} ends", self.name);
+        until_blocking(&what, || self.ended())
     }
 
     /// Waits until a line of its log holds this text.
     pub async fn until_logged(&self, text: &str) {
-        let began = Instant::now();
-        while !self.logged(text) {
-            assert!(began.elapsed() < LIMIT, "{} never says {text:?}", self.name);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let what = format!("{} logs {text:?}", self.name);
+        until(&what, async || self.logged(text)).await;
     }
 
     /// The last lines of its log.
@@ -157,10 +147,7 @@ impl Drop for Service {
         if self.name == DEV && matches!(self.child.try_wait(), Ok(None)) {
             // It ends the Redis that it started.
             signal(self.child.id(), "TERM");
-            let began = Instant::now();
-            while matches!(self.child.try_wait(), Ok(None)) && began.elapsed() < LIMIT {
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            let _ = attempt(|| !matches!(self.child.try_wait(), Ok(None)));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -188,26 +175,23 @@ fn keep(stderr: ChildStderr, log: &Mutex<VecDeque<String>>, found: &mpsc::Sender
     }
 }
 
-/// The memory that a process holds, in bytes.
+/// The memory that a process holds now, in bytes.
 pub fn resident_bytes(pid: u32) -> usize {
-    memory(pid, "VmRSS:")
+    kib(status(pid).vmrss)
 }
 
 /// The most memory that a process has ever held, in bytes.
 pub fn peak_bytes(pid: u32) -> usize {
-    memory(pid, "VmHWM:")
+    kib(status(pid).vmhwm)
 }
 
-fn memory(pid: u32, name: &str) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name))
-        .expect("it has a size");
-    let kib: usize = line
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .expect("a number");
-    kib * 1024
+fn status(pid: u32) -> procfs::process::Status {
+    let pid = pid.try_into().expect("a process id");
+    let process = procfs::process::Process::new(pid).expect("the process lives");
+    process.status().expect("its status can be read")
+}
+
+fn kib(size: Option<u64>) -> usize {
+    let bytes = size.expect("a living process has a size") * 1024;
+    bytes.try_into().expect("a size that fits")
 }

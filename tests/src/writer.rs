@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::sleep};
 
-use crate::{Api, FAILOVER_LIMIT, LIMIT};
+use crate::{Api, FAILOVER_LIMIT, LIMIT, until_within};
 
 /// Writes 0, 1, 2… to one LTM, each until it is acknowledged.
 pub struct Writer {
@@ -36,16 +36,17 @@ impl Writer {
     /// Waits until so many more are acknowledged.
     pub async fn until_more(&self, count: usize) {
         let wanted = self.written.load(Ordering::SeqCst) + count;
-        let began = Instant::now();
-        while self.written.load(Ordering::SeqCst) < wanted {
+        let what = format!("the API has acknowledged {wanted} writes");
+        until_within(FAILOVER_LIMIT + LIMIT, &what, async || {
             assert!(!self.task.is_finished(), "the writer has failed");
-            let waited = began.elapsed();
-            assert!(
-                waited < FAILOVER_LIMIT + LIMIT,
-                "nothing is written any more"
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
+            let written = self.written.load(Ordering::SeqCst);
+            if written < wanted {
+                Err(written)
+            } else {
+                Ok(())
+            }
+        })
+        .await;
     }
 
     /// Ends; gives how many were acknowledged.
@@ -61,23 +62,28 @@ async fn write(api: Api, id: u64, stop: Arc<AtomicBool>, written: Arc<AtomicUsiz
             return number;
         }
         let began = Instant::now();
-        loop {
-            let body = json!({"reason": "execute", "item": number, "merge": {"n": number}});
-            let request = api.request(Method::POST, &format!("/ltm/{id}/snapshots"));
-            let key = format!("{id}-{number}");
-            let request = request.header("Idempotency-Key", key).json(&body);
-            let answer = api.send(request).await;
-            if answer.status == 201 {
-                written.fetch_add(1, Ordering::SeqCst);
-                break;
-            }
-            answer.problem(503, "unavailable");
+        // Not `until`: the borrows of its closure are no `Send`, which a task has to be.
+        while !acknowledged(&api, id, number).await {
             let waited = began.elapsed();
             assert!(waited < FAILOVER_LIMIT, "{number} is never acknowledged");
             sleep(Duration::from_millis(20)).await;
         }
+        written.fetch_add(1, Ordering::SeqCst);
     }
     unreachable!("there is always another number")
+}
+
+async fn acknowledged(api: &Api, id: u64, number: usize) -> bool {
+    let body = json!({"reason": "execute", "item": number, "merge": {"n": number}});
+    let request = api.request(Method::POST, &format!("/ltm/{id}/snapshots"));
+    let key = format!("{id}-{number}");
+    let request = request.header("Idempotency-Key", key).json(&body);
+    let answer = api.send(request).await;
+    let acknowledged = answer.status == 201;
+    if !acknowledged {
+        answer.problem(503, "unavailable");
+    }
+    acknowledged
 }
 
 /// What was written to an LTM, in the order of its history.

@@ -318,8 +318,12 @@ class Follower implements Following {
   /** Handles the end of a connection. Returns the pause before the next one. */
   private ended({ code, reason }: End): number {
     switch (code) {
+      case 4401:
+        return this.failed(problemOf('unauthenticated', 401, reason));
+      case 4403:
+        return this.failed(problemOf('forbidden', 403, reason));
       case 4404:
-        return this.finish('failed', problemOf('unknown-ltm', 404, reason));
+        return this.failed(problemOf('unknown-ltm', 404, reason));
       case 4410:
         return this.finish('deleted');
       case 4409:

@@ -38,7 +38,7 @@ describe('with services that ask who calls', { concurrency: 4 }, () => {
     await untilView(following, live);
     let n = 0;
     for (let expiries = 0; expiries < 2; expiries++) {
-      await untilView(following, ({ error }) => /1008/.test(error?.detail));
+      await untilView(following, ({ error }) => error?.kind === 'unauthenticated');
       n++;
       await guarded.producer.append(id, { reason: 'execute', merge: { n } });
       await untilView(following, ({ state, status }) => status === 'live' && state.n === n);
@@ -67,6 +67,32 @@ describe('with services that ask who calls', { concurrency: 4 }, () => {
         await following.closed;
         assert.deepEqual([following.view.status, following.view.error.kind], ['failed', kind]);
       }
+    }
+  });
+
+  test('the code of a close decides whether it goes on', async () => {
+    const id = await create();
+    const closing = (code) =>
+      class {
+        constructor() {
+          setTimeout(() => {
+            this.onopen({});
+            this.onclose({ code, reason: 'why' });
+          });
+        }
+        close() {}
+      };
+    const token = guarded.token(id, 'read', 60);
+    for (const [code, given, kind] of [
+      [4401, token, 'unauthenticated'],
+      [4403, token, 'forbidden'],
+      [4403, () => token, 'forbidden'],
+    ]) {
+      const options = { WebSocket: closing(code), EventSource: false, backoff, token: given };
+      const following = followLtm(guarded.url, id, options);
+      await following.closed;
+      const { status, error } = following.view;
+      assert.deepEqual([status, error.kind, error.detail], ['failed', kind, 'why']);
     }
   });
 

@@ -129,7 +129,7 @@ test('when a token expires it goes on with another', async () => {
   const tokens = [guarded.token(Number(id), 'read', 2), guarded.token(Number(id), 'read', 600)];
   await follow(guarded.url, id, { tokens });
   await untilLive();
-  await page.waitForFunction(() => window.told.some(({ error }) => /1008/.test(error)));
+  await page.waitForFunction(() => window.told.some(({ error }) => /expired/.test(error)));
   const cursor = await writeEverything(guarded.producer, id);
   sameAsDocument(await untilAt(cursor), await guarded.services.document(id, guarded.admin));
   await close();

@@ -11,6 +11,7 @@ mod app;
 mod body_budget;
 mod http;
 mod metrics;
+mod object;
 mod reader;
 mod retention_sweep;
 mod run;

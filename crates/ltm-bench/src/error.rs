@@ -1,29 +1,29 @@
-//! What can go wrong in a measurement.
+//! The errors of a measurement.
 
 use std::{io, path::PathBuf};
 
-/// Why there is no figure.
+/// Why a measurement failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("{name} cannot be started: {source}; is it installed?")]
+    #[error("cannot start {name}: {source}; is it installed?")]
     Spawn {
         name: &'static str,
         source: io::Error,
     },
-    #[error("{0} does not begin to listen")]
+    #[error("{0} does not start to listen")]
     Start(&'static str),
-    #[error("{} is not there; build it: cargo build --release --workspace --bins", .0.display())]
+    #[error("{} does not exist; build it with `cargo build --release --workspace --bins`", .0.display())]
     Missing(PathBuf),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
     Client(#[from] ltm_client::Error),
-    #[error("a request was answered: {0}")]
+    #[error("unexpected answer: {0}")]
     Answer(String),
-    #[error("a subscriber was not let in: {0}")]
+    #[error("the handshake of a subscriber failed: {0}")]
     Handshake(String),
     #[error(
-        "{needed} connections are too many for the limit of {limit} open files; raise it: ulimit -n"
+        "{needed} connections exceed the limit of {limit} open files; raise it with `ulimit -n`"
     )]
     Files { needed: usize, limit: u64 },
     #[error("LOSS OR DISORDER: {0}")]
@@ -34,6 +34,6 @@ pub(crate) enum Error {
     Scenario(String),
     #[error("a producer panicked")]
     Panicked,
-    #[error("{delivered} of {expected} deliveries came in time")]
+    #[error("{delivered} of {expected} deliveries arrived in time")]
     Late { delivered: u64, expected: u64 },
 }

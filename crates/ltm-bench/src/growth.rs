@@ -1,56 +1,57 @@
-//! How the figures grow with the load: each at 1, 4 and 16 times a load, drawn as lines; the state goes
-//! from 1 KiB to 10 MiB.
+//! How the figures grow with the load: charts at 1, 4 and 16 times a load, and from 1 KiB to 10 MiB of state.
 
 use std::path::PathBuf;
 
 use crate::{
     error::Error,
-    plot::{Line, Look, Plot},
-    report::{CPU, MEMORY, Row},
-    scenario::Scenario,
+    report::{
+        CPU, MEMORY, Row,
+        plot::{Line, Look, Plot},
+    },
+    scenarios::Scenario,
     session::Session,
-    target::Kind,
+    targets::Kind,
 };
 
-/// Where the drawings go, and how much is measured for them.
+/// The arguments of `ltm-bench growth`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Drawings {
-    /// The folder that the drawings are written to.
+    /// The folder for the charts.
     #[arg(long, value_name = "DIR", default_value = "docs/performance")]
     pub(crate) svg: PathBuf,
-    /// Draw only these.
+    /// Draw only these charts.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     pub(crate) only: Vec<String>,
-    /// Run everything small, to see that it runs: the drawings say nothing.
+    /// Run with a small load, to check that everything runs; the charts mean nothing.
     #[arg(long)]
     pub(crate) quick: bool,
 }
 
-/// The figure of a target that makes a line, and how the line is called.
+/// The target and the figure of a line, and the name of the line.
 type Drawn = (Kind, &'static str, &'static str);
 
-/// One drawing.
+/// One chart.
 struct Measure {
     /// The name of its file.
     file: &'static str,
     title: &'static str,
-    /// What grows, with its unit.
+    /// The load, with its unit.
     x: &'static str,
-    /// What is measured, with its unit.
+    /// The figure, with its unit.
     y: &'static str,
-    /// The scenario, without what grows.
+    /// The scenario, without the option that grows.
     command: &'static str,
-    /// The same, small.
+    /// The same with a small load.
     quick: &'static str,
     /// The option that grows, and its values.
     grows: (&'static str, [u64; 3]),
-    /// How many of these get one append a second, where the appends grow, too.
+    /// If the appends grow, too: how many of these get one append per second.
     each: Option<u64>,
     lines: &'static [Drawn],
 }
 
 const LIVE: Kind = Kind::Live;
-/// One line for each target.
+/// One line per target.
 const CPU_LINES: &[Drawn] = &[
     (LIVE, CPU, "ltm-live"),
     (Kind::Floor, CPU, "floor"),
@@ -61,9 +62,9 @@ const MEMORY_LINES: &[Drawn] = &[(LIVE, MEMORY, "ltm-live"), (Kind::Nchan, MEMOR
 const MEASURES: [Measure; 11] = [
     Measure {
         file: "fan-out",
-        title: "One LTM, many subscribers: a delivery's processor time",
-        x: "subscribers of one LTM, 10 appends a second",
-        y: "µs for each delivery",
+        title: "One LTM, many subscribers: CPU time per delivery",
+        x: "subscribers of one LTM, 10 appends per second",
+        y: "µs per delivery",
         command: "fan-out --rate 10 --seconds 5",
         quick: "fan-out --rate 20 --seconds 1",
         grows: ("--subscribers", [250, 1000, 4000]),
@@ -72,9 +73,9 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "many-small",
-        title: "Many LTMs of one subscriber each: a delivery's processor time",
-        x: "LTMs, an append to each in 4 seconds",
-        y: "µs for each delivery",
+        title: "Many LTMs with one subscriber each: CPU time per delivery",
+        x: "LTMs, one append to each every 4 seconds",
+        y: "µs per delivery",
         command: "fan-out --subscribers 1 --seconds 5",
         quick: "fan-out --subscribers 1 --seconds 1",
         grows: ("--ltms", [500, 2000, 8000]),
@@ -83,9 +84,9 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "catch-up",
-        title: "Subscribers that resume 1,000 entries back: a delivery's processor time",
-        x: "subscribers that come back at once",
-        y: "µs for each delivery",
+        title: "Subscribers that resume 1,000 entries back: CPU time per delivery",
+        x: "subscribers that reconnect at once",
+        y: "µs per delivery",
         command: "catch-up",
         quick: "catch-up --entries 20",
         grows: ("--subscribers", [300, 1200, 4800]),
@@ -94,9 +95,9 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "idle",
-        title: "Memory of a connection on which nothing happens",
+        title: "Memory per idle connection",
         x: "connections",
-        y: "KiB for each connection",
+        y: "KiB per connection",
         command: "idle",
         quick: "idle --ltms 2",
         grows: ("--subscribers", [1200, 4800, 19_200]),
@@ -105,9 +106,9 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "burst",
-        title: "Memory of a connection, a minute after a burst",
-        x: "connections, 500 messages through each",
-        y: "KiB for each connection",
+        title: "Memory per connection, a minute after a burst",
+        x: "connections, 500 messages to each",
+        y: "KiB per connection",
         command: "burst",
         quick: "burst --settle 0 --ltms 2 --messages 10",
         grows: ("--subscribers", [250, 1000, 4000]),
@@ -119,9 +120,9 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "stalled",
-        title: "Memory of a connection whose peer reads nothing",
+        title: "Memory per connection whose peer reads nothing",
         x: "connections, 16 MiB waiting for each",
-        y: "KiB for each connection",
+        y: "KiB per connection",
         command: "stalled",
         quick: "stalled --messages 20",
         grows: ("--peers", [25, 100, 400]),
@@ -130,8 +131,8 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "latency",
-        title: "From an append to its delivery: 99 of 100 take less",
-        x: "appends a second",
+        title: "From an append to its delivery: 99th percentile",
+        x: "appends per second",
         y: "ms",
         command: "latency --seconds 5",
         quick: "latency --seconds 1",
@@ -146,8 +147,8 @@ const MEASURES: [Measure; 11] = [
     Measure {
         file: "append",
         title: "Appends by 16 producers",
-        x: "LTMs of each producer",
-        y: "appends a second",
+        x: "LTMs per producer",
+        y: "appends per second",
         command: "append --seconds 3",
         quick: "append --producers 2 --seconds 1",
         grows: ("--ltms", [1, 4, 16]),
@@ -159,9 +160,9 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "state",
-        title: "A small patch to a large state: an append's processor time",
+        title: "A small patch to a large state: CPU time per append",
         x: "bytes of state",
-        y: "µs for each append",
+        y: "µs per append",
         command: "append --producers 1 --ltms 1 --seconds 3",
         quick: "append --producers 1 --ltms 1 --seconds 1",
         grows: ("--state", [1024, 102_400, 10_485_760]),
@@ -170,23 +171,23 @@ const MEASURES: [Measure; 11] = [
     },
     Measure {
         file: "late",
-        title: "Appends late in a history: an append's processor time",
+        title: "Appends late in a history: CPU time per append",
         x: "entries in the history",
-        y: "µs for each append",
+        y: "µs per append",
         command: "late",
         quick: "late --window 20 --rounds 1",
         grows: ("--entries", [6250, 25_000, 100_000]),
         each: None,
         lines: &[
             (LIVE, "late CPU µs each", "after these"),
-            (LIVE, "early CPU µs each", "from the first on"),
+            (LIVE, "early CPU µs each", "from the first"),
         ],
     },
     Measure {
         file: "document",
-        title: "GET of a document: processor time for each snapshot in it",
-        x: "snapshots in it",
-        y: "µs for each snapshot",
+        title: "GET of a document: CPU time per snapshot",
+        x: "snapshots in the document",
+        y: "µs per snapshot",
         command: "document",
         quick: "document --rounds 1",
         grows: ("--snapshots", [625, 2500, 10_000]),
@@ -198,7 +199,7 @@ const MEASURES: [Measure; 11] = [
     },
 ];
 
-/// Measures all and draws it.
+/// Measures and draws all charts.
 pub(crate) fn run(session: &mut Session, drawings: &Drawings) -> Result<(), Error> {
     std::fs::create_dir_all(&drawings.svg)?;
     let wanted = |measure: &&Measure| {

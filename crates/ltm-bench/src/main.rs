@@ -1,62 +1,54 @@
-//! `ltm-bench`: load on the real services, counted delivery by delivery, beside the floor and a peer.
+//! `ltm-bench`: puts load on the real services, checks every delivery, and compares them with a floor and a peer.
 
-mod append;
-mod append_floor;
-mod burst;
-mod catch_up;
-mod crew;
-mod crowd;
-mod document;
 mod error;
-mod fan_out;
-mod floor;
 mod growth;
-mod handshake;
-mod http;
-mod idle;
-mod late;
-mod latency;
-mod latency_floor;
-mod live;
-mod order;
-mod plot;
-mod process;
-mod producer;
-mod progress;
-mod redis;
+mod load;
 mod report;
-mod scenario;
+mod scenarios;
 mod session;
-mod stalled;
 mod suite;
-mod target;
-mod usage;
+mod targets;
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use crate::{error::Error, scenario::Scenario, session::Session, target::Kind};
+use error::Error;
+use scenarios::Scenario;
+use session::Session;
+use targets::{Kind, floor};
 
-/// Measures ltm-live beside the floor (a bare program that writes the same frames) and a peer (nginx
-/// with Nchan). Every delivery is counted; a loss or disorder is a failure.
+/// Measure ltm-live side by side with a floor (a bare program that writes the same frames) and a peer
+/// (nginx with Nchan). The benchmark checks every delivery: a lost or reordered message is a failure.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
-    scenario: Scenario,
-    /// What to measure, side by side.
-    #[arg(long, global = true, value_delimiter = ',', default_values = ["live", "floor", "nchan"])]
+    command: Command,
+    /// The targets to measure, side by side.
+    #[arg(long, global = true, value_name = "TARGETS", value_delimiter = ',', default_values = ["live", "floor", "nchan"])]
     on: Vec<Kind>,
-    /// Measure an API that runs already, at HOST:PORT; the gateway's address goes with it.
-    #[arg(long, global = true, requires = "gateway")]
+    /// Measure a running API at this address, together with --gateway.
+    #[arg(long, global = true, value_name = "HOST:PORT", requires = "gateway")]
     api: Option<String>,
-    /// The gateway that goes with --api.
-    #[arg(long, global = true, requires = "api")]
+    /// The gateway of the running API.
+    #[arg(long, global = true, value_name = "HOST:PORT", requires = "api")]
     gateway: Option<String>,
-    /// Write the figures to this file, as JSON.
+    /// Write the figures to this file as JSON.
     #[arg(long, global = true, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Measure(Scenario),
+    /// Measure all scenarios, one after the other.
+    All(suite::Extent),
+    /// Measure at 1, 4 and 16 times a load, and draw the results as lines.
+    Growth(growth::Drawings),
+    #[command(hide = true)]
+    Floor { address: SocketAddr },
 }
 
 fn main() -> ExitCode {
@@ -65,7 +57,7 @@ fn main() -> ExitCode {
         Err(error) => vec![error.to_string()],
     };
     for failure in &failures {
-        // Standard error is all there is to say it on.
+        // If standard error does not work, there is no other way to report it.
         let _ = writeln!(std::io::stderr(), "error: {failure}");
     }
     if failures.is_empty() {
@@ -74,15 +66,15 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Does what is asked; gives what went wrong where that left something to measure.
+/// Runs the command; returns the failures that left something to measure.
 fn run(arguments: Arguments) -> Result<Vec<String>, Error> {
     let external = arguments.api.zip(arguments.gateway);
     let mut session = Session::new(arguments.on, external);
-    match arguments.scenario {
-        Scenario::Floor { address } => floor::serve(address)?,
-        Scenario::All(extent) => suite::run(&mut session, &extent)?,
-        Scenario::Growth(drawings) => growth::run(&mut session, &drawings)?,
-        scenario => drop(session.measure(&[scenario])?),
+    match arguments.command {
+        Command::Measure(scenario) => drop(session.measure(&[scenario])?),
+        Command::All(extent) => suite::run(&mut session, &extent)?,
+        Command::Growth(drawings) => growth::run(&mut session, &drawings)?,
+        Command::Floor { address } => floor::serve(address)?,
     }
     session.end(arguments.json.as_deref())
 }

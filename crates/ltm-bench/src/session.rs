@@ -1,18 +1,18 @@
-//! One run of the bench: what is measured on which targets, and what came out so far.
+//! One run of the benchmark: its targets and the results so far.
 
 use std::{io::Write, path::Path};
 
 use crate::{
     error::Error,
     report::{Report, Row},
-    scenario::Scenario,
-    target::{Kind, Target},
+    scenarios::Scenario,
+    targets::{Kind, Target},
 };
 
-/// A run. What fails takes nothing from what was measured.
+/// A run. A failure keeps the results of the other measurements.
 pub(crate) struct Session {
     on: Vec<Kind>,
-    /// An API and a gateway that run already.
+    /// A running API and its gateway.
     external: Option<(String, String)>,
     report: Report,
     failures: Vec<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(on: Vec<Kind>, external: Option<(String, String)>) -> Self {
-        // Tens of thousands of sockets are open at once.
+        // A run has tens of thousands of open sockets.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
         Self {
             on,
@@ -30,8 +30,8 @@ impl Session {
         }
     }
 
-    /// Measures scenarios that belong together, each on a fresh target of each kind, and prints their
-    /// tables; gives the rows of each scenario.
+    /// Measures scenarios that belong together, each on a new target of each kind. Prints their tables and
+    /// returns the rows of each scenario.
     pub(crate) fn measure(&mut self, scenarios: &[Scenario]) -> Result<Vec<Vec<Row>>, Error> {
         let mut together = Report::default();
         let mut apart = Vec::new();
@@ -73,10 +73,10 @@ impl Session {
         scenario.run(&mut target)
     }
 
-    /// Writes the figures, and gives what went wrong.
+    /// Writes the figures, and returns the failures.
     pub(crate) fn end(mut self, json: Option<&Path>) -> Result<Vec<String>, Error> {
         if self.report.rows.is_empty() && self.failures.is_empty() {
-            let what = "nothing was measured: the scenario says nothing about these targets";
+            let what = "nothing was measured: the scenario does not apply to these targets";
             self.failures.push(what.into());
         }
         if let Some(path) = json {

@@ -1,9 +1,9 @@
-//! Everything that there is a figure for, in one run.
+//! All scenarios in one run.
 
-use crate::{error::Error, scenario::Scenario, session::Session};
+use crate::{error::Error, scenarios::Scenario, session::Session};
 
-/// What is run, as it would be asked for one by one. The most connections are as many as the usual
-/// limit of 20,000 open files allows.
+/// The commands that the suite runs. The number of connections stays within the usual limit of 20,000 open
+/// files.
 const FULL: [&str; 17] = [
     "fan-out",
     "fan-out --subscribers 500 --rate 0",
@@ -24,7 +24,7 @@ const FULL: [&str; 17] = [
     "document",
 ];
 
-/// The same, small: to see that everything runs.
+/// The same with a small load, to check that everything runs.
 const QUICK: [&str; 10] = [
     "fan-out --subscribers 20 --seconds 1",
     "fan-out --subscribers 20 --seconds 1 --rate 0",
@@ -40,12 +40,12 @@ const QUICK: [&str; 10] = [
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Extent {
-    /// Run everything small, to see that it runs: the figures say nothing.
+    /// Run with a small load, to check that everything runs; the figures mean nothing.
     #[arg(long)]
     pub(crate) quick: bool,
 }
 
-/// Runs all.
+/// Runs all scenarios.
 pub(crate) fn run(session: &mut Session, extent: &Extent) -> Result<(), Error> {
     let commands: &[&str] = if extent.quick { &QUICK } else { &FULL };
     let scenarios = commands.iter().map(|command| Scenario::read(command));

@@ -1,4 +1,4 @@
-//! Why a command failed.
+//! The errors of commands.
 
 use std::io::{self, ErrorKind};
 
@@ -6,41 +6,41 @@ use ltm_service::SettingsError;
 use ltm_store::StoreError;
 use ltm_types::Problem;
 
-use crate::output::printable;
+use crate::text::printable;
 
 /// What a shell reports of a program that wrote into a closed pipe: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The services said no, or cannot be reached.
+pub(crate) enum Error {
+    /// The services rejected a request, or cannot be reached.
     #[error("{}", said(.0))]
     Client(#[from] ltm_client::Error),
-    /// What the service sent cannot be understood.
+    /// The answer of a service cannot be read.
     #[error("{0}")]
     Answered(String),
-    /// What was given cannot be used.
+    /// An argument or the input cannot be used.
     #[error("{0}")]
     Input(String),
-    /// One of several snapshots was not taken; those before it were.
+    /// One of several snapshots was not written; those before it were.
     #[error("snapshot {index}: {source}")]
     Snapshot {
-        /// Its place in the input, from 0.
+        /// Its index in the input, from 0.
         index: usize,
-        /// Why.
+        /// The cause.
         source: Box<Error>,
     },
-    /// There is nothing more to follow.
+    /// The command did its work, and the outcome is a failure.
     #[error("{0}")]
     Ended(String),
-    /// Redis, or what it holds.
+    /// Redis failed, or the data in it is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A setting of Redis is wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// Standard output takes nothing.
+    /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
     /// The process cannot be set up.
@@ -49,12 +49,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Client(error) if error.is_passing())
+    /// Whether a retry may succeed.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_temporary())
     }
 
-    /// The same, naming the snapshot of the input that it is about.
+    /// The same error, with the index of the snapshot that it is about.
     pub(crate) fn of_snapshot(self, index: usize) -> Self {
         if matches!(self, Self::Output(_)) {
             return self;
@@ -65,7 +65,7 @@ impl Error {
         }
     }
 
-    /// Whether the reader of the output has left, which is no failure to speak of.
+    /// Whether the reader of the output has closed it. This is not reported.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == ErrorKind::BrokenPipe)
     }
@@ -80,18 +80,18 @@ impl Error {
     }
 }
 
-/// What the client says, for a terminal.
+/// An error of the client, for a terminal.
 pub(crate) fn said(error: &ltm_client::Error) -> String {
     match error {
         ltm_client::Error::Problem { problem, .. } => shown(problem),
         ltm_client::Error::Refused { .. } => format!(
-            "{error}; start the services with `ltm dev` or `docker compose up`, or say where they are with --url"
+            "{error}; start the services with `ltm dev` or `docker compose up`, or set their URL with --url"
         ),
         other => printable(&other.to_string()),
     }
 }
 
-/// A problem as a line: what happened, its name in the documentation, and the request.
+/// A problem as a line: the detail, the name in the documentation, and the request.
 fn shown(problem: &Problem) -> String {
     let name = problem
         .r#type
@@ -125,18 +125,18 @@ mod tests {
     }
 
     #[test]
-    fn who_reaches_nobody_is_told_how_to_start_the_services() {
+    fn a_refused_connection_names_the_ways_to_start_the_services() {
         let server = "http://127.0.0.1:1".parse().unwrap();
         let error = Error::Client(ltm_client::Error::Refused { server });
         assert_eq!(
             error.to_string(),
             "cannot reach http://127.0.0.1:1: connection refused; start the services with `ltm dev` or \
-             `docker compose up`, or say where they are with --url"
+             `docker compose up`, or set their URL with --url"
         );
     }
 
     #[test]
-    fn a_reader_that_left_is_not_worth_a_word() {
+    fn a_closed_output_is_not_reported() {
         let left = Error::Output(ErrorKind::BrokenPipe.into());
         assert!(left.is_broken_pipe());
         assert_eq!(left.exit_code(), 141);

@@ -1,4 +1,4 @@
-//! JSON values of a file or of standard input.
+//! JSON values from a file or standard input.
 
 use std::{
     fmt,
@@ -17,18 +17,18 @@ use tokio::sync::mpsc;
 
 use crate::error::Error;
 
-/// How many values are read ahead.
+/// The values that are read ahead.
 const READ_AHEAD: usize = 16;
-/// How many documents: each can be large.
+/// The documents that are read ahead: each can be large.
 const DOCUMENTS_AHEAD: usize = 1;
 
-/// A value as it stands in the input, or why there are no more.
+/// A value as it is in the input, or why reading ended.
 type Item = Result<Box<RawValue>, Error>;
 
-/// The JSON values of a file, or of standard input for `-`, as they come.
+/// The JSON values of a file, or of standard input for `-`, one by one.
 ///
-/// They are read by a thread of its own, which the process does not wait for: a read from a terminal
-/// or a pipe cannot be broken off.
+/// A separate thread reads them, and the process does not wait for it at the end: a read from a terminal or a
+/// pipe cannot be cancelled.
 pub(crate) fn read_values(file: &Path) -> Result<mpsc::Receiver<Item>, Error> {
     let input = open(file)?;
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
@@ -36,7 +36,7 @@ pub(crate) fn read_values(file: &Path) -> Result<mpsc::Receiver<Item>, Error> {
     Ok(receiver)
 }
 
-/// The same, where a list that the input begins with counts as the values in it: it is not held whole.
+/// The same, except that a list at the beginning of the input counts as its items; it is never held whole.
 pub(crate) fn read_documents(file: &Path) -> Result<mpsc::Receiver<Item>, Error> {
     let mut input = open(file)?;
     let (sender, receiver) = mpsc::channel(DOCUMENTS_AHEAD);
@@ -50,7 +50,7 @@ pub(crate) fn read_documents(file: &Path) -> Result<mpsc::Receiver<Item>, Error>
         };
         match read {
             Ok(()) => send(deserializer, &sender),
-            // Where nobody takes it, nobody asks.
+            // The receiver may be gone.
             Err(error) => drop(sender.blocking_send(Err(not_json(&error)))),
         }
     })?;
@@ -87,7 +87,7 @@ fn not_json(error: &serde_json::Error) -> Error {
     Error::Input(format!("not JSON: {error}"))
 }
 
-/// Whether what comes after white space is a list.
+/// Whether the input begins with a list, after white space.
 fn begins_with_list(input: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let (blank, next) = {
@@ -190,7 +190,7 @@ mod tests {
         ] {
             assert_eq!(taken(text, read_documents).await, ok(expected), "{text}");
         }
-        // What comes before the fault is there before the fault is known.
+        // The items before the fault arrive before the fault.
         let broken = taken("[1, 2, {", read_documents).await;
         assert_eq!(broken[..2], ok(&["1", "2"]));
         assert!(broken[2].as_ref().unwrap_err().starts_with("not JSON: "));

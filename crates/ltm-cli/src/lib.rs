@@ -1,70 +1,52 @@
 //! The command `ltm`: runs the services on a laptop, writes, reads and follows LTMs, and plays recorded
 //! histories.
 
-mod append;
-pub mod args;
-mod bridge;
-mod copy;
-mod create;
-mod delete;
+mod args;
+mod client;
+mod commands;
 mod dev;
-mod diff;
-mod doctor;
 mod error;
-mod get;
-mod history;
-mod holding;
-mod import;
+mod flou;
 mod input;
-mod json;
-mod key;
-mod list;
-mod message;
-mod output;
-mod plan;
+mod json_argument;
+mod operator;
 mod play;
-mod recording;
-pub mod redis_server;
-mod rollback;
-mod tail;
-mod verify;
+mod terminal;
+mod text;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 use args::{Cli, ClientCommand, Command};
-use ltm_client::{Client, ServerUrl, Token};
-use output::Output;
+use commands::{append, copy, create, delete, diff, get, list, rollback, tail};
+use error::Error;
+use flou::{bridge, import};
+use operator::{doctor, key, verify};
+use terminal::{Output, report};
 
-pub use error::Error;
-pub use json::JsonArgument;
-
-/// Does what the arguments say; what goes wrong is printed on standard error.
-pub fn run(cli: &Cli) -> ExitCode {
-    match &cli.command {
-        Command::Dev(args) => dev::run(args),
-        Command::Doctor(args) => end(wait_for(doctor::run(args, Output::new(cli.json)))),
-        Command::Verify(args) => end(wait_for(verify::run(args, Output::new(cli.json)))),
-        Command::Key(args) => end(key::run(args, Output::new(cli.json))),
-        Command::Client(command) => end(ask(cli, command)),
-    }
-}
-
-/// What is left to say when a command has ended.
-fn end(outcome: Result<(), Error>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if !error.is_broken_pipe() {
-                output::report(&error);
-            }
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
+/// Runs the command that the arguments of the process name. An error is printed on standard error.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
     let output = Output::new(cli.json);
-    let client = client_of(cli.url.clone(), cli.token.clone())?;
+    let outcome = match &cli.command {
+        Command::Dev(args) => return dev::run(args),
+        Command::Doctor(args) => wait_for(doctor::run(args, output)),
+        Command::Verify(args) => wait_for(verify::run(args, output)),
+        Command::Key(args) => key::run(args, output),
+        Command::Client(command) => ask(&cli, command, output),
+    };
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    if !error.is_broken_pipe() {
+        report(&error);
+    }
+    ExitCode::from(error.exit_code())
+}
+
+fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> {
+    let client = client::build(cli.url.clone(), cli.token.clone())?;
     wait_for(async {
         match command {
             ClientCommand::Create(args) => create::run(&client, args, output).await,
@@ -81,15 +63,6 @@ fn ask(cli: &Cli, command: &ClientCommand) -> Result<(), Error> {
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }
     })
-}
-
-/// Speaks to the services at `server`, and shows a token if there is one.
-fn client_of(server: ServerUrl, token: Option<Token>) -> Result<Client, Error> {
-    let mut client = Client::builder(server).agent(concat!("ltm/", env!("CARGO_PKG_VERSION")));
-    if let Some(token) = token {
-        client = client.token(token);
-    }
-    Ok(client.build()?)
 }
 
 fn wait_for(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {

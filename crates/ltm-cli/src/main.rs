@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    ltm_cli::run(&ltm_cli::args::Cli::parse())
+    ltm_cli::run()
 }

@@ -1,71 +1,69 @@
-//! What the API answers.
+//! The answers of the API.
 
-use std::ops::Deref;
+use std::{fmt::Display, ops::Deref};
 
+use ltm_state::json;
 use ltm_types::{Cursor, LtmId};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{
-    Error, ServerUrl,
-    json::{self, Fault},
-};
+use crate::{Error, ServerUrl};
 
-/// An answer as it came: JSON text.
+/// An answer as the API sent it: JSON text.
 #[derive(Clone, Debug)]
-pub struct Body {
+pub struct RawAnswer {
     pub(crate) text: String,
     pub(crate) server: ServerUrl,
 }
 
-impl Body {
+impl RawAnswer {
     /// The text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What it holds.
+    /// Parses the answer.
     ///
     /// # Errors
     ///
-    /// [`Error::Unreadable`] where it is something else.
+    /// [`Error::Unreadable`] if it is not a `T`.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
         self.part(&self.text)
     }
 
-    /// What a part of it holds.
+    /// Parses a part of the answer.
     ///
     /// # Errors
     ///
-    /// [`Error::Unreadable`] where it is something else.
+    /// [`Error::Unreadable`] if it is not a `T`.
     pub fn part<'a, T: Deserialize<'a>>(&self, text: &'a str) -> Result<T, Error> {
-        json::read(text).map_err(|fault| unreadable(&self.server, &fault))
+        json::read(text).map_err(|e| unreadable(&self.server, &e))
     }
 }
 
-/// The error for a text that cannot be read.
-pub(crate) fn unreadable(server: &ServerUrl, fault: &Fault) -> Error {
+/// The error for a text that cannot be parsed.
+pub(crate) fn unreadable(server: &ServerUrl, error: &impl Display) -> Error {
     Error::Unreadable {
         server: server.clone(),
-        detail: fault.to_string(),
+        detail: error.to_string(),
     }
 }
 
-/// A page of a list.
+/// A page of the list of LTMs.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The rows: an array.
-    pub rows: Body,
-    /// Where the next page begins: before this LTM.
+    pub rows: RawAnswer,
+    /// The next page begins before this LTM; `None` after the last page.
     pub next: Option<LtmId>,
 }
 
-/// An answer: its members, and the text that they were read from.
+/// A parsed answer, with the text that it was parsed from.
 #[derive(Clone, Debug)]
 pub struct Answer<T> {
-    /// The text as it came; it has more members.
+    /// The text as the API sent it; it may have more members.
     pub text: String,
-    /// The members.
+    /// The parsed members.
     pub value: T,
 }
 
@@ -77,7 +75,7 @@ impl<T> Deref for Answer<T> {
     }
 }
 
-/// What is known once an LTM was created.
+/// The answer to a creation.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Created {
     /// The new LTM.
@@ -86,48 +84,48 @@ pub struct Created {
     pub cursor: Cursor,
 }
 
-/// What is known once a snapshot was appended.
+/// The answer to an append.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Appended {
-    /// Where the log is.
+    /// The cursor of the log after the write.
     pub cursor: Cursor,
-    /// Which snapshot it is, from 0.
+    /// The index of the snapshot, from 0.
     pub index: u64,
 }
 
-/// What is known once an LTM went back.
+/// The answer to a rollback.
 #[derive(Clone, Debug, Deserialize)]
-pub struct WentBack {
-    /// Where the log is.
+pub struct RolledBack {
+    /// The cursor of the log after the write.
     pub cursor: Cursor,
-    /// The last snapshot that is kept; none where a rollback was undone.
+    /// The index of the last snapshot that is kept; `None` if a rollback was undone.
     pub snapshot_index: Option<i64>,
-    /// How many snapshots there are now.
+    /// The number of snapshots after the rollback.
     pub snapshots_count: u64,
 }
 
-/// What is known once an error was recorded.
+/// The answer to a recorded error.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Recorded {
-    /// Where the log is.
+    /// The cursor of the log after the write.
     pub cursor: Cursor,
-    /// The error as it stands now, with its id.
+    /// The error as recorded, with its id.
     pub error: Box<RawValue>,
 }
 
-/// What is known once an LTM was copied.
+/// The answer to a copy.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Copied {
-    /// The copy.
+    /// The id of the copy.
     pub copy_id: LtmId,
 }
 
-/// A state as of a snapshot.
+/// The state after a snapshot.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StateAt {
-    /// Where the log was.
+    /// The cursor of the log.
     pub cursor: Cursor,
-    /// The snapshot, from 0; -1 is before the first.
+    /// The index of the snapshot, from 0; -1 is before the first.
     pub index: i64,
     /// The state.
     pub state: Map<String, Value>,

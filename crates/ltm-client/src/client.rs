@@ -1,24 +1,24 @@
-//! The services, and how to ask them.
+//! The client of the services.
 
 use std::{sync::Arc, time::Duration};
 
 use ltm_types::{Cursor, LtmId, Problem};
 use reqwest::{
-    Method, RequestBuilder, Response,
+    Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, IF_MATCH, LINK, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Answer, Body, Copied, Error, Follow, Options, Page, Producer, ServerUrl, Start, StateAt, Token,
-    Views,
-    token::{Given, Tokens},
+    Answer, Copied, Error, Follow, Options, Page, Producer, RawAnswer, ServerUrl, Start, StateAt,
+    Token, Views,
+    token::{TokenResult, Tokens},
 };
 
-/// How much of a foreign answer is shown.
+/// The most characters of a foreign answer that an error shows.
 const SHOWN_ANSWER: usize = 200;
 
-/// Speaks to the services at one address. A copy costs nothing and shares the connections.
+/// A client of the services at one address. Clones are cheap and share the connections.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -31,7 +31,7 @@ struct Inner {
     options: Options,
 }
 
-/// Makes a client that is not as the defaults say.
+/// Builds a client with a token, or with other options than the defaults.
 pub struct Builder {
     server: ServerUrl,
     tokens: Tokens,
@@ -40,46 +40,48 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Shows this token with every request.
+    /// Sends this token with every request.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.tokens = Tokens::One(token);
         self
     }
 
-    /// Asks for a token before each connection and each try of a request, so that one that was refused, or has
-    /// expired, is replaced. Keep it where it is dear to make.
+    /// Calls `source` for a token before each connection and each attempt of a request, so that a rejected or expired
+    /// token is replaced. If a token is expensive to get, cache it in `source`.
     #[must_use]
     pub fn tokens<F>(mut self, source: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Given> + Send + 'static,
+        F: Future<Output = TokenResult> + Send + 'static,
     {
         self.tokens = Tokens::Source(Arc::new(move || Box::pin(source())));
         self
     }
 
-    /// Within these bounds.
+    /// Uses these options.
     #[must_use]
     pub fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// The program that speaks: `User-Agent`.
+    /// Sends this name of your program as `User-Agent`.
     #[must_use]
     pub fn agent(mut self, agent: &str) -> Self {
         agent.clone_into(&mut self.agent);
         self
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
     ///
-    /// [`Error::Setup`] where the system does not give what an HTTP client needs.
+    /// [`Error::Setup`] if the HTTP client cannot be created.
     pub fn build(self) -> Result<Client, Error> {
         let http = reqwest::Client::builder()
             .user_agent(self.agent)
+            // A WebSocket begins as a request of HTTP/1.1.
+            .http1_only()
             .connect_timeout(self.options.connect_timeout)
             .read_timeout(self.options.answer_timeout)
             .build()
@@ -99,12 +101,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Url`] where that is none; see [`Builder::build`].
+    /// [`Error::Url`] if `url` is not one; see also [`Builder::build`].
     pub fn new(url: &str) -> Result<Self, Error> {
         Self::builder(url.parse()?).build()
     }
 
-    /// Makes a client that shows a token, or has other bounds.
+    /// Builds a client with a token or other options.
     pub fn builder(server: ServerUrl) -> Builder {
         Builder {
             server,
@@ -114,12 +116,12 @@ impl Client {
         }
     }
 
-    /// Where the services are.
+    /// The address of the services.
     pub fn server(&self) -> &ServerUrl {
         &self.inner.server
     }
 
-    /// Its bounds.
+    /// The options of the client.
     pub fn options(&self) -> &Options {
         &self.inner.options
     }
@@ -128,27 +130,27 @@ impl Client {
         &self.inner.tokens
     }
 
-    /// What an LTM does, message by message, over as many connections as it takes.
+    /// Follows an LTM: its messages one by one, over any number of connections.
     pub fn follow(&self, id: LtmId, start: Start) -> Follow {
         Follow::new(self.clone(), id, start)
     }
 
-    /// What an LTM is: its state after each message.
+    /// Follows an LTM: each message, and the state after it.
     pub fn views(&self, id: LtmId) -> Views {
         Views::new(self.clone(), id)
     }
 
-    /// Whoever writes LTMs.
+    /// A producer, which writes LTMs.
     pub fn producer(&self) -> Producer {
         Producer::new(self.clone())
     }
 
-    /// The document of an LTM, with what rollbacks took out where that is asked for.
+    /// The document of an LTM; `rollbacks` adds the snapshots that rollbacks took out.
     ///
     /// # Errors
     ///
-    /// Where it is refused, or nobody answers.
-    pub async fn document(&self, id: LtmId, rollbacks: bool) -> Result<Body, Error> {
+    /// [`Error`] if the API rejects the request or does not answer.
+    pub async fn document(&self, id: LtmId, rollbacks: bool) -> Result<RawAnswer, Error> {
         let request = self.request(Method::GET, &format!("/{id}"));
         let (body, _) = self
             .send(request.query(&[("rollbacks", rollbacks)]))
@@ -156,11 +158,11 @@ impl Client {
         Ok(body)
     }
 
-    /// A page of the list of LTMs, newest first: of a class where `fqn` is given, before an LTM where that is given.
+    /// A page of the list of LTMs, newest first: only of the class `fqn`, and only before the LTM `before`, if given.
     ///
     /// # Errors
     ///
-    /// Where it is refused, or nobody answers.
+    /// [`Error`] if the API rejects the request or does not answer.
     pub async fn list(
         &self,
         playground: bool,
@@ -180,11 +182,11 @@ impl Client {
         Ok(Page { rows, next })
     }
 
-    /// The state of an LTM now, or as of a snapshot, or of one that a rollback took out.
+    /// The current state of an LTM, or the state after a snapshot, also after one that a rollback took out.
     ///
     /// # Errors
     ///
-    /// Where it is refused, or nobody answers.
+    /// [`Error`] if the API rejects the request or does not answer.
     pub async fn state(
         &self,
         id: LtmId,
@@ -196,22 +198,22 @@ impl Client {
         answer(self.send(request).await?.0)
     }
 
-    /// Copies an LTM. It is sent once: two are two copies.
+    /// Copies an LTM. The client never retries: a second request would make a second copy.
     ///
     /// # Errors
     ///
-    /// Where it is refused, or nobody answers.
+    /// [`Error`] if the API rejects the request or does not answer.
     pub async fn copy(&self, id: LtmId) -> Result<Answer<Copied>, Error> {
         let request = self.request(Method::POST, &format!("/{id}/copy"));
         answer(self.send(request).await?.0)
     }
 
-    /// Deletes an LTM, where it is at a cursor if that is given.
+    /// Deletes an LTM; with `if_match` only if it is at that cursor.
     ///
     /// # Errors
     ///
-    /// Where it is refused, or nobody answers.
-    pub async fn delete(&self, id: LtmId, if_match: Option<Cursor>) -> Result<Body, Error> {
+    /// [`Error`] if the API rejects the request or does not answer.
+    pub async fn delete(&self, id: LtmId, if_match: Option<Cursor>) -> Result<RawAnswer, Error> {
         let mut request = self.request(Method::DELETE, &format!("/{id}"));
         if let Some(cursor) = if_match {
             request = request.header(IF_MATCH, quoted(cursor));
@@ -224,36 +226,38 @@ impl Client {
         self.inner.http.request(method, self.server().api(path))
     }
 
-    /// Asks for an LTM's Server-Sent Events.
-    pub(crate) async fn events(
-        &self,
-        id: LtmId,
-        query: &[(&str, &str)],
-    ) -> Result<Response, Error> {
-        let url = self.server().events(id);
-        self.begin(self.inner.http.get(url).query(query)).await
+    /// A `GET` of a URL.
+    pub(crate) fn get(&self, url: Url) -> RequestBuilder {
+        self.inner.http.get(url)
     }
 
-    /// Sends a request; gives what is answered, as a whole.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<(Body, HeaderMap), Error> {
-        let response = self.begin(request).await?;
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(RawAnswer, HeaderMap), Error> {
+        let response = self.call(request, |status| status.is_success()).await?;
         let headers = response.headers().clone();
         let text = String::from_utf8(self.read(response).await?);
         let text = text.map_err(|e| self.unreadable(e.to_string()))?;
         let server = self.server().clone();
-        Ok((Body { text, server }, headers))
+        Ok((RawAnswer { text, server }, headers))
     }
 
-    /// Sends a request, with the token as of now; an answer that is no success becomes an error.
-    async fn begin(&self, request: RequestBuilder) -> Result<Response, Error> {
-        let request = match self.tokens().ask().await? {
+    /// Sends a request, with the token as of now. An answer with another status than expected becomes an error.
+    pub(crate) async fn call(
+        &self,
+        request: RequestBuilder,
+        expected: impl Fn(StatusCode) -> bool,
+    ) -> Result<Response, Error> {
+        let request = match self.tokens().current().await? {
             Some(token) => request.header(AUTHORIZATION, token.header()),
             None => request,
         };
         let response = request.send().await;
         let response = response.map_err(|e| Error::transport(self.server(), &e))?;
         let status = response.status();
-        if status.is_success() {
+        if expected(status) {
             return Ok(response);
         }
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
@@ -268,7 +272,7 @@ impl Client {
         while let Some(part) = response.chunk().await.map_err(failed)? {
             let limit = self.options().max_answer;
             if bytes.len() + part.len() > limit {
-                return Err(self.unreadable(format!("it is longer than {limit} bytes")));
+                return Err(self.unreadable(format!("the answer has more than {limit} bytes")));
             }
             bytes.extend_from_slice(&part);
         }
@@ -294,25 +298,20 @@ pub(crate) fn quoted(cursor: Cursor) -> String {
     format!("\"{cursor}\"")
 }
 
-/// The members of an answer.
-pub(crate) fn answer<T: DeserializeOwned>(body: Body) -> Result<Answer<T>, Error> {
+/// Parses an answer.
+pub(crate) fn answer<T: DeserializeOwned>(body: RawAnswer) -> Result<Answer<T>, Error> {
     let value = body.read()?;
     let text = body.text;
     Ok(Answer { text, value })
 }
 
-/// How many seconds a header says.
-pub(crate) fn seconds(value: &reqwest::header::HeaderValue) -> Option<Duration> {
+/// The seconds in a header.
+fn seconds(value: &reqwest::header::HeaderValue) -> Option<Duration> {
     value.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
-/// The error for an answer that is no success.
-pub(crate) fn refusal(
-    server: &ServerUrl,
-    status: u16,
-    text: &str,
-    retry_after: Option<Duration>,
-) -> Error {
+/// The error for an answer with an unexpected status.
+fn refusal(server: &ServerUrl, status: u16, text: &str, retry_after: Option<Duration>) -> Error {
     match serde_json::from_str::<Problem>(text) {
         Ok(problem) => Error::Problem {
             problem: Box::new(problem),
@@ -332,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_page_is_where_the_link_leads() {
+    fn the_link_header_names_the_next_page() {
         let client = Client::new("http://localhost:1/prefix").unwrap();
         let link = "</api/v0/ltm?playground=false&limit=2&before=17>; rel=\"next\"";
         assert_eq!(client.next_page(link), LtmId::new(17).ok());
@@ -340,9 +339,9 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_something_else_is_shown_in_part() {
+    fn an_error_shows_the_beginning_of_a_foreign_answer() {
         let server = "http://localhost:1".parse().unwrap();
         let error = refusal(&server, 502, &"<html>".repeat(100), None);
-        assert!(error.is_passing() && error.to_string().len() < 400);
+        assert!(error.is_temporary() && error.to_string().len() < 400);
     }
 }

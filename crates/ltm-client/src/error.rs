@@ -1,4 +1,4 @@
-//! Why something failed.
+//! The errors of the client.
 
 use std::{error::Error as StdError, io, time::Duration};
 
@@ -6,85 +6,85 @@ use ltm_types::{Problem, ProblemKind};
 
 use crate::ServerUrl;
 
-/// Why a call failed, or why there is nothing more to follow.
+/// Why a call failed, or why a stream ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The service said no, and why (`docs/errors.md`).
+    /// The service rejected the request with a problem (`docs/errors.md`).
     #[error("{}", .problem.detail)]
     Problem {
-        /// What it said.
+        /// The problem.
         problem: Box<Problem>,
-        /// How long it asks to wait before the next try.
+        /// How long the service asks the client to wait before the next attempt.
         retry_after: Option<Duration>,
     },
-    /// Something else than the service answered.
-    #[error("{server} answered {status}: {text}; is it ltm-live that runs there?")]
+    /// The answer is not one of ltm-live.
+    #[error("{server} answered {status}: {text}; does ltm-live run there?")]
     Answer {
-        /// Who was asked.
+        /// The server.
         server: ServerUrl,
         /// The HTTP status.
         status: u16,
-        /// The beginning of the answer.
+        /// The beginning of the answer's body.
         text: String,
-        /// How long it asks to wait before the next try.
+        /// How long the service asks the client to wait before the next attempt.
         retry_after: Option<Duration>,
     },
-    /// Nothing listens there.
+    /// No program listens at the address.
     #[error("cannot reach {server}: connection refused")]
     Refused {
-        /// Who was asked.
+        /// The server.
         server: ServerUrl,
     },
-    /// There was no connection, or no whole answer came in time.
+    /// The client could not connect, or did not get a complete answer in time.
     #[error("cannot reach {server}: {detail}")]
     Transport {
-        /// Who was asked.
+        /// The server.
         server: ServerUrl,
         /// What went wrong.
         detail: String,
     },
-    /// A connection over which messages came was lost.
+    /// The connection of a subscriber was lost.
     #[error("disconnected: {detail}")]
     Lost {
         /// What went wrong.
         detail: String,
     },
     /// The gateway closed the connection.
-    #[error("the gateway ended it: {reason} ({code})")]
+    #[error("the gateway closed the connection: {reason} ({code})")]
     Closed {
         /// The close code (`docs/errors.md`).
         code: u16,
         /// Why.
         reason: String,
     },
-    /// What came cannot be understood, or is more than is taken.
-    #[error("what {server} answered cannot be read ({detail}); is it ltm-live that runs there?")]
+    /// An answer or a message cannot be parsed, or is too large.
+    #[error("cannot read the answer of {server}: {detail}; does ltm-live run there?")]
     Unreadable {
-        /// Who sent it.
+        /// The server that sent it.
         server: ServerUrl,
         /// What is wrong with it.
         detail: String,
     },
-    /// The view and what came do not belong together: the state is asked for again.
+    /// A message does not fit the view. The client requests the state again.
     #[error(transparent)]
     Misfit(#[from] crate::Misfit),
-    /// What is to be sent cannot be written as JSON.
-    #[error("not JSON: {0}")]
+    /// The body of a request cannot be written as JSON.
+    #[error("cannot write the request as JSON: {0}")]
     Input(#[source] serde_json::Error),
-    /// The source of tokens gives none.
-    #[error("there is no token: {0}")]
+    /// The token source failed.
+    #[error("cannot get a token: {0}")]
     Token(#[source] Box<dyn StdError + Send + Sync>),
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made: {0}")]
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client: {0}")]
     Setup(#[source] reqwest::Error),
-    /// The text is not the address of a server.
+    /// The text is not the URL of a server.
     #[error(transparent)]
     Url(#[from] crate::ServerUrlError),
 }
 
 impl Error {
-    /// What went wrong between here and the server.
+    /// The error for a request that got no complete answer.
     pub(crate) fn transport(server: &ServerUrl, error: &reqwest::Error) -> Self {
         let mut cause = error.source();
         let mut last = error.to_string();
@@ -105,26 +105,26 @@ impl Error {
         Self::Transport { server, detail }
     }
 
-    /// Whether the same call may succeed in a moment.
-    pub fn is_passing(&self) -> bool {
+    /// Whether a retry may succeed.
+    pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Problem { problem, .. } => passes(problem.status),
-            Self::Answer { status, .. } => passes(*status),
+            Self::Problem { problem, .. } => is_temporary(problem.status),
+            Self::Answer { status, .. } => is_temporary(*status),
             other => other.is_unreachable(),
         }
     }
 
-    /// Whether nobody answered.
+    /// Whether no service answered.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Transport { .. })
     }
 
-    /// Whether the service said no for this reason.
+    /// Whether the service rejected the request with this problem.
     pub fn is(&self, kind: ProblemKind) -> bool {
         self.problem().is_some_and(|problem| problem.is(kind))
     }
 
-    /// What the service said, where it said no.
+    /// The problem, if the service rejected the request with one.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Problem { problem, .. } => Some(problem),
@@ -132,7 +132,7 @@ impl Error {
         }
     }
 
-    /// How long the service asks to wait before the next try.
+    /// How long the service asks the client to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Problem { retry_after, .. } | Self::Answer { retry_after, .. } => *retry_after,
@@ -140,20 +140,20 @@ impl Error {
         }
     }
 
-    /// Whether the token was refused.
-    pub(crate) fn asks_for_token(&self) -> bool {
+    /// Whether the service rejected the token.
+    pub(crate) fn rejects_token(&self) -> bool {
         self.is(ProblemKind::Unauthenticated)
     }
 }
 
-/// Whether an answer with this status says to try again.
-fn passes(status: u16) -> bool {
-    // Also what an operator has to mend (500): whoever follows goes on once that is done.
+/// Whether a retry may succeed after an answer with this status.
+fn is_temporary(status: u16) -> bool {
+    // An operator has to repair the cause of a 500. Subscribers resume afterwards.
     matches!(status, 408 | 425 | 429 | 500..)
 }
 
 /// Whether an error is a refused connection.
-pub(crate) fn is_refused(error: &(dyn StdError + 'static)) -> bool {
+fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
@@ -164,27 +164,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_told_from_what_stays() {
+    fn temporary_errors_are_told_from_permanent_ones() {
         let problem = |kind| Error::Problem {
             problem: Box::new(Problem::new(kind, "what to do")),
             retry_after: None,
         };
-        assert!(problem(ProblemKind::Busy).is_passing());
-        assert!(problem(ProblemKind::TooManyRequests).is_passing());
-        assert!(problem(ProblemKind::DamagedLog).is_passing());
+        assert!(problem(ProblemKind::Busy).is_temporary());
+        assert!(problem(ProblemKind::TooManyRequests).is_temporary());
+        assert!(problem(ProblemKind::DamagedLog).is_temporary());
         for kind in [
             ProblemKind::UnknownLtm,
             ProblemKind::Fenced,
             ProblemKind::CursorMismatch,
         ] {
             let refused = problem(kind);
-            assert!(!refused.is_passing() && refused.is(kind));
+            assert!(!refused.is_temporary() && refused.is(kind));
         }
         let lost = Error::Closed {
             code: 4404,
             reason: "no such LTM".into(),
         };
-        assert!(!lost.is_passing());
-        assert_eq!(lost.to_string(), "the gateway ended it: no such LTM (4404)");
+        assert!(!lost.is_temporary());
+        assert_eq!(
+            lost.to_string(),
+            "the gateway closed the connection: no such LTM (4404)"
+        );
     }
 }

@@ -1,27 +1,25 @@
-//! What a subscriber hears.
+//! The events of a subscriber.
 
 use std::{str::FromStr, time::Duration};
 
+use ltm_state::json::{self, ReadError};
 use ltm_types::Cursor;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{
-    Error,
-    json::{self, Fault},
-};
+use crate::Error;
 
-/// What a subscriber hears.
+/// An event of a subscriber.
 #[derive(Debug)]
 pub enum Event {
-    /// The gateway says something.
+    /// The gateway sent a message.
     Message(Message),
-    /// There is no connection; after the pause there is another try. Nothing is missed by that.
+    /// The connection is lost, and the client reconnects after the pause. It will not miss a message.
     Disconnected {
-        /// What happened.
+        /// Why the connection was lost, or could not be opened.
         reason: Error,
-        /// How long it takes until the next try.
+        /// The pause before the next attempt.
         pause: Duration,
     },
 }
@@ -29,88 +27,88 @@ pub enum Event {
 /// A message of the gateway.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Where the subscriber stands once it has it.
+    /// The subscriber's cursor after this message.
     pub cursor: Cursor,
-    /// What it says.
+    /// What has changed.
     pub change: Change,
     text: Utf8Bytes,
 }
 
-/// Why a text is no message.
+/// The error for a text that is not a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a message of the gateway: {0}")]
 pub struct MessageError(String);
 
-/// What a message says. JSON that is only carried is text, so that numbers keep their digits.
+/// What has changed. JSON that the client only passes on is text, so that numbers keep their digits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// A step was taken.
+    /// The engine appended a snapshot.
     Snapshot(Snapshot),
-    /// The LTM went back, or undid that.
+    /// The LTM was rolled back, or a rollback was undone.
     Rollback(Rollback),
-    /// An error was recorded, or changed: an object with its `id`.
+    /// An error was recorded or updated: an object with its `id`.
     Error(Box<RawValue>),
-    /// What was known before is replaced.
+    /// A full state replaces the previous one.
     Reset(Reset),
-    /// Everything has been sent that was there at the connect.
+    /// The gateway has sent everything that was in the log at the time of the connect.
     Live,
-    /// The LTM was deleted; nothing comes after that.
+    /// The LTM was deleted. This is the last message.
     Deleted,
-    /// What a newer version says.
+    /// A change that only a newer version of the client knows.
     Unknown,
 }
 
-/// A step of an LTM.
+/// One step of the history.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Snapshot {
-    /// When it was taken: RFC 3339, UTC.
+    /// The time of the snapshot: RFC 3339, UTC.
     pub time: String,
-    /// Why.
+    /// The reason of the snapshot.
     pub reason: String,
-    /// What was executed; any JSON.
+    /// What the engine executed; any JSON.
     pub item: Box<RawValue>,
-    /// RFC 6902, from the state before to the state after.
+    /// The JSON Patch (RFC 6902) from the state before to the state after.
     pub patch: Box<RawValue>,
-    /// The executions that this step queued: an array.
+    /// The executions that this snapshot queued: an array.
     pub execute_queue: Box<RawValue>,
-    /// The transitions that this step queued: an array.
+    /// The transitions that this snapshot queued: an array.
     pub transitions_queue: Box<RawValue>,
 }
 
-/// A way back.
+/// A rollback, or the undoing of one.
 #[derive(Clone, Debug)]
 pub struct Rollback {
-    /// The last snapshot that is kept; -1 where none is, none where a rollback was undone.
+    /// The index of the last snapshot that is kept; -1 if none is, `None` if a rollback was undone.
     pub snapshot_index: Option<i64>,
-    /// When: RFC 3339, UTC.
+    /// The time of the rollback: RFC 3339, UTC.
     pub time: String,
-    /// Why: `manual`, `replay`, or `recover rollback` where a rollback was undone.
+    /// `manual`, `replay`, or `recover rollback` if a rollback was undone.
     pub reason: String,
-    /// RFC 6902, from the state before to the state after.
+    /// The JSON Patch (RFC 6902) from the state before to the state after.
     pub patch: Box<RawValue>,
-    /// How many snapshots there are from then on.
+    /// The number of snapshots after the rollback.
     pub snapshots_count: u64,
 }
 
-/// A whole state.
+/// A full state.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Reset {
-    /// Why it was sent: `requested`, `trimmed` (the entries since the cursor are no longer kept), `forked` (the history
-    /// is another one), or what a newer version says.
+    /// Why it was sent: `requested`, `trimmed` (the log no longer has the entries since the cursor), `forked` (the log
+    /// no longer contains the cursor), or a reason that a newer version has.
     pub reason: String,
     /// The state: an object.
     pub state: Box<RawValue>,
-    /// How many snapshots led to it.
+    /// The number of snapshots that led to the state.
     pub snapshots_count: u64,
 }
 
-/// The members of a message: one of them beside the cursor.
+/// The members of a message: the cursor and one of the others.
 #[derive(Deserialize)]
 struct Members {
     cursor: Cursor,
     snapshot: Option<Snapshot>,
-    rollback: Option<Back>,
+    rollback: Option<RollbackMembers>,
     snapshot_index: Option<i64>,
     error: Option<Box<RawValue>>,
     reset: Option<Reset>,
@@ -119,7 +117,7 @@ struct Members {
 }
 
 #[derive(Deserialize)]
-struct Back {
+struct RollbackMembers {
     time: String,
     reason: String,
     patch: Box<RawValue>,
@@ -130,13 +128,13 @@ impl FromStr for Message {
     type Err = MessageError;
 
     fn from_str(text: &str) -> Result<Self, MessageError> {
-        Self::read(text.into()).map_err(|fault| MessageError(fault.to_string()))
+        Self::read(text.into()).map_err(|e| MessageError(e.to_string()))
     }
 }
 
 impl Message {
-    /// Reads a message.
-    pub(crate) fn read(text: Utf8Bytes) -> Result<Self, Fault> {
+    /// Parses a message.
+    pub(crate) fn read(text: Utf8Bytes) -> Result<Self, ReadError> {
         let members: Members = json::read(&text)?;
         let cursor = members.cursor;
         let change = members.change();
@@ -147,7 +145,7 @@ impl Message {
         })
     }
 
-    /// The message as it came: JSON.
+    /// The message as the gateway sent it: JSON.
     pub fn text(&self) -> &str {
         &self.text
     }

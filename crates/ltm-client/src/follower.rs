@@ -1,30 +1,30 @@
-//! One subscriber, from connection to connection.
+//! One subscriber, over any number of connections.
 
 use std::{mem::take, time::Duration};
 
 use ltm_types::{Cursor, LtmId};
 use tokio::time::sleep;
 
-use crate::{Change, Client, Error, Event, Message, answer::unreadable, link::Link};
+use crate::{Change, Client, Error, Event, Message, answer::unreadable, transport::Transport};
 
-/// Within how long to come back after a restart of the gateway, which spreads its closes itself.
+/// The longest pause after a gateway drained: the gateway spreads its closes itself.
 const SOON: Duration = Duration::from_secs(1);
-/// As which failure the first "over a limit" counts.
+/// A rejection for a limit counts as at least this many failures.
 const OVER_LIMIT: u32 = 4;
 
-/// Where a subscriber begins. After a disconnect it goes on from where it was.
+/// Where a subscriber begins. After a disconnect it resumes from its cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// With the state as of now, a [`Reset`](crate::Reset).
+    /// With the current state, a [`Reset`](crate::Reset).
     State,
-    /// After a cursor: that of a document, of an answer, or of the last message that was heard.
+    /// After a cursor: that of a document, of an answer, or of the last message that your program processed.
     After(Cursor),
-    /// With what comes from now on.
+    /// With the entries from now on.
     Now,
 }
 
 impl Start {
-    /// As the query of the WebSocket says it.
+    /// The query parameter of the WebSocket.
     fn query(self) -> Option<(&'static str, String)> {
         match self {
             Self::State => Some(("init", "state".into())),
@@ -34,20 +34,20 @@ impl Start {
     }
 }
 
-/// How far one subscriber is.
+/// One subscriber, over any number of connections.
 pub(crate) struct Follower {
     client: Client,
     id: LtmId,
     /// Where the next connection begins.
     start: Start,
-    link: Option<Link>,
-    /// How long to wait before the next connection.
+    transport: Option<Transport>,
+    /// The pause before the next connection.
     pause: Option<Duration>,
-    /// Connections since the last one that got anywhere.
+    /// Connections since the last one that made progress.
     failures: u32,
-    /// Whether this connection has got somewhere.
-    moved: bool,
-    /// Whether the last token was refused.
+    /// Whether this connection has delivered something new.
+    progressed: bool,
+    /// Whether the services rejected the last token.
     refused: bool,
     deleted: bool,
     over: bool,
@@ -59,20 +59,20 @@ impl Follower {
             client,
             id,
             start,
-            link: None,
+            transport: None,
             pause: None,
             failures: 0,
-            moved: false,
+            progressed: false,
             refused: false,
             deleted: false,
             over: false,
         }
     }
 
-    /// What is heard next; nothing once it is over.
+    /// The next event; `None` after the end.
     pub(crate) async fn next(&mut self) -> Option<Result<Event, Error>> {
-        // Only now is it known that whoever listens could use the last one.
-        if take(&mut self.moved) {
+        // The caller asks again, so it could use the last message.
+        if take(&mut self.progressed) {
             self.failures = 0;
             self.refused = false;
         }
@@ -81,22 +81,22 @@ impl Follower {
                 sleep(pause).await;
                 self.pause = None;
             }
-            let heard = match &mut self.link {
-                Some(link) => link.next().await,
+            let received = match &mut self.transport {
+                Some(transport) => transport.next().await,
                 None => match self.connect().await {
-                    Ok(link) => {
-                        self.link = Some(link);
+                    Ok(transport) => {
+                        self.transport = Some(transport);
                         continue;
                     }
                     Err(error) => Err(error),
                 },
             };
-            match heard {
+            match received {
                 Ok(text) => match Message::read(text) {
                     Ok(message) if self.is_known(&message) => {}
                     Ok(message) => return Some(Ok(self.take(message))),
-                    Err(fault) => {
-                        return Some(Err(self.end(unreadable(self.client.server(), &fault))));
+                    Err(error) => {
+                        return Some(Err(self.end(unreadable(self.client.server(), &error))));
                     }
                 },
                 Err(_) if self.deleted => self.over = true,
@@ -106,14 +106,15 @@ impl Follower {
         None
     }
 
-    async fn connect(&self) -> Result<Link, Error> {
+    // By a unique reference: an upgraded connection cannot be shared between threads.
+    async fn connect(&mut self) -> Result<Transport, Error> {
         let start = self.start.query();
         let mut query = Vec::from_iter(start.as_ref().map(|(name, value)| (*name, &**value)));
         query.push(("live", "1"));
-        Link::open(&self.client, self.id, &query).await
+        Transport::open(&self.client, self.id, &query).await
     }
 
-    /// Whether a message was heard over an earlier connection.
+    /// Whether an earlier connection has delivered this message.
     fn is_known(&self, message: &Message) -> bool {
         let marks = matches!(
             message.change,
@@ -128,28 +129,28 @@ impl Follower {
     fn take(&mut self, message: Message) -> Event {
         self.start = Start::After(message.cursor);
         match message.change {
-            // The next connection would begin with the same.
+            // The next connection would begin with the same reset, so it is no progress.
             Change::Reset(_) => {}
             Change::Deleted => self.deleted = true,
-            _ => self.moved = true,
+            _ => self.progressed = true,
         }
         Event::Message(message)
     }
 
-    /// Begins again with the state: what was sent does not fit what is there.
+    /// Begins again with the state, because a message did not fit the view.
     pub(crate) fn reject(&mut self, reason: Error) -> Event {
         self.start = Start::State;
-        self.link = None;
-        self.moved = false;
+        self.transport = None;
+        self.progressed = false;
         self.failures += 1;
         self.disconnected(reason)
     }
 
-    /// What the end of a connection means, or that there was none.
+    /// Reacts to the end of a connection, or to a failed attempt.
     fn ended(&mut self, error: Error) -> Result<Event, Error> {
-        self.link = None;
+        self.transport = None;
         let asks_for_token =
-            matches!(error, Error::Closed { code: 1008, .. }) || error.asks_for_token();
+            matches!(error, Error::Closed { code: 4401, .. }) || error.rejects_token();
         if asks_for_token {
             let renews = !self.refused && self.client.tokens().may_renew();
             self.refused = true;
@@ -159,7 +160,9 @@ impl Follower {
         }
         match &error {
             Error::Closed { code, .. } => match code {
-                1002 | 1003 | 1007 | 1009 | 4404 | 4410 => return Err(self.end(error)),
+                1002 | 1003 | 1007 | 1008 | 1009 | 4403 | 4404 | 4410 => {
+                    return Err(self.end(error));
+                }
                 1012 => {
                     let pause = SOON.mul_f64(fastrand::f64());
                     self.pause = Some(pause);
@@ -176,7 +179,7 @@ impl Follower {
                 _ => self.failures += 1,
             },
             Error::Lost { .. } => self.failures += 1,
-            other if other.is_passing() || asks_for_token => self.failures += 1,
+            other if other.is_temporary() || asks_for_token => self.failures += 1,
             _ => return Err(self.end(error)),
         }
         Ok(self.disconnected(error))
@@ -186,14 +189,14 @@ impl Follower {
         let options = self.client.options();
         let asked = reason.retry_after().unwrap_or_default();
         let pause = options
-            .connect_pauses
-            .after(self.failures.saturating_sub(1));
-        let pause = asked.min(options.longest_asked) + pause;
+            .connect_backoff
+            .pause(self.failures.saturating_sub(1));
+        let pause = asked.min(options.max_retry_after) + pause;
         self.pause = Some(pause);
         Event::Disconnected { reason, pause }
     }
 
-    /// Nothing comes after that.
+    /// Ends the stream.
     fn end(&mut self, error: Error) -> Error {
         self.over = true;
         error
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_before_is_not_heard_again_and_what_replaces_it_is() {
+    fn a_message_comes_once_and_a_reset_always() {
         for (text, known) in [
             (r#"{"cursor":"3-7","error":{}}"#, true),
             (r#"{"cursor":"2-7","unheard_of":1}"#, true),
@@ -229,12 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn after_each_end_of_a_connection_it_goes_on_where_that_makes_sense() {
+    fn the_close_code_decides_how_a_subscriber_goes_on() {
         let closed = |code| Error::Closed {
             code,
             reason: String::new(),
         };
-        for code in [1002, 1003, 1007, 1008, 1009, 4404, 4410] {
+        for code in [1002, 1003, 1007, 1008, 1009, 4401, 4403, 4404, 4410] {
             let mut follower = follower();
             assert!(
                 follower.ended(closed(code)).is_err() && follower.over,

@@ -1,10 +1,10 @@
-//! What a client waits for and how much it takes.
+//! The limits and waiting times of a client.
 
 use std::time::Duration;
 
-use crate::Pauses;
+use crate::Backoff;
 
-/// The bounds of a client. Each has a default; change what you need:
+/// The limits and waiting times of a client. Each has a default; change those that you need:
 ///
 /// ```
 /// use ltm_client::Options;
@@ -16,32 +16,32 @@ use crate::Pauses;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How long a connection may take to open, with the handshake of the WebSocket. 10 s.
+    /// How long opening a connection may take, including the WebSocket handshake. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long an answer of the API may keep silent. 30 s.
+    /// How long the API may send nothing while the client waits for an answer. Default 30 s.
     pub answer_timeout: Duration,
-    /// How long nothing may come over a WebSocket, no ping either: two intervals of the gateway's pings, 40 s.
-    /// After half of it the gateway is asked with a ping.
+    /// How long a WebSocket may be silent, without even a ping: two ping intervals of the gateway. After half of it
+    /// the client sends a ping. Default 40 s.
     pub silence: Duration,
-    /// Bytes of a message of the gateway. 64 MiB; a reset holds a whole state.
+    /// The most bytes of a message of the gateway; a reset holds a whole state. Default 64 MiB.
     pub max_message: usize,
-    /// Bytes of an answer of the API. 1 GiB; a document holds a whole history.
+    /// The most bytes of an answer of the API; a document holds a whole history. Default 1 GiB.
     pub max_answer: usize,
-    /// How often a write is tried. 10.
+    /// How often the client sends a write at most. Default 10.
     pub attempts: u32,
-    /// Between the tries of a write. Up to 100 ms after the first, up to 5 s after many.
-    pub write_pauses: Pauses,
-    /// Between connections. Up to 200 ms after the first, up to 10 s after many.
-    pub connect_pauses: Pauses,
-    /// The longest wait that an answer can ask for with `Retry-After`. 60 s.
-    pub longest_asked: Duration,
+    /// The pauses between the attempts of a write. Default 100 ms to 5 s.
+    pub write_backoff: Backoff,
+    /// The pauses between connections. Default 200 ms to 10 s.
+    pub connect_backoff: Backoff,
+    /// The longest `Retry-After` that the client respects. Default 60 s.
+    pub max_retry_after: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let pauses = |shortest, longest| Pauses {
-            shortest: Duration::from_millis(shortest),
-            longest: Duration::from_millis(longest),
+        let backoff = |min, max| Backoff {
+            min: Duration::from_millis(min),
+            max: Duration::from_millis(max),
         };
         Self {
             connect_timeout: Duration::from_secs(10),
@@ -50,9 +50,9 @@ impl Default for Options {
             max_message: 64 * 1024 * 1024,
             max_answer: 1024 * 1024 * 1024,
             attempts: 10,
-            write_pauses: pauses(100, 5_000),
-            connect_pauses: pauses(200, 10_000),
-            longest_asked: Duration::from_secs(60),
+            write_backoff: backoff(100, 5_000),
+            connect_backoff: backoff(200, 10_000),
+            max_retry_after: Duration::from_secs(60),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whoever writes LTMs.
+//! Writes LTMs.
 
 use std::{marker::PhantomData, time::Duration};
 
@@ -12,11 +12,11 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
-    Answer, Appended, Client, Created, Error, Recorded, WentBack,
+    Answer, Appended, Client, Created, Error, Recorded, RolledBack,
     client::{answer, quoted},
 };
 
-/// Writes LTMs. Each call lands once, however often it has to be sent.
+/// Writes LTMs. Each write lands once, however often the client has to send it.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), ltm_client::Error> {
@@ -39,7 +39,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Producer {
     client: Client,
-    /// `Ltm-Producer`.
+    /// The header `Ltm-Producer`.
     name: Option<String>,
 }
 
@@ -48,14 +48,14 @@ impl Producer {
         Self { client, name: None }
     }
 
-    /// Writes as this one: once a higher epoch of the same name has written, this one is refused
+    /// Writes under this name and epoch. Once a higher epoch of the same name has written, the API rejects this one
     /// ([`ProblemKind::Fenced`](crate::ProblemKind::Fenced)).
     #[must_use]
     pub fn named(self, name: &str, epoch: u64) -> Self {
         self.header(format!("{name};epoch={epoch}"))
     }
 
-    /// The same as the text of the header `Ltm-Producer`; none: writes as nobody in particular.
+    /// Writes with this text as the header `Ltm-Producer`; `None` writes without a name.
     #[must_use]
     pub fn header(mut self, text: impl Into<Option<String>>) -> Self {
         self.name = text.into();
@@ -72,12 +72,12 @@ impl Producer {
         self.write(&format!("/{id}/snapshots"), step)
     }
 
-    /// Goes back, `{"snapshot": {"index": 5}}`, or undoes that, `{"rollback": {"index": 0}}`.
-    pub fn rollback(&self, id: LtmId, target: &(impl Serialize + ?Sized)) -> Write<'_, WentBack> {
+    /// Rolls back to a snapshot, `{"snapshot": {"index": 5}}`, or undoes a rollback, `{"rollback": {"index": 0}}`.
+    pub fn rollback(&self, id: LtmId, target: &(impl Serialize + ?Sized)) -> Write<'_, RolledBack> {
         self.write(&format!("/{id}/rollback"), target)
     }
 
-    /// Records an error, or what became of it: `id`, a UUID of yours, says which one.
+    /// Records or updates an error. The field `id`, a UUID that you choose, identifies it.
     pub fn record_error(
         &self,
         id: LtmId,
@@ -101,8 +101,8 @@ impl Producer {
 
 type OnRetry<'a> = Box<dyn Fn(&Error, Duration) + Send + Sync + 'a>;
 
-/// A call that is to be sent.
-#[must_use = "nothing is written before `send`"]
+/// A write that has not been sent.
+#[must_use = "a write does nothing before `send`"]
 pub struct Write<'a, T> {
     producer: &'a Producer,
     path: String,
@@ -114,33 +114,33 @@ pub struct Write<'a, T> {
 }
 
 impl<'a, T: DeserializeOwned> Write<'a, T> {
-    /// Only where the LTM is at this cursor; otherwise it is refused
-    /// ([`ProblemKind::CursorMismatch`](crate::ProblemKind::CursorMismatch), which says where it is).
+    /// Writes only if the LTM is at this cursor. Otherwise the API rejects the write with
+    /// [`ProblemKind::CursorMismatch`](crate::ProblemKind::CursorMismatch), which has the current cursor.
     pub fn if_match(mut self, cursor: impl Into<Option<Cursor>>) -> Self {
         self.if_match = cursor.into();
         self
     }
 
-    /// Under this key it lands once, even if it is sent again after a restart of this program. A random one where
-    /// none is given.
+    /// Sends the write under this `Idempotency-Key`, so that it lands once even if your program sends it again after
+    /// a restart. Default: a random key.
     pub fn idempotency_key(mut self, key: impl Into<Option<String>>) -> Self {
         self.key = key.into();
         self
     }
 
-    /// Hears why it is sent again, and after which pause.
-    pub fn on_retry(mut self, hear: impl Fn(&Error, Duration) + Send + Sync + 'a) -> Self {
-        self.on_retry = Some(Box::new(hear));
+    /// Calls `notify` before each retry, with the reason and the pause.
+    pub fn on_retry(mut self, notify: impl Fn(&Error, Duration) + Send + Sync + 'a) -> Self {
+        self.on_retry = Some(Box::new(notify));
         self
     }
 
-    /// Sends it until it is answered, always under the same key: again where nobody answers or the answer says that it
-    /// may pass, as long after as `Retry-After` says and a random pause. Once more where the token is refused and
-    /// there is a source of others.
+    /// Sends the write, always under the same key. The client retries if no service answers or the error is temporary,
+    /// after `Retry-After` plus a random pause. If the services reject the token and there is a token source, the
+    /// client retries once with a new token.
     ///
     /// # Errors
     ///
-    /// Where it is refused for good, or has been sent [`Options::attempts`](crate::Options::attempts) times.
+    /// [`Error`] if the failure is permanent, or after [`Options::attempts`](crate::Options::attempts) attempts.
     pub async fn send(mut self) -> Result<Answer<T>, Error> {
         let body = std::mem::replace(&mut self.body, Ok(Vec::new()))?;
         let key = self.key.take();
@@ -153,16 +153,16 @@ impl<'a, T: DeserializeOwned> Write<'a, T> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let renews = !renewed && error.asks_for_token() && client.tokens().may_renew();
-            if !(error.is_passing() || renews) || failures + 1 >= options.attempts {
+            let renews = !renewed && error.rejects_token() && client.tokens().may_renew();
+            if !(error.is_temporary() || renews) || failures + 1 >= options.attempts {
                 return Err(error);
             }
             renewed |= renews;
             let asked = error.retry_after().unwrap_or_default();
-            let pause = asked.min(options.longest_asked) + options.write_pauses.after(failures);
+            let pause = asked.min(options.max_retry_after) + options.write_backoff.pause(failures);
             failures += 1;
-            if let Some(hear) = &self.on_retry {
-                hear(&error, pause);
+            if let Some(notify) = &self.on_retry {
+                notify(&error, pause);
             }
             sleep(pause).await;
         }

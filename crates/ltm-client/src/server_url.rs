@@ -1,12 +1,11 @@
-//! Where the API and the gateway are.
+//! The address of the services.
 
 use std::{fmt, str::FromStr};
 
 use ltm_types::LtmId;
 use reqwest::Url;
 
-/// The base of the URLs of the API and the gateway: `http://host:port` or `https://host`, with a path in front where
-/// a proxy adds one.
+/// The base URL of the API and the gateway: `http://host:port` or `https://host`, with a path if a proxy adds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl(Url);
 
@@ -25,7 +24,7 @@ impl FromStr for ServerUrl {
             return Err(wrong(format!("{}:// is not supported", url.scheme())));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("there is something after the path".into()));
+            return Err(wrong("a query or a fragment is not allowed".into()));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
@@ -39,11 +38,9 @@ impl ServerUrl {
         self.below(&format!("/api/v0/ltm{path}"))
     }
 
-    /// The URL of an LTM's WebSocket.
-    pub(crate) fn socket(&self, id: LtmId, query: &[(&str, &str)]) -> String {
-        let mut url = self.below(&format!("/ws/{id}"));
-        url.query_pairs_mut().extend_pairs(query);
-        format!("ws{}", url.as_str().trim_start_matches("http"))
+    /// The URL of an LTM's WebSocket, as the request of the handshake names it.
+    pub(crate) fn socket(&self, id: LtmId) -> Url {
+        self.below(&format!("/ws/{id}"))
     }
 
     /// The URL of an LTM's Server-Sent Events.
@@ -85,13 +82,7 @@ mod tests {
                 format!("{shown}/api/v0/ltm/42"),
                 "{text}"
             );
-            assert_eq!(
-                url.socket(id, &[("after", "3-5"), ("live", "1")]),
-                format!(
-                    "ws{}/ws/42?after=3-5&live=1",
-                    shown.trim_start_matches("http")
-                )
-            );
+            assert_eq!(url.socket(id).as_str(), format!("{shown}/ws/42"));
         }
     }
 }

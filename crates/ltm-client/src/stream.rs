@@ -1,4 +1,4 @@
-//! What is followed, as streams.
+//! Streams of events and views.
 
 use std::{
     pin::Pin,
@@ -13,20 +13,20 @@ use ltm_types::LtmId;
 
 use crate::{Client, Error, Event, Start, View, follower::Follower};
 
-/// What an LTM does, message by message.
+/// The messages about an LTM, one by one.
 ///
-/// It connects when it is first polled, and reads from the socket only while it is polled: whoever is slow makes the
-/// gateway wait, not this program's memory grow. Whoever does not poll it for longer than two intervals of the
-/// gateway's pings is disconnected, and goes on from there at the next poll. It ends after
-/// [`Change::Deleted`](crate::Change::Deleted), or after an error. Drop it to leave.
+/// The stream connects at the first poll, and reads the socket only while it is polled. A slow program therefore
+/// makes the gateway wait, and its own memory does not grow. If the program does not poll for two ping intervals of
+/// the gateway, the gateway closes the connection; the next poll reconnects and resumes. The stream ends after
+/// [`Change::Deleted`](crate::Change::Deleted) or an error. Drop it to stop following.
 pub struct Follow(BoxStream<'static, Result<Event, Error>>);
 
 impl Follow {
     pub(crate) fn new(client: Client, id: LtmId, start: Start) -> Self {
         let follower = Follower::new(client, id, start);
         Self(Box::pin(unfold(follower, |mut follower| async {
-            let heard = follower.next().await?;
-            Some((heard, follower))
+            let event = follower.next().await?;
+            Some((event, follower))
         })))
     }
 }
@@ -39,10 +39,10 @@ impl Stream for Follow {
     }
 }
 
-/// What an LTM is: each event, and the view after it.
+/// Each event about an LTM, with the view after it.
 ///
-/// The first view has the state as of now. Where a message does not fit the view, the state is asked for again. In
-/// everything else it is as [`Follow`].
+/// The first view has the current state. If a message does not fit the view, the client requests the state again.
+/// Everything else is as in [`Follow`].
 pub struct Views(BoxStream<'static, Result<(Event, View), Error>>);
 
 impl Views {

@@ -1,4 +1,4 @@
-//! What is shown to say who calls.
+//! Credentials.
 
 use std::{error::Error as StdError, fmt, str::FromStr, sync::Arc};
 
@@ -7,17 +7,17 @@ use reqwest::header::HeaderValue;
 
 use crate::Error;
 
-/// A JWT or an API key. It is never printed.
+/// A JWT or an API key. `Debug` does not print it.
 #[derive(Clone)]
 pub struct Token(HeaderValue);
 
-/// Why a text is no token.
+/// The error for a text that cannot be a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token has no spaces and no control characters")]
+#[error("a token must not contain spaces or control characters")]
 pub struct TokenError;
 
 impl Token {
-    /// The value of `Authorization`.
+    /// The value of the header `Authorization`.
     pub(crate) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -40,23 +40,23 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What a source of tokens says.
-pub(crate) type Given = Result<Token, Box<dyn StdError + Send + Sync>>;
+/// The result of a token source.
+pub(crate) type TokenResult = Result<Token, Box<dyn StdError + Send + Sync>>;
 
-/// Where tokens come from.
+/// The source of tokens.
 #[derive(Clone)]
 pub(crate) enum Tokens {
-    /// Nobody asks who calls.
+    /// The services do not require a token.
     None,
-    /// There is one.
+    /// One token for all requests.
     One(Token),
-    /// There may be another by the next time.
-    Source(Arc<dyn Fn() -> BoxFuture<'static, Given> + Send + Sync>),
+    /// A function that returns the token as of now.
+    Source(Arc<dyn Fn() -> BoxFuture<'static, TokenResult> + Send + Sync>),
 }
 
 impl Tokens {
     /// The token as of now.
-    pub(crate) async fn ask(&self) -> Result<Option<Token>, Error> {
+    pub(crate) async fn current(&self) -> Result<Option<Token>, Error> {
         match self {
             Self::None => Ok(None),
             Self::One(token) => Ok(Some(token.clone())),
@@ -64,7 +64,7 @@ impl Tokens {
         }
     }
 
-    /// Whether there may be a better one where one was refused.
+    /// Whether another token may be available after one was rejected.
     pub(crate) fn may_renew(&self) -> bool {
         matches!(self, Self::Source(_))
     }

@@ -1,47 +1,48 @@
-//! What an LTM is, as far as it is known.
+//! The state of an LTM as its events make it.
 
 use std::sync::Arc;
 
+use ltm_state::{json, patch};
 use ltm_types::Cursor;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
-use crate::{Change, Event, Message, json, patch};
+use crate::{Change, Event, Message};
 
-/// How the following is.
+/// Whether a view is current.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
-    /// It was not live yet.
+    /// The client has not been live yet.
     #[default]
     Connecting,
-    /// What is shown is what is.
+    /// The view is current.
     Live,
-    /// It was live; what is shown is what was.
+    /// The client was live; the view may be out of date.
     Reconnecting,
-    /// The LTM was deleted; what is shown is what was at last.
+    /// The LTM was deleted; the view is its last one.
     Deleted,
 }
 
-/// An LTM as far as it is known: what its events make of nothing, one by one.
+/// The state of an LTM: the fold of its events.
 ///
-/// A copy shares the state. Where nobody else has it, an event changes it in place, at the cost of the change; where
-/// somebody has, they keep what they have.
+/// Clones share the state. If there is no other clone, an event changes the state in place, at the cost of the change;
+/// otherwise the clones keep their state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// How the following is.
+    /// Whether a view is current.
     pub status: Status,
-    /// Where in the log the view is; none until a state has come.
+    /// The cursor of the view; `None` before the first state.
     pub cursor: Option<Cursor>,
     /// The state: an object.
     pub state: Arc<Value>,
-    /// How many snapshots led to it.
+    /// The number of snapshots that led to the state.
     pub snapshots_count: u64,
 }
 
-/// Why an event does not fit a view.
+/// The error for an event that does not fit a view.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what came does not fit what is known, at {cursor}: {detail}")]
+#[error("the message at {cursor} does not fit the view: {detail}")]
 pub struct Misfit {
-    /// The message.
+    /// The cursor of the message.
     pub cursor: Cursor,
     /// What is wrong.
     pub detail: String,
@@ -59,7 +60,7 @@ impl Default for View {
 }
 
 impl View {
-    /// A view of what is known already: the state as of a cursor.
+    /// A view that begins with the state at a cursor.
     pub fn at(cursor: Cursor, state: Value, snapshots_count: u64) -> Self {
         Self {
             cursor: Some(cursor),
@@ -69,12 +70,12 @@ impl View {
         }
     }
 
-    /// Takes the next event.
+    /// Applies the next event.
     ///
     /// # Errors
     ///
-    /// [`Misfit`] where it does not fit. Nothing is known then, until a [`Reset`](crate::Reset) comes; follow again from
-    /// [`Start::State`](crate::Start::State), as [`Views`](crate::Views) does.
+    /// [`Misfit`] if the event does not fit. The view is then empty until a [`Reset`](crate::Reset) comes; follow again
+    /// from [`Start::State`](crate::Start::State), as [`Views`](crate::Views) does.
     pub fn take(&mut self, event: &Event) -> Result<(), Misfit> {
         let message = match event {
             Event::Message(message) => message,
@@ -102,20 +103,20 @@ impl View {
     fn change(&mut self, message: &Message) -> Result<(), String> {
         let replaces = matches!(message.change, Change::Reset(_) | Change::Deleted);
         if self.cursor.is_none() && !replaces {
-            return Err("there is no state yet".into());
+            return Err("the view has no state yet".into());
         }
         match &message.change {
             Change::Snapshot(snapshot) => {
-                patch::apply(Arc::make_mut(&mut self.state), snapshot.patch.get())?;
+                self.replay(&snapshot.patch)?;
                 self.snapshots_count += 1;
             }
             Change::Rollback(back) => {
-                patch::apply(Arc::make_mut(&mut self.state), back.patch.get())?;
+                self.replay(&back.patch)?;
                 self.snapshots_count = back.snapshots_count;
             }
             Change::Reset(reset) => {
-                let state = json::read(reset.state.get()).map_err(|fault| fault.to_string())?;
-                // Who has the same keeps it.
+                let state = json::read(reset.state.get()).map_err(|e| e.to_string())?;
+                // An equal state stays shared.
                 if state != *self.state {
                     self.state = Arc::new(state);
                 }
@@ -127,6 +128,10 @@ impl View {
         }
         self.cursor = Some(message.cursor);
         Ok(())
+    }
+
+    fn replay(&mut self, patch: &RawValue) -> Result<(), String> {
+        patch::replay(Arc::make_mut(&mut self.state), patch.get()).map_err(|e| e.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The WebSockets and the Server-Sent Events, as AsyncAPI 3.0.
+//! The AsyncAPI 3.0 document: WebSockets and Server-Sent Events.
 
 use serde_json::{Map, Value, json};
 use utoipa::{
@@ -15,7 +15,7 @@ use crate::{
     widen,
 };
 
-/// The description, as `/docs/asyncapi.json` has it. Schemas are those of the HTTP API where it is the same that is sent.
+/// The document that `/docs/asyncapi.json` returns. What the HTTP API also returns has the same schema here.
 pub fn asyncapi() -> Value {
     let mut description = described();
     widen(&mut description);
@@ -28,7 +28,7 @@ fn described() -> Value {
         "info": {
             "title": "ltm-live gateway",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "LTMs as they live: each snapshot once, in order, across reconnects. A message is one JSON object in a text frame, or in the data of an event whose id is its cursor. Remember `cursor`, and connect with `after=` it: nothing is missed and nothing comes twice. Where the log cannot go on from there, `reset` has the whole state.",
+            "description": "Follow LTMs live: each snapshot arrives once and in order, also across reconnects. A message is one JSON object, in a WebSocket text frame or in the data of an event. Store its `cursor`, and reconnect with `after=<cursor>`: you miss nothing and get nothing twice. If the log no longer contains that cursor, you get a `reset` with the full state. An event's id is its cursor.",
             "license": {"name": "MIT OR Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -53,80 +53,80 @@ fn channels() -> Value {
     let one = [&OF_ONE[..], &["token"]].concat();
     let many = [&OF_ONE[..], &["end", "follow", "unfollow", "token"]].concat();
     let events = [&OF_ONE[..], &["end"]].concat();
-    let id = json!({"description": "The id of the LTM: a whole number from 1 to 2^64-1."});
+    let id = json!({"description": "The id of the LTM: an integer from 1 to 2^64-1."});
     json!({
         "ltm": {
             "address": "/ws/{id}", "title": "One LTM", "messages": refs(&one),
             "parameters": {"id": id},
-            "description": "A WebSocket.",
+            "description": "A WebSocket for one LTM.",
             "x-close-codes": CLOSES,
             "bindings": {"ws": {"method": "GET", "query": query(&[AFTER, INIT, LIVE, TICKET])}},
         },
         "many": {
             "address": "/ws", "title": "Many LTMs", "messages": refs(&many),
-            "description": "A WebSocket for many LTMs, each with its own cursor: `follow` and `unfollow` say which. What would close a socket of its own is an `end` here.",
+            "description": "A WebSocket for many LTMs, each with its own cursor. Send `follow` and `unfollow` to choose them. If a WebSocket for one LTM would close, you get `end` for that LTM here, and the socket stays open.",
             "x-close-codes": CLOSES,
             "bindings": {"ws": {"method": "GET", "query": query(&[TICKET])}},
         },
         "list": {
-            "address": "/ws/ltms", "title": "The list", "messages": refs(&["listReset", "listChange", "listLive", "token"]),
-            "description": "A WebSocket for one page of the list.",
+            "address": "/ws/ltms", "title": "A list", "messages": refs(&["listReset", "listChange", "listLive", "token"]),
+            "description": "A WebSocket for one page of the list of LTMs.",
             "x-close-codes": CLOSES,
-            "bindings": {"ws": {"method": "GET", "query": query(&[PLAYGROUND, FQN, LIMIT, BEFORE, AFTER, LIVE, TICKET])}},
+            "bindings": {"ws": {"method": "GET", "query": query(&[PLAYGROUND, FQN, LIMIT, BEFORE, AFTER, INIT, LIVE, TICKET])}},
         },
         "events": {
             "address": "/sse/{id}", "title": "One LTM, as Server-Sent Events", "messages": refs(&events),
             "parameters": {"id": id},
-            "description": "The same as `/ws/{id}`; `Last-Event-ID` stands for `after`. What would be a close is an event named `end`. What is not there answers 404, what was deleted 410, and 204 to who has been told.",
+            "description": "The messages of `/ws/{id}` as Server-Sent Events, with the same parameters. The header `Last-Event-ID` replaces `after`. If a WebSocket would close, you get an event named `end`. The answer is 404 if the LTM does not exist, 410 if it was deleted, and 204 if it was deleted and you have received that.",
             "x-close-codes": CLOSES,
             "bindings": {"http": {}},
         },
     })
 }
 
-/// A parameter: its name, its schema as JSON, what it does.
+/// A parameter: its name, its schema as JSON, its description.
 type Parameter = (&'static str, &'static str, &'static str);
 
 const AFTER: Parameter = (
     "after",
     r#"{"type":"string"}"#,
-    "a cursor: everything after it; 0: everything",
+    "a cursor: start with the entry after it; 0: start with the first entry",
 );
 const INIT: Parameter = (
     "init",
     r#"{"type":"string","enum":["state"]}"#,
-    "first a reset with the state",
+    "start with a `reset` that has the current state",
 );
 const LIVE: Parameter = (
     "live",
     r#"{"type":"string","enum":["0","1","true","false"]}"#,
-    "whether to say when everything that was there has been sent",
+    "whether to send a message `live` when you have caught up",
 );
 const TICKET: Parameter = (
     "ticket",
     r#"{"type":"string"}"#,
-    "from POST /api/v0/ws-ticket, where tokens are asked for and no header can be set",
+    "from POST /api/v0/ws-ticket, for clients that cannot set the header `Authorization`",
 );
 const PLAYGROUND: Parameter = (
     "playground",
     r#"{"type":"boolean"}"#,
-    "the LTMs of the playground, or the others",
+    "true: only LTMs of the playground; false: only the others",
 );
-const FQN: Parameter = ("fqn", r#"{"type":"string"}"#, "only those of this class");
+const FQN: Parameter = ("fqn", r#"{"type":"string"}"#, "only LTMs of this class");
 const LIMIT: Parameter = (
     "limit",
     r#"{"type":"integer","minimum":1,"maximum":1000}"#,
-    "rows on the page",
+    "the number of rows on the page",
 );
 const BEFORE: Parameter = (
     "before",
     r#"{"type":"integer","minimum":1}"#,
-    "only those with lower ids",
+    "only LTMs with a lower id",
 );
 
 fn query(parameters: &[Parameter]) -> Value {
     let property = |(name, schema, description): &Parameter| {
-        // They stand above, and a test reads all of them.
+        // The constants above are JSON; a test parses all of them.
         let mut schema: Value = serde_json::from_str(schema).unwrap_or_default();
         schema["description"] = (*description).into();
         ((*name).to_owned(), schema)
@@ -147,17 +147,17 @@ fn operations() -> Value {
     };
     let with_end = [&OF_ONE[..], &["end"]].concat();
     json!({
-        "tellOfOne": operation("send", "ltm", &OF_ONE, "What happens to one LTM"),
-        "renewOne": operation("receive", "ltm", &["token"], "A new token on the open socket"),
-        "tellOfMany": operation("send", "many", &with_end, "What happens to each LTM that is followed"),
-        "follow": operation("receive", "many", &["follow", "unfollow", "token"], "Which LTMs to follow"),
-        "tellOfTheList": operation("send", "list", &["listReset", "listChange", "listLive"], "What the list shows"),
-        "renewList": operation("receive", "list", &["token"], "A new token on the open socket"),
-        "tellByEvents": operation("send", "events", &with_end, "What happens to one LTM, as events"),
+        "sendEntries": operation("send", "ltm", &OF_ONE, "The entries of one LTM"),
+        "renewToken": operation("receive", "ltm", &["token"], "A new token on the open socket"),
+        "sendEntriesOfMany": operation("send", "many", &with_end, "The entries of each followed LTM"),
+        "follow": operation("receive", "many", &["follow", "unfollow", "token"], "The LTMs to follow"),
+        "sendList": operation("send", "list", &["listReset", "listChange", "listLive"], "The rows of a list, and their changes"),
+        "renewTokenOfList": operation("receive", "list", &["token"], "A new token on the open socket"),
+        "sendEvents": operation("send", "events", &with_end, "The entries of one LTM, as events"),
     })
 }
 
-/// A message: its payload has these members beside others that are named.
+/// A message whose payload has these members.
 fn message(title: &str, members: Value, required: &[&str]) -> Value {
     json!({
         "name": title, "title": title, "contentType": "application/json",
@@ -168,7 +168,7 @@ fn message(title: &str, members: Value, required: &[&str]) -> Value {
 fn messages() -> Value {
     let schema = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let id = json!({"type": "integer", "minimum": 1});
-    let cursor = json!({"type": "string", "description": "Where the subscriber is once it has this message; opaque."});
+    let cursor = json!({"type": "string", "description": "The cursor after this message; opaque."});
     let of_one = |title: &str, name: &str, what: Value| {
         let members = json!({"id": id, "cursor": cursor, name: what});
         message(title, members, &["id", "cursor", name])
@@ -178,8 +178,8 @@ fn messages() -> Value {
         message(title, members, &["cursor", name])
     };
     let yes = json!({"const": true});
-    let index = json!({"type": ["integer", "null"], "description": "The last snapshot that is kept; -1 where none is, null where a rollback was undone."});
-    let trace = json!({"type": "string", "description": "The trace that it belongs to (W3C Trace Context), where it does."});
+    let index = json!({"type": ["integer", "null"], "description": "The last snapshot that stays; -1 if none stays, null if a rollback was undone."});
+    let trace = json!({"type": "string", "description": "The trace of the entry (W3C Trace Context), if it has one."});
     let rollback = json!({"id": id, "cursor": cursor, "snapshot_index": index, "rollback": schema("RollbackChange"), "traceparent": trace});
     let followed = json!({
         "follow": id,
@@ -188,20 +188,20 @@ fn messages() -> Value {
         "live": {"enum": [true, false, 0, 1]},
     });
     json!({
-        "snapshot": of_one("A snapshot was taken", "snapshot", schema("Snapshot")),
-        "rollback": message("Rolled back", rollback, &["id", "cursor", "snapshot_index", "rollback"]),
-        "error": of_one("An error was recorded or changed", "error", schema("RecordedError")),
+        "snapshot": of_one("A new snapshot", "snapshot", schema("Snapshot")),
+        "rollback": message("A rollback", rollback, &["id", "cursor", "snapshot_index", "rollback"]),
+        "error": of_one("A new or changed error", "error", schema("RecordedError")),
         "reset": of_one("Replace your state with this one", "reset", schema("Reset")),
         "deleted": of_one("The LTM was deleted", "deleted", yes.clone()),
-        "live": of_one("Everything that was there has been sent", "live", yes.clone()),
-        "end": message("What would be a close", json!({"id": {"type": ["integer", "null"]}, "end": schema("End")}), &["id", "end"]),
+        "live": of_one("You have caught up", "live", yes.clone()),
+        "end": message("The subscription to one LTM has ended", json!({"id": {"type": ["integer", "null"]}, "end": schema("End")}), &["id", "end"]),
         "listReset": of_list("Replace your rows with these", "reset", schema("ListReset")),
         "listChange": of_list("Rows that changed", "change", schema("ListChange")),
-        "listLive": of_list("Everything that was there has been sent", "live", yes),
+        "listLive": of_list("You have caught up", "live", yes),
         "follow": message("Follow an LTM", followed, &["follow"]),
-        "unfollow": message("Follow it no longer", json!({"unfollow": id}), &["unfollow"]),
+        "unfollow": message("Stop following an LTM", json!({"unfollow": id}), &["unfollow"]),
         "token": {
-            "name": "token", "title": "Another token or ticket, to go on for longer",
+            "name": "token", "title": "A new token or ticket, before the previous one expires",
             "payload": {"oneOf": [
                 {"type": "object", "properties": {"token": {"type": "string"}}, "required": ["token"]},
                 {"type": "object", "properties": {"ticket": {"type": "string"}}, "required": ["ticket"]},
@@ -213,7 +213,7 @@ fn messages() -> Value {
 fn schemas() -> Value {
     let mut schemas = Map::new();
     let mut add = |name: std::borrow::Cow<'static, str>, schema: RefOr<Schema>| {
-        // A schema is plain data, which always serializes.
+        // A schema always serializes.
         schemas.insert(name.into_owned(), json!(schema));
     };
     add(Operation::name(), Operation::schema());

@@ -1,15 +1,15 @@
-//! How a socket can end.
+//! The close codes of WebSockets, and of the message and the event `end`.
 
 use serde::Serialize;
 
-/// A way in which a socket or a stream ends.
+/// One close code.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Close {
-    /// The code: that of the close, or of the message or event `end`.
+    /// The code: of the close frame, or of the message or event `end`.
     pub code: u16,
     /// What it means.
     pub meaning: &'static str,
-    /// What a client does.
+    /// What the client does.
     pub advice: &'static str,
 }
 
@@ -21,50 +21,48 @@ const fn close(code: u16, meaning: &'static str, advice: &'static str) -> Close 
     }
 }
 
-const MEND: &str = "mend the client";
-const AGAIN: &str = "connect again with the last cursor";
+const CORRECT: &str = "do not reconnect; correct the client";
+const RECONNECT: &str = "reconnect with the last cursor";
 const STOP: &str = "stop";
 
-/// Every code, as `docs/errors.md` has them.
+/// Every code. `docs/errors.md` has the same table.
 pub const CLOSES: &[Close] = &[
-    close(1000, "the client left, or said `unfollow`", STOP),
-    close(
-        1002,
-        "what the client sent is not the WebSocket protocol",
-        MEND,
-    ),
-    close(1007, "what the client sent is not UTF-8", MEND),
-    close(
-        1008,
-        "the client sent too much text, or its token has expired or was not good; the reason says which",
-        "do not send; connect again with a new token and the last cursor",
-    ),
-    close(
-        1009,
-        "the client sent a frame that is too big",
-        "do not send",
-    ),
+    close(1000, "the client left, or sent `unfollow`", STOP),
+    close(1002, "the client broke the WebSocket protocol", CORRECT),
+    close(1007, "the client sent text that is not UTF-8", CORRECT),
+    close(1008, "the client sent too much text", CORRECT),
+    close(1009, "the client sent a frame that is too large", CORRECT),
     close(
         1011,
-        "no state can be made of the log, or the client answered no ping",
-        "connect again with the last cursor, with growing pauses",
+        "the log is damaged (an operator has to act), or the client answered no ping",
+        "reconnect with the last cursor, with growing pauses",
     ),
-    close(1012, "the gateway restarts", AGAIN),
+    close(1012, "the gateway restarts", RECONNECT),
     close(
         1013,
-        "a limit is reached, or Redis does not answer",
-        "wait, then connect again with the last cursor",
+        "a limit is reached, or Redis is unavailable",
+        "wait, then reconnect with the last cursor",
     ),
     close(
         4400,
-        "`follow` or what stands beside it is wrong; the reason names the field",
-        MEND,
+        "a `follow` message is invalid; the reason names the field",
+        "correct the client",
     ),
-    close(4404, "no such LTM", STOP),
+    close(
+        4401,
+        "the credential is missing or has expired",
+        "get a new credential, then reconnect with the last cursor",
+    ),
+    close(
+        4403,
+        "the credential does not allow the client to follow this",
+        "do not reconnect",
+    ),
+    close(4404, "the LTM does not exist", STOP),
     close(
         4409,
-        "the log forked under a subscriber that asked for neither `after` nor `init`",
-        "fetch the document, connect with its cursor",
+        "the log forked, and the client asked for neither `after` nor `init`",
+        "fetch the document, then connect with its cursor",
     ),
     close(4410, "the LTM was deleted", STOP),
 ];
@@ -74,12 +72,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_stands_in_the_documentation() {
+    fn every_code_and_its_advice_stand_in_the_documentation() {
         let page = include_str!("../../../docs/errors.md");
-        for Close { code, .. } in CLOSES {
+        for Close { code, advice, .. } in CLOSES {
+            let row = page
+                .lines()
+                .find(|line| line.starts_with(&format!("| {code} |")));
             assert!(
-                page.contains(&code.to_string()),
-                "docs/errors.md lacks {code}"
+                row.is_some_and(|row| row.ends_with(&format!("| {advice} |"))),
+                "docs/errors.md does not say of {code}: {advice}"
             );
         }
     }

@@ -1,8 +1,8 @@
-//! The descriptions of the interfaces, and the page at `/docs` that shows them, with all that it needs in this
-//! binary.
+//! The OpenAPI and AsyncAPI documents, and the page at `/docs` that shows them. The binary contains all files of
+//! the page.
 //!
-//! [`schemas`] and [`problems`] are what an OpenAPI description of the API is made of; [`asyncapi()`] describes the
-//! WebSockets and Server-Sent Events. [`configure`] mounts both descriptions and the page.
+//! [`schemas`] and [`problems`] are parts of the API's OpenAPI document; [`asyncapi()`] describes WebSockets and
+//! Server-Sent Events. [`configure`] mounts both documents and the page.
 
 mod asyncapi;
 mod close;
@@ -16,8 +16,7 @@ pub use asyncapi::asyncapi;
 pub use close::{CLOSES, Close};
 pub use page::configure;
 
-/// Says of whole numbers that are not negative how large they may be: the derived schemas say that they have 64 bits
-/// and a sign.
+/// Corrects the maximum of unsigned integers. The derived schemas describe them as signed 64-bit integers.
 pub fn widen(description: &mut Value) {
     match description {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! The page and the descriptions, as they are served.
+//! The page at `/docs`, its files, and the two documents.
 
 use actix_web::web::{Bytes, ServiceConfig};
 use ltm_page::{File, mount};
@@ -10,7 +10,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// The headers of every answer.
+/// The headers of every response.
 const HEADERS: &[(&str, &str)] = &[
     ("Content-Security-Policy", POLICY),
     ("X-Content-Type-Options", "nosniff"),
@@ -18,7 +18,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("Cross-Origin-Opener-Policy", "same-origin"),
 ];
 
-/// Files of this server alone, and an icon that is none.
+/// Only files of this server, and the empty `data:` icon.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -28,7 +28,7 @@ macro_rules! file {
     };
 }
 
-/// The page and its files: their paths, what they are and what they hold.
+/// The page and its files: path, media type and content.
 const FILES: &[(&str, &str, &str)] = &[
     file!("/docs", HTML, "docs.html"),
     file!("/docs/docs.css", STYLE, "docs.css"),
@@ -38,7 +38,7 @@ const FILES: &[(&str, &str, &str)] = &[
     file!("/docs/elements.js", SCRIPT, "elements.js"),
 ];
 
-/// Mounts the page at `/docs`, and beside its files the two descriptions: `openapi.json`, which is `openapi`, and
+/// Mounts the page at `/docs`, and next to its files the documents `openapi.json` (which is `openapi`) and
 /// `asyncapi.json`.
 pub fn configure(config: &mut ServiceConfig, openapi: String) {
     let descriptions = [

@@ -1,4 +1,4 @@
-//! The problems that a call may answer with, from the table that the services use.
+//! The problems that each call may return, from the same table that the services use.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{Content, Ref, RefOr, Response, ResponseBuilder, header::Header},
 };
 
-/// Any call.
+/// Of every call.
 const ALWAYS: &[ProblemKind] = &[
     ProblemKind::InvalidRequest,
     ProblemKind::Unauthenticated,
@@ -18,13 +18,13 @@ const ALWAYS: &[ProblemKind] = &[
     ProblemKind::Unavailable,
     ProblemKind::Internal,
 ];
-/// Any call about one LTM.
+/// Of a call about one LTM.
 const OF_ONE: &[ProblemKind] = &[
     ProblemKind::UnknownLtm,
     ProblemKind::DeletedLtm,
     ProblemKind::DamagedLog,
 ];
-/// Any call with a body.
+/// Of a call with a body.
 const WITH_BODY: &[ProblemKind] = &[
     ProblemKind::BodyTooLarge,
     ProblemKind::UnsupportedMediaType,
@@ -45,20 +45,20 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Of a call about no one LTM.
+    /// Of a call about no single LTM.
     ListProblems = ALWAYS;
-    /// Of a creation.
+    /// Of a call that creates an LTM.
     CreateProblems = ALWAYS, WITH_BODY, &[ProblemKind::IdTaken, ProblemKind::KeyReused, ProblemKind::StateTooLarge];
-    /// Of a reading of one LTM.
+    /// Of a call that reads an LTM.
     ReadProblems = ALWAYS, OF_ONE, &[ProblemKind::Trimmed];
-    /// Of a copy.
+    /// Of a call that copies an LTM.
     CopyProblems = ALWAYS, OF_ONE, &[ProblemKind::Trimmed, ProblemKind::InvalidCursor, ProblemKind::Busy];
-    /// Of a write.
+    /// Of a call that writes to an LTM.
     WriteProblems = ALWAYS, OF_ONE, WITH_BODY, &[
         ProblemKind::InvalidCursor, ProblemKind::PatchFailed, ProblemKind::StateTooLarge, ProblemKind::CursorMismatch,
         ProblemKind::Fenced, ProblemKind::KeyReused, ProblemKind::Busy, ProblemKind::Trimmed,
     ];
-    /// Of a deletion.
+    /// Of a call that deletes an LTM.
     DeleteProblems = ALWAYS, OF_ONE, &[ProblemKind::InvalidCursor, ProblemKind::CursorMismatch];
 }
 
@@ -94,7 +94,10 @@ fn response(status: u16, kinds: &[ProblemKind]) -> Response {
         response = response.header("Retry-After", header("Seconds to wait"));
     }
     if matches!(status, 401 | 403) {
-        response = response.header("WWW-Authenticate", header("What is asked for (RFC 6750)"));
+        response = response.header(
+            "WWW-Authenticate",
+            header("The required credential (RFC 6750)"),
+        );
     }
     response.build()
 }

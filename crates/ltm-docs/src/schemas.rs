@@ -1,7 +1,7 @@
-//! What is on the wire. Answers and messages are written as text where they arise, so these types are only
-//! their description; `tests/tests/interfaces.rs` holds what the services really send against it.
+//! The schemas of what the services send. The services write most of it as text, so that JSON keeps its digits;
+//! these types only describe it, and `make interfaces` compares the description with real answers and messages.
 
-#![allow(dead_code, reason = "described, never made")]
+#![allow(dead_code, reason = "only described, never constructed")]
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,114 +11,114 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[schema(example = json!({"op": "replace", "path": "/n", "value": 1}))]
 pub struct Operation {
-    /// What it does.
+    /// The operation.
     op: OperationName,
-    /// Where, as a JSON Pointer (RFC 6901).
+    /// The target, as a JSON Pointer (RFC 6901).
     path: String,
-    /// Where from, of `move` and `copy`.
+    /// The source of `move` and `copy`.
     #[schema(nullable = false)]
     from: Option<String>,
-    /// The value, of `add`, `replace` and `test`.
+    /// The value of `add`, `replace` and `test`.
     value: Option<Value>,
 }
 
-/// What an operation does.
+/// The name of an operation.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OperationName {
-    /// Puts a value there (RFC 6902 section 4.1).
+    /// Adds a value (RFC 6902 section 4.1).
     Add,
-    /// Takes the value away (RFC 6902 section 4.2).
+    /// Removes the value (RFC 6902 section 4.2).
     Remove,
-    /// Puts another value there (RFC 6902 section 4.3).
+    /// Replaces the value (RFC 6902 section 4.3).
     Replace,
-    /// Moves a value there (RFC 6902 section 4.4).
+    /// Moves a value (RFC 6902 section 4.4).
     Move,
-    /// Copies a value there (RFC 6902 section 4.5).
+    /// Copies a value (RFC 6902 section 4.5).
     Copy,
-    /// Fails where another value is there (RFC 6902 section 4.6).
+    /// Fails if the value differs (RFC 6902 section 4.6).
     Test,
 }
 
-/// One step of an LTM's history.
+/// One snapshot of an LTM's history.
 #[derive(ToSchema)]
 pub struct Snapshot {
-    /// The trace that it belongs to (W3C Trace Context), where it does.
+    /// The trace of the entry (W3C Trace Context), if it has one.
     #[schema(nullable = false)]
     traceparent: Option<String>,
-    /// When it was taken: RFC 3339, UTC.
+    /// The time of the snapshot: RFC 3339, UTC.
     #[schema(format = DateTime)]
     time: String,
-    /// Why: `start`, `execute`, `transition`, `trimmed` for the one that stands for all that retention removed, or what the
-    /// producer said.
+    /// `start`, `execute`, `transition`, or any word of the producer. `trimmed`: the snapshot replaces all that
+    /// retention removed.
     reason: String,
-    /// What was executed.
+    /// What the LTM executed.
     #[schema(required = true)]
     item: Value,
-    /// From the state before to the state after.
+    /// The patch from the state before to the state after.
     patch: Vec<Operation>,
-    /// The executions that this step queued.
+    /// The executions that this snapshot queued.
     execute_queue: Vec<Value>,
-    /// The transitions that this step queued.
+    /// The transitions that this snapshot queued.
     transitions_queue: Vec<Value>,
 }
 
-/// A rollback as subscribers hear of it.
+/// A rollback, in a message to subscribers.
 #[derive(ToSchema)]
 pub struct RollbackChange {
-    /// When it was made: RFC 3339, UTC.
+    /// The time of the rollback: RFC 3339, UTC.
     #[schema(format = DateTime)]
     time: String,
-    /// `manual`, `replay`, or `recover rollback` where a rollback was undone.
+    /// `manual`, `replay`, or `recover rollback` if a rollback was undone.
     reason: String,
-    /// From the state before to the state after.
+    /// The patch from the state before to the state after.
     patch: Vec<Operation>,
-    /// How many snapshots there are from then on.
+    /// The number of snapshots after the rollback.
     snapshots_count: u64,
-    /// The rollback that was undone, by its place among all of the LTM, from 0.
+    /// The index of the rollback that was undone, among all rollbacks of the LTM, from 0.
     #[schema(nullable = false)]
     rollback_index: Option<u64>,
 }
 
-/// What a rollback took out, in the document.
+/// A rollback, in the document: what it removed from the history.
 #[derive(ToSchema)]
 pub struct Rollback {
-    /// When it was made: RFC 3339, UTC.
+    /// The time of the rollback: RFC 3339, UTC.
     #[schema(format = DateTime)]
     time: String,
-    /// `manual`, `replay`, or `recover rollback` where a rollback was undone.
+    /// `manual`, `replay`, or `recover rollback` if a rollback was undone.
     reason: String,
     /// The state before it.
     #[schema(value_type = Object)]
     state: Value,
     /// The snapshots before it.
     snapshots: Vec<Snapshot>,
-    /// The index of the first of them.
+    /// The index of the first of these snapshots.
     first_index: u64,
 }
 
-/// An error that was recorded, and what became of it.
+/// A recorded error, and its retries.
 #[derive(ToSchema)]
 pub struct RecordedError {
-    /// The trace that it belongs to (W3C Trace Context), where it does.
+    /// The trace of the entry (W3C Trace Context), if it has one.
     #[schema(nullable = false)]
     traceparent: Option<String>,
     /// A UUID that the producer chose.
     #[schema(format = "uuid")]
     id: String,
-    /// The LTM.
+    /// The id of the LTM.
     #[schema(minimum = 1)]
     ltm_id: u64,
-    /// What failed.
+    /// The operation that failed.
     reason: String,
-    /// Of what.
+    /// What the LTM was executing.
     #[schema(required = true)]
     item: Value,
-    /// What was tried since.
+    /// The retries so far.
     retries: Vec<Value>,
-    /// Whether it is being tried again.
+    /// Whether a retry is running.
     retrying: bool,
-    /// Whether that worked.
+    /// Whether a retry succeeded.
     success: bool,
     /// RFC 3339, UTC.
     #[schema(format = DateTime)]
@@ -128,85 +128,85 @@ pub struct RecordedError {
     updated_at: String,
 }
 
-/// One row of the list.
+/// One row of a list.
 #[derive(ToSchema)]
 pub struct Row {
-    /// Its id.
+    /// The id.
     #[schema(minimum = 1)]
     id: u64,
-    /// Its name.
+    /// The name.
     name: String,
-    /// Its class.
+    /// The class.
     fqn: String,
-    /// What it does, by its own word (`_status` of the state), where that is known.
+    /// The status: `_status` of the state, if it is known.
     #[schema(required = true)]
     status: Option<String>,
-    /// How many snapshots it has.
+    /// The number of snapshots.
     snapshots_count: u64,
     /// RFC 3339, UTC.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When its log last grew.
+    /// The time of the last entry: RFC 3339, UTC.
     #[schema(format = DateTime)]
     updated_at: String,
 }
 
-/// Why a subscriber is told to replace what it has.
+/// Why a subscriber gets a reset.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ResetReason {
-    /// It asked for it.
+    /// The subscriber asked for it.
     Requested,
-    /// What came after its cursor is no longer kept.
+    /// Retention has removed the entries after its cursor.
     Trimmed,
-    /// The log does not go on from its cursor: lost in a failover, or made anew.
+    /// The log no longer contains its cursor: it was lost in a failover, or the log was recreated.
     Forked,
 }
 
-/// The whole state, to replace what a subscriber has.
+/// The full state; the subscriber replaces its own with it.
 #[derive(ToSchema)]
 pub struct Reset {
     reason: ResetReason,
     /// The state.
     #[schema(value_type = Object)]
     state: Value,
-    /// How many snapshots there are.
+    /// The number of snapshots.
     snapshots_count: u64,
 }
 
-/// A whole page of the list.
+/// A whole page of a list.
 #[derive(ToSchema)]
 pub struct ListReset {
     reason: ResetReason,
     /// The rows, the highest id first.
     rows: Vec<Row>,
-    /// `before` of the next page.
+    /// The parameter `before` of the next page, if there is one.
     #[schema(required = true)]
     next: Option<u64>,
 }
 
-/// What changed on a page of the list.
+/// The changes on a page of a list.
 #[derive(ToSchema)]
 pub struct ListChange {
-    /// Rows that are new or take the place of those with their id.
+    /// New rows, and rows that replace those with the same id.
     rows: Vec<Row>,
-    /// The ids of those that are no longer on the page.
+    /// The ids of rows that are no longer on the page.
     removed: Vec<u64>,
-    /// `before` of the next page.
+    /// The parameter `before` of the next page, if there is one.
     #[schema(required = true)]
     next: Option<u64>,
 }
 
-/// What on a socket of its own would be the close.
+/// The end of a subscription. A WebSocket for one LTM would close with this code.
 #[derive(ToSchema)]
 pub struct End {
     /// The close code.
     code: u16,
-    /// Why.
+    /// The reason.
     reason: String,
 }
 
-/// An error answer (RFC 9457).
+/// An error response (RFC 9457).
 #[derive(ToSchema)]
 pub struct Problem {
     /// `urn:ltm-live:problem:` and the name of the kind.
@@ -215,18 +215,18 @@ pub struct Problem {
     title: String,
     /// The HTTP status.
     status: u16,
-    /// What happened here, and what to do.
+    /// What happened, and what to do.
     detail: String,
-    /// The field, header or parameter that is wrong.
+    /// The invalid field, header or parameter.
     #[schema(nullable = false)]
     field: Option<String>,
     /// The index of the patch operation that failed.
     #[schema(nullable = false)]
     operation: Option<usize>,
-    /// The LTM's current cursor, where the request was about another.
+    /// The LTM's current cursor, if the request named another one.
     #[schema(nullable = false)]
     cursor: Option<String>,
-    /// The id of the request, as the service's log has it.
+    /// The id of the request; the service's log contains it.
     #[schema(nullable = false)]
     request_id: Option<String>,
 }

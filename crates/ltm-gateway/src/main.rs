@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Reads the logs of LTMs from Redis and pushes each snapshot to the WebSocket subscribers of
-/// /ws/{ltm_id}. Any number of replicas may run.
+/// Delivers the entries of LTMs live, over WebSocket and Server-Sent Events. It reads them from Redis. You can run
+/// any number of replicas.
 ///
-/// Settings come from defaults, a TOML file (--config) and the environment: LTM__REDIS__URL,
-/// LTM__GATEWAY__LISTEN, LTM__LOG__FORMAT … --print-config shows all of them.
+/// Settings come from defaults, a TOML file (--config) and environment variables: LTM__REDIS__URL,
+/// LTM__GATEWAY__LISTEN, LTM__LOG__FORMAT … --print-config shows all settings.
 #[derive(Parser)]
 #[command(version = ltm_service::VERSION)]
 struct Cli {

@@ -1,4 +1,4 @@
-//! What the gateway measures.
+//! The counters of the gateway.
 
 use std::{
     fmt,
@@ -11,22 +11,16 @@ use std::{
 
 use ltm_types::ResetReason;
 use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet},
-    metrics::{
-        MetricType,
-        counter::{ConstCounter, Counter},
-        family::Family,
-        gauge::ConstGauge,
-    },
+    encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet},
+    metrics::{MetricType, counter::Counter, family::Family},
     registry::{Registry, Unit},
 };
 
-use crate::{Gateway, end::End, message::Batch};
+use crate::{fanout::message::Batch, subscriber::close::CloseCause};
 
-/// The counters of one process. Each thread has it.
+/// The counters of one process. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Metrics {
+pub(crate) struct GatewayMetrics {
     deliveries: Counter,
     delivered_bytes: Counter,
     lag: Lag,
@@ -42,7 +36,7 @@ struct Reason {
     reason: &'static str,
 }
 
-impl Metrics {
+impl GatewayMetrics {
     pub(crate) fn new() -> Self {
         Self {
             deliveries: Counter::default(),
@@ -56,7 +50,7 @@ impl Metrics {
         }
     }
 
-    /// A batch went to the sockets of this many subscribers.
+    /// Counts a batch that went to the sockets of this many subscribers.
     pub(crate) fn delivered(&self, batch: &Batch, subscribers: usize) {
         let (messages, bytes) = (batch.count * subscribers, batch.frames.len() * subscribers);
         self.deliveries.inc_by(messages as u64);
@@ -66,172 +60,98 @@ impl Metrics {
         }
     }
 
-    /// A subscriber is told to replace its state.
+    /// Counts a reset.
     pub(crate) fn reset(&self, reason: ResetReason, bytes: usize) {
         let reason = reason.as_str();
         self.resets.get_or_create(&Reason { reason }).inc();
         self.single(bytes);
     }
 
-    /// A subscriber is told of one thing by itself: a reset, or what changed in a list.
+    /// Counts a message to a single subscriber: a reset, or a change of a list.
     pub(crate) fn single(&self, bytes: usize) {
         self.deliveries.inc();
         self.delivered_bytes.inc_by(bytes as u64);
     }
 
-    /// A subscriber begins to read the log.
+    /// Counts a subscriber that starts to read the log.
     pub(crate) fn catch_up(&self) {
         self.catch_ups.inc();
     }
 
-    /// An entry came live that did not continue what was there.
+    /// Counts a live entry that does not continue its topic.
     pub(crate) fn gap(&self) {
         self.gaps.inc();
     }
 
-    /// A subscriber's socket did not take what came.
+    /// Counts a subscriber whose socket did not accept a message.
     pub(crate) fn slow(&self) {
         self.slow.inc();
     }
 
-    /// A subscription has ended.
-    pub(crate) fn ended(&self, end: &End) {
-        let reason = end.name();
+    /// Counts a subscription that ended.
+    pub(crate) fn ended(&self, cause: &CloseCause) {
+        let reason = cause.name();
         self.ended.get_or_create(&Reason { reason }).inc();
     }
 
-    fn register(&self, registry: &mut Registry) {
-        // Rates begin at the first one only where there was a 0 before.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        // A rate includes the first reset only if the counter was 0 before.
         for reason in ResetReason::ALL {
             let reason = reason.as_str();
             drop(self.resets.get_or_create(&Reason { reason }));
         }
         registry.register(
             "deliveries",
-            "Messages handed to subscribers' sockets",
+            "Messages handed to the sockets of subscribers",
             self.deliveries.clone(),
         );
         registry.register_with_unit(
             "delivered",
-            "Their WebSocket frames",
+            "WebSocket frames handed to the sockets of subscribers",
             Unit::Bytes,
             self.delivered_bytes.clone(),
         );
         registry.register_with_unit(
             "delivery_lag",
-            "From Redis taking an entry to its write to a subscriber's socket, of the oldest entry in each \
-             write; what subscribers read from the log is left out",
+            "Time from the append of an entry in Redis to its write to the socket of a subscriber, for the \
+             oldest entry in each write; without entries that subscribers read from the log",
             Unit::Seconds,
             self.lag.clone(),
         );
         registry.register(
             "resets",
-            "Subscribers that were told to replace their state, by the reason they were told",
+            "Resets sent to subscribers, by reason",
             self.resets.clone(),
         );
         registry.register(
             "catch_ups",
-            "How often a subscriber began to read the log, because it came with a cursor or fell behind",
+            "How often a subscriber started to read the log, because it connected with a cursor or fell behind",
             self.catch_ups.clone(),
         );
         registry.register(
             "gaps",
-            "Live entries that did not continue what was there; the log was read instead",
+            "Live entries that did not continue the topic, so that the gateway read the log",
             self.gaps.clone(),
         );
         registry.register(
             "slow_subscribers",
-            "How often a subscriber's socket did not take what came, so that it goes on from the log",
+            "How often the socket of a subscriber did not accept a message, so that the subscriber continues from the log",
             self.slow.clone(),
         );
         registry.register(
             "subscriptions_ended",
-            "Subscriptions that ended, by the reason",
+            "Subscriptions that ended, by reason",
             self.ended.clone(),
         );
     }
 }
 
-/// How long ago that was, in seconds, by this machine's clock; nothing where the clocks disagree.
+/// The time since then, in seconds, by the clock of this machine; 0 if that moment is in the future.
 #[allow(clippy::cast_precision_loss)]
 fn since(micros: u64) -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_micros());
     now.saturating_sub(u128::from(micros)) as f64 / 1e6
-}
-
-impl Gateway {
-    /// Shows the metrics of the gateway in `registry`.
-    pub fn register(&self, registry: &mut Registry) {
-        self.metrics().register(registry);
-        registry.register_collector(Box::new(Now(self.clone())));
-    }
-}
-
-/// What is there when somebody asks.
-struct Now(Gateway);
-
-impl fmt::Debug for Now {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Now")
-    }
-}
-
-impl Collector for Now {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let gateway = &self.0.inner;
-        let cache = gateway.backlog.usage();
-        let gauges = [
-            (
-                "subscribers",
-                "Subscribers that are connected",
-                gateway.drain.taken() as u64,
-            ),
-            (
-                "followed_ltms",
-                "LTMs that have a subscriber here",
-                gateway.audience.followed() as u64,
-            ),
-            (
-                "followed_lists",
-                "Lists of LTMs that have a subscriber here",
-                gateway.lists.count() as u64,
-            ),
-            (
-                "draining",
-                "1 while the gateway stops, else 0",
-                u64::from(gateway.shutdown.has_begun()),
-            ),
-            (
-                "log_cache_bytes",
-                "What the reads that subscribers share take",
-                cache.bytes,
-            ),
-        ];
-        for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(value);
-            let of = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
-            gauge.encode(of)?;
-        }
-        let counters = [
-            (
-                "log_cache_hits",
-                "Reads of a log that another subscriber had made",
-                cache.hits,
-            ),
-            (
-                "log_cache_misses",
-                "Reads of a log that were made",
-                cache.misses,
-            ),
-        ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            let of = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
-            counter.encode(of)?;
-        }
-        Ok(())
-    }
 }
 
 /// The upper bounds of the lag's buckets, in seconds.
@@ -240,13 +160,14 @@ const BOUNDS: [f64; 16] = [
     10.0,
 ];
 
-/// A histogram that takes the same value for many at once: the library's would be asked for each subscriber.
+/// A histogram that counts one value for many subscribers at once. The library's histogram would need one call
+/// per subscriber.
 #[derive(Clone, Debug, Default)]
 struct Lag(Arc<LagCounts>);
 
 #[derive(Debug, Default)]
 struct LagCounts {
-    /// Of each bucket; the last one has no bound.
+    /// The count of each bucket; the last one has no bound.
     counts: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
 }

@@ -1,31 +1,28 @@
-//! The inspector: a page that shows LTMs live, in the browser, with all that it needs in this binary.
+//! The inspector: a page that shows LTMs live in the browser. All its files are in the binary.
 //!
-//! [`configure`] mounts it in a server. The page is the same for everybody and holds no data: what it shows
-//! it asks the API and the gateway for, as any other client does.
+//! [`configure`] mounts it in a server. The page is the same for every user and holds no data. It asks the API and the
+//! gateway, as any other client does.
 
 mod assets;
 mod policy;
 
 use actix_web::web::{Bytes, ServiceConfig};
 
-use assets::{ASSETS, Asset, PAGE};
-
-/// Where the files are that the page loads; the page itself is at `/`.
+/// The folder of the files that the page loads. The page itself is at `/`.
 pub const FOLDER: &str = "/inspector";
 
 /// Mounts the page and its files.
 pub fn configure(config: &mut ServiceConfig) {
-    mount(config, "/", &PAGE);
-    for asset in ASSETS {
-        mount(config, &format!("{FOLDER}/{}", asset.name), asset);
+    for (name, media_type, content) in assets::all() {
+        let path = match name {
+            assets::PAGE => "/".to_owned(),
+            name => format!("{FOLDER}/{name}"),
+        };
+        let file = ltm_page::File {
+            media_type,
+            content: Bytes::from_static(content),
+            headers: policy::HEADERS,
+        };
+        ltm_page::mount(config, &path, file);
     }
-}
-
-fn mount(config: &mut ServiceConfig, path: &str, asset: &Asset) {
-    let file = ltm_page::File {
-        media_type: asset.media_type,
-        content: Bytes::from_static(asset.content.as_bytes()),
-        headers: policy::HEADERS,
-    };
-    ltm_page::mount(config, path, file);
 }

@@ -1,4 +1,4 @@
-//! How the page and its files are served.
+//! The answers for the page and its files.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ use actix_web::{
     test::{TestRequest, call_service, init_service},
 };
 
-/// What is answered to a call with this header.
+/// The answer to a request with this header.
 async fn answer(
     method: Method,
     path: &str,

@@ -1,21 +1,20 @@
-//! Serves files that are in the binary: the pages of the services, and what these load.
-
-use std::hash::{DefaultHasher, Hasher};
+//! Serves files from the binary: the pages of the services and the files that the pages load.
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, ETag, EntityTag, Header, IfNoneMatch},
     web::{self, Bytes, ServiceConfig},
 };
+use xxhash_rust::xxh3::xxh3_64;
 
-/// A file that is served. Clones share the content.
+/// A file to serve. Clones share the content.
 #[derive(Clone)]
 pub struct File {
-    /// What it is: `text/html; charset=utf-8`.
+    /// The media type: `text/html; charset=utf-8`.
     pub media_type: &'static str,
-    /// What it holds.
+    /// The content.
     pub content: Bytes,
-    /// What a browser may do with it.
+    /// The headers that say what a browser may do with it.
     pub headers: &'static [(&'static str, &'static str)],
 }
 
@@ -39,20 +38,20 @@ pub fn mount(config: &mut ServiceConfig, path: &str, file: File) {
 }
 
 fn answer(request: &HttpRequest, file: &File, tag: &EntityTag) -> HttpResponse {
-    let is_held = is_held(request, tag);
-    let mut response = if is_held {
+    let is_cached = is_cached(request, tag);
+    let mut response = if is_cached {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
     };
     response
         .insert_header(ETag(tag.clone()))
-        // Kept, and asked for again each time: a new version is seen at once, and costs a 304 until then.
+        // A browser stores the file and asks each time whether it has changed; an unchanged file costs a 304.
         .insert_header((header::CACHE_CONTROL, "no-cache"));
     for (name, value) in file.headers {
         response.insert_header((*name, *value));
     }
-    if is_held {
+    if is_cached {
         return response.finish();
     }
     response
@@ -60,8 +59,8 @@ fn answer(request: &HttpRequest, file: &File, tag: &EntityTag) -> HttpResponse {
         .body(file.content.clone())
 }
 
-/// Whether the client has this very content.
-fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
+/// Whether the client has this content.
+fn is_cached(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => request.headers().contains_key(header::IF_NONE_MATCH),
         Ok(IfNoneMatch::Items(held)) => held.iter().any(|it| it.weak_eq(tag)),
@@ -69,9 +68,7 @@ fn is_held(request: &HttpRequest, tag: &EntityTag) -> bool {
     }
 }
 
-/// The content's hash: two builds of the same files agree on it.
+/// The hash of the content. It is the same in every build.
 fn tag(content: &[u8]) -> EntityTag {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(content);
-    EntityTag::new_strong(format!("{:016x}", hasher.finish()))
+    EntityTag::new_strong(format!("{:016x}", xxh3_64(content)))
 }

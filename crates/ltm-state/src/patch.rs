@@ -101,6 +101,29 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<PatchOperation>, PatchEr
             ),
         });
     }
+    operations(members)
+}
+
+/// Applies the text of a patch from the log to `state`.
+///
+/// The API has applied the patch within its limits, so there are none here, nothing can be undone, and
+/// `test` operations are skipped.
+///
+/// # Errors
+///
+/// [`PatchError`] if the text is not a patch or does not apply. A part of it may be applied then.
+pub fn replay(state: &mut Value, text: &str) -> Result<(), PatchError> {
+    for (index, operation) in operations(members(text)?)?.iter().enumerate() {
+        if matches!(operation, PatchOperation::Test(_)) {
+            continue;
+        }
+        patch_unsafe(state, std::slice::from_ref(operation))
+            .map_err(|e| Refusal::Failed(e.kind.to_string()).at(index, operation))?;
+    }
+    Ok(())
+}
+
+fn operations(members: Vec<Members>) -> Result<Vec<PatchOperation>, PatchError> {
     members
         .into_iter()
         .enumerate()

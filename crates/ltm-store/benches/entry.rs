@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use bytestring::ByteString;
 use divan::{Bencher, counter::BytesCount};
-use ltm_types::{Cursor, Entry, Kind, LtmId, entry_frame};
+use ltm_types::{Cursor, Entry, Kind, LtmId, entry_message};
 
 const SIZES: [usize; 3] = [500, 10_000, 1_000_000];
 
@@ -44,5 +44,5 @@ fn encode(bencher: Bencher<'_, '_>, bytes: usize) {
     let (id, entry) = (LtmId::new(42).unwrap(), entry(bytes));
     bencher
         .counter(BytesCount::new(bytes))
-        .bench(|| entry_frame(id, Cursor::ORIGIN, black_box(&entry)));
+        .bench(|| entry_message(id, Cursor::ORIGIN, black_box(&entry)));
 }

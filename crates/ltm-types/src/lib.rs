@@ -21,10 +21,11 @@ pub use cursor::{Cursor, CursorError};
 pub use entry::{Entry, Kind};
 pub use id::{LtmId, LtmIdError};
 pub use message::{
-    Frame, ResetReason, entry_frame, gone_frame, live_frame, passed_over, reset_frame,
+    EncodedMessage, ResetReason, entry_message, gone_message, live_message, reset_message,
+    skipped_message,
 };
 pub use problem::{Problem, ProblemKind};
 pub use rollback::{Rollback, RollbackChange};
 pub use snapshot::Snapshot;
-pub use time::{TimeError, canonical_time, now};
+pub use time::{TimeError, canonical_time, now, parse_time};
 pub use trace_parent::{TraceParent, TraceParentError};

@@ -1,34 +1,34 @@
 //! The messages that a subscriber receives, as JSON text.
 //!
-//! A message is encoded once, when its entry arrives. All subscribers receive the same bytes.
+//! A gateway encodes a message once, when its entry arrives; every subscriber gets the same bytes.
 
 use bytestring::ByteString;
 use serde::Serialize;
 
 use crate::{Cursor, Entry, Kind, LtmId};
 
-/// One message that is ready to send, with the cursors of a subscriber before and after it.
+/// One message, ready to send, and the cursor of a subscriber that has received it.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub struct EncodedMessage {
     /// The subscriber's cursor after this message.
     pub cursor: Cursor,
-    /// The cursor before it: a message is only for a subscriber at this cursor.
+    /// The cursor before it: the message is only for a subscriber with this cursor.
     pub previous: Cursor,
-    /// Whether it ends the log.
+    /// Whether the log ends with this message.
     pub last: bool,
-    /// The JSON text. It is empty if the entry has no meaning for subscribers; then nothing is sent.
+    /// The JSON text; empty if the entry means nothing to subscribers, so that the gateway sends nothing.
     pub text: ByteString,
 }
 
-/// Why a subscriber must replace its state.
+/// Why a subscriber gets a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResetReason {
-    /// It asked for that with `init=state`.
+    /// The subscriber asked for it, with `init=state`.
     Requested,
-    /// Retention removed the entries after its cursor.
+    /// Retention has removed the entries after its cursor.
     Trimmed,
-    /// The log does not contain its cursor: a failover lost it, or the log was recreated.
+    /// The log no longer contains its cursor: it was lost in a failover, or the log was recreated.
     Forked,
 }
 
@@ -36,7 +36,7 @@ impl ResetReason {
     /// Every reason.
     pub const ALL: [Self; 3] = [Self::Requested, Self::Trimmed, Self::Forked];
 
-    /// The reason in messages.
+    /// The reason as messages spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
@@ -46,9 +46,9 @@ impl ResetReason {
     }
 }
 
-/// The message for an entry without a meaning: nothing is sent, and the cursor advances.
-pub fn passed_over(previous: Cursor, cursor: Cursor) -> Frame {
-    Frame {
+/// An empty message, for an entry that means nothing to subscribers. Only the cursor advances.
+pub fn skipped_message(previous: Cursor, cursor: Cursor) -> EncodedMessage {
+    EncodedMessage {
         cursor,
         previous,
         last: false,
@@ -56,16 +56,17 @@ pub fn passed_over(previous: Cursor, cursor: Cursor) -> Frame {
     }
 }
 
-/// The message for `entry`, which follows `previous` in the log of `id` and has a valid [`Entry::content`].
-pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
+/// The message for `entry`, which follows `previous` in the log of `id`. [`Entry::content`] of the entry is
+/// valid.
+pub fn entry_message(id: LtmId, previous: Cursor, entry: &Entry) -> EncodedMessage {
     let Entry {
         cursor,
         kind,
         payload,
     } = entry;
     let text = match kind {
-        Kind::Deleted => deleted_frame(id, *cursor),
-        // Its members are beside the id and the cursor.
+        Kind::Deleted => deleted_message(id, *cursor),
+        // The members of the payload are members of the message.
         Kind::Rollback => {
             let payload = payload.trim_ascii_start();
             let members = payload.strip_prefix('{').unwrap_or(payload);
@@ -76,7 +77,7 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
         }
         Kind::Other(_) => ByteString::new(),
     };
-    Frame {
+    EncodedMessage {
         cursor: *cursor,
         previous,
         last: *kind == Kind::Deleted,
@@ -84,19 +85,19 @@ pub fn entry_frame(id: LtmId, previous: Cursor, entry: &Entry) -> Frame {
     }
 }
 
-/// The message with the whole state at `cursor`. `state` is the text of a JSON object.
-pub fn reset_frame(
+/// The message with the full state at `cursor`. `state` is the text of a JSON object.
+pub fn reset_message(
     id: LtmId,
     cursor: Cursor,
     reason: ResetReason,
     state: &str,
     snapshots_count: u64,
-) -> Frame {
+) -> EncodedMessage {
     let reason = reason.as_str();
     let text = format!(
         r#"{{"id":{id},"cursor":"{cursor}","reset":{{"reason":"{reason}","state":{state},"snapshots_count":{snapshots_count}}}}}"#
     );
-    Frame {
+    EncodedMessage {
         cursor,
         previous: cursor,
         last: false,
@@ -104,23 +105,23 @@ pub fn reset_frame(
     }
 }
 
-/// The message for a subscriber at `previous` whose LTM was deleted and has no log any more.
-pub fn gone_frame(id: LtmId, previous: Cursor, cursor: Cursor) -> Frame {
-    Frame {
+/// The message for a subscriber at `previous` if the LTM was deleted and its log is gone.
+pub fn gone_message(id: LtmId, previous: Cursor, cursor: Cursor) -> EncodedMessage {
+    EncodedMessage {
         cursor,
         previous,
         last: true,
-        text: deleted_frame(id, cursor),
+        text: deleted_message(id, cursor),
     }
 }
 
-/// The message that the LTM was deleted.
-fn deleted_frame(id: LtmId, cursor: Cursor) -> ByteString {
+/// The text of the message that the LTM was deleted.
+fn deleted_message(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","deleted":true}}"#).into()
 }
 
-/// The message that the subscriber has caught up with the head at the time of its connect.
-pub fn live_frame(id: LtmId, cursor: Cursor) -> ByteString {
+/// The text of the message that the subscriber has caught up.
+pub fn live_message(id: LtmId, cursor: Cursor) -> ByteString {
     format!(r#"{{"id":{id},"cursor":"{cursor}","live":true}}"#).into()
 }
 
@@ -132,22 +133,19 @@ mod tests {
     fn every_message_is_one_json_object_with_id_and_cursor() {
         let id = LtmId::new(u64::MAX).unwrap();
         let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, r#"{"n":1.00}"#.into());
-        let frame = entry_frame(id, Cursor::ORIGIN, &entry);
-        let reset = reset_frame(id, entry.cursor, ResetReason::Forked, r#"{"a":0.10}"#, 1);
+        let message = entry_message(id, Cursor::ORIGIN, &entry);
+        let reset = reset_message(id, entry.cursor, ResetReason::Forked, r#"{"a":0.10}"#, 1);
         for text in [
-            &frame.text,
+            &message.text,
             &reset.text,
-            &deleted_frame(id, entry.cursor),
-            &live_frame(id, entry.cursor),
+            &deleted_message(id, entry.cursor),
+            &live_message(id, entry.cursor),
         ] {
-            let message: serde_json::Value = serde_json::from_str(text).unwrap();
-            assert_eq!(message["id"], serde_json::json!(u64::MAX));
-            assert_eq!(
-                message["cursor"],
-                serde_json::json!(entry.cursor.to_string())
-            );
+            let json: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(json["id"], serde_json::json!(u64::MAX));
+            assert_eq!(json["cursor"], serde_json::json!(entry.cursor.to_string()));
         }
-        assert!(frame.text.ends_with(r#""snapshot":{"n":1.00}}"#));
+        assert!(message.text.ends_with(r#""snapshot":{"n":1.00}}"#));
         assert!(
             reset
                 .text
@@ -159,8 +157,8 @@ mod tests {
     fn a_rollback_says_its_snapshot_index_beside_itself() {
         let payload = r#"{"snapshot_index":5,"rollback":{"time":"T","reason":"manual","patch":[],"snapshots_count":6}}"#;
         let entry = Entry::after(Cursor::ORIGIN, Kind::Rollback, payload.into());
-        let frame = entry_frame(LtmId::new(42).unwrap(), Cursor::ORIGIN, &entry);
-        let message: serde_json::Value = serde_json::from_str(&frame.text).unwrap();
+        let message = entry_message(LtmId::new(42).unwrap(), Cursor::ORIGIN, &entry);
+        let message: serde_json::Value = serde_json::from_str(&message.text).unwrap();
         assert_eq!(message["id"], 42);
         assert_eq!(message["cursor"], entry.cursor.to_string());
         assert_eq!(message["snapshot_index"], 5);
@@ -170,8 +168,8 @@ mod tests {
     #[test]
     fn an_entry_of_a_future_kind_moves_the_cursor_and_says_nothing() {
         let entry = Entry::after(Cursor::ORIGIN, Kind::from_name("labelled"), "{}".into());
-        let frame = entry_frame(LtmId::new(1).unwrap(), Cursor::ORIGIN, &entry);
-        assert!(frame.text.is_empty());
-        assert_eq!(frame.cursor, entry.cursor);
+        let message = entry_message(LtmId::new(1).unwrap(), Cursor::ORIGIN, &entry);
+        assert!(message.text.is_empty());
+        assert_eq!(message.cursor, entry.cursor);
     }
 }

@@ -20,13 +20,21 @@ pub fn now() -> String {
 ///
 /// [`TimeError`] for any other text.
 pub fn canonical_time(text: &str) -> Result<String, TimeError> {
+    parse_time(text).map(spelled)
+}
+
+/// Reads a time in RFC 3339, or one without an offset, which is taken as UTC.
+///
+/// # Errors
+///
+/// [`TimeError`] for any other text.
+pub fn parse_time(text: &str) -> Result<Timestamp, TimeError> {
     let refused = || TimeError(text.chars().take(60).collect());
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(spelled(time));
+    if let Ok(time) = text.parse() {
+        return Ok(time);
     }
     let local: DateTime = text.parse().map_err(|_| refused())?;
-    let time = TimeZone::UTC.to_timestamp(local).map_err(|_| refused())?;
-    Ok(spelled(time))
+    TimeZone::UTC.to_timestamp(local).map_err(|_| refused())
 }
 
 fn spelled(time: Timestamp) -> String {

@@ -1,7 +1,7 @@
 //! Checks that must hold for any input: one function for each parser of untrusted input. A function panics if its check
 //! fails.
 //!
-//! The fuzz targets call these functions with the inputs of the fuzzer, and `tests/tests/fuzz_corpus.rs` with
+//! The fuzz targets call these functions with the inputs of the fuzzer, and `tests/it/hostile/fuzz_corpus.rs` with
 //! the inputs in `corpus`.
 
 #![allow(
@@ -15,10 +15,10 @@ use std::collections::HashMap;
 
 use bytestring::ByteString;
 use ltm_api::snapshot_of;
-use ltm_gateway::Wish;
+use ltm_gateway::FollowRequest;
 use ltm_service::{Parameters, Program, read_settings};
 use ltm_state::{State, patch::Limits};
-use ltm_types::{Cursor, Entry, Kind, LtmId, entry_frame};
+use ltm_types::{Cursor, Entry, Kind, LtmId, entry_message};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -47,7 +47,7 @@ pub fn query(data: &[u8]) {
         return;
     };
     let (id, query) = text.split_once('?').unwrap_or(("1", text));
-    if let Err(refused) = Wish::read(id, query) {
+    if let Err(refused) = FollowRequest::read(id, query) {
         assert!(matches!(refused.0.status, 400 | 422), "{refused}");
         assert!(refused.0.field.is_some(), "{refused}");
     }
@@ -234,12 +234,12 @@ pub fn entries(data: &[u8]) {
         let (kind, payload) = line.split_once(' ').unwrap_or((line, ""));
         let entry = Entry::after(position, Kind::from_name(kind), payload.into());
         if entry.content().is_ok() {
-            let frame = entry_frame(id, position, &entry);
-            if !frame.text.is_empty() {
-                let message: HashMap<String, &serde_json::value::RawValue> =
-                    serde_json::from_str(&frame.text).expect("a message is a JSON object");
-                assert_eq!(message["id"].get(), "1");
-                assert!(message.contains_key("cursor"));
+            let message = entry_message(id, position, &entry);
+            if !message.text.is_empty() {
+                let members: HashMap<String, &serde_json::value::RawValue> =
+                    serde_json::from_str(&message.text).expect("a message is a JSON object");
+                assert_eq!(members["id"].get(), "1");
+                assert!(members.contains_key("cursor"));
             }
         }
         if let Some(mut next) = state.take()

@@ -1,18 +1,15 @@
 //! Reading the body of a request.
 
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::ops::Deref;
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use futures_util::StreamExt;
 use ltm_service::{ProblemResponse, limit_reached};
 use ltm_types::{Problem, ProblemKind};
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::Deserialize;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use crate::{Api, body_budget::BodyBudget, settings::bytes};
+use crate::{Api, body_budget::BodyBudget, object::Object, settings::bytes};
 
 /// A body. Its share of the budget is returned when it is dropped.
 #[derive(Default)]
@@ -87,30 +84,6 @@ async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemRespons
         body.push(&chunk, api.body_budget())?;
     }
     Ok(body)
-}
-
-/// A value that must be a JSON object: serde alone would also read the fields from an array, by their order.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Object<T>(pub(crate) T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members(PhantomData)).map(Self)
-    }
 }
 
 /// Reads the fields of a body. The error names the wrong field.

@@ -1,5 +1,5 @@
-//! The answers that are streamed, and the retention rules in a body. They are written and read as text, so these
-//! types only describe them; `make interfaces` compares them with real answers.
+//! The answers that are streamed. They are written as text, so these types only describe them; `make interfaces`
+//! compares them with real answers.
 
 #![allow(dead_code, reason = "described, never made")]
 
@@ -74,15 +74,4 @@ pub(crate) struct StateAt {
     index: i64,
     #[schema(value_type = Object)]
     state: Value,
-}
-
-/// What is kept of an LTM, if that is not what the settings say; null switches a rule off.
-#[derive(ToSchema)]
-pub(crate) struct RetentionRules {
-    /// At least this many of the latest entries are kept.
-    max_entries: Option<u64>,
-    /// Older entries may be removed: `90d`, `12h`.
-    max_age: Option<String>,
-    /// The LTM is deleted if no producer wrote to it for this long.
-    idle_ttl: Option<String>,
 }

@@ -7,10 +7,12 @@ use ltm_state::{
 };
 use ltm_store::{CreatedLtm, Idempotency, NewLtm};
 use ltm_types::{Cursor, Entry, Kind, LtmId, now};
+use serde::Deserialize;
 use serde_json::{
     Map, Value,
     value::{RawValue, to_raw_value},
 };
+use utoipa::ToSchema;
 
 use super::{
     draft::with_trace_parent,
@@ -18,25 +20,68 @@ use super::{
     snapshot::{SnapshotFields, SnapshotWrite, time},
     write::Writer,
 };
-use crate::state_cache::Cached;
+use crate::{object::Object, state_cache::Cached};
 
 /// The longest class in bytes: it is part of the name of a list.
 const MAX_FQN: usize = 1024;
 
 /// The fields of a creation as a request gives them.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Creation, example = json!({"fqn": "app.Agent", "state": {"n": 0}}))]
 pub(crate) struct CreationFields<'a> {
+    /// The LTM's class.
+    #[schema(min_length = 1, max_length = 1024)]
     pub(crate) fqn: String,
+    /// Its name. Default: that of `structure`, or the last word of its class.
     pub(crate) name: Option<String>,
+    /// The parameters that it was started with.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     pub(crate) params: Option<&'a RawValue>,
+    /// The payload that it was started for.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     pub(crate) payload: Option<&'a RawValue>,
-    pub(crate) playground: bool,
+    /// Whether it belongs to the playground's list. Default: false.
+    pub(crate) playground: Option<bool>,
+    /// The machine: `name`, `fqn`, and its parts.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     pub(crate) structure: Option<&'a RawValue>,
+    /// The first state. Default: `{}`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     pub(crate) state: Option<&'a RawValue>,
-    pub(crate) snapshot: Option<SnapshotFields<'a>>,
+    /// The first snapshot, for a history that began elsewhere.
+    #[serde(borrow)]
+    #[schema(value_type = Option<SnapshotFields<'a>>)]
+    pub(crate) snapshot: Option<Object<SnapshotFields<'a>>>,
+    /// The instances of parameterised machines.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     pub(crate) concurrent_instances: Option<&'a RawValue>,
+    /// An id that the caller chooses and that was never used. Default: the next free one.
+    #[schema(value_type = Option<u64>, minimum = 1)]
     pub(crate) id: Option<LtmId>,
+    /// When it was created (RFC 3339). Default: now.
+    #[schema(format = DateTime)]
     pub(crate) time: Option<String>,
-    pub(crate) retention: RetentionOverride,
+    /// What is kept of its log, if that is not what the settings say.
+    #[serde(default)]
+    #[schema(value_type = RetentionRules, required = false)]
+    pub(crate) retention: Object<RetentionOverride>,
+}
+
+/// What is kept of an LTM, if that is not what the settings say; null switches a rule off.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never made")]
+struct RetentionRules {
+    /// At least this many of the latest entries are kept.
+    max_entries: Option<u64>,
+    /// Older entries may be removed: `90d`, `12h`.
+    max_age: Option<String>,
+    /// The LTM is deleted if no producer wrote to it for this long.
+    idle_ttl: Option<String>,
 }
 
 /// An LTM to create.
@@ -65,13 +110,19 @@ impl Creation {
         let (name, structure) = identity(&fields, structure)?;
         let created_at = time(fields.time.as_deref())?.unwrap_or_else(now);
         let mut first = match fields.snapshot {
-            Some(snapshot) => {
+            Some(Object(snapshot)) => {
                 only_snapshot(fields.state, fields.payload)?;
                 SnapshotWrite::read(snapshot, limits)?
             }
             None => {
                 let payload = object("payload", fields.payload, "{}")?;
-                start(&params, &payload, fields.playground, fields.state, limits)?
+                start(
+                    &params,
+                    &payload,
+                    fields.playground.unwrap_or(false),
+                    fields.state,
+                    limits,
+                )?
             }
         };
         first.time.get_or_insert_with(|| created_at.clone());
@@ -90,9 +141,9 @@ impl Creation {
             fqn: fields.fqn,
             name,
             structure,
-            playground: fields.playground,
+            playground: fields.playground.unwrap_or(false),
             created_at,
-            retention: fields.retention,
+            retention: fields.retention.0,
             first,
         })
     }

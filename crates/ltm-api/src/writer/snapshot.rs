@@ -1,11 +1,14 @@
 //! Appending a snapshot: a step, and what it changed.
 
+use ltm_docs::schemas::Operation;
 use ltm_state::{
     Limits, State,
     json::{self, Shape},
 };
 use ltm_types::{Kind, Snapshot, canonical_time, now};
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{
     draft::{Change, Write, to_payload},
@@ -13,16 +16,38 @@ use super::{
 };
 
 /// The fields of a snapshot as a request gives them.
-#[derive(Default)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Append, example = json!({"reason": "execute", "merge": {"n": 1}}))]
 pub(crate) struct SnapshotFields<'a> {
-    pub(crate) reason: String,
-    pub(crate) time: Option<String>,
-    pub(crate) item: Option<&'a RawValue>,
-    pub(crate) patch: Option<&'a RawValue>,
-    pub(crate) state: Option<&'a RawValue>,
-    pub(crate) merge: Option<&'a RawValue>,
-    pub(crate) execute_queue: Option<&'a RawValue>,
-    pub(crate) transitions_queue: Option<&'a RawValue>,
+    /// Why it was taken.
+    reason: String,
+    /// What was executed.
+    #[serde(borrow)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    item: Option<&'a RawValue>,
+    /// The change (RFC 6902). Give exactly one of `patch`, `state` and `merge`.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<Operation>>)]
+    patch: Option<&'a RawValue>,
+    /// The whole new state.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    state: Option<&'a RawValue>,
+    /// The change (RFC 7396).
+    #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
+    merge: Option<&'a RawValue>,
+    /// The executions that it queued.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    execute_queue: Option<&'a RawValue>,
+    /// The transitions that it queued.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    transitions_queue: Option<&'a RawValue>,
+    /// When it was taken (RFC 3339). Default: now.
+    #[schema(format = DateTime)]
+    time: Option<String>,
 }
 
 /// A snapshot to append.

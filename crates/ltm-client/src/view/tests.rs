@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::Error;
 
-/// What somebody does to an LTM.
+/// What happens to an LTM.
 #[derive(Clone, Debug)]
 enum Act {
     Step(Value),
@@ -40,9 +40,9 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 0..12)
 }
 
-/// A log: what is sent for each entry, and the view after it.
+/// A log: the message for each entry, and the view after it.
 struct Log {
-    /// The first is what is there before the first entry.
+    /// The first is the view before the first entry.
     views: Vec<View>,
     messages: Vec<String>,
 }
@@ -150,7 +150,7 @@ proptest! {
                     if *from_state {
                         view.take(&reset(&log.views[place])).unwrap();
                     }
-                    // Whoever has a copy keeps it as it is.
+                    // A clone does not change.
                     kept.push((view.clone(), place));
                 }
             }

@@ -89,6 +89,13 @@ impl Parameters {
     }
 }
 
+impl FromIterator<(String, String)> for Parameters {
+    /// Parameters that do not come from a query string: each name, and the text of its value.
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(all: T) -> Self {
+        Self(all.into_iter().collect())
+    }
+}
+
 fn invalid(field: &str, detail: String) -> ProblemResponse {
     Problem::new(ProblemKind::InvalidRequest, detail)
         .with_field(field)

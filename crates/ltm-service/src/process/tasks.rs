@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use ltm_store::Spawner;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -102,22 +102,21 @@ impl Tasks {
 /// # Errors
 ///
 /// The panic.
-pub async fn catch_panic<T>(
+pub fn catch_panic<T>(
     name: &'static str,
     task: impl Future<Output = T>,
-) -> Result<T, TaskPanicked> {
-    // Nothing that a task shares is used after a panic but by code that expects one.
-    AssertUnwindSafe(task)
-        .catch_unwind()
-        .await
-        .map_err(|panic| {
-            let message = message_of(&*panic);
-            tracing::error!(task = name, error = message, "a task panicked");
-            TaskPanicked {
-                task: name,
-                message,
-            }
-        })
+) -> impl Future<Output = Result<T, TaskPanicked>> {
+    let panicked = move |panic: Box<dyn Any + Send>| {
+        let message = message_of(&*panic);
+        tracing::error!(task = name, error = message, "a task panicked");
+        TaskPanicked {
+            task: name,
+            message,
+        }
+    };
+    // Nothing that a task shares is used after a panic but by code that expects one. An async function
+    // would keep `task` twice in its future.
+    AssertUnwindSafe(task).catch_unwind().map_err(panicked)
 }
 
 /// The text that `panic!` was given.

@@ -67,6 +67,9 @@ proptest! {
         match tree.apply(&operations, &LIMITS) {
             Ok(undo) => {
                 prop_assert_eq!(tree.value(), &expected);
+                let mut replayed = before.clone();
+                replay(&mut replayed, &json!(patch).to_string()).unwrap();
+                prop_assert_eq!(&replayed, &expected);
                 prop_assert_eq!(tree.bytes(), Tree::new(expected.clone()).bytes());
                 let mut back = tree.clone();
                 back.undo(undo);
@@ -184,6 +187,34 @@ fn a_malformed_patch_is_rejected_and_the_wrong_member_named() {
     }
     let null = parse(r#"[{"op":"add","path":"/a","value":null}]"#, &LIMITS);
     assert!(null.is_ok());
+}
+
+#[test]
+fn a_replay_applies_each_operation_and_skips_tests() {
+    let mut state = json!({"a": 1, "list": [1, 2]});
+    let patch = r#"[
+        {"op": "test", "path": "/a", "value": 1.0},
+        {"op": "add", "path": "/list/-", "value": null},
+        {"op": "replace", "path": "/a", "value": 0.10},
+        {"op": "copy", "from": "/a", "path": "/b"},
+        {"op": "move", "from": "/list/0", "path": "/c"},
+        {"op": "remove", "path": "/list/0"}
+    ]"#;
+    replay(&mut state, patch).unwrap();
+    assert_eq!(
+        state.to_string(),
+        r#"{"a":0.10,"b":0.10,"c":1,"list":[null]}"#
+    );
+    let misfit = r#"[{"op":"add","path":"/d","value":1},{"op":"remove","path":"/none"}]"#;
+    let error = replay(&mut state, misfit).unwrap_err();
+    assert!(
+        error.to_string().starts_with("operation 1 (remove /none)"),
+        "{error}"
+    );
+    assert!(matches!(
+        replay(&mut state, "{}"),
+        Err(PatchError::Malformed { .. })
+    ));
 }
 
 #[test]

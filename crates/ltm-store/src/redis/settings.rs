@@ -99,8 +99,11 @@ impl Default for RedisSettings {
 
 /// How Redis is deployed.
 pub(crate) enum Deployment {
+    /// One server.
     Single,
+    /// A primary that Sentinels name.
     Sentinels,
+    /// A Redis Cluster.
     Cluster,
 }
 
@@ -118,7 +121,7 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
-/// Serialized settings have no passwords: they are shown to people.
+/// Serializes a URL without its password, because serialized settings are for people.
 fn masked<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&without_password(url))
 }
@@ -139,7 +142,7 @@ impl RedisSettings {
         check_wait("redis.wait_timeout", self.wait_timeout)
     }
 
-    /// The address of Redis without passwords, for logs.
+    /// The address of Redis for logs, without passwords.
     pub fn shown_place(&self) -> String {
         if !self.cluster_nodes.is_empty() {
             return format!("the cluster of {}", self.cluster_nodes.join(", "));
@@ -149,7 +152,7 @@ impl RedisSettings {
         }
         let urls: Vec<String> = self.sentinels.iter().map(|u| without_password(u)).collect();
         format!(
-            "{:?} of the Sentinels {}",
+            "{:?} by the Sentinels {}",
             self.sentinel_service,
             urls.join(", ")
         )
@@ -168,13 +171,13 @@ impl RedisSettings {
             (true, false) => {
                 return invalid(
                     "redis.sentinels",
-                    "redis.sentinel_service is set; list the Sentinels here, such as redis://host:26379",
+                    "redis.sentinel_service is set, so list the Sentinels here, such as redis://host:26379",
                 );
             }
             (false, true) => {
                 return invalid(
                     "redis.sentinel_service",
-                    "redis.sentinels is set; set this to the name that follows `sentinel monitor` in their files",
+                    "redis.sentinels is set, so set the name that follows `sentinel monitor` in their configuration",
                 );
             }
         };
@@ -184,37 +187,34 @@ impl RedisSettings {
             (false, true) => Ok(Deployment::Cluster),
             (true, true) => invalid(
                 "redis.sentinels",
-                "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so remove one of the two settings",
+                "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so remove one of the two",
             ),
         }
     }
 
-    /// Whether Redis is a cluster.
+    /// Whether it is a Redis Cluster.
     pub(crate) fn is_cluster(&self) -> bool {
         !self.cluster_nodes.is_empty()
     }
 
-    /// The nodes of the setting. `url` gives everything but the address.
+    /// How to connect to each of the named nodes, with user, password and TLS of `url`.
     pub(crate) fn cluster_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
         let info = |node: &String| {
             let address: NodeAddress = node.parse().map_err(|_| {
-                StoreError::setting(
-                    "redis.cluster_nodes",
-                    format!("{node:?}: must be host:port"),
-                )
+                StoreError::setting("redis.cluster_nodes", format!("{node:?}: use host:port"))
             })?;
             self.info_of(&address)
         };
         self.cluster_nodes.iter().map(info).collect()
     }
 
-    /// The connection settings of one node of the cluster.
+    /// How to connect to one node of the cluster.
     pub(crate) fn info_of(&self, node: &NodeAddress) -> Result<ConnectionInfo, StoreError> {
         let info = self.connection_info()?;
         let (host, port) = (node.host().to_owned(), node.port());
         let invalid = |problem: &str| Err(StoreError::setting("redis.url", problem));
         if info.redis_settings().db() != 0 {
-            return invalid("a Redis Cluster has only database 0; remove the number");
+            return invalid("a Redis Cluster has only the database 0");
         }
         let address = match info.addr().clone() {
             ConnectionAddr::Tcp(..) => ConnectionAddr::Tcp(host, port),
@@ -230,7 +230,7 @@ impl RedisSettings {
             },
             _ => {
                 return invalid(
-                    "with redis.cluster_nodes it must begin with redis:// or rediss://; it gives the user and the password",
+                    "with redis.cluster_nodes it must begin with redis:// or rediss://; only its user and password count",
                 );
             }
         };

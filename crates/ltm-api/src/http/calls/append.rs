@@ -1,14 +1,11 @@
 //! `POST /ltm/{id}/snapshots`: appends a snapshot.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use ltm_docs::{
-    problems::WriteProblems,
-    schemas::{Operation, Snapshot},
-};
+use ltm_docs::{problems::WriteProblems, schemas::Snapshot};
 use ltm_service::ProblemResponse;
 use ltm_state::{Limits, State};
 use ltm_types::{Cursor, Entry, LtmId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -20,41 +17,6 @@ use crate::{
     },
     writer::{SnapshotFields, SnapshotWrite},
 };
-
-/// A snapshot to append.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = Append, example = json!({"reason": "execute", "merge": {"n": 1}}))]
-pub(super) struct AppendBody<'a> {
-    /// Why it was taken.
-    reason: String,
-    /// What was executed.
-    #[serde(borrow)]
-    #[schema(value_type = Option<serde_json::Value>)]
-    item: Option<&'a RawValue>,
-    /// The change (RFC 6902). Give exactly one of `patch`, `state` and `merge`.
-    #[serde(borrow)]
-    #[schema(value_type = Option<Vec<Operation>>)]
-    patch: Option<&'a RawValue>,
-    /// The whole new state.
-    #[serde(borrow)]
-    #[schema(value_type = Option<Object>)]
-    state: Option<&'a RawValue>,
-    /// The change (RFC 7396).
-    #[serde(borrow)]
-    #[schema(value_type = Option<Object>)]
-    merge: Option<&'a RawValue>,
-    /// The executions that it queued.
-    #[serde(borrow)]
-    #[schema(value_type = Option<Vec<serde_json::Value>>)]
-    execute_queue: Option<&'a RawValue>,
-    /// The transitions that it queued.
-    #[serde(borrow)]
-    #[schema(value_type = Option<Vec<serde_json::Value>>)]
-    transitions_queue: Option<&'a RawValue>,
-    /// When it was taken (RFC 3339). Default: now.
-    #[schema(format = DateTime)]
-    time: Option<String>,
-}
 
 /// The answer to an append.
 #[derive(Serialize, ToSchema)]
@@ -77,7 +39,7 @@ struct Appended<'a> {
     tag = "History",
     summary = "Append a snapshot: a step and its change",
     params(("id" = u64, Path, description = "The LTM's id", minimum = 1), WriteHeaders),
-    request_body = AppendBody,
+    request_body = SnapshotFields,
     responses(
         (status = 201, description = "The snapshot is in the log", body = Appended, headers(
             ("ETag" = String, description = "The cursor"),
@@ -92,12 +54,7 @@ pub(crate) async fn append(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let limits = api.settings().limits();
-    let read = |_, body: &[u8]| {
-        Ok(SnapshotWrite::read(
-            body::parse::<AppendBody<'_>>(body)?.fields(),
-            limits,
-        )?)
-    };
+    let read = |_, body: &[u8]| Ok(SnapshotWrite::read(body::parse(body)?, limits)?);
     let (id, _, written) = write_call(&request, body, &api, None, read).await?;
     let answer = Appended {
         id,
@@ -119,24 +76,8 @@ pub fn snapshot_of(
     state: &mut State,
     limits: &Limits,
 ) -> Result<Entry, ProblemResponse> {
-    let fields = body::parse::<AppendBody<'_>>(body)?.fields();
-    let change = SnapshotWrite::read(fields, *limits)?.apply_to(state)?;
+    let change = SnapshotWrite::read(body::parse(body)?, *limits)?.apply_to(state)?;
     let entry = Entry::after(state.cursor, change.kind, change.payload);
     state.advance(&entry);
     Ok(entry)
-}
-
-impl<'a> AppendBody<'a> {
-    pub(super) fn fields(self) -> SnapshotFields<'a> {
-        SnapshotFields {
-            reason: self.reason,
-            time: self.time,
-            item: self.item,
-            patch: self.patch,
-            state: self.state,
-            merge: self.merge,
-            execute_queue: self.execute_queue,
-            transitions_queue: self.transitions_queue,
-        }
-    }
 }

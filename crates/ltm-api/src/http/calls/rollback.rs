@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 use crate::{
     Api,
     http::{
-        body::{self, Object},
+        body,
         write_call::{WriteHeaders, write_call, written_answer},
     },
+    object::Object,
     writer::{RollbackTarget, RollbackTo, WriteError, time},
 };
 

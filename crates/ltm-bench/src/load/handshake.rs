@@ -1,0 +1,73 @@
+//! The WebSocket handshake of a subscriber, on a bare socket.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use memchr::memmem;
+use socket2::{Domain, Socket, Type};
+
+use super::delivery_check::DeliveryCheck;
+use crate::error::Error;
+
+/// What a subscriber connects to, and the messages that it must receive.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    /// `127.0.0.1:8000`
+    pub(crate) address: String,
+    /// `/ws/1?after=…`
+    pub(crate) path: String,
+    pub(crate) order: DeliveryCheck,
+}
+
+/// The longest wait for an answer.
+const WAIT: Duration = Duration::from_secs(30);
+/// The most bytes in the head of an answer.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+/// Connects and upgrades; returns the socket, and the bytes after the answer. `buffer` limits the receive buffer
+/// of the system, in bytes.
+pub(crate) fn enter(
+    subscription: &Subscription,
+    buffer: Option<usize>,
+) -> Result<(TcpStream, Vec<u8>), Error> {
+    let mut socket = connect(&subscription.address, buffer)?;
+    socket.set_read_timeout(Some(WAIT))?;
+    socket.set_nodelay(true)?;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        subscription.path, subscription.address
+    );
+    socket.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    let mut part = [0; 1024];
+    let end = loop {
+        if let Some(end) = memmem::find(&answer, b"\r\n\r\n") {
+            break end + 4;
+        }
+        let count = socket.read(&mut part)?;
+        answer.extend_from_slice(&part[..count]);
+        if count == 0 || answer.len() > LONGEST_HEAD {
+            break 0;
+        }
+    };
+    if !answer.starts_with(b"HTTP/1.1 101 ") || end == 0 {
+        let said = String::from_utf8_lossy(&answer).into_owned();
+        return Err(Error::Handshake(said));
+    }
+    let rest = answer.split_off(end);
+    Ok((socket, rest))
+}
+
+fn connect(address: &str, buffer: Option<usize>) -> Result<TcpStream, Error> {
+    let (Some(size), Ok(at)) = (buffer, address.parse::<SocketAddr>()) else {
+        return Ok(TcpStream::connect(address)?);
+    };
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(size)?;
+    socket.connect(&at.into())?;
+    Ok(socket.into())
+}

@@ -1,0 +1,117 @@
+//! The scenarios, and the targets that each can measure.
+
+mod append;
+mod append_floor;
+mod burst;
+mod catch_up;
+mod document;
+mod fan_out;
+mod idle;
+mod late_append;
+mod latency;
+mod latency_floor;
+mod stalled;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    error::Error,
+    report::Row,
+    targets::{Kind, Target},
+};
+
+/// A scenario as the words of a command.
+#[derive(Parser)]
+struct Words {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Scenario {
+    /// One LTM with many subscribers: CPU time per delivery.
+    FanOut(fan_out::Load),
+    /// Many subscribers that resume far back in a log: cost, and whether they share reads (live only).
+    CatchUp(catch_up::Load),
+    /// Idle connections: memory per connection (live and nchan).
+    Idle(idle::Load),
+    /// Memory per connection a while after a burst (live and nchan).
+    Burst(burst::Load),
+    /// Memory per connection whose peer reads nothing (live only).
+    Stalled(stalled::Load),
+    /// Time from an append to its delivery at a fixed rate; the floor is PUBLISH to SUBSCRIBE.
+    Latency(latency::Load),
+    /// Appends, each as soon as the one before is answered; the floor is the script alone (live and floor).
+    Append(append::Load),
+    /// Appends late in a long history, compared with appends early in a short one (live only).
+    Late(late_append::Load),
+    /// GET of a document with a long history, compared with `redis-cli` on the stream (live only).
+    Document(document::Load),
+}
+
+impl Scenario {
+    /// Parses a scenario from the words of a command.
+    pub(crate) fn read(arguments: &str) -> Result<Self, Error> {
+        let words = std::iter::once("ltm-bench").chain(arguments.split(' '));
+        let asked = Words::try_parse_from(words);
+        asked
+            .map(|asked| asked.scenario)
+            .map_err(|error| Error::Scenario(error.to_string()))
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::FanOut(_) => "fan-out",
+            Self::CatchUp(_) => "catch-up",
+            Self::Idle(_) => "idle",
+            Self::Burst(_) => "burst",
+            Self::Stalled(_) => "stalled",
+            Self::Latency(_) => "latency",
+            Self::Append(_) => "append",
+            Self::Late(_) => "late",
+            Self::Document(_) => "document",
+        }
+    }
+
+    /// Whether the scenario can measure such a target.
+    pub(crate) fn is_for(&self, kind: Kind) -> bool {
+        match self {
+            // The floor has one channel: it writes each message to all sockets.
+            Self::FanOut(load) => kind != Kind::Floor || load.ltms == 1,
+            Self::Idle(_) | Self::Burst(_) => kind != Kind::Floor,
+            Self::Latency(_) => true,
+            // The floor makes only the calls to Redis that remain of a patch.
+            Self::Append(load) => {
+                kind == Kind::Live || kind == Kind::Floor && load.body == append::RequestBody::Patch
+            }
+            Self::Stalled(_) | Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => {
+                kind == Kind::Live
+            }
+        }
+    }
+
+    /// Starts a target for the scenario.
+    pub(crate) fn target(&self, kind: Kind) -> Result<Target, Error> {
+        match (self, kind) {
+            (Self::Latency(_) | Self::Append(_), Kind::Floor) => Target::bare_redis(),
+            _ => Target::start(kind),
+        }
+    }
+
+    /// Measures the target.
+    pub(crate) fn run(&self, target: &mut Target) -> Result<Row, Error> {
+        match *self {
+            Self::FanOut(load) => fan_out::run(target, load),
+            Self::CatchUp(load) => catch_up::run(target, load),
+            Self::Idle(load) => idle::run(target, load),
+            Self::Burst(load) => burst::run(target, load),
+            Self::Stalled(load) => stalled::run(target, load),
+            Self::Latency(load) if target.kind == Kind::Floor => latency_floor::run(target, load),
+            Self::Append(load) if target.kind == Kind::Floor => append_floor::run(target, load),
+            Self::Latency(load) => latency::run(target, load),
+            Self::Append(load) => append::run(target, load),
+            Self::Late(load) => late_append::run(target, load),
+            Self::Document(load) => document::run(target, load),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `ltm copy`.
+
+use ltm_client::Client;
+use ltm_types::LtmId;
+
+use crate::{error::Error, terminal::Output};
+
+/// The arguments of `ltm copy`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The id of the LTM
+    id: LtmId,
+}
+
+/// Copies an LTM and prints the id of the copy.
+pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
+    let answer = client.copy(args.id).await?;
+    if output.json() {
+        return output.line(&answer.text);
+    }
+    output.line(&format!("LTM {}", answer.copy_id))
+}

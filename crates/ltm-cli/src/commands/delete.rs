@@ -1,0 +1,37 @@
+//! `ltm delete`.
+
+use ltm_client::Client;
+use ltm_types::{Cursor, LtmId};
+
+use crate::{error::Error, terminal::Output, text::count_of};
+
+/// The arguments of `ltm delete`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The id of the LTM
+    id: LtmId,
+    /// Delete it; without this, only show what would be deleted
+    #[arg(long)]
+    yes: bool,
+    /// Delete only if the LTM is at this cursor
+    #[arg(long, value_name = "CURSOR")]
+    if_match: Option<Cursor>,
+}
+
+/// Deletes an LTM, or shows what it would delete.
+pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
+    let id = args.id;
+    if !args.yes {
+        let state = client.state(id, None, None).await?.value;
+        return Err(Error::Input(format!(
+            "LTM {id} and its {} would be deleted permanently; add --yes --if-match {}",
+            count_of(state.index + 1, "snapshot"),
+            state.cursor
+        )));
+    }
+    let answer = client.delete(id, args.if_match).await?;
+    if output.json() {
+        return output.line(answer.text());
+    }
+    output.line(&format!("LTM {id} is deleted"))
+}

@@ -1,0 +1,78 @@
+//! `ltm tail`: follows an LTM through the gateway.
+
+use futures_util::StreamExt;
+use ltm_client::{Change, Client, Event, Start};
+use ltm_types::{Cursor, LtmId};
+
+use crate::{
+    error::{Error, said},
+    terminal::{Output, line},
+    text::printable,
+};
+
+/// The arguments of `ltm tail`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The id of the LTM
+    id: LtmId,
+    /// Begin after this cursor; 0 is the beginning
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<Cursor>,
+    /// Begin with the full state
+    #[arg(long, conflicts_with = "after")]
+    state: bool,
+}
+
+/// Prints the messages about the LTM, until it is deleted.
+pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
+    let id = args.id;
+    let start = match args.after {
+        Some(cursor) => Start::After(cursor),
+        None if args.state => Start::State,
+        None => Start::Now,
+    };
+    let mut events = client.follow(id, start);
+    let (mut reached, mut live) = (false, false);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Message(message)) => {
+                reached = true;
+                if matches!(message.change, Change::Live) {
+                    if !live {
+                        live = true;
+                        output.note(&format!("following LTM {id} live; press Ctrl-C to stop"));
+                    }
+                } else if output.json() {
+                    output.line(message.text())?;
+                } else if let Some(line) = line(&message, output) {
+                    output.line(&line)?;
+                }
+            }
+            // If the first connection fails, the address is probably wrong.
+            Ok(Event::Disconnected { reason, .. }) if !reached && reason.is_unreachable() => {
+                return Err(reason.into());
+            }
+            Ok(Event::Disconnected { reason, pause }) => {
+                reached = true;
+                let (reason, seconds) = (disconnected(&reason), pause.as_secs_f64());
+                output.note(&format!("{reason}; reconnecting in {seconds:.1} s"));
+            }
+            Err(ltm_client::Error::Closed { code: 4404, .. }) => {
+                return Err(Error::Ended(format!("there is no LTM {id}")));
+            }
+            Err(ltm_client::Error::Closed { code: 4410, .. }) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Ended(format!("LTM {id} was deleted")))
+}
+
+/// Why there is no connection, for a terminal.
+fn disconnected(reason: &ltm_client::Error) -> String {
+    match reason {
+        ltm_client::Error::Closed { code, reason } => {
+            format!("disconnected: {} ({code})", printable(reason))
+        }
+        other => said(other),
+    }
+}

@@ -1,0 +1,127 @@
+//! `ltm verify`: verifies the logs of LTMs.
+
+use indicatif::ProgressBar;
+use ltm_store::{Listing, Redis, Shown, Store, StoreError, Verdict};
+use ltm_types::LtmId;
+use serde_json::json;
+
+use super::redis_args::RedisArgs;
+use crate::{
+    error::Error,
+    terminal::{Accent, Output},
+    text::count_of,
+};
+
+/// The arguments of `ltm verify`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The ids of the LTMs
+    #[arg(required_unless_present = "all")]
+    ids: Vec<LtmId>,
+    /// Verify all listed LTMs
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// The Redis to read.
+    #[command(flatten)]
+    redis: RedisArgs,
+}
+
+/// The LTMs of one page of the list.
+const PAGE: usize = 1000;
+
+/// Verifies the logs that the arguments name; fails if one has a fault.
+pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
+    let store = Store::new(Redis::open(&args.redis.settings()?)?);
+    let mut verifier = Verifier {
+        store: &store,
+        output,
+        verified: 0,
+        faulty: 0,
+    };
+    if !args.all {
+        for &id in &args.ids {
+            verifier.verify(id).await?;
+        }
+        return verifier.end();
+    }
+    for playground in [false, true] {
+        let mut before = None;
+        loop {
+            let listing = Listing {
+                playground,
+                fqn: None,
+                limit: PAGE,
+                before,
+            };
+            let page = store.list(listing, &Shown::All).await?;
+            for row in page.rows {
+                match verifier.verify(row.id).await {
+                    // The LTM was deleted after it was listed.
+                    Err(Error::Store(StoreError::Unknown(_) | StoreError::Deleted { .. })) => {}
+                    outcome => outcome?,
+                }
+            }
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+    }
+    verifier.end()
+}
+
+struct Verifier<'a> {
+    store: &'a Store,
+    output: Output,
+    verified: usize,
+    faulty: usize,
+}
+
+impl Verifier<'_> {
+    async fn verify(&mut self, id: LtmId) -> Result<(), Error> {
+        let bar = ProgressBar::new_spinner();
+        let progress = |seq| bar.set_message(format!("LTM {id}: entry {seq}"));
+        let verdict = self.store.verify(id, progress).await;
+        bar.finish_and_clear();
+        let verdict = verdict?;
+        self.verified += 1;
+        self.faulty += usize::from(!verdict.faults.is_empty());
+        self.print(id, &verdict)
+    }
+
+    fn print(&self, id: LtmId, verdict: &Verdict) -> Result<(), Error> {
+        let Verdict {
+            cursor,
+            entries,
+            snapshots_count,
+            faults,
+        } = verdict;
+        if self.output.json() {
+            let line = json!({"id": id, "cursor": cursor, "entries": entries,
+                "snapshots_count": snapshots_count, "faults": faults});
+            return self.output.line(&line.to_string());
+        }
+        if faults.is_empty() {
+            return self.output.line(&format!(
+                "LTM {id}: {} verified, {}, cursor {cursor}",
+                count_of(*entries, "entry"),
+                count_of(*snapshots_count, "snapshot")
+            ));
+        }
+        let wrong = self.output.accent(Accent::Alert, "wrong");
+        for fault in faults {
+            self.output.line(&format!("LTM {id}: {wrong}: {fault}"))?;
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Error> {
+        match self.faulty {
+            0 => Ok(()),
+            faulty => Err(Error::Ended(format!(
+                "{faulty} of {} have faults",
+                count_of(self.verified, "log")
+            ))),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Standard output and standard error.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use clap::builder::styling::{AnsiColor, Style};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+
+use crate::error::{Error, said};
+
+/// Standard output, and notes on standard error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    colour: bool,
+}
+
+/// The colour of a word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Accent {
+    /// Less important.
+    Faint,
+    /// A heading or a kind.
+    Kind,
+    /// A problem or a warning.
+    Alert,
+}
+
+impl Output {
+    /// The output of a command; `json` if it is for programs.
+    pub(crate) fn new(json: bool) -> Self {
+        Self {
+            json,
+            colour: !json && has_colour(&io::stdout()),
+        }
+    }
+
+    /// Output for people, without colours.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self {
+            json: false,
+            colour: false,
+        }
+    }
+
+    /// Whether the output is for programs.
+    pub(crate) fn json(self) -> bool {
+        self.json
+    }
+
+    /// Prints a line.
+    pub(crate) fn line(self, text: &str) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.flush())
+            .map_err(Error::Output)
+    }
+
+    /// Prints a line for people on standard error.
+    pub(crate) fn note(self, text: &str) {
+        // A note that cannot be written is lost. One write, so that lines of other processes stay out of it.
+        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+    }
+
+    /// Notes that a call failed and is repeated.
+    pub(crate) fn note_retry(self, error: &ltm_client::Error) {
+        self.note(&format!("{}; trying again ...", said(error)));
+    }
+
+    /// Notes the first retry of a call. `around` runs the note, for example while it hides a progress bar.
+    pub(crate) fn notes_retry(
+        self,
+        around: impl Fn(&dyn Fn()) + Send + Sync,
+    ) -> impl Fn(&ltm_client::Error, Duration) + Send + Sync {
+        let noted = AtomicBool::new(false);
+        move |error, _| {
+            if !noted.swap(true, Ordering::Relaxed) {
+                around(&|| self.note_retry(error));
+            }
+        }
+    }
+
+    /// A word with a colour, if standard output shows colours.
+    pub(crate) fn accent(self, accent: Accent, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        paint(accent, text)
+    }
+
+    /// An empty table.
+    pub(crate) fn table(self, header: &[&str]) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        if io::stdout().is_terminal() {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        } else {
+            table.force_no_tty();
+        }
+        table.set_header(header.iter().map(|title| {
+            let cell = Cell::new(title);
+            if self.colour {
+                cell.add_attribute(Attribute::Bold)
+            } else {
+                cell
+            }
+        }));
+        table
+    }
+}
+
+/// Prints why the command failed.
+pub(crate) fn report(error: &Error) {
+    let word = if has_colour(&io::stderr()) {
+        paint(Accent::Alert, "error:")
+    } else {
+        "error:".into()
+    };
+    // If standard error does not work, there is no other way to report it.
+    let _ = writeln!(io::stderr().lock(), "{word} {error}");
+}
+
+fn paint(accent: Accent, text: &str) -> String {
+    let style = match accent {
+        Accent::Faint => Style::new().dimmed(),
+        Accent::Kind => AnsiColor::Cyan.on_default(),
+        Accent::Alert => AnsiColor::Red.on_default().bold(),
+    };
+    format!("{style}{text}{style:#}")
+}
+
+fn has_colour(stream: &impl IsTerminal) -> bool {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    stream.is_terminal()
+        && set("NO_COLOR").is_none()
+        && set("TERM").is_none_or(|term| term != "dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_without_a_terminal_is_plain_columns() {
+        let mut table = Output::plain().table(&["id", "name"]);
+        table.add_row(["1", "agent"]);
+        assert_eq!(table.trim_fmt(), " id  name\n 1   agent");
+    }
+}

@@ -1,0 +1,189 @@
+//! Reads of logs and states for subscribers that lack entries. All subscribers at the same cursor share them.
+
+use std::{hash::Hash, sync::Arc};
+
+use ltm_store::{Read, Store, StoreError, WindowBounds};
+use ltm_types::{Cursor, LtmId, ResetReason, reset_message};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    fanout::{
+        entry_message::{entry_message, is_next, unreadable},
+        message::{FramedMessage, LogPage},
+    },
+    settings::{GatewaySettings, bytes},
+};
+
+/// The expected number of cached pages and resets, for the size of the cache's tables.
+const EXPECTED: usize = 1024;
+/// How many states are folded at once: each takes a multiple of its size in memory.
+const STATE_READERS: usize = 4;
+
+/// What the log holds after a cursor.
+pub(crate) enum Behind {
+    /// These messages.
+    Page(Arc<LogPage>),
+    /// Nothing: the cursor is the head.
+    UpToDate,
+    /// The log no longer continues the cursor.
+    Lost(ResetReason),
+    /// The read failed.
+    Failed(StoreError),
+}
+
+/// The shared reads.
+pub(crate) struct Backlog {
+    store: Store,
+    pages: Cache<(LtmId, u64, Cursor), Arc<LogPage>, ByBytes>,
+    resets: Cache<(LtmId, ResetReason, Cursor), FramedMessage, ByBytes>,
+    readers: Semaphore,
+    state_readers: Semaphore,
+    bounds: WindowBounds,
+}
+
+/// The use of the shared reads.
+pub(crate) struct CacheUsage {
+    /// The size of the cache.
+    pub bytes: u64,
+    /// Reads that the cache answered, since the start of the process.
+    pub hits: u64,
+    /// Reads from Redis.
+    pub misses: u64,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl<K> Weighter<K, Arc<LogPage>> for ByBytes {
+    fn weight(&self, _: &K, page: &Arc<LogPage>) -> u64 {
+        page.weight() as u64
+    }
+}
+
+impl<K> Weighter<K, FramedMessage> for ByBytes {
+    fn weight(&self, _: &K, message: &FramedMessage) -> u64 {
+        message.weight() as u64
+    }
+}
+
+/// A cache of this many bytes. It has one shard: an item must fit into the share of its shard.
+#[allow(clippy::expect_used)]
+fn cache<K: Eq + Hash, V>(bytes: u64) -> Cache<K, V, ByBytes>
+where
+    V: Clone,
+    ByBytes: Weighter<K, V> + Clone,
+{
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(EXPECTED)
+        .weight_capacity(bytes)
+        .shards(1)
+        .build()
+        .expect("both required options are set above");
+    Cache::with_options(
+        options,
+        ByBytes,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
+impl Backlog {
+    pub(crate) fn new(store: Store, settings: &GatewaySettings) -> Self {
+        let half = settings.cache.as_u64() / 2;
+        Self {
+            store,
+            pages: cache(half),
+            resets: cache(half),
+            readers: Semaphore::new(settings.max_reads),
+            state_readers: Semaphore::new(STATE_READERS),
+            bounds: page_bounds(settings),
+        }
+    }
+
+    /// What the log of `id` holds after `position`. `generation` is that of its topic.
+    pub(crate) async fn after(&self, id: LtmId, generation: u64, position: Cursor) -> Behind {
+        let read = async {
+            match self.read(id, position).await {
+                Behind::Page(page) => Ok(page),
+                other => Err(other),
+            }
+        };
+        match self
+            .pages
+            .get_or_insert_async(&(id, generation, position), read)
+            .await
+        {
+            Ok(page) => Behind::Page(page),
+            Err(other) => other,
+        }
+    }
+
+    /// The use of the shared reads.
+    pub(crate) fn usage(&self) -> CacheUsage {
+        CacheUsage {
+            bytes: self.pages.weight() + self.resets.weight(),
+            hits: self.pages.hits() + self.resets.hits(),
+            misses: self.pages.misses() + self.resets.misses(),
+        }
+    }
+
+    async fn read(&self, id: LtmId, position: Cursor) -> Behind {
+        let _permit = self.readers.acquire().await;
+        let window = match self.store.read_after(id, position, self.bounds).await {
+            Ok(Read::Continues(window)) => window,
+            Ok(Read::Trimmed) => return Behind::Lost(ResetReason::Trimmed),
+            Ok(Read::Forked) => return Behind::Lost(ResetReason::Forked),
+            Err(StoreError::Damaged { at, detail, .. }) if is_next(position, at) => {
+                let skipped = unreadable(id, position, at, &detail);
+                return Behind::Page(Arc::new([skipped].into_iter().collect()));
+            }
+            Err(error) => return Behind::Failed(error),
+        };
+        if window.entries.is_empty() {
+            return Behind::UpToDate;
+        }
+        let mut previous = position;
+        let message = |entry: &ltm_types::Entry| {
+            let message = entry_message(id, previous, entry);
+            previous = entry.cursor;
+            message
+        };
+        Behind::Page(Arc::new(window.entries.iter().map(message).collect()))
+    }
+
+    /// The full state as a message.
+    pub(crate) async fn reset(
+        &self,
+        id: LtmId,
+        reason: ResetReason,
+    ) -> Result<FramedMessage, StoreError> {
+        let head = self.store.head(id).await?;
+        let make = async {
+            let _permit = self.state_readers.acquire().await;
+            let state = self.store.state(id).await?.state;
+            Ok(reset_message(
+                id,
+                state.cursor,
+                reason,
+                &state.text(),
+                state.snapshots_count(),
+            )
+            .into())
+        };
+        self.resets
+            .get_or_insert_async(&(id, reason, head), make)
+            .await
+    }
+}
+
+/// How much one read of a log returns.
+pub(crate) fn page_bounds(settings: &GatewaySettings) -> WindowBounds {
+    WindowBounds {
+        bytes: bytes(settings.page),
+        ..WindowBounds::default()
+    }
+}

@@ -1,0 +1,70 @@
+//! The fan-out of one thread: it passes what Redis publishes to the topics, and what is new in a topic to
+//! its subscribers.
+//!
+//! An entry costs one write per socket and wakes no task. Entries that arrive during a round of visits are
+//! collected, and share the next writes.
+
+use std::rc::Rc;
+
+use ltm_service::limit_reached;
+use ltm_store::{LiveEvent, LiveEvents};
+use tokio::task::yield_now;
+
+use crate::fanout::{run_queue::RunQueue, topic::Offered, topics::Topics};
+
+/// How many events the fan-out takes, and how many subscribers it visits, before it lets other tasks of
+/// the thread run.
+const SLICE: usize = 256;
+
+/// Delivers what Redis publishes. It never ends by itself.
+#[allow(
+    clippy::expect_used,
+    reason = "a thread without a listener delivers nothing: the process has to stop"
+)]
+pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut events: LiveEvents) {
+    loop {
+        if run_queue.is_empty() {
+            tokio::select! {
+                event = events.next() => {
+                    take(&topics, &run_queue, event.expect("the listener to Redis does not end"));
+                }
+                () = run_queue.pushed() => {}
+            }
+        }
+        for _ in 0..SLICE {
+            let Some(event) = events.try_next() else {
+                break;
+            };
+            take(&topics, &run_queue, event);
+        }
+        run_queue.visit(SLICE);
+        if !run_queue.is_empty() {
+            yield_now().await;
+        }
+    }
+}
+
+fn take(topics: &Rc<Topics>, run_queue: &RunQueue, event: LiveEvent) {
+    match event {
+        LiveEvent::Entry(id, entry, appended) => {
+            #[cfg(test)]
+            crate::fanout::worker::tests::panic_at(&entry);
+            let Some(topic) = topics.topic(id) else {
+                return;
+            };
+            match topic.offer(&entry, appended) {
+                Offered::News => run_queue.push(topic),
+                Offered::Nothing => {}
+                Offered::Gap => {
+                    topics.metrics().gap();
+                    topics.refresh_soon(vec![id]);
+                }
+            }
+        }
+        LiveEvent::Subscribed(ids) => topics.refresh_soon(ids),
+        LiveEvent::Overflow => {
+            limit_reached("gateway.live_queue");
+            topics.refresh_soon(topics.ids());
+        }
+    }
+}

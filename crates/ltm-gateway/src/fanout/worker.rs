@@ -1,0 +1,50 @@
+//! What each thread of the gateway has: a listener to Redis for its own subscribers, so that an entry wakes
+//! one thread, and a fan-out that writes to their sockets.
+
+use std::rc::Rc;
+
+use ltm_store::Live;
+
+use crate::{
+    fanout::{fan_out::fan_out, run_queue::RunQueue, topics::Topics},
+    gateway::Gateway,
+    settings::bytes,
+};
+
+/// One thread of the gateway.
+pub(crate) struct Worker {
+    pub gateway: Gateway,
+    pub topics: Rc<Topics>,
+}
+
+impl Worker {
+    /// Connects to Redis and starts the tasks of this thread. If one of them panics, the process stops.
+    pub(crate) fn start(gateway: Gateway) -> Self {
+        let redis = gateway.store().redis().clone();
+        let (live, events) = Live::start(redis, bytes(gateway.settings().live_queue));
+        gateway.listeners().push(live.clone());
+        let run_queue = Rc::<RunQueue>::default();
+        let topics = Topics::new(&gateway, live, run_queue.clone());
+        let failure = Failure(topics.clone());
+        let fan_out = fan_out(topics.clone(), run_queue, events);
+        gateway.tasks().spawn_local("fan-out", async move {
+            let _failure = failure;
+            fan_out.await;
+        });
+        gateway.tasks().spawn_local("sweep", topics.clone().sweep());
+        Self { gateway, topics }
+    }
+}
+
+/// Ends the thread's subscriptions when the fan-out ends, which only a panic or the end of the process does:
+/// otherwise their sockets would stay open, and silent.
+struct Failure(Rc<Topics>);
+
+impl Drop for Failure {
+    fn drop(&mut self) {
+        self.0.fail();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

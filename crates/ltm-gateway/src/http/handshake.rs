@@ -1,0 +1,173 @@
+//! From a request to an open WebSocket, and to its close.
+
+use std::{cell::Cell, fmt::Display, future::Future, rc::Rc};
+
+use actix_http::ws::{HandshakeError, verify_handshake};
+use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use ltm_auth::PROTOCOL;
+use ltm_service::{ProblemResponse, Upgrade, tasks::catch_panic};
+use ltm_types::{Problem, ProblemKind};
+use tokio::time::{Duration, Instant, interval, timeout};
+
+use crate::{
+    fanout::worker::Worker,
+    subscriber::{
+        close::CloseCause,
+        drain::SubscriberPermit,
+        inbound::{FrameBudget, Inbound},
+        outbound::Outbound,
+        session_auth::{SessionAuth, auth_lost},
+    },
+};
+
+/// How long a client may take to answer a close frame.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// A handshake that is about to be answered with 101.
+pub(crate) struct Handshake {
+    response: HttpResponse,
+    upgrade: Upgrade,
+}
+
+/// The WebSocket that is open once the handshake is answered.
+pub(crate) struct OpenSocket {
+    pub outbound: Rc<Outbound>,
+    worker: web::Data<Worker>,
+    last_heard: Rc<Cell<Instant>>,
+    inbound: Inbound,
+    permit: SubscriberPermit,
+    _session: Option<BoxBody>,
+}
+
+/// Acquires a permit and prepares the answer. The client may send `max_messages` in ten seconds.
+pub(crate) async fn open(
+    request: &HttpRequest,
+    worker: web::Data<Worker>,
+    max_messages: u32,
+) -> Result<(Handshake, OpenSocket), actix_web::Error> {
+    let permit = worker.gateway.drain().acquire();
+    let permit = permit.map_err(ProblemResponse)?;
+    verify_handshake(request.head()).map_err(no_handshake)?;
+    let upgrade = Upgrade::of(request)
+        .ok_or_else(|| refusal("Upgrade", "send `Upgrade: websocket`, and no body"))?;
+    let settings = worker.gateway.settings();
+    let budget = FrameBudget::new(settings);
+    let payload = budget.limit(request, upgrade.incoming()).await?;
+    let (response, _, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
+    let last_heard = Rc::new(Cell::new(Instant::now()));
+    let inbound = Inbound::new(stream, budget, last_heard.clone(), settings, max_messages);
+    let mut session = None;
+    let response = response.map_body(|_, body| {
+        // The incoming messages end when this body is dropped.
+        session = Some(body);
+        BoxBody::new(())
+    });
+    let socket = OpenSocket {
+        worker,
+        outbound: Rc::new(Outbound::new(upgrade.socket())),
+        last_heard,
+        inbound,
+        permit,
+        _session: session,
+    };
+    Ok((Handshake { response, upgrade }, socket))
+}
+
+/// What a request lacks to become a WebSocket (RFC 6455 section 4.2.1).
+fn no_handshake(error: HandshakeError) -> ProblemResponse {
+    let removed = "; a proxy may have removed it (docs/proxies.md)";
+    match error {
+        HandshakeError::GetMethodRequired => refusal("method", "send GET"),
+        HandshakeError::NoWebsocketUpgrade => {
+            refusal("Upgrade", &format!("send `Upgrade: websocket`{removed}"))
+        }
+        HandshakeError::NoConnectionUpgrade => refusal(
+            "Connection",
+            &format!("send `Connection: Upgrade`{removed}"),
+        ),
+        HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion => {
+            refusal("Sec-WebSocket-Version", "send `Sec-WebSocket-Version: 13`")
+        }
+        HandshakeError::BadWebsocketKey => {
+            let what = "send 16 random bytes in Base64 as `Sec-WebSocket-Key`";
+            refusal("Sec-WebSocket-Key", what)
+        }
+    }
+}
+
+fn refusal(field: &str, what: &str) -> ProblemResponse {
+    let detail = format!("this path expects a WebSocket handshake: {what}");
+    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
+}
+
+/// Refuses pages of foreign origins: a browser lets any page open a WebSocket.
+pub(crate) fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(), ProblemResponse> {
+    let Some(origin) = request.headers().get(header::ORIGIN) else {
+        return Ok(());
+    };
+    match origin.to_str() {
+        Ok(origin) if worker.gateway.origins().allow(origin) => Ok(()),
+        _ => Err(Problem::new(
+            ProblemKind::OriginForbidden,
+            "pages of this origin may not follow LTMs (cors.origins)",
+        )
+        .with_field("Origin")
+        .into()),
+    }
+}
+
+impl Handshake {
+    /// The answer; `task` runs once it is out. A panic in `task` ends this connection only: the client
+    /// reconnects with its cursor.
+    pub(crate) fn then(self, task: impl Future<Output = ()> + 'static) -> HttpResponse {
+        self.upgrade.then(catch_panic("subscriber", task).map(drop));
+        self.response
+    }
+}
+
+impl OpenSocket {
+    /// Serves the client until `work` is done or one side ends it. `on_text` receives the client's texts.
+    ///
+    /// An async function keeps each argument twice in its future, and this future lives as long as the
+    /// client is connected: no argument is large.
+    pub(crate) async fn serve(
+        &mut self,
+        what: impl Display,
+        session_auth: Option<&SessionAuth>,
+        on_text: impl Fn(&str),
+        work: LocalBoxFuture<'_, CloseCause>,
+    ) {
+        let ping_interval = self.worker.gateway.settings().ping_interval;
+        let cause = tokio::select! {
+            cause = work => cause,
+            cause = self.inbound.read(&self.outbound, on_text) => cause,
+            cause = auth_lost(session_auth) => cause,
+            cause = ping(&self.outbound, &self.last_heard, ping_interval) => cause,
+            () = self.permit.drained() => CloseCause::Restarting,
+        };
+        tracing::debug!(%what, %cause, "a subscription ended");
+        self.worker.gateway.metrics().ended(&cause);
+        self.outbound.close(cause.close_reason());
+        // The kernel resets a socket that takes nothing after the same time.
+        let write_stall = self.worker.gateway.settings().write_stall;
+        let sent = timeout(write_stall, self.outbound.flushed()).await;
+        if matches!(sent, Ok(Ok(()))) && cause != CloseCause::Left {
+            let _ = timeout(CLOSE_WAIT, self.inbound.finish()).await;
+        }
+        self.outbound.shut_down();
+    }
+}
+
+/// Pings the client, and detects one that is gone without a close.
+async fn ping(outbound: &Outbound, last_heard: &Cell<Instant>, every: Duration) -> CloseCause {
+    let mut ticks = interval(every);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        if last_heard.get().elapsed() > every * 2 {
+            return CloseCause::Silent;
+        }
+        outbound.ping();
+    }
+}

@@ -1,0 +1,86 @@
+//! `GET /ws/{ltm_id}`: one LTM on one WebSocket.
+
+use std::{future::ready, rc::Rc};
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
+use ltm_auth::AuthError;
+use ltm_service::{ProblemResponse, handshake_credential};
+use ltm_store::StoreError;
+
+use crate::{
+    fanout::worker::Worker,
+    http::handshake::{check_origin, open},
+    subscriber::{
+        close::CloseCause, follow_request::FollowRequest, outbound::Outbound,
+        session_auth::SessionAuth, subscription::Subscription,
+    },
+};
+
+pub(crate) async fn follow(
+    request: HttpRequest,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, actix_web::Error> {
+    let id = request.match_info().get("id").unwrap_or_default();
+    let follow = FollowRequest::read(id, request.query_string())?;
+    check_origin(&request, &worker)?;
+    let admitted = admit(&request, &worker, &follow).await?;
+    let max_messages = worker.gateway.settings().max_messages;
+    let (handshake, mut socket) = open(&request, worker.clone(), max_messages).await?;
+    // The subscription starts before the handshake is answered: a client that sees the answer receives
+    // whatever is appended from then on.
+    let outbound = socket.outbound.clone();
+    let (session_auth, deliver) = match admitted {
+        Ok(session_auth) => match subscribe(&worker, follow, outbound.clone()).await {
+            Ok(subscription) => (session_auth, subscription.deliver(outbound)),
+            Err(cause) => (None, ended(cause)),
+        },
+        Err(cause) => (None, ended(cause)),
+    };
+    Ok(handshake.then(async move {
+        let on_text = |text: &str| {
+            if let Some(session_auth) = &session_auth {
+                session_auth.offer_renewal(text);
+            }
+        };
+        socket
+            .serve(follow.id, session_auth.as_deref(), on_text, deliver)
+            .await;
+    }))
+}
+
+fn ended(cause: CloseCause) -> LocalBoxFuture<'static, CloseCause> {
+    Box::pin(ready(cause))
+}
+
+/// Authenticates and authorizes the client. If there is no such LTM, the open socket tells the client why it
+/// closes, as it tells a client of a service without authentication.
+async fn admit(
+    request: &HttpRequest,
+    worker: &Worker,
+    follow: &FollowRequest,
+) -> Result<Result<Option<Box<SessionAuth>>, CloseCause>, ProblemResponse> {
+    let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
+    let presented = handshake_credential(request, request.query_string());
+    match SessionAuth::of(auth, store, follow.id, presented).await {
+        Ok(session_auth) => Ok(Ok(session_auth)),
+        Err(AuthError::Store(StoreError::Unknown(id))) => Ok(Err(CloseCause::Unknown(id))),
+        Err(AuthError::Store(StoreError::Deleted { .. })) => Ok(Err(CloseCause::Deleted)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Starts a subscription.
+///
+/// # Errors
+///
+/// Why it cannot start.
+pub(crate) async fn subscribe(
+    worker: &Worker,
+    follow: FollowRequest,
+    outbound: Rc<Outbound>,
+) -> Result<Subscription, CloseCause> {
+    let handle = worker.topics.follow(follow.id)?;
+    let (store, backlog) = (worker.gateway.store(), worker.gateway.backlog().clone());
+    Subscription::start(handle, store, backlog, follow.options, outbound).await
+}

@@ -1,0 +1,126 @@
+//! `GET /sse/{ltm_id}`: one LTM as Server-Sent Events, with the messages of a WebSocket.
+
+use std::rc::Rc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, CacheControl, CacheDirective, ContentType},
+    web,
+};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use ltm_service::{ProblemResponse, handshake_credential, tasks::catch_panic};
+use ltm_store::StoreError;
+use ltm_types::LtmId;
+use tokio::time::interval;
+
+use crate::{
+    fanout::worker::Worker,
+    http::{handshake::check_origin, ltm_socket::subscribe},
+    settings::bytes,
+    subscriber::{
+        close::CloseCause,
+        drain::SubscriberPermit,
+        event_queue::{EventQueue, EventStream},
+        follow_request::{FollowRequest, Start},
+        outbound::Outbound,
+        session_auth::{SessionAuth, auth_lost},
+    },
+};
+
+/// The header in which a browser that reconnects sends the `id` of the last event.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+pub(crate) async fn follow(
+    request: HttpRequest,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let id = request.match_info().get("id").unwrap_or_default();
+    let last = request.headers().get(LAST_EVENT_ID);
+    let last = last.map(|last| last.to_str().unwrap_or("(not text)"));
+    let follow = FollowRequest::read(id, request.query_string())?.after_event(last)?;
+    check_origin(&request, &worker)?;
+    let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
+    let presented = handshake_credential(&request, request.query_string());
+    let session_auth = SessionAuth::of(auth, store, follow.id, presented).await?;
+    let permit = worker.gateway.drain().acquire()?;
+    if last.is_some() && has_all(&worker, &follow).await? {
+        // After any other status, the browser reconnects.
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let settings = worker.gateway.settings();
+    let queue = Rc::new(EventQueue::new(bytes(settings.queue)));
+    let outbound = Rc::new(Outbound::events(queue.clone()));
+    let subscription = subscribe(&worker, follow, outbound.clone()).await;
+    let subscription = subscription.map_err(|cause| ProblemResponse(cause.problem()))?;
+    let deliver = subscription.deliver(outbound.clone());
+    let tasks = worker.gateway.tasks().clone();
+    let subscriber = SseSubscriber {
+        worker,
+        queue: queue.clone(),
+        outbound,
+        session_auth,
+    };
+    let serve = catch_panic("subscriber", subscriber.serve(follow.id, deliver, permit));
+    tasks.spawn_local("SSE", Box::pin(serve.map(drop)));
+    Ok(HttpResponse::Ok()
+        .insert_header(ContentType(mime::TEXT_EVENT_STREAM))
+        .insert_header(CacheControl(vec![CacheDirective::NoStore]))
+        // Otherwise nginx holds events back until its buffer is full.
+        .insert_header((header::HeaderName::from_static("x-accel-buffering"), "no"))
+        .streaming(EventStream(queue)))
+}
+
+/// Whether the LTM was deleted, and the subscriber has received the deletion.
+async fn has_all(worker: &Worker, follow: &FollowRequest) -> Result<bool, ProblemResponse> {
+    match worker.gateway.store().head(follow.id).await {
+        Err(StoreError::Deleted { cursor, .. }) => Ok(follow.options.start == Start::After(cursor)),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(false),
+    }
+}
+
+/// One subscriber. Its stream ends when this is dropped, also by a panic.
+struct SseSubscriber {
+    worker: web::Data<Worker>,
+    queue: Rc<EventQueue>,
+    outbound: Rc<Outbound>,
+    session_auth: Option<Box<SessionAuth>>,
+}
+
+impl SseSubscriber {
+    /// Serves the subscriber until one side ends it.
+    async fn serve(
+        self,
+        id: LtmId,
+        deliver: LocalBoxFuture<'static, CloseCause>,
+        permit: SubscriberPermit,
+    ) {
+        let cause = tokio::select! {
+            cause = deliver => cause,
+            cause = auth_lost(self.session_auth.as_deref()) => cause,
+            () = self.ping() => CloseCause::Left,
+            () = permit.drained() => CloseCause::Restarting,
+            () = self.queue.abandoned() => CloseCause::Left,
+        };
+        tracing::debug!(%id, %cause, "a subscription ended");
+        self.worker.gateway.metrics().ended(&cause);
+        self.queue.end(id, &cause);
+        // The server ends a connection whose peer takes nothing.
+        self.queue.emptied().await;
+    }
+
+    async fn ping(&self) {
+        let mut ticks = interval(self.worker.gateway.settings().ping_interval);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            self.outbound.ping();
+        }
+    }
+}
+
+impl Drop for SseSubscriber {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}

@@ -1,0 +1,4 @@
+//! Lists of LTMs, live.
+
+pub(crate) mod feed;
+pub(crate) mod page;

@@ -1,0 +1,65 @@
+//! The whole service, from its settings to its end.
+
+use std::{io, time::Duration};
+
+use ltm_auth::Auth;
+use ltm_service::{Metrics, Server, Tasks, VERSION};
+use ltm_settings::SettingError;
+use ltm_store::{Redis, StoreError};
+
+use crate::{gateway::Gateway, http::configure, settings::Settings};
+
+/// Runs the service until the shutdown of `tasks` begins.
+///
+/// # Errors
+///
+/// If a setting is not valid, or the service cannot listen on its address.
+pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
+    let origins = settings.cors.origins;
+    let auth = Auth::new(&settings.auth, &settings.gateway.listen, tasks.spawner())?;
+    let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    let mut metrics = Metrics::new();
+    redis.metrics().register(metrics.registry());
+    let gateway = Gateway::new(
+        redis,
+        settings.gateway.clone(),
+        origins.clone(),
+        auth,
+        tasks,
+    );
+    gateway.register(metrics.registry());
+    let server = Server {
+        listen: settings.gateway.listen,
+        http: settings.http,
+        origins,
+        readiness: gateway.readiness(),
+        metrics,
+        drain_time: Duration::from_secs(1),
+        write_stall: settings.gateway.write_stall,
+    };
+    tracing::info!(
+        version = VERSION,
+        redis = settings.redis.shown_place(),
+        traces = settings.tracing.endpoint,
+        "starting the gateway"
+    );
+    let stop = gateway.clone().stopped();
+    server
+        .run(move |config| configure(&gateway, config), stop)
+        .await?;
+    Ok(())
+}
+
+/// Why the service did not start, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings contradict each other.
+    #[error(transparent)]
+    Settings(#[from] SettingError),
+    /// A setting of Redis is not valid.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

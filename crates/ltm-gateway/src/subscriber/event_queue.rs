@@ -1,0 +1,198 @@
+//! The events of one subscriber by Server-Sent Events (HTML, section 9.2): the body of its response.
+//!
+//! The `id` of each event is the cursor of its message. A browser that reconnects sends it back in
+//! `Last-Event-ID`.
+
+use std::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::Stream;
+use ltm_types::LtmId;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::{fanout::message::texts, subscriber::close::CloseCause};
+
+/// The events that wait to be sent.
+pub(crate) struct EventQueue {
+    waiting: RefCell<BytesMut>,
+    /// The queue takes events while fewer bytes than this wait.
+    max: usize,
+    /// Whether nothing comes after the waiting events.
+    closed: Cell<bool>,
+    /// Whether the client has left.
+    left: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
+    changed: Notify,
+}
+
+impl EventQueue {
+    /// An empty queue that takes messages while fewer than `max` bytes wait.
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            waiting: RefCell::default(),
+            max: max.max(1),
+            closed: Cell::new(false),
+            left: Cell::new(false),
+            reader: RefCell::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Takes frames of messages as events; false if the queue is full or the client has left.
+    pub(crate) fn send(&self, frames: &[u8]) -> bool {
+        if !self.is_clear() || self.closed.get() || self.left.get() {
+            return false;
+        }
+        for text in texts(frames) {
+            write_event(&text, &mut self.waiting.borrow_mut());
+        }
+        self.wake();
+        true
+    }
+
+    /// Whether the queue takes events.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.waiting.borrow().len() < self.max
+    }
+
+    /// Waits until the queue takes events.
+    ///
+    /// # Errors
+    ///
+    /// If the client has left.
+    pub(crate) async fn flushed(&self) -> io::Result<()> {
+        while !self.left.get() {
+            if self.is_clear() {
+                return Ok(());
+            }
+            self.changed.notified().await;
+        }
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Waits until all events are sent, or the client has left.
+    pub(crate) async fn emptied(&self) {
+        while !self.left.get() && !self.waiting.borrow().is_empty() {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until the client has left.
+    pub(crate) async fn abandoned(&self) {
+        while !self.left.get() {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Sends a comment: a proxy sees that the connection is in use, and the server detects a broken one.
+    pub(crate) fn ping(&self) {
+        if self.is_clear() && !self.closed.get() {
+            self.waiting.borrow_mut().put_slice(b": ping\n\n");
+            self.wake();
+        }
+    }
+
+    /// Sends the event `end` with the cause, and ends the body after it.
+    pub(crate) fn end(&self, id: LtmId, cause: &CloseCause) {
+        let data = json!({"id": id, "end": cause.to_json()});
+        let last = format!("event: end\ndata: {data}\n\n");
+        self.waiting.borrow_mut().put_slice(last.as_bytes());
+        self.close();
+    }
+
+    /// Ends the body after the waiting events.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// Writes one event. Line ends in the text are white space between JSON tokens, so spaces can replace them.
+fn write_event(text: &[u8], events: &mut BytesMut) {
+    if let Some(cursor) = cursor_of(text) {
+        events.put_slice(b"id: ");
+        events.put_slice(cursor);
+        events.put_u8(b'\n');
+    }
+    events.put_slice(b"data: ");
+    let line = |byte: &u8| {
+        if matches!(byte, b'\n' | b'\r') {
+            b' '
+        } else {
+            *byte
+        }
+    };
+    events.extend(text.iter().map(line));
+    events.put_slice(b"\n\n");
+}
+
+/// The cursor of a message. It is the second member, after the id, which is a number: so the first match is it.
+fn cursor_of(text: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = br#","cursor":""#;
+    let begin = text.windows(NAME.len()).position(|part| part == NAME)? + NAME.len();
+    let rest = text.get(begin..)?;
+    let end = rest.iter().position(|&byte| byte == b'"')?;
+    rest.get(..end)
+}
+
+/// The body of the response.
+pub(crate) struct EventStream(pub Rc<EventQueue>);
+
+impl Stream for EventStream {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let queue = &self.0;
+        let waiting = queue.waiting.take();
+        if !waiting.is_empty() {
+            queue.changed.notify_waiters();
+            return Poll::Ready(Some(Ok(waiting.freeze())));
+        }
+        if queue.closed.get() {
+            return Poll::Ready(None);
+        }
+        queue.reader.replace(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.0.left.set(true);
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fanout::message::frames;
+
+    #[test]
+    fn a_message_is_one_event_with_its_cursor_whatever_its_size() {
+        let queue = EventQueue::new(1);
+        let large = "x".repeat(40_000);
+        let first = format!("{{\"id\":7,\"cursor\":\"1-2\",\"snapshot\":\n\"{large}\"}}");
+        let second = r#"{"id":7,"cursor":"2-3","live":true}"#;
+        let both = [frames(&first), frames(second)].concat();
+        assert!(queue.send(&both) && !queue.send(&both));
+        let sent = queue.waiting.take();
+        let one_line = first.replace('\n', " ");
+        let expected = format!("id: 1-2\ndata: {one_line}\n\nid: 2-3\ndata: {second}\n\n");
+        assert_eq!(sent, expected.as_bytes());
+    }
+}

@@ -1,0 +1,94 @@
+//! What a client asks for: which LTM, and from which cursor. Every endpoint reads it here, so a value means the
+//! same on each of them.
+
+use ltm_service::{Parameters, ProblemResponse};
+use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
+
+/// A request to follow one LTM.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowRequest {
+    pub(crate) id: LtmId,
+    pub(crate) options: FollowOptions,
+}
+
+/// The entry with which a subscription starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With the next entry.
+    Now,
+    /// With the entry after this cursor.
+    After(Cursor),
+    /// With the current state.
+    State,
+}
+
+/// How a client wants to follow: the parameters `after`, `init` and `live`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FollowOptions {
+    pub start: Start,
+    /// Whether the client asks for a message that says when it has caught up.
+    pub live: bool,
+}
+
+impl FollowRequest {
+    /// Reads the id in the path, and the query string.
+    ///
+    /// # Errors
+    ///
+    /// The problem that names the first parameter that is not valid.
+    pub fn read(id: &str, query: &str) -> Result<Self, ProblemResponse> {
+        let id = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
+        let options = FollowOptions::read(&Parameters::read(query)?)?;
+        Ok(Self { id, options })
+    }
+
+    /// The same request, continued after the cursor that a browser sends in `Last-Event-ID` when it
+    /// reconnects: the browser repeats the URL of its first request.
+    ///
+    /// # Errors
+    ///
+    /// The problem if the header holds no cursor.
+    pub(crate) fn after_event(mut self, id: Option<&str>) -> Result<Self, ProblemResponse> {
+        if let Some(id) = id.filter(|id| !id.is_empty()) {
+            self.options.start = Start::After(cursor("Last-Event-ID", id)?);
+        }
+        Ok(self)
+    }
+}
+
+impl FollowOptions {
+    /// Reads `after`, `init` and `live`.
+    ///
+    /// # Errors
+    ///
+    /// The problem that names the first parameter that is not valid.
+    pub(crate) fn read(parameters: &Parameters) -> Result<Self, ProblemResponse> {
+        let start = match (parameters.given("after"), parameters.given("init")) {
+            (None, None) => Start::Now,
+            (None, Some("state")) => Start::State,
+            (Some(after), None) => Start::After(cursor("after", after)?),
+            (None, Some(other)) => {
+                let detail = format!("{other:?} is not valid; send `state`, or leave it out");
+                return Err(invalid("init", detail));
+            }
+            (Some(_), Some(_)) => {
+                let detail =
+                    "`init` starts with the state and `after` at a cursor; send one of them";
+                return Err(invalid("init", detail.into()));
+            }
+        };
+        let live = parameters.flag("live")?;
+        Ok(Self { start, live })
+    }
+}
+
+fn cursor(field: &str, text: &str) -> Result<Cursor, ProblemResponse> {
+    text.parse().map_err(|e| {
+        let problem = Problem::new(ProblemKind::InvalidCursor, format!("{e}"));
+        ProblemResponse(problem.with_field(field))
+    })
+}
+
+fn invalid(field: &str, detail: String) -> ProblemResponse {
+    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
+}

@@ -1,0 +1,242 @@
+//! How long a subscriber may follow, and how it renews its credential on the open socket.
+
+use std::{cell::RefCell, future::pending, time::Duration};
+
+use ltm_auth::{Access, Auth, AuthError, Caller, Credential, Grant};
+use ltm_store::{Store, StoreError};
+use ltm_types::LtmId;
+use serde::Deserialize;
+use tokio::{sync::Notify, time::sleep};
+
+use crate::subscriber::close::CloseCause;
+
+/// The longest single wait for an expiry. If the clock is set, the gateway notices after at most this time.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// The pause before the gateway tries again to verify a renewal.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The credential of one connection.
+pub(crate) struct SessionAuth {
+    auth: Auth,
+    store: Store,
+    /// The LTMs that the connection follows.
+    ids: RefCell<Vec<LtmId>>,
+    /// Whether the connection follows a list, whose rows depend on the grant.
+    list: bool,
+    caller: RefCell<Caller>,
+    renewed: Notify,
+    /// The latest renewal that the client sent, until it is verified.
+    offered: RefCell<Option<Renewal>>,
+    renewal_offered: Notify,
+}
+
+/// A text with which a client renews its credential.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Renewal {
+    Token(String),
+    Ticket(String),
+}
+
+/// Waits until the subscriber may not follow any more.
+pub(crate) async fn auth_lost(session_auth: Option<&SessionAuth>) -> CloseCause {
+    match session_auth {
+        // Boxed, so that it takes no memory if authentication is off.
+        Some(session_auth) => Box::pin(session_auth.ended()).await,
+        None => pending().await,
+    }
+}
+
+impl SessionAuth {
+    /// Authenticates the client, and checks that it may read this LTM; `None` if authentication is off.
+    ///
+    /// # Errors
+    ///
+    /// Why the client may not follow the LTM.
+    pub(crate) async fn of(
+        auth: &Auth,
+        store: &Store,
+        id: LtmId,
+        presented: Result<Credential<'_>, AuthError>,
+    ) -> Result<Option<Box<Self>>, AuthError> {
+        let session_auth = Self::of_many(auth, store, presented).await?;
+        if let Some(session_auth) = &session_auth {
+            session_auth.add(id).await?;
+        }
+        Ok(session_auth)
+    }
+
+    /// Authenticates a client that follows no LTM yet; `None` if authentication is off.
+    ///
+    /// # Errors
+    ///
+    /// Why the credential is not good.
+    pub(crate) async fn of_many(
+        auth: &Auth,
+        store: &Store,
+        presented: Result<Credential<'_>, AuthError>,
+    ) -> Result<Option<Box<Self>>, AuthError> {
+        if !auth.is_required() {
+            return Ok(None);
+        }
+        let caller = auth.caller(presented, store.redis()).await?;
+        Ok(Some(Box::new(Self {
+            auth: auth.clone(),
+            store: store.clone(),
+            ids: RefCell::default(),
+            list: false,
+            caller: RefCell::new(caller),
+            renewed: Notify::new(),
+            offered: RefCell::default(),
+            renewal_offered: Notify::new(),
+        })))
+    }
+
+    /// Authenticates a client that follows a list; `None` if authentication is off.
+    ///
+    /// # Errors
+    ///
+    /// Why the credential is not good.
+    pub(crate) async fn of_list(
+        auth: &Auth,
+        store: &Store,
+        presented: Result<Credential<'_>, AuthError>,
+    ) -> Result<Option<Box<Self>>, AuthError> {
+        let session_auth = Self::of_many(auth, store, presented).await?;
+        Ok(session_auth.map(|session_auth| {
+            Box::new(Self {
+                list: true,
+                ..*session_auth
+            })
+        }))
+    }
+
+    /// What the client may read.
+    pub(crate) fn grant(&self) -> Grant {
+        self.caller.borrow().grant.clone()
+    }
+
+    /// Checks that the client may read this LTM, too; a renewal has to allow it from now on.
+    ///
+    /// # Errors
+    ///
+    /// Why the client may not follow the LTM.
+    pub(crate) async fn add(&self, id: LtmId) -> Result<(), AuthError> {
+        let caller = self.caller.borrow().clone();
+        caller.may_with(Access::Read, id, &self.store).await?;
+        self.ids.borrow_mut().push(id);
+        Ok(())
+    }
+
+    /// A renewal need not allow this LTM any more.
+    pub(crate) fn remove(&self, id: LtmId) {
+        self.ids.borrow_mut().retain(|known| *known != id);
+    }
+
+    /// Takes a client's text if it is a new token or ticket; ignores any other text.
+    pub(crate) fn offer_renewal(&self, text: &str) {
+        if let Ok(renewal) = serde_json::from_str(text) {
+            self.offered.replace(Some(renewal));
+            self.renewal_offered.notify_one();
+        }
+    }
+
+    /// Waits until the credential expires, or a renewal is not good.
+    async fn ended(&self) -> CloseCause {
+        tokio::select! {
+            cause = self.expired() => cause,
+            cause = self.refused() => cause,
+        }
+    }
+
+    /// Verifies the client's renewals, until one is not good for every LTM that the client follows.
+    async fn refused(&self) -> CloseCause {
+        loop {
+            let Some(renewal) = self.offered.take() else {
+                self.renewal_offered.notified().await;
+                continue;
+            };
+            // Boxed: most subscribers never renew.
+            if let Err(cause) = Box::pin(self.renew(&renewal)).await {
+                return cause;
+            }
+        }
+    }
+
+    /// Takes a renewal as soon as it can be verified, or drops it for a later one. The previous credential
+    /// stays good until then.
+    async fn renew(&self, renewal: &Renewal) -> Result<(), CloseCause> {
+        let (mut caller, mut logged) = (None, false);
+        loop {
+            let error = match self.check(renewal, &mut caller).await {
+                Ok(caller) if self.list && caller.grant != self.grant() => {
+                    let text = "the new token shows another list: reconnect with it";
+                    return Err(CloseCause::Unauthenticated(text.into()));
+                }
+                Ok(caller) => {
+                    self.caller.replace(caller);
+                    self.renewed.notify_one();
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            match error {
+                AuthError::Store(_) | AuthError::NoKeys(_) if logged => {}
+                AuthError::Store(_) | AuthError::NoKeys(_) => {
+                    logged = true;
+                    tracing::warn!(
+                        ids = ?self.ids.borrow(), %error,
+                        "cannot verify a renewed credential; retrying until the previous one expires"
+                    );
+                }
+                error => return Err(error.into()),
+            }
+            tokio::select! {
+                () = sleep(RETRY_PAUSE) => {}
+                () = self.renewal_offered.notified() => return Ok(()),
+            }
+        }
+    }
+
+    /// The caller that a renewal names. A ticket is good only once, so `caller` keeps its caller for the next
+    /// attempt.
+    async fn check(
+        &self,
+        renewal: &Renewal,
+        caller: &mut Option<Caller>,
+    ) -> Result<Caller, AuthError> {
+        let presented = match renewal {
+            Renewal::Token(token) => Credential::Bearer(token),
+            Renewal::Ticket(ticket) => Credential::Ticket(ticket.into()),
+        };
+        let known = match caller.take() {
+            Some(known) => known,
+            None => self.auth.caller(Ok(presented), self.store.redis()).await?,
+        };
+        let known = caller.insert(known);
+        let ids = self.ids.borrow().clone();
+        for id in ids {
+            match known.may_with(Access::Read, id, &self.store).await {
+                // The subscription itself reports that the LTM is gone.
+                Err(AuthError::Store(StoreError::Unknown(_) | StoreError::Deleted { .. })) => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(known.clone())
+    }
+
+    /// Waits until the credential expires.
+    async fn expired(&self) -> CloseCause {
+        loop {
+            let left = self.caller.borrow().time_left();
+            if left == Some(Duration::ZERO) {
+                return CloseCause::Expired;
+            }
+            let wait = left.map_or(LOOK_INTERVAL, |left| left.min(LOOK_INTERVAL));
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.renewed.notified() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Producers, and the record of the answers that they get.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use ltm_tests::{Api, LIMIT};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::{
+    PATIENCE,
+    story::{Failure, Story},
+};
+
+/// What a producer knows about a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The API acknowledged it at this cursor.
+    Acknowledged(String),
+    /// The API refused it, so it must not be in the log.
+    Refused,
+    /// The answer was lost, or the API was unavailable, and the producer did not retry.
+    Unknown,
+}
+
+/// A write.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) key: String,
+    /// When the producer sent it first, and when its outcome was known.
+    pub(crate) during: (Duration, Duration),
+    pub(crate) outcome: Outcome,
+}
+
+/// How a producer writes. The number of the write decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Retries with the same Idempotency-Key until the API answers.
+    Insists,
+    /// The same, with a rollback to the first snapshot.
+    RollsBack,
+    /// Sends the write once.
+    GivesUp,
+    /// Sends a patch that does not apply.
+    CannotApply,
+    /// Sends an `If-Match` with a cursor of another log.
+    Mismatch,
+}
+
+impl Kind {
+    fn of(number: usize) -> Self {
+        match number % 40 {
+            39 => Self::RollsBack,
+            7 | 15 | 23 | 31 => Self::GivesUp,
+            11 | 29 => Self::CannotApply,
+            17 => Self::Mismatch,
+            _ => Self::Insists,
+        }
+    }
+}
+
+/// Writes to one LTM. After each failure it retries at the next API.
+pub(crate) struct Producer {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) urls: Vec<String>,
+    pub(crate) story: Story,
+    /// Whether a fault may remove the LTM, so that the producer creates it again.
+    pub(crate) recreates: bool,
+}
+
+impl Producer {
+    /// Writes until `stop` is set.
+    pub(crate) async fn run(self, stop: Arc<AtomicBool>) -> Result<Vec<Write>, Failure> {
+        let apis: Vec<Api> = self
+            .urls
+            .iter()
+            .map(|url| Api::impatient(url, PATIENCE))
+            .collect();
+        let mut writes = Vec::new();
+        for number in 0.. {
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let key = format!("{}/{number}", self.name);
+            let began = self.story.now();
+            let outcome = self.write(&key, number, &apis).await?;
+            let during = (began, self.story.now());
+            self.story
+                .tell(&self.name, format_args!("{key}: {outcome:?}"));
+            writes.push(Write {
+                key,
+                during,
+                outcome,
+            });
+        }
+        Ok(writes)
+    }
+
+    async fn write(&self, key: &str, number: usize, apis: &[Api]) -> Result<Outcome, Failure> {
+        let kind = Kind::of(number);
+        let hopeless = matches!(kind, Kind::CannotApply | Kind::Mismatch);
+        let began = (self.story.now(), Instant::now());
+        for attempt in 0.. {
+            if began.1.elapsed() > LIMIT {
+                return Err(self.failure(began.0, format!("{key} never gets an answer")));
+            }
+            let api = &apis[attempt % apis.len()];
+            match self.send(key, number, kind, api).await {
+                Some((200 | 201, answer)) if !hopeless => {
+                    let cursor = answer["cursor"].as_str().unwrap();
+                    return Ok(Outcome::Acknowledged(cursor.to_owned()));
+                }
+                Some((412 | 422, _)) if hopeless => return Ok(Outcome::Refused),
+                Some((404, _)) if self.recreates => self.recreate(api).await,
+                Some((503, _)) | None => {}
+                Some((status, answer)) => {
+                    let what = format!("{key} got the answer {status}: {answer}");
+                    return Err(self.failure(began.0, what));
+                }
+            }
+            if kind == Kind::GivesUp {
+                return Ok(Outcome::Unknown);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        unreachable!("the attempts never end")
+    }
+
+    /// Sends a write once; `None` if there is no complete answer.
+    async fn send(&self, key: &str, number: usize, kind: Kind, api: &Api) -> Option<(u16, Value)> {
+        let change = json!({"op": "add", "path": format!("/{}", number % 5), "value": key});
+        let step =
+            |patch: Value| json!({"reason": "execute", "item": {"key": key}, "patch": patch});
+        let (path, body) = match kind {
+            Kind::RollsBack => ("rollback", json!({"snapshot": {"index": 0}})),
+            Kind::CannotApply => {
+                let wrong = json!({"op": "test", "path": "", "value": "never"});
+                ("snapshots", step(json!([wrong, change])))
+            }
+            _ => ("snapshots", step(json!([change]))),
+        };
+        let mut request = api
+            .request(Method::POST, &format!("/ltm/{}/{path}", self.id))
+            .header("Idempotency-Key", key)
+            .json(&body);
+        if kind == Kind::Mismatch {
+            request = request.header("If-Match", "\"1-1\"");
+        }
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, response.json().await.ok()?))
+    }
+
+    /// Creates the LTM again, unless another producer was faster.
+    async fn recreate(&self, api: &Api) {
+        let body = json!({"fqn": "tests.Ltm", "id": self.id});
+        let request = api.request(Method::POST, "/ltm").json(&body);
+        if let Ok(response) = request.send().await
+            && response.status() == StatusCode::OK
+        {
+            self.story.tell(&self.name, "created the LTM again");
+        }
+    }
+
+    fn failure(&self, since: Duration, what: String) -> Failure {
+        let during = (since, self.story.now());
+        self.story.failure(what, &self.name, during, "")
+    }
+}

@@ -1,0 +1,286 @@
+//! The command `ltm`, as it is typed.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+};
+
+use ltm_tests::{Api, LIMIT, Service, Stack, binary, data, fold, same};
+use serde_json::{Value, json};
+
+fn ltm(url: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(binary("ltm"));
+    command
+        .env("LTM_URL", url)
+        .env_remove("LTM__REDIS__URL")
+        .args(args);
+    command
+}
+
+/// What it prints, where it succeeds.
+fn says(url: &str, args: &[&str]) -> String {
+    let output = ltm(url, args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What it complains about, where it fails.
+fn complains(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// A recording that ships with the project.
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/tutorial.json");
+
+/// `ltm tail`, whose lines come one by one.
+struct Tail {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Tail {
+    fn start(url: &str, args: &[&str]) -> Self {
+        let mut child = ltm(url, &[&["--json", "tail"], args].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    fn next(&self) -> Value {
+        serde_json::from_str(&self.lines.recv_timeout(LIMIT).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Both services behind one URL, as `ltm` wants them.
+struct Dev {
+    service: Service,
+    dir: tempfile::TempDir,
+}
+
+impl Dev {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            service: Service::dev(dir.path()),
+            dir,
+        }
+    }
+
+    fn url(&self) -> String {
+        self.service.http()
+    }
+
+    fn restart(&mut self, how: &str) {
+        self.service.signal(how);
+        self.service.wait();
+        self.service = Service::dev(self.dir.path());
+    }
+}
+
+#[test]
+fn a_history_is_played_and_read_back() {
+    let dev = Dev::start();
+    let played = says(&dev.url(), &["--json", "play", SAMPLE, "--speed", "max"]);
+    let id = json_lines(&played)[0]["id"].to_string();
+    let document = json_lines(&says(&dev.url(), &["--json", "get", &id])).remove(0);
+    let recorded: Value = serde_json::from_str(&data("tutorial.json")).unwrap();
+    let recorded = &recorded["documents"].as_array().unwrap().last().unwrap()["document"];
+    let snapshots = document["snapshots"].as_array().unwrap();
+    assert_eq!(
+        snapshots.len(),
+        recorded["snapshots"].as_array().unwrap().len()
+    );
+    assert!(same(&fold(snapshots), &recorded["state"]));
+    assert!(same(&document["state"], &recorded["state"]));
+    let rows = json_lines(&says(&dev.url(), &["--json", "list"]));
+    assert_eq!(rows[0]["id"].to_string(), id);
+    assert!(says(&dev.url(), &["list"]).contains(document["name"].as_str().unwrap()));
+}
+
+#[test]
+fn snapshots_come_from_arguments_a_file_and_the_input() {
+    let dev = Dev::start();
+    let created = says(
+        &dev.url(),
+        &["--json", "create", "app.Agent", "--state", r#"{"n": 0}"#],
+    );
+    let id = json_lines(&created)[0]["id"].to_string();
+    says(&dev.url(), &["append", &id, "--merge", r#"{"n": 1}"#]);
+    let file = dev.dir.path().join("steps.jsonl");
+    std::fs::write(
+        &file,
+        "{\"reason\": \"execute\", \"merge\": {\"n\": 2}}\n{\"reason\": \"transition\", \"merge\": {\"m\": 0.10}}\n",
+    )
+    .unwrap();
+    says(&dev.url(), &["append", &id, file.to_str().unwrap()]);
+    let mut piped = ltm(&dev.url(), &["append", &id, "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    piped
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(br#"{"reason": "execute", "patch": [{"op": "remove", "path": "/n"}]}"#)
+        .unwrap();
+    assert!(piped.wait().unwrap().success());
+    let text = says(&dev.url(), &["--json", "get", &id]);
+    assert!(text.contains(r#""state":{"m":0.10}"#), "{text}");
+    assert_eq!(
+        json_lines(&text)[0]["snapshots"].as_array().unwrap().len(),
+        5
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_goes_on_after_a_restart_of_the_services_without_gap_or_double() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    let id_text = id.to_string();
+    let mut gateway = stack.gateway;
+    // A fixed address, so that the tail finds the next gateway where the first one was.
+    let address = gateway.address().to_owned();
+    let tail = Tail::start(&gateway.http(), &[&id_text, "--after", "0"]);
+    assert_eq!(tail.next()["snapshot"]["reason"], "start");
+    for round in 0..3 {
+        stack.api.append(id, json!({"merge": {"n": round}})).await;
+        assert_eq!(tail.next()["snapshot"]["patch"][0]["value"], round);
+        gateway.kill();
+        stack.api.append(id, json!({"merge": {"m": round}})).await;
+        gateway = Service::gateway(
+            &stack.redis.url(),
+            &[("LTM__GATEWAY__LISTEN", address.as_str())],
+        );
+        let missed = tail.next();
+        assert_eq!(missed["snapshot"]["patch"][0]["path"], "/m");
+        assert_eq!(missed["snapshot"]["patch"][0]["value"], round);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_is_there_after_a_restart_of_dev() {
+    let mut dev = Dev::start();
+    let (id, _) = Api::at(&dev.service).create(json!({})).await;
+    Api::at(&dev.service)
+        .append(id, json!({"merge": {"kept": true}}))
+        .await;
+    for how in ["INT", "TERM"] {
+        dev.restart(how);
+        let document = Api::at(&dev.service).document(id).await;
+        assert_eq!(document["state"], json!({"kept": true}));
+    }
+}
+
+#[test]
+fn two_devs_do_not_share_a_data_directory() {
+    let dev = Dev::start();
+    let second = ltm(
+        "http://127.0.0.1:1",
+        &["dev", "--listen", "127.0.0.1:0", "--data-dir"],
+    )
+    .arg(dev.dir.path())
+    .output()
+    .unwrap();
+    assert!(complains(&second).contains("in use by another `ltm dev`"));
+}
+
+#[test]
+fn without_a_redis_server_dev_says_what_to_install() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = ltm("http://127.0.0.1:1", &["dev", "--data-dir"])
+        .arg(dir.path())
+        .env("PATH", Path::new("/nonexistent"))
+        .output()
+        .unwrap();
+    assert!(complains(&output).contains("redis-server is not on the PATH; install it"));
+}
+
+#[test]
+fn what_goes_wrong_is_said_in_words() {
+    let dev = Dev::start();
+    for (args, words) in [
+        (&["get", "7"][..], "unknown-ltm"),
+        (&["tail", "7"], "there is no LTM 7"),
+        (&["append", "7", "--merge", "{}"], "unknown-ltm"),
+        (&["play", "/nonexistent.json"], "/nonexistent.json"),
+    ] {
+        let output = ltm(&dev.url(), args).output().unwrap();
+        assert!(complains(&output).contains(words), "{args:?}: {output:?}");
+    }
+    let nobody = ltm("http://127.0.0.1:1", &["list"]).output().unwrap();
+    assert!(complains(&nobody).contains("start the services with `ltm dev`"));
+}
+
+#[test]
+fn history_is_gone_back_in_compared_copied_and_deleted_by_hand() {
+    let stack = Stack::start();
+    let url = stack.api_service.http();
+    let id = json_lines(&says(
+        &url,
+        &["--json", "create", "a.B", "--state", r#"{"n":0}"#],
+    ))[0]["id"]
+        .to_string();
+    for n in 1..=3 {
+        says(
+            &url,
+            &["append", &id, "--merge", &format!(r#"{{"n":{n}}}"#)],
+        );
+    }
+    assert_eq!(
+        says(&url, &["diff", &id, "1", "3"]),
+        "{\"op\":\"replace\",\"path\":\"/n\",\"value\":3}\n"
+    );
+    assert_eq!(says(&url, &["diff", &id, "2", "2"]), "");
+    let back = says(&url, &["rollback", &id, "--to", "1"]);
+    assert!(
+        back.starts_with(&format!("LTM {id}, 2 snapshots, cursor 5-")),
+        "{back}"
+    );
+    assert_eq!(says(&url, &["get", &id, "--at", "1"]), "{\n  \"n\": 1\n}\n");
+    let taken_out = ["--json", "get", &id, "--at", "3", "--rollback", "0"];
+    assert_eq!(
+        json_lines(&says(&url, &taken_out))[0]["state"],
+        json!({"n": 3})
+    );
+    says(&url, &["rollback", &id, "--undo", "0"]);
+    let copy = json_lines(&says(&url, &["--json", "copy", &id]))[0]["copy_id"].to_string();
+    let copied = json_lines(&says(&url, &["--json", "get", &copy, "--rollbacks"]));
+    assert_eq!(copied[0]["rollbacks"].as_array().unwrap().len(), 2);
+    assert!(says(&url, &["list", "--fqn", "a.B", "--playground"]).contains(&copy));
+    let asked = complains(&ltm(&url, &["delete", &copy]).output().unwrap());
+    assert!(
+        asked.contains("4 snapshots would be deleted permanently; add --yes"),
+        "{asked}"
+    );
+    assert_eq!(
+        says(&url, &["delete", &copy, "--yes"]),
+        format!("LTM {copy} is deleted\n")
+    );
+    let gone = complains(&ltm(&url, &["get", &copy]).output().unwrap());
+    assert!(gone.contains("was deleted"), "{gone}");
+}

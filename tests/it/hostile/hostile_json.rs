@@ -1,0 +1,128 @@
+//! Bodies that are no right JSON, or JSON at its edges: digits, members that come twice, text that is none.
+
+use ltm_tests::{Api, RawConnection, Service, Stack};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_any_size_are_kept_digit_by_digit() {
+    let stack = Stack::start();
+    let long = "7".repeat(100_000);
+    let numbers = [
+        "1e400",
+        "-1e-400",
+        "1E+2",
+        "0.10",
+        "-0",
+        "-0.0",
+        "9007199254740993",
+        "18446744073709551616",
+        "1e99999999999999999999",
+        "0.000000000000000000000000000000000001",
+        &long,
+    ];
+    let members: Vec<String> = numbers
+        .iter()
+        .enumerate()
+        .map(|(n, number)| format!("\"k{n}\":{number}"))
+        .collect();
+    let state = format!("{{{}}}", members.join(","));
+    let body = format!(r#"{{"fqn":"a","state":{state}}}"#);
+    let created = stack.api.post_text("/ltm", &body, &[]).await.expect(200);
+    let id = created["id"].as_u64().unwrap();
+    let patch: Vec<String> = numbers
+        .iter()
+        .enumerate()
+        .flat_map(|(n, number)| {
+            [
+                format!(r#"{{"op":"test","path":"/k{n}","value":{number}}}"#),
+                format!(r#"{{"op":"add","path":"/p{n}","value":{number}}}"#),
+            ]
+        })
+        .collect();
+    let body = format!(r#"{{"reason":"execute","patch":[{}]}}"#, patch.join(","));
+    let appended = stack
+        .api
+        .post_text(&format!("/ltm/{id}/snapshots"), &body, &[])
+        .await;
+    assert_eq!(
+        appended.status,
+        201,
+        "{}",
+        &appended.text[..300.min(appended.text.len())]
+    );
+    let fresh = Service::api(&stack.redis.url(), &[]);
+    for api in [&stack.api, &Api::at(&fresh)] {
+        let text = api.get(&format!("/ltm/{id}/state")).await.text;
+        let read: Value = serde_json::from_str(&text).unwrap();
+        for (n, number) in numbers.iter().enumerate() {
+            let sent: Value = serde_json::from_str(number).unwrap();
+            for key in [format!("k{n}"), format!("p{n}")] {
+                assert_eq!(read["state"][&key].to_string(), sent.to_string());
+            }
+        }
+        assert!(text.contains(&long));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_no_right_json_are_refused_and_change_nothing() {
+    let stack = Stack::start();
+    let (id, cursor) = stack.api.create(json!({"n": 0})).await;
+    let path = format!("/api/v0/ltm/{id}/snapshots");
+    for body in [
+        &b""[..],
+        b" ",
+        b"null",
+        b"[]",
+        b"{",
+        b"{}",
+        b"{\"reason\":\"x\"}",
+        b"{\"reason\":\"x\",\"merge\":{}} {}",
+        b"{\"reason\":\"x\",\"reason\":\"y\",\"merge\":{}}",
+        b"{\"reason\":\"x\",\"merge\":{},\"merge\":{}}",
+        b"{\"reason\":\"x\",\"merge\":{},\"state\":{}}",
+        b"{\"reason\":\"x\",\"merge\":[]}",
+        b"{\"reason\":7,\"merge\":{}}",
+        b"{\"reason\":\"\xff\",\"merge\":{}}",
+        b"{\"reason\":\"x\",\"merge\":{\"a\":\"\xed\xa0\x80\"}}",
+        b"{\"reason\":\"x\",\"merge\":{},\"unknown\":\"\xff\"}",
+        b"{\"reason\":\"\\ud800\",\"merge\":{}}",
+        b"{\"reason\":\"x\",\"merge\":{\"\\ud800\":1}}",
+        b"{\"reason\":\"x\",\"item\":\"\\udfff\",\"merge\":{}}",
+        b"{\"reason\":\"x\",\"patch\":[{\"op\":\"add\",\"op\":\"remove\",\"path\":\"/n\"}]}",
+        b"{\"reason\":\"x\",\"patch\":[{\"op\":\"add\",\"path\":\"/a\",\"value\":NaN}]}",
+        b"{\"reason\":\"x\",\"patch\":[{\"op\":\"add\",\"path\":\"/a\",\"value\":01}]}",
+        b"{\"reason\":\"x\",\"patch\":[{\"op\":\"add\",\"path\":\"/a~2\",\"value\":1}]}",
+        b"{\"reason\":\"x\",\"patch\":[{\"op\":\"add\",\"path\":\"a\",\"value\":1}]}",
+        b"{\"reason\":\"x\",\"merge\":{\"a\":\"\x01\"}}",
+        b"\xef\xbb\xbf{\"reason\":\"x\",\"merge\":{}}",
+        b"\xff\xfe{\0}\0",
+    ] {
+        let head = format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        let begin = format!("POST {path} HTTP/1.1\r\nHost: test\r\n{head}\r\n");
+        let mut connection = RawConnection::to(stack.api_service.address()).await;
+        connection
+            .send(&[begin.as_bytes(), body].concat())
+            .await
+            .unwrap();
+        let (head, text) = connection.answer().await;
+        let shown = String::from_utf8_lossy(body);
+        assert!(head.starts_with("http/1.1 422 "), "{shown}: {head}{text}");
+        assert!(head.contains("application/problem+json"), "{shown}: {head}");
+    }
+    assert_eq!(stack.api.document(id).await["cursor"], cursor);
+    // The last of two members counts, as it does for those who read it.
+    let body = r#"{"reason":"x","state":{"a":1,"a":{"b":2}},"item":{"a":1,"a":2}}"#;
+    stack
+        .api
+        .post_text(&format!("/ltm/{id}/snapshots"), body, &[])
+        .await
+        .expect(201);
+    assert_eq!(
+        stack.api.document(id).await["state"],
+        json!({"a": {"b": 2}})
+    );
+}

@@ -1,0 +1,86 @@
+//! The end-to-end tests: one binary, a folder per topic, a module per promise.
+//!
+//! `cargo test --test it` runs all of them, `cargo test --test it resume::` one module. CONTRIBUTING.md says more.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+/// What each call of the HTTP API does.
+mod http_api {
+    mod api;
+    mod api_limits;
+    mod append;
+    mod history;
+    mod history_model;
+    mod json_patch_suite;
+    mod replay;
+}
+
+/// What a subscriber receives, over WebSocket and Server-Sent Events.
+mod gateway {
+    mod follow;
+    mod follow_parameters;
+    mod gateway_limits;
+    mod list_feed;
+    mod many;
+    mod resume;
+    mod slow_subscribers;
+    mod sse;
+    mod websocket;
+}
+
+/// Credentials, Redis users and TLS.
+mod access {
+    mod acl;
+    mod auth;
+    mod tls;
+}
+
+/// What happens to Redis, and how the services find out.
+mod redis {
+    mod backup;
+    mod clock;
+    mod cluster;
+    mod faults;
+    mod inspection;
+    mod sentinel;
+}
+
+/// The command `ltm`, the Rust client, the inspector and the benchmark.
+mod clients {
+    mod bench;
+    mod bridge;
+    mod cli;
+    mod client;
+    mod import;
+    mod inspector;
+    mod verify;
+}
+
+/// What an operator relies on: settings, metrics, traces, load balancing and rolling updates.
+mod operations {
+    mod balance;
+    mod http_limits;
+    mod metrics;
+    mod program;
+    mod rolling;
+    mod tracing;
+}
+
+/// Input that is malformed, malicious, or known to have broken other systems.
+mod hostile {
+    mod fuzz_corpus;
+    mod hostile_http;
+    mod hostile_json;
+    mod hostile_log;
+    mod mistakes;
+}
+
+/// Every command of every page, and the descriptions of the interfaces.
+mod documentation {
+    mod docs;
+    mod guides;
+    mod settings_page;
+}
+
+/// Producers, followers and random faults at the same time.
+mod chaos;
