@@ -118,7 +118,7 @@ pub fn replay(state: &mut Value, text: &str) -> Result<(), PatchError> {
             continue;
         }
         patch_unsafe(state, std::slice::from_ref(operation))
-            .map_err(|e| Refusal::Failed(e.kind.to_string()).at(index, operation))?;
+            .map_err(|e| OperationError::Failed(e.kind.to_string()).at(index, operation))?;
     }
     Ok(())
 }
@@ -262,9 +262,9 @@ impl Tree {
             let step = self
                 .check(operation, limits)
                 .and_then(|()| self.step(operation, &mut undo.inverses));
-            if let Err(refusal) = step {
+            if let Err(error) = step {
                 self.undo(undo);
-                return Err(refusal.at(index, operation));
+                return Err(error.at(index, operation));
             }
         }
         Ok(undo)
@@ -281,7 +281,7 @@ impl Tree {
     }
 
     /// Rejects an operation whose result would exceed a limit.
-    fn check(&self, operation: &PatchOperation, limits: &Limits) -> Result<(), Refusal> {
+    fn check(&self, operation: &PatchOperation, limits: &Limits) -> Result<(), OperationError> {
         let added = match operation {
             PatchOperation::Add(add) => measure(&add.value),
             PatchOperation::Replace(replace) => measure(&replace.value),
@@ -294,7 +294,7 @@ impl Tree {
         };
         let depth = operation.path().count() + added.depth;
         if depth > limits.max_depth {
-            return Err(Refusal::TooLarge(format!(
+            return Err(OperationError::TooLarge(format!(
                 "the state would be {depth} levels deep, and {} are allowed",
                 limits.max_depth
             )));
@@ -309,7 +309,7 @@ impl Tree {
             .map_or(0, |token| token.encoded().len() + 4);
         let bytes = (self.bytes + added.bytes + key).saturating_sub(replaced);
         if added.bytes > replaced && bytes > limits.max_bytes {
-            return Err(Refusal::TooLarge(format!(
+            return Err(OperationError::TooLarge(format!(
                 "the state would be about {bytes} bytes, and {} are allowed",
                 limits.max_bytes
             )));
@@ -322,7 +322,7 @@ impl Tree {
         &mut self,
         operation: &PatchOperation,
         undo: &mut Vec<PatchOperation>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OperationError> {
         match operation {
             PatchOperation::Add(add) => self.add(&add.path, &add.value, undo),
             PatchOperation::Replace(replace) => {
@@ -344,7 +344,7 @@ impl Tree {
             PatchOperation::Move(mov) if mov.path == mov.from => self.at(&mov.from).map(drop),
             PatchOperation::Move(mov) => {
                 if mov.path.starts_with(&mov.from) {
-                    return Err(Refusal::Failed(
+                    return Err(OperationError::Failed(
                         "a value cannot be moved into itself".into(),
                     ));
                 }
@@ -356,7 +356,9 @@ impl Tree {
                 if number::equal(found, &test.value) {
                     return Ok(());
                 }
-                Err(Refusal::Failed("the state has another value there".into()))
+                Err(OperationError::Failed(
+                    "the state has another value there".into(),
+                ))
             }
         }
     }
@@ -366,10 +368,10 @@ impl Tree {
         path: &Pointer,
         value: &Value,
         undo: &mut Vec<PatchOperation>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OperationError> {
         let key = path
             .last()
-            .ok_or_else(|| Refusal::Failed("the path is empty".into()))?;
+            .ok_or_else(|| OperationError::Failed("the path is empty".into()))?;
         let parent = self.at_mut(path.parent().unwrap_or(Pointer::root()))?;
         let (target, inverse) = match parent {
             Value::Object(members) => match members.get_mut(key.decoded().as_ref()) {
@@ -390,7 +392,7 @@ impl Tree {
         });
         let is_array = parent.is_array();
         patch_unsafe(&mut self.value, std::slice::from_ref(&new))
-            .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
+            .map_err(|e| OperationError::Failed(self.explain(path, &e)))?;
         self.bytes += measure(value).bytes;
         match inverse {
             Some(old) => {
@@ -408,10 +410,14 @@ impl Tree {
         Ok(())
     }
 
-    fn remove(&mut self, path: &Pointer, undo: &mut Vec<PatchOperation>) -> Result<Value, Refusal> {
+    fn remove(
+        &mut self,
+        path: &Pointer,
+        undo: &mut Vec<PatchOperation>,
+    ) -> Result<Value, OperationError> {
         let key = path
             .last()
-            .ok_or_else(|| Refusal::Failed("the whole state cannot be removed".into()))?;
+            .ok_or_else(|| OperationError::Failed("the whole state cannot be removed".into()))?;
         let old = take(self.at_mut(path)?);
         let is_array = self
             .at(path.parent().unwrap_or(Pointer::root()))?
@@ -420,7 +426,7 @@ impl Tree {
             path: path.to_buf(),
         });
         patch_unsafe(&mut self.value, std::slice::from_ref(&remove))
-            .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
+            .map_err(|e| OperationError::Failed(self.explain(path, &e)))?;
         self.bytes = self
             .bytes
             .saturating_sub(measure(&old).bytes + member_bytes(&key.decoded(), is_array));
@@ -431,30 +437,30 @@ impl Tree {
         Ok(old)
     }
 
-    fn at(&self, path: &Pointer) -> Result<&Value, Refusal> {
+    fn at(&self, path: &Pointer) -> Result<&Value, OperationError> {
         path.resolve(&self.value).map_err(|_| self.missing(path))
     }
 
-    fn at_mut(&mut self, path: &Pointer) -> Result<&mut Value, Refusal> {
+    fn at_mut(&mut self, path: &Pointer) -> Result<&mut Value, OperationError> {
         if path.resolve(&self.value).is_err() {
             return Err(self.missing(path));
         }
         path.resolve_mut(&mut self.value)
-            .map_err(|e| Refusal::Failed(e.to_string()))
+            .map_err(|e| OperationError::Failed(e.to_string()))
     }
 
     /// The error for a path that does not exist. It names the longest part of the path that does.
-    fn missing(&self, path: &Pointer) -> Refusal {
+    fn missing(&self, path: &Pointer) -> OperationError {
         let mut parent = path.parent();
         while let Some(part) = parent.filter(|part| !part.is_root()) {
             if part.resolve(&self.value).is_ok() {
-                return Refusal::Failed(format!(
+                return OperationError::Failed(format!(
                     "the state has no value at `{path}`; it has one at `{part}`"
                 ));
             }
             parent = part.parent();
         }
-        Refusal::Failed(format!("the state has no value at `{path}`"))
+        OperationError::Failed(format!("the state has no value at `{path}`"))
     }
 
     fn explain(&self, path: &Pointer, error: &json_patch::PatchError) -> String {
@@ -468,17 +474,17 @@ impl Tree {
                     error.kind
                 )
             }
-            Refusal::Failed(detail) | Refusal::TooLarge(detail) => detail,
+            OperationError::Failed(detail) | OperationError::TooLarge(detail) => detail,
         }
     }
 }
 
-enum Refusal {
+enum OperationError {
     Failed(String),
     TooLarge(String),
 }
 
-impl Refusal {
+impl OperationError {
     fn at(self, index: usize, operation: &PatchOperation) -> PatchError {
         match self {
             Self::Failed(detail) => PatchError::Failed {

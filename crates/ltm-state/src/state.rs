@@ -69,7 +69,7 @@ pub enum FoldError {
 pub enum RestoreError {
     /// The state is not a JSON object.
     #[error("its state is not a JSON object")]
-    State(#[source] json::ReadError),
+    State(#[source] json::JsonError),
     /// The history index cannot be read.
     #[error("its history index (`outline`) cannot be read: {0}")]
     Index(#[source] serde_json::Error),

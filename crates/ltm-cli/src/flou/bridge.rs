@@ -98,7 +98,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         url: args.from.clone(),
         ..RedisSettings::default()
     };
-    let shown = settings.shown_place();
+    let shown = settings.shown_address();
     let mut channels = FlouChannels::listen(settings)?;
     let flou = args.flou_api.clone();
     let flou = flou.map(|url| client::build(url, None)).transpose()?;

@@ -21,7 +21,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..30)
 }
 
-/// A reference model: it compares whole histories, where the code compares hashes.
+/// A reference model: it compares whole histories, and the code compares hashes.
 #[derive(Default)]
 struct Model {
     /// The current history, including the entries that were trimmed.

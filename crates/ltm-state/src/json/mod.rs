@@ -7,6 +7,6 @@ mod size;
 mod text;
 
 pub use field::{FieldError, FieldErrorKind, Shape, passthrough};
-pub use read::{MAX_DEPTH, ReadError, read, read_checked};
+pub use read::{JsonError, MAX_DEPTH, read, read_checked};
 pub(crate) use size::{JsonSize, is_below, measure, member_bytes};
 pub use text::{TextError, compact};

@@ -10,7 +10,7 @@ pub const MAX_DEPTH: usize = 600;
 
 /// Why a text cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadError {
+pub enum JsonError {
     /// The text is nested too deeply, or a string in it is not Unicode.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -23,8 +23,8 @@ pub enum ReadError {
 ///
 /// # Errors
 ///
-/// [`ReadError`] if the text is nested too deeply, is not Unicode, is not valid JSON, or is not a `T`.
-pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ReadError> {
+/// [`JsonError`] if the text is nested too deeply, is not Unicode, is not valid JSON, or is not a `T`.
+pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, JsonError> {
     // This call only checks: the original text is read below, so that a `T` can borrow from it.
     compact(text, MAX_DEPTH)?;
     Ok(read_checked(text)?)
@@ -55,7 +55,7 @@ mod tests {
         assert!(read::<Value>(&nested(MAX_DEPTH)).is_ok());
         for levels in [MAX_DEPTH + 1, 1_000_000] {
             let error = read::<Value>(&nested(levels)).unwrap_err();
-            let too_deep = ReadError::Text(TextError::TooDeep { max: MAX_DEPTH });
+            let too_deep = JsonError::Text(TextError::TooDeep { max: MAX_DEPTH });
             assert_eq!(error.to_string(), too_deep.to_string());
         }
     }

@@ -55,7 +55,7 @@ impl Listener {
         shared: Arc<Shared>,
         sender: mpsc::Sender<LiveEvent>,
     ) -> Self {
-        let address = redis.settings().shown_place().into();
+        let address = redis.settings().shown_address().into();
         Self {
             redis,
             shared,

@@ -49,7 +49,7 @@ impl Shards {
         let mut answered = true;
         while !self.sender.is_closed() {
             let topology = self.redis.topology().await;
-            let address = self.redis.settings().shown_place();
+            let address = self.redis.settings().shown_address();
             match &topology {
                 Err(error) if answered => {
                     tracing::warn!(address, %error, retry_in = ?WATCH_INTERVAL, "the cluster does not report its slots; retrying");

@@ -70,11 +70,11 @@ impl Primary {
             }
             Deployment::Sentinels => Discovery::Sentinels {
                 client: Box::new(Mutex::new(sentinels::client(settings)?)),
-                shown: settings.shown_place(),
+                shown: settings.shown_address(),
             },
             Deployment::Cluster => Discovery::Cluster {
                 client: Box::new(cluster::client(settings)?),
-                shown: settings.shown_place().into(),
+                shown: settings.shown_address().into(),
             },
         };
         let primary = Arc::new(Self {

@@ -143,7 +143,7 @@ impl RedisSettings {
     }
 
     /// The address of Redis for logs, without passwords.
-    pub fn shown_place(&self) -> String {
+    pub fn shown_address(&self) -> String {
         if !self.cluster_nodes.is_empty() {
             return format!("the cluster of {}", self.cluster_nodes.join(", "));
         }
@@ -278,7 +278,7 @@ mod tests {
                 url: url.into(),
                 ..RedisSettings::default()
             };
-            assert_eq!(settings.shown_place(), shown);
+            assert_eq!(settings.shown_address(), shown);
         }
     }
 }
