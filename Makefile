@@ -2,6 +2,9 @@
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+# What random tests begin with. A test that fails prints it.
+SEED ?= $(shell date +%s)
+
 .PHONY: help
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -48,10 +51,17 @@ valkey: ## run the tests that use Redis against Valkey
 		redis::cluster redis::faults redis::inspection redis::sentinel
 
 .PHONY: chaos
-chaos: ## inject random faults (SEED=1 SECONDS=60 make chaos) and check that no data is lost or wrong
+chaos: build ## inject random faults (SEED=1 SECONDS=60 make chaos) and check that no data is lost or wrong
 	@deploy/setup.sh
-	LTM_CHAOS_SECONDS=$${SECONDS:-60} LTM_CHAOS_SEED=$${SEED:-$$(date +%s)} \
+	LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),60) \
 		cargo test --locked --workspace --test it -- --nocapture --skip known_seed chaos::
+
+.PHONY: soak
+soak: build ## run all tests in their long form: faults, models and crowds (SEED=1 SECONDS=600 make soak)
+	@deploy/setup.sh --test
+	LTM_TEST_SOAK=1 LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),600) \
+		PROPTEST_RNG_SEED=$(SEED) PROPTEST_CASES=$(or $(SECONDS),600) \
+		cargo test --locked --workspace
 
 .PHONY: fuzz
 fuzz: ## fuzz everything that reads untrusted input (SECONDS=60 make fuzz: 60 s per target)
@@ -59,20 +69,20 @@ fuzz: ## fuzz everything that reads untrusted input (SECONDS=60 make fuzz: 60 s 
 	@set -e; for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \
 		mkdir -p tests/fuzz/target/corpus/$$target; \
 		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target \
-			tests/fuzz/target/corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$${SECONDS:-60} -timeout=10; \
+			tests/fuzz/target/corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(or $(SECONDS),60) -timeout=10; \
 	done
 
 .PHONY: bench
 bench: ## measure, and compare with a bare program and nginx with Nchan (some minutes)
 	@deploy/setup.sh --bench
-	cargo build --locked --release --workspace --bins
-	target/release/ltm-bench all --json target/bench.json
+	cargo build --locked --profile dist --workspace --bins
+	target/dist/ltm-bench all --json target/bench.json
 
 .PHONY: plots
 plots: ## measure at 1, 4 and 16 times a load, and draw the plots in docs/performance (15 minutes)
 	@deploy/setup.sh --bench
-	cargo build --locked --release --workspace --bins
-	target/release/ltm-bench growth --json target/growth.json
+	cargo build --locked --profile dist --workspace --bins
+	target/dist/ltm-bench growth --json target/growth.json
 
 .PHONY: dashboard
 dashboard: ## put load on a deployment, and draw its dashboard into docs/observability (15 minutes)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds release binaries of ltm-api, ltm-gateway and ltm in target/release. The same source and compiler give
+# Builds release binaries of ltm-api, ltm-gateway and ltm in target/dist. The same source and compiler give
 # bit-identical binaries on every machine: they contain no build time and no local path. deploy/reproduce.sh proves
 # that.
 set -euo pipefail
@@ -16,4 +16,4 @@ export CARGO_INCREMENTAL=0
 export CC_SHELL_ESCAPED_FLAGS=1
 export CFLAGS="${CFLAGS:-} -ffile-prefix-map='$source_folder'=/ltm-live -ffile-prefix-map='$cargo_home'=/cargo"
 
-cargo build --release --locked --package ltm-api --package ltm-gateway --package ltm-cli --bins "$@"
+cargo build --profile dist --locked --package ltm-api --package ltm-gateway --package ltm-cli --bins "$@"

@@ -22,8 +22,8 @@ done
 
 differ=0
 for program in "${programs[@]}"; do
-  one=$folders/one/target/release/$program
-  two="$folders/another/place/two/target/release/$program"
+  one=$folders/one/target/dist/$program
+  two="$folders/another/place/two/target/dist/$program"
   if cmp "$one" "$two"; then
     (cd "$(dirname "$one")" && sha256sum "$program")
   else

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 deploy/setup.sh --examples
-cargo build --locked --package ltm-cli
+cargo build --locked --bin ltm
 export npm_config_audit=false npm_config_fund=false
 (cd clients/js && npm ci && npm run build)
 (cd examples && npm ci)

@@ -4,6 +4,6 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 ../../deploy/setup.sh --client
-cargo build --locked --package ltm-cli
+cargo build --locked --bin ltm
 npm ci --no-audit --no-fund
 npm test

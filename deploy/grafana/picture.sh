@@ -24,8 +24,7 @@ prepare() {
   [[ $minutes =~ ^[1-9][0-9]?$ ]] || fail "MINUTES is \"$minutes\"; it must be a number from 1 to 99"
   deploy/setup.sh --dashboard
   (cd deploy/grafana/picture && npm ci --ignore-scripts --no-audit --no-fund --silent)
-  cargo build --locked --bins
-  cargo build --locked --package ltm-tests --example deployment --example under_load
+  cargo build --locked --workspace --bins --example deployment --example under_load
   folder=$(mktemp -d)
   trap finish EXIT
   trap 'exit 1' INT TERM HUP

@@ -15,5 +15,5 @@ if ! cmp -s deploy/helm/requirements.txt "$tools/installed"; then
   cp deploy/helm/requirements.txt "$tools/installed"
 fi
 
-cargo build --quiet --locked --package ltm-api --package ltm-gateway --bins
+cargo build --quiet --locked --bin ltm-api --bin ltm-gateway
 exec "$tools/bin/python" deploy/helm/check.py "$@"

@@ -15,5 +15,5 @@ if ! cmp -s tests/interfaces/requirements.txt "$tools/installed"; then
 fi
 npm --prefix tests/interfaces ci --no-audit --no-fund --silent
 
-cargo build --quiet --locked --package ltm-cli
+cargo build --quiet --locked --bin ltm
 exec "$tools/bin/python" tests/interfaces/check.py

@@ -84,3 +84,12 @@ mod documentation {
 
 /// Producers, followers and random faults at the same time.
 mod chaos;
+
+/// The rules that the sources keep: who imports whom, and how much lies in one place.
+mod house {
+    mod dependencies;
+    mod imports;
+    mod sizes;
+    mod sources;
+    mod tokens;
+}

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::LIMIT;
+/// The longest wait for something that should happen.
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// What one look gives: what the test waits for, or what is there instead.
 pub trait Look {

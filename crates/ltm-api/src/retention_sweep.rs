@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use ltm_state::Retention;
-use ltm_store::{AppendError, Clocks, Retained, Store, StoreError};
+use ltm_store::{AppendError, Clocks, RetentionCandidate, Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{metrics::Metrics, state_cache::StateCache};
@@ -52,7 +52,10 @@ impl RetentionSweep {
         for playground in [false, true] {
             let mut before = None;
             loop {
-                let (page, next) = self.store.retained(playground, PAGE, before).await?;
+                let (page, next) = self
+                    .store
+                    .retention_candidates(playground, PAGE, before)
+                    .await?;
                 for ltm in page {
                     self.apply(&ltm, clocks.cautious()).await?;
                 }
@@ -64,7 +67,7 @@ impl RetentionSweep {
     }
 
     /// Deletes the LTM if it is idle, or else removes the entries that are too old.
-    async fn apply(&self, ltm: &Retained, now: Timestamp) -> Result<(), StoreError> {
+    async fn apply(&self, ltm: &RetentionCandidate, now: Timestamp) -> Result<(), StoreError> {
         let keep = ltm.retention.over(self.rules);
         if keep
             .idle_ttl
@@ -99,7 +102,7 @@ impl RetentionSweep {
         }
     }
 
-    async fn delete(&self, ltm: &Retained) -> Result<(), StoreError> {
+    async fn delete(&self, ltm: &RetentionCandidate) -> Result<(), StoreError> {
         match self.store.delete(ltm.id, Some(ltm.cursor)).await {
             Ok(_) => {
                 self.metrics.deleted();

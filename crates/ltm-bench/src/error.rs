@@ -12,7 +12,7 @@ pub(crate) enum Error {
     },
     #[error("{0} does not start to listen")]
     Start(&'static str),
-    #[error("{} does not exist; build it with `cargo build --release --workspace --bins`", .0.display())]
+    #[error("{} does not exist; build it with `cargo build --profile dist --workspace --bins`", .0.display())]
     Missing(PathBuf),
     #[error("{0}")]
     Io(#[from] io::Error),

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use ltm_state::json::{self, ReadError};
+use ltm_state::json::{self, JsonError};
 use ltm_types::Cursor;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -134,7 +134,7 @@ impl FromStr for Message {
 
 impl Message {
     /// Parses a message.
-    pub(crate) fn read(text: Utf8Bytes) -> Result<Self, ReadError> {
+    pub(crate) fn read(text: Utf8Bytes) -> Result<Self, JsonError> {
         let members: Members = json::read(&text)?;
         let cursor = members.cursor;
         let change = members.change();

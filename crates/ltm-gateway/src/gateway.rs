@@ -92,7 +92,7 @@ impl Gateway {
     async fn ready(&self) -> Result<(), String> {
         self.inner.inspector.ready().await?;
         let listeners = self.listeners();
-        if listeners.is_empty() || !listeners.iter().all(Live::hears) {
+        if listeners.is_empty() || !listeners.iter().all(Live::is_healthy) {
             return Err("a live connection to Redis is down".into());
         }
         Ok(())

@@ -40,7 +40,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     };
     tracing::info!(
         version = VERSION,
-        redis = settings.redis.shown_place(),
+        redis = settings.redis.shown_address(),
         traces = settings.tracing.endpoint,
         "starting the gateway"
     );

@@ -1,6 +1,6 @@
 // Takes the pictures in docs/inspector, of a service of its own.
 //
-//   cargo build --package ltm-cli && npm run screenshots
+//   cargo build --bin ltm && npm run screenshots
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

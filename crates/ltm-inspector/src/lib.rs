@@ -5,6 +5,8 @@
 
 mod assets;
 mod policy;
+#[cfg(test)]
+mod serve_tests;
 
 use actix_web::web::{Bytes, ServiceConfig};
 

@@ -1,4 +1,4 @@
-//! What patches cost: made from two states, and applied. `cargo bench --package ltm-state`
+//! The cost of making a patch from two states, and of applying one: `cargo bench --package ltm-state`
 
 #![allow(clippy::unwrap_used, reason = "as in tests")]
 
@@ -23,14 +23,14 @@ fn main() {
     divan::main();
 }
 
-/// A state of about so many bytes, most of it an array of objects.
+/// A state of about `bytes` bytes. Most of it is an array of objects.
 fn state(bytes: usize) -> Map<String, Value> {
     let item = |n| json!({"id": n, "role": "agent", "text": "x".repeat(150)});
     let items: Vec<Value> = (0..bytes.div_ceil(200)).map(item).collect();
     Map::from_iter([("n".into(), json!(0)), ("items".into(), json!(items))])
 }
 
-fn made(bencher: Bencher<'_, '_>, bytes: usize, change: impl Fn(&mut Vec<Value>)) {
+fn bench_diff(bencher: Bencher<'_, '_>, bytes: usize, change: impl Fn(&mut Vec<Value>)) {
     let from = state(bytes);
     let mut to = from.clone();
     if let Some(Value::Array(items)) = to.get_mut("items") {
@@ -41,45 +41,45 @@ fn made(bencher: Bencher<'_, '_>, bytes: usize, change: impl Fn(&mut Vec<Value>)
         .bench(|| diff::diff(black_box(&from), black_box(&to)));
 }
 
-/// The patch for an element that came to the front.
+/// The patch for an element that is inserted at the front.
 #[divan::bench(args = SIZES)]
 fn diff_of_an_insertion(bencher: Bencher<'_, '_>, bytes: usize) {
-    made(bencher, bytes, |items| {
+    bench_diff(bencher, bytes, |items| {
         items.insert(0, json!({"id": "new"}))
     });
 }
 
-/// The patch for a text in the middle that grew.
+/// The patch for a text in the middle that grows.
 #[divan::bench(args = SIZES)]
 fn diff_of_a_growth(bencher: Bencher<'_, '_>, bytes: usize) {
-    made(bencher, bytes, |items| {
+    bench_diff(bencher, bytes, |items| {
         let middle = items.len() / 2;
         items[middle]["text"] = json!("y".repeat(200));
     });
 }
 
-/// The patch for elements that came, went and changed all over.
+/// The patch for elements that are added, removed and changed in many positions.
 #[divan::bench(args = SIZES)]
 fn diff_of_many_changes(bencher: Bencher<'_, '_>, bytes: usize) {
-    made(bencher, bytes, |items| {
-        for place in (0..items.len()).step_by(items.len().div_ceil(20)) {
-            items[place]["text"] = json!("another");
-            items.insert(place, json!({"id": "new"}));
+    bench_diff(bencher, bytes, |items| {
+        for index in (0..items.len()).step_by(items.len().div_ceil(20)) {
+            items[index]["text"] = json!("another");
+            items.insert(index, json!({"id": "new"}));
             items.pop();
         }
     });
 }
 
-/// The patch for an array that was turned round: the most work that there is to find what is equal.
+/// The patch for a reversed array, which is the most work for finding equal elements.
 #[divan::bench(args = SIZES)]
 fn diff_of_a_reversal(bencher: Bencher<'_, '_>, bytes: usize) {
-    made(bencher, bytes, |items| items.reverse());
+    bench_diff(bencher, bytes, |items| items.reverse());
 }
 
-/// The patch for an array of which each element is another, and in which none stands where it stood.
+/// The patch for an array in which each element changes and also shifts.
 #[divan::bench(args = SIZES)]
 fn diff_of_a_rewrite(bencher: Bencher<'_, '_>, bytes: usize) {
-    made(bencher, bytes, |items| {
+    bench_diff(bencher, bytes, |items| {
         for item in items.iter_mut() {
             item["text"] = json!("another");
         }
@@ -87,7 +87,7 @@ fn diff_of_a_rewrite(bencher: Bencher<'_, '_>, bytes: usize) {
     });
 }
 
-fn applied(bencher: Bencher<'_, '_>, bytes: usize, patch: &Value) {
+fn bench_apply(bencher: Bencher<'_, '_>, bytes: usize, patch: &Value) {
     let mut tree = Tree::new(Value::Object(state(bytes)));
     let text = patch.to_string();
     bencher.bench_local(|| {
@@ -97,23 +97,23 @@ fn applied(bencher: Bencher<'_, '_>, bytes: usize, patch: &Value) {
     });
 }
 
-/// A small patch read, applied and taken back: it costs the change and not the state.
+/// A small patch, parsed, applied and undone. The cost depends on the change and not on the state.
 #[divan::bench(args = SIZES)]
 fn apply_a_replacement(bencher: Bencher<'_, '_>, bytes: usize) {
-    applied(
+    bench_apply(
         bencher,
         bytes,
         &json!([{"op": "replace", "path": "/n", "value": 1}]),
     );
 }
 
-/// The same for one in the last element of the array.
+/// The same for a change in the last element of the array.
 #[divan::bench(args = SIZES)]
 fn apply_a_growth(bencher: Bencher<'_, '_>, bytes: usize) {
     let last = bytes.div_ceil(200) - 1;
     let path = format!("/items/{last}/text");
     let value = "y".repeat(200);
-    applied(
+    bench_apply(
         bencher,
         bytes,
         &json!([{"op": "replace", "path": path, "value": value}]),

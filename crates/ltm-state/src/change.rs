@@ -1,4 +1,4 @@
-//! A change of a state as a producer sends it, and the patch that does it.
+//! A change of a state as a producer sends it, and the patch that makes it.
 
 use std::borrow::Cow;
 
@@ -14,11 +14,11 @@ use crate::{
 /// A change of the state.
 #[derive(Debug)]
 pub enum Change {
-    /// A patch (RFC 6902), which the log carries as it was sent.
+    /// A patch (RFC 6902). The log gets it as it was sent.
     Patch {
         /// Its text without white space.
         text: Box<RawValue>,
-        /// What it does.
+        /// Its operations.
         operations: Vec<PatchOperation>,
     },
     /// The whole new state.
@@ -27,15 +27,15 @@ pub enum Change {
     Merge(Map<String, Value>),
 }
 
-/// Why a change cannot be read, or does not apply. The state is as it was.
+/// Why a change cannot be read, or does not apply. The state is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// None or several of the three forms are given.
+    /// None of the three forms is given, or more than one.
     #[error(
         "give exactly one of `patch` (RFC 6902), `state` (the whole new state), `merge` (RFC 7396)"
     )]
     NotOne,
-    /// The field cannot be carried.
+    /// A field is rejected.
     #[error(transparent)]
     Field(#[from] FieldError),
     /// The patch cannot be read, or does not apply.
@@ -46,13 +46,13 @@ pub enum ChangeError {
         /// What is wrong with it.
         source: PatchError,
     },
-    /// The patch that the change makes cannot be written as JSON.
-    #[error("JSON cannot be written: {0}")]
+    /// The patch for the change cannot be written as JSON.
+    #[error("the patch for this change cannot be written as JSON: {0}")]
     Unwritable(#[from] serde_json::Error),
 }
 
 impl Change {
-    /// Reads the one of three fields that is given.
+    /// Reads the change from three fields. Exactly one of them must be given.
     ///
     /// # Errors
     ///
@@ -76,11 +76,12 @@ impl Change {
         }
     }
 
-    /// Applies the change to `tree`; returns the text of the patch that does it, and what undoes it.
+    /// Applies the change to `tree`. Returns the text of the patch that makes the change, and the means to undo
+    /// it.
     ///
     /// # Errors
     ///
-    /// [`ChangeError::Patch`] if the change does not apply; the tree is then as it was.
+    /// [`ChangeError::Patch`] if the change does not apply. The tree is unchanged then.
     pub fn apply(
         &self,
         tree: &mut Tree,
@@ -93,7 +94,7 @@ impl Change {
                 let undo = tree.apply(operations, &limits).map_err(of("patch"))?;
                 return Ok((Cow::Borrowed(text), undo));
             }
-            // Its size was checked when it was read. Between two operations the state may be larger.
+            // The size was checked when the state was read. Between two operations the tree may be larger.
             Self::State(state) => {
                 limits.max_bytes = usize::MAX;
                 ("state", diff::diff(now, state))
@@ -108,11 +109,11 @@ impl Change {
     }
 }
 
-/// A JSON object within the limits of depth and size.
+/// Reads a JSON object within the limits of size and depth.
 ///
 /// # Errors
 ///
-/// [`FieldError`] if the field is not an object, or is larger or deeper than allowed.
+/// [`FieldError`] if the field is not an object, or is larger or nested deeper than allowed.
 pub fn object(
     field: &'static str,
     value: &RawValue,
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_state_within_the_limit_is_taken_whatever_the_way_to_it() {
+    fn a_state_within_the_limit_is_accepted_even_if_the_patch_exceeds_it_on_the_way() {
         let limits = Limits {
             max_bytes: 120,
             max_depth: 10,

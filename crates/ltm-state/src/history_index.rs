@@ -1,47 +1,49 @@
-//! Where an LTM's snapshots are in its log.
+//! The history index: the `seq` of every snapshot of an LTM.
 //!
-//! A log only grows: a rollback is an entry, and the snapshots that it takes out of the LTM's
-//! history stay where they are. The index says which entries are the history now, and which were
-//! it when each rollback was made. It has one mark for each entry that is no snapshot; everything
-//! between two marks is snapshots, so that an index is a place in the log without reading it.
+//! The invariant: the marks up to any `seq` that the log still contains give the history at that `seq`.
+//!
+//! A log is append-only. A rollback is an entry, and the snapshots that it removes from the history stay in the
+//! log. The index has one mark for each entry that is not a snapshot; all entries between two marks are
+//! snapshots. So it gives the current history, and the history before each rollback, without reading the log.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What an LTM's log holds, as an index.
+/// The index of an LTM's log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryIndex {
     origin: Origin,
-    /// The place of the last entry.
+    /// The `seq` of the last entry.
     head: u64,
     marks: Vec<Mark>,
 }
 
-/// What came before the entries that are kept.
+/// A summary of the entries that retention removed from the beginning of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The place (`seq`) of the last entry that is not kept; 0 where all are.
+    /// The `seq` of the last removed entry; 0 if none was removed.
     pub seq: u64,
-    /// How many snapshots the LTM had there.
+    /// The number of snapshots in the history at that entry.
     pub snapshots_count: u64,
-    /// How many rollbacks had been made.
+    /// The number of removed rollbacks.
     pub rollbacks: u64,
 }
 
-/// An entry that is no snapshot.
+/// An entry that is not a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
     seq: u64,
-    /// The LTM's snapshots once the entry is there.
+    /// The number of snapshots in the history after the entry.
     count: u64,
     kind: MarkKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum MarkKind {
-    /// Back to fewer snapshots, or, where a rollback is named, to those that it had taken out.
+    /// A rollback. It goes back to fewer snapshots; if it names an earlier rollback, it restores the history
+    /// before that one.
     #[serde(rename = "r")]
     Rollback(Option<u64>),
     #[serde(rename = "e")]
@@ -50,57 +52,57 @@ enum MarkKind {
     Other,
 }
 
-/// Snapshots that follow one another in the history and in the log.
+/// Snapshots that are consecutive in the history and in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// The index of the first.
+pub struct SnapshotRange {
+    /// The index of the first snapshot.
     pub index: u64,
-    /// The place of the first in the log.
+    /// The `seq` of the first snapshot.
     pub seq: u64,
-    /// How many there are, at least one.
+    /// The number of snapshots, at least one.
     pub len: u64,
 }
 
-/// A history of an LTM: the one it has, or one that a rollback took out.
+/// A history of an LTM: the current one, or the one before a rollback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch {
-    /// The place in the log after which the state is that of the first `trimmed` snapshots.
+    /// The `seq` of the entry after which the state is that of the first `trimmed` snapshots.
     pub base: u64,
-    /// How many snapshots at the beginning are no longer kept one by one.
+    /// The number of snapshots at the beginning that retention removed.
     pub trimmed: u64,
-    /// The others, in order.
-    pub spans: Vec<Span>,
+    /// The other snapshots, in order.
+    pub ranges: Vec<SnapshotRange>,
 }
 
 impl Branch {
-    /// How many snapshots the history has, with those that are not kept.
+    /// The number of snapshots in the history, including the removed ones.
     pub fn count(&self) -> u64 {
-        self.spans
+        self.ranges
             .last()
-            .map_or(self.trimmed, |span| span.index + span.len)
+            .map_or(self.trimmed, |range| range.index + range.len)
     }
 
-    /// The first index whose state is known.
+    /// The first index whose state can still be computed.
     pub fn first_index(&self) -> u64 {
         self.trimmed.saturating_sub(1)
     }
 
-    /// The place in the log after which the state is that of the snapshot `index`; `None` where
-    /// there is no such snapshot, or it is no longer kept.
-    pub fn place(&self, index: u64) -> Option<u64> {
+    /// The `seq` of the entry after which the state is that of the snapshot `index`. `None` if the history has no
+    /// such snapshot, or retention removed it.
+    pub fn seq_of(&self, index: u64) -> Option<u64> {
         if index.checked_add(1) == Some(self.trimmed) {
             return Some(self.base);
         }
-        let span = self
-            .spans
+        let range = self
+            .ranges
             .iter()
-            .find(|span| (span.index..span.index + span.len).contains(&index))?;
-        Some(span.seq + (index - span.index))
+            .find(|range| (range.index..range.index + range.len).contains(&index))?;
+        Some(range.seq + (index - range.index))
     }
 }
 
 impl HistoryIndex {
-    /// The outline of a log whose first entries are gone.
+    /// The index of a log that has only the removed entries of `origin` so far.
     pub fn begin_at(origin: Origin) -> Self {
         Self {
             origin,
@@ -109,39 +111,39 @@ impl HistoryIndex {
         }
     }
 
-    /// What came before the entries that are kept.
+    /// The summary of the removed entries.
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// The place of the last entry.
+    /// The `seq` of the last entry.
     pub fn head(&self) -> u64 {
         self.head
     }
 
-    /// The LTM's snapshots now.
+    /// The number of snapshots in the current history.
     pub fn count(&self) -> u64 {
         self.count_at(self.head)
     }
 
-    /// Bytes that this takes in memory, about.
+    /// The approximate memory of this index in bytes.
     pub fn bytes(&self) -> usize {
         self.marks.len() * size_of::<Mark>()
     }
 
-    /// Notes that the next entry is a snapshot.
+    /// Adds a snapshot.
     pub fn push_snapshot(&mut self) {
         self.head += 1;
     }
 
-    /// Notes that the next entry is a rollback after which there are `count` snapshots; `undone` is
-    /// the rollback that it undoes.
+    /// Adds a rollback after which the history has `count` snapshots. `undone` is the index of the rollback that
+    /// it undoes.
     pub fn push_rollback(&mut self, count: u64, undone: Option<u64>) {
         self.push(count, MarkKind::Rollback(undone));
     }
 
-    /// Whether the next entry can be a rollback after which there are `count` snapshots: it goes back
-    /// to some of those that there are, or undoes a rollback and brings back those before it.
+    /// Whether the next entry can be a rollback after which the history has `count` snapshots: it goes back
+    /// within the current history, or restores the history before the rollback `undone`.
     pub fn admits(&self, count: u64, undone: Option<u64>) -> bool {
         let Some(index) = undone else {
             return count <= self.count();
@@ -149,19 +151,19 @@ impl HistoryIndex {
         match index.checked_sub(self.origin.rollbacks) {
             Some(nth) => usize::try_from(nth)
                 .ok()
-                .and_then(|nth| self.rollback_places().get(nth).copied())
-                .is_some_and(|place| count == self.count_at(place.saturating_sub(1))),
-            // It is no longer kept; no history has more snapshots than the log had entries.
+                .and_then(|nth| self.rollback_seqs().get(nth).copied())
+                .is_some_and(|seq| count == self.count_at(seq.saturating_sub(1))),
+            // Retention removed that rollback. No history has more snapshots than the log had entries.
             None => count <= self.head,
         }
     }
 
-    /// Notes that the next entry is about this error.
+    /// Adds an entry about this error.
     pub fn push_error(&mut self, id: Uuid) {
         self.push(self.count(), MarkKind::Error(id));
     }
 
-    /// Notes that the next entry is none of these.
+    /// Adds an entry of any other kind.
     pub fn push_other(&mut self) {
         self.push(self.count(), MarkKind::Other);
     }
@@ -175,18 +177,18 @@ impl HistoryIndex {
         });
     }
 
-    /// How many rollbacks have been made, with those that are no longer kept.
+    /// The number of all rollbacks, including the removed ones.
     pub fn rollbacks_count(&self) -> u64 {
-        self.origin.rollbacks + self.rollback_places().len() as u64
+        self.origin.rollbacks + self.rollback_seqs().len() as u64
     }
 
-    /// The rollbacks that are kept: which it is among all, and its place in the log.
+    /// The rollbacks that the log still contains: the index of each among all rollbacks, and its `seq`.
     pub fn rollbacks(&self) -> impl Iterator<Item = (u64, u64)> {
-        (self.origin.rollbacks..).zip(self.rollback_places())
+        (self.origin.rollbacks..).zip(self.rollback_seqs())
     }
 
-    /// The errors, in the order in which they were first recorded: each with the place of its
-    /// latest entry.
+    /// The errors, in the order in which they were first recorded: the id of each, and the `seq` of its latest
+    /// entry.
     pub fn errors(&self) -> Vec<(Uuid, u64)> {
         let mut order = Vec::new();
         let mut latest = HashMap::new();
@@ -197,31 +199,30 @@ impl HistoryIndex {
                 order.push(id);
             }
         }
-        let place = |id: Uuid| latest.get(&id).map(|&seq| (id, seq));
-        order.into_iter().filter_map(place).collect()
+        let latest = |id: Uuid| latest.get(&id).map(|&seq| (id, seq));
+        order.into_iter().filter_map(latest).collect()
     }
 
-    /// The history now.
+    /// The current history.
     pub fn branch(&self) -> Branch {
         self.branch_at(self.head)
     }
 
-    /// The history that the rollback `index` took out; `None` where there is no such rollback, or
-    /// it is no longer kept.
+    /// The history before the rollback `index`; `None` if there is no such rollback, or retention removed it.
     pub fn branch_before(&self, index: u64) -> Option<Branch> {
         let nth = index.checked_sub(self.origin.rollbacks)?;
-        let place = *self.rollback_places().get(usize::try_from(nth).ok()?)?;
-        Some(self.branch_at(place - 1))
+        let seq = *self.rollback_seqs().get(usize::try_from(nth).ok()?)?;
+        Some(self.branch_at(seq - 1))
     }
 
-    /// Forgets what is only about entries up to the place `seq`.
+    /// Removes the marks of the entries up to `seq`.
     pub fn trim(&mut self, seq: u64) {
         if seq <= self.origin.seq || seq > self.head {
             return;
         }
         let dropped = self
-            .rollback_places()
-            .partition_point(|&place| place <= seq);
+            .rollback_seqs()
+            .partition_point(|&rollback| rollback <= seq);
         self.origin = Origin {
             seq,
             snapshots_count: self.count_at(seq),
@@ -230,7 +231,8 @@ impl HistoryIndex {
         self.marks.retain(|mark| mark.seq > seq);
     }
 
-    /// The LTM's snapshots right after the entry at `seq`, which must be kept or the origin.
+    /// The number of snapshots in the history right after the entry at `seq`, which the log must still contain,
+    /// or right after the last removed entry.
     fn count_at(&self, seq: u64) -> u64 {
         let before = self.marks.partition_point(|mark| mark.seq <= seq);
         match before.checked_sub(1).and_then(|last| self.marks.get(last)) {
@@ -239,26 +241,26 @@ impl HistoryIndex {
         }
     }
 
-    fn rollback_places(&self) -> Vec<u64> {
+    fn rollback_seqs(&self) -> Vec<u64> {
         let is_rollback = |mark: &&Mark| matches!(mark.kind, MarkKind::Rollback(_));
         let marks = self.marks.iter().filter(is_rollback);
         marks.map(|mark| mark.seq).collect()
     }
 
-    /// The history as it was right after the entry at `seq`.
+    /// The history right after the entry at `seq`.
     ///
-    /// It is found from its end: the snapshots since the latest rollback before that place, then as
-    /// many as that rollback kept of the history before it, or of the one that it brought back.
+    /// It is built from its end. First come the snapshots since the latest rollback. Then come the snapshots that
+    /// this rollback kept: of the history before it, or of the history that it restored; and so on.
     fn branch_at(&self, seq: u64) -> Branch {
-        let rollbacks = self.rollback_places();
-        let place_of = |index: u64| {
+        let rollbacks = self.rollback_seqs();
+        let seq_of = |index: u64| {
             let nth = index.checked_sub(self.origin.rollbacks)?;
             rollbacks.get(usize::try_from(nth).ok()?).copied()
         };
-        let mut found = Backwards {
+        let mut found = BranchBuilder {
             limit: u64::MAX,
             base: self.origin.seq,
-            spans: Vec::new(),
+            ranges: Vec::new(),
         };
         let mut until = seq;
         let mut end = self.marks.len();
@@ -276,11 +278,11 @@ impl HistoryIndex {
             until = mark.seq - 1;
             if let MarkKind::Rollback(undone) = mark.kind {
                 found.narrow(mark.count, mark.seq);
-                match undone.map(place_of) {
+                match undone.map(seq_of) {
                     None => {}
-                    // Marks between are of a history that this one is not.
-                    Some(Some(place)) => until = place - 1,
-                    // What it brought back is no longer kept.
+                    // The marks in between belong to another history.
+                    Some(Some(undone)) => until = undone - 1,
+                    // Retention removed the history that this rollback restored.
                     Some(None) => break,
                 }
             }
@@ -288,30 +290,30 @@ impl HistoryIndex {
                 break;
             }
         }
-        found.spans.reverse();
+        found.ranges.reverse();
         Branch {
             base: found.base,
             trimmed: found.limit,
-            spans: found.spans,
+            ranges: found.ranges,
         }
     }
 }
 
-/// A history that is put together from its end.
-struct Backwards {
-    /// Only snapshots with lower indices are still part of it.
+/// Builds a history from its end.
+struct BranchBuilder {
+    /// Only snapshots with lower indices are still missing.
     limit: u64,
-    /// The place in the log after which the state is that of `limit` snapshots.
+    /// The `seq` of the entry after which the history has `limit` snapshots.
     base: u64,
-    spans: Vec<Span>,
+    ranges: Vec<SnapshotRange>,
 }
 
-impl Backwards {
-    /// Takes the snapshots after the place `after`, up to `until`, the first of which has `index`.
+impl BranchBuilder {
+    /// Adds the snapshots after the entry at `after`, up to the one at `until`. `index` is that of the first.
     fn take(&mut self, after: u64, until: u64, index: u64) {
         let len = (until.saturating_sub(after)).min(self.limit.saturating_sub(index));
         if len > 0 {
-            self.spans.push(Span {
+            self.ranges.push(SnapshotRange {
                 index,
                 seq: after + 1,
                 len,
@@ -321,7 +323,7 @@ impl Backwards {
         }
     }
 
-    /// Notes that at the place `seq` there were `count` snapshots.
+    /// Keeps only the first `count` of the missing snapshots. The history had `count` snapshots at `seq`.
     fn narrow(&mut self, count: u64, seq: u64) {
         if count <= self.limit {
             self.limit = count;

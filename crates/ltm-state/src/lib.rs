@@ -1,13 +1,13 @@
 //! What the log of an LTM means: states, patches, histories, and whether a log continues.
 //!
-//! Everything here is a function of its arguments. There is no network, no file and no clock, so that
-//! the services, the command line, the Rust client and the fuzzer share one reading of the log.
+//! Everything here is a function of its arguments. It uses no network, no file and no clock. So the services,
+//! the command line, the Rust client and the fuzzer read a log in the same way.
 //!
 //! - [`State`] is the fold of a log: [`State::fold`] applies one entry.
 //! - [`change`] turns a request (`patch`, `merge` or `state`) into a patch and applies it.
-//! - [`history_index`] knows which entries are the history, after rollbacks and trims.
-//! - [`join`] decides what a live entry is to a subscriber; [`judge`] decides whether a log continues
-//!   from a cursor.
+//! - [`history_index`] tells which entries make up the history, after rollbacks and trims.
+//! - [`join`] compares a live entry with a subscriber's cursor; [`judge`] decides whether a log continues from
+//!   a cursor.
 
 pub mod change;
 pub mod diff;
@@ -19,7 +19,7 @@ mod retention;
 mod state;
 
 pub use change::{Change, ChangeError};
-pub use history_index::{Branch, HistoryIndex, Origin, Span};
+pub use history_index::{Branch, HistoryIndex, Origin, SnapshotRange};
 pub use join::{Continuation, Join, join, judge};
 pub use patch::{Limits, PatchError, Tree};
 pub use retention::{Friendly, Retention, RetentionOverride, TrimRule, time_of};

@@ -1,9 +1,12 @@
-//! JSON Patch (RFC 6902) on a state that is held: atomic, bounded, at the cost of the change.
+//! JSON Patch (RFC 6902) on a state in memory.
 //!
-//! Each operation is applied by `json_patch`. What it lacks is added around it: a failed patch is
-//! undone step by step instead of copying the state before (its own undo loses what a `move`
-//! took), numbers are compared by value, and an operation that would make the state too large or
-//! too deep is refused before it runs.
+//! The invariant: a patch applies as a whole or not at all, within the limits, and its cost depends on the
+//! change and not on the state.
+//!
+//! `json_patch` applies each operation. This module adds three things. A failed patch is undone operation by
+//! operation, so the state need not be copied first (`json_patch`'s own undo loses the value that a `move`
+//! replaces). Numbers are compared by value. An operation that would make the state too large or too deep is
+//! rejected before it runs.
 
 use std::mem::take;
 
@@ -14,42 +17,42 @@ use jsonptr::{Pointer, PointerBuf, Token};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::json::{self, Measure, measure, member_bytes, number};
+use crate::json::{self, JsonSize, measure, member_bytes, number};
 
-/// What a patch and its result may be at most.
+/// The limits of a patch and of its result.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of the state as JSON text, about.
+    /// The largest state, approximately, in bytes of JSON text.
     pub max_bytes: usize,
-    /// Levels of arrays and objects in the state.
+    /// The most levels of arrays and objects in the state.
     pub max_depth: usize,
-    /// Operations in one patch.
+    /// The most operations in one patch.
     pub max_operations: usize,
 }
 
-/// The most levels of arrays and objects that a state may have, whatever the settings: JSON is read,
-/// measured and dropped level by level, on the stack.
+/// The most levels of arrays and objects in a state, regardless of the settings. JSON is read, measured and
+/// dropped recursively, on the stack.
 pub const MAX_DEPTH: usize = 512;
-/// Levels of a patch around the values in it.
+/// The levels of a patch around the values in it.
 pub const LEVELS: usize = 2;
 
-/// Why a patch was refused. The state is as it was.
+/// Why a patch is rejected. The state is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
     /// The text is not a patch.
     #[error("{detail}")]
     Malformed {
-        /// Which member is wrong: `[2].path`.
+        /// The wrong member: `[2].path`.
         field: String,
         /// What is wrong with it.
         detail: String,
     },
-    /// An operation does not apply to the state that it met.
+    /// An operation does not apply to the state.
     #[error("operation {operation} ({text}): {detail}")]
     Failed {
         /// The index of the operation.
         operation: usize,
-        /// The operation in short: `move /a to /b`.
+        /// A short form of the operation: `move /a to /b`.
         text: String,
         /// Why it failed.
         detail: String,
@@ -59,13 +62,13 @@ pub enum PatchError {
     TooLarge {
         /// The index of the operation.
         operation: usize,
-        /// Which limit.
+        /// The limit and the value that exceeds it.
         detail: String,
     },
 }
 
-/// The members of an operation. A plain struct, because serde's tagged enums do not keep the
-/// digits of numbers.
+/// The members of an operation. This is a plain struct, because serde's tagged enums do not keep the digits of
+/// numbers.
 #[derive(Deserialize)]
 struct Members {
     op: String,
@@ -80,19 +83,19 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
     Value::deserialize(deserializer).map(Some)
 }
 
-/// Reads a patch. `text` is JSON that [`crate::json::compact`] has passed.
+/// Reads a patch. `text` is JSON that [`crate::json::compact`] accepted.
 ///
 /// # Errors
 ///
-/// [`PatchError::Malformed`] names the member; [`PatchError::TooLarge`] where there are more
-/// operations than allowed.
+/// [`PatchError::Malformed`] names the wrong member. [`PatchError::TooLarge`] if the patch has more operations
+/// than allowed.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<PatchOperation>, PatchError> {
     let members = members(text)?;
     if members.len() > limits.max_operations {
         return Err(PatchError::TooLarge {
             operation: limits.max_operations,
             detail: format!(
-                "{} operations are more than the {} allowed",
+                "the patch has {} operations, and {} are allowed",
                 members.len(),
                 limits.max_operations
             ),
@@ -115,7 +118,7 @@ pub fn replay(state: &mut Value, text: &str) -> Result<(), PatchError> {
             continue;
         }
         patch_unsafe(state, std::slice::from_ref(operation))
-            .map_err(|e| Refusal::Failed(e.kind.to_string()).at(index, operation))?;
+            .map_err(|e| OperationError::Failed(e.kind.to_string()).at(index, operation))?;
     }
     Ok(())
 }
@@ -130,7 +133,7 @@ fn operations(members: Vec<Members>) -> Result<Vec<PatchOperation>, PatchError> 
 
 /// Reads the members of the operations.
 fn members(text: &str) -> Result<Vec<Members>, PatchError> {
-    // Only a malformed patch pays for tracking where the parser is.
+    // The position in the text is tracked only if the patch is malformed, because that is slower.
     if let Ok(members) = json::read_checked(text) {
         return Ok(members);
     }
@@ -166,7 +169,7 @@ fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchErro
     if path.is_root() && members.op != "test" {
         return Err(malformed(
             "path",
-            "the empty path would replace the whole state, which clients that patch in place lose; name the members that change".into(),
+            "the empty path would replace the whole state; name the members that change, or send `state`".into(),
         ));
     }
     Ok(match members.op.as_str() {
@@ -194,15 +197,17 @@ fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchErro
         other => {
             return Err(malformed(
                 "op",
-                format!("`{other}` is none of add, remove, replace, move, copy, test"),
+                format!(
+                    "`{other}` is not an operation; use add, remove, replace, move, copy or test"
+                ),
             ));
         }
     })
 }
 
-/// What takes a patch back: see [`Tree::undo`].
+/// The means to undo a patch: see [`Tree::undo`].
 #[derive(Debug)]
-#[must_use = "drop it on purpose, or the patch cannot be taken back"]
+#[must_use = "without it, the patch cannot be undone; drop it explicitly"]
 pub struct Undo {
     inverses: Vec<PatchOperation>,
     bytes: usize,
@@ -222,7 +227,7 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// Holds `value`.
+    /// A tree with this value.
     pub fn new(value: Value) -> Self {
         let bytes = measure(&value).bytes;
         Self { value, bytes }
@@ -233,17 +238,17 @@ impl Tree {
         &self.value
     }
 
-    /// Its size as JSON text in bytes, about: escapes are not counted.
+    /// Its approximate size as JSON text in bytes: escapes are not counted.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Applies all operations, or none; gives what undoes them.
+    /// Applies all operations, or none. Returns the means to undo them.
     ///
     /// # Errors
     ///
-    /// [`PatchError::Failed`] or [`PatchError::TooLarge`], with the operation's index; the value
-    /// is then as it was.
+    /// [`PatchError::Failed`] or [`PatchError::TooLarge`], with the index of the operation. The value is unchanged
+    /// then.
     pub fn apply(
         &mut self,
         operations: &[PatchOperation],
@@ -257,31 +262,31 @@ impl Tree {
             let step = self
                 .check(operation, limits)
                 .and_then(|()| self.step(operation, &mut undo.inverses));
-            if let Err(refusal) = step {
+            if let Err(error) = step {
                 self.undo(undo);
-                return Err(refusal.at(index, operation));
+                return Err(error.at(index, operation));
             }
         }
         Ok(undo)
     }
 
-    /// Takes back the patch that was applied last.
+    /// Undoes the patch that was applied last.
     pub fn undo(&mut self, undo: Undo) {
         for inverse in undo.inverses.into_iter().rev() {
-            // Each inverse was made from the value that it now meets again, so it applies.
+            // The value is again as it was when the inverse was made, so the inverse applies.
             let undone = patch_unsafe(&mut self.value, std::slice::from_ref(&inverse));
             debug_assert!(undone.is_ok(), "{undone:?}");
         }
         self.bytes = undo.bytes;
     }
 
-    /// Refuses an operation whose result would pass a limit.
-    fn check(&self, operation: &PatchOperation, limits: &Limits) -> Result<(), Refusal> {
+    /// Rejects an operation whose result would exceed a limit.
+    fn check(&self, operation: &PatchOperation, limits: &Limits) -> Result<(), OperationError> {
         let added = match operation {
             PatchOperation::Add(add) => measure(&add.value),
             PatchOperation::Replace(replace) => measure(&replace.value),
             PatchOperation::Copy(copy) => measure(self.at(&copy.from)?),
-            PatchOperation::Move(mov) => Measure {
+            PatchOperation::Move(mov) => JsonSize {
                 bytes: 0,
                 ..measure(self.at(&mov.from)?)
             },
@@ -289,7 +294,7 @@ impl Tree {
         };
         let depth = operation.path().count() + added.depth;
         if depth > limits.max_depth {
-            return Err(Refusal::TooLarge(format!(
+            return Err(OperationError::TooLarge(format!(
                 "the state would be {depth} levels deep, and {} are allowed",
                 limits.max_depth
             )));
@@ -304,7 +309,7 @@ impl Tree {
             .map_or(0, |token| token.encoded().len() + 4);
         let bytes = (self.bytes + added.bytes + key).saturating_sub(replaced);
         if added.bytes > replaced && bytes > limits.max_bytes {
-            return Err(Refusal::TooLarge(format!(
+            return Err(OperationError::TooLarge(format!(
                 "the state would be about {bytes} bytes, and {} are allowed",
                 limits.max_bytes
             )));
@@ -312,12 +317,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Applies one operation and notes how to undo it.
+    /// Applies one operation, and records how to undo it.
     fn step(
         &mut self,
         operation: &PatchOperation,
         undo: &mut Vec<PatchOperation>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OperationError> {
         match operation {
             PatchOperation::Add(add) => self.add(&add.path, &add.value, undo),
             PatchOperation::Replace(replace) => {
@@ -339,7 +344,7 @@ impl Tree {
             PatchOperation::Move(mov) if mov.path == mov.from => self.at(&mov.from).map(drop),
             PatchOperation::Move(mov) => {
                 if mov.path.starts_with(&mov.from) {
-                    return Err(Refusal::Failed(
+                    return Err(OperationError::Failed(
                         "a value cannot be moved into itself".into(),
                     ));
                 }
@@ -351,7 +356,9 @@ impl Tree {
                 if number::equal(found, &test.value) {
                     return Ok(());
                 }
-                Err(Refusal::Failed("the value there is another one".into()))
+                Err(OperationError::Failed(
+                    "the state has another value there".into(),
+                ))
             }
         }
     }
@@ -361,52 +368,56 @@ impl Tree {
         path: &Pointer,
         value: &Value,
         undo: &mut Vec<PatchOperation>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OperationError> {
         let key = path
             .last()
-            .ok_or_else(|| Refusal::Failed("the path is empty".into()))?;
+            .ok_or_else(|| OperationError::Failed("the path is empty".into()))?;
         let parent = self.at_mut(path.parent().unwrap_or(Pointer::root()))?;
-        let (place, inverse) = match parent {
+        let (target, inverse) = match parent {
             Value::Object(members) => match members.get_mut(key.decoded().as_ref()) {
                 Some(old) => (path.to_buf(), Some(take(old))),
                 None => (path.to_buf(), None),
             },
             Value::Array(items) if key.is_next() => {
-                let mut place = path.to_buf();
-                place.pop_back();
-                place.push_back(Token::from(items.len()));
-                (place, None)
+                let mut target = path.to_buf();
+                target.pop_back();
+                target.push_back(Token::from(items.len()));
+                (target, None)
             }
             _ => (path.to_buf(), None),
         };
         let new = PatchOperation::Add(AddOperation {
-            path: place.clone(),
+            path: target.clone(),
             value: value.clone(),
         });
         let is_array = parent.is_array();
         patch_unsafe(&mut self.value, std::slice::from_ref(&new))
-            .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
+            .map_err(|e| OperationError::Failed(self.explain(path, &e)))?;
         self.bytes += measure(value).bytes;
         match inverse {
             Some(old) => {
                 self.bytes = self.bytes.saturating_sub(measure(&old).bytes);
                 undo.push(PatchOperation::Replace(ReplaceOperation {
-                    path: place,
+                    path: target,
                     value: old,
                 }));
             }
             None => {
                 self.bytes += member_bytes(&key.decoded(), is_array);
-                undo.push(PatchOperation::Remove(RemoveOperation { path: place }));
+                undo.push(PatchOperation::Remove(RemoveOperation { path: target }));
             }
         }
         Ok(())
     }
 
-    fn remove(&mut self, path: &Pointer, undo: &mut Vec<PatchOperation>) -> Result<Value, Refusal> {
+    fn remove(
+        &mut self,
+        path: &Pointer,
+        undo: &mut Vec<PatchOperation>,
+    ) -> Result<Value, OperationError> {
         let key = path
             .last()
-            .ok_or_else(|| Refusal::Failed("the whole state cannot be taken away".into()))?;
+            .ok_or_else(|| OperationError::Failed("the whole state cannot be removed".into()))?;
         let old = take(self.at_mut(path)?);
         let is_array = self
             .at(path.parent().unwrap_or(Pointer::root()))?
@@ -415,7 +426,7 @@ impl Tree {
             path: path.to_buf(),
         });
         patch_unsafe(&mut self.value, std::slice::from_ref(&remove))
-            .map_err(|e| Refusal::Failed(self.explain(path, &e)))?;
+            .map_err(|e| OperationError::Failed(self.explain(path, &e)))?;
         self.bytes = self
             .bytes
             .saturating_sub(measure(&old).bytes + member_bytes(&key.decoded(), is_array));
@@ -426,30 +437,30 @@ impl Tree {
         Ok(old)
     }
 
-    fn at(&self, path: &Pointer) -> Result<&Value, Refusal> {
+    fn at(&self, path: &Pointer) -> Result<&Value, OperationError> {
         path.resolve(&self.value).map_err(|_| self.missing(path))
     }
 
-    fn at_mut(&mut self, path: &Pointer) -> Result<&mut Value, Refusal> {
+    fn at_mut(&mut self, path: &Pointer) -> Result<&mut Value, OperationError> {
         if path.resolve(&self.value).is_err() {
             return Err(self.missing(path));
         }
         path.resolve_mut(&mut self.value)
-            .map_err(|e| Refusal::Failed(e.to_string()))
+            .map_err(|e| OperationError::Failed(e.to_string()))
     }
 
-    /// Says how far `path` leads.
-    fn missing(&self, path: &Pointer) -> Refusal {
+    /// The error for a path that does not exist. It names the longest part of the path that does.
+    fn missing(&self, path: &Pointer) -> OperationError {
         let mut parent = path.parent();
-        while let Some(place) = parent.filter(|place| !place.is_root()) {
-            if place.resolve(&self.value).is_ok() {
-                return Refusal::Failed(format!(
-                    "there is nothing at `{path}`; the state goes as far as `{place}`"
+        while let Some(part) = parent.filter(|part| !part.is_root()) {
+            if part.resolve(&self.value).is_ok() {
+                return OperationError::Failed(format!(
+                    "the state has no value at `{path}`; it has one at `{part}`"
                 ));
             }
-            parent = place.parent();
+            parent = part.parent();
         }
-        Refusal::Failed(format!("there is nothing at `{path}`"))
+        OperationError::Failed(format!("the state has no value at `{path}`"))
     }
 
     fn explain(&self, path: &Pointer, error: &json_patch::PatchError) -> String {
@@ -458,19 +469,22 @@ impl Tree {
                 .parent()
                 .is_some_and(|parent| parent.resolve(&self.value).is_ok()) =>
             {
-                format!("`{path}` is not a place in what is there: {}", error.kind)
+                format!(
+                    "`{path}` does not fit the value at its parent path: {}",
+                    error.kind
+                )
             }
-            Refusal::Failed(detail) | Refusal::TooLarge(detail) => detail,
+            OperationError::Failed(detail) | OperationError::TooLarge(detail) => detail,
         }
     }
 }
 
-enum Refusal {
+enum OperationError {
     Failed(String),
     TooLarge(String),
 }
 
-impl Refusal {
+impl OperationError {
     fn at(self, index: usize, operation: &PatchOperation) -> PatchError {
         match self {
             Self::Failed(detail) => PatchError::Failed {

@@ -1,4 +1,4 @@
-//! The rules for what is kept of a log, as data.
+//! Retention: which entries of a log may be removed, and when an LTM is deleted.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub struct Retention {
     pub idle_ttl: Option<Duration>,
 }
 
-/// What an LTM was created with: a given field wins over the settings, and null switches the rule off.
+/// The retention that an LTM was created with. A given field overrides the settings, and null turns the rule
+/// off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionOverride {
@@ -45,7 +46,7 @@ pub struct Friendly(
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")] pub Duration,
 );
 
-/// Tells null from a field that is not given.
+/// Reads a given field, so that null differs from a missing field.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -53,7 +54,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl RetentionOverride {
-    /// What holds for the LTM if `general` is set for all.
+    /// The retention of the LTM, if `general` is the retention of the settings.
     pub fn over(self, general: Retention) -> Retention {
         let friendly = |given: Option<Option<Friendly>>, general: Option<Duration>| {
             given.map_or(general, |given| given.map(|Friendly(duration)| duration))
@@ -65,7 +66,7 @@ impl RetentionOverride {
         }
     }
 
-    /// As JSON text; `None` if nothing is given.
+    /// As JSON text; `None` if no field is given.
     pub fn to_text(self) -> Option<String> {
         if self == Self::default() {
             return None;
@@ -74,18 +75,18 @@ impl RetentionOverride {
     }
 }
 
-/// Which entries at the beginning of a log may be removed at one moment.
+/// Which entries at the beginning of a log may be removed at a given time.
 #[derive(Clone, Debug)]
 pub struct TrimRule {
     head: u64,
-    /// Entries up to this `seq` exceed the number to keep.
+    /// Entries up to this `seq` are more than the number to keep.
     excess: u64,
     /// Entries with an earlier time are too old.
     oldest: Option<String>,
 }
 
 impl Retention {
-    /// The rule for a log whose head has the `seq` `head`, at the time `now`.
+    /// The rule for a log at the time `now`. `head` is the `seq` of the log's head.
     pub fn trim_rule(&self, head: u64, now: Timestamp) -> TrimRule {
         TrimRule {
             head,
@@ -98,7 +99,7 @@ impl Retention {
 }
 
 impl TrimRule {
-    /// Whether `entry` may be removed. The head stays.
+    /// Whether `entry` may be removed. The head is always kept.
     pub fn removes(&self, entry: &Entry) -> bool {
         let is_old = || {
             self.oldest
@@ -109,13 +110,13 @@ impl TrimRule {
     }
 }
 
-/// The moment `age` before `now`, as entries spell it.
+/// The time `age` before `now`, in the format of entries.
 fn before(now: Timestamp, age: Duration) -> Option<String> {
     let age = SignedDuration::try_from(age).ok()?;
     Some(format!("{:.6}", now.checked_sub(age).ok()?))
 }
 
-/// When an entry was written, as it spells it; `None` if it does not say.
+/// The time in an entry's payload; `None` if it has none.
 pub fn time_of(entry: &Entry) -> Option<String> {
     #[derive(Deserialize)]
     struct Timed {
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_ltm_was_created_with_wins_and_null_switches_off() {
+    fn the_retention_of_an_ltm_overrides_the_settings_and_null_turns_a_rule_off() {
         let general = Retention {
             max_entries: Some(100),
             max_age: Some(Duration::from_secs(60)),

@@ -1,4 +1,4 @@
-//! What an entry costs on its way to subscribers: read from the live channel, and made a message.
+//! The cost of an entry on its way to subscribers: decode it from the live channel, check it, encode its message.
 //! `cargo bench --package ltm-store`
 
 #![allow(clippy::unwrap_used, reason = "as in tests")]
@@ -15,21 +15,21 @@ fn main() {
     divan::main();
 }
 
-/// A snapshot with a payload of about so many bytes.
+/// A snapshot with a payload of about `bytes` bytes.
 fn entry(bytes: usize) -> Entry {
     let item = "x".repeat(bytes);
     let payload = format!(r#"{{"reason":"execute","item":"{item}","patch":[]}}"#);
     Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload.into())
 }
 
-/// An entry from the text that was published.
+/// Decodes an entry from a published text.
 #[divan::bench(args = SIZES)]
 fn decode(bencher: Bencher<'_, '_>, bytes: usize) {
     let text = ByteString::from(entry(bytes).to_live(0));
     bencher.bench(|| Entry::from_live(black_box(&text)));
 }
 
-/// Whether an entry continues the history that is known: one hash over it.
+/// Checks that an entry continues a cursor, which takes one hash over the entry.
 #[divan::bench(args = SIZES)]
 fn check(bencher: Bencher<'_, '_>, bytes: usize) {
     let entry = entry(bytes);
@@ -38,7 +38,7 @@ fn check(bencher: Bencher<'_, '_>, bytes: usize) {
         .bench(|| black_box(&entry).continues(Cursor::ORIGIN));
 }
 
-/// The message for an entry.
+/// Encodes the message for an entry.
 #[divan::bench(args = SIZES)]
 fn encode(bencher: Bencher<'_, '_>, bytes: usize) {
     let (id, entry) = (LtmId::new(42).unwrap(), entry(bytes));

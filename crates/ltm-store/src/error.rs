@@ -1,9 +1,9 @@
-//! What can go wrong between a service and the log.
+//! The errors of the store.
 
 use ltm_types::{Cursor, LtmId};
 use redis::RedisError;
 
-/// Why the store could not do what was asked.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no LTM with this id.
@@ -12,9 +12,9 @@ pub enum StoreError {
     /// The LTM was deleted.
     #[error("LTM {id} was deleted")]
     Deleted {
-        /// Which.
+        /// Its id.
         id: LtmId,
-        /// The entry that ended its log.
+        /// The cursor of the last entry of its log.
         cursor: Cursor,
     },
     /// Redis cannot be reached, or does not answer in time.
@@ -23,28 +23,28 @@ pub enum StoreError {
     /// Redis answered, and rejected the command.
     #[error("{0}")]
     Rejected(#[source] Rejection),
-    /// A setting cannot be used.
+    /// A setting is wrong.
     #[error("{setting}: {problem}")]
     Setting {
-        /// Which: `redis.url`.
+        /// The name of the setting: `redis.url`.
         setting: String,
         /// What is wrong with it, and what would be right.
         problem: String,
     },
-    /// The log holds something that the store does not write.
+    /// The log contains data that the store does not write.
     #[error("the log of LTM {id} is damaged at {at}: {detail}")]
     Damaged {
-        /// Whose log.
+        /// The LTM.
         id: LtmId,
-        /// Which entry.
+        /// The cursor of the damaged entry.
         at: Cursor,
         /// What is wrong.
         detail: String,
     },
-    /// The requested entries are no longer kept.
-    #[error("the log of LTM {0} no longer holds that part of the history")]
+    /// Retention removed the requested entries.
+    #[error("retention removed that part of the history from the log of LTM {0}")]
     Trimmed(LtmId),
-    /// A key outside a log, or an answer of Redis, is not what the store writes or expects.
+    /// A key outside a log, or an answer of Redis, is not as expected.
     #[error("unexpected data in Redis: {0}")]
     Unexpected(String),
 }
@@ -54,17 +54,17 @@ pub enum StoreError {
 pub enum Rejection {
     /// `OOM`.
     #[error(
-        "Redis is out of memory (maxmemory reached) and rejected the write; raise maxmemory, or keep less (retention)"
+        "Redis is out of memory (OOM, maxmemory reached) and rejected the write; raise maxmemory, or set retention to keep less"
     )]
     OutOfMemory(#[source] RedisError),
     /// `READONLY`.
     #[error(
-        "Redis is a read-only replica and rejected the write; let redis.url name the primary, or set redis.sentinels"
+        "Redis is a read-only replica and rejected the write; set redis.url to the primary, or set redis.sentinels"
     )]
     ReadOnly(#[source] RedisError),
     /// `MISCONF`.
     #[error(
-        "Redis cannot write to its disk and rejects writes (MISCONF); free space on the disk, and read the log of Redis"
+        "Redis cannot write to its disk and rejects writes ({0}); free disk space, and check the log of Redis"
     )]
     CannotPersist(#[source] RedisError),
     /// `WRONGPASS`, `NOAUTH`, or another failed login.
@@ -76,14 +76,14 @@ pub enum Rejection {
     /// `NOREPLICAS`.
     #[error("Redis has too few replicas (min-replicas-to-write) and rejected the write")]
     NoReplicas(#[source] RedisError),
-    /// Fewer replicas confirmed the write than `redis.wait_replicas` asks for.
+    /// Fewer replicas confirmed the write than `redis.wait_replicas` requires.
     #[error(
-        "written, but {have} of {asked} replicas have it (redis.wait_replicas); try again with the same Idempotency-Key"
+        "the write is in Redis, but {have} of {asked} replicas have it (redis.wait_replicas); try again with the same Idempotency-Key"
     )]
     TooFewReplicas {
-        /// The replicas that have it.
+        /// The number of replicas that confirmed it.
         have: i64,
-        /// The replicas that must have it.
+        /// The number of replicas that must confirm it.
         asked: u32,
     },
     /// Any other error.
@@ -92,7 +92,7 @@ pub enum Rejection {
 }
 
 impl StoreError {
-    /// Whether the same request may succeed later, without a change to it.
+    /// Whether the same request, unchanged, may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
@@ -134,7 +134,7 @@ impl From<RedisError> for StoreError {
     }
 }
 
-/// Whether a new connection, or a later moment, may end this error.
+/// Whether a new connection, or a later try, may succeed.
 pub(crate) fn is_transient(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
@@ -161,18 +161,18 @@ pub(crate) fn is_transient(error: &RedisError) -> bool {
         )
 }
 
-/// Why a write was not acknowledged.
+/// Why a write is not acknowledged.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WriteError {
-    /// Redis failed, or rejected it.
+pub(crate) enum RedisWriteError {
+    /// Redis failed, or rejected the write.
     #[error(transparent)]
     Redis(#[from] RedisError),
-    /// Too few replicas confirmed it in time. It is in Redis, and a failover may lose it.
+    /// Too few replicas confirmed the write in time. It is in Redis, but a failover can lose it.
     #[error("{have} of {asked} replicas have it")]
     TooFewReplicas { have: i64, asked: u32 },
 }
 
-impl WriteError {
+impl RedisWriteError {
     /// As [`is_transient`].
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Self::Redis(error) if is_transient(error))
@@ -187,11 +187,11 @@ impl WriteError {
     }
 }
 
-impl From<WriteError> for StoreError {
-    fn from(error: WriteError) -> Self {
+impl From<RedisWriteError> for StoreError {
+    fn from(error: RedisWriteError) -> Self {
         match error {
-            WriteError::Redis(error) => error.into(),
-            WriteError::TooFewReplicas { have, asked } => {
+            RedisWriteError::Redis(error) => error.into(),
+            RedisWriteError::TooFewReplicas { have, asked } => {
                 Rejection::TooFewReplicas { have, asked }.into()
             }
         }

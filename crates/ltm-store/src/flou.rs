@@ -1,6 +1,6 @@
-//! What an engine of the reference publishes: one channel per LTM and kind, `ltm:42:execute`.
+//! The channels on which Flou's engines publish: one per LTM and kind, such as `ltm:42:execute`.
 //!
-//! It is pub/sub: what is published while nobody listens is lost.
+//! Redis does not store published messages. A message that is published while the connection is down is lost.
 
 use std::{
     sync::{
@@ -18,44 +18,44 @@ use redis::{
 };
 use tokio::{
     sync::mpsc,
+    task::JoinHandle,
     time::{Instant, interval, sleep},
 };
 
-use crate::{
-    error::StoreError, redis::connection::reconnect_pauses, redis::settings::RedisSettings,
-};
+use crate::{error::StoreError, redis::client::reconnect_pauses, redis::settings::RedisSettings};
 
 /// The channels of all LTMs.
 const PATTERN: &str = "ltm:*";
-/// The kinds of messages that there are.
+/// The kinds of messages.
 const KINDS: [&str; 5] = ["start", "execute", "transition", "rollback", "error"];
-/// How many messages may wait at most; more are lost, and said to be.
+/// The most messages that wait for the receiver. More messages are lost, and reported.
 const MAX_WAITING: usize = 16 * 1024;
-/// How often the connection is asked for a sign of life.
+/// The interval of PING, which shows whether the connection works.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is heard.
+/// A message on the channels, or a change of the connection.
 #[derive(Debug)]
 pub enum Published {
-    /// From now on everything is heard.
+    /// The connection is up: every later message is received.
     Listening,
-    /// What an LTM published, as text.
+    /// A message of an LTM, as text.
     Message(LtmId, ByteString),
-    /// From now on nothing is heard until it is [`Published::Listening`] again.
-    Deaf(String),
-    /// Messages were lost, because they came faster than they were taken.
+    /// The connection is down, for this reason. Messages are lost until the next [`Published::Listening`].
+    Disconnected(String),
+    /// Messages were lost, because the receiver was too slow.
     Lost,
 }
 
-/// What the engines of the reference publish.
+/// A subscription to the channels of all LTMs.
 pub struct FlouChannels {
     receiver: mpsc::Receiver<Published>,
-    /// Set where a message found no room.
+    /// Whether messages were lost since the last call of [`FlouChannels::next`].
     lost: Arc<AtomicBool>,
+    task: JoinHandle<()>,
 }
 
 impl FlouChannels {
-    /// Begins to listen, in a task of its own that ends when this is dropped.
+    /// Subscribes, in a task that ends when the value is dropped.
     ///
     /// # Errors
     ///
@@ -64,16 +64,32 @@ impl FlouChannels {
         let client = Client::open(settings.connection_info()?)?;
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         let lost = Arc::new(AtomicBool::new(false));
-        tokio::spawn(run(client, settings, sender, lost.clone()));
-        Ok(Self { receiver, lost })
+        let task = tokio::spawn(run(client, settings, sender, lost.clone()));
+        Ok(Self {
+            receiver,
+            lost,
+            task,
+        })
     }
 
-    /// What is heard next, in the order in which it was published.
+    /// The next message, in the order of publication; `None` if the runtime shuts down.
+    ///
+    /// # Panics
+    ///
+    /// If the task panicked.
     pub async fn next(&mut self) -> Option<Published> {
         if self.lost.swap(false, Ordering::SeqCst) {
             return Some(Published::Lost);
         }
-        self.receiver.recv().await
+        if let Some(published) = self.receiver.recv().await {
+            return Some(published);
+        }
+        if let Err(error) = (&mut self.task).await
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+        None
     }
 }
 
@@ -90,7 +106,7 @@ async fn run(
             Ok(()) => "disconnected".to_owned(),
             Err(error) => error.to_string(),
         };
-        if sender.send(Published::Deaf(cause)).await.is_err() {
+        if sender.send(Published::Disconnected(cause)).await.is_err() {
             return;
         }
         if began.elapsed() > PING_INTERVAL * 2 {
@@ -100,18 +116,16 @@ async fn run(
     }
 }
 
-/// Listens until the connection fails or nobody wants it any more.
+/// Receives messages until the connection fails, or the receiver is dropped.
 async fn listen(
     client: &Client,
     settings: &RedisSettings,
     sender: &mpsc::Sender<Published>,
     lost: &Arc<AtomicBool>,
 ) -> Result<(), RedisError> {
-    let (gone, mut disconnected) = mpsc::channel(1);
-    let config =
-        settings
-            .connection_config()
-            .set_push_sender(reader(sender.clone(), lost.clone(), gone));
+    let (disconnect, mut disconnected) = mpsc::channel(1);
+    let handler = push_handler(sender.clone(), lost.clone(), disconnect);
+    let config = settings.connection_config().set_push_sender(handler);
     let mut connection: MultiplexedConnection = client
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
@@ -129,11 +143,11 @@ async fn listen(
     }
 }
 
-/// What runs in the connection's reader for each message: it must not wait.
-fn reader(
+/// The connection calls this for each message. It must not wait.
+fn push_handler(
     sender: mpsc::Sender<Published>,
     lost: Arc<AtomicBool>,
-    gone: mpsc::Sender<()>,
+    disconnect: mpsc::Sender<()>,
 ) -> impl Fn(PushInfo) -> Result<(), SendError> {
     move |push| {
         match push.kind {
@@ -145,7 +159,7 @@ fn reader(
                 }
             }
             PushKind::Disconnection => {
-                let _ = gone.try_send(());
+                let _ = disconnect.try_send(());
             }
             _ => {}
         }
@@ -153,7 +167,7 @@ fn reader(
     }
 }
 
-/// The LTM and the text of a message; `None` for what is published by others.
+/// The LTM and the text of a message; `None` if Flou did not publish it.
 fn read(data: Vec<Value>) -> Option<(LtmId, ByteString)> {
     let [_pattern, channel, payload] = <[Value; 3]>::try_from(data).ok()?;
     let (Value::BulkString(channel), Value::BulkString(payload)) = (channel, payload) else {
@@ -170,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_channels_of_the_reference_are_read() {
+    fn only_the_channels_of_flou_are_read() {
         let message = |channel: &str| {
             let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
             read(vec![text(PATTERN), text(channel), text("{}")])

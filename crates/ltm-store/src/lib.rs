@@ -1,15 +1,14 @@
-//! The log of every LTM, in Redis: create, append, read, fold, follow. The only crate that speaks
-//! Redis.
+//! The log of every LTM, in Redis: create, append, read, fold, follow. Only this crate speaks Redis.
 //!
-//! [`Store`] reads and writes; [`Live`] delivers entries as they are appended. The log is the truth
-//! and the live channel only speed: [`ltm_state::join`] decides what a live entry is to a subscriber at a
-//! cursor, and if it does not fit, the log decides.
+//! [`Store`] reads and writes logs. [`Live`] delivers entries when they are appended. Live delivery only saves
+//! time: [`ltm_state::join`] compares a live entry with the cursor of a subscriber, and if it does not fit, the log
+//! decides.
 //!
-//! - `redis`: the connection, to one server, behind Sentinels, or to a cluster, and the scripts;
-//! - `log`: what the store does with a log, a file for each operation;
+//! - `redis`: connections to one server, to a primary behind Sentinels, or to a cluster; and the scripts;
+//! - `log`: the operations on logs, one file for each;
 //! - `live`: the subscriptions to live channels;
 //! - `doctor`: checks of Redis, of its keys and of whole logs;
-//! - `flou`: the channels on which engines of Flou publish.
+//! - `flou`: the channels on which Flou's engines publish.
 
 mod doctor;
 mod error;
@@ -21,7 +20,7 @@ mod spawner;
 mod ticket;
 
 pub use self::redis::{
-    connection::{Redis, reconnect_pauses},
+    client::{Redis, reconnect_pauses},
     settings::RedisSettings,
 };
 pub use doctor::{
@@ -36,15 +35,15 @@ pub use flou::{FlouChannels, Published};
 pub use live::{Live, LiveEvent, LiveEvents};
 pub use log::{
     append::{
-        Answer, Append, AppendError, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS, Producer,
-        fingerprint,
+        Append, AppendError, AppendedEntry, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS,
+        ProducerEpoch, fingerprint,
     },
-    create::{CREATION_KEY_SECONDS, CreateError, Created, NewLtm},
-    history::History,
+    create::{CREATION_KEY_SECONDS, CreateError, CreatedLtm, NewLtm},
     list::{Choice, Listing, Page, Row, Shown},
     meta::Meta,
     read::{Read, Store, Window, WindowBounds},
-    retention::{Base, Retained},
-    state::{Folded, Loaded},
+    retention::{Base, RetentionCandidate},
+    snapshots::SnapshotReader,
+    state::{FoldCost, LoadedState},
 };
 pub use spawner::{BoxedTask, Spawner};

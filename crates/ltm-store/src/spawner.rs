@@ -1,17 +1,17 @@
-//! How the store starts its background tasks: the process that it runs in supervises them.
+//! Starts the background tasks of the store. The process decides how it supervises them.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 /// A background task.
 pub type BoxedTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Starts background tasks, each with a name. Clones are the same. By default a task is a plain task of the runtime that
-/// nobody supervises, which is enough for a command.
+/// Starts background tasks, each with a name. Clones share the function that starts them. By default nobody supervises
+/// the tasks, which is enough for a command.
 #[derive(Clone)]
 pub struct Spawner(Arc<dyn Fn(&'static str, BoxedTask) + Send + Sync>);
 
 impl Spawner {
-    /// Starts tasks with `spawn`, which takes the name of a task and the task.
+    /// Starts tasks with `spawn`, which gets the name and the task.
     pub fn new(spawn: impl Fn(&'static str, BoxedTask) + Send + Sync + 'static) -> Self {
         Self(Arc::new(spawn))
     }

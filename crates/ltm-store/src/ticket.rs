@@ -1,13 +1,13 @@
-//! Tickets: texts that are kept for a short time and given out once.
+//! Tickets: texts that Redis stores for a short time and returns once.
 
 use std::time::Duration;
 
 use ltm_types::keys;
 
-use crate::{error::StoreError, redis::connection::Redis};
+use crate::{error::StoreError, redis::client::Redis};
 
 impl Redis {
-    /// Keeps what a ticket is worth for `ttl`, under the hash of it.
+    /// Stores the content of a ticket for `ttl`, under the hash of the ticket.
     ///
     /// # Errors
     ///
@@ -15,19 +15,19 @@ impl Redis {
     pub async fn keep_ticket(
         &self,
         hash: &str,
-        holds: &str,
+        content: &str,
         ttl: Duration,
     ) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(keys::ticket(hash))
-            .arg(holds)
+            .arg(content)
             .arg("PX")
             .arg(ttl.as_millis().max(1).to_string());
         self.query::<redis::Value>(&set).await?;
         Ok(())
     }
 
-    /// What a ticket is worth, to the first who asks.
+    /// The content of a ticket. Only the first call returns it.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! What must hold for any input, one function for each place where foreign input is read. Each
-//! panics where it does not.
+//! Checks that must hold for any input: one function for each parser of untrusted input. A function panics if its check
+//! fails.
 //!
-//! The fuzz targets call these with what the fuzzer comes up with, and `tests/it/hostile/fuzz_corpus.rs` with
+//! The fuzz targets call these functions with the inputs of the fuzzer, and `tests/it/hostile/fuzz_corpus.rs` with
 //! the inputs in `corpus`.
 
 #![allow(
@@ -22,7 +22,7 @@ use ltm_types::{Cursor, Entry, Kind, LtmId, entry_message};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Cursors and ids have one spelling, and live messages are read or refused.
+/// Cursors and ids have one spelling. Live messages are read, or rejected.
 pub fn cursor(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -41,7 +41,7 @@ pub fn cursor(data: &[u8]) {
     }
 }
 
-/// A query string is read or refused, by both services: the id before the first `?`, the query after it.
+/// Both services read a query string, or reject it. The id is before the first `?`, the query after it.
 pub fn query(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -68,7 +68,7 @@ pub fn query(data: &[u8]) {
     let _ = parameters.text("fqn");
 }
 
-/// Limits that a fuzzer reaches.
+/// Limits that a fuzzer can reach.
 fn limits() -> Limits {
     Limits {
         max_bytes: 64 * 1024,
@@ -77,8 +77,8 @@ fn limits() -> Limits {
     }
 }
 
-/// The body of a write makes of a state what a second implementation makes of it, or is refused and
-/// changes nothing. The first line is the state before, the rest the body.
+/// The body of a write changes a state as a second implementation does, or it is rejected and changes nothing. The first
+/// line is the state before the write, the rest is the body.
 pub fn write(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n');
     let (first, body) = data.split_at(end.unwrap_or(0));
@@ -89,19 +89,19 @@ pub fn write(data: &[u8]) {
     }
     let before = state.clone();
     match snapshot_of(body, &mut state, &limits()) {
-        Ok(entry) => taken(before, &state, &entry, body),
+        Ok(entry) => check_accepted(before, &state, &entry, body),
         Err(refused) => {
             assert_eq!(state.tree, before.tree, "{refused}");
-            assert_eq!(state.position(), before.position());
+            assert_eq!(state.cursor, before.cursor);
             assert!(matches!(refused.0.status, 400..=499), "{refused}");
-            rightly_refused(&before, body, refused.0.operation);
+            check_rejected(&before, body, refused.0.operation);
         }
     }
 }
 
-/// What was taken is what the body says, can be read from the log, and be stored and read again.
-fn taken(before: State, after: &State, entry: &Entry, body: &[u8]) {
-    let expected = second_opinion(before.tree.value(), body).expect("it applies");
+/// Checks an accepted body: the state is right, the entry can be folded, and the checkpoint can be read.
+fn check_accepted(before: State, after: &State, entry: &Entry, body: &[u8]) {
+    let expected = second_opinion(before.tree.value(), body).expect("the body applies");
     assert_eq!(after.tree.value(), &expected);
     assert_eq!(
         after.tree.bytes(),
@@ -114,8 +114,9 @@ fn taken(before: State, after: &State, entry: &Entry, body: &[u8]) {
     can_be_read_back(&folded);
 }
 
-/// Where an operation failed, it fails in the second implementation, too, and those before it do not.
-fn rightly_refused(before: &State, body: &[u8], operation: Option<usize>) {
+/// Checks a rejected operation: the operations before it apply in the second implementation, too. If it is a `remove`, it
+/// fails there, too.
+fn check_rejected(before: &State, body: &[u8], operation: Option<usize>) {
     let (Some(operation), Ok(body)) = (operation, json(body)) else {
         return;
     };
@@ -132,14 +133,14 @@ fn rightly_refused(before: &State, body: &[u8], operation: Option<usize>) {
         .cloned()
         .collect();
     ltm_tests::apply(&mut document, &applied.into()).expect("only the last one fails");
-    // Numbers are compared more exactly by the services, and size and depth by nobody else.
-    if matches!(failed["op"].as_str(), Some("remove")) {
+    // The second implementation compares numbers less exactly, and has no limits of size and depth.
+    if failed["op"] == "remove" {
         let failed = Value::Array(vec![failed.clone()]);
-        ltm_tests::apply(&mut document, &failed).expect_err("it applies");
+        ltm_tests::apply(&mut document, &failed).expect_err("the operation applies there");
     }
 }
 
-/// What a body makes of a state, by implementations that are not the services' own.
+/// The state after a body, by implementations that are not part of the services.
 fn second_opinion(before: &Value, body: &[u8]) -> Result<Value, String> {
     let body = json(body).map_err(|e| e.to_string())?;
     let mut after = before.clone();
@@ -174,7 +175,7 @@ fn merge_into(target: &mut Value, patch: &Value) {
     }
 }
 
-/// A state leads to a checkpoint that says the same, digit by digit.
+/// Checks that the checkpoint of a state contains the same state, digit by digit.
 fn can_be_read_back(state: &State) {
     let Some(checkpoint) = state.checkpoint() else {
         return;
@@ -183,8 +184,8 @@ fn can_be_read_back(state: &State) {
         &json(checkpoint.state.as_bytes()).unwrap(),
         state.tree.value()
     );
-    let outline: ltm_state::HistoryIndex = serde_json::from_str(&checkpoint.index).unwrap();
-    assert_eq!(outline, state.index);
+    let index: ltm_state::HistoryIndex = serde_json::from_str(&checkpoint.index).unwrap();
+    assert_eq!(index, state.index);
 }
 
 fn json(text: &[u8]) -> serde_json::Result<Value> {
@@ -193,8 +194,8 @@ fn json(text: &[u8]) -> serde_json::Result<Value> {
     Value::deserialize(&mut deserializer)
 }
 
-/// Settings are read and can be printed and read again, or refused with a reason. The lines before
-/// the first empty one are variables (`API__MAX_BODY=1MiB`), the rest is a file.
+/// Settings can be read, printed and read again, or they are rejected with a reason. The lines before the first empty one
+/// are variables (`API__MAX_BODY=1MiB`), the rest is a file.
 pub fn settings(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -221,8 +222,8 @@ fn read_and_print<P: Program>(file: &str, given: &HashMap<String, String>) {
     }
 }
 
-/// A log of any entries is folded or refused, and every entry is a message that can be read, or none.
-/// Each line is an entry: its kind, a blank, its payload.
+/// A log of any entries can be folded, or is rejected. Each entry gives a message that can be read, or none. Each line is an
+/// entry: its kind, a space, its payload.
 pub fn entries(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -245,29 +246,29 @@ pub fn entries(data: &[u8]) {
             && next.fold(&entry).is_ok()
         {
             can_be_read_back(&next);
-            look_around(&next);
+            check_histories(&next);
             state = Some(next);
         }
         position = entry.cursor;
     }
 }
 
-/// Every history that a log had is made of places in it.
-fn look_around(state: &State) {
-    let outline = &state.index;
-    assert_eq!(outline.head(), state.position().seq);
-    let rollbacks = outline.rollbacks().map(|(index, _)| index);
-    let before = rollbacks.map(|index| outline.branch_before(index).unwrap());
-    for branch in before.chain([outline.branch()]) {
-        for span in &branch.spans {
-            assert!(span.len > 0 && span.seq + span.len - 1 <= outline.head());
-            assert_eq!(branch.place(span.index), Some(span.seq));
+/// Checks that every history of a log consists of entries of the log.
+fn check_histories(state: &State) {
+    let index = &state.index;
+    assert_eq!(index.head(), state.cursor.seq);
+    let rollbacks = index.rollbacks().map(|(rollback, _)| rollback);
+    let before = rollbacks.map(|rollback| index.branch_before(rollback).unwrap());
+    for branch in before.chain([index.branch()]) {
+        for range in &branch.ranges {
+            assert!(range.len > 0 && range.seq + range.len - 1 <= index.head());
+            assert_eq!(branch.seq_of(range.index), Some(range.seq));
         }
-        assert!(branch.count() <= outline.head());
+        assert!(branch.count() <= index.head());
     }
-    let mut trimmed = outline.clone();
-    trimmed.trim(outline.head() / 2);
-    assert_eq!(trimmed.count(), outline.count());
+    let mut trimmed = index.clone();
+    trimmed.trim(index.head() / 2);
+    assert_eq!(trimmed.count(), index.count());
     let _ = (
         trimmed.branch(),
         trimmed.errors(),

@@ -87,7 +87,7 @@ async fn whatever_is_wrong_with_a_log_is_said() {
         ),
         (
             vec!["XDEL", &key("log"), fifth],
-            "it does not continue the entry before it",
+            "the entry does not continue the one before it",
         ),
         (
             vec!["HSET", &key("checkpoint"), "state", other_text],
@@ -95,7 +95,7 @@ async fn whatever_is_wrong_with_a_log_is_said() {
         ),
         (
             vec!["HSET", &key("checkpoint"), "cursor", &other_cursor],
-            "of another history",
+            "belongs to another history",
         ),
         (
             vec!["HSET", &key("checkpoint"), "state", "[]"],
@@ -103,7 +103,7 @@ async fn whatever_is_wrong_with_a_log_is_said() {
         ),
         (
             vec!["XADD", &key("log"), "99-1", "snapshot", "{}"],
-            "the entry 99-1 was not written by the services",
+            "the services did not write the entry 99-1",
         ),
         (vec!["DEL", &key("log")], "the entry after 0-0 is missing"),
     ] {

@@ -39,7 +39,7 @@ async fn an_entry_that_somebody_added_by_hand_is_reported_and_skipped() {
         let detail = problem["detail"].as_str().unwrap();
         let (_, advice) = detail.split_once("remove it: ").unwrap();
         assert!(advice.contains(&foreign), "{detail}");
-        let (commands, _) = advice.split_once("; where Redis refuses").unwrap();
+        let (commands, _) = advice.split_once("; if Redis refuses").unwrap();
         let mut refused = false;
         for command in commands.split(", then ") {
             let said = stack.redis.cli(&command.split(' ').collect::<Vec<_>>());

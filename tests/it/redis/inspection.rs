@@ -165,15 +165,15 @@ async fn the_doctor_names_keys_that_do_not_belong_together() {
         format!("{} has no log", key(1, "meta")),
         format!("{} belongs to an LTM without `meta`", key(2, "log")),
         format!(
-            "{} has another cursor than its log's last entry",
+            "{} has another cursor than the last entry of its log",
             key(3, "meta")
         ),
         format!(
             "{} has a checkpoint that is ahead of its log",
             key(4, "meta")
         ),
-        format!("{} is not on its lists", key(5, "meta")),
-        "ltm:other is no key of the services".into(),
+        format!("{} is missing on its lists", key(5, "meta")),
+        "ltm:other is not a key of the services".into(),
     ];
     expected.sort();
     assert_eq!(keys(), expected);

@@ -63,7 +63,7 @@ impl World {
     /// Waits until every service knows that another Redis leads.
     async fn until_all_know(&self) {
         for service in self.gateways.iter().chain([&self.api_service]) {
-            service.until_logged("another Redis leads").await;
+            service.until_logged("another Redis is the primary").await;
         }
     }
 }
@@ -242,7 +242,7 @@ async fn without_sentinels_the_services_go_on_and_without_a_leader_too_they_say_
     }
     world
         .api_service
-        .until_logged("asking the Sentinels every second")
+        .until_logged("no Sentinel reports a primary; retrying")
         .await;
     world.api.append(id, json!({"merge": {"n": 1}})).await;
     subscriber.message().await;

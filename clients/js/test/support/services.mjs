@@ -16,7 +16,7 @@ export class Services {
   /** Starts them; settings are variables such as LTM__AUTH__MODE. */
   static async start(settings = {}) {
     if (!existsSync(ltm)) {
-      throw new Error(`${ltm} is missing: cargo build --locked -p ltm-cli`);
+      throw new Error(`${ltm} is missing: cargo build --locked --bin ltm`);
     }
     const services = new Services();
     services.settings = settings;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, http::header};
 use ltm_service::ProblemResponse;
-use ltm_store::Producer;
+use ltm_store::ProducerEpoch;
 use ltm_types::{Cursor, Problem, ProblemKind};
 
 /// The largest epoch: Redis's scripts count exactly up to here.
@@ -73,7 +73,7 @@ pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<Option<&str>, Pro
 }
 
 /// `Ltm-Producer: name;epoch=7`.
-pub(crate) fn producer(request: &HttpRequest) -> Result<Option<Producer>, ProblemResponse> {
+pub(crate) fn producer(request: &HttpRequest) -> Result<Option<ProducerEpoch>, ProblemResponse> {
     const NAME: &str = "Ltm-Producer";
     let Some(text) = header(request, NAME)? else {
         return Ok(None);
@@ -86,7 +86,7 @@ pub(crate) fn producer(request: &HttpRequest) -> Result<Option<Producer>, Proble
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         let epoch = epoch.parse().ok().filter(|epoch| *epoch <= MAX_EPOCH)?;
-        named.then(|| Producer {
+        named.then(|| ProducerEpoch {
             name: name.into(),
             epoch,
         })
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_producer_is_a_name_and_an_epoch() {
         let named = |text| producer(&with("Ltm-Producer", text)).map_err(|e| e.0.field);
-        let engine = Producer {
+        let engine = ProducerEpoch {
             name: "engine-1".into(),
             epoch: 7,
         };

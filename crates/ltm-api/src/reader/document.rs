@@ -67,7 +67,7 @@ impl Reader {
         if branch.trimmed > 0 {
             json.text(self.trimmed_snapshot(&now, &branch).await?);
         }
-        json.snapshots(branch.spans);
+        json.snapshots(branch.ranges);
         let source = meta
             .source
             .map_or_else(String::new, |source| format!(r#","source_id":{source}"#));

@@ -1,8 +1,8 @@
 //! The snapshots of a history as JSON.
 
 use bytes::{Bytes, BytesMut};
-use ltm_state::{Span, State, diff};
-use ltm_store::{History, Store, StoreError};
+use ltm_state::{SnapshotRange, State, diff};
+use ltm_store::{SnapshotReader, Store, StoreError};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{
     Map,
@@ -13,16 +13,21 @@ use super::error::ReadError;
 
 /// A walk over snapshots that writes them as the items of a JSON array.
 pub(super) struct SnapshotItems {
-    history: History,
+    history: SnapshotReader,
     /// Whether the array has an item already.
     has_items: bool,
 }
 
 impl SnapshotItems {
-    /// The snapshots in `spans`.
-    pub(super) fn new(store: &Store, id: LtmId, spans: Vec<Span>, has_items: bool) -> Self {
+    /// The snapshots in `ranges`.
+    pub(super) fn new(
+        store: &Store,
+        id: LtmId,
+        ranges: Vec<SnapshotRange>,
+        has_items: bool,
+    ) -> Self {
         Self {
-            history: store.history(id, spans),
+            history: store.snapshots(id, ranges),
             has_items,
         }
     }

@@ -1,6 +1,6 @@
 //! A page of a history.
 
-use ltm_state::{Branch, Span};
+use ltm_state::{Branch, SnapshotRange};
 use ltm_types::LtmId;
 
 use super::{
@@ -65,15 +65,15 @@ impl Reader {
 }
 
 /// The part of a history from the index `from` to before `until`.
-fn clip(branch: &Branch, from: u64, until: u64) -> Vec<Span> {
-    let clip = |span: &Span| {
-        let begin = span.index.max(from);
-        let end = (span.index + span.len).min(until);
-        (begin < end).then(|| Span {
+fn clip(branch: &Branch, from: u64, until: u64) -> Vec<SnapshotRange> {
+    let clip = |range: &SnapshotRange| {
+        let begin = range.index.max(from);
+        let end = (range.index + range.len).min(until);
+        (begin < end).then(|| SnapshotRange {
             index: begin,
-            seq: span.seq + (begin - span.index),
+            seq: range.seq + (begin - range.index),
             len: end - begin,
         })
     };
-    branch.spans.iter().filter_map(clip).collect()
+    branch.ranges.iter().filter_map(clip).collect()
 }

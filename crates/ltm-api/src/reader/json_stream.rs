@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use ltm_state::{HistoryIndex, Span, State};
+use ltm_state::{HistoryIndex, SnapshotRange, State};
 use ltm_store::{Store, StoreError};
 use ltm_types::{Cursor, LtmId, Rollback};
 use serde_json::json;
@@ -91,11 +91,11 @@ impl JsonStream {
         }
     }
 
-    /// The snapshots in `spans`, as items of the array that the last text opened.
-    pub(super) fn snapshots(&mut self, spans: Vec<Span>) {
+    /// The snapshots in `ranges`, as items of the array that the last text opened.
+    pub(super) fn snapshots(&mut self, ranges: Vec<SnapshotRange>) {
         let has_items =
             matches!(self.queue.back(), Some(Chunk::Text(text)) if !text.ends_with('['));
-        let items = SnapshotItems::new(&self.store, self.id, spans, has_items);
+        let items = SnapshotItems::new(&self.store, self.id, ranges, has_items);
         self.push(Chunk::Snapshots(items));
     }
 
@@ -187,7 +187,7 @@ impl JsonStream {
         let gone = || StoreError::Trimmed(id);
         let branch = self.index.branch_before(index).ok_or_else(gone)?;
         let folded = store.fold_until(id, &mut self.state, seq - 1).await?;
-        if folded.is_none() || self.state.position().seq != seq - 1 {
+        if folded.is_none() || self.state.cursor.seq != seq - 1 {
             return Err(gone().into());
         }
         let trimmed = match branch.trimmed {
@@ -208,7 +208,7 @@ impl JsonStream {
         let (time, reason, state) = (json!(back.time), json!(back.reason), self.state.text());
         let first = branch.first_index();
         let end = format!(r#"],"first_index":{first}}}"#);
-        let items = SnapshotItems::new(store, id, branch.spans, trimmed.is_some());
+        let items = SnapshotItems::new(store, id, branch.ranges, trimmed.is_some());
         self.queue.push_front(Chunk::Text(end));
         self.queue.push_front(Chunk::Snapshots(items));
         let (comma, trimmed) = (

@@ -41,7 +41,7 @@ impl PointInTime {
         base: Option<Base>,
     ) -> Self {
         if let Some(base) = &base {
-            index.trim(base.state.position().seq);
+            index.trim(base.state.cursor.seq);
         }
         Self {
             id,

@@ -45,7 +45,7 @@ impl Reader {
         also: impl FnOnce(&State) -> T,
     ) -> Result<(PointInTime, T), ReadError> {
         let state = self.cache.lock_current(id).await?;
-        let (cursor, index, also) = (state.position(), state.index.clone(), also(&state));
+        let (cursor, index, also) = (state.cursor, state.index.clone(), also(&state));
         drop(state);
         let now = PointInTime::new(id, cursor, index, self.store.base(id).await?);
         Ok((now, also))
@@ -56,7 +56,7 @@ impl Reader {
         let base = self.store.base(id).await?;
         Ok(PointInTime::new(
             id,
-            state.position(),
+            state.cursor,
             state.index.clone(),
             base,
         ))
@@ -69,7 +69,7 @@ impl Reader {
         branch: &Branch,
     ) -> Result<String, ReadError> {
         if let Some(base) = &now.base
-            && base.state.position().seq == branch.base
+            && base.state.cursor.seq == branch.base
         {
             return history_json::trimmed_snapshot(&base.time, &base.state);
         }

@@ -48,7 +48,7 @@ impl Reader {
                 state: current,
             });
         }
-        let seq = branch.place(index).ok_or_else(|| {
+        let seq = branch.seq_of(index).ok_or_else(|| {
             let problem = match last {
                 Some(last) => {
                     let first = branch.first_index();
@@ -60,7 +60,7 @@ impl Reader {
         })?;
         let state = self.store().state_after(id, seq).await?;
         Ok(StateAt {
-            cursor: state.position(),
+            cursor: state.cursor,
             index: Some(index),
             state: state.text(),
         })

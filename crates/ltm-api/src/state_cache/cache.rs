@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use ltm_service::{ByteCache, Bytes, LimitsHit, Span, byte_cache};
 use ltm_state::{Retention, RetentionOverride, State};
-use ltm_store::{Folded, Loaded, Spawner, Store, StoreError};
+use ltm_store::{FoldCost, LoadedState, Spawner, Store, StoreError};
 use ltm_types::{Entry, LtmId};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, Semaphore},
@@ -75,7 +75,7 @@ pub(crate) enum LockError {
 pub(crate) struct Cached {
     state: State,
     /// What was appended since the last checkpoint.
-    since_checkpoint: Folded,
+    since_checkpoint: FoldCost,
     /// Bytes appended since the log was trimmed, or since the state was loaded.
     bytes_since_trim: usize,
     /// The `seq` up to which a trim was started.
@@ -223,7 +223,7 @@ impl StateCache {
         let (store, Some(checkpoint)) = (self.store.clone(), cached.state.checkpoint()) else {
             return;
         };
-        cached.since_checkpoint = Folded::default();
+        cached.since_checkpoint = FoldCost::default();
         let metrics = self.metrics.clone();
         self.spawner().spawn("checkpoint", async move {
             match store.save_checkpoint(id, &checkpoint).await {
@@ -246,11 +246,11 @@ impl StateCache {
         let Some(max_entries) = keep.max_entries else {
             return;
         };
-        let head = cached.state.position().seq;
+        let head = cached.state.cursor.seq;
         let kept = head - cached.state.index.origin().seq.max(cached.trimmed);
         let excess = kept.saturating_sub(max_entries);
         // A trim stores the state.
-        let due = Folded {
+        let due = FoldCost {
             entries: usize::try_from(excess).unwrap_or(usize::MAX),
             bytes: cached.bytes_since_trim,
         };
@@ -292,21 +292,21 @@ impl Cached {
     /// Notes that `entry`, whose patch was applied, is in the log.
     pub(crate) fn advance(&mut self, entry: &Entry) {
         self.state.advance(entry);
-        self.count(Folded {
+        self.count(FoldCost {
             entries: 1,
             bytes: entry.payload.len(),
         });
     }
 
-    fn count(&mut self, folded: Folded) {
+    fn count(&mut self, folded: FoldCost) {
         self.since_checkpoint.entries += folded.entries;
         self.since_checkpoint.bytes += folded.bytes;
         self.bytes_since_trim += folded.bytes;
     }
 }
 
-impl From<Loaded> for Cached {
-    fn from(loaded: Loaded) -> Self {
+impl From<LoadedState> for Cached {
+    fn from(loaded: LoadedState) -> Self {
         Self {
             state: loaded.state,
             since_checkpoint: loaded.folded,
@@ -363,8 +363,8 @@ impl StateGuard {
     }
 
     /// A copy of the state, with what the LTM was created with.
-    pub(crate) fn loaded(&self) -> Loaded {
-        Loaded {
+    pub(crate) fn loaded(&self) -> LoadedState {
+        LoadedState {
             state: self.cached.state.clone(),
             folded: self.cached.since_checkpoint,
             retention: self.cached.retention,

@@ -1,7 +1,7 @@
 //! When a state is stored in full: seldom, because appends cost their change and not the state; and often
 //! enough that opening an LTM reads little beside the state itself.
 
-use ltm_store::Folded;
+use ltm_store::FoldCost;
 
 /// A state below this many bytes is stored as if it had this many.
 const MIN_STATE_BYTES: usize = 64 * 1024;
@@ -21,7 +21,7 @@ impl CheckpointPolicy {
     ///
     /// So the bytes that are written for states are at most those that are written for entries, or one KiB for
     /// each entry; and opening an LTM costs at most about twice what reading its state costs.
-    pub(crate) fn is_due(self, stored: usize, since: Folded) -> bool {
+    pub(crate) fn is_due(self, stored: usize, since: FoldCost) -> bool {
         since.bytes > stored.max(MIN_STATE_BYTES)
             || since.entries >= self.every.max(stored / BYTES_PER_ENTRY)
     }
@@ -31,8 +31,8 @@ impl CheckpointPolicy {
 mod tests {
     use super::*;
 
-    fn folded(entries: usize, bytes: usize) -> Folded {
-        Folded { entries, bytes }
+    fn folded(entries: usize, bytes: usize) -> FoldCost {
+        FoldCost { entries, bytes }
     }
 
     /// The number of entries of `entry` bytes each after which a state of `stored` bytes is stored.

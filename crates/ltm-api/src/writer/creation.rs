@@ -5,7 +5,7 @@ use ltm_state::{
     Change as StateChange, Limits, RetentionOverride, State, change,
     json::{self, Shape},
 };
-use ltm_store::{Created, Idempotency, NewLtm};
+use ltm_store::{CreatedLtm, Idempotency, NewLtm};
 use ltm_types::{Cursor, Entry, Kind, LtmId, now};
 use serde::Deserialize;
 use serde_json::{
@@ -155,7 +155,7 @@ impl Writer {
         &self,
         creation: &Creation,
         idempotency: Option<Idempotency<'_>>,
-    ) -> Result<Created, WriteError> {
+    ) -> Result<CreatedLtm, WriteError> {
         let mut state = State::default();
         let first = creation.first.apply_to(&mut state)?;
         let span = Span::redis("EVALSHA", "create");

@@ -44,7 +44,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn new(state: &'a mut StateGuard, change: Change, span: Option<&Span>) -> Self {
         let payload = with_trace_parent(change.payload, span);
         Self {
-            entry: Entry::after(state.position(), change.kind, payload),
+            entry: Entry::after(state.cursor, change.kind, payload),
             undo: change.undo,
             snapshots_count: change.snapshots_count,
             state,

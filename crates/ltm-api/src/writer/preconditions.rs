@@ -1,7 +1,7 @@
 //! The conditions under which a request may write (RFC 9110 section 13.1, and the idempotency and producer
 //! headers).
 
-use ltm_store::{Idempotency, Producer};
+use ltm_store::{Idempotency, ProducerEpoch};
 use ltm_types::Cursor;
 
 use super::error::WriteError;
@@ -13,7 +13,7 @@ pub(crate) struct Preconditions<'a> {
     /// How a repeated request is recognised.
     pub(crate) idempotency: Option<Idempotency<'a>>,
     /// The producer that writes, if it named itself.
-    pub(crate) producer: Option<Producer>,
+    pub(crate) producer: Option<ProducerEpoch>,
 }
 
 impl Preconditions<'_> {

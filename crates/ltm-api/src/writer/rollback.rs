@@ -72,7 +72,7 @@ impl<'a> RollbackTo<'a> {
         }
         // A log that lost its tail may have another history under the same indices.
         let head = earlier.head;
-        Ok(state.position() == head || self.store().entry(self.id, head).await?.is_some())
+        Ok(state.cursor == head || self.store().entry(self.id, head).await?.is_some())
     }
 
     async fn find(&self, now: PointInTime) -> Result<Earlier, ReadError> {
@@ -175,11 +175,11 @@ impl RollbackTarget {
             Self::Snapshot(index) | Self::Replay(index) => {
                 let kept = match self {
                     // The snapshot itself must exist, too.
-                    Self::Replay(_) if branch.place(index).is_some() => index.checked_sub(1),
+                    Self::Replay(_) if branch.seq_of(index).is_some() => index.checked_sub(1),
                     Self::Replay(_) => None,
                     _ => Some(index),
                 };
-                let seq = kept.and_then(|kept| Some((Some(branch.place(kept)?), kept + 1)));
+                let seq = kept.and_then(|kept| Some((Some(branch.seq_of(kept)?), kept + 1)));
                 seq.ok_or_else(|| {
                     let (first, count) = (branch.first_index(), branch.count());
                     let last = i128::from(count) - 1;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 use ltm_service::Span;
-use ltm_store::{Answer, Append, AppendError, Store};
+use ltm_store::{Append, AppendError, AppendedEntry, Store};
 use ltm_types::{Cursor, LtmId, now};
 
 use super::{
@@ -87,17 +87,17 @@ impl Writer {
         let Some(idempotency) = preconditions.idempotency else {
             return Ok(None);
         };
-        match self.store.remembered(id, idempotency).await? {
-            Some(answer) => self.replay(id, answer).await.map(Some),
+        match self.store.earlier_append(id, idempotency).await? {
+            Some(appended) => self.replay(id, appended).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn replay(&self, id: LtmId, answer: Answer) -> Result<Written, WriteError> {
-        let entry = self.store.entry(id, answer.cursor).await?;
+    async fn replay(&self, id: LtmId, appended: AppendedEntry) -> Result<Written, WriteError> {
+        let entry = self.store.entry(id, appended.cursor).await?;
         Ok(Written {
-            cursor: answer.cursor,
-            snapshots_count: answer.snapshots_count,
+            cursor: appended.cursor,
+            snapshots_count: appended.snapshots_count,
             payload: entry.map(|entry| entry.payload),
             replayed: true,
         })
@@ -111,7 +111,7 @@ impl Writer {
         write: &impl Write,
         began: Instant,
     ) -> Result<Written, WriteError> {
-        let (id, expected) = (state.id(), state.position());
+        let (id, expected) = (state.id(), state.cursor);
         preconditions.check(expected)?;
         let change = write.apply(state).await?;
         let mut span = Span::redis("EVALSHA", "append");

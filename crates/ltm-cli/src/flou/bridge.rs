@@ -98,7 +98,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         url: args.from.clone(),
         ..RedisSettings::default()
     };
-    let shown = settings.shown_place();
+    let shown = settings.shown_address();
     let mut channels = FlouChannels::listen(settings)?;
     let flou = args.flou_api.clone();
     let flou = flou.map(|url| client::build(url, None)).transpose()?;
@@ -123,7 +123,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                         output.note(&format!("following the channels ltm:* of {shown}; press Ctrl-C to stop"));
                     }
                     Some(Published::Message(id, text)) => bridge.take(id, &text).await?,
-                    Some(Published::Deaf(cause)) => {
+                    Some(Published::Disconnected(cause)) => {
                         output.note(&format!("disconnected from {shown}: {cause}; messages are lost until the bridge is connected again"));
                         bridge.doubt();
                     }

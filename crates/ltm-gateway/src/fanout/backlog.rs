@@ -140,7 +140,7 @@ impl Backlog {
             let state = self.store.state(id).await?.state;
             Ok(reset_message(
                 id,
-                state.position(),
+                state.cursor,
                 reason,
                 &state.text(),
                 state.snapshots_count(),

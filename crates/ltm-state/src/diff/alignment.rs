@@ -1,10 +1,9 @@
-//! Which elements of an array became which elements of another.
+//! Aligns two arrays: decides which elements stay, change, are removed, are added, or move.
 //!
-//! Equal elements are found by the diff of E. W. Myers, "An O(ND) Difference Algorithm and Its
-//! Variations", Algorithmica 1 (1986), with the bounds on its work that GNU diff and Git have. What
-//! lies between them is paired so that the patch is short: R. A. Wagner and M. J. Fischer, "The
-//! String-to-String Correction Problem", Journal of the ACM 21 (1974), where to change an element
-//! costs what its patch is long.
+//! The elements that are equal are found with the diff of E. W. Myers, "An O(ND) Difference Algorithm and Its
+//! Variations", Algorithmica 1 (1986), with the bounds on its work that GNU diff and Git have. The elements
+//! between them are paired so that the patch is short: R. A. Wagner and M. J. Fischer, "The String-to-String
+//! Correction Problem", Journal of the ACM 21 (1974). The cost of a change is the length of its patch.
 
 use std::{iter::repeat_n, ops::Range};
 
@@ -17,66 +16,66 @@ use super::{
 };
 use crate::json::measure;
 
-/// What becomes of the next element.
+/// One step from the old array to the new array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// It stays.
+pub(super) enum Edit {
+    /// The next old element stays.
     Keep,
-    /// It becomes the next of the other array.
+    /// The next old element becomes the next new element.
     Change,
-    /// It goes.
+    /// The next old element is removed.
     Remove,
-    /// The next of the other array comes before it.
+    /// The next new element is added before the next old element.
     Add,
 }
 
-impl Step {
-    /// Whether the elements after it move.
-    pub(super) fn moves(self) -> bool {
+impl Edit {
+    /// Whether it shifts the elements after it.
+    pub(super) fn shifts(self) -> bool {
         matches!(self, Self::Remove | Self::Add)
     }
 }
 
-/// The most pairs of elements that are compared in one place.
-const MOST_PAIRS: usize = 1 << 16;
+/// The largest number of pairs of elements that are compared within one hunk.
+const MAX_PAIRS: usize = 1 << 16;
 
-/// The steps from one array to another, and which elements only move.
+/// The edits from the old array to the new array, and the elements that only move.
 #[derive(Default)]
 pub(super) struct Alignment {
-    pub(super) steps: Vec<Step>,
+    pub(super) edits: Vec<Edit>,
     pub(super) moves: Moves,
 }
 
-/// Where a difference begins and ends in either array.
+/// A range of the old array, and the range of the new array that replaces it.
 type Hunk = [Range<usize>; 2];
 
-/// Aligns two arrays. `path` is how long their path is, in bytes; `work` is how many bytes may still
-/// be compared beyond those that must be, and becomes less.
-pub(super) fn align(from: &[Value], to: &[Value], path: usize, work: &mut usize) -> Alignment {
+/// Aligns two arrays. `path` is the length of their path in bytes. `budget` is the number of bytes that may
+/// still be compared to pair elements; the function subtracts what it uses.
+pub(super) fn align(from: &[Value], to: &[Value], path: usize, budget: &mut usize) -> Alignment {
     let hunks = hunks(from, to);
-    let mut few = |hunk: &Hunk| match hunk[0].len() * hunk[1].len() {
+    let mut is_small = |hunk: &Hunk| match hunk[0].len() * hunk[1].len() {
         0 | 1 => true,
-        2..=MOST_PAIRS => is_worth(&from[hunk[0].clone()], &to[hunk[1].clone()], work),
+        2..=MAX_PAIRS => spend(&from[hunk[0].clone()], &to[hunk[1].clone()], budget),
         _ => false,
     };
-    let few: Vec<bool> = hunks.iter().map(&mut few).collect();
-    let compared = hunks.iter().zip(&few).filter(|(_, few)| **few);
-    let moves = Moves::between(from, to, compared.map(|(hunk, _)| hunk));
-    let (mut steps, mut at) = (Vec::with_capacity(from.len().max(to.len())), 0);
-    for (hunk, few) in hunks.into_iter().zip(few) {
-        steps.extend(repeat_n(Step::Keep, hunk[0].start - at));
+    let is_small: Vec<bool> = hunks.iter().map(&mut is_small).collect();
+    let small = hunks.iter().zip(&is_small).filter(|(_, small)| **small);
+    let moves = Moves::between(from, to, small.map(|(hunk, _)| hunk));
+    let (mut edits, mut at) = (Vec::with_capacity(from.len().max(to.len())), 0);
+    for (hunk, is_small) in hunks.into_iter().zip(is_small) {
+        edits.extend(repeat_n(Edit::Keep, hunk[0].start - at));
         at = hunk[0].end;
-        if few {
-            Costs::of(from, to, hunk, path, &moves).cheapest(&mut steps);
+        if is_small {
+            Costs::of(from, to, hunk, path, &moves).cheapest(&mut edits);
         } else {
-            steps.extend(by_position(hunk[0].len(), hunk[1].len()));
+            edits.extend(by_index(hunk[0].len(), hunk[1].len()));
         }
     }
-    steps.extend(repeat_n(Step::Keep, from.len() - at));
-    Alignment { steps, moves }
+    edits.extend(repeat_n(Edit::Keep, from.len() - at));
+    Alignment { edits, moves }
 }
 
-/// Where two arrays differ.
+/// The ranges in which two arrays differ.
 fn hunks(from: &[Value], to: &[Value]) -> Vec<Hunk> {
     let head = from.iter().zip(to).take_while(|(a, b)| a == b).count();
     let ends = from[head..].iter().rev().zip(to[head..].iter().rev());
@@ -89,53 +88,55 @@ fn hunks(from: &[Value], to: &[Value]) -> Vec<Hunk> {
     input.update_before(from[rest[0].clone()].iter());
     input.update_after(to[rest[1].clone()].iter());
     let diff = Diff::compute(Algorithm::Myers, &input);
-    let place = |range: Range<u32>| range.start as usize + head..range.end as usize + head;
+    let shifted = |range: Range<u32>| range.start as usize + head..range.end as usize + head;
     let hunks = diff
         .hunks()
-        .map(|hunk| [place(hunk.before), place(hunk.after)]);
+        .map(|hunk| [shifted(hunk.before), shifted(hunk.after)]);
     hunks.collect()
 }
 
-/// Whether there is work left to compare each element with each.
-fn is_worth(from: &[Value], to: &[Value], work: &mut usize) -> bool {
+/// Takes the bytes of comparing each element with each from the budget. Returns false if it has too few.
+fn spend(from: &[Value], to: &[Value], budget: &mut usize) -> bool {
     let bytes = |items: &[Value]| -> usize { items.iter().map(|item| measure(item).bytes).sum() };
-    let left = work.checked_sub(bytes(from) * to.len() + bytes(to) * from.len());
-    *work = left.unwrap_or(*work);
+    let left = budget.checked_sub(bytes(from) * to.len() + bytes(to) * from.len());
+    *budget = left.unwrap_or(*budget);
     left.is_some()
 }
 
-/// The steps between arrays of two lengths that make of each element the one at its place.
-pub(super) fn by_position(from: usize, to: usize) -> impl Iterator<Item = Step> {
+/// The edits that change each element to the one with the same index, for arrays of these lengths.
+pub(super) fn by_index(from: usize, to: usize) -> impl Iterator<Item = Edit> {
     let both = from.min(to);
-    repeat_n(Step::Change, both)
-        .chain(repeat_n(Step::Remove, from - both))
-        .chain(repeat_n(Step::Add, to - both))
+    repeat_n(Edit::Change, both)
+        .chain(repeat_n(Edit::Remove, from - both))
+        .chain(repeat_n(Edit::Add, to - both))
 }
 
-/// How long the shortest patch is from the rest of one part to the rest of another, by where the
-/// rests begin.
+/// A table of a hunk: for each pair of suffixes of its two ranges, the length of the shortest patch from one
+/// to the other, and the first edit of that patch.
 struct Costs {
     columns: usize,
-    /// Row by row, a row for each element of the one part and one more.
-    least: Vec<(usize, Step)>,
+    /// Row by row: one row for each element of the old range, and one more.
+    cells: Vec<(usize, Edit)>,
 }
 
 impl Costs {
-    /// Compares each element of a part with each of another.
+    /// Fills the table from its end.
     fn of(from: &[Value], to: &[Value], hunk: Hunk, path: usize, moves: &Moves) -> Self {
         let [rows, columns] = [hunk[0].len() + 1, hunk[1].len() + 1];
-        let mut least = vec![(0, Step::Keep); rows * columns];
+        let mut costs = Self {
+            columns,
+            cells: vec![(0, Edit::Keep); rows * columns],
+        };
         for (row, column) in (0..rows * columns)
             .rev()
-            .map(|i| (i / columns, i % columns))
+            .map(|cell| (cell / columns, cell % columns))
         {
-            let rest = |down: usize, right: usize| least[(row + down) * columns + column + right].0;
             let [before, after] = [hunk[0].start + row, hunk[1].start + column];
             let old = (row + 1 < rows).then(|| (&from[before], moves.leaves(before)));
             let new = (column + 1 < columns).then(|| (&to[after], moves.source(after).is_some()));
             let remove = old.map(|(_, leaves)| {
                 let cost = if leaves { 0 } else { length::remove(path) };
-                (rest(1, 0) + cost, Step::Remove)
+                (costs.rest(row + 1, column) + cost, Edit::Remove)
             });
             let add = new.map(|(new, arrives)| {
                 let cost = if arrives {
@@ -143,35 +144,41 @@ impl Costs {
                 } else {
                     length::add(path, measure(new).bytes)
                 };
-                (rest(0, 1) + cost, Step::Add)
+                (costs.rest(row, column + 1) + cost, Edit::Add)
             });
             let change = match (old, new) {
                 (Some((old, false)), Some((new, false))) => {
-                    // Of two alone it is known without looking that one becomes the other.
+                    // Two single elements are paired anyway.
                     let cost = if rows * columns == 4 {
                         0
                     } else {
                         changed(path, old, new)
                     };
-                    Some((rest(1, 1) + cost, Step::Change))
+                    Some((costs.rest(row + 1, column + 1) + cost, Edit::Change))
                 }
                 _ => None,
             };
-            let steps = [change, remove, add].into_iter().flatten();
-            if let Some(best) = steps.min_by_key(|(cost, _)| *cost) {
-                least[row * columns + column] = best;
+            let edits = [change, remove, add].into_iter().flatten();
+            if let Some(cheapest) = edits.min_by_key(|(cost, _)| *cost) {
+                costs.cells[row * columns + column] = cheapest;
             }
         }
-        Self { columns, least }
+        costs
     }
 
-    fn cheapest(&self, steps: &mut Vec<Step>) {
+    /// The length of the shortest patch for the suffixes that begin at this cell.
+    fn rest(&self, row: usize, column: usize) -> usize {
+        self.cells[row * self.columns + column].0
+    }
+
+    /// Adds the edits of the shortest patch for the whole hunk.
+    fn cheapest(&self, edits: &mut Vec<Edit>) {
         let mut at = 0;
-        while at + 1 < self.least.len() {
-            let (_, step) = self.least[at];
-            at += if step == Step::Add { 0 } else { self.columns };
-            at += usize::from(step != Step::Remove);
-            steps.push(step);
+        while at + 1 < self.cells.len() {
+            let (_, edit) = self.cells[at];
+            at += if edit == Edit::Add { 0 } else { self.columns };
+            at += usize::from(edit != Edit::Remove);
+            edits.push(edit);
         }
     }
 }

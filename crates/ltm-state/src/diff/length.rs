@@ -1,58 +1,58 @@
-//! How long operations are as JSON text, about.
+//! The approximate length of operations as JSON text, in bytes. `path` is always the length of a path.
 
 use serde_json::Value;
 
 use crate::json::{measure, member_bytes};
 
-/// Bytes of `{"op":"remove","path":""},`.
+/// The length of `{"op":"remove","path":""},`.
 const REMOVE: usize = 26;
-/// Bytes of `{"op":"move","from":"","path":""},`.
+/// The length of `{"op":"move","from":"","path":""},`.
 const MOVE: usize = 34;
-/// Bytes of `{"op":"add","path":"","value":},`.
+/// The length of `{"op":"add","path":"","value":},`.
 const ADD: usize = 32;
-/// Bytes of `{"op":"replace","path":"","value":},`.
+/// The length of `{"op":"replace","path":"","value":},`.
 const REPLACE: usize = 36;
 
-/// Of a `remove` at a path of `path` bytes.
+/// The length of a `remove`.
 pub(super) fn remove(path: usize) -> usize {
     REMOVE + path
 }
 
-/// Of a `move` between two paths of so many bytes in all.
+/// The length of a `move`. `paths` is the length of both paths together.
 pub(super) fn moved(paths: usize) -> usize {
     MOVE + paths
 }
 
-/// Of an `add` of a value of `bytes`.
+/// The length of an `add` of a value of `bytes`.
 pub(super) fn add(path: usize, bytes: usize) -> usize {
     ADD + path + bytes
 }
 
-/// Of a `replace`.
+/// The length of a `replace` with a value of `bytes`.
 pub(super) fn replace(path: usize, bytes: usize) -> usize {
     REPLACE + path + bytes
 }
 
-/// What a value at a path of `path` bytes may have at most for its `replace` to be shorter than `bytes`.
+/// The largest value whose `replace` is not longer than `bytes`.
 pub(super) fn left_for_value(path: usize, bytes: usize) -> usize {
     bytes.saturating_sub(REPLACE + path)
 }
 
-/// Of the patch from one value to another, where arrays are compared by position. It looks at each
-/// part of both once.
+/// The length of the patch from one value to another, if arrays are compared by index. Visits each part of
+/// both values once.
 pub(super) fn changed(path: usize, from: &Value, to: &Value) -> usize {
-    both(path, from, to).patch
+    patch_size(path, from, to).patch
 }
 
 /// The length of a patch, and the size of the value that it leads to.
 #[derive(Clone, Copy, Default)]
-struct Both {
+struct PatchSize {
     patch: usize,
     bytes: usize,
 }
 
-impl Both {
-    /// Takes a member in, which has `beside` bytes beside its value.
+impl PatchSize {
+    /// Adds a member, whose key and separators have `beside` bytes.
     fn with(self, beside: usize, member: Self) -> Self {
         Self {
             patch: self.patch + member.patch,
@@ -61,31 +61,31 @@ impl Both {
     }
 }
 
-fn both(path: usize, from: &Value, to: &Value) -> Both {
+fn patch_size(path: usize, from: &Value, to: &Value) -> PatchSize {
     let mut all = match (from, to) {
         (Value::Object(from), Value::Object(to)) => {
             let below = |key: &str| path + 1 + key.len();
-            let gone = from.keys().filter(|key| !to.contains_key(*key));
-            let begin = Both {
-                patch: gone.map(|key| remove(below(key))).sum(),
+            let removed = from.keys().filter(|key| !to.contains_key(*key));
+            let empty = PatchSize {
+                patch: removed.map(|key| remove(below(key))).sum(),
                 bytes: 2,
             };
-            to.iter().fold(begin, |all, (key, to)| {
+            to.iter().fold(empty, |all, (key, to)| {
                 let member = member(below(key), from.get(key), to);
                 all.with(member_bytes(key, false), member)
             })
         }
         (Value::Array(from), Value::Array(to)) => {
             let below = path + 2;
-            let begin = Both {
+            let empty = PatchSize {
                 patch: from.len().saturating_sub(to.len()) * remove(below),
                 bytes: 2,
             };
-            to.iter().enumerate().fold(begin, |all, (index, to)| {
+            to.iter().enumerate().fold(empty, |all, (index, to)| {
                 all.with(1, member(below, from.get(index), to))
             })
         }
-        _ => Both {
+        _ => PatchSize {
             patch: if from == to { 0 } else { usize::MAX },
             bytes: measure(to).bytes,
         },
@@ -97,13 +97,13 @@ fn both(path: usize, from: &Value, to: &Value) -> Both {
     all
 }
 
-fn member(path: usize, from: Option<&Value>, to: &Value) -> Both {
+fn member(path: usize, from: Option<&Value>, to: &Value) -> PatchSize {
     from.map_or_else(
         || {
             let bytes = measure(to).bytes;
             let patch = add(path, bytes);
-            Both { patch, bytes }
+            PatchSize { patch, bytes }
         },
-        |from| both(path, from, to),
+        |from| patch_size(path, from, to),
     )
 }

@@ -1,4 +1,4 @@
-//! Patches made from what a producer sends instead of one: a whole new state, or a merge patch.
+//! Makes a patch from a new state or from a merge patch, which a producer may send instead of a patch.
 
 use json_patch::{AddOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation};
 use jsonptr::PointerBuf;
@@ -10,46 +10,45 @@ mod alignment;
 mod length;
 mod moves;
 
-use alignment::{Alignment, Step, align, by_position};
-use moves::{Moves, Turn, Way};
+use alignment::{Alignment, Edit, align, by_index};
+use moves::{Action, Moves, PatchedArray};
 
 /// The patch (RFC 6902) that leads from one state to another.
 ///
-/// Members are compared by name. Of two arrays the elements that are equal stay as they are, wherever
-/// others come and go, or move; those that are alike are changed. What is shorter to replace is replaced, but
-/// never the state itself.
+/// Members of objects are compared by name. Elements of arrays are aligned: equal elements stay or move, and
+/// similar elements are changed in place. A value is replaced as a whole if that makes the patch shorter; the
+/// state itself is never replaced.
 ///
-/// Its work is bounded: about that of reading both states [`MOST_LEVELS`] times, and what compares
-/// [`MOST_WORK`] bytes.
+/// The work is bounded. It is about that of reading both states [`MAX_ALIGNED_LEVELS`] times, plus that of
+/// comparing [`MAX_COMPARED_BYTES`] bytes.
 pub fn diff(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOperation> {
     let mut differ = Differ::new();
     differ.objects(from, to);
     differ.operations
 }
 
-/// The patch (RFC 6902) that does to `state` what the merge patch (RFC 7396) `merge` does.
+/// The patch (RFC 6902) that changes `state` as the merge patch (RFC 7396) `merge` does.
 pub fn merge(state: &Map<String, Value>, merge: Map<String, Value>) -> Vec<PatchOperation> {
     let mut differ = Differ::new();
     differ.merge(state, merge);
     differ.operations
 }
 
-/// How many bytes are compared at most to pair elements that are alike and not equal.
-const MOST_WORK: usize = 8 << 20;
-/// How many arrays within arrays are compared with elements that come and go; deeper ones are compared
-/// by position.
-const MOST_LEVELS: usize = 16;
-/// How many elements one array may move aside in all for others that come and go.
-const MOST_MOVES: usize = 1 << 26;
+/// The most bytes that are compared to pair elements that are similar but not equal.
+const MAX_COMPARED_BYTES: usize = 8 << 20;
+/// The most levels of nested arrays that are aligned. The elements of deeper arrays are compared by index.
+const MAX_ALIGNED_LEVELS: usize = 16;
+/// The most elements that the operations on one array may shift in total.
+const MAX_SHIFTS: usize = 1 << 26;
 
 struct Differ {
     path: PointerBuf,
     operations: Vec<PatchOperation>,
-    /// How long they are as text, about.
+    /// Their approximate length as text, in bytes.
     length: usize,
-    /// How many bytes may still be compared: see [`MOST_WORK`].
-    work: usize,
-    /// How many arrays are around this place.
+    /// The bytes that may still be compared: see [`MAX_COMPARED_BYTES`].
+    budget: usize,
+    /// The number of arrays around the current path.
     levels: usize,
 }
 
@@ -59,12 +58,12 @@ impl Differ {
             path: PointerBuf::new(),
             operations: Vec::new(),
             length: 0,
-            work: MOST_WORK,
+            budget: MAX_COMPARED_BYTES,
             levels: 0,
         }
     }
 
-    /// Runs `work` one level down, at `token`.
+    /// Runs `work` with `token` appended to the path.
     fn at<T>(
         &mut self,
         token: impl Into<jsonptr::Token<'static>>,
@@ -76,12 +75,12 @@ impl Differ {
         done
     }
 
-    /// How many bytes the path has.
+    /// The length of the path in bytes.
     fn path_bytes(&self) -> usize {
         self.path.as_str().len()
     }
 
-    /// Gives the bytes of `value`.
+    /// Adds `value` at the path; returns its size in bytes.
     fn add(&mut self, value: Value) -> usize {
         let bytes = measure(&value).bytes;
         self.length += length::add(self.path_bytes(), bytes);
@@ -91,6 +90,7 @@ impl Differ {
         bytes
     }
 
+    /// Removes the value at the path.
     fn remove(&mut self) {
         self.length += length::remove(self.path_bytes());
         let path = self.path.clone();
@@ -98,7 +98,7 @@ impl Differ {
             .push(PatchOperation::Remove(RemoveOperation { path }));
     }
 
-    /// Moves an element of the array that is here.
+    /// Moves an element of the array at the path.
     fn shift(&mut self, from: usize, to: usize) {
         let at = |index: usize| {
             let mut path = self.path.clone();
@@ -111,7 +111,7 @@ impl Differ {
             .push(PatchOperation::Move(MoveOperation { from, path }));
     }
 
-    /// Gives the bytes of `value`.
+    /// Replaces the value at the path with `value`; returns its size in bytes.
     fn replace(&mut self, value: Value) -> usize {
         let bytes = measure(&value).bytes;
         self.length += length::replace(self.path_bytes(), bytes);
@@ -121,7 +121,8 @@ impl Differ {
         bytes
     }
 
-    /// Gives how many bytes `to` has at least, as far as that is known by the way.
+    /// Changes the value at the path from `from` to `to`. Returns a lower bound of the size of `to` in bytes,
+    /// as far as the comparison shows one.
     fn values(&mut self, from: &Value, to: &Value) -> usize {
         let (operations, length) = (self.operations.len(), self.length);
         let known = match (from, to) {
@@ -158,39 +159,47 @@ impl Differ {
         known
     }
 
-    /// `None` where so many elements come and go that it is better to replace the array.
+    /// Returns `None` if the operations would shift so many elements that replacing the array is better.
     fn arrays(&mut self, from: &[Value], to: &[Value]) -> Option<usize> {
-        let Alignment { steps, moves } = match self.levels {
-            ..MOST_LEVELS => align(from, to, self.path_bytes(), &mut self.work),
+        let Alignment { edits, moves } = match self.levels {
+            ..MAX_ALIGNED_LEVELS => align(from, to, self.path_bytes(), &mut self.budget),
             _ => Alignment {
-                steps: by_position(from.len(), to.len()).collect(),
+                edits: by_index(from.len(), to.len()).collect(),
                 moves: Moves::default(),
             },
         };
-        let moving = steps.iter().filter(|step| step.moves()).count();
-        if moving.saturating_mul(from.len().max(to.len())) > MOST_MOVES {
+        let shifting = edits.iter().filter(|edit| edit.shifts()).count();
+        if shifting.saturating_mul(from.len().max(to.len())) > MAX_SHIFTS {
             return None;
         }
         self.levels += 1;
-        let known = self.steps(&steps, Way::new(moves, &steps), from, to);
+        let array = PatchedArray::new(moves, &edits);
+        let known = self.edits(&edits, array, from, to);
         self.levels -= 1;
         Some(known)
     }
 
-    fn steps(&mut self, steps: &[Step], mut way: Way, from: &[Value], to: &[Value]) -> usize {
+    /// Makes the operations for these edits of the array at the path.
+    fn edits(
+        &mut self,
+        edits: &[Edit],
+        mut array: PatchedArray,
+        from: &[Value],
+        to: &[Value],
+    ) -> usize {
         let (mut from, mut to, mut known) = (from.iter(), to.iter(), 0);
-        for step in steps {
-            let old = from.by_ref().take(usize::from(*step != Step::Add)).next();
-            let new = to.by_ref().take(usize::from(*step != Step::Remove)).next();
-            let place = way.place();
-            match (way.take(*step), old, new) {
-                (Turn::Move { from, to }, _, _) => self.shift(from, to),
-                (Turn::AsSaid, Some(old), Some(new)) if *step == Step::Change => {
-                    known += self.at(place, |differ| differ.values(old, new));
+        for edit in edits {
+            let old = from.by_ref().take(usize::from(*edit != Edit::Add)).next();
+            let new = to.by_ref().take(usize::from(*edit != Edit::Remove)).next();
+            let index = array.index();
+            match (array.make(*edit), old, new) {
+                (Action::Move { from, to }, _, _) => self.shift(from, to),
+                (Action::Edit, Some(old), Some(new)) if *edit == Edit::Change => {
+                    known += self.at(index, |differ| differ.values(old, new));
                 }
-                (Turn::AsSaid, Some(_), None) => self.at(place, Self::remove),
-                (Turn::AsSaid, None, Some(new)) => {
-                    known += self.at(place, |differ| differ.add(new.clone()));
+                (Action::Edit, Some(_), None) => self.at(index, Self::remove),
+                (Action::Edit, None, Some(new)) => {
+                    known += self.at(index, |differ| differ.add(new.clone()));
                 }
                 _ => {}
             }
@@ -219,12 +228,12 @@ impl Differ {
     }
 }
 
-/// Whether a value has no members.
+/// Whether a value is neither an array nor an object.
 fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
 }
 
-/// What a merge patch makes where there was no object before.
+/// The value that a merge patch makes if there was no object before.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => members

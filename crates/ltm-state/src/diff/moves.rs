@@ -1,4 +1,4 @@
-//! Elements of an array that stand elsewhere in another, and where they are on their way.
+//! Finds the elements that only change their position, and computes the indices of their `move` operations.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,23 +7,23 @@ use std::{
 
 use serde_json::Value;
 
-use super::alignment::Step;
+use super::alignment::Edit;
 use crate::json::is_below;
 
-/// Smaller elements are not worth a `move`.
-const LEAST_BYTES: usize = 16;
+/// A smaller element is removed and added: that costs no more than a `move`.
+const MIN_MOVED_BYTES: usize = 16;
 
-/// Which elements move.
+/// The elements that move from one index of the old array to another index of the new array.
 #[derive(Default)]
 pub(super) struct Moves {
-    /// By its place in the one array, the place in the other.
+    /// The index in the new array, by the index in the old array.
     targets: HashMap<usize, usize>,
-    /// The other way round.
+    /// The index in the old array, by the index in the new array.
     sources: HashMap<usize, usize>,
 }
 
 impl Moves {
-    /// Finds the elements that are gone in one place and new in another.
+    /// Pairs each element that is missing in one hunk with an equal element that is new in another.
     pub(super) fn between<'a>(
         from: &[Value],
         to: &[Value],
@@ -35,15 +35,15 @@ impl Moves {
         {
             return moves;
         }
-        let is_worth = |value: &Value| !is_below(value, LEAST_BYTES);
-        let mut gone: HashMap<&Value, VecDeque<usize>> = HashMap::new();
+        let is_worth = |value: &Value| !is_below(value, MIN_MOVED_BYTES);
+        let mut missing: HashMap<&Value, VecDeque<usize>> = HashMap::new();
         for source in hunks.clone().flat_map(|hunk| hunk[0].clone()) {
             if is_worth(&from[source]) {
-                gone.entry(&from[source]).or_default().push_back(source);
+                missing.entry(&from[source]).or_default().push_back(source);
             }
         }
         for target in hunks.flat_map(|hunk| hunk[1].clone()) {
-            let found = gone.get_mut(&to[target]);
+            let found = missing.get_mut(&to[target]);
             if let Some(source) = found.and_then(VecDeque::pop_front) {
                 moves.targets.insert(source, target);
                 moves.sources.insert(target, source);
@@ -52,93 +52,97 @@ impl Moves {
         moves
     }
 
-    /// Whether the element at this place of the one array moves.
+    /// Whether the element at this index of the old array moves.
     pub(super) fn leaves(&self, source: usize) -> bool {
         self.targets.contains_key(&source)
     }
 
-    /// Where the element at this place of the other array comes from, where it moves.
+    /// The index in the old array of an element of the new array; `None` if the element does not move.
     pub(super) fn source(&self, target: usize) -> Option<usize> {
         self.sources.get(&target).copied()
     }
 
-    /// By its place in the other array, before which element of the one an element arrives.
-    fn anchors(&self, steps: &[Step]) -> HashMap<usize, usize> {
+    /// For each element that moves, by its index in the new array: the old element that it is put before.
+    fn anchors(&self, edits: &[Edit]) -> HashMap<usize, usize> {
         let (mut source, mut target, mut anchors) = (0, 0, HashMap::new());
-        for step in steps {
-            if *step == Step::Add && self.sources.contains_key(&target) {
+        for edit in edits {
+            if *edit == Edit::Add && self.sources.contains_key(&target) {
                 anchors.insert(target, source);
             }
-            source += usize::from(*step != Step::Add);
-            target += usize::from(*step != Step::Remove);
+            source += usize::from(*edit != Edit::Add);
+            target += usize::from(*edit != Edit::Remove);
         }
         anchors
     }
 }
 
-/// The array while it is patched from its begin to its end: what is done, then what is left of the one
-/// array, and among that the elements that wait for their turn.
-pub(super) struct Way {
+/// The array while it is patched from its beginning to its end.
+///
+/// It has two parts. The first part is done: it equals the beginning of the new array. The second part is the
+/// rest of the old array, without the elements that were moved out of it, and with the elements that were
+/// moved further into it.
+pub(super) struct PatchedArray {
     moves: Moves,
     anchors: HashMap<usize, usize>,
-    /// Taken out before their turn.
-    gone: Vec<usize>,
-    /// Put before an element that is left, in the order of their places in the other array.
+    /// The old elements that were moved from the rest to the first part.
+    taken: Vec<usize>,
+    /// The elements that were moved further into the rest: the old element that each stands before, and its
+    /// index in the new array. Those before the same element are in the order of the new array.
     waiting: Vec<(usize, usize)>,
-    /// How many elements are done: the place in the array, and in the other one.
+    /// The length of the first part, which is also an index of the new array.
     done: usize,
-    /// The next element of the one array.
+    /// The index in the old array of the first element of the rest.
     next: usize,
 }
 
-/// What is to be done with the array.
+/// The operation that an edit needs.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Nothing.
+pub(super) enum Action {
+    /// None.
     Nothing,
-    /// What the step says.
-    AsSaid,
-    /// One element is moved.
+    /// The operation of the edit.
+    Edit,
+    /// A `move` within the array.
     Move { from: usize, to: usize },
 }
 
-impl Way {
-    pub(super) fn new(moves: Moves, steps: &[Step]) -> Self {
+impl PatchedArray {
+    pub(super) fn new(moves: Moves, edits: &[Edit]) -> Self {
         Self {
-            anchors: moves.anchors(steps),
+            anchors: moves.anchors(edits),
             moves,
-            gone: Vec::new(),
+            taken: Vec::new(),
             waiting: Vec::new(),
             done: 0,
             next: 0,
         }
     }
 
-    /// The place where the next step works.
-    pub(super) fn place(&self) -> usize {
+    /// The index that the next edit applies to.
+    pub(super) fn index(&self) -> usize {
         self.done
     }
 
-    /// Takes a step.
-    pub(super) fn take(&mut self, step: Step) -> Turn {
-        let turn = match step {
-            Step::Keep | Step::Change => Turn::AsSaid,
-            Step::Remove => self.leave(),
-            Step::Add => self.arrive(),
+    /// Makes an edit; returns the operation for it.
+    pub(super) fn make(&mut self, edit: Edit) -> Action {
+        let action = match edit {
+            Edit::Keep | Edit::Change => Action::Edit,
+            Edit::Remove => self.remove(),
+            Edit::Add => self.add(),
         };
-        self.next += usize::from(step != Step::Add);
-        self.done += usize::from(step != Step::Remove);
-        turn
+        self.next += usize::from(edit != Edit::Add);
+        self.done += usize::from(edit != Edit::Remove);
+        action
     }
 
-    /// The next element leaves.
-    fn leave(&mut self) -> Turn {
+    /// Removes the first old element of the rest, or moves it further into the rest.
+    fn remove(&mut self) -> Action {
         let source = self.next;
         let Some(target) = self.moves.targets.get(&source).copied() else {
-            return Turn::AsSaid;
+            return Action::Edit;
         };
-        if self.gone.contains(&source) {
-            return Turn::Nothing;
+        if self.taken.contains(&source) {
+            return Action::Nothing;
         }
         let anchor = self.anchors.get(&target).copied().unwrap_or(source + 1);
         let before = self
@@ -151,15 +155,15 @@ impl Way {
         moved(self.done, to)
     }
 
-    /// The next element of the other array arrives.
-    fn arrive(&mut self) -> Turn {
+    /// Adds the next element of the new array to the first part, or moves it there from the rest.
+    fn add(&mut self) -> Action {
         let target = self.done;
         let Some(source) = self.moves.source(target) else {
-            return Turn::AsSaid;
+            return Action::Edit;
         };
         if let Some(found) = self.waiting.iter().position(|(_, other)| *other == target) {
             self.waiting.swap_remove(found);
-            return Turn::Nothing;
+            return Action::Nothing;
         }
         let before = self
             .waiting
@@ -167,24 +171,24 @@ impl Way {
             .filter(|(anchor, _)| *anchor <= source)
             .count();
         let from = self.done + self.left(self.next, source) + before;
-        self.gone.push(source);
+        self.taken.push(source);
         moved(from, self.done)
     }
 
-    /// How many elements of the one array are left in a range of it.
-    fn left(&self, begin: usize, end: usize) -> usize {
-        let gone = self
-            .gone
+    /// The number of elements from a range of the old array that are still in the rest.
+    fn left(&self, start: usize, end: usize) -> usize {
+        let taken = self
+            .taken
             .iter()
-            .filter(|place| (begin..end).contains(*place));
-        end.saturating_sub(begin) - gone.count()
+            .filter(|source| (start..end).contains(*source));
+        end.saturating_sub(start) - taken.count()
     }
 }
 
-fn moved(from: usize, to: usize) -> Turn {
+fn moved(from: usize, to: usize) -> Action {
     if from == to {
-        Turn::Nothing
+        Action::Nothing
     } else {
-        Turn::Move { from, to }
+        Action::Move { from, to }
     }
 }

@@ -14,9 +14,9 @@ const LIMITS: Limits = Limits {
     max_operations: usize::MAX,
 };
 
-/// What happens to an array of objects.
+/// A change of an array of objects.
 #[derive(Clone, Debug)]
-enum Happening {
+enum ArrayChange {
     Insert(usize, Value),
     Remove(usize),
     Grow(usize, String),
@@ -24,19 +24,19 @@ enum Happening {
     Swap(usize, usize),
 }
 
-fn happenings() -> impl Strategy<Value = Vec<Happening>> {
-    let place = 0_usize..50;
-    let happening = prop_oneof![
-        (place.clone(), values()).prop_map(|(at, value)| Happening::Insert(at, value)),
-        place.clone().prop_map(Happening::Remove),
-        (place.clone(), "[a-z]{1,40}").prop_map(|(at, text)| Happening::Grow(at, text)),
-        (place.clone(), values()).prop_map(|(at, value)| Happening::Set(at, value)),
-        (place.clone(), place).prop_map(|(a, b)| Happening::Swap(a, b)),
+fn changes() -> impl Strategy<Value = Vec<ArrayChange>> {
+    let index = 0_usize..50;
+    let change = prop_oneof![
+        (index.clone(), values()).prop_map(|(at, value)| ArrayChange::Insert(at, value)),
+        index.clone().prop_map(ArrayChange::Remove),
+        (index.clone(), "[a-z]{1,40}").prop_map(|(at, text)| ArrayChange::Grow(at, text)),
+        (index.clone(), values()).prop_map(|(at, value)| ArrayChange::Set(at, value)),
+        (index.clone(), index).prop_map(|(a, b)| ArrayChange::Swap(a, b)),
     ];
-    prop::collection::vec(happening, 0..8)
+    prop::collection::vec(change, 0..8)
 }
 
-/// An array of so many objects, no two of them equal.
+/// An array of `count` objects, no two of them equal.
 fn items(count: usize) -> Vec<Value> {
     let text = "a text that an agent says";
     (0..count)
@@ -46,8 +46,8 @@ fn items(count: usize) -> Vec<Value> {
         .collect()
 }
 
-impl Happening {
-    fn befall(&self, items: &mut Vec<Value>) {
+impl ArrayChange {
+    fn apply_to(&self, items: &mut Vec<Value>) {
         let count = items.len();
         match self {
             Self::Insert(at, value) => items.insert(at % (count + 1), value.clone()),
@@ -67,14 +67,14 @@ impl Happening {
         }
     }
 
-    /// Bytes of the operations that say it.
+    /// The length of the operations that make the change, in bytes.
     fn length(&self) -> usize {
         let around = 60;
         match self {
             Self::Insert(_, value) | Self::Set(_, value) => around + value.to_string().len(),
             Self::Remove(_) => around,
             Self::Grow(_, more) => around + 30 + more.len(),
-            // Each of two moves, or a small one goes and comes again.
+            // Two moves, or a remove and an add of a small element, twice.
             Self::Swap(..) => 2 * (around + 30),
         }
     }
@@ -86,8 +86,8 @@ fn state(items: &[Value]) -> Map<String, Value> {
         .collect()
 }
 
-/// The patch from one to the other, after it was seen to lead there.
-fn proven(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOperation> {
+/// The patch from one state to the other. Checks that it leads there.
+fn checked_diff(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOperation> {
     let operations = diff(from, to);
     let mut tree = Tree::new(Value::Object(from.clone()));
     let _ = tree.apply(&operations, &LIMITS).unwrap();
@@ -104,7 +104,7 @@ fn length_of(operations: &[PatchOperation]) -> usize {
     json!(operations).to_string().len()
 }
 
-/// Bytes of the patch that replaces each member which is another.
+/// The length of the patch that replaces each changed member as a whole, in bytes.
 fn whole(from: &Map<String, Value>, to: &Map<String, Value>) -> usize {
     let around = "{'op':'replace','path':'/','value':},".len();
     let gone = from.keys().filter(|key| !to.contains_key(*key));
@@ -121,7 +121,7 @@ fn whole(from: &Map<String, Value>, to: &Map<String, Value>) -> usize {
 proptest! {
     #[test]
     fn a_diff_leads_from_one_state_to_the_other(from in objects(), to in objects()) {
-        let operations = proven(&from, &to);
+        let operations = checked_diff(&from, &to);
         let mut value = Value::Object(from);
         patch_unsafe(&mut value, &operations).unwrap();
         prop_assert_eq!(value, Value::Object(to));
@@ -133,21 +133,21 @@ proptest! {
     }
 
     #[test]
-    fn a_diff_of_what_happened_is_no_longer_than_telling_it(
-        count in 0_usize..60, happenings in happenings(),
+    fn a_diff_is_no_longer_than_the_operations_that_made_the_change(
+        count in 0_usize..60, changes in changes(),
     ) {
         let from = items(count);
         let mut to = from.clone();
-        for happening in &happenings {
-            happening.befall(&mut to);
+        for change in &changes {
+            change.apply_to(&mut to);
         }
         let (from, to) = (state(&from), state(&to));
-        let length = length_of(&proven(&from, &to));
-        let told: usize = happenings.iter().map(Happening::length).sum();
-        // What moves and changes, too, is a new element.
-        let moves = happenings.iter().any(|it| matches!(it, Happening::Swap(..)));
-        let told = told + if moves { 250 * happenings.len() } else { 0 };
-        prop_assert!(length <= told + 2, "{length} of {told}");
+        let length = length_of(&checked_diff(&from, &to));
+        let expected: usize = changes.iter().map(ArrayChange::length).sum();
+        // An element that moves and also changes is a new element.
+        let moves = changes.iter().any(|it| matches!(it, ArrayChange::Swap(..)));
+        let expected = expected + if moves { 250 * changes.len() } else { 0 };
+        prop_assert!(length <= expected + 2, "{length} of {expected}");
         prop_assert!(length <= whole(&from, &to));
     }
 
@@ -155,15 +155,15 @@ proptest! {
     fn elements_that_only_move_are_moved(count in 0_usize..30, seed in prop::collection::vec(any::<u32>(), 30)) {
         let from = items(count);
         let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by_key(|place| seed[*place]);
-        let to: Vec<Value> = order.iter().map(|place| from[*place].clone()).collect();
-        let operations = proven(&state(&from), &state(&to));
+        order.sort_by_key(|index| seed[*index]);
+        let to: Vec<Value> = order.iter().map(|index| from[*index].clone()).collect();
+        let operations = checked_diff(&state(&from), &state(&to));
         prop_assert!(operations.len() <= count);
         prop_assert!(operations.iter().all(|operation| matches!(operation, PatchOperation::Move(_))));
     }
 
     #[test]
-    fn a_merge_does_what_rfc_7396_says(state in objects(), with in objects()) {
+    fn a_merge_has_the_effect_that_rfc_7396_defines(state in objects(), with in objects()) {
         let operations = merge(&state, with.clone());
         let mut value = Value::Object(state.clone());
         patch_unsafe(&mut value, &operations).unwrap();
@@ -174,16 +174,16 @@ proptest! {
 }
 
 #[test]
-fn what_comes_goes_and_grows_in_a_large_array_is_said_alone() {
+fn the_patch_for_a_large_array_names_only_the_changed_elements() {
     let from = items(1000);
     let mut to = from.clone();
     to.insert(0, json!({"id": "new"}));
     to.drain(500..503);
     to[700]["text"] = json!("another text");
     to.splice(900..900, [json!(1), json!(2)]);
-    // What is changed beside something new is found, too.
+    // A changed element next to a new one is found, too.
     to[902]["more"] = json!(null);
-    let operations = proven(&state(&from), &state(&to));
+    let operations = checked_diff(&state(&from), &state(&to));
     assert_eq!(
         json!(operations),
         json!([
@@ -200,11 +200,11 @@ fn what_comes_goes_and_grows_in_a_large_array_is_said_alone() {
 }
 
 #[test]
-fn two_elements_that_change_places_are_two_moves() {
+fn two_swapped_elements_are_two_moves() {
     let from = items(100);
     let mut to = from.clone();
     to.swap(10, 90);
-    let operations = proven(&state(&from), &state(&to));
+    let operations = checked_diff(&state(&from), &state(&to));
     assert_eq!(
         json!(operations),
         json!([
@@ -226,33 +226,33 @@ fn taking_from_a_queue_is_one_operation() {
 }
 
 #[test]
-fn what_is_shorter_to_replace_is_replaced_and_never_the_state() {
+fn a_value_is_replaced_if_that_is_shorter_and_the_state_never_is() {
     let numbers = |from: i32, to: i32| json!({"a": (from..to).collect::<Vec<_>>()});
     let (from, to) = (numbers(0, 20), numbers(1000, 1020));
-    let operations = proven(from.as_object().unwrap(), to.as_object().unwrap());
+    let operations = checked_diff(from.as_object().unwrap(), to.as_object().unwrap());
     assert_eq!(operations.len(), 1);
     let (from, to) = (json!({"a": 1, "b": 2}), json!({"c": 3, "d": 4}));
-    let operations = proven(from.as_object().unwrap(), to.as_object().unwrap());
+    let operations = checked_diff(from.as_object().unwrap(), to.as_object().unwrap());
     assert_eq!(operations.len(), 4);
 }
 
 #[test]
-fn an_array_of_which_every_other_element_goes_is_not_moved_together_step_by_step() {
+fn a_large_array_that_loses_every_other_element_is_replaced() {
     let from = items(20_000);
     let to: Vec<Value> = from.iter().step_by(2).cloned().collect();
-    let operations = proven(&state(&from), &state(&to));
+    let operations = checked_diff(&state(&from), &state(&to));
     assert_eq!(operations.len(), 1);
-    let operations = proven(&state(&from[..2000]), &state(&to[..1000]));
+    let operations = checked_diff(&state(&from[..2000]), &state(&to[..1000]));
     assert_eq!(operations.len(), 1000);
 }
 
 #[test]
-fn arrays_in_arrays_are_told_apart_at_any_depth() {
+fn nested_arrays_are_compared_at_any_depth() {
     let nested =
         |levels: usize, core: Value| (0..levels).fold(core, |value, _| json!([1, value, 2]));
     let from = state(&[nested(200, json!([1, 2, 3]))]);
     let to = state(&[nested(200, json!([2, 3]))]);
-    assert!(length_of(&proven(&from, &to)) < 1000);
+    assert!(length_of(&checked_diff(&from, &to)) < 1000);
 }
 
 #[test]

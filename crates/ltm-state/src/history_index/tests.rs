@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What is done to an LTM; numbers are taken modulo what there is.
+/// An action on an LTM. Numbers are taken modulo the number of candidates.
 #[derive(Clone, Debug)]
 enum Act {
     Snapshot,
@@ -27,14 +27,14 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..60)
 }
 
-/// The same as plain lists: a snapshot is the place of its entry.
+/// A reference model made of plain lists. It represents a snapshot by the `seq` of its entry.
 #[derive(Default)]
 struct Model {
     current: Vec<u64>,
-    /// What each rollback took out, and its place.
+    /// The history before each rollback, and the `seq` of the rollback.
     rollbacks: Vec<(Vec<u64>, u64)>,
     errors: Vec<(u8, u64)>,
-    /// The history after each entry, from before the first.
+    /// The history after each entry; the first item is the history before the first entry.
     after: Vec<Vec<u64>>,
     trimmed: u64,
 }
@@ -46,9 +46,9 @@ impl Model {
 
     fn back(&mut self, to: Vec<u64>, undone: Option<u64>, history_index: &mut HistoryIndex) {
         history_index.push_rollback(to.len() as u64, undone);
-        let place = self.head() + 1;
+        let seq = self.head() + 1;
         let before = std::mem::replace(&mut self.current, to);
-        self.rollbacks.push((before, place));
+        self.rollbacks.push((before, seq));
     }
 
     fn go(&mut self, act: &Act, history_index: &mut HistoryIndex) {
@@ -65,8 +65,8 @@ impl Model {
             Act::Restart => self.back(Vec::new(), None, history_index),
             Act::Undo(n) if !self.rollbacks.is_empty() => {
                 let index = n % self.rollbacks.len();
-                let (to, place) = self.rollbacks[index].clone();
-                if place <= self.trimmed {
+                let (to, seq) = self.rollbacks[index].clone();
+                if seq <= self.trimmed {
                     return;
                 }
                 self.back(to, Some(index as u64), history_index);
@@ -74,7 +74,7 @@ impl Model {
             Act::Error(n) => {
                 history_index.push_error(Uuid::from_u128(n.into()));
                 match self.errors.iter_mut().find(|(id, _)| *id == n) {
-                    Some((_, place)) => *place = next,
+                    Some((_, seq)) => *seq = next,
                     None => self.errors.push((n, next)),
                 }
             }
@@ -88,7 +88,7 @@ impl Model {
         self.after.push(self.current.clone());
     }
 
-    /// Whether `branch` is `history`, as far as it is kept.
+    /// Checks that `branch` is `history` as far as it was not trimmed.
     fn check(&self, branch: &Branch, history: &[u64]) -> Result<(), TestCaseError> {
         prop_assert_eq!(branch.count(), history.len() as u64);
         let kept: Vec<u64> = history
@@ -97,9 +97,9 @@ impl Model {
             .filter(|seq| *seq > self.trimmed)
             .collect();
         let listed: Vec<u64> = branch
-            .spans
+            .ranges
             .iter()
-            .flat_map(|span| span.seq..span.seq + span.len)
+            .flat_map(|range| range.seq..range.seq + range.len)
             .collect();
         prop_assert_eq!(&listed, &kept);
         let gone = history.len() - kept.len();
@@ -117,16 +117,16 @@ impl Model {
             } else {
                 (index + 1 == gone).then_some(branch.base)
             };
-            prop_assert_eq!(branch.place(index as u64), expected);
+            prop_assert_eq!(branch.seq_of(index as u64), expected);
         }
-        prop_assert_eq!(branch.place(history.len() as u64), None);
+        prop_assert_eq!(branch.seq_of(history.len() as u64), None);
         Ok(())
     }
 }
 
 proptest! {
     #[test]
-    fn the_history_index_gives_the_history_and_what_every_rollback_took_out(acts in acts()) {
+    fn the_history_index_gives_the_history_and_the_one_before_every_rollback(acts in acts()) {
         let mut history_index = HistoryIndex::default();
         let mut model = Model { after: vec![Vec::new()], ..Model::default() };
         for act in &acts {
@@ -136,22 +136,22 @@ proptest! {
         }
         model.check(&history_index.branch(), &model.current)?;
         prop_assert_eq!(history_index.rollbacks_count(), model.rollbacks.len() as u64);
-        for (index, (history, place)) in model.rollbacks.iter().enumerate() {
+        for (index, (history, seq)) in model.rollbacks.iter().enumerate() {
             match history_index.branch_before(index as u64) {
                 Some(branch) => model.check(&branch, history)?,
-                None => prop_assert!(*place <= model.trimmed),
+                None => prop_assert!(*seq <= model.trimmed),
             }
         }
         prop_assert_eq!(history_index.branch_before(model.rollbacks.len() as u64), None);
         let kept: Vec<(u64, u64)> = model.rollbacks.iter().enumerate()
-            .map(|(index, (_, place))| (index as u64, *place))
-            .filter(|(_, place)| *place > model.trimmed)
+            .map(|(index, (_, seq))| (index as u64, *seq))
+            .filter(|(_, seq)| *seq > model.trimmed)
             .collect();
         prop_assert_eq!(history_index.rollbacks().collect::<Vec<_>>(), kept);
         let mut errors: Vec<(Uuid, u64)> = history_index.errors();
         let mut expected: Vec<(Uuid, u64)> = model.errors.iter()
-            .filter(|(_, place)| *place > model.trimmed)
-            .map(|(id, place)| (Uuid::from_u128((*id).into()), *place))
+            .filter(|(_, seq)| *seq > model.trimmed)
+            .map(|(id, seq)| (Uuid::from_u128((*id).into()), *seq))
             .collect();
         errors.sort();
         expected.sort();
@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn a_history_index_that_is_stored_comes_back(acts in acts()) {
+    fn a_stored_history_index_can_be_read(acts in acts()) {
         let mut history_index = HistoryIndex::default();
         let mut model = Model { after: vec![Vec::new()], ..Model::default() };
         for act in &acts {

@@ -1,4 +1,4 @@
-//! A field of a request that is passed through to the log: checked, and without white space.
+//! Fields of a request that go to the log unchanged, except that white space is removed.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::text::{TextError, compact};
 
-/// What a field of JSON must be.
+/// The JSON type that a field must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// Any value.
@@ -17,11 +17,11 @@ pub enum Shape {
     Array,
 }
 
-/// Why a field cannot be passed through.
+/// Why a field is rejected.
 #[derive(Debug, thiserror::Error)]
 #[error("`{field}` {kind}")]
 pub struct FieldError {
-    /// Which field.
+    /// The field's name.
     pub field: &'static str,
     /// What is wrong with it.
     #[source]
@@ -31,34 +31,34 @@ pub struct FieldError {
 /// What is wrong with a field.
 #[derive(Debug, thiserror::Error)]
 pub enum FieldErrorKind {
-    /// It is of another type.
+    /// It has another type.
     #[error("must be {0}")]
     Shape(&'static str),
-    /// It is nested too deep.
+    /// It is nested too deeply.
     #[error("is {0}")]
     TooDeep(TextError),
     /// A string in it is not Unicode.
-    #[error("holds {0}")]
+    #[error("contains {0}")]
     NotUnicode(TextError),
     /// Its text is longer than allowed.
-    #[error("is {bytes} bytes, and {max} are allowed")]
+    #[error("is {bytes} bytes long, and {max} are allowed")]
     TooLarge {
-        /// Bytes of the field.
+        /// The length of the field in bytes.
         bytes: usize,
-        /// Bytes allowed.
+        /// The allowed length in bytes.
         max: usize,
     },
-    /// It is not JSON.
-    #[error("is not JSON: {0}")]
+    /// It is not valid JSON.
+    #[error("is not valid JSON: {0}")]
     Json(serde_json::Error),
 }
 
-/// The text of a field that the log carries as it is: checked, and without white space. `absent` stands
-/// for a field that was left out or is null.
+/// The text of a field for the log: checked, and without white space. `absent` is the text for a field that
+/// is missing or null.
 ///
 /// # Errors
 ///
-/// [`FieldError`] if the field is not of this shape, deeper than `max_depth`, or not Unicode.
+/// [`FieldError`] if the field does not have this shape, is nested deeper than `max_depth`, or is not Unicode.
 pub fn passthrough(
     field: &'static str,
     value: Option<&RawValue>,
@@ -84,7 +84,7 @@ pub fn passthrough(
         })
     })?;
     match (text, value) {
-        // The parser has read this very text: it need not look at it again.
+        // The parser has already checked this text.
         (Cow::Borrowed(_), Some(value)) => Ok(value.to_owned()),
         (text, _) => {
             RawValue::from_string(text.into_owned()).map_err(|e| error(FieldErrorKind::Json(e)))

@@ -1,4 +1,4 @@
-//! JSON as the log carries it: text that keeps its spelling, numbers that keep their digits.
+//! JSON as it is in the log: text keeps its spelling, and numbers keep their digits.
 
 mod field;
 pub mod number;
@@ -7,6 +7,6 @@ mod size;
 mod text;
 
 pub use field::{FieldError, FieldErrorKind, Shape, passthrough};
-pub use read::{MAX_DEPTH, ReadError, read, read_checked};
-pub(crate) use size::{Measure, is_below, measure, member_bytes};
+pub use read::{JsonError, MAX_DEPTH, read, read_checked};
+pub(crate) use size::{JsonSize, is_below, measure, member_bytes};
 pub use text::{TextError, compact};

@@ -1,8 +1,8 @@
-//! Numbers compared by value, as RFC 6902 section 4.6 asks of `test`: 1, 1.0 and 10e-1 are equal.
+//! Compares numbers by value, as RFC 6902, section 4.6, requires of `test`: 1, 1.0 and 10e-1 are equal.
 
 use serde_json::Value;
 
-/// Whether two values are equal, numbers by value.
+/// Whether two values are equal. Numbers are compared by value.
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
@@ -21,7 +21,7 @@ pub fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A number's exact value: sign, digits without zeros at either end, exponent of the last digit.
+/// The exact value of a number: sign, digits without zeros at either end, and exponent of the last digit.
 #[derive(PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -29,7 +29,7 @@ struct Decimal {
     exponent: i128,
 }
 
-/// Reads a JSON number. An exponent beyond 128 bits gives `None`.
+/// Reads a JSON number. Returns `None` if the exponent needs more than 128 bits.
 fn decimal(text: &str) -> Option<Decimal> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (negative, mantissa) = match mantissa.strip_prefix('-') {

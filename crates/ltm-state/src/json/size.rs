@@ -1,23 +1,23 @@
-//! How large JSON values are as text, about: escapes are not counted.
+//! The approximate size of JSON values as text: escapes are not counted.
 
 use serde_json::Value;
 
 /// The size of a value.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Measure {
-    /// Bytes of its text.
+pub(crate) struct JsonSize {
+    /// The length of its text in bytes.
     pub(crate) bytes: usize,
-    /// Levels of arrays and objects.
+    /// The levels of arrays and objects.
     pub(crate) depth: usize,
 }
 
-/// What a member adds beside its value: the comma, and in an object the key.
+/// The bytes that a member adds to its value: the comma, and in an object the key.
 pub(crate) fn member_bytes(key: &str, is_array: bool) -> usize {
     if is_array { 1 } else { key.len() + 4 }
 }
 
 /// The size of `value`.
-pub(crate) fn measure(value: &Value) -> Measure {
+pub(crate) fn measure(value: &Value) -> JsonSize {
     match value {
         Value::Array(items) => container(items.iter().map(|item| (1, measure(item)))),
         Value::Object(members) => container(
@@ -25,15 +25,15 @@ pub(crate) fn measure(value: &Value) -> Measure {
                 .iter()
                 .map(|(key, item)| (member_bytes(key, false), measure(item))),
         ),
-        scalar => Measure {
+        scalar => JsonSize {
             bytes: scalar_bytes(scalar),
             depth: 0,
         },
     }
 }
 
-fn container(members: impl Iterator<Item = (usize, Measure)>) -> Measure {
-    let mut all = Measure { bytes: 2, depth: 0 };
+fn container(members: impl Iterator<Item = (usize, JsonSize)>) -> JsonSize {
+    let mut all = JsonSize { bytes: 2, depth: 0 };
     for (beside, member) in members {
         all.bytes += beside + member.bytes;
         all.depth = all.depth.max(member.depth);
@@ -52,20 +52,20 @@ fn scalar_bytes(value: &Value) -> usize {
     }
 }
 
-/// Whether `value` has fewer bytes than `limit`. Looks at no more of it than that takes.
+/// Whether `value` has fewer bytes than `limit`. Reads only as much of the value as it needs.
 pub(crate) fn is_below(value: &Value, limit: usize) -> bool {
-    left(value, limit).is_some_and(|left| left > 0)
+    subtract(value, limit).is_some_and(|left| left > 0)
 }
 
-/// What `value` leaves of `bytes`.
-fn left(value: &Value, bytes: usize) -> Option<usize> {
+/// `bytes` minus the size of `value`; `None` if the value is larger.
+fn subtract(value: &Value, bytes: usize) -> Option<usize> {
     let bytes = bytes.checked_sub(scalar_bytes(value))?;
     match value {
         Value::Array(items) => items
             .iter()
-            .try_fold(bytes, |bytes, item| left(item, bytes.checked_sub(1)?)),
+            .try_fold(bytes, |bytes, item| subtract(item, bytes.checked_sub(1)?)),
         Value::Object(members) => members.iter().try_fold(bytes, |bytes, (key, item)| {
-            left(item, bytes.checked_sub(member_bytes(key, false))?)
+            subtract(item, bytes.checked_sub(member_bytes(key, false))?)
         }),
         _ => Some(bytes),
     }
@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_below_a_limit_measures_less(value in values(), limit in 0_usize..60) {
+        fn a_value_is_below_a_limit_if_it_measures_less(value in values(), limit in 0_usize..60) {
             prop_assert_eq!(is_below(&value, limit), measure(&value).bytes < limit);
         }
     }

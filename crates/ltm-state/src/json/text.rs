@@ -1,17 +1,17 @@
-//! JSON text that is carried: checked for what a JSON parser lets through, and compacted.
+//! JSON text for the log: compacted, and checked for faults that a JSON parser accepts.
 
 use std::borrow::Cow;
 
-/// Why a valid JSON text cannot be carried.
+/// Why a valid JSON text is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Arrays and objects are nested too deep.
+    /// Arrays and objects are nested too deeply.
     #[error("nested deeper than {max} levels; make it flatter")]
     TooDeep {
-        /// The allowed depth.
+        /// The allowed number of levels.
         max: usize,
     },
-    /// A `\u` escape is one half of a pair; such text is not Unicode and no parser can read it as text.
+    /// A `\u` escape is one half of a surrogate pair. Such a text is not Unicode, and many parsers reject it.
     #[error(
         "a lone surrogate (\\u{0:04x}) at byte {1}; write the character itself or the whole pair"
     )]
@@ -20,12 +20,12 @@ pub enum TextError {
 
 /// The same JSON without white space between tokens.
 ///
-/// `text` must be valid JSON. Every token keeps its spelling: numbers keep their digits, strings
-/// their escapes. Text that has no such space is given back as it is.
+/// `text` must be valid JSON. Every token keeps its spelling: numbers keep their digits, and strings keep
+/// their escapes. A text without such white space is returned as it is.
 ///
 /// # Errors
 ///
-/// [`TextError`] where it is nested deeper than `max_depth` or a string holds a lone surrogate.
+/// [`TextError`] if the text is nested deeper than `max_depth`, or a string contains a lone surrogate.
 pub fn compact(text: &str, max_depth: usize) -> Result<Cow<'_, str>, TextError> {
     let bytes = text.as_bytes();
     let mut out = String::new();
@@ -61,7 +61,7 @@ pub fn compact(text: &str, max_depth: usize) -> Result<Cow<'_, str>, TextError> 
     Ok(out.into())
 }
 
-/// The place after the string that opens at `start`.
+/// The byte after the string that begins at `start`.
 fn string_end(bytes: &[u8], start: usize) -> Result<usize, TextError> {
     let mut at = start + 1;
     while at < bytes.len() && bytes[at] != b'"' {
@@ -82,7 +82,7 @@ fn string_end(bytes: &[u8], start: usize) -> Result<usize, TextError> {
     Ok(at + 1)
 }
 
-/// The UTF-16 unit that the escape at `at` stands for: `\u` and four hexadecimal digits.
+/// The UTF-16 unit that is escaped at `at`: `\u` and four hexadecimal digits.
 fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {
     let escape = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn compacting_takes_white_space_and_nothing_else(value in values()) {
+        fn compacting_removes_only_white_space(value in values()) {
             let pretty = serde_json::to_string_pretty(&value).unwrap();
             prop_assert_eq!(compact(&pretty, 10).unwrap(), value.to_string());
         }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_is_refused_where_it_stands() {
+    fn half_a_surrogate_pair_is_rejected() {
         for lone in [
             r#""\ud800""#,
             r#""\ud83dx""#,

@@ -29,7 +29,7 @@ fn pointers() -> impl Strategy<Value = String> {
         .prop_map(|tokens| format!("/{}", tokens.join("/")))
 }
 
-/// Operations that mostly hit something in a small state, and often fail.
+/// Operations whose paths often exist in a small state, and often fail.
 fn patches() -> impl Strategy<Value = Vec<Value>> {
     let operation = prop_oneof![
         (pointers(), values())
@@ -58,7 +58,7 @@ fn parsed(patch: &Value) -> Vec<PatchOperation> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
     #[test]
-    fn a_patch_does_what_the_library_does_or_nothing(state in objects(), patch in patches()) {
+    fn a_patch_has_the_effect_of_the_library_or_none(state in objects(), patch in patches()) {
         let operations = parsed(&json!(patch));
         let before = Value::Object(state);
         let mut expected = before.clone();
@@ -78,7 +78,7 @@ proptest! {
             Err(_) => prop_assert_eq!(tree.value(), &before),
         }
         prop_assert_eq!(tree.bytes(), Tree::new(tree.value().clone()).bytes());
-        // The library lets `move` put a value into itself in one case that RFC 6902 forbids.
+        // In one case the library lets `move` put a value into itself, which RFC 6902 forbids.
         if tree.value() == &before && library.is_ok() {
             let into_itself = patch.iter().any(|op| op["op"] == "move");
             prop_assert!(expected == before || into_itself);
@@ -94,7 +94,7 @@ proptest! {
     }
 }
 
-fn refused(state: Value, patch: Value, limits: &Limits) -> PatchError {
+fn rejected(state: Value, patch: Value, limits: &Limits) -> PatchError {
     let mut tree = Tree::new(state.clone());
     let error = tree.apply(&parsed(&patch), limits).unwrap_err();
     assert_eq!(tree, Tree::new(state));
@@ -103,7 +103,7 @@ fn refused(state: Value, patch: Value, limits: &Limits) -> PatchError {
 
 #[test]
 fn a_move_that_fails_loses_nothing() {
-    let error = refused(
+    let error = rejected(
         json!({"a": {"deep": 1}, "list": [1, 2]}),
         json!([{"op": "remove", "path": "/list/0"}, {"op": "move", "from": "/a", "path": "/nowhere/b"}]),
         &LIMITS,
@@ -125,7 +125,7 @@ fn a_patch_bomb_stops_at_the_limit() {
         max_bytes: 10_000,
         ..LIMITS
     };
-    let error = refused(json!({}), json!(patch), &limits);
+    let error = rejected(json!({}), json!(patch), &limits);
     assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
 }
 
@@ -141,7 +141,7 @@ fn the_result_is_never_deeper_than_allowed() {
         json!([{"op": "move", "from": "/c", "path": "/a/b/c"}]),
         json!([{"op": "copy", "from": "/a", "path": "/c/0/-"}]),
     ] {
-        let error = refused(state.clone(), patch, &limits);
+        let error = rejected(state.clone(), patch, &limits);
         assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
     }
     let mut tree = Tree::new(state);
@@ -169,7 +169,7 @@ fn numbers_keep_their_digits_and_compare_by_value() {
 }
 
 #[test]
-fn what_is_no_patch_is_refused_by_name() {
+fn a_malformed_patch_is_rejected_and_the_wrong_member_named() {
     for (text, field) in [
         (r#"{"op":"add"}"#, "."),
         (r#"[{"op":"add","path":"/a"}]"#, "[0].value"),
@@ -218,7 +218,7 @@ fn a_replay_applies_each_operation_and_skips_tests() {
 }
 
 #[test]
-fn more_operations_than_allowed_are_refused() {
+fn more_operations_than_allowed_are_rejected() {
     let limits = Limits {
         max_operations: 1,
         ..LIMITS

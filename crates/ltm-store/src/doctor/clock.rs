@@ -1,32 +1,32 @@
-//! The clocks: of the machine that Redis runs on, and of this one.
+//! Compares the clock of Redis with the clock of this machine.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{error::StoreError, log::read::Store};
 
-/// What two clocks say at about the same moment.
+/// The times of two clocks, read at about the same moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocks {
-    /// Redis's, which all services share.
+    /// The time of Redis, which is the same for all services.
     pub redis: Timestamp,
-    /// This machine's.
+    /// The time of this machine.
     pub own: Timestamp,
 }
 
 impl Clocks {
-    /// The earlier one: nothing is too old unless both say so.
+    /// The earlier time. An entry that is too old by this time is too old by both clocks.
     pub fn cautious(&self) -> Timestamp {
         self.redis.min(self.own)
     }
 
-    /// By how much this machine is ahead of Redis.
+    /// How far this machine's clock is ahead of Redis's clock.
     pub fn ahead(&self) -> SignedDuration {
         self.own.duration_since(self.redis)
     }
 }
 
 impl Store {
-    /// What the clocks say now.
+    /// Reads both clocks.
     ///
     /// # Errors
     ///

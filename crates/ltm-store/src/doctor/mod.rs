@@ -1,4 +1,4 @@
-//! Checks of Redis and of what is stored in it.
+//! Checks of Redis, of its keys and of whole logs.
 
 mod checkup;
 pub(crate) mod clock;

@@ -1,8 +1,8 @@
-//! What the services ask of Redis, for whoever decides what their users may do.
+//! The commands that each service sends to Redis. Its user must be allowed to run them.
 
 use std::fmt;
 
-/// A service, by what it does in Redis.
+/// A service that uses Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// `ltm-api`.
@@ -21,8 +21,8 @@ impl fmt::Display for Role {
 }
 
 impl Role {
-    /// A call of each command that it uses, with keys as it uses them; on a cluster some more.
-    pub(crate) fn commands(self, cluster: bool) -> impl Iterator<Item = &'static Call> {
+    /// An example of each command that the service sends. A cluster needs a few more commands.
+    pub(crate) fn commands(self, cluster: bool) -> impl Iterator<Item = &'static Command> {
         let (always, on_cluster) = match self {
             Self::Api => (API, API_ON_CLUSTER),
             Self::Gateway => (GATEWAY, GATEWAY_ON_CLUSTER),
@@ -33,9 +33,9 @@ impl Role {
 }
 
 /// A command and its arguments.
-pub(crate) type Call = &'static [&'static str];
+pub(crate) type Command = &'static [&'static str];
 
-const API: &[Call] = &[
+const API: &[Command] = &[
     &["INFO"],
     &["TIME"],
     &["PING"],
@@ -67,9 +67,9 @@ const API: &[Call] = &[
     &["PUBLISH", "ltm:{1}:live", "text"],
 ];
 
-const API_ON_CLUSTER: &[Call] = &[&["CLUSTER", "SLOTS"], &["SPUBLISH", "ltm:{1}:live", "text"]];
+const API_ON_CLUSTER: &[Command] = &[&["CLUSTER", "SLOTS"], &["SPUBLISH", "ltm:{1}:live", "text"]];
 
-const GATEWAY: &[Call] = &[
+const GATEWAY: &[Command] = &[
     &["INFO"],
     &["TIME"],
     &["PING"],
@@ -89,7 +89,7 @@ const GATEWAY: &[Call] = &[
     &["PUBLISH", "ltm:probe:{0}:1", "text"],
 ];
 
-const GATEWAY_ON_CLUSTER: &[Call] = &[
+const GATEWAY_ON_CLUSTER: &[Command] = &[
     &["CLUSTER", "SLOTS"],
     &["SSUBSCRIBE", "ltm:{1}:live"],
     &["SUNSUBSCRIBE", "ltm:{1}:live"],
@@ -102,27 +102,27 @@ mod tests {
 
     use super::*;
 
-    /// What a user of `deploy/redis/users.acl` is given by name.
-    fn given(user: &str) -> BTreeSet<String> {
+    /// The commands that `deploy/redis/users.acl` allows to a user by name.
+    fn allowed(user: &str) -> BTreeSet<String> {
         let users = include_str!("../../../../deploy/redis/users.acl");
         let line = users.lines().find(|line| line.contains(user)).unwrap();
         let words = line.split(' ').map(|word| word.trim_matches(['(', ')']));
-        let given = words.filter_map(|word| word.strip_prefix('+'));
-        let named = given.filter(|command| !command.starts_with('@'));
+        let allowed = words.filter_map(|word| word.strip_prefix('+'));
+        let named = allowed.filter(|command| !command.starts_with('@'));
         named.map(|command| command.replace('|', " ")).collect()
     }
 
     #[test]
-    fn the_shipped_users_are_given_what_their_service_uses_and_nothing_else() {
+    fn the_shipped_users_may_run_the_commands_of_their_service_and_no_others() {
         for (role, user) in [(Role::Api, "ltm-api"), (Role::Gateway, "ltm-gateway")] {
-            let name = |call: &Call| match call[0] {
-                "SCRIPT" | "CLUSTER" => call[..2].join(" ").to_lowercase(),
+            let name = |command: &Command| match command[0] {
+                "SCRIPT" | "CLUSTER" => command[..2].join(" ").to_lowercase(),
                 name => name.to_lowercase(),
             };
             let mut used: BTreeSet<String> = role.commands(true).map(name).collect();
-            // Of a category that is given: @connection.
+            // The category @connection allows it.
             used.remove("ping");
-            assert_eq!(given(user), used, "{user}");
+            assert_eq!(allowed(user), used, "{user}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Looking at how Redis is set up: whether the promises can hold on it.
+//! Checks whether Redis is set up so that the services can keep their promises.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,46 +7,46 @@ use serde::Serialize;
 
 use crate::{
     error::{StoreError, is_transient},
-    redis::connection::Redis,
+    redis::client::Redis,
     redis::script,
     redis::settings::RedisSettings,
 };
 
-/// The oldest Redis that has all commands that are used.
+/// The oldest Redis with all commands that the services use.
 const OLDEST: (u64, u64) = (6, 2);
-/// The same for a cluster: sharded channels came then.
+/// The oldest Redis Cluster with sharded pub/sub.
 const OLDEST_CLUSTER: (u64, u64) = (7, 0);
 
-/// What a finding means.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// As it should be.
+    /// All is well.
     Good,
-    /// It works; something can be better, or could not be looked at.
+    /// The services work, but something can be better, or cannot be checked.
     Warning,
-    /// A promise cannot hold: a service is not ready.
+    /// The services cannot keep a promise. A service is not ready.
     Failure,
 }
 
-/// One thing about Redis that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at, as Redis calls it.
+    /// The name of the check; for a field of `INFO`, the field's name.
     pub check: &'static str,
-    /// What it means.
+    /// The severity of the result.
     pub severity: Severity,
-    /// How it is.
+    /// The result.
     pub is: String,
-    /// How it should be, and how to get there.
+    /// The required result, and how to get it.
     pub advice: &'static str,
-    /// Which one of a cluster it is about.
+    /// In a cluster: the server that was checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
 }
 
 impl Finding {
-    /// One that is about no certain server.
+    /// A finding about Redis as a whole.
     pub fn new(check: &'static str, severity: Severity, is: String, advice: &'static str) -> Self {
         Self {
             check,
@@ -57,23 +57,23 @@ impl Finding {
         }
     }
 
-    /// The same about one of a cluster's servers.
+    /// The same finding about one server of a cluster.
     pub(crate) fn of(self, server: Option<String>) -> Self {
         Self { server, ..self }
     }
 
-    /// For a log or a problem.
+    /// A sentence for a log or a problem.
     pub fn sentence(&self) -> String {
         let server = self.server.iter().map(|server| format!(" {server}"));
         let server: String = server.collect();
         let Self {
             check, is, advice, ..
         } = self;
-        format!("Redis{server}'s {check} is {is}: {advice}")
+        format!("Redis{server}: {check} is {is}; {advice}")
     }
 }
 
-/// Looks at a Redis from time to time; clones share what they saw.
+/// Checks Redis. Clones share the warnings that are already in the log.
 #[derive(Clone)]
 pub struct Inspector {
     redis: Redis,
@@ -81,7 +81,7 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// One for this Redis. Nothing is sent yet.
+    /// An inspector of this Redis. Sends nothing yet.
     pub fn new(redis: Redis) -> Self {
         Self {
             redis,
@@ -89,20 +89,20 @@ impl Inspector {
         }
     }
 
-    /// Everything that was looked at, as it is now.
+    /// Runs all checks.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`], and [`StoreError::Rejected`] if the login fails.
     pub async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
         let primaries = self.redis.primaries().await?;
-        let (mut findings, mut away) = (Vec::new(), None);
+        let (mut findings, mut unavailable) = (Vec::new(), None);
         for primary in &primaries {
-            let found = match self.of(primary.as_ref()).await {
+            let found = match self.check_server(primary.as_ref()).await {
                 Ok(found) => found,
                 Err(error @ StoreError::Unavailable(_)) => {
                     let found = vec![unreachable(&error)];
-                    away = Some(error);
+                    unavailable = Some(error);
                     found
                 }
                 Err(error) => return Err(error),
@@ -110,65 +110,70 @@ impl Inspector {
             let server = primary.as_ref().map(ToString::to_string);
             findings.extend(found.into_iter().map(|it| it.of(server.clone())));
         }
-        match away {
+        match unavailable {
             Some(error) if findings.len() == primaries.len() => return Err(error),
             _ => findings.push(self.scripts().await),
         }
         Ok(findings)
     }
 
-    /// Whether the scripts that read and write logs run.
+    /// Whether this user may run the scripts that read and write logs.
     async fn scripts(&self) -> Finding {
         let keys = ["log", "meta", "deleted"].map(|part| format!("ltm:{{0}}:{part}"));
         let mut call = script::READ.call(&keys.each_ref().map(String::as_str));
         call.arg("0-0").arg(0).arg(0);
         let (severity, is) = match script::READ.run(&self.redis, &call).await {
             Ok(_) => (Severity::Good, "run".into()),
-            // Of a cluster: the server that would run this one, of many, is away.
+            // In a cluster, this can be the one server that is down.
             Err(error) if is_transient(&error) && self.redis.is_cluster() => {
-                (Severity::Warning, format!("not run: {error}"))
+                (Severity::Warning, format!("not checked: {error}"))
             }
-            Err(error) => (Severity::Failure, format!("refused: {error}")),
+            Err(error) => (Severity::Failure, format!("rejected: {error}")),
         };
-        let advice = "must run, or no log can be read or written: allow EVALSHA and SCRIPT LOAD on ltm:{*}:* to this user";
+        let advice = "without scripts no log can be read or written: allow this user to run EVALSHA and SCRIPT LOAD on ltm:{*}:*";
         Finding::new("scripts", severity, is, advice)
     }
 
-    /// What there is to say about one of the servers.
-    async fn of(&self, primary: Option<&NodeAddress>) -> Result<Vec<Finding>, StoreError> {
+    /// Checks one server.
+    async fn check_server(
+        &self,
+        primary: Option<&NodeAddress>,
+    ) -> Result<Vec<Finding>, StoreError> {
         let cmd = redis::cmd("INFO");
-        let info = self.redis.query_of::<String>(primary, &cmd);
+        let info = self.redis.query_on::<String>(primary, &cmd);
         match info.await {
-            Ok(info) => Ok(judge(&info, self.redis.settings())),
+            Ok(info) => Ok(check_info(&info, self.redis.settings())),
             Err(error) if error.code() == Some("NOPERM") => {
                 self.redis.ping().await?;
                 Ok(vec![Finding::new(
                     "INFO",
                     Severity::Warning,
-                    "refused".into(),
-                    "allow it to this user (ACL: +info), so that version, eviction and persistence can be checked",
+                    "rejected".into(),
+                    "allow this user to run it (ACL: +info), so that version, eviction and persistence can be checked",
                 )])
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Fails where a promise cannot hold, and says what to change. New warnings go to the log.
+    /// Checks whether a service can be ready. Logs new warnings.
     ///
     /// # Errors
     ///
-    /// What is wrong, in words.
+    /// A text with all failures, and with advice.
     pub async fn ready(&self) -> Result<(), String> {
         let findings = self.findings().await.map_err(|e| e.to_string())?;
         let with = |severity| findings.iter().filter(move |it| it.severity == severity);
         self.warn(with(Severity::Warning).cloned().collect());
         let failures: Vec<String> = with(Severity::Failure).map(Finding::sentence).collect();
-        match failures.is_empty() {
-            true => Ok(()),
-            false => Err(failures.join("; ")),
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(failures.join("; "))
         }
     }
 
+    /// Logs the warnings that the last call did not log.
     fn warn(&self, warnings: Vec<Finding>) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in warnings.iter().filter(|it| !warned.contains(it)) {
@@ -184,98 +189,122 @@ pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(value).map(str::trim)
 }
 
-fn judge(info: &str, settings: &RedisSettings) -> Vec<Finding> {
-    let of = |check, value: Option<&str>, bad: Severity, advice, good: &dyn Fn(&str) -> bool| {
+/// A check of one field of `INFO`.
+struct InfoCheck<'a> {
+    field: &'static str,
+    /// The severity if the value is wrong.
+    severity: Severity,
+    advice: &'static str,
+    is_right: &'a dyn Fn(&str) -> bool,
+}
+
+impl InfoCheck<'_> {
+    fn run(&self, info: &str) -> Finding {
+        let value = field(info, self.field);
         let severity = match value {
             None => Severity::Warning,
-            Some(value) if good(value) => Severity::Good,
-            Some(_) => bad,
+            Some(value) if (self.is_right)(value) => Severity::Good,
+            Some(_) => self.severity,
         };
-        Finding::new(check, severity, value.unwrap_or("not shown").into(), advice)
+        let is = value.unwrap_or("missing in INFO").into();
+        Finding::new(self.field, severity, is, self.advice)
+    }
+}
+
+/// Checks the answer to `INFO`.
+fn check_info(info: &str, settings: &RedisSettings) -> Vec<Finding> {
+    let is_cluster = settings.is_cluster();
+    let is_unlimited = field(info, "maxmemory") == Some("0");
+    let has_replicas = |count: &str| {
+        let count = count.parse::<u32>();
+        count.is_ok_and(|count| count >= settings.wait_replicas)
     };
-    let (oldest, version_advice, cluster_advice) = if settings.is_cluster() {
+    let checks = [
+        version_check(is_cluster),
+        cluster_check(is_cluster),
+        InfoCheck {
+            field: "role",
+            severity: Severity::Failure,
+            advice: "it must be master, because a replica rejects writes: set redis.url to the primary, or set redis.sentinels",
+            is_right: &|role| role == "master",
+        },
+        InfoCheck {
+            field: "maxmemory_policy",
+            severity: Severity::Failure,
+            advice: "it must be noeviction, or Redis deletes logs when memory is full: CONFIG SET maxmemory-policy noeviction",
+            is_right: &|policy| is_unlimited || policy == "noeviction",
+        },
+        InfoCheck {
+            field: "aof_enabled",
+            severity: if settings.require_append_only {
+                Severity::Failure
+            } else {
+                Severity::Warning
+            },
+            advice: "it must be 1, or a restart loses logs: CONFIG SET appendonly yes; if only replicas keep the data, set redis.require_append_only=false",
+            is_right: &|enabled| enabled == "1",
+        },
+        InfoCheck {
+            field: "connected_slaves",
+            severity: Severity::Warning,
+            advice: "it must be at least redis.wait_replicas, or no write is acknowledged: connect more replicas",
+            is_right: &has_replicas,
+        },
+    ];
+    checks.iter().map(|check| check.run(info)).collect()
+}
+
+fn version_check(is_cluster: bool) -> InfoCheck<'static> {
+    let (advice, is_right): (_, &dyn Fn(&str) -> bool) = if is_cluster {
         (
-            OLDEST_CLUSTER,
-            "must be 7.0 or newer, or any Valkey",
-            "must be 1: leave redis.cluster_nodes out for a Redis that is no cluster",
+            "a cluster must be Redis 7.0 or newer, or any Valkey: upgrade it",
+            &|version| is_new_enough(version, OLDEST_CLUSTER),
         )
     } else {
         (
-            OLDEST,
-            "must be 6.2 or newer, or any Valkey",
-            "must be 0: name some of the nodes of a cluster in redis.cluster_nodes",
+            "it must be 6.2 or newer, or any Valkey: upgrade Redis",
+            &|version| is_new_enough(version, OLDEST),
         )
     };
-    let unlimited = field(info, "maxmemory") == Some("0");
-    let no_file = match settings.require_append_only {
-        true => Severity::Failure,
-        false => Severity::Warning,
-    };
-    let replicas = |have: &str| {
-        let have = have.parse::<u32>();
-        have.is_ok_and(|have| have >= settings.wait_replicas)
-    };
-    vec![
-        of(
-            "redis_version",
-            field(info, "redis_version"),
-            Severity::Failure,
-            version_advice,
-            &|version| is_new_enough(version, oldest),
-        ),
-        of(
-            "cluster_enabled",
-            field(info, "cluster_enabled"),
-            Severity::Failure,
-            cluster_advice,
-            &|enabled| (enabled == "1") == settings.is_cluster(),
-        ),
-        of(
-            "role",
-            field(info, "role"),
-            Severity::Failure,
-            "must be master, because a replica takes no writes; let redis.url name the master, or set redis.sentinels",
-            &|role| role == "master",
-        ),
-        of(
-            "maxmemory_policy",
-            field(info, "maxmemory_policy"),
-            Severity::Failure,
-            "must be noeviction, or full memory loses logs: CONFIG SET maxmemory-policy noeviction",
-            &|policy| unlimited || policy == "noeviction",
-        ),
-        of(
-            "aof_enabled",
-            field(info, "aof_enabled"),
-            no_file,
-            "must be 1, or a restart loses logs: CONFIG SET appendonly yes; where replicas alone keep them, set redis.require_append_only=false",
-            &|enabled| enabled == "1",
-        ),
-        of(
-            "connected_slaves",
-            field(info, "connected_slaves"),
-            Severity::Warning,
-            "must be redis.wait_replicas or more, or writes are not acknowledged",
-            &replicas,
-        ),
-    ]
+    InfoCheck {
+        field: "redis_version",
+        severity: Severity::Failure,
+        advice,
+        is_right,
+    }
 }
 
-/// Valkey says as `redis_version` which Redis it is compatible with.
+fn cluster_check(is_cluster: bool) -> InfoCheck<'static> {
+    let (advice, is_right): (_, &dyn Fn(&str) -> bool) = if is_cluster {
+        (
+            "it must be 1: leave redis.cluster_nodes empty if Redis is not a cluster",
+            &|enabled| enabled == "1",
+        )
+    } else {
+        (
+            "it must be 0: set redis.cluster_nodes if Redis is a cluster",
+            &|enabled| enabled == "0",
+        )
+    };
+    InfoCheck {
+        field: "cluster_enabled",
+        severity: Severity::Failure,
+        advice,
+        is_right,
+    }
+}
+
+/// Whether a version is new enough. In Valkey, `redis_version` is the version of Redis that it is compatible with.
 fn is_new_enough(version: &str, oldest: (u64, u64)) -> bool {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= oldest
 }
 
-/// What there is to say about a server of a cluster that cannot be asked.
+/// The finding about a server of a cluster that does not answer.
 fn unreachable(error: &StoreError) -> Finding {
-    let advice = "its LTMs are out of reach until it is back, or a replica takes its place";
-    Finding::new(
-        "INFO",
-        Severity::Warning,
-        format!("not had: {error}"),
-        advice,
-    )
+    let advice = "its LTMs are unavailable until it is back, or a replica takes over";
+    let is = format!("not available: {error}");
+    Finding::new("INFO", Severity::Warning, is, advice)
 }
 
 #[cfg(test)]
@@ -283,12 +312,12 @@ mod tests {
     use super::*;
 
     fn severities(info: &str) -> Vec<Severity> {
-        let findings = judge(info, &RedisSettings::default());
+        let findings = check_info(info, &RedisSettings::default());
         findings.into_iter().map(|it| it.severity).collect()
     }
 
     #[test]
-    fn an_old_redis_fails_and_what_is_not_shown_is_a_warning() {
+    fn an_old_redis_fails_and_a_missing_field_is_a_warning() {
         use Severity::{Failure, Good, Warning};
         let found = severities("redis_version:6.0.16\r\nrole:slave\r\nmaxmemory:0\r\n");
         assert_eq!(

@@ -1,4 +1,5 @@
-//! Keys that do not belong together: what is left where somebody deleted, renamed or restored single keys by hand.
+//! Finds stray keys: keys that do not belong together after somebody deleted, renamed or restored some of them by
+//! hand.
 
 use ltm_types::{Cursor, LtmId, keys};
 use redis::{Cmd, Value, cluster::NodeAddress, from_redis_value_ref as from_value};
@@ -6,27 +7,27 @@ use redis::{Cmd, Value, cluster::NodeAddress, from_redis_value_ref as from_value
 use crate::{
     doctor::readiness::{Finding, Severity},
     error::StoreError,
-    redis::connection::Redis,
+    redis::client::Redis,
 };
 
-/// How many keys one step looks at, about.
+/// The approximate number of keys of one SCAN.
 const STEP: usize = 512;
-/// The parts of an LTM, by the ends of their keys.
+/// The keys of an LTM end in one of these.
 const PARTS: [&str; 6] = ["log", "meta", "checkpoint", "base", "idem", "deleted"];
 
-/// What was found among all keys.
+/// The stray keys of a Redis.
 #[derive(Debug, Default)]
 pub struct StrayKeys {
-    /// The first ones.
+    /// The first of them.
     pub findings: Vec<Finding>,
-    /// How many there are in all.
+    /// The number of all of them.
     pub count: u64,
 }
 
 impl Redis {
-    /// Looks at every key of the services, some hundred at a time; Redis goes on meanwhile. Keeps the first `most` that do
-    /// not belong; `seen` is told after each step how many keys have been looked at. What is being written meanwhile is
-    /// not taken for a stray.
+    /// Checks every key under `ltm:`, a few hundred at a time, while Redis keeps serving. Returns the first `most` stray
+    /// keys. Calls `seen` after each step with the number of keys that it has checked. A key that is written during
+    /// the check does not count as stray.
     ///
     /// # Errors
     ///
@@ -36,18 +37,18 @@ impl Redis {
         most: usize,
         mut seen: impl FnMut(u64),
     ) -> Result<StrayKeys, StoreError> {
-        let (mut strays, mut looked_at) = (StrayKeys::default(), 0);
+        let (mut strays, mut checked) = (StrayKeys::default(), 0);
         for primary in self.primaries().await? {
             self.strays_of(primary.as_ref(), most, &mut strays, &mut |keys| {
-                looked_at += keys;
-                seen(looked_at);
+                checked += keys;
+                seen(checked);
             })
             .await?;
         }
         Ok(strays)
     }
 
-    /// The same for the keys of one server.
+    /// Checks the keys of one server.
     async fn strays_of(
         &self,
         primary: Option<&NodeAddress>,
@@ -55,15 +56,15 @@ impl Redis {
         strays: &mut StrayKeys,
         seen: &mut impl FnMut(u64),
     ) -> Result<(), StoreError> {
-        let mut place = 0u64;
+        let mut scan_cursor = 0u64;
         loop {
             let mut scan = redis::cmd("SCAN");
-            scan.arg(place)
+            scan.arg(scan_cursor)
                 .arg("MATCH")
                 .arg("ltm:*")
                 .arg("COUNT")
                 .arg(STEP);
-            let (next, found): (u64, Vec<String>) = self.query_of(primary, &scan).await?;
+            let (next, found): (u64, Vec<String>) = self.query_on(primary, &scan).await?;
             for key in &found {
                 if let Some(finding) = self.stray(key).await? {
                     strays.count += 1;
@@ -73,33 +74,59 @@ impl Redis {
                 }
             }
             seen(found.len() as u64);
-            place = next;
-            if place == 0 {
+            scan_cursor = next;
+            if scan_cursor == 0 {
                 return Ok(());
             }
         }
     }
 
-    /// What is wrong with a key, if anything is.
+    /// Checks one key.
     async fn stray(&self, key: &str) -> Result<Option<Finding>, StoreError> {
-        let Some((id, part)) = part_of(key) else {
-            return Ok((!is_known(key)).then(|| {
-                stray(
-                    key,
-                    "is no key of the services",
-                    "see who wrote it; it is in the way of nobody",
-                )
-            }));
+        let wrong = match part_of(key) {
+            None if is_known(key) => None,
+            None => Some((
+                "is not a key of the services",
+                "find out which program wrote it; the services ignore it",
+            )),
+            Some((id, "meta")) => self.wrong_meta(id).await?,
+            Some((_, "deleted")) => None,
+            Some((id, _)) => self.wrong_part(id, key).await?,
         };
-        let found = match part {
-            "meta" => self.wrong_meta(id).await?,
-            "deleted" => None,
-            _ => self.wrong_part(id, key).await?,
-        };
-        Ok(found.map(|(what, advice)| stray(key, what, advice)))
+        Ok(wrong.map(|(what, advice)| {
+            Finding::new("keys", Severity::Warning, format!("{key} {what}"), advice)
+        }))
     }
 
+    /// Checks `meta` against the other keys of the LTM.
     async fn wrong_meta(&self, id: LtmId) -> Result<Option<Wrong>, StoreError> {
+        let found = self.keys_of(id).await?;
+        // If the head changed in the meantime, the answers may not fit together.
+        let Some(head) = found
+            .head
+            .filter(|head| found.head_after.as_ref() == Some(head))
+        else {
+            return Ok(None);
+        };
+        match found.last_entry.or(found.base) {
+            None => Ok(Some((
+                "has no log",
+                "restore the log from a backup, or delete the LTM: ltm delete",
+            ))),
+            Some(last) if last != head => Ok(Some((
+                "has another cursor than the last entry of its log",
+                "`ltm verify` says where they differ",
+            ))),
+            Some(_) if is_ahead(found.checkpoint, &head) => Ok(Some((
+                "has a checkpoint that is ahead of its log",
+                "delete the checkpoint: the API makes a new one from the log",
+            ))),
+            Some(_) => self.unlisted(id, found.playground, &found.fqn).await,
+        }
+    }
+
+    /// Reads what [`Redis::wrong_meta`] compares.
+    async fn keys_of(&self, id: LtmId) -> Result<LtmKeys, StoreError> {
         let get = |key: String, field: &str| {
             let mut get = redis::cmd("HGET");
             get.arg(key).arg(field);
@@ -111,8 +138,7 @@ impl Redis {
             .arg("-")
             .arg("COUNT")
             .arg(1);
-        // Before and after: somebody may write meanwhile.
-        let questions = [
+        let commands = [
             get(keys::meta(id), "cursor"),
             last,
             get(keys::base(id), "cursor"),
@@ -121,41 +147,21 @@ impl Redis {
             get(keys::meta(id), "fqn"),
             get(keys::meta(id), "cursor"),
         ];
-        let answers = self.ask(&questions).await?;
+        let answers = self.query_all(&commands).await?;
         let text = |at: usize| from_value::<Option<String>>(&answers[at]).ok().flatten();
-        let (Some(before), Some(after)) = (text(0), text(6)) else {
-            return Ok(None);
-        };
         let entries: Vec<(String, Value)> = from_value(&answers[1]).unwrap_or_default();
-        let head = entries
-            .into_iter()
-            .next()
-            .map(|(id, _)| id)
-            .or_else(|| text(2));
-        let wrong = match head {
-            _ if before != after => None,
-            None => Some((
-                "has no log",
-                "restore it from a backup, or delete the LTM: ltm delete",
-            )),
-            Some(head) if head != before => Some((
-                "has another cursor than its log's last entry",
-                "`ltm verify` says where they part",
-            )),
-            Some(_) if is_ahead(text(3), &before) => Some((
-                "has a checkpoint that is ahead of its log",
-                "delete the checkpoint: the next one is made from the log",
-            )),
-            Some(_) => {
-                let playground = text(4).as_deref() == Some("1");
-                self.unlisted(id, playground, &text(5).unwrap_or_default())
-                    .await?
-            }
-        };
-        Ok(wrong)
+        Ok(LtmKeys {
+            head: text(0),
+            last_entry: entries.into_iter().next().map(|(id, _)| id),
+            base: text(2),
+            checkpoint: text(3),
+            playground: text(4).as_deref() == Some("1"),
+            fqn: text(5).unwrap_or_default(),
+            head_after: text(6),
+        })
     }
 
-    /// An LTM that is not on its lists.
+    /// Checks that an LTM is on its lists.
     async fn unlisted(
         &self,
         id: LtmId,
@@ -171,49 +177,58 @@ impl Redis {
             score(keys::index(playground)),
             score(&keys::class_index(playground, fqn)),
         ];
-        let answers = self.ask(&lists).await?;
+        let answers = self.query_all(&lists).await?;
         let missing = answers.contains(&Value::Nil);
         let mut exists = redis::cmd("EXISTS");
         exists.arg(keys::meta(id));
-        // It may have been deleted while it was looked at.
+        // It may have been deleted in the meantime.
         if !missing || self.query::<u64>(&exists).await? == 0 {
             return Ok(None);
         }
         Ok(Some((
-            "is not on its lists",
-            "put it there: ZADD ltm:index 0 <its id in twenty digits>, and the same for ltm:index:fqn:<its class> (ltm:index:playground… for a copy)",
+            "is missing on its lists",
+            "add it: ZADD ltm:index 0 <its id in twenty digits>, and the same for ltm:index:fqn:<its class> (ltm:index:playground… for a copy)",
         )))
     }
 
-    /// A log or what goes with it whose LTM is not there. What is written aside, for a copy, expires.
+    /// Checks that the LTM of a key exists. The keys of an unfinished copy expire, and do not count.
     async fn wrong_part(&self, id: LtmId, key: &str) -> Result<Option<Wrong>, StoreError> {
         let (mut meta, mut expires) = (redis::cmd("EXISTS"), redis::cmd("PTTL"));
         meta.arg(keys::meta(id));
         expires.arg(key);
-        let answers = self.ask(&[meta, expires]).await?;
+        let answers = self.query_all(&[meta, expires]).await?;
         let number = |at: usize| from_value::<i64>(&answers[at]).unwrap_or_default();
-        // -1: it is there, and does not expire.
-        let alone = number(0) == 0 && number(1) == -1;
-        Ok(alone.then_some((
+        // PTTL is -1 for a key that exists and does not expire.
+        let is_stray = number(0) == 0 && number(1) == -1;
+        Ok(is_stray.then_some((
             "belongs to an LTM without `meta`",
-            "restore that from a backup, or delete the key",
+            "restore `meta` from a backup, or delete this key",
         )))
     }
 
-    async fn ask(&self, questions: &[Cmd]) -> Result<Vec<Value>, StoreError> {
+    async fn query_all(&self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
         let mut pipeline = redis::pipe();
-        for question in questions {
-            pipeline.add_command(question.clone());
+        for command in commands {
+            pipeline.add_command(command.clone());
         }
-        Ok(self.pipeline(&pipeline, questions.len()).await?)
+        Ok(self.pipeline(&pipeline, commands.len()).await?)
     }
 }
 
 /// What is wrong, and what to do about it.
 type Wrong = (&'static str, &'static str);
 
-fn stray(key: &str, what: &str, advice: &'static str) -> Finding {
-    Finding::new("keys", Severity::Warning, format!("{key} {what}"), advice)
+/// Fields of the keys of one LTM. The cursors are texts.
+struct LtmKeys {
+    /// The head in `meta`, read first.
+    head: Option<String>,
+    last_entry: Option<String>,
+    base: Option<String>,
+    checkpoint: Option<String>,
+    playground: bool,
+    fqn: String,
+    /// The head in `meta`, read last.
+    head_after: Option<String>,
 }
 
 fn is_ahead(checkpoint: Option<String>, head: &str) -> bool {
@@ -221,13 +236,13 @@ fn is_ahead(checkpoint: Option<String>, head: &str) -> bool {
     checkpoint.is_some_and(|at| matches!((seq(&at), seq(head)), (Ok(at), Ok(head)) if at > head))
 }
 
-/// The LTM and the part that a key is.
+/// The LTM and the part that a key belongs to.
 fn part_of(key: &str) -> Option<(LtmId, &str)> {
     let (id, part) = key.strip_prefix("ltm:{")?.split_once("}:")?;
     PARTS.contains(&part).then_some((id.parse().ok()?, part))
 }
 
-/// Whether it is one of the keys that belong to no LTM.
+/// Whether a key is one that the services use and that belongs to no LTM.
 fn is_known(key: &str) -> bool {
     let single = [
         keys::IDS,
@@ -237,13 +252,16 @@ fn is_known(key: &str) -> bool {
         keys::index(false),
         keys::index(true),
     ];
-    let begins = [
+    let prefixes = [
         keys::class_index(false, ""),
         keys::class_index(true, ""),
         keys::created(""),
         keys::ticket(""),
     ];
-    single.contains(&key) || begins.iter().any(|begin| key.starts_with(begin.as_str()))
+    single.contains(&key)
+        || prefixes
+            .iter()
+            .any(|prefix| key.starts_with(prefix.as_str()))
 }
 
 #[cfg(test)]

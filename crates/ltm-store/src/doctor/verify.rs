@@ -1,42 +1,40 @@
-//! Proving a log: that it is whole, that every patch applies, and that what is stored beside it
-//! says the same.
+//! Verifies a log: it is complete, every patch applies, and the keys beside the log match it.
 
 use ltm_state::State;
 use ltm_types::{Cursor, LtmId, keys};
 
 use crate::{
     error::StoreError,
+    log::meta::Meta,
     log::read::{Store, WindowBounds},
-    log::retention::Base,
 };
 
-/// How often a log is read again that was trimmed meanwhile.
-const TRIES: u32 = 3;
+/// The most times that a log is verified if it is trimmed in the meantime.
+const MAX_TRIES: u32 = 3;
 
-/// What was found out about a log.
+/// The result of verifying a log.
 #[derive(Debug)]
 pub struct Verdict {
-    /// Where the log is.
+    /// The head of the log.
     pub cursor: Cursor,
-    /// The entries that are kept and were proved.
+    /// The number of entries that were verified.
     pub entries: u64,
-    /// The LTM's snapshots.
+    /// The number of snapshots in the history.
     pub snapshots_count: u64,
-    /// What is wrong, in words; empty where all is well.
+    /// A sentence for each fault; empty if all is well.
     pub faults: Vec<String>,
 }
 
 impl Store {
-    /// Reads the whole log of an LTM and proves it: each entry continues the one before it, each
-    /// patch applies to the state before it, and checkpoint and meta say what the log says.
-    /// `progress` hears of each place (`seq`) that was reached.
+    /// Reads the whole log of an LTM and verifies it: each entry continues the one before it, each patch applies to the
+    /// state before it, and checkpoint and `meta` match the log. Calls `progress` with each `seq` that it reaches.
     ///
-    /// Where the LTM is written to meanwhile, it is proved up to where it was.
+    /// Entries that are appended in the meantime are not verified.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`]. What is wrong
-    /// with the log is not an error but a fault of the verdict.
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`]. A damaged log is not an error: the
+    /// verdict contains the faults.
     pub async fn verify(
         &self,
         id: LtmId,
@@ -45,17 +43,17 @@ impl Store {
         let mut tries = 1;
         loop {
             let base = self.base_cursor(id).await?;
-            let verdict = self.prove(id, &mut progress).await?;
-            // What was trimmed while it was read looks like a hole.
-            let trimmed = base != self.base_cursor(id).await?;
-            if verdict.faults.is_empty() || !trimmed || tries == TRIES {
+            let verdict = self.verify_once(id, &mut progress).await?;
+            // Entries that were trimmed in the meantime look like a gap.
+            let was_trimmed = base != self.base_cursor(id).await?;
+            if verdict.faults.is_empty() || !was_trimmed || tries == MAX_TRIES {
                 return Ok(verdict);
             }
             tries += 1;
         }
     }
 
-    /// An entry of the stream beyond `head`, if the log is still there.
+    /// The first entry of the stream after `head`, if that is still the head.
     async fn foreign_after(&self, id: LtmId, head: Cursor) -> Result<Option<String>, StoreError> {
         let mut range = redis::cmd("XRANGE");
         range.arg(keys::log(id)).arg(format!("({head}")).arg("+");
@@ -71,134 +69,126 @@ impl Store {
         Ok(self.redis.query(&get).await?)
     }
 
-    async fn prove(
+    async fn verify_once(
         &self,
         id: LtmId,
         progress: &mut impl FnMut(u64),
     ) -> Result<Verdict, StoreError> {
         let meta = self.meta(id).await?;
-        let mut proof = Proof {
-            state: State::default(),
-            faults: Vec::new(),
-        };
-        match self.base(id).await {
-            Ok(None) => {}
-            Ok(Some(Base { state, .. })) => proof.state = state,
-            Err(error) => proof.judge(Err(error))?,
-        }
-        let begin = proof.state.position().seq;
-        let checkpoint = match self.saved(id, &keys::checkpoint(id)).await {
-            Ok(checkpoint) => checkpoint.filter(|it| it.position().seq > begin),
-            Err(error) => {
-                proof.judge(Err(error))?;
-                None
-            }
-        };
-        let mut stops: Vec<u64> = checkpoint.iter().map(|it| it.position().seq).collect();
-        stops.push(meta.cursor.seq);
-        for stop in stops.into_iter().filter(|stop| *stop <= meta.cursor.seq) {
-            if !self.prove_until(id, stop, &mut proof, progress).await? {
-                break;
-            }
-            if let Some(checkpoint) = checkpoint.as_ref().filter(|it| it.position().seq == stop) {
-                proof.compare(checkpoint);
+        let mut proof = Proof::default();
+        let base = proof.take(self.base(id).await)?.flatten();
+        proof.state = base.map(|base| base.state).unwrap_or_default();
+        let first = proof.state.cursor.seq;
+        let checkpoint = proof.take(self.saved(id, &keys::checkpoint(id)).await)?;
+        let checkpoint = checkpoint
+            .flatten()
+            .filter(|it| it.cursor.seq > first && it.cursor.seq <= meta.cursor.seq);
+        if let Some(checkpoint) = checkpoint {
+            let seq = checkpoint.cursor.seq;
+            if self.fold_to(id, seq, &mut proof, progress).await? {
+                proof.compare_checkpoint(&checkpoint);
             }
         }
-        let state = &proof.state;
-        if proof.faults.is_empty() && state.position() != meta.cursor {
-            let (says, is) = (meta.cursor, state.position());
-            proof.faults.push(format!(
-                "meta says that the log is at {says}, and it is at {is}"
-            ));
-        }
+        self.fold_to(id, meta.cursor.seq, &mut proof, progress)
+            .await?;
+        proof.compare_head(&meta);
         if let Some(entry) = self.foreign_after(id, meta.cursor).await? {
-            let fault = format!("the entry {entry} was not written by the services");
+            let fault = format!("the services did not write the entry {entry}");
             proof.faults.push(fault);
         }
-        let state = &proof.state;
-        // Where others wrote meanwhile, meta is of the moment when it was read.
-        if proof.faults.is_empty() && state.snapshots_count() != meta.snapshots_count {
-            let (says, are) = (meta.snapshots_count, state.snapshots_count());
-            proof
-                .faults
-                .push(format!("meta says {says} snapshots, and the log has {are}"));
-        }
+        proof.compare_count(&meta);
         Ok(Verdict {
             cursor: meta.cursor,
-            entries: proof.state.position().seq - begin,
+            entries: proof.state.cursor.seq - first,
             snapshots_count: proof.state.snapshots_count(),
             faults: proof.faults,
         })
     }
 
-    /// Folds the log up to the place `until`; false where it does not lead there.
-    async fn prove_until(
+    /// Folds the log up to the entry at `until`. Returns false if the log does not lead there.
+    async fn fold_to(
         &self,
         id: LtmId,
         until: u64,
         proof: &mut Proof,
         progress: &mut impl FnMut(u64),
     ) -> Result<bool, StoreError> {
-        while proof.state.position().seq < until {
-            let at = proof.state.position();
+        while !proof.is_broken && proof.state.cursor.seq < until {
+            let at = proof.state.cursor;
             let step = until.min(at.seq + WindowBounds::default().entries as u64);
-            match self.fold_until(id, &mut proof.state, step).await {
-                Ok(Some(_)) if proof.state.position().seq > at.seq => {
-                    progress(proof.state.position().seq);
+            let folded = self.fold_until(id, &mut proof.state, step).await;
+            match proof.take(folded)? {
+                Some(Some(_)) if proof.state.cursor.seq > at.seq => {
+                    progress(proof.state.cursor.seq);
+                    continue;
                 }
-                Ok(Some(_)) => {
-                    proof.faults.push(format!("the log ends at {at}"));
-                    return Ok(false);
-                }
-                Ok(None) => {
-                    proof.faults.push(format!(
-                        "the entry after {at} is missing, or does not continue it"
-                    ));
-                    return Ok(false);
-                }
-                Err(error) => {
-                    proof.judge(Err(error))?;
-                    return Ok(false);
-                }
+                Some(Some(_)) => proof.faults.push(format!("the log ends at {at}")),
+                Some(None) => proof.faults.push(format!(
+                    "the entry after {at} is missing, or does not continue it"
+                )),
+                None => {}
             }
+            proof.is_broken = true;
         }
-        Ok(true)
+        Ok(!proof.is_broken)
     }
 }
 
-/// How far a log was proved.
+/// The part of a log that was verified so far.
+#[derive(Default)]
 struct Proof {
     state: State,
     faults: Vec<String>,
+    /// Whether the log cannot be folded further.
+    is_broken: bool,
 }
 
 impl Proof {
-    /// Takes damage as a fault, and passes other errors on.
-    fn judge(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Returns a result, or records its damage as a fault. Passes other errors on.
+    fn take<T>(&mut self, outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match outcome {
+            Ok(value) => Ok(Some(value)),
             Err(StoreError::Damaged { at, detail, .. }) => {
                 self.faults.push(format!("at {at}: {detail}"));
-                Ok(())
+                Ok(None)
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 
-    /// Whether a checkpoint is what the log led to.
-    fn compare(&mut self, checkpoint: &State) {
-        let at = checkpoint.position();
+    /// Compares a checkpoint with the state of the log at the same `seq`.
+    fn compare_checkpoint(&mut self, checkpoint: &State) {
+        let at = checkpoint.cursor;
         let mut index = checkpoint.index.clone();
         index.trim(self.state.index.origin().seq);
-        if at != self.state.position() {
+        if at != self.state.cursor {
             self.faults
-                .push(format!("the checkpoint at {at} is of another history"));
+                .push(format!("the checkpoint at {at} belongs to another history"));
         } else if checkpoint.tree.value() != self.state.tree.value() {
             self.faults.push(format!(
-                "the state of the checkpoint at {at} is not what the log leads to"
+                "the state of the checkpoint at {at} differs from the state of the log"
             ));
         } else if index != self.state.index {
             self.faults.push(format!(
-                "the outline of the checkpoint at {at} is not what the log leads to"
+                "the history index (`outline`) of the checkpoint at {at} differs from that of the log"
+            ));
+        }
+    }
+
+    fn compare_head(&mut self, meta: &Meta) {
+        let (expected, found) = (meta.cursor, self.state.cursor);
+        if self.faults.is_empty() && found != expected {
+            self.faults.push(format!(
+                "the head in meta is {expected}, and the last entry of the log is {found}"
+            ));
+        }
+    }
+
+    fn compare_count(&mut self, meta: &Meta) {
+        let (expected, found) = (meta.snapshots_count, self.state.snapshots_count());
+        if self.faults.is_empty() && found != expected {
+            self.faults.push(format!(
+                "meta says {expected} snapshots, and the log has {found}"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! The task that holds one live connection.
+//! One live connection: it subscribes to the channels of the followed LTMs, and queues the entries that arrive.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -13,57 +13,59 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Hearing, LiveEvent, Shared,
+    Health, LiveEvent, Shared,
     shards::Shard,
     subscriptions::{subscribe, unsubscribe},
 };
 use crate::{
+    redis::client::{Redis, reconnect_pauses},
     redis::cluster::Topology,
-    redis::connection::{Redis, reconnect_pauses},
 };
 
-/// How often the connection is probed.
+/// How often the connection publishes a probe to its own channel.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
-/// Why a connection ends whose server no longer publishes for an LTM.
-const MOVED: &str = "slots were moved away from it";
+/// Why a connection ends if its server no longer has a followed LTM.
+const MOVED: &str = "its slots were moved to another server";
 
-/// Listens to one server: the one that leads, or one of a cluster's.
+/// Listens to one server: the primary, or one primary of a cluster.
 pub(super) struct Listener {
     redis: Redis,
     shared: Arc<Shared>,
     sender: mpsc::Sender<LiveEvent>,
-    /// What the server is called in logs.
-    server: Arc<str>,
-    /// Which one of a cluster it is.
+    /// The address of the server, for logs.
+    address: Arc<str>,
+    /// The server's part of a cluster.
     shard: Option<Shard>,
 }
 
-/// What the connection's reader tells the task beside entries.
+/// What the connection receives beside entries.
 enum Signal {
-    Echo,
+    /// The probe came back.
+    Probe,
+    /// The connection is closed.
     Disconnected,
-    /// The server takes an LTM's channel away: its slot is on the move.
-    Moved,
+    /// The server ends the subscription to an LTM, because it no longer has its slot.
+    SlotMoved,
 }
 
 impl Listener {
-    /// For the server that leads.
-    pub(super) fn of_one(
+    /// A listener to the primary.
+    pub(super) fn of_primary(
         redis: Redis,
         shared: Arc<Shared>,
         sender: mpsc::Sender<LiveEvent>,
     ) -> Self {
-        let server = redis.settings().shown_place().into();
+        let address = redis.settings().shown_address().into();
         Self {
             redis,
             shared,
             sender,
-            server,
+            address,
             shard: None,
         }
     }
 
-    /// For one of a cluster's primaries.
+    /// A listener to one primary of a cluster.
     pub(super) fn of_shard(
         redis: Redis,
         shared: Arc<Shared>,
@@ -74,18 +76,18 @@ impl Listener {
             redis,
             shared,
             sender,
-            server: shard.node().to_string().into(),
+            address: shard.node().to_string().into(),
             shard: Some(shard),
         }
     }
 
-    /// Listens until nobody takes the events any more, or the server has no slots any more.
+    /// Listens until the receiver of the events is dropped, or the server has no slots.
     pub(super) async fn run(self) {
-        self.shared.note(&self.server, Hearing::Deaf);
+        self.set_health(Health::Silent);
         let mut pauses = reconnect_pauses();
         while self.is_needed() {
             let began = Instant::now();
-            let cause = self.listen().await;
+            let error = self.listen().await;
             self.redis.metrics().live_ended();
             if !self.is_needed() {
                 break;
@@ -95,105 +97,99 @@ impl Listener {
             }
             let pause = pauses.next().unwrap_or_default();
             tracing::warn!(
-                redis = &*self.server,
-                cause,
-                ?pause,
-                "the live connection to Redis ended; connecting again"
+                address = &*self.address,
+                error,
+                retry_in = ?pause,
+                "the live connection to Redis ended; reconnecting"
             );
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.sender.closed() => {}
             }
         }
-        self.shared.hearing().remove(&self.server);
     }
 
     fn is_needed(&self) -> bool {
         !self.sender.is_closed() && self.shard.as_ref().is_none_or(Shard::is_primary)
     }
 
-    /// Connects and listens until something fails; gives the cause.
+    fn set_health(&self, health: Health) -> Option<Health> {
+        self.shared.set_health(&self.address, health)
+    }
+
+    /// Connects, and listens until something fails. Returns the cause.
     async fn listen(&self) -> String {
-        let tag = self.shard.as_ref().map_or(Some(0), Shard::tag);
-        let Some(tag) = tag else {
+        let Some(tag) = self.shard.as_ref().map_or(Some(0), Shard::tag) else {
             return "it has no slots".into();
         };
         let probe = keys::probe(tag, Uuid::new_v4());
         let (signal, signals) = mpsc::channel(64);
-        let config = self
-            .redis
-            .settings()
+        let settings = self.redis.settings();
+        let config = settings
             .connection_config()
-            .set_push_sender(self.reader(probe.clone(), signal));
+            .set_push_sender(self.push_handler(probe.clone(), signal));
         let primary = self.redis.primary();
         let connected = match &self.shard {
-            None => primary.connect(&config).await,
+            None => primary.connect_to_server(&config).await,
             Some(shard) => {
-                let connection = shard.connect(self.redis.settings(), &config).await;
-                connection.map(|connection| (self.server.clone(), connection))
+                let connection = shard.connect(settings, &config).await;
+                connection.map(|connection| (self.address.clone(), connection))
             }
         };
         let (address, connection) = match connected {
             Ok(connected) => connected,
             Err(error) => {
-                self.shared.note(&self.server, Hearing::Away);
+                self.set_health(Health::Unreachable);
                 return error.to_string();
             }
         };
-        self.shared.note(&self.server, Hearing::Deaf);
+        self.set_health(Health::Silent);
         let cause = tokio::select! {
             cause = self.hold(connection, &probe, signals) => cause,
-            () = primary.moved_from(&address), if self.shard.is_none() => "another Redis leads".into(),
+            () = primary.moved_from(&address), if self.shard.is_none() => "another Redis is the primary".into(),
         };
-        self.shared.note(&self.server, Hearing::Deaf);
+        self.set_health(Health::Silent);
         cause
     }
 
-    /// What runs in the connection's reader for each message: it must not wait.
-    fn reader(
+    /// Makes the function that the connection calls for each message. The function must not wait.
+    fn push_handler(
         &self,
         probe: String,
-        signal: mpsc::Sender<Signal>,
+        signals: mpsc::Sender<Signal>,
     ) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + use<> {
         let (shared, sender) = (self.shared.clone(), self.sender.clone());
-        // A full queue means that an earlier sign has not been read yet.
-        let tell = move |what| drop(signal.try_send(what));
-        move |push: PushInfo| {
-            match push.kind {
-                PushKind::Message | PushKind::SMessage => match read_message(push.data) {
-                    Some((channel, _)) if channel == probe => tell(Signal::Echo),
-                    Some((channel, payload)) => {
-                        match (keys::live_id(&channel), Entry::from_live(&payload)) {
-                            (Some(id), Some((entry, appended))) => {
-                                shared.offer(&sender, id, entry, appended);
-                            }
-                            _ => shared.note_overflow(),
-                        }
-                    }
-                    None => shared.note_overflow(),
-                },
-                PushKind::SUnsubscribe if is_wanted(&shared, &push.data) => tell(Signal::Moved),
-                PushKind::Disconnection => tell(Signal::Disconnected),
-                _ => {}
+        move |push| {
+            let signal = match push.kind {
+                PushKind::Message | PushKind::SMessage => {
+                    receive(&shared, &sender, &probe, push.data)
+                }
+                PushKind::SUnsubscribe if is_wanted(&shared, &push.data) => Some(Signal::SlotMoved),
+                PushKind::Disconnection => Some(Signal::Disconnected),
+                _ => None,
+            };
+            if let Some(signal) = signal {
+                // If the queue is full, the task has not read an earlier signal yet.
+                let _ = signals.try_send(signal);
             }
             Ok(())
         }
     }
 
+    /// Keeps the connection until something fails. Returns the cause.
     async fn hold(
         &self,
         mut connection: MultiplexedConnection,
         probe: &str,
         mut signals: mpsc::Receiver<Signal>,
     ) -> String {
-        let sharded = self.shard.is_some();
         let channel = [probe.to_owned()];
-        if let Err(error) = subscribe(&mut connection, &channel, sharded).await {
+        if let Err(error) = subscribe(&mut connection, &channel, self.shard.is_some()).await {
             return error.to_string();
         }
         let mut subscribed = HashSet::new();
         let mut probes = interval(PROBE_INTERVAL);
-        let mut heard = Instant::now();
+        let mut last_probe = Instant::now();
         let mut changes = self.shared.changes.subscribe();
         let mut moves = self.shard.as_ref().map(Shard::moves);
         loop {
@@ -202,39 +198,43 @@ impl Listener {
                 return error.to_string();
             }
             tokio::select! {
-                // It ends with `self`, which outlives this.
+                // It cannot fail: `self` has the sender.
                 _ = changes.changed() => {}
-                () = moved(&mut moves) => {
+                () = slots_moved(&mut moves) => {
                     if !self.is_needed() || subscribed.iter().any(|id| !self.has(*id)) {
                         return MOVED.into();
                     }
                 }
                 signal = signals.recv() => match signal {
-                    Some(Signal::Echo) => {
-                        heard = Instant::now();
-                        if self.shared.note(&self.server, Hearing::Good) != Some(Hearing::Good) {
-                            tracing::info!(redis = &*self.server, "listening to Redis");
-                        }
+                    Some(Signal::Probe) => {
+                        last_probe = Instant::now();
+                        self.probe_came_back();
                     }
-                    Some(Signal::Moved) => return MOVED.into(),
+                    Some(Signal::SlotMoved) => return MOVED.into(),
                     Some(Signal::Disconnected) | None => return "disconnected".into(),
                 },
                 _ = probes.tick() => {
-                    if heard.elapsed() > PROBE_INTERVAL + self.redis.settings().response_timeout {
-                        return "deaf: a message to its own channel did not come back".into();
+                    if last_probe.elapsed() > PROBE_INTERVAL + self.redis.settings().response_timeout {
+                        return "the probe did not come back".into();
                     }
-                    self.send_probe(probe).await;
+                    self.publish_probe(probe).await;
                 }
                 () = self.sender.closed() => return "no longer needed".into(),
             }
         }
     }
 
-    /// Publishes a message that must come back. It goes by the other connection, as entries do.
-    async fn send_probe(&self, probe: &str) {
-        let mut publish = redis::cmd(self.redis.publishes());
+    fn probe_came_back(&self) {
+        if self.set_health(Health::Receiving) != Some(Health::Receiving) {
+            tracing::info!(address = &*self.address, "listening to Redis");
+        }
+    }
+
+    /// Publishes a probe. It takes the connection for commands, as entries do.
+    async fn publish_probe(&self, probe: &str) {
+        let mut publish = redis::cmd(self.redis.publish_command());
         publish.arg(probe).arg("");
-        // A failure shows in that nothing comes back.
+        // After a failure, the probe does not come back.
         let _ = timeout(
             self.redis.settings().response_timeout,
             self.redis.query::<Value>(&publish),
@@ -242,32 +242,32 @@ impl Listener {
         .await;
     }
 
-    /// Whether this is the server that publishes what is appended to an LTM.
+    /// Whether this server publishes the entries of an LTM.
     fn has(&self, id: LtmId) -> bool {
         self.shard.as_ref().is_none_or(|shard| shard.has(id))
     }
 
-    /// Brings the subscriptions to what is wanted, batch by batch.
+    /// Subscribes to the channels of newly followed LTMs, and unsubscribes from the others, batch by batch.
     async fn resubscribe(
         &self,
         connection: &mut MultiplexedConnection,
         subscribed: &mut HashSet<LtmId>,
     ) -> Result<(), redis::RedisError> {
-        let (gone, new) = {
+        let (unwanted, new) = {
             let wanted = self.shared.wanted();
-            let gone: Vec<LtmId> = subscribed.difference(&wanted).copied().collect();
+            let unwanted: Vec<LtmId> = subscribed.difference(&wanted).copied().collect();
             let new = wanted.difference(subscribed).filter(|id| self.has(**id));
-            (gone, new.copied().collect::<Vec<_>>())
+            (unwanted, new.copied().collect::<Vec<_>>())
         };
         let sharded = self.shard.is_some();
-        for batch in gone.chunks(super::BATCH) {
+        for batch in unwanted.chunks(super::BATCH) {
             unsubscribe(connection, &channels(batch), sharded).await?;
             subscribed.retain(|id| !batch.contains(id));
         }
         for batch in new.chunks(super::BATCH) {
             subscribe(connection, &channels(batch), sharded).await?;
             subscribed.extend(batch);
-            // Waits for room: the receiver takes events or is gone.
+            // This waits until the queue has space. It fails if the receiver is dropped.
             let _ = self
                 .sender
                 .send(LiveEvent::Subscribed(batch.to_vec()))
@@ -277,14 +277,21 @@ impl Listener {
     }
 }
 
-/// Waits until slots have moved; for ever where there are none.
-async fn moved(moves: &mut Option<watch::Receiver<Topology>>) {
-    // Where nobody tells any more, this listener is not needed either, and is ended.
-    let told = match moves {
+impl Drop for Listener {
+    /// Removes the health of its connection, even if the task panicked.
+    fn drop(&mut self) {
+        self.shared.health().remove(&self.address);
+    }
+}
+
+/// Waits until slots have moved. Without a cluster, it waits forever.
+async fn slots_moved(moves: &mut Option<watch::Receiver<Topology>>) {
+    // If the sender is dropped, nobody follows the topology. The listener then ends for another reason.
+    let have_moved = match moves {
         Some(moves) => moves.changed().await.is_ok(),
         None => false,
     };
-    if !told {
+    if !have_moved {
         std::future::pending().await
     }
 }
@@ -293,7 +300,29 @@ fn channels(ids: &[LtmId]) -> Vec<String> {
     ids.iter().map(|&id| keys::live(id)).collect()
 }
 
-/// Whether somebody wants the LTM whose channel a push is about.
+/// Queues the entry of a message. A message that cannot be read counts as an overflow. Returns a signal if the message
+/// is the probe.
+fn receive(
+    shared: &Shared,
+    sender: &mpsc::Sender<LiveEvent>,
+    probe: &str,
+    data: Vec<Value>,
+) -> Option<Signal> {
+    let Some((channel, payload)) = read_message(data) else {
+        shared.set_overflow();
+        return None;
+    };
+    if channel == probe {
+        return Some(Signal::Probe);
+    }
+    match (keys::live_id(&channel), Entry::from_live(&payload)) {
+        (Some(id), Some((entry, appended))) => shared.offer(sender, id, entry, appended),
+        _ => shared.set_overflow(),
+    }
+    None
+}
+
+/// Whether the LTM of the channel in a push message is followed.
 fn is_wanted(shared: &Shared, data: &[Value]) -> bool {
     let Some(Value::BulkString(channel)) = data.first() else {
         return false;

@@ -1,8 +1,7 @@
-//! What is appended, as it happens: one subscription per followed LTM, on one connection; in a cluster, on one to each
-//! primary.
+//! Live delivery: one subscription per followed LTM, on one connection; in a cluster, on one connection to each primary.
 //!
-//! The channel is only speed: whoever listens must read the log after [`LiveEvent::Subscribed`],
-//! and after [`LiveEvent::Overflow`], and from time to time anyway.
+//! The invariant: live events only save time, and may be lost. The receiver reads the log after
+//! [`LiveEvent::Subscribed`], after [`LiveEvent::Overflow`], and at regular intervals.
 
 mod listener;
 mod shards;
@@ -20,25 +19,25 @@ use ltm_types::{Entry, LtmId};
 use tokio::sync::{mpsc, watch};
 
 use self::{listener::Listener, shards::Shards};
-use crate::redis::connection::Redis;
+use crate::redis::client::Redis;
 
-/// How many channels are subscribed to at once.
+/// The most channels in one command.
 const BATCH: usize = 512;
-/// How many events may wait at most; more are dropped and make an overflow.
+/// The most events that wait for the receiver. Further events are dropped, which is an overflow.
 const MAX_EVENTS: usize = 16 * 1024;
 
-/// What happened.
+/// An event for the receiver.
 #[derive(Debug)]
 pub enum LiveEvent {
-    /// An entry was appended; when, in microseconds since 1970 by Redis's clock.
+    /// An entry was appended, at this time by Redis's clock, in microseconds since 1970.
     Entry(LtmId, Entry, u64),
-    /// From now on every entry of these LTMs comes; what came before must be read.
+    /// From now on, every entry of these LTMs is delivered. Earlier entries must be read from the log.
     Subscribed(Vec<LtmId>),
-    /// Entries were dropped because they came faster than they were taken; every log must be read.
+    /// Entries were dropped, because the receiver was too slow. All logs must be read.
     Overflow,
 }
 
-/// The wish list of one follower of many logs. Clones share it.
+/// The set of LTMs that one receiver follows. Clones share it.
 #[derive(Clone)]
 pub struct Live {
     shared: Arc<Shared>,
@@ -48,41 +47,39 @@ struct Shared {
     wanted: Mutex<HashSet<LtmId>>,
     /// Counts the changes of `wanted`.
     changes: watch::Sender<u64>,
-    /// How each connection is, by the server that it leads to.
-    hearing: Mutex<HashMap<Arc<str>, Hearing>>,
+    /// The health of each connection, by the address of its server.
+    health: Mutex<HashMap<Arc<str>, Health>>,
     overflow: AtomicBool,
     waiting_bytes: AtomicUsize,
     max_bytes: usize,
 }
 
-/// How a connection is.
+/// The health of a live connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hearing {
-    /// It is up and subscribed, and a message on it has come back lately.
-    Good,
-    /// Nobody knows, or the server answers and nothing is heard of it.
-    Deaf,
+enum Health {
+    /// A probe came back recently.
+    Receiving,
+    /// No probe has come back yet, or not recently.
+    Silent,
     /// The server cannot be reached.
-    Away,
+    Unreachable,
 }
 
-/// The events, in the order in which they happened.
+/// The events, in order.
 pub struct LiveEvents {
     shared: Arc<Shared>,
     receiver: mpsc::Receiver<LiveEvent>,
 }
 
 impl Live {
-    /// Begins to listen, in a task of its own that ends when the events are dropped. Entries of up
-    /// to `max_bytes` wait to be taken.
-    ///
-    /// It listens to the Redis that `redis` writes to.
+    /// Starts to listen to the Redis of `redis`, in a task that ends when the events are dropped. Entries of up to
+    /// `max_bytes` wait for the receiver.
     pub fn start(redis: Redis, max_bytes: usize) -> (Self, LiveEvents) {
         let (sender, receiver) = mpsc::channel(MAX_EVENTS);
         let shared = Arc::new(Shared {
             wanted: Mutex::default(),
             changes: watch::Sender::new(0),
-            hearing: Mutex::default(),
+            health: Mutex::default(),
             overflow: AtomicBool::new(false),
             waiting_bytes: AtomicUsize::new(0),
             max_bytes,
@@ -92,7 +89,7 @@ impl Live {
             let shards = Shards::new(redis, shared.clone(), sender);
             spawner.spawn("live shards", shards.run());
         } else {
-            let listener = Listener::of_one(redis, shared.clone(), sender);
+            let listener = Listener::of_primary(redis, shared.clone(), sender);
             spawner.spawn("live listener", listener.run());
         }
         let live = Self {
@@ -101,29 +98,29 @@ impl Live {
         (live, LiveEvents { shared, receiver })
     }
 
-    /// Asks for the entries of this LTM; [`LiveEvent::Subscribed`] says from when on they come.
+    /// Follows this LTM. Its entries are delivered after [`LiveEvent::Subscribed`].
     pub fn follow(&self, id: LtmId) {
         self.shared.wanted().insert(id);
-        self.shared.note_change();
+        self.shared.count_change();
     }
 
-    /// Lets this LTM go.
+    /// Stops following this LTM.
     pub fn unfollow(&self, id: LtmId) {
         self.shared.wanted().remove(&id);
-        self.shared.note_change();
+        self.shared.count_change();
     }
 
-    /// Whether the connection is up and a message on it has come back lately. In a cluster: with every primary that
-    /// can be reached; the LTMs of one that cannot are out of reach of all.
-    pub fn hears(&self) -> bool {
-        let hearing = self.shared.hearing();
-        let mut all = hearing.values();
-        all.any(|it| *it == Hearing::Good) && hearing.values().all(|it| *it != Hearing::Deaf)
+    /// Whether entries are received: a probe came back recently. In a cluster this must hold for every primary that can
+    /// be reached; no service can use the LTMs of a primary that cannot be reached.
+    pub fn is_healthy(&self) -> bool {
+        let health = self.shared.health();
+        health.values().any(|it| *it == Health::Receiving)
+            && health.values().all(|it| *it != Health::Silent)
     }
 }
 
 impl LiveEvents {
-    /// The next event; `None` when the listener has ended, which it does not do by itself.
+    /// The next event; `None` if the task has ended, which happens only if it panics or the runtime shuts down.
     pub async fn next(&mut self) -> Option<LiveEvent> {
         if self.shared.overflow.swap(false, Ordering::SeqCst) {
             return Some(LiveEvent::Overflow);
@@ -133,7 +130,7 @@ impl LiveEvents {
         Some(event)
     }
 
-    /// The next event, where it has happened.
+    /// The next event, if there is one already.
     pub fn try_next(&mut self) -> Option<LiveEvent> {
         if self.shared.overflow.swap(false, Ordering::SeqCst) {
             return Some(LiveEvent::Overflow);
@@ -157,24 +154,24 @@ impl Shared {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hearing(&self) -> MutexGuard<'_, HashMap<Arc<str>, Hearing>> {
-        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn health(&self) -> MutexGuard<'_, HashMap<Arc<str>, Health>> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how the connection to a server is now; says how it was.
-    fn note(&self, server: &Arc<str>, hearing: Hearing) -> Option<Hearing> {
-        self.hearing().insert(server.clone(), hearing)
+    /// Sets the health of the connection to a server; returns the old one.
+    fn set_health(&self, address: &Arc<str>, health: Health) -> Option<Health> {
+        self.health().insert(address.clone(), health)
     }
 
-    fn note_overflow(&self) {
+    fn set_overflow(&self) {
         self.overflow.store(true, Ordering::SeqCst);
     }
 
-    fn note_change(&self) {
+    fn count_change(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    /// Queues an entry, or notes that there was no room.
+    /// Queues an entry. If the queue is full, drops the entry and reports an overflow.
     fn offer(&self, sender: &mpsc::Sender<LiveEvent>, id: LtmId, entry: Entry, appended: u64) {
         let bytes = entry.payload.len();
         let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::SeqCst);
@@ -182,7 +179,36 @@ impl Shared {
         let event = LiveEvent::Entry(id, entry, appended);
         if !fits || sender.try_send(event).is_err() {
             self.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
-            self.note_overflow();
+            self.set_overflow();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{RedisSettings, Spawner};
+
+    #[tokio::test]
+    async fn a_listener_that_dies_is_not_healthy() {
+        let task = Arc::new(Mutex::new(None));
+        let spawned = task.clone();
+        let spawner = Spawner::new(move |_, task| {
+            *spawned.lock().unwrap() = Some(tokio::spawn(task));
+        });
+        let settings = RedisSettings {
+            url: "redis://127.0.0.1:1/0".into(),
+            ..RedisSettings::default()
+        };
+        let redis = Redis::open_with(&settings, spawner).unwrap();
+        let (live, mut events) = Live::start(redis, 1);
+        while live.shared.health().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        task.lock().unwrap().take().unwrap().abort();
+        assert!(events.next().await.is_none());
+        assert!(live.shared.health().is_empty() && !live.is_healthy());
     }
 }

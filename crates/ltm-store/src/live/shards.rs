@@ -1,4 +1,4 @@
-//! The listeners of a cluster: one for each primary, as long as it has slots.
+//! The listeners of a cluster: one for each primary that has slots.
 
 use std::{
     collections::HashMap,
@@ -15,13 +15,13 @@ use tokio::{
 
 use super::{LiveEvent, Shared, listener::Listener};
 use crate::{
-    redis::cluster::Topology, redis::connection::Redis, redis::settings::RedisSettings, redis::tls,
+    redis::client::Redis, redis::cluster::Topology, redis::settings::RedisSettings, redis::tls,
 };
 
-/// How often the cluster is asked which primary has which slots.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How many tags are tried until one belongs to a primary: enough to find a single slot of all.
-const MOST_TAGS: u32 = 1 << 20;
+/// How often the cluster is asked for its slots.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// The most hash tags that are tried until one belongs to a primary. That is enough to find a primary with one slot.
+const MAX_TAGS: u32 = 1 << 20;
 
 /// Starts a listener for each primary.
 pub(super) struct Shards {
@@ -29,7 +29,7 @@ pub(super) struct Shards {
     shared: Arc<Shared>,
     sender: mpsc::Sender<LiveEvent>,
     topology: watch::Sender<Topology>,
-    /// Of each listener what lives as long as its task.
+    /// For each listener a value that lives as long as its task.
     listeners: HashMap<NodeAddress, Weak<()>>,
 }
 
@@ -44,30 +44,33 @@ impl Shards {
         }
     }
 
-    /// Looks at the cluster from time to time, until nobody takes the events any more.
+    /// Asks the cluster regularly, until the receiver of the events is dropped.
     pub(super) async fn run(mut self) {
-        let mut answers = true;
+        let mut answered = true;
         while !self.sender.is_closed() {
-            let looked = self.redis.topology().await;
-            match &looked {
-                Err(error) if answers => {
-                    let cluster = self.redis.settings().shown_place();
-                    tracing::warn!(cluster, %error, "asking the cluster every second for its slots");
+            let topology = self.redis.topology().await;
+            let address = self.redis.settings().shown_address();
+            match &topology {
+                Err(error) if answered => {
+                    tracing::warn!(address, %error, retry_in = ?WATCH_INTERVAL, "the cluster does not report its slots; retrying");
                 }
-                Ok(_) if !answers => tracing::info!("the cluster tells its slots again"),
+                Ok(_) if !answered => {
+                    tracing::info!(address, "the cluster reports its slots again")
+                }
                 _ => {}
             }
-            answers = looked.is_ok();
-            if let Ok(topology) = looked {
+            answered = topology.is_ok();
+            if let Ok(topology) = topology {
                 self.follow(topology);
             }
             tokio::select! {
-                () = sleep(LOOK_INTERVAL) => {}
+                () = sleep(WATCH_INTERVAL) => {}
                 () = self.sender.closed() => {}
             }
         }
     }
 
+    /// Starts a listener for each primary that has none.
     fn follow(&mut self, topology: Topology) {
         self.topology.send_if_modified(|known| {
             let moved = *known != topology;
@@ -110,15 +113,15 @@ impl Shard {
         &self.node
     }
 
-    /// Tells when slots have moved.
+    /// Changes when slots have moved.
     pub(super) fn moves(&self) -> watch::Receiver<Topology> {
         self.topology.clone()
     }
 
-    /// Whether it has slots, and somebody still looks.
+    /// Whether it has slots, and [`Shards`] still asks the cluster.
     pub(super) fn is_primary(&self) -> bool {
-        let watched = self.topology.has_changed().is_ok();
-        watched && self.topology.borrow().primaries().contains(&self.node)
+        let is_watched = self.topology.has_changed().is_ok();
+        is_watched && self.topology.borrow().primaries().contains(&self.node)
     }
 
     /// Whether it has the keys of this LTM.
@@ -126,10 +129,10 @@ impl Shard {
         self.topology.borrow().owner(&keys::live(id)) == Some(&self.node)
     }
 
-    /// A hash tag for a channel that belongs to it.
+    /// A hash tag whose slot it has, for the channel of its probe.
     pub(super) fn tag(&self) -> Option<u32> {
         let topology = self.topology.borrow();
-        (0..MOST_TAGS).find(|tag| topology.owner(&format!("{{{tag}}}")) == Some(&self.node))
+        (0..MAX_TAGS).find(|tag| topology.owner(&format!("{{{tag}}}")) == Some(&self.node))
     }
 
     /// A new connection to it.
@@ -138,15 +141,15 @@ impl Shard {
         settings: &RedisSettings,
         config: &AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, RedisError> {
-        let refused = |e: crate::StoreError| {
+        let invalid = |e: crate::StoreError| {
             RedisError::from((
                 redis::ErrorKind::InvalidClientConfig,
-                "the settings cannot be used",
+                "a setting is wrong",
                 e.to_string(),
             ))
         };
-        let info = settings.info_of(&self.node).map_err(refused)?;
-        let client = tls::client(settings, info).map_err(refused)?;
+        let info = settings.info_of(&self.node).map_err(invalid)?;
+        let client = tls::client(settings, info).map_err(invalid)?;
         client
             .get_multiplexed_async_connection_with_config(config)
             .await

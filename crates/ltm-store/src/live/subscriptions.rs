@@ -1,8 +1,8 @@
-//! Beginning and ending subscriptions on one connection.
+//! Starts and ends subscriptions on one connection.
 
 use redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
 
-/// Begins to listen to these channels; returns once all are confirmed.
+/// Subscribes to these channels. Returns once Redis has confirmed all of them.
 pub(super) async fn subscribe(
     connection: &mut MultiplexedConnection,
     channels: &[String],
@@ -14,7 +14,7 @@ pub(super) async fn subscribe(
     connection.subscribe(channels).await
 }
 
-/// Ends that.
+/// Unsubscribes from these channels.
 pub(super) async fn unsubscribe(
     connection: &mut MultiplexedConnection,
     channels: &[String],
@@ -26,7 +26,7 @@ pub(super) async fn unsubscribe(
     connection.unsubscribe(channels).await
 }
 
-/// One command for each channel: one for several takes only those of one slot.
+/// Sends one command for each channel, because one command accepts only channels of one slot.
 async fn each(
     connection: &mut MultiplexedConnection,
     name: &str,

@@ -1,4 +1,4 @@
-//! Writing to an LTM's log.
+//! Appends entries to an LTM's log.
 
 use std::time::Duration;
 
@@ -12,78 +12,78 @@ use crate::{
     redis::script::{self, Script},
 };
 
-/// The most producers that an LTM remembers the epochs of.
+/// The most producers of one LTM whose epochs are stored.
 pub const MAX_PRODUCERS: u32 = 256;
-/// The Idempotency-Keys that an LTM remembers, at least the latest this many entries' worth.
+/// The Idempotency-Keys of the last this many entries of an LTM are stored.
 pub const IDEMPOTENCY_SLOTS: u64 = 1024;
-/// How often a write is sent whose outcome is not known.
-const TRIES: u32 = 3;
+/// The most times that a write is sent if its outcome is unknown.
+const MAX_TRIES: u32 = 3;
 
-/// A request that may come twice and must land once.
+/// The idempotency of a request: sent twice, it must be carried out once.
 #[derive(Clone, Copy, Debug)]
 pub struct Idempotency<'a> {
     /// The Idempotency-Key.
     pub key: &'a str,
-    /// What stands for the request's content; see [`fingerprint`].
+    /// The [`fingerprint`] of the request's content.
     pub fingerprint: u64,
 }
 
-/// What stands for the content of a request: the same key with another content is a mistake.
+/// A hash of the content of a request. It shows if a client sends other content with the same key.
 pub fn fingerprint(parts: &[&[u8]]) -> u64 {
     parts.iter().fold(0, |hash, part| {
         xxh3_64(&[&hash.to_le_bytes(), *part].concat())
     })
 }
 
-/// A producer that named itself, for fencing.
+/// The name and the epoch of a producer, for fencing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Producer {
-    /// Its name.
+pub struct ProducerEpoch {
+    /// The producer's name.
     pub name: String,
-    /// Which of its lives this is; at most 2^53-1.
+    /// Its generation, at most 2^53-1. A higher epoch fences the lower ones.
     pub epoch: u64,
 }
 
-/// One entry to append, and under which conditions.
+/// An entry to append, and the conditions for that.
 pub struct Append<'a> {
     /// The entry.
     pub entry: &'a Entry,
-    /// The cursor that the log must be at.
+    /// The head that the log must have.
     pub expected: Cursor,
     /// The time of the write.
     pub now: &'a str,
-    /// The LTM's snapshots once it is written.
+    /// The number of snapshots in the history after the entry.
     pub snapshots_count: u64,
-    /// The LTM's `_status` once it is written: see [`ltm_state::State::status`].
+    /// The LTM's status after the entry: see [`ltm_state::State::status`].
     pub status: Option<&'a str>,
-    /// How a repeated request is known.
+    /// The idempotency of the request, if it has a key.
     pub idempotency: Option<Idempotency<'a>>,
-    /// Who writes.
-    pub producer: Option<&'a Producer>,
+    /// The producer, if the request names one.
+    pub producer: Option<&'a ProducerEpoch>,
 }
 
-/// The answer that was given to an earlier request with the same Idempotency-Key.
+/// An entry that an earlier request with the same Idempotency-Key appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct AppendedEntry {
     /// The entry's cursor.
     pub cursor: Cursor,
-    /// The LTM's snapshots once it was written.
+    /// The number of snapshots in the history after the entry.
     pub snapshots_count: u64,
 }
 
 /// Why an entry was not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The log has moved on: read, fold, and try again.
-    #[error("the log is at {current}")]
+    /// The log has another head: read, fold, and try again.
+    #[error("the head of the log is {current}")]
     Conflict {
-        /// Where the log is.
+        /// The head of the log.
         current: Cursor,
     },
-    /// An earlier request with this Idempotency-Key has landed.
-    #[error("the request has landed before, at {}", .0.cursor)]
-    Duplicate(Answer),
-    /// The Idempotency-Key belongs to a request with another content.
+    /// An earlier request with this Idempotency-Key appended an entry.
+    #[error("an earlier request with this Idempotency-Key appended the entry {}", .0.cursor)]
+    Duplicate(AppendedEntry),
+    /// The Idempotency-Key belongs to a request with other content.
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
     /// A higher epoch of the producer has written.
@@ -92,8 +92,10 @@ pub enum AppendError {
         /// The higher epoch.
         epoch: u64,
     },
-    /// As many producers as are remembered have named themselves on this LTM.
-    #[error("{MAX_PRODUCERS} producers have named themselves on this LTM")]
+    /// The epochs of [`MAX_PRODUCERS`] other producers are stored.
+    #[error(
+        "{MAX_PRODUCERS} other producers have written to this LTM; use one of their names, or none"
+    )]
     TooManyProducers,
     /// The store failed.
     #[error(transparent)]
@@ -101,119 +103,109 @@ pub enum AppendError {
 }
 
 impl Store {
-    /// Appends one entry, if the log is where it is expected to be.
+    /// Appends one entry, if the log has the expected head.
     ///
-    /// Where an answer of Redis is lost, the entry is sent again; its id tells whether it had landed.
+    /// If Redis's answer is lost, the entry is sent again. Its cursor shows whether the first try wrote it.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]; nothing is written then, except that after
-    /// [`StoreError::Unavailable`] the outcome is not known.
+    /// [`AppendError`]. Nothing is written then, but after [`StoreError::Unavailable`] the outcome is unknown.
     pub async fn append(&self, id: LtmId, append: &Append<'_>) -> Result<(), AppendError> {
-        let call = append_call(id, append, self.redis.publishes());
+        let call = append_call(id, append, self.redis.publish_command());
         let (answer, uncertain) = self.send(&script::APPEND, &call).await?;
         let (outcome, detail) = outcome(id, &answer)?;
         match outcome.as_str() {
             "ok" => Ok(()),
             "unknown" => Err(self.missing(id).await.into()),
-            "duplicate" => {
-                let idempotency = append
-                    .idempotency
-                    .ok_or_else(|| damaged(id, append.expected, "an answer without a question"))?;
-                match remembered(id, &detail, idempotency.fingerprint)? {
-                    answer if uncertain && answer.cursor == append.entry.cursor => Ok(()),
-                    answer => Err(AppendError::Duplicate(answer)),
-                }
-            }
+            "duplicate" => match earlier_append(id, &detail, append.idempotency)? {
+                earlier if uncertain && earlier.cursor == append.entry.cursor => Ok(()),
+                earlier => Err(AppendError::Duplicate(earlier)),
+            },
             "fenced" => Err(AppendError::Fenced {
                 epoch: detail.parse().unwrap_or(u64::MAX),
             }),
             "crowded" => Err(AppendError::TooManyProducers),
             "conflict" => {
-                let current = detail
-                    .parse()
-                    .map_err(|_| damaged(id, append.expected, "its head is not a cursor"))?;
-                if uncertain && self.holds(id, append.entry.cursor, current).await? {
+                let current = head_of(id, append.expected, &detail)?;
+                if uncertain && self.contains(id, append.entry.cursor, current).await? {
                     return Ok(());
                 }
                 Err(AppendError::Conflict { current })
             }
-            "foreign" => Err(foreign(id, append.expected, &detail).into()),
+            "foreign" => Err(foreign_entry(id, append.expected, &detail).into()),
             _ => Err(damaged(id, append.entry.cursor, &detail).into()),
         }
     }
 
-    /// The answer that was given to this request before.
+    /// The entry that an earlier request with this Idempotency-Key appended.
     ///
     /// # Errors
     ///
-    /// [`AppendError::KeyReused`] where the content was another one; [`AppendError::Store`].
-    pub async fn remembered(
+    /// [`AppendError::KeyReused`] if that request had other content; [`AppendError::Store`].
+    pub async fn earlier_append(
         &self,
         id: LtmId,
         idempotency: Idempotency<'_>,
-    ) -> Result<Option<Answer>, AppendError> {
+    ) -> Result<Option<AppendedEntry>, AppendError> {
         let mut get = redis::cmd("HGET");
         get.arg(keys::idempotency(id))
             .arg(format!("k:{}", idempotency.key));
         let found: Option<String> = self.redis.query(&get).await.map_err(StoreError::from)?;
         let Some(text) = found else { return Ok(None) };
-        let answer = remembered(id, &text, idempotency.fingerprint)?;
-        if self.redis.waits() {
-            // Written once more, so that there is something to wait for.
+        let earlier = earlier_append(id, &text, Some(idempotency))?;
+        if self.redis.waits_for_replicas() {
+            // WAIT counts only writes of its own connection, so the field is written again.
             let mut again = redis::cmd("HSET");
             again.arg(keys::idempotency(id));
             again.arg(format!("k:{}", idempotency.key)).arg(&text);
             let written = self.redis.write(&again).await;
             written.map_err(StoreError::from)?;
         }
-        Ok(Some(answer))
+        Ok(Some(earlier))
     }
 
-    /// Runs a script that writes; says whether it may have run before without an answer.
+    /// Runs a script that writes. Returns its answer, and whether an earlier run without an answer may have
+    /// written already.
     pub(crate) async fn send(
         &self,
         script: &Script,
         call: &Cmd,
     ) -> Result<(Value, bool), StoreError> {
-        // A cluster's connection sends again by itself.
+        // The connection to a cluster may send a command twice.
         let mut uncertain = self.redis.is_cluster();
-        let mut attempt = 1;
+        let mut tries = 1;
         loop {
             match script.write(&self.redis, call).await {
                 Ok(answer) => return Ok((answer, uncertain)),
-                Err(error) if error.is_transient() && attempt < TRIES => {
+                Err(error) if error.is_transient() && tries < MAX_TRIES => {
                     uncertain = true;
-                    tokio::time::sleep(Duration::from_millis(50) * attempt).await;
-                    attempt += 1;
+                    tokio::time::sleep(Duration::from_millis(50) * tries).await;
+                    tries += 1;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Whether the log, which is at `current`, holds an entry with this cursor.
-    async fn holds(&self, id: LtmId, cursor: Cursor, current: Cursor) -> Result<bool, StoreError> {
-        Ok(
-            cursor == current
-                || current.seq > cursor.seq && self.entry(id, cursor).await?.is_some(),
-        )
+    /// Whether the log, whose head is `head`, contains an entry with this cursor.
+    async fn contains(&self, id: LtmId, cursor: Cursor, head: Cursor) -> Result<bool, StoreError> {
+        Ok(cursor == head || head.seq > cursor.seq && self.entry(id, cursor).await?.is_some())
     }
 }
 
-/// The error for a stream with an entry that the services did not write; says how to mend it.
-fn foreign(id: LtmId, head: Cursor, entry: &str) -> StoreError {
+/// The error for a stream with an entry that the services did not write. Says how to remove it.
+fn foreign_entry(id: LtmId, head: Cursor, entry: &str) -> StoreError {
     let log = keys::log(id);
     let detail = format!(
-        "the entry {entry} was not written by this service and stands in its way; \
-         remove it: XDEL {log} {entry}, then XSETID {log} {head}; where Redis refuses that (from 8 on), copy the LTM: copies go on"
+        "the services did not write the entry {entry}, and it blocks new entries; \
+         remove it: XDEL {log} {entry}, then XSETID {log} {head}; if Redis refuses that (from 8 on), copy the LTM and continue with the copy"
     );
     damaged(id, head, &detail)
 }
 
-fn append_call(id: LtmId, append: &Append<'_>, publishes: &str) -> Cmd {
+fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
     let entry = append.entry;
-    let (key, answer) = append
+    let (key, stored) = append
         .idempotency
         .map_or(("", String::new()), |idempotency| {
             let (cursor, count) = (entry.cursor, append.snapshots_count);
@@ -226,7 +218,7 @@ fn append_call(id: LtmId, append: &Append<'_>, publishes: &str) -> Cmd {
         .producer
         .map_or(("", 0), |producer| (producer.name.as_str(), producer.epoch));
     let logged = [&*keys::log(id), &keys::meta(id), &keys::idempotency(id)];
-    let mut call = script::APPEND.call_of(&logged, entry.payload.len());
+    let mut call = script::APPEND.call_with_capacity(&logged, entry.payload.len());
     call.arg(append.expected.to_string())
         .arg(entry.cursor.to_string())
         .arg(entry.kind.as_str())
@@ -235,45 +227,48 @@ fn append_call(id: LtmId, append: &Append<'_>, publishes: &str) -> Cmd {
         .arg(append.snapshots_count)
         .arg(keys::live(id))
         .arg(key)
-        .arg(answer)
+        .arg(stored)
         .arg(entry.cursor.seq % IDEMPOTENCY_SLOTS)
         .arg(producer)
         .arg(epoch)
         .arg(MAX_PRODUCERS)
-        .arg(publishes)
+        .arg(publish_command)
         .arg(append.status.unwrap_or_default());
     call
 }
 
-/// What a script says: a word and a detail.
+/// Reads the answer of a script that writes: a word, and a detail.
 pub(crate) fn outcome(id: LtmId, answer: &Value) -> Result<(String, String), StoreError> {
-    from_value(answer).map_err(|_| {
-        damaged(
-            id,
-            Cursor::ORIGIN,
-            "a script gave an answer that is none of its own",
-        )
-    })
+    from_value(answer)
+        .map_err(|_| damaged(id, Cursor::ORIGIN, "a script returned an unexpected answer"))
 }
 
-/// Reads `<cursor> <snapshots_count> <fingerprint>`.
-fn remembered(id: LtmId, text: &str, fingerprint: u64) -> Result<Answer, AppendError> {
+/// Reads the head of the log from the answer of a script. `expected` is the head that the caller knew.
+pub(crate) fn head_of(id: LtmId, expected: Cursor, text: &str) -> Result<Cursor, StoreError> {
+    let head = text.parse();
+    head.map_err(|_| damaged(id, expected, "its head is not a cursor"))
+}
+
+/// Reads `<cursor> <snapshots_count> <fingerprint>`, and compares the fingerprint with that of the request.
+fn earlier_append(
+    id: LtmId,
+    text: &str,
+    idempotency: Option<Idempotency<'_>>,
+) -> Result<AppendedEntry, AppendError> {
     let read = || {
         let mut words = text.split(' ');
-        let answer = Answer {
+        let entry = AppendedEntry {
             cursor: words.next()?.parse().ok()?,
             snapshots_count: words.next()?.parse().ok()?,
         };
-        Some((answer, words.next()?.parse::<u64>().ok()?))
+        Some((entry, words.next()?.parse::<u64>().ok()?))
     };
     match read() {
-        Some((answer, of)) if of == fingerprint => Ok(answer),
+        Some((entry, of)) if idempotency.is_some_and(|it| it.fingerprint == of) => Ok(entry),
         Some(_) => Err(AppendError::KeyReused),
-        None => Err(damaged(
-            id,
-            Cursor::ORIGIN,
-            "an answer to an Idempotency-Key cannot be read",
-        )
-        .into()),
+        None => {
+            let detail = format!("{} has an unreadable field", keys::idempotency(id));
+            Err(damaged(id, Cursor::ORIGIN, &detail).into())
+        }
     }
 }

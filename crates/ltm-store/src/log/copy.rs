@@ -1,4 +1,4 @@
-//! Copying LTMs.
+//! Copies LTMs.
 
 use ltm_state::{Checkpoint, State};
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
@@ -7,34 +7,33 @@ use redis::Value;
 use crate::{
     error::StoreError,
     log::append::outcome,
-    log::create::Created,
+    log::create::CreatedLtm,
     log::meta::{Meta, MetaFields},
     log::read::{Read, Store, WindowBounds, damaged},
     log::retention::Base,
-    log::state::Loaded,
+    log::state::LoadedState,
     redis::script,
 };
 
-/// How long a copy that was begun and not finished stays in Redis, in seconds.
+/// How long an unfinished copy stays in Redis, in seconds.
 const UNFINISHED_SECONDS: u64 = 60 * 60;
 
 impl Store {
-    /// Copies an LTM as it is at `state` into a new one on the playground: its history, with what
-    /// rollbacks took out of it, and without its errors.
+    /// Copies an LTM, as it is at `source`, to a new one on the playground. The copy has the snapshots and the
+    /// rollbacks, and not the errors.
     ///
-    /// The copy's log is written aside, in parts, and becomes an LTM when it is whole.
-    ///
-    /// The copy's log can be empty: where the source keeps only errors, its base is all that there is.
+    /// The log of the copy is written in parts. It becomes an LTM once it is complete. If the source's log contains
+    /// only errors, the copy has a base and an empty log.
     ///
     /// # Errors
     ///
-    /// As [`Store::state`]; [`StoreError::Trimmed`] where the source's log no longer holds what leads to `state`.
-    pub async fn copy(&self, id: LtmId, source: &Loaded) -> Result<Created, StoreError> {
+    /// As [`Store::state`]; [`StoreError::Trimmed`] if retention removed entries that the copy needs.
+    pub async fn copy(&self, id: LtmId, source: &LoadedState) -> Result<CreatedLtm, StoreError> {
         let state = &source.state;
         let meta = self.meta(id).await?;
         let base = self.base(id).await?;
-        let trimmed = base.as_ref().map_or(0, |base| base.state.position().seq);
-        if trimmed > state.position().seq {
+        let trimmed = base.as_ref().map_or(0, |base| base.state.cursor.seq);
+        if trimmed > state.cursor.seq {
             return Err(StoreError::Trimmed(id));
         }
         let copy = self.next_id().await?;
@@ -43,7 +42,7 @@ impl Store {
             self.write_base(copy, base).await?;
             target = base.state.clone();
         }
-        self.copy_entries(id, state.position(), copy, &mut target)
+        self.copy_entries(id, state.cursor, copy, &mut target)
             .await?;
         self.list_as(copy, true, &meta.fqn).await?;
         self.adopt(copy, id, &meta, &target, source).await?;
@@ -51,18 +50,19 @@ impl Store {
             tree: state.tree.clone(),
             ..target
         };
-        let cursor = checkpoint.position();
+        let cursor = checkpoint.cursor;
         if let Some(checkpoint) = checkpoint.checkpoint() {
             self.save_checkpoint(copy, &checkpoint).await?;
         }
-        Ok(Created {
+        Ok(CreatedLtm {
             id: copy,
             cursor,
             replayed: false,
         })
     }
 
-    /// Chains the entries of `from` up to `until` anew, after `target`, whose tree is left alone.
+    /// Copies the entries of `from` up to `until` to the log of `to`, with new cursors. Moves `target` along, except
+    /// for its tree.
     async fn copy_entries(
         &self,
         from: LtmId,
@@ -70,32 +70,33 @@ impl Store {
         to: LtmId,
         target: &mut State,
     ) -> Result<(), StoreError> {
-        let mut position = target.position();
-        while position.seq < until.seq {
-            let read = self.read_after(from, position, WindowBounds::default());
+        let mut cursor = target.cursor;
+        while cursor.seq < until.seq {
+            let read = self.read_after(from, cursor, WindowBounds::default());
             let Read::Continues(window) = read.await? else {
                 return Err(StoreError::Trimmed(from));
             };
             let Some(last) = window.entries.last() else {
-                return Err(damaged(from, until, "it changed while it was read"));
+                return Err(damaged(from, until, "the log changed while it was read"));
             };
-            position = last.cursor;
+            cursor = last.cursor;
             let entries = window.entries.into_iter();
             let kept = entries
                 .filter(|entry| entry.cursor.seq <= until.seq)
                 .filter(|entry| matches!(entry.kind, Kind::Snapshot | Kind::Rollback));
             let mut copies = Vec::new();
             for entry in kept {
-                let copy = Entry::after(target.position(), entry.kind, entry.payload);
+                let copy = Entry::after(target.cursor, entry.kind, entry.payload);
                 target.advance(&copy);
                 copies.push(copy);
             }
-            self.write_aside(to, &copies).await?;
+            self.write_entries(to, &copies).await?;
         }
         Ok(())
     }
 
-    async fn write_aside(&self, id: LtmId, entries: &[Entry]) -> Result<(), StoreError> {
+    /// Adds entries to the log of an unfinished copy.
+    async fn write_entries(&self, id: LtmId, entries: &[Entry]) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -116,6 +117,7 @@ impl Store {
         Ok(())
     }
 
+    /// Writes the base of an unfinished copy.
     async fn write_base(&self, id: LtmId, base: &Base) -> Result<(), StoreError> {
         let Some(Checkpoint {
             cursor,
@@ -142,13 +144,14 @@ impl Store {
         Ok(())
     }
 
+    /// Makes the copy an LTM.
     async fn adopt(
         &self,
         id: LtmId,
         source_id: LtmId,
         meta: &Meta,
         target: &State,
-        source: &Loaded,
+        source: &LoadedState,
     ) -> Result<(), StoreError> {
         let mut call = script::ADOPT.call(&[
             &keys::log(id),
@@ -156,7 +159,7 @@ impl Store {
             &keys::deleted(id),
             &keys::base(id),
         ]);
-        let cursor = target.position().to_string();
+        let cursor = target.cursor.to_string();
         call.arg(&cursor);
         let fields = MetaFields {
             name: &meta.name,
@@ -170,7 +173,7 @@ impl Store {
             updated_at: &meta.updated_at,
             snapshots_count: target.snapshots_count(),
             retention: source.retention,
-            cursor: target.position(),
+            cursor: target.cursor,
             status: source.state.status(),
         };
         fields.write(&mut call);
@@ -180,7 +183,7 @@ impl Store {
             return Ok(());
         }
         Err(StoreError::Unexpected(format!(
-            "the copy {id} could not be finished: {outcome}"
+            "the copy {id} cannot be finished: {outcome}"
         )))
     }
 }

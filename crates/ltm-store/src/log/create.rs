@@ -1,4 +1,4 @@
-//! Creating LTMs.
+//! Creates LTMs.
 
 use ltm_state::RetentionOverride;
 use ltm_types::{Cursor, Entry, LtmId, keys};
@@ -8,20 +8,20 @@ use crate::{
     error::StoreError,
     log::append::{Idempotency, outcome},
     log::meta::MetaFields,
-    log::read::{Store, damaged},
+    log::read::{NOT_A_CURSOR, Store, damaged},
     redis::script,
 };
 
-/// How many ids are tried where the next ones turn out to be taken.
-const ID_TRIES: u32 = 16;
-/// Up to here Redis's scripts count exactly; ids beyond never come from the counter.
+/// The most ids that are tried if LTMs with these ids exist already.
+const MAX_ID_TRIES: u32 = 16;
+/// The largest number that Redis's scripts count exactly. Larger ids never come from the counter.
 const LAST_COUNTED: u64 = 1 << 53;
-/// How long the Idempotency-Key of a creation is remembered: a day, in seconds.
+/// How long the Idempotency-Key of a creation is stored: one day, in seconds.
 pub const CREATION_KEY_SECONDS: u64 = 24 * 60 * 60;
 
-/// What is to be created.
+/// An LTM to create.
 pub struct NewLtm<'a> {
-    /// The id, where the producer chose one.
+    /// The id, if the producer chose one.
     pub id: Option<LtmId>,
     /// Its name.
     pub name: &'a str,
@@ -31,23 +31,23 @@ pub struct NewLtm<'a> {
     pub params: &'a str,
     /// JSON text.
     pub structure: &'a str,
-    /// JSON text: which instances of parameterised machines there are.
+    /// JSON text: the instances of parameterised machines.
     pub concurrent_instances: &'a str,
-    /// Its `_status`: see [`crate::State::status`].
+    /// Its status: see [`ltm_state::State::status`].
     pub status: Option<&'a str>,
-    /// In which list it appears.
+    /// Whether it is listed on the playground.
     pub playground: bool,
-    /// When: see [`ltm_types::now`].
+    /// The time of the creation: see [`ltm_types::now`].
     pub created_at: &'a str,
-    /// What is kept of it, where that is not what the service is set to.
+    /// Its own retention, which overrides the settings.
     pub retention: RetentionOverride,
     /// Snapshot 0.
     pub first: &'a Entry,
 }
 
-/// What was created.
+/// An LTM that was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Created {
+pub struct CreatedLtm {
     /// Its id.
     pub id: LtmId,
     /// The cursor of its first entry.
@@ -56,13 +56,13 @@ pub struct Created {
     pub replayed: bool,
 }
 
-/// Why nothing was created.
+/// Why an LTM was not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// The chosen id belongs to another LTM.
     #[error("the id {0} is taken")]
     Taken(LtmId),
-    /// The Idempotency-Key belongs to a request with another content.
+    /// The Idempotency-Key belongs to a request with other content.
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
     /// The store failed.
@@ -75,13 +75,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`CreateError`]; nothing is created then, except that after [`StoreError::Unavailable`] the
-    /// outcome is not known.
+    /// [`CreateError`]. Nothing is created then, but after [`StoreError::Unavailable`] the outcome is unknown.
     pub async fn create(
         &self,
         new: &NewLtm<'_>,
         idempotency: Option<Idempotency<'_>>,
-    ) -> Result<Created, CreateError> {
+    ) -> Result<CreatedLtm, CreateError> {
         if let Some(idempotency) = idempotency {
             return self.create_once(new, idempotency).await;
         }
@@ -92,26 +91,26 @@ impl Store {
                 .await?
                 .ok_or(CreateError::Taken(id));
         }
-        for _ in 0..ID_TRIES {
+        for _ in 0..MAX_ID_TRIES {
             let id = self.next_id().await?;
             if let Some(created) = self.create_as(id, new, "").await? {
                 return Ok(created);
             }
         }
         Err(StoreError::Unexpected(format!(
-            "{ID_TRIES} new ids in a row were taken; is {} right?",
+            "the next {MAX_ID_TRIES} ids are taken; set {} to the highest id",
             keys::IDS
         ))
         .into())
     }
 
-    /// Creates an LTM once per Idempotency-Key. The key is bound to an id first, so that whoever
-    /// comes again creates the same LTM or finds it.
+    /// Creates an LTM once per Idempotency-Key. The key is bound to an id first. So a repeated request creates the
+    /// same LTM, or finds it.
     async fn create_once(
         &self,
         new: &NewLtm<'_>,
         idempotency: Idempotency<'_>,
-    ) -> Result<Created, CreateError> {
+    ) -> Result<CreatedLtm, CreateError> {
         let (id, of) = match self.bound(idempotency.key).await? {
             Some(bound) => bound,
             None => self.bind(new, idempotency).await?,
@@ -122,17 +121,14 @@ impl Store {
         if let Some(created) = self.create_as(id, new, idempotency.key).await? {
             return Ok(created);
         }
-        let mut made_with = redis::cmd("HGET");
-        made_with.arg(keys::meta(id)).arg("creation_key");
-        let made_with: Option<String> = self
-            .redis
-            .query(&made_with)
-            .await
-            .map_err(StoreError::from)?;
-        if made_with.as_deref() != Some(idempotency.key) {
+        let mut get = redis::cmd("HGET");
+        get.arg(keys::meta(id)).arg("creation_key");
+        let creation_key: Option<String> =
+            self.redis.query(&get).await.map_err(StoreError::from)?;
+        if creation_key.as_deref() != Some(idempotency.key) {
             return Err(CreateError::Taken(id));
         }
-        Ok(Created {
+        Ok(CreatedLtm {
             id,
             cursor: self.first_cursor(id).await?,
             replayed: true,
@@ -149,11 +145,11 @@ impl Store {
             .and_then(|(id, of)| Some((id.parse().ok()?, of.parse().ok()?)))
             .map(Some)
             .ok_or_else(|| {
-                StoreError::Unexpected(format!("{key} holds {bound:?}, which is not an id"))
+                StoreError::Unexpected(format!("{key} is {bound:?}, which is not an id and a hash"))
             })
     }
 
-    /// Binds an Idempotency-Key to an id, unless somebody was quicker: then to theirs.
+    /// Binds an Idempotency-Key to an id. If another request has bound it first, returns that id.
     async fn bind(
         &self,
         new: &NewLtm<'_>,
@@ -175,26 +171,29 @@ impl Store {
         self.redis.query::<Value>(&set).await?;
         let bound = self.bound(idempotency.key).await?;
         bound.ok_or_else(|| {
-            StoreError::Unexpected(format!("{} was not kept", keys::created(idempotency.key)))
+            StoreError::Unexpected(format!(
+                "{} disappeared right after it was written",
+                keys::created(idempotency.key)
+            ))
         })
     }
 
-    /// Creates the LTM under this id; `None` where it is taken.
+    /// Creates the LTM with this id; `None` if the id is taken.
     async fn create_as(
         &self,
         id: LtmId,
         new: &NewLtm<'_>,
         key: &str,
-    ) -> Result<Option<Created>, StoreError> {
+    ) -> Result<Option<CreatedLtm>, StoreError> {
         let cursor = new.first.cursor;
         self.list_as(id, new.playground, new.fqn).await?;
         if new.retention != RetentionOverride::default() {
-            self.note_retention().await?;
+            self.mark_retention().await?;
         }
         let (answer, uncertain) = self
             .send(&script::CREATE, &self.create_call(id, new, key))
             .await?;
-        let created = Created {
+        let created = CreatedLtm {
             id,
             cursor,
             replayed: false,
@@ -218,7 +217,7 @@ impl Store {
         let (cursor, _) = found.first().ok_or(StoreError::Unknown(id))?;
         cursor
             .parse()
-            .map_err(|_| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))
+            .map_err(|_| damaged(id, Cursor::ORIGIN, NOT_A_CURSOR))
     }
 
     pub(crate) async fn next_id(&self) -> Result<LtmId, StoreError> {
@@ -226,7 +225,7 @@ impl Store {
         LtmId::new(number).map_err(|_| StoreError::Unexpected(format!("{} is below 1", keys::IDS)))
     }
 
-    /// Keeps a chosen id from being given again.
+    /// Keeps the counter from returning a chosen id later.
     async fn reserve(&self, id: LtmId) -> Result<(), StoreError> {
         if id.get() <= LAST_COUNTED {
             let mut call = script::RESERVE.call(&[keys::IDS]);
@@ -242,7 +241,7 @@ impl Store {
             .arg(new.first.kind.as_str())
             .arg(&*new.first.payload)
             .arg(keys::live(id))
-            .arg(self.redis.publishes());
+            .arg(self.redis.publish_command());
         let meta = MetaFields {
             name: new.name,
             fqn: new.fqn,

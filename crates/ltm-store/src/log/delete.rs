@@ -1,36 +1,32 @@
-//! Deleting LTMs.
+//! Deletes LTMs.
 
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::Cmd;
 
 use crate::{
     error::StoreError,
-    log::append::{AppendError, outcome},
-    log::read::{Store, damaged},
+    log::append::{AppendError, head_of, outcome},
+    log::read::Store,
     redis::script,
 };
 
-/// How often a deletion is tried that others overtake.
-const TRIES: u32 = 64;
+/// The most times that a deletion is tried if other requests keep appending.
+const MAX_TRIES: u32 = 64;
 
 impl Store {
-    /// Ends the log of an LTM and removes it, if it is where it is expected to be, where that is
-    /// given. Gives the cursor of the entry that ends it, which is published and not kept.
+    /// Deletes an LTM. If `expected` is given, the log must have that head. Returns the cursor of the last entry,
+    /// which is published but not stored.
     ///
     /// # Errors
     ///
     /// [`AppendError::Conflict`]; [`StoreError::Unknown`], [`StoreError::Deleted`];
-    /// [`StoreError::Unavailable`], after which the outcome is not known.
+    /// [`StoreError::Unavailable`], after which the outcome is unknown.
     pub async fn delete(&self, id: LtmId, expected: Option<Cursor>) -> Result<Cursor, AppendError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             let meta = self.meta(id).await?;
-            let last = Entry::after(
-                expected.unwrap_or(meta.cursor),
-                Kind::Deleted,
-                "true".into(),
-            );
-            let publishes = self.redis.publishes();
-            let call = delete_call(id, expected.unwrap_or(meta.cursor), &last, publishes);
+            let head = expected.unwrap_or(meta.cursor);
+            let last = Entry::after(head, Kind::Deleted, "true".into());
+            let call = delete_call(id, head, &last, self.redis.publish_command());
             let (answer, uncertain) = self.send(&script::DELETE, &call).await?;
             let (outcome, detail) = outcome(id, &answer)?;
             match outcome.as_str() {
@@ -40,9 +36,7 @@ impl Store {
                 }
                 "conflict" if expected.is_none() => {}
                 "conflict" => {
-                    let current = detail
-                        .parse()
-                        .map_err(|_| damaged(id, meta.cursor, "its head is not a cursor"))?;
+                    let current = head_of(id, meta.cursor, &detail)?;
                     return Err(AppendError::Conflict { current });
                 }
                 _ => match self.missing(id).await {
@@ -59,7 +53,7 @@ impl Store {
     }
 }
 
-fn delete_call(id: LtmId, expected: Cursor, last: &Entry, publishes: &str) -> Cmd {
+fn delete_call(id: LtmId, expected: Cursor, last: &Entry, publish_command: &str) -> Cmd {
     let mut call = script::DELETE.call(&[
         &keys::meta(id),
         &keys::deleted(id),
@@ -73,6 +67,6 @@ fn delete_call(id: LtmId, expected: Cursor, last: &Entry, publishes: &str) -> Cm
         .arg(last.kind.as_str())
         .arg(&*last.payload)
         .arg(keys::live(id))
-        .arg(publishes);
+        .arg(publish_command);
     call
 }

@@ -1,8 +1,8 @@
-//! The lists of LTMs.
+//! Lists LTMs.
 //!
-//! An index is a sorted set of ids: a page costs the same wherever it is. The index and the LTMs are
-//! not written in one step, so an id in it may belong to an LTM that is about to be made, was never
-//! made, or is gone; the latter are taken out when a list comes by them.
+//! The index of a list is a sorted set of ids, so every page costs the same. The index and an LTM are not written
+//! in one step. So an id in the index can belong to an LTM that is being created, was never created, or was
+//! deleted. When a list meets such an id, it removes the id after a while.
 
 use std::collections::HashMap;
 
@@ -12,26 +12,26 @@ use serde::Serialize;
 
 use crate::{error::StoreError, log::meta::status_of, log::read::Store};
 
-/// How long an LTM of the index must have been missing until it is taken out, in milliseconds: much
-/// longer than a creation takes.
+/// How long an LTM must be missing until its id is removed from the index, in milliseconds. This is much longer
+/// than a creation takes.
 const MISSING_FOR: i64 = 60_000;
 
-/// How long it is remembered that an LTM was missing, in milliseconds.
+/// How long the store remembers that an LTM was missing, in milliseconds.
 const REMEMBERED_FOR: i64 = 24 * 60 * 60 * 1000;
 
-/// How many LTMs are looked at together where only some are shown, and how many in all for one page.
-const SEARCHED: usize = 256;
-const MOST_SEARCHED: usize = 4096;
+/// If the caller may see only some LTMs: how many are read at once, and how many at most for one page.
+const READ_AT_ONCE: usize = 256;
+const MAX_READ: usize = 4096;
 
-/// Which LTMs are shown.
+/// The LTMs that a caller may see.
 pub enum Shown<'a> {
-    /// All.
+    /// All LTMs.
     All,
-    /// Those that this is true of.
+    /// The LTMs for which this returns true.
     Some(Choice<'a>),
 }
 
-/// Chooses by id and class.
+/// Chooses an LTM by its id and class.
 pub type Choice<'a> = Box<dyn Fn(LtmId, &str) -> bool + Send + Sync + 'a>;
 
 impl Shown<'_> {
@@ -54,16 +54,16 @@ const ROW_FIELDS: [&str; 8] = [
     "status",
 ];
 
-/// Which LTMs to list.
+/// The LTMs to list.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing<'a> {
-    /// Those of the playground, or the others.
+    /// Whether to list the playground, or the other LTMs.
     pub playground: bool,
-    /// Only those of this class.
+    /// Only LTMs of this class.
     pub fqn: Option<&'a str>,
-    /// At most so many, from 1.
+    /// The most rows, at least 1.
     pub limit: usize,
-    /// Only those with lower ids.
+    /// Only LTMs with lower ids.
     pub before: Option<LtmId>,
 }
 
@@ -85,13 +85,13 @@ pub struct Row {
     pub name: String,
     /// Its class.
     pub fqn: String,
-    /// What it does, by its own word (`_status`), where that is known.
+    /// Its status (`_status`), if it has one.
     pub status: Option<String>,
-    /// How many snapshots it has.
+    /// The number of its snapshots.
     pub snapshots_count: u64,
-    /// When it was created.
+    /// The time of its creation.
     pub created_at: String,
-    /// When its log last grew.
+    /// The time of its last entry.
     pub updated_at: String,
 }
 
@@ -100,15 +100,15 @@ pub struct Row {
 pub struct Page {
     /// The rows.
     pub rows: Vec<Row>,
-    /// Where the next page begins (`before`), if there is one.
+    /// The `before` of the next page, if there is one.
     pub next: Option<LtmId>,
-    /// LTMs that the index has and that were not found: for [`Store::heal`].
+    /// Ids of the index whose LTMs were not found: for [`Store::remove_missing`].
     pub missing: Vec<LtmId>,
 }
 
 impl Store {
-    /// Lists LTMs, newest first. Where only some are shown, it looks at a few thousand at most: a page may be shorter than
-    /// asked for, or empty, and have a next one.
+    /// Lists LTMs, newest first. If the caller may see only some LTMs, the store reads at most a few thousand for
+    /// one page. So a page can be shorter than the limit, or empty, although there is a next page.
     ///
     /// # Errors
     ///
@@ -116,17 +116,17 @@ impl Store {
     pub async fn list(&self, listing: Listing<'_>, shown: &Shown<'_>) -> Result<Page, StoreError> {
         let index = listing.index();
         let limit = listing.limit;
-        let (read, most) = match shown {
+        let (read, max_read) = match shown {
             Shown::All => (limit, usize::MAX),
-            Shown::Some(_) => (limit.max(SEARCHED), MOST_SEARCHED),
+            Shown::Some(_) => (limit.max(READ_AT_ONCE), MAX_READ),
         };
-        let mut looked_at = 0;
+        let mut total = 0;
         let (mut rows, mut missing) = (Vec::new(), Vec::new());
         let mut before = listing.before;
         loop {
             let ids = self.index_page(&index, read + 1, before).await?;
             let more = ids.len() > read;
-            looked_at += ids.len();
+            total += ids.len();
             for (id, row) in ids.iter().zip(self.rows(&ids, listing).await?).take(read) {
                 before = Some(*id);
                 match row {
@@ -138,7 +138,7 @@ impl Store {
                     break;
                 }
             }
-            if !more || rows.len() == limit || looked_at >= most {
+            if !more || rows.len() == limit || total >= max_read {
                 let last = ids.last().copied();
                 let next = if more || last != before { before } else { None };
                 return Ok(Page {
@@ -150,7 +150,7 @@ impl Store {
         }
     }
 
-    /// Up to `count` ids of an index, from below `before` down.
+    /// Up to `count` ids of an index that are lower than `before`, in descending order.
     pub(crate) async fn index_page(
         &self,
         index: &str,
@@ -170,27 +170,27 @@ impl Store {
         Ok(members.iter().filter_map(id).collect())
     }
 
-    /// Puts an LTM on the lists that it belongs to.
+    /// Adds an LTM to its lists.
     pub(crate) async fn list_as(
         &self,
         id: LtmId,
         playground: bool,
         fqn: &str,
     ) -> Result<(), StoreError> {
-        self.on_lists("ZADD", id, playground, fqn).await
+        self.update_lists("ZADD", id, playground, fqn).await
     }
 
-    /// Takes an LTM off its lists.
+    /// Removes an LTM from its lists.
     pub(crate) async fn unlist(
         &self,
         id: LtmId,
         playground: bool,
         fqn: &str,
     ) -> Result<(), StoreError> {
-        self.on_lists("ZREM", id, playground, fqn).await
+        self.update_lists("ZREM", id, playground, fqn).await
     }
 
-    async fn on_lists(
+    async fn update_lists(
         &self,
         command: &str,
         id: LtmId,
@@ -227,7 +227,7 @@ impl Store {
             let [playground, _, fqn, ..] = fields.as_slice() else {
                 return Found::Unreadable;
             };
-            // A creation that failed because the id was taken may have listed it elsewhere.
+            // A creation that failed because the id was taken may have added it to another list.
             let listed = playground.as_deref() == Some(if listing.playground { "1" } else { "0" })
                 && (listing.fqn.is_none() || fqn.as_deref() == listing.fqn);
             if !listed {
@@ -238,17 +238,21 @@ impl Store {
         Ok(ids.iter().zip(&answers).map(found).collect())
     }
 
-    /// Takes those of `ids` off the list that were missing some time ago already.
+    /// Removes from the list those of `ids` whose LTMs have been missing for [`MISSING_FOR`].
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    pub async fn heal(&self, listing: Listing<'_>, ids: &[LtmId]) -> Result<(), StoreError> {
+    pub async fn remove_missing(
+        &self,
+        listing: Listing<'_>,
+        ids: &[LtmId],
+    ) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
         let index = listing.index();
-        // Whoever notes and whoever looks may be two, with two clocks.
+        // Another API with another clock may have noted the id, so Redis's clock counts.
         let now = self.clocks().await?.redis.as_millisecond();
         let mut pipeline = redis::pipe();
         for &id in ids {
@@ -263,7 +267,7 @@ impl Store {
         let mut count = 0;
         for (&id, since) in ids.iter().zip(since) {
             let since = since.and_then(|since| from_value::<f64>(since).ok());
-            // Milliseconds since 1970 are exact in a double.
+            // A double represents milliseconds since 1970 exactly.
             if since.is_some_and(|since| now as f64 - since >= MISSING_FOR as f64) {
                 gone.cmd("ZREM").arg(&index).arg(keys::index_member(id));
                 count += 1;
@@ -276,7 +280,7 @@ impl Store {
                 .arg("-inf")
                 .arg(now - REMEMBERED_FOR);
             self.redis.query::<Value>(&forget).await?;
-            tracing::info!(index, count, "took ids off a list whose LTMs are gone");
+            tracing::info!(index, count, "removed ids of missing LTMs from a list");
             self.redis.pipeline(&gone, count).await?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What is known about an LTM beside its state.
+//! The `meta` hash of an LTM: its head, and everything but its state.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::{
     log::read::{Store, damaged},
 };
 
-/// What is known about an LTM beside its state.
+/// Everything about an LTM but its state.
 #[derive(Clone, Debug)]
 pub struct Meta {
-    /// Where its log is.
+    /// The head of its log.
     pub cursor: Cursor,
     /// Its name.
     pub name: String,
@@ -26,19 +26,19 @@ pub struct Meta {
     pub structure: String,
     /// JSON text.
     pub concurrent_instances: String,
-    /// When it was created.
+    /// The time of its creation.
     pub created_at: String,
-    /// When its log last grew.
+    /// The time of its last entry.
     pub updated_at: String,
-    /// How many snapshots it has.
+    /// The number of its snapshots.
     pub snapshots_count: u64,
-    /// In which list it appears.
+    /// Whether it is listed on the playground.
     pub playground: bool,
     /// The LTM that it is a copy of.
     pub source: Option<LtmId>,
 }
 
-/// What is written of an LTM beside its state.
+/// The fields of a new LTM.
 pub(crate) struct MetaFields<'a> {
     pub(crate) name: &'a str,
     pub(crate) fqn: &'a str,
@@ -55,13 +55,13 @@ pub(crate) struct MetaFields<'a> {
     pub(crate) status: Option<&'a str>,
 }
 
-/// A status as the hash has it: with the cursor that it is as of. Who writes without it, such as a service of an older
-/// version, makes it one that no longer counts.
+/// The field `status` of the hash: the cursor of the entry that set the status, and the status. A service of an
+/// older version appends without writing this field; the status is then outdated, and ignored.
 pub(crate) fn status_field(cursor: Cursor, status: Option<&str>) -> String {
     format!("{cursor} {}", status.unwrap_or_default())
 }
 
-/// The status that the hash has, where the log is still at `cursor`.
+/// The status in the hash, if the head of the log is still the cursor in that field.
 pub(crate) fn status_of(field: Option<&str>, cursor: &str) -> Option<String> {
     let (at, status) = field?.split_once(' ')?;
     (at == cursor && !status.is_empty()).then(|| status.to_owned())
@@ -96,12 +96,12 @@ impl MetaFields<'_> {
 }
 
 impl Store {
-    /// What is known about the LTM.
+    /// Everything about an LTM but its state.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] where a
-    /// field is missing.
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] if a
+    /// field is missing or cannot be read.
     pub async fn meta(&self, id: LtmId) -> Result<Meta, StoreError> {
         let mut get = redis::cmd("HGETALL");
         get.arg(keys::meta(id));
@@ -129,7 +129,7 @@ impl Store {
             damaged(
                 id,
                 Cursor::ORIGIN,
-                "a field of its meta is missing or wrong",
+                "a field of its meta is missing or cannot be read",
             )
         })
     }

@@ -1,12 +1,12 @@
-//! What the store does with the log of an LTM, and with what is stored beside it.
+//! The operations on the log of an LTM, and on the keys beside it.
 
 pub(crate) mod append;
 mod copy;
 pub(crate) mod create;
 mod delete;
-pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod meta;
 pub(crate) mod read;
 pub(crate) mod retention;
+pub(crate) mod snapshots;
 pub(crate) mod state;

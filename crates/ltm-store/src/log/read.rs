@@ -1,24 +1,24 @@
-//! Reading an LTM's log.
+//! Reads an LTM's log.
 
 use bytestring::ByteString;
 use ltm_state::{Continuation, judge};
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 
-use crate::{error::StoreError, redis::connection::Redis, redis::script};
+use crate::{error::StoreError, redis::client::Redis, redis::script};
 
-/// The logs in Redis. Clones share one connection.
+/// The logs in Redis. Clones share the connections.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) redis: Redis,
 }
 
-/// How much one read may bring. It stops after the entry that passes `bytes`.
+/// The size of one read. A read stops after the entry that exceeds `bytes`.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowBounds {
-    /// Bytes of payload.
+    /// Bytes of payloads.
     pub bytes: usize,
-    /// Entries.
+    /// The most entries.
     pub entries: usize,
 }
 
@@ -31,28 +31,28 @@ impl Default for WindowBounds {
     }
 }
 
-/// A part of a log, and where the log was when it was read.
+/// A part of a log, and the head of the log at the time of the read.
 #[derive(Debug)]
 pub struct Window {
-    /// Entries in order, each continuing the one before.
+    /// Entries in order. Each continues the one before.
     pub entries: Vec<Entry>,
-    /// The cursor of the log's last entry at the moment of the read.
+    /// The head of the log.
     pub head: Cursor,
 }
 
-/// What follows a cursor in a log.
+/// The result of reading a log after a cursor.
 #[derive(Debug)]
 pub enum Read {
-    /// The entries after it; none where the cursor is the head.
+    /// The entries after the cursor; none if the cursor is the head.
     Continues(Window),
-    /// The entries right after it are no longer kept.
+    /// Retention removed the entries right after the cursor.
     Trimmed,
-    /// The log holds another history than the cursor names.
+    /// The log contains another history than the one that the cursor names.
     Forked,
 }
 
 impl Store {
-    /// The logs that this handle to Redis leads to.
+    /// The logs in this Redis.
     pub fn new(redis: Redis) -> Self {
         Self { redis }
     }
@@ -71,17 +71,17 @@ impl Store {
         }
     }
 
-    /// The handle to Redis.
+    /// The Redis that the logs are in.
     pub fn redis(&self) -> &Redis {
         &self.redis
     }
 
-    /// Reads what follows `after`.
+    /// Reads entries after the cursor `after`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`]; [`StoreError::Deleted`]; [`StoreError::Damaged`] where an entry does
-    /// not continue the one before it; [`StoreError::Unavailable`].
+    /// [`StoreError::Unknown`]; [`StoreError::Deleted`]; [`StoreError::Damaged`] if an entry does not continue the
+    /// one before it; [`StoreError::Unavailable`].
     pub async fn read_after(
         &self,
         id: LtmId,
@@ -96,8 +96,7 @@ impl Store {
         })
     }
 
-    /// Where each log is; `None` where there is no such LTM, and [`StoreError::Damaged`] where its head
-    /// is not a cursor.
+    /// The head of each log: `None` if there is no such LTM, and [`StoreError::Damaged`] if its head is not a cursor.
     ///
     /// # Errors
     ///
@@ -122,7 +121,7 @@ impl Store {
         Ok(ids.iter().zip(&answers).map(head).collect())
     }
 
-    /// Where one log is.
+    /// The head of one log.
     ///
     /// # Errors
     ///
@@ -135,7 +134,7 @@ impl Store {
         }
     }
 
-    /// Why there is nothing of this LTM.
+    /// The reason why Redis has no data of this LTM: unknown or deleted.
     pub(crate) async fn missing(&self, id: LtmId) -> StoreError {
         let mut get = redis::cmd("GET");
         get.arg(keys::deleted(id));
@@ -143,21 +142,25 @@ impl Store {
             Ok(None) => StoreError::Unknown(id),
             Ok(Some(cursor)) => match cursor.parse() {
                 Ok(cursor) => StoreError::Deleted { id, cursor },
-                Err(_) => damaged(id, Cursor::ORIGIN, "it was deleted at what is not a cursor"),
+                Err(_) => damaged(
+                    id,
+                    Cursor::ORIGIN,
+                    "the cursor of its deletion is not a cursor",
+                ),
             },
             Err(error) => error.into(),
         }
     }
 
-    /// The entry at `cursor`, where the log still holds it.
+    /// The entry at `cursor`, if the log still contains it.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
     pub async fn entry(&self, id: LtmId, cursor: Cursor) -> Result<Option<Entry>, StoreError> {
-        let place = cursor.to_string();
+        let entry_id = cursor.to_string();
         let mut range = redis::cmd("XRANGE");
-        range.arg(keys::log(id)).arg(&place).arg(&place);
+        range.arg(keys::log(id)).arg(&entry_id).arg(&entry_id);
         let found: Vec<(String, Vec<Vec<u8>>)> = self.redis.query(&range).await?;
         let Some((_, fields)) = found.into_iter().next() else {
             return Ok(None);
@@ -166,47 +169,47 @@ impl Store {
         Ok(Some(entry))
     }
 
-    /// Whether the log is, or has been, at `cursor`: it holds that entry, or begins right after it.
+    /// Whether `cursor` is in the history of the log: the log contains that entry, or begins right after it.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
     pub async fn has_been_at(&self, id: LtmId, cursor: Cursor) -> Result<bool, StoreError> {
-        let place = cursor.to_string();
+        let entry_id = cursor.to_string();
         let mut pipeline = redis::pipe();
         let range = pipeline.cmd("XRANGE").arg(keys::log(id));
-        range.arg(&place).arg(&place);
+        range.arg(&entry_id).arg(&entry_id);
         let base = pipeline.cmd("HGET").arg(keys::base(id));
         base.arg("cursor");
         let answers = self.redis.pipeline(&pipeline, 2).await?;
-        let held = matches!(answers.first(), Some(Value::Array(found)) if !found.is_empty());
+        let is_in_log = matches!(answers.first(), Some(Value::Array(found)) if !found.is_empty());
         let base: Option<String> = answers.get(1).and_then(|it| from_value(it).ok()).flatten();
-        Ok(held || base.as_ref() == Some(&place))
+        Ok(is_in_log || base.as_ref() == Some(&entry_id))
     }
 
-    /// The entries at these places (`seq`), where the log still holds them.
+    /// The entries with these `seq`s, as far as the log still contains them.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`]; [`StoreError::Damaged`].
-    pub async fn entries(&self, id: LtmId, places: &[u64]) -> Result<Vec<Entry>, StoreError> {
-        if places.is_empty() {
+    pub async fn entries(&self, id: LtmId, seqs: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        if seqs.is_empty() {
             return Ok(Vec::new());
         }
         let mut pipeline = redis::pipe();
-        for &place in places {
+        for &seq in seqs {
             let range = pipeline.cmd("XRANGE");
-            range.arg(keys::log(id)).arg(place).arg(place);
+            range.arg(keys::log(id)).arg(seq).arg(seq);
         }
-        let answers = self.redis.pipeline(&pipeline, places.len()).await?;
-        let mut entries = Vec::with_capacity(places.len());
+        let answers = self.redis.pipeline(&pipeline, seqs.len()).await?;
+        let mut entries = Vec::with_capacity(seqs.len());
         for answer in &answers {
-            let found: Vec<(String, Vec<Vec<u8>>)> = from_value(answer)
-                .map_err(|_| damaged(id, Cursor::ORIGIN, "it is not a stream"))?;
+            let found: Vec<(String, Vec<Vec<u8>>)> =
+                from_value(answer).map_err(|_| damaged(id, Cursor::ORIGIN, NOT_A_STREAM))?;
             for (cursor, fields) in found {
                 let cursor = cursor
                     .parse()
-                    .map_err(|_| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))?;
+                    .map_err(|_| damaged(id, Cursor::ORIGIN, NOT_A_CURSOR))?;
                 let entry = entry_of(cursor, fields);
                 entries.push(entry.map_err(|detail| damaged(id, cursor, detail))?);
             }
@@ -214,8 +217,8 @@ impl Store {
         Ok(entries)
     }
 
-    /// The entries after the place `after`, whether or not the log continues from that cursor. They end
-    /// before one that is no text; where that is the first, it is the damage.
+    /// Reads entries with a higher cursor than `after`, whether or not the log continues from it. The window ends
+    /// before an entry that is not text; if that is the first entry, it is the damage.
     pub(crate) async fn window(
         &self,
         id: LtmId,
@@ -227,57 +230,78 @@ impl Store {
             .arg(bounds.bytes)
             .arg(bounds.entries);
         let Value::Array(answer) = script::READ.run(&self.redis, &call).await? else {
-            return Err(damaged(id, after, "it is not a stream"));
+            return Err(damaged(id, after, NOT_A_STREAM));
         };
         let mut answer = answer.into_iter();
-        let Some(head) = answer.next() else {
-            return Err(StoreError::Unknown(id));
-        };
-        if matches!(&head, Value::BulkString(word) if word == b"deleted") {
-            let cursor = cursor_of(id, &answer.next().unwrap_or(Value::Nil))?;
-            return Err(StoreError::Deleted { id, cursor });
-        }
-        if matches!(&head, Value::BulkString(word) if word == b"damaged") {
-            let why: String = answer
-                .next()
-                .map_or_else(String::new, |why| from_value(&why).unwrap_or_default());
-            let detail = format!("its head `{}` does not lead to it: {why}", keys::meta(id));
-            return Err(damaged(id, Cursor::ORIGIN, &detail));
-        }
-        let head = cursor_of(id, &head)?;
-        let mut entries: Vec<Entry> = Vec::with_capacity(answer.len() / 3);
-        while let (Some(cursor), Some(kind), Some(payload)) =
-            (answer.next(), answer.next(), answer.next())
-        {
-            let cursor = cursor_of(id, &cursor)?;
-            let (Value::BulkString(kind), Value::BulkString(payload)) = (kind, payload) else {
-                return Err(damaged(id, cursor, "it is no entry of a stream"));
-            };
-            let position = entries.last().map_or(after, |last| last.cursor);
-            let continues = position.next_of_bytes(&kind, &payload) == cursor;
-            if !entries.is_empty() && !continues {
-                return Err(damaged(
-                    id,
-                    cursor,
-                    "it does not continue the entry before it",
-                ));
-            }
-            match entry_of(cursor, vec![kind, payload]) {
-                Ok(entry) => entries.push(entry),
-                Err(_) if !entries.is_empty() => break,
-                Err(error) if continues => {
-                    return Err(damaged_after(position, id, cursor, error));
-                }
-                Err(_) => {
-                    let detail = "the entry after it is no text and does not continue it";
-                    return Err(damaged(id, position, detail));
-                }
-            }
-        }
+        let head = window_head(id, &mut answer)?;
+        let entries = window_entries(id, after, answer)?;
         Ok(Window { entries, head })
     }
 }
 
+const NOT_A_STREAM: &str = "the log is not a stream";
+pub(crate) const NOT_A_CURSOR: &str = "the id of an entry is not a cursor";
+
+/// Reads the head of the log, or why there is none, from the beginning of the script's answer.
+fn window_head(id: LtmId, answer: &mut impl Iterator<Item = Value>) -> Result<Cursor, StoreError> {
+    let head = answer.next().ok_or(StoreError::Unknown(id))?;
+    let Value::BulkString(word) = &head else {
+        return Err(damaged(id, Cursor::ORIGIN, NOT_A_CURSOR));
+    };
+    match word.as_slice() {
+        b"deleted" => {
+            let cursor = cursor_of(id, &answer.next().unwrap_or(Value::Nil))?;
+            Err(StoreError::Deleted { id, cursor })
+        }
+        b"damaged" => {
+            let why = answer
+                .next()
+                .and_then(|why| from_value::<String>(&why).ok());
+            let detail = format!(
+                "the head in `{}` does not fit the log: {}",
+                keys::meta(id),
+                why.unwrap_or_default()
+            );
+            Err(damaged(id, Cursor::ORIGIN, &detail))
+        }
+        _ => cursor_of(id, &head),
+    }
+}
+
+/// Reads the entries from the rest of the script's answer: a cursor, a kind and a payload for each.
+fn window_entries(
+    id: LtmId,
+    after: Cursor,
+    mut answer: impl ExactSizeIterator<Item = Value>,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut entries: Vec<Entry> = Vec::with_capacity(answer.len() / 3);
+    while let (Some(cursor), Some(kind), Some(payload)) =
+        (answer.next(), answer.next(), answer.next())
+    {
+        let cursor = cursor_of(id, &cursor)?;
+        let (Value::BulkString(kind), Value::BulkString(payload)) = (kind, payload) else {
+            return Err(damaged(id, cursor, "the entry has no kind and payload"));
+        };
+        let previous = entries.last().map_or(after, |last| last.cursor);
+        let continues = previous.next_of_bytes(&kind, &payload) == cursor;
+        if !entries.is_empty() && !continues {
+            let detail = "the entry does not continue the one before it";
+            return Err(damaged(id, cursor, detail));
+        }
+        match entry_of(cursor, vec![kind, payload]) {
+            Ok(entry) => entries.push(entry),
+            Err(_) if !entries.is_empty() => break,
+            Err(detail) if continues => return Err(damaged_after(previous, id, cursor, detail)),
+            Err(_) => {
+                let detail = "the next entry is not text, and does not continue this one";
+                return Err(damaged(id, previous, detail));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// The error for a damaged log, or for a damaged key beside it.
 pub(crate) fn damaged(id: LtmId, at: Cursor, detail: &str) -> StoreError {
     StoreError::Damaged {
         id,
@@ -286,13 +310,13 @@ pub(crate) fn damaged(id: LtmId, at: Cursor, detail: &str) -> StoreError {
     }
 }
 
-/// The same for what comes right after `before`, with what an operator can do.
+/// The error for a damaged entry right after the cursor `before`. Says what an operator can do.
 pub(crate) fn damaged_after(before: Cursor, id: LtmId, at: Cursor, detail: &str) -> StoreError {
     if before == Cursor::ORIGIN {
         return damaged(id, at, detail);
     }
     let advice = format!(
-        "{detail}; what came before it can be copied: POST /api/v0/ltm/{id}/copy?until={before}"
+        "{detail}; to copy the entries before it: POST /api/v0/ltm/{id}/copy?until={before}"
     );
     damaged(id, at, &advice)
 }
@@ -301,15 +325,15 @@ fn cursor_of(id: LtmId, value: &Value) -> Result<Cursor, StoreError> {
     from_value::<String>(value)
         .ok()
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| damaged(id, Cursor::ORIGIN, "an id in it is not a cursor"))
+        .ok_or_else(|| damaged(id, Cursor::ORIGIN, NOT_A_CURSOR))
 }
 
-/// The entry that these names and values of fields are, or what is wrong with it; only the first of each
-/// counts.
+/// Makes an entry of the fields of a stream entry: the name of the first field is the kind, its value is the
+/// payload. Other fields are ignored. The error says what is wrong.
 fn entry_of(cursor: Cursor, fields: Vec<Vec<u8>>) -> Result<Entry, &'static str> {
     let mut fields = fields.into_iter();
     let (Some(kind), Some(payload)) = (fields.next(), fields.next()) else {
-        return Err("it has no field");
+        return Err("the entry has no field");
     };
     let kind = String::from_utf8(kind).map_err(|_| "its kind is not text")?;
     let payload = ByteString::try_from(payload).map_err(|_| "its payload is not text")?;

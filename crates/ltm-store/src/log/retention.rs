@@ -1,12 +1,12 @@
-//! What is kept of an LTM's log, and for how long.
+//! Trims logs.
 //!
-//! Entries are only removed together with storing the state that they led to: the base, with which
-//! the kept part of the log begins.
+//! The invariant: the script that removes entries also stores the state after them. This state is the base, with
+//! which a trimmed log begins.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ltm_state::{Retention, RetentionOverride, State, time_of};
+use ltm_state::{Retention, RetentionOverride, State, TrimRule, time_of};
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 use uuid::Uuid;
@@ -18,47 +18,52 @@ use crate::{
     redis::script,
 };
 
-/// What the kept part of a log begins with.
-#[derive(Clone, Debug)]
+/// The stored state at the beginning of a trimmed log.
+#[derive(Clone, Debug, Default)]
 pub struct Base {
     /// The state.
     pub state: State,
-    /// When the last snapshot before it was taken.
+    /// The time of the last removed entry that has one.
     pub time: String,
 }
 
-/// An LTM, for those who look for what retention removes.
+/// An LTM that retention may trim or delete.
 #[derive(Clone, Debug)]
-pub struct Retained {
-    /// Which.
+pub struct RetentionCandidate {
+    /// Its id.
     pub id: LtmId,
-    /// Where its log is.
+    /// The head of its log.
     pub cursor: Cursor,
-    /// When its log last grew, by the clock of Redis or of who wrote, whichever was ahead.
+    /// The time of its last entry, by the clock of Redis or of the API, whichever is later.
     pub written_at: Timestamp,
-    /// What it was created with.
+    /// The retention that it was created with.
     pub retention: RetentionOverride,
-    /// When the first entry that is kept was written, where that can be told.
+    /// The time of the first entry in its log, if the entry has one.
     pub oldest: Option<String>,
 }
 
 impl Store {
-    /// What the LTM was created with.
+    /// The retention that the LTM was created with.
     pub(crate) async fn retention(&self, id: LtmId) -> Result<RetentionOverride, StoreError> {
         let mut get = redis::cmd("HGET");
         get.arg(keys::meta(id)).arg("retention");
         let text: Option<String> = self.redis.query(&get).await?;
         text.map_or(Ok(RetentionOverride::default()), |text| {
-            serde_json::from_str(&text)
-                .map_err(|e| damaged(id, Cursor::ORIGIN, &format!("its retention: {e}")))
+            serde_json::from_str(&text).map_err(|e| {
+                damaged(
+                    id,
+                    Cursor::ORIGIN,
+                    &format!("its retention cannot be read: {e}"),
+                )
+            })
         })
     }
 
-    /// What the kept part of the log begins with; `None` where all of it is kept.
+    /// The base of the log; `None` if the log was never trimmed.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`], or [`StoreError::Damaged`] where it cannot be read.
+    /// [`StoreError::Unavailable`], or [`StoreError::Damaged`] if the base cannot be read.
     pub async fn base(&self, id: LtmId) -> Result<Option<Base>, StoreError> {
         let key = keys::base(id);
         let mut get = redis::cmd("HGET");
@@ -67,12 +72,12 @@ impl Store {
             Ok(self.redis.query::<Option<String>>(&get).await?)
         })?;
         let Some(state) = state else { return Ok(None) };
-        let time = time.ok_or_else(|| damaged(id, state.position(), "its base has no time"))?;
+        let time = time.ok_or_else(|| damaged(id, state.cursor, "its base has no time"))?;
         Ok(Some(Base { state, time }))
     }
 
-    /// Removes entries from the begin of a log that `keep` does not ask for, at `now`. The last
-    /// entry stays. Says whether any were removed.
+    /// Removes the entries at the beginning of a log that `retention` does not keep at the time `now`. The head is
+    /// always kept. Returns whether entries were removed.
     ///
     /// # Errors
     ///
@@ -80,42 +85,48 @@ impl Store {
     pub async fn trim(
         &self,
         id: LtmId,
-        keep: &Retention,
+        retention: &Retention,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let head = self.head(id).await?.seq;
-        let base = self.base(id).await?;
-        let from = base.as_ref().map(|base| base.state.position());
-        let (mut state, mut time) =
-            base.map_or_else(Default::default, |base| (base.state, base.time));
-        let rule = keep.trim_rule(head, now);
-        'log: loop {
-            let read = self.read_after(id, state.position(), WindowBounds::default());
-            let Read::Continues(window) = read.await? else {
-                return Err(damaged(
-                    id,
-                    state.position(),
-                    "it does not continue its base",
-                ));
-            };
-            for entry in &window.entries {
-                if !rule.removes(entry) {
-                    break 'log;
-                }
-                fold(id, &mut state, entry)?;
-                time = time_of(entry).unwrap_or(time);
-            }
-            if window.entries.is_empty() {
-                break;
-            }
-        }
-        if state.cursor == from {
+        let rule = retention.trim_rule(head, now);
+        let old = self.base(id).await?;
+        let from = old.as_ref().map(|base| base.state.cursor);
+        let mut base = old.unwrap_or_default();
+        while self.fold_removable(id, &rule, &mut base).await? {}
+        if base.state.cursor == from.unwrap_or(Cursor::ORIGIN) {
             return Ok(false);
         }
-        state.index.trim(state.position().seq);
-        self.store_base(id, from, &Base { state, time }).await
+        base.state.index.trim(base.state.cursor.seq);
+        self.store_base(id, from, &base).await
     }
 
+    /// Folds the entries of one window that the rule removes into the base. Returns whether the next window may
+    /// have more.
+    async fn fold_removable(
+        &self,
+        id: LtmId,
+        rule: &TrimRule,
+        base: &mut Base,
+    ) -> Result<bool, StoreError> {
+        let read = self.read_after(id, base.state.cursor, WindowBounds::default());
+        let Read::Continues(window) = read.await? else {
+            let detail = "the log does not continue its base";
+            return Err(damaged(id, base.state.cursor, detail));
+        };
+        for entry in &window.entries {
+            if !rule.removes(entry) {
+                return Ok(false);
+            }
+            fold(id, &mut base.state, entry)?;
+            if let Some(time) = time_of(entry) {
+                base.time = time;
+            }
+        }
+        Ok(!window.entries.is_empty())
+    }
+
+    /// Removes the entries up to `base`, and stores it, if the log still has the base `from`.
     async fn store_base(
         &self,
         id: LtmId,
@@ -141,8 +152,7 @@ impl Store {
         Ok(trimmed == Value::Int(1))
     }
 
-    /// Whether this process may look now for what retention removes: one at a time may, and not
-    /// again before `pause` is over.
+    /// Takes the turn for a retention sweep. Only one process gets it, and then none for the duration of `pause`.
     ///
     /// # Errors
     ///
@@ -169,24 +179,26 @@ impl Store {
         Ok(self.redis.query(&exists).await?)
     }
 
-    pub(crate) async fn note_retention(&self) -> Result<(), StoreError> {
+    /// Marks that an LTM has a retention of its own.
+    pub(crate) async fn mark_retention(&self) -> Result<(), StoreError> {
         let mut set = redis::cmd("SET");
         set.arg(keys::RETAINED).arg(1);
         self.redis.query::<Value>(&set).await?;
         Ok(())
     }
 
-    /// Up to `count` LTMs of a list, from below the id `before` down, and where to go on.
+    /// Up to `count` LTMs of a list with ids lower than `before`, in descending order, and the `before` of the next
+    /// page.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
-    pub async fn retained(
+    pub async fn retention_candidates(
         &self,
         playground: bool,
         count: usize,
         before: Option<LtmId>,
-    ) -> Result<(Vec<Retained>, Option<LtmId>), StoreError> {
+    ) -> Result<(Vec<RetentionCandidate>, Option<LtmId>), StoreError> {
         let ids = self
             .index_page(keys::index(playground), count, before)
             .await?;
@@ -211,7 +223,7 @@ impl Store {
             let retention = retention.map_or(Some(RetentionOverride::default()), |text| {
                 serde_json::from_str(&text).ok()
             });
-            Some(Retained {
+            Some(RetentionCandidate {
                 id,
                 cursor: cursor?.parse().ok()?,
                 written_at: latest(updated_at?.parse().ok()?, written_at),
@@ -224,14 +236,15 @@ impl Store {
     }
 }
 
-/// The later of what the writer said and what Redis said, in milliseconds since 1970.
+/// The later of two times: `updated_at` is by the clock of the API, `written_at` by Redis's, in milliseconds since
+/// 1970.
 fn latest(updated_at: Timestamp, written_at: Option<String>) -> Timestamp {
     let by_redis = written_at.and_then(|millis| millis.parse().ok());
     let by_redis = by_redis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
     by_redis.map_or(updated_at, |time| time.max(updated_at))
 }
 
-/// When the first entry of an answer to XRANGE was written.
+/// The time of the first entry in an answer to XRANGE.
 fn first_time(answer: &Value) -> Option<String> {
     let found: Vec<(String, [Vec<u8>; 2])> = from_value(answer).ok()?;
     let (cursor, [kind, payload]) = found.into_iter().next()?;

@@ -1,4 +1,4 @@
-//! An LTM's state in Redis: a checkpoint and the entries since.
+//! Loads the state of an LTM: a checkpoint, and the entries after it.
 
 use ltm_state::{Checkpoint, RetentionOverride, State};
 use ltm_types::{Cursor, Entry, LtmId, keys};
@@ -9,34 +9,34 @@ use crate::{
     redis::script,
 };
 
-/// How much of a log was folded into a state.
+/// The entries that were folded to load a state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Folded {
-    /// Entries.
+pub struct FoldCost {
+    /// The number of entries.
     pub entries: usize,
-    /// Bytes of their payloads.
+    /// The bytes of their payloads.
     pub bytes: usize,
 }
 
-/// A state as it was read from Redis.
+/// A state that was loaded from Redis.
 #[derive(Clone, Debug, Default)]
-pub struct Loaded {
+pub struct LoadedState {
     /// The state.
     pub state: State,
-    /// How much was folded since the checkpoint that the read began with.
-    pub folded: Folded,
-    /// What the LTM was created with.
+    /// The entries that were folded into the checkpoint.
+    pub folded: FoldCost,
+    /// The retention that the LTM was created with.
     pub retention: RetentionOverride,
 }
 
 impl Store {
-    /// The state now.
+    /// The current state.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or
     /// [`StoreError::Damaged`] if checkpoint and log do not make a state.
-    pub async fn state(&self, id: LtmId) -> Result<Loaded, StoreError> {
+    pub async fn state(&self, id: LtmId) -> Result<LoadedState, StoreError> {
         self.load(id, u64::MAX).await
     }
 
@@ -44,74 +44,72 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::state`], and [`StoreError::Trimmed`] if that entry is no longer kept.
+    /// As [`Store::state`], and [`StoreError::Trimmed`] if retention removed that entry.
     pub async fn state_after(&self, id: LtmId, seq: u64) -> Result<State, StoreError> {
         let (state, _) = self.state_until(id, seq).await?;
-        match state.position().seq {
+        match state.cursor.seq {
             at if at == seq => Ok(state),
             at if at > seq => Err(StoreError::Trimmed(id)),
-            _ => Err(damaged(id, state.position(), "it ends before its history")),
+            _ => Err(damaged(id, state.cursor, "the log ends before its history")),
         }
     }
 
-    /// The LTM as it was right after the entry at `cursor`, to be copied from.
+    /// The LTM right after the entry at `cursor`, as the source of a copy.
     ///
     /// # Errors
     ///
     /// As [`Store::state_after`], and [`StoreError::Trimmed`] if the log has another entry there.
-    pub async fn state_at(&self, id: LtmId, cursor: Cursor) -> Result<Loaded, StoreError> {
+    pub async fn state_at(&self, id: LtmId, cursor: Cursor) -> Result<LoadedState, StoreError> {
         if self.head(id).await?.seq < cursor.seq {
             return Err(StoreError::Trimmed(id));
         }
         let loaded = self.load(id, cursor.seq).await?;
-        if loaded.state.position() != cursor {
+        if loaded.state.cursor != cursor {
             return Err(StoreError::Trimmed(id));
         }
         Ok(loaded)
     }
 
-    async fn load(&self, id: LtmId, seq: u64) -> Result<Loaded, StoreError> {
+    async fn load(&self, id: LtmId, seq: u64) -> Result<LoadedState, StoreError> {
         let ((state, folded), retention) =
             tokio::try_join!(self.state_until(id, seq), self.retention(id))?;
-        Ok(Loaded {
+        Ok(LoadedState {
             state,
             folded,
             retention,
         })
     }
 
-    /// The state at `seq`, or at the end of the log; if `seq` is no longer kept, at the beginning of
-    /// the log. And how much was folded to get there.
-    async fn state_until(&self, id: LtmId, seq: u64) -> Result<(State, Folded), StoreError> {
+    /// The state at `seq`, and the entries that were folded for it. If the log ends before `seq`, it is the state at
+    /// the end of the log; if the log begins after `seq`, it is the state at the beginning.
+    async fn state_until(&self, id: LtmId, seq: u64) -> Result<(State, FoldCost), StoreError> {
         let checkpoint = self.saved(id, &keys::checkpoint(id)).await?;
-        // A checkpoint at `seq` itself would not be compared with the log.
-        if let Some(mut state) = checkpoint.filter(|state| state.position().seq < seq)
+        // The log has no entry to fold into a checkpoint at `seq` itself, so nothing would check that checkpoint.
+        if let Some(mut state) = checkpoint.filter(|state| state.cursor.seq < seq)
             && let Some(folded) = self.fold_until(id, &mut state, seq).await?
         {
             return Ok((state, folded));
         }
-        // The checkpoint may be of another history than the log: only the log counts.
+        // The checkpoint may belong to another history than the log. Only the log counts.
         let mut tried = None;
         loop {
             let base = self.base(id).await?;
             let mut state = base.map(|base| base.state).unwrap_or_default();
-            let from = state.position();
+            let from = state.cursor;
             if let Some(folded) = self.fold_until(id, &mut state, seq).await? {
                 return Ok((state, folded));
             }
-            // If the log was trimmed in between, there is another base now.
+            // If the log was trimmed in the meantime, it has another base now.
             if tried.replace(from) == Some(from) {
-                return Err(damaged(
-                    id,
-                    from,
-                    "its first entries are gone and no checkpoint leads to the rest",
-                ));
+                let detail =
+                    "the first entries of the log are missing, and no checkpoint replaces them";
+                return Err(damaged(id, from, detail));
             }
         }
     }
 
-    /// Folds the entries after `state` into it, to the end of the log. Returns `None` if the log does not
-    /// continue from `state`, which is then of no use.
+    /// Folds the entries after `state` into it, up to the end of the log. Returns `None` if the log does not continue
+    /// from `state`; the state is useless then.
     ///
     /// # Errors
     ///
@@ -120,7 +118,7 @@ impl Store {
         &self,
         id: LtmId,
         state: &mut State,
-    ) -> Result<Option<Folded>, StoreError> {
+    ) -> Result<Option<FoldCost>, StoreError> {
         self.fold_until(id, state, u64::MAX).await
     }
 
@@ -134,10 +132,10 @@ impl Store {
         id: LtmId,
         state: &mut State,
         seq: u64,
-    ) -> Result<Option<Folded>, StoreError> {
-        let mut folded = Folded::default();
+    ) -> Result<Option<FoldCost>, StoreError> {
+        let mut folded = FoldCost::default();
         loop {
-            let left = seq.saturating_sub(state.position().seq);
+            let left = seq.saturating_sub(state.cursor.seq);
             if left == 0 {
                 return Ok(Some(folded));
             }
@@ -146,8 +144,7 @@ impl Store {
                 entries: usize::try_from(left).map_or(most.entries, |left| left.min(most.entries)),
                 ..most
             };
-            let Read::Continues(window) = self.read_after(id, state.position(), bounds).await?
-            else {
+            let Read::Continues(window) = self.read_after(id, state.cursor, bounds).await? else {
                 return Ok(None);
             };
             for entry in window.entries.iter().filter(|e| e.cursor.seq <= seq) {
@@ -155,12 +152,13 @@ impl Store {
                 folded.entries += 1;
                 folded.bytes += entry.payload.len();
             }
-            if state.position() == window.head || window.entries.is_empty() {
+            if state.cursor == window.head || window.entries.is_empty() {
                 return Ok(Some(folded));
             }
         }
     }
 
+    /// The state that is stored under `key`: a checkpoint or a base.
     pub(crate) async fn saved(&self, id: LtmId, key: &str) -> Result<Option<State>, StoreError> {
         let mut get = redis::cmd("HMGET");
         get.arg(key).arg("cursor").arg("state").arg("outline");
@@ -179,11 +177,11 @@ impl Store {
             .map_err(|e| fault(&e.to_string()))
     }
 
-    /// Stores a checkpoint, unless Redis has a later one or its log is of another history.
+    /// Stores a checkpoint, unless Redis has a later one, or the log has another history.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`]; nothing depends on a checkpoint being written.
+    /// [`StoreError::Unavailable`]. The caller may ignore it: a checkpoint only saves work.
     pub async fn save_checkpoint(
         &self,
         id: LtmId,
@@ -200,9 +198,9 @@ impl Store {
     }
 }
 
-/// Applies `entry`, which must continue `state`.
+/// Folds `entry`, which must continue `state`.
 pub(crate) fn fold(id: LtmId, state: &mut State, entry: &Entry) -> Result<(), StoreError> {
     state
         .fold(entry)
-        .map_err(|e| damaged_after(state.position(), id, entry.cursor, &e.to_string()))
+        .map_err(|e| damaged_after(state.cursor, id, entry.cursor, &e.to_string()))
 }

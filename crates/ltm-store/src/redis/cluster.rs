@@ -1,4 +1,4 @@
-//! Redis Cluster: which primary has which keys.
+//! Redis Cluster: the client, and the slots of each primary.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,12 +11,12 @@ use redis::{
 
 use crate::{error::StoreError, redis::settings::RedisSettings, redis::tls};
 
-/// How often a command is sent to where it was redirected, or again after a failure, until it has failed.
-const TRIES: u32 = 4;
-/// The pauses between them.
+/// The most times that a command is sent again, after a redirection or a failure.
+const RETRIES: u32 = 4;
+/// The shortest and the longest pause before that.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
 
-/// A client for all nodes.
+/// A client of all nodes.
 ///
 /// # Errors
 ///
@@ -28,7 +28,7 @@ pub(crate) fn client(settings: &RedisSettings) -> Result<ClusterClient, StoreErr
         .connection_timeout(settings.connect_timeout)
         .response_timeout(settings.response_timeout)
         .overall_response_timeout(Some(settings.response_timeout))
-        .retries(TRIES)
+        .retries(RETRIES)
         .min_retry_wait(shortest)
         .max_retry_wait(longest)
         .tcp_settings(settings.connection_info()?.tcp_settings().clone());
@@ -38,11 +38,11 @@ pub(crate) fn client(settings: &RedisSettings) -> Result<ClusterClient, StoreErr
     Ok(builder.build()?)
 }
 
-/// Which primary has which slots.
+/// The slots of each primary.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Topology {
     primaries: Vec<NodeAddress>,
-    /// Places in `primaries`.
+    /// The index in `primaries` of the owner of each slot.
     owners: HashMap<Slot, usize>,
 }
 
@@ -51,24 +51,24 @@ impl Topology {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in words.
+    /// A text that says what is wrong with the answer.
     pub(crate) fn read(answer: &Value) -> Result<Self, String> {
         let ranges: Vec<Vec<Value>> = from_value(answer).map_err(|e| e.to_string())?;
         let mut topology = Self::default();
         for range in ranges {
             let [first, last, primary, ..] = range.as_slice() else {
-                return Err("a range of slots without a primary".into());
+                return Err("a range of slots has no primary".into());
             };
             let number = |value| from_value::<u16>(value).map_err(|e| e.to_string());
             let slots = number(first)?..=number(last)?;
-            let place = topology.place_of(node(primary)?);
+            let owner = topology.index_of(node(primary)?);
             let slots = slots.filter_map(Slot::new);
-            topology.owners.extend(slots.map(|slot| (slot, place)));
+            topology.owners.extend(slots.map(|slot| (slot, owner)));
         }
         Ok(topology)
     }
 
-    fn place_of(&mut self, node: NodeAddress) -> usize {
+    fn index_of(&mut self, node: NodeAddress) -> usize {
         let known = self.primaries.iter().position(|it| *it == node);
         known.unwrap_or_else(|| {
             self.primaries.push(node);
@@ -83,12 +83,12 @@ impl Topology {
 
     /// The node that has this key.
     pub(crate) fn owner(&self, key: &str) -> Option<&NodeAddress> {
-        let place = self.owners.get(&Slot::for_key(key))?;
-        self.primaries.get(*place)
+        let owner = self.owners.get(&Slot::for_key(key))?;
+        self.primaries.get(*owner)
     }
 }
 
-/// Reads host and port of a node.
+/// Reads the host and the port of a node.
 fn node(value: &Value) -> Result<NodeAddress, String> {
     let parts: Vec<Value> = from_value(value).map_err(|e| e.to_string())?;
     let host = parts
@@ -100,25 +100,25 @@ fn node(value: &Value) -> Result<NodeAddress, String> {
             Ok(NodeAddress::new(host, port))
         }
         _ => Err(
-            "a node does not know its own address: set cluster-announce-ip or cluster-announce-hostname on it"
+            "a node does not know its own address; set cluster-announce-ip or cluster-announce-hostname on it"
                 .into(),
         ),
     }
 }
 
-/// For a command to this node.
-pub(crate) fn at(node: &NodeAddress) -> SingleNodeRoutingInfo {
+/// The route to this node.
+pub(crate) fn route_to(node: &NodeAddress) -> SingleNodeRoutingInfo {
     SingleNodeRoutingInfo::ByAddress {
         host: node.host().to_owned(),
         port: node.port(),
     }
 }
 
-/// The error for an answer about the cluster that cannot be read.
+/// The error for an answer to CLUSTER SLOTS that cannot be read.
 pub(crate) fn unreadable(detail: String) -> RedisError {
     RedisError::from((
         redis::ErrorKind::UnexpectedReturnType,
-        "CLUSTER SLOTS cannot be used",
+        "the answer to CLUSTER SLOTS cannot be read",
         detail,
     ))
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_has_the_primary_whose_slots_hold_it() {
+    fn the_owner_of_a_key_is_the_primary_with_its_slot() {
         let answer = Value::Array(vec![
             range(0, 8191, bulk("a"), 1),
             range(8192, 16000, bulk("b"), 2),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_an_address_is_said() {
+    fn a_node_without_an_address_is_an_error_with_advice() {
         for host in [bulk(""), bulk("?"), Value::Nil] {
             let answer = Value::Array(vec![range(0, 1, host, 1)]);
             assert!(

@@ -1,319 +1,153 @@
-//! The connection to Redis.
+//! One connection to Redis: to one server, or to all nodes of a cluster.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::stream::{self, StreamExt};
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, Value, cluster::NodeAddress,
-    cluster_routing::SingleNodeRoutingInfo,
-};
-use thread_local::ThreadLocal;
-use tokio::sync::Mutex;
-
-use crate::{
-    error::{StoreError, WriteError, is_transient},
-    redis::cluster::{self, Topology},
-    redis::metrics::RedisMetrics,
-    redis::primary::Primary,
-    redis::settings::RedisSettings,
-    redis::transport::{self, Transport},
-    spawner::Spawner,
+    Arg, Cmd, Pipeline, RedisError, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr},
 };
 
-/// How long to wait before each further try to reach Redis: from 50 ms to some seconds, without end,
-/// and never the same for two that begin together.
-pub fn reconnect_pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(2))
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
+/// The most parts of one pipeline that are sent at once.
+const PARTS_AT_ONCE: usize = 64;
 
-/// A handle to Redis that connects when it is needed, and again after a failure. Clones share the
-/// connections, one for each thread that sends something: who asks and who carries the answer are on
-/// one thread then, and need not wake each other.
+/// A connection. Clones share it.
 #[derive(Clone)]
-pub struct Redis {
-    inner: Arc<Inner>,
+pub(crate) enum RedisConnection {
+    /// To one server.
+    Single(MultiplexedConnection),
+    /// To all nodes of a cluster. It finds the right node, reconnects by itself, and may send a command twice.
+    Cluster(ClusterConnection),
 }
 
-struct Inner {
-    settings: RedisSettings,
-    primary: Arc<Primary>,
-    spawner: Spawner,
-    config: AsyncConnectionConfig,
-    lanes: ThreadLocal<Lane>,
-    metrics: RedisMetrics,
-}
-
-/// The connection of one thread.
-#[derive(Default)]
-struct Lane {
-    /// How many times a connection was tried for; those who waited for the same try share its outcome.
-    tries: AtomicU64,
-    current: Mutex<Current>,
-}
-
-/// What the last try for a connection came to.
-enum Current {
-    Connected(Connected),
-    Failed(String),
-}
-
-/// A connection. Clones share it, and whether it is broken.
-#[derive(Clone)]
-struct Connected {
-    address: Arc<str>,
-    transport: Transport,
-    broken: Arc<AtomicBool>,
-}
-
-impl Default for Current {
-    fn default() -> Self {
-        Self::Failed("not connected yet".into())
-    }
-}
-
-impl Redis {
-    /// A handle for these settings. Nothing is sent yet. With Sentinels it belongs into a runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Setting`] if a setting cannot be used.
-    pub fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
-        Self::open_with(settings, Spawner::default())
-    }
-
-    /// As [`Redis::open`], with `spawner` for all background tasks of the handle and of what is built on it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Redis::open`].
-    pub fn open_with(settings: &RedisSettings, spawner: Spawner) -> Result<Self, StoreError> {
-        Ok(Self {
-            inner: Arc::new(Inner {
-                settings: settings.clone(),
-                primary: Primary::of(settings, &spawner)?,
-                spawner,
-                config: settings.connection_config(),
-                lanes: ThreadLocal::new(),
-                metrics: RedisMetrics::new(),
-            }),
-        })
-    }
-
-    /// What it was opened with.
-    pub(crate) fn settings(&self) -> &RedisSettings {
-        &self.inner.settings
-    }
-
-    /// Starts background tasks.
-    pub fn spawner(&self) -> &Spawner {
-        &self.inner.spawner
-    }
-
-    /// What the connections measure.
-    pub fn metrics(&self) -> &RedisMetrics {
-        &self.inner.metrics
-    }
-
-    /// Asks for a sign of life.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] where none comes in time.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.query::<Value>(&redis::cmd("PING")).await?;
-        Ok(())
+impl RedisConnection {
+    /// Whether it reconnects by itself.
+    pub(crate) fn reconnects(&self) -> bool {
+        matches!(self, Self::Cluster(_))
     }
 
     /// Sends one command.
-    pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
-        let lane = self.inner.lanes.get_or_default();
-        let mut connected = self.connected(lane).await?;
-        let sent = Instant::now();
-        let answer = connected.transport.send(cmd).await;
-        let answer = answer.and_then(Value::extract_error);
-        self.judge(&connected, sent, &answer);
-        Ok(T::from_redis_value(answer?)?)
-    }
-
-    /// Whether it is a Redis Cluster.
-    pub(crate) fn is_cluster(&self) -> bool {
-        self.inner.settings.is_cluster()
-    }
-
-    /// Which primary of the cluster has which keys, as one of the nodes sees it.
-    pub(crate) async fn topology(&self) -> Result<Topology, RedisError> {
-        let mut slots = redis::cmd("CLUSTER");
-        slots.arg("SLOTS");
-        let answer = self.query_at(SingleNodeRoutingInfo::Random, &slots).await?;
-        Topology::read(&answer).map_err(cluster::unreadable)
-    }
-
-    /// The servers that take writes; `None` stands for the only one.
-    pub(crate) async fn primaries(&self) -> Result<Vec<Option<NodeAddress>>, RedisError> {
-        if !self.is_cluster() {
-            return Ok(vec![None]);
+    pub(crate) async fn send(&mut self, cmd: &Cmd) -> Result<Value, RedisError> {
+        match self {
+            Self::Single(connection) => connection.send_packed_command(cmd).await,
+            Self::Cluster(connection) => connection.req_packed_command(cmd).await,
         }
-        let topology = self.topology().await?;
-        Ok(topology.primaries().iter().cloned().map(Some).collect())
     }
 
-    /// Sends one command to one of the primaries.
-    pub(crate) async fn query_of<T: FromRedisValue>(
-        &self,
-        primary: Option<&NodeAddress>,
+    /// Sends one command to a node of the cluster. A single server gets every command.
+    pub(crate) async fn send_to(
+        &mut self,
+        node: SingleNodeRoutingInfo,
         cmd: &Cmd,
-    ) -> Result<T, RedisError> {
-        match primary {
-            None => self.query(cmd).await,
-            Some(node) => Ok(T::from_redis_value(
-                self.query_at(cluster::at(node), cmd).await?,
-            )?),
+    ) -> Result<Value, RedisError> {
+        match self {
+            Self::Single(connection) => connection.send_packed_command(cmd).await,
+            Self::Cluster(connection) => {
+                let to = RoutingInfo::SingleNode(node);
+                connection.route_command(cmd.clone(), to).await
+            }
         }
     }
 
-    /// Sends one command to the server that another one is for.
-    pub(crate) async fn query_beside(&self, other: &Cmd, cmd: &Cmd) -> Result<Value, RedisError> {
-        self.query_at(transport::place_of(other), cmd).await
-    }
-
-    async fn query_at(&self, node: SingleNodeRoutingInfo, cmd: &Cmd) -> Result<Value, RedisError> {
-        let lane = self.inner.lanes.get_or_default();
-        let mut connected = self.connected(lane).await?;
-        let sent = Instant::now();
-        let answer = connected.transport.send_to(node, cmd).await;
-        let answer = answer.and_then(Value::extract_error);
-        self.judge(&connected, sent, &answer);
-        answer
-    }
-
-    /// How an entry is published: in a cluster, where its LTM's keys are.
-    pub(crate) fn publishes(&self) -> &'static str {
-        if self.is_cluster() {
-            "SPUBLISH"
-        } else {
-            "PUBLISH"
-        }
-    }
-
-    /// Sends one command that writes, and waits until as many replicas as are asked for have it.
-    ///
-    /// Both go in one request: WAIT is about what was written over its own connection.
-    pub(crate) async fn write(&self, cmd: &Cmd) -> Result<Value, WriteError> {
-        let asked = self.inner.settings.wait_replicas;
-        if asked == 0 {
-            return Ok(self.query(cmd).await?);
-        }
-        let mut pipeline = redis::pipe();
-        pipeline.add_command(cmd.clone());
-        let wait = pipeline.cmd("WAIT").arg(asked);
-        let limit = self.inner.settings.wait_timeout;
-        wait.arg(limit.as_millis().max(1).to_string());
-        let mut answers = self.pipeline(&pipeline, 2).await?;
-        let have = match answers.pop() {
-            Some(Value::Int(have)) => have,
-            _ => 0,
-        };
-        if have < i64::from(asked) {
-            return Err(WriteError::TooFewReplicas { have, asked });
-        }
-        Ok(answers.pop().unwrap_or(Value::Nil))
-    }
-
-    /// Whether writes wait for replicas.
-    pub(crate) fn waits(&self) -> bool {
-        self.inner.settings.wait_replicas > 0
-    }
-
-    /// The Redis that leads.
-    pub(crate) fn primary(&self) -> &Primary {
-        &self.inner.primary
-    }
-
-    /// Sends several commands in one go; the answers come in their order.
-    pub(crate) async fn pipeline(
-        &self,
+    /// Sends several commands. The answers are in the order of the commands.
+    pub(crate) async fn send_all(
+        &mut self,
         pipeline: &Pipeline,
         count: usize,
     ) -> Result<Vec<Value>, RedisError> {
-        let lane = self.inner.lanes.get_or_default();
-        let mut connected = self.connected(lane).await?;
-        let sent = Instant::now();
-        let answers = connected.transport.send_all(pipeline, count).await;
-        let answers: Result<Vec<Value>, RedisError> =
-            answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
-        self.judge(&connected, sent, &answers);
-        answers
-    }
-
-    /// Lets a connection go that failed in a way that another one may not.
-    fn judge<T>(&self, connected: &Connected, sent: Instant, answer: &Result<T, RedisError>) {
-        match answer {
-            Err(error) if is_transient(error) => {
-                if !connected.transport.heals() {
-                    connected.broken.store(true, Ordering::SeqCst);
-                }
-                self.inner.metrics.failed();
-            }
-            _ => self.inner.metrics.answered(sent.elapsed()),
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, 0, count).await,
+            Self::Cluster(connection) => send_parts(connection, pipeline).await,
         }
     }
+}
 
-    /// The connection of this lane, made where there is none.
-    async fn connected(&self, lane: &Lane) -> Result<Connected, RedisError> {
-        let seen = lane.tries.load(Ordering::SeqCst);
-        let mut current = lane.current.lock().await;
-        match &*current {
-            Current::Connected(connected) if self.is_usable(connected) => {
-                return Ok(connected.clone());
-            }
-            Current::Failed(cause) if lane.tries.load(Ordering::SeqCst) != seen => {
-                let error = std::io::Error::new(std::io::ErrorKind::NotConnected, cause.clone());
-                return Err(error.into());
-            }
-            _ => {}
+/// The commands of a pipeline for one slot.
+#[derive(Default)]
+struct Part {
+    pipeline: Pipeline,
+    /// The indices of these commands in the whole pipeline.
+    indices: Vec<usize>,
+}
+
+async fn send_parts(
+    connection: &ClusterConnection,
+    pipeline: &Pipeline,
+) -> Result<Vec<Value>, RedisError> {
+    let parts = parts_of(pipeline);
+    let send = |(slot, part): (Slot, Part)| {
+        let mut connection = connection.clone();
+        async move {
+            let count = part.indices.len();
+            let to = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
+            let answers = connection.route_pipeline(part.pipeline, 0, count, to).await;
+            (part.indices, answers)
         }
-        let made = self.inner.primary.transport(&self.inner.config).await;
-        if lane.tries.fetch_add(1, Ordering::SeqCst) > 0 {
-            self.inner.metrics.reconnects();
+    };
+    let mut answers = vec![Value::Nil; pipeline.len()];
+    let mut parts = stream::iter(parts.into_iter().map(send)).buffer_unordered(PARTS_AT_ONCE);
+    while let Some((indices, part)) = parts.next().await {
+        for (index, answer) in indices.into_iter().zip(part?) {
+            answers[index] = answer;
         }
-        let connected = match made {
-            Ok((address, transport)) => Ok(Connected {
-                address,
-                transport,
-                broken: Arc::default(),
-            }),
-            Err(error) => self.of_another_thread().ok_or(error),
-        };
-        *current = match &connected {
-            Ok(connected) => Current::Connected(connected.clone()),
-            Err(error) => Current::Failed(error.to_string()),
-        };
-        connected
     }
+    Ok(answers)
+}
 
-    fn is_usable(&self, connected: &Connected) -> bool {
-        !connected.broken.load(Ordering::SeqCst)
-            && !self.inner.primary.has_moved_from(&connected.address)
+/// Splits a pipeline by slot. Each part keeps the order of the whole. A command without a key, such as WAIT, belongs to
+/// the command before it.
+fn parts_of(pipeline: &Pipeline) -> HashMap<Slot, Part> {
+    let mut parts: HashMap<Slot, Part> = HashMap::new();
+    let mut slot = Slot::for_key("");
+    for (index, cmd) in pipeline.cmd_iter().enumerate() {
+        slot = key_of(cmd).map_or(slot, Slot::for_key);
+        let part = parts.entry(slot).or_default();
+        part.pipeline.add_command(cmd.clone());
+        part.indices.push(index);
     }
+    parts
+}
 
-    /// The connection of another thread, for one that cannot make its own: where no Sentinel answers,
-    /// what is connected goes on.
-    fn of_another_thread(&self) -> Option<Connected> {
-        let connected = |lane: &Lane| match &*lane.current.try_lock().ok()? {
-            Current::Connected(connected) if self.is_usable(connected) => Some(connected.clone()),
-            _ => None,
-        };
-        self.inner.lanes.iter().find_map(connected)
+/// The primary that executes a command.
+pub(crate) fn route_of(cmd: &Cmd) -> SingleNodeRoutingInfo {
+    key_of(cmd).map_or(SingleNodeRoutingInfo::Random, |key| {
+        SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master))
+    })
+}
+
+/// The first key of a command, which decides its slot. It knows the commands that the store puts into pipelines, and
+/// script calls.
+fn key_of(cmd: &Cmd) -> Option<&[u8]> {
+    let argument = |at| match cmd.args_iter().nth(at) {
+        Some(Arg::Simple(argument)) => Some(argument),
+        _ => None,
+    };
+    match argument(0)? {
+        b"WAIT" => None,
+        b"EVALSHA" => argument(3),
+        _ => argument(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_is_split_by_slot_and_each_part_keeps_its_order() {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HGET").arg("ltm:{1}:meta").arg("cursor");
+        pipeline.cmd("HGET").arg("ltm:{2}:meta").arg("cursor");
+        pipeline.cmd("XRANGE").arg("ltm:{1}:log").arg("-").arg("+");
+        let script = pipeline.cmd("EVALSHA").arg("hash").arg(1);
+        script.arg("ltm:{2}:log").arg("ltm:{1}:log");
+        pipeline.cmd("WAIT").arg(1).arg(100);
+        let parts = parts_of(&pipeline);
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[&Slot::for_key("1")].indices, [0, 2]);
+        assert_eq!(parts[&Slot::for_key("2")].indices, [1, 3, 4]);
+        assert_eq!(parts[&Slot::for_key("2")].pipeline.len(), 3);
     }
 }

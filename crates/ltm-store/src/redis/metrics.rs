@@ -1,4 +1,4 @@
-//! What the connections to Redis measure.
+//! The metrics of the connections to Redis.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// The metrics of one handle to Redis and its clones.
+/// The metrics of one client of Redis and its clones.
 pub struct RedisMetrics {
     round_trips: Histogram,
     errors: Counter,
@@ -29,27 +29,27 @@ impl RedisMetrics {
         }
     }
 
-    /// Shows them in `registry`.
+    /// Adds them to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         registry.register_with_unit(
             "redis_round_trip",
-            "From sending a command to Redis, or several in one go, to having the answer",
+            "Time from sending a command or a pipeline to Redis until the answer",
             Unit::Seconds,
             self.round_trips.clone(),
         );
         registry.register(
             "redis_errors",
-            "Commands that Redis did not answer, or answered that it cannot now",
+            "Commands and pipelines that Redis did not answer, or rejected with a temporary error",
             self.errors.clone(),
         );
         registry.register(
             "redis_reconnects",
-            "Tries to connect to Redis again, of all threads",
+            "Attempts of all threads to reconnect to Redis",
             self.reconnects.clone(),
         );
         registry.register(
             "live_reconnects",
-            "How often a live connection to Redis ended; the logs are read for what it missed",
+            "Live connections to Redis that ended; the gateway reads the missed entries from the logs",
             self.live_reconnects.clone(),
         );
     }

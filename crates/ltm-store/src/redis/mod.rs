@@ -1,5 +1,6 @@
-//! The connection to Redis: one server, Sentinels or a cluster, and the scripts that run inside it.
+//! Redis: the client, its connections to one server, to a primary behind Sentinels or to a cluster, and the scripts.
 
+pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod connection;
 pub(crate) mod metrics;
@@ -8,4 +9,3 @@ pub(crate) mod script;
 pub(crate) mod sentinels;
 pub(crate) mod settings;
 pub(crate) mod tls;
-pub(crate) mod transport;

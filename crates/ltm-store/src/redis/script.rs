@@ -1,17 +1,17 @@
-//! The scripts that run inside Redis.
+//! The Lua scripts that run inside Redis.
 
 use std::sync::LazyLock;
 
 use redis::{Cmd, RedisError, Value};
 
-use crate::{error::WriteError, redis::connection::Redis};
+use crate::{error::RedisWriteError, redis::client::Redis};
 
-/// How many arguments most calls have at most.
+/// Space for this many arguments is reserved; most calls need no more.
 const ARGUMENTS: usize = 24;
-/// Bytes that they have, without what is written.
+/// The bytes reserved for the arguments, without the payload.
 const SMALL_ARGUMENTS: usize = 512;
 
-/// A script, sent by its hash.
+/// A script. Calls name it by its hash.
 pub(crate) struct Script {
     code: &'static str,
     hash: String,
@@ -39,21 +39,20 @@ impl Script {
         Self { code, hash }
     }
 
-    /// A call with these keys, to which arguments can be added. `redis::Script` would copy them
-    /// twice.
+    /// A call with these keys. The caller adds the arguments. `redis::Script` would copy them twice.
     pub(crate) fn call(&self, keys: &[&str]) -> Cmd {
-        self.call_of(keys, 0)
+        self.call_with_capacity(keys, 0)
     }
 
-    /// The same with room for arguments of so many bytes beside small ones.
-    pub(crate) fn call_of(&self, keys: &[&str], bytes: usize) -> Cmd {
+    /// A call with these keys, and with space for a payload of `bytes`.
+    pub(crate) fn call_with_capacity(&self, keys: &[&str], bytes: usize) -> Cmd {
         let mut cmd = Cmd::with_capacity(ARGUMENTS, SMALL_ARGUMENTS + bytes);
         cmd.arg("EVALSHA");
         cmd.arg(&self.hash).arg(keys.len()).arg(keys);
         cmd
     }
 
-    /// Runs a call, after loading the script where Redis does not know it (any more).
+    /// Runs a call. Loads the script first if Redis does not know it.
     pub(crate) async fn run(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
         match redis.query(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
@@ -64,13 +63,13 @@ impl Script {
         }
     }
 
-    /// The same for a call that writes what is to be acknowledged.
-    pub(crate) async fn write(&self, redis: &Redis, call: &Cmd) -> Result<Value, WriteError> {
+    /// Runs a call that writes, and waits for replicas: see [`Redis::write`].
+    pub(crate) async fn write(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisWriteError> {
         match redis.write(call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 self.load(redis, call).await?;
                 match redis.write(call).await {
-                    Err(WriteError::Redis(error)) => Ok(after_load(Err(error))?),
+                    Err(RedisWriteError::Redis(error)) => Ok(after_load(Err(error))?),
                     outcome => outcome,
                 }
             }
@@ -86,11 +85,11 @@ impl Script {
     }
 }
 
-/// Where a script is not known right after it was loaded, another Redis has begun to lead meanwhile: a later try finds it.
+/// If Redis does not know a script that was just loaded, another Redis has become the primary. A later try finds it.
 fn after_load(outcome: Result<Value, RedisError>) -> Result<Value, RedisError> {
     match outcome {
         Err(error) if error.code() == Some("NOSCRIPT") => {
-            let text = "another Redis leads than the one that the script was loaded into";
+            let text = "another Redis became the primary while a script was loaded";
             Err(std::io::Error::new(std::io::ErrorKind::NotConnected, text).into())
         }
         outcome => outcome,

@@ -1,4 +1,4 @@
-//! The Sentinels that say which Redis leads.
+//! The client of the Sentinels, which report the primary.
 
 use redis::{
     ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, TlsMode,
@@ -7,8 +7,8 @@ use redis::{
 
 use crate::{error::StoreError, redis::settings::RedisSettings, redis::tls};
 
-/// A client that asks the Sentinels of these settings. User, password, database and TLS of the primary are those of
-/// `redis.url`; the Sentinels have a user and password of their own, the same for all.
+/// A client of the Sentinels of these settings. `redis.url` gives the user, the password, the database and TLS for the
+/// primary. The Sentinels have a user and a password of their own, the same for all of them.
 ///
 /// # Errors
 ///
@@ -50,37 +50,37 @@ pub(crate) fn client(settings: &RedisSettings) -> Result<SentinelClient, StoreEr
         }
         builder = builder.set_client_to_redis_certificates(certificates);
     } else if all_tls(&addresses)? {
-        return Err(refused(
-            "the Sentinels speak TLS (rediss://) and redis.url does not; Redis behind them must speak TLS, too",
+        return Err(invalid(
+            "the Sentinels use TLS (rediss://), and redis.url does not; use TLS for both",
         ));
     }
     Ok(builder.build()?)
 }
 
-fn refused(cause: &str) -> StoreError {
+fn invalid(cause: &str) -> StoreError {
     StoreError::setting("redis.sentinels", cause)
 }
 
-/// Where the Sentinels are, and who is shown to them.
+/// The addresses of the Sentinels, each with user and password.
 fn infos(settings: &RedisSettings) -> Result<Vec<ConnectionInfo>, StoreError> {
     let info = |url: &String| {
-        let refused = |cause: String| {
+        let invalid = |cause: String| {
             let shown = crate::redis::settings::without_password(url);
             StoreError::setting("redis.sentinels", format!("{shown}: {cause}"))
         };
         let info = url.as_str().into_connection_info();
-        let info = info.map_err(|e| refused(format!("{e}; give redis://host:26379")))?;
+        let info = info.map_err(|e| invalid(format!("{e}; give redis://host:26379")))?;
         match info.redis_settings().db() {
             0 => Ok(info),
-            _ => Err(refused(
-                "a Sentinel has no databases; put the database into redis.url".into(),
+            _ => Err(invalid(
+                "a Sentinel has no databases; name the database in redis.url".into(),
             )),
         }
     };
     settings.sentinels.iter().map(info).collect()
 }
 
-/// Their addresses, and the user that is the same for all.
+/// The addresses of the Sentinels, and the user that they have in common.
 fn one_user(
     sentinels: Vec<ConnectionInfo>,
 ) -> Result<(Vec<ConnectionAddr>, RedisConnectionInfo), StoreError> {
@@ -91,40 +91,40 @@ fn one_user(
         other.username() == user.username() && other.password() == user.password()
     };
     if !sentinels.iter().all(same) {
-        return Err(refused(
-            "they have different users or passwords; give all of them the same",
+        return Err(invalid(
+            "the Sentinels have different users or passwords; use the same for all of them",
         ));
     }
     let addresses = sentinels.iter().map(|it| it.addr().clone()).collect();
     Ok((addresses, user))
 }
 
-/// Whether all of them speak TLS, rather than none.
+/// Whether all Sentinels use TLS; false if none does.
 fn all_tls(addresses: &[ConnectionAddr]) -> Result<bool, StoreError> {
     let all: Vec<bool> = addresses
         .iter()
         .map(|it| is_tls("redis.sentinels", it))
         .collect::<Result<_, _>>()?;
     match (all.contains(&true), all.contains(&false)) {
-        (true, true) => Err(refused(
-            "some begin with redis:// and some with rediss://; give all of them the same",
+        (true, true) => Err(invalid(
+            "some begin with redis:// and some with rediss://; use the same for all Sentinels",
         )),
         (tls, _) => Ok(tls),
     }
 }
 
-/// Whether this address, which a setting gives, is spoken to over TLS.
+/// Whether this address of a setting uses TLS.
 fn is_tls(setting: &str, address: &ConnectionAddr) -> Result<bool, StoreError> {
-    let refused = |cause: &str| StoreError::setting(setting, cause);
+    let invalid = |cause: &str| StoreError::setting(setting, cause);
     match address {
         ConnectionAddr::Tcp(..) => Ok(false),
         ConnectionAddr::TcpTls {
             insecure: false, ..
         } => Ok(true),
-        ConnectionAddr::TcpTls { .. } => Err(refused(
+        ConnectionAddr::TcpTls { .. } => Err(invalid(
             "#insecure is not supported; name the CA of the certificate in redis.tls_ca_file",
         )),
-        _ => Err(refused(
+        _ => Err(invalid(
             "with redis.sentinels it must begin with redis:// or rediss://",
         )),
     }

@@ -97,8 +97,8 @@ impl Default for RedisSettings {
     }
 }
 
-/// How the Redis servers are arranged.
-pub(crate) enum Arrangement {
+/// How Redis is deployed.
+pub(crate) enum Deployment {
     /// One server.
     Single,
     /// A primary that Sentinels name.
@@ -143,7 +143,7 @@ impl RedisSettings {
     }
 
     /// The address of Redis for logs, without passwords.
-    pub fn shown_place(&self) -> String {
+    pub fn shown_address(&self) -> String {
         if !self.cluster_nodes.is_empty() {
             return format!("the cluster of {}", self.cluster_nodes.join(", "));
         }
@@ -158,34 +158,34 @@ impl RedisSettings {
         )
     }
 
-    /// How the Redis servers are arranged.
+    /// How Redis is deployed.
     ///
     /// # Errors
     ///
     /// [`StoreError::Setting`] if the settings contradict each other.
-    pub(crate) fn arrangement(&self) -> Result<Arrangement, StoreError> {
-        let refused = |setting: &str, problem: &str| Err(StoreError::setting(setting, problem));
+    pub(crate) fn deployment(&self) -> Result<Deployment, StoreError> {
+        let invalid = |setting: &str, problem: &str| Err(StoreError::setting(setting, problem));
         let sentinels = match (self.sentinels.is_empty(), self.sentinel_service.is_empty()) {
             (true, true) => false,
             (false, false) => true,
             (true, false) => {
-                return refused(
+                return invalid(
                     "redis.sentinels",
                     "redis.sentinel_service is set, so list the Sentinels here, such as redis://host:26379",
                 );
             }
             (false, true) => {
-                return refused(
+                return invalid(
                     "redis.sentinel_service",
                     "redis.sentinels is set, so set the name that follows `sentinel monitor` in their configuration",
                 );
             }
         };
         match (sentinels, self.is_cluster()) {
-            (false, false) => Ok(Arrangement::Single),
-            (true, false) => Ok(Arrangement::Sentinels),
-            (false, true) => Ok(Arrangement::Cluster),
-            (true, true) => refused(
+            (false, false) => Ok(Deployment::Single),
+            (true, false) => Ok(Deployment::Sentinels),
+            (false, true) => Ok(Deployment::Cluster),
+            (true, true) => invalid(
                 "redis.sentinels",
                 "redis.cluster_nodes is set, too; a Redis Cluster has no Sentinels, so remove one of the two",
             ),
@@ -212,9 +212,9 @@ impl RedisSettings {
     pub(crate) fn info_of(&self, node: &NodeAddress) -> Result<ConnectionInfo, StoreError> {
         let info = self.connection_info()?;
         let (host, port) = (node.host().to_owned(), node.port());
-        let refused = |problem: &str| Err(StoreError::setting("redis.url", problem));
+        let invalid = |problem: &str| Err(StoreError::setting("redis.url", problem));
         if info.redis_settings().db() != 0 {
-            return refused("a Redis Cluster has only the database 0");
+            return invalid("a Redis Cluster has only the database 0");
         }
         let address = match info.addr().clone() {
             ConnectionAddr::Tcp(..) => ConnectionAddr::Tcp(host, port),
@@ -229,7 +229,7 @@ impl RedisSettings {
                 tls_params,
             },
             _ => {
-                return refused(
+                return invalid(
                     "with redis.cluster_nodes it must begin with redis:// or rediss://; only its user and password count",
                 );
             }
@@ -278,7 +278,7 @@ mod tests {
                 url: url.into(),
                 ..RedisSettings::default()
             };
-            assert_eq!(settings.shown_place(), shown);
+            assert_eq!(settings.shown_address(), shown);
         }
     }
 }

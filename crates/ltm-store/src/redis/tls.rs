@@ -1,4 +1,4 @@
-//! TLS to Redis: whom it trusts, and what it shows.
+//! TLS to Redis: the certificates that it trusts, and the certificate of the client.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertific
 
 use crate::{error::StoreError, redis::settings::RedisSettings};
 
-/// A client for this Redis. Where its URL begins with `rediss://` it speaks TLS, and proves that the certificate is for
-/// the host in the URL: there is no way to leave that out.
+/// A client of this Redis. If the URL begins with `rediss://`, it uses TLS, and checks that the certificate belongs to
+/// the host in the URL. No setting turns that check off.
 pub(crate) fn client(settings: &RedisSettings, info: ConnectionInfo) -> Result<Client, StoreError> {
-    let refused = |problem: String| StoreError::setting("redis.url", problem);
+    let invalid = |problem: String| StoreError::setting("redis.url", problem);
     let ConnectionAddr::TcpTls { insecure, .. } = info.addr() else {
-        return match set_for_nothing(settings) {
-            Some(key) => Err(refused(format!(
-                "{key} is set, and the URL does not begin with rediss://"
+        return match first_set(settings) {
+            Some(key) => Err(invalid(format!(
+                "{key} is set, but the URL does not begin with rediss://"
             ))),
             None => Ok(Client::open(info)?),
         };
@@ -21,25 +21,25 @@ pub(crate) fn client(settings: &RedisSettings, info: ConnectionInfo) -> Result<C
     if *insecure {
         let cause =
             "#insecure is not supported; name the CA of the certificate in redis.tls_ca_file";
-        return Err(refused(cause.into()));
+        return Err(invalid(cause.into()));
     }
-    // An error means that the process has one already: all of it uses the same.
+    // An error means that the process has installed the provider already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = Client::build_with_tls(info, certificates(settings)?);
-    client.map_err(|e| refused(format!("TLS cannot be set up: {e}")))
+    client.map_err(|e| invalid(format!("TLS cannot be set up: {e}")))
 }
 
-/// What a client of several servers needs for TLS; `None` where it is not spoken.
+/// The certificates for a client of several servers; `None` without TLS.
 pub(crate) fn for_nodes(settings: &RedisSettings) -> Result<Option<TlsCertificates>, StoreError> {
     let info = settings.connection_info()?;
     let is_used = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-    // Refused for the same reasons as a client of one of them.
+    // The same settings are wrong as for a client of one server.
     client(settings, info)?;
     is_used.then(|| certificates(settings)).transpose()
 }
 
-/// A setting of TLS that has a value, where there is no TLS.
-fn set_for_nothing(settings: &RedisSettings) -> Option<&'static str> {
+/// The first TLS setting that has a value.
+fn first_set(settings: &RedisSettings) -> Option<&'static str> {
     files(settings)
         .into_iter()
         .find_map(|(key, path)| (!is_unset(path)).then_some(key))
@@ -68,7 +68,7 @@ fn certificates(settings: &RedisSettings) -> Result<TlsCertificates, StoreError>
         _ => {
             return Err(StoreError::setting(
                 "redis.tls_cert_file",
-                "it goes together with redis.tls_key_file, and one of them is not set",
+                "set it together with redis.tls_key_file, or neither",
             ));
         }
     };
@@ -82,11 +82,11 @@ fn read(key: &str, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     if is_unset(path) {
         return Ok(None);
     }
-    let refused =
+    let invalid =
         |problem: String| StoreError::setting(key, format!("{}: {problem}", path.display()));
-    let text = std::fs::read(path).map_err(|e| refused(e.to_string()))?;
+    let text = std::fs::read(path).map_err(|e| invalid(e.to_string()))?;
     if !text.windows(10).any(|part| part == b"-----BEGIN") {
-        return Err(refused("it is not PEM".into()));
+        return Err(invalid("the file is not PEM".into()));
     }
     Ok(Some(text))
 }

@@ -1,7 +1,8 @@
--- Makes a log that was written aside the log of a new LTM, or says that the id is taken.
+-- Makes an LTM of the finished log of a copy.
 --
 -- KEYS  1 log  2 meta  3 deleted  4 base
--- ARGV  1 cursor of the log's last entry  2… fields and values of meta
+-- ARGV  1 cursor of the last entry  2… fields and values of meta
+-- Returns {'ok', ''}; {'taken', head} if the id is taken; {'lost', ''} if the log has expired.
 if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then
   return {'taken', redis.call('HGET', KEYS[2], 'cursor') or ''}
 end

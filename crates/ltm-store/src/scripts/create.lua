@@ -1,7 +1,8 @@
--- Creates an LTM with its first entry, or says that the id is taken.
+-- Creates an LTM with its first entry.
 --
 -- KEYS  1 log  2 meta  3 deleted
 -- ARGV  1 cursor  2 kind  3 payload  4 live channel  5 PUBLISH or SPUBLISH  6… fields and values of meta
+-- Returns {'ok', ''}, or {'taken', head} if the id is taken.
 if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) > 0 then
   return {'taken', redis.call('HGET', KEYS[2], 'cursor') or ''}
 end

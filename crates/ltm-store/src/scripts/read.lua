@@ -1,15 +1,16 @@
--- One window of a log, and the cursor that the log is at, read at one moment.
+-- Reads one window of a log, and its head, in one step.
 --
 -- KEYS  1 log  2 meta  3 deleted
--- ARGV  1 after  2 bytes at which to stop  3 most entries
--- Answers {head, id, kind, payload, id, kind, payload, …}; {} for an unknown LTM, and for one that
--- was deleted {'deleted', cursor of the entry that ended it}; {'damaged', why} where Redis cannot read the log up
--- to its head.
+-- ARGV  1 cursor to read after  2 bytes at which to stop  3 most entries
+-- Returns {head, id, kind, payload, id, kind, payload, …}, or
+--   {}                       the LTM does not exist
+--   {'deleted', cursor}      the LTM was deleted; the cursor of its last entry
+--   {'damaged', error}       Redis cannot read the log up to its head
 --
--- What stands in the stream beyond the head was not written by the services, and is not of the log.
+-- Entries after the head are not part of the log: the services did not write them.
 --
--- The window stops by bytes and not by count alone, because entries can be of any size; pages of
--- four keep what it reads beyond that small.
+-- The window stops by bytes as well as by count, because an entry can have any size. The script reads pages of four
+-- entries, so it reads little more than that.
 local head = redis.call('HGET', KEYS[2], 'cursor')
 if not head then
   local deleted = redis.call('GET', KEYS[3])
@@ -17,7 +18,7 @@ if not head then
   return {}
 end
 local window, bytes, from = {head}, 0, '(' .. ARGV[1]
-local most = 3 * tonumber(ARGV[3])
+local most_items = 3 * tonumber(ARGV[3])
 repeat
   local page = redis.pcall('XRANGE', KEYS[1], from, head, 'COUNT', 4)
   if page.err then return {'damaged', page.err} end
@@ -29,5 +30,5 @@ repeat
     bytes = bytes + #payload
     from = '(' .. id
   end
-until #page < 4 or bytes >= tonumber(ARGV[2]) or #window > most
+until #page < 4 or bytes >= tonumber(ARGV[2]) or #window > most_items
 return window

@@ -1,4 +1,4 @@
--- Makes sure that new ids are higher than a chosen one.
+-- Raises the counter of ids to an id that a producer chose, so that the counter does not return it later.
 --
 -- KEYS  1 ids
 -- ARGV  1 the chosen id, at most 2^53

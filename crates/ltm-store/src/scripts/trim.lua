@@ -1,8 +1,10 @@
--- Removes the entries up to a cursor, whose state it stores; only where nobody else has trimmed
--- meanwhile and the log has this history.
+-- Removes the entries up to a cursor, and stores the state at that cursor as the base. It does nothing if another
+-- process has trimmed the log, or if the log has another history.
 --
 -- KEYS  1 log  2 meta  3 base  4 checkpoint
--- ARGV  1 cursor of the base so far or ''  2 new cursor  3 place after it  4 state  5 outline  6 time
+-- ARGV  1 cursor of the old base or ''  2 cursor of the new base  3 seq after it  4 state
+--       5 history index (field `outline`)  6 time
+-- Returns 1 if it removed entries, otherwise 0.
 if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 if (redis.call('HGET', KEYS[3], 'cursor') or '') ~= ARGV[1] then return 0 end
 if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) == 0 then return 0 end

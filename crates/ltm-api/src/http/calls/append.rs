@@ -77,7 +77,7 @@ pub fn snapshot_of(
     limits: &Limits,
 ) -> Result<Entry, ProblemResponse> {
     let change = SnapshotWrite::read(body::parse(body)?, *limits)?.apply_to(state)?;
-    let entry = Entry::after(state.position(), change.kind, change.payload);
+    let entry = Entry::after(state.cursor, change.kind, change.payload);
     state.advance(&entry);
     Ok(entry)
 }

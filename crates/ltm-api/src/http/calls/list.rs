@@ -31,7 +31,7 @@ pub(crate) async fn list(
     let grant = authorize::caller(&api, &request)?.grant;
     let (listing, store) = (query.listing(), api.store());
     let page = store.list(listing, &grant.shown()).await?;
-    store.heal(listing, &page.missing).await?;
+    store.remove_missing(listing, &page.missing).await?;
     let mut response = HttpResponse::Ok();
     if let Some(next) = page.next {
         response.insert_header((header::LINK, link(request.path(), &query, next)));

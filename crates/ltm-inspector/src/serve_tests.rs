@@ -1,7 +1,5 @@
 //! The answers for the page and its files.
 
-#![allow(clippy::unwrap_used)]
-
 use actix_web::{
     App,
     body::{BoxBody, to_bytes},
@@ -16,7 +14,7 @@ async fn answer(
     path: &str,
     header: Option<(&str, &str)>,
 ) -> ServiceResponse<BoxBody> {
-    let app = init_service(App::new().configure(ltm_inspector::configure)).await;
+    let app = init_service(App::new().configure(crate::configure)).await;
     let mut request = TestRequest::with_uri(path).method(method);
     if let Some(header) = header {
         request = request.insert_header(header);

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{ports::free_port, until_blocking};
+use crate::{free_port, until_blocking, watchdog::watch_this_test};
 
 /// A `redis-server` with an append-only file in a folder of its own. It ends with the value.
 pub struct RedisServer {
@@ -50,6 +50,7 @@ impl RedisServer {
     }
 
     fn start_as(sentinel: Option<&str>, backup: Option<&Path>, arguments: &[&str]) -> Self {
+        watch_this_test();
         let mut folder = new_folder(sentinel.is_some());
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).into()).collect();
         // The port may be taken between the look and the start; then the server ends, and the next is tried.

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{LIMIT, attempt, binary, redis_server::signal, until, until_blocking};
+use crate::{LIMIT, attempt, binary, signal, until, until_blocking};
 
 /// How many lines of a service's log are kept.
 const LOG_LINES: usize = 500;

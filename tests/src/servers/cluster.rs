@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug, Formatter};
 
-use crate::{FAILOVER_LIMIT, RedisServer, ports::free_port, until_within};
+use crate::{FAILOVER_LIMIT, RedisServer, free_port, until_within};
 
 /// How many slots a cluster has.
 const SLOTS: usize = 16384;

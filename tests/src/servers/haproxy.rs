@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Service, ports::free_port, until, until_blocking};
+use crate::{Service, free_port, until, until_blocking};
 
 /// The file that `docker-compose.yml` gives to its HAProxy.
 const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/haproxy.cfg");
