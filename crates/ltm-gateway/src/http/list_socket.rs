@@ -31,8 +31,8 @@ pub(crate) async fn follow(
     let options = FollowOptions::read(&parameters)?;
     check_origin(&request, &worker)?;
     let gateway = worker.gateway.clone();
-    let presented = handshake_credential(&request, request.query_string());
-    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), presented).await;
+    let credential = handshake_credential(&request, request.query_string());
+    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), credential).await;
     let session_auth = session_auth.map_err(ProblemResponse::from)?;
     let grant = session_auth
         .as_ref()

@@ -61,8 +61,8 @@ async fn admit(
     follow: &FollowRequest,
 ) -> Result<Result<Option<Box<SessionAuth>>, CloseCause>, ProblemResponse> {
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let presented = handshake_credential(request, request.query_string());
-    match SessionAuth::of(auth, store, follow.id, presented).await {
+    let credential = handshake_credential(request, request.query_string());
+    match SessionAuth::of(auth, store, follow.id, credential).await {
         Ok(session_auth) => Ok(Ok(session_auth)),
         Err(AuthError::Store(StoreError::Unknown(id))) => Ok(Err(CloseCause::Unknown(id))),
         Err(AuthError::Store(StoreError::Deleted { .. })) => Ok(Err(CloseCause::Deleted)),

@@ -38,8 +38,8 @@ pub(crate) async fn follow(
 ) -> Result<HttpResponse, actix_web::Error> {
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let presented = handshake_credential(&request, request.query_string());
-    let session_auth = SessionAuth::of_many(auth, store, presented).await;
+    let credential = handshake_credential(&request, request.query_string());
+    let session_auth = SessionAuth::of_many(auth, store, credential).await;
     let session_auth = session_auth.map_err(ProblemResponse::from)?;
     let settings = worker.gateway.settings();
     // A client may ask for all of its LTMs at once.

@@ -40,8 +40,8 @@ pub(crate) async fn follow(
     let follow = FollowRequest::read(id, request.query_string())?.after_event(last)?;
     check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let presented = handshake_credential(&request, request.query_string());
-    let session_auth = SessionAuth::of(auth, store, follow.id, presented).await?;
+    let credential = handshake_credential(&request, request.query_string());
+    let session_auth = SessionAuth::of(auth, store, follow.id, credential).await?;
     let permit = worker.gateway.drain().acquire()?;
     if last.is_some() && has_all(&worker, &follow).await? {
         // After any other status, the browser reconnects.

@@ -144,10 +144,10 @@ impl From<AuthError> for CloseCause {
         }
         // The codes are those of HTTP: 4401 for 401, 4403 for 403.
         let ProblemResponse(problem) = error.into();
-        if problem.is(ProblemKind::Forbidden) {
-            Self::Forbidden(problem.detail)
-        } else {
-            Self::Unauthenticated(problem.detail)
+        match problem.status {
+            401 => Self::Unauthenticated(problem.detail),
+            403 => Self::Forbidden(problem.detail),
+            _ => Self::OverLimit(problem.detail),
         }
     }
 }
@@ -155,6 +155,8 @@ impl From<AuthError> for CloseCause {
 #[cfg(test)]
 mod tests {
     use std::iter::successors;
+
+    use ltm_auth::{Access, TokenError};
 
     use super::*;
 
@@ -215,11 +217,12 @@ mod tests {
     fn a_credential_that_is_not_good_is_told_from_one_that_does_not_allow_it() {
         for (error, code) in [
             (AuthError::Missing, 4401),
-            (AuthError::InvalidToken(ltm_auth::TokenError::Expired), 4401),
+            (AuthError::InvalidToken(TokenError::Expired), 4401),
+            (AuthError::NoKeys("auth.jwks_url was not read yet"), 1013),
             (
                 AuthError::NotThisClass {
                     name: "reader".into(),
-                    access: ltm_auth::Access::Read,
+                    access: Access::Read,
                     class: "app.Agent".into(),
                 },
                 4403,

@@ -57,9 +57,9 @@ impl SessionAuth {
         auth: &Auth,
         store: &Store,
         id: LtmId,
-        presented: Result<Credential<'_>, AuthError>,
+        credential: Result<Credential<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
-        let session_auth = Self::of_many(auth, store, presented).await?;
+        let session_auth = Self::of_many(auth, store, credential).await?;
         if let Some(session_auth) = &session_auth {
             session_auth.add(id).await?;
         }
@@ -74,12 +74,12 @@ impl SessionAuth {
     pub(crate) async fn of_many(
         auth: &Auth,
         store: &Store,
-        presented: Result<Credential<'_>, AuthError>,
+        credential: Result<Credential<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
         if !auth.is_required() {
             return Ok(None);
         }
-        let caller = auth.caller(presented, store.redis()).await?;
+        let caller = auth.caller(credential, store.redis()).await?;
         Ok(Some(Box::new(Self {
             auth: auth.clone(),
             store: store.clone(),
@@ -100,9 +100,9 @@ impl SessionAuth {
     pub(crate) async fn of_list(
         auth: &Auth,
         store: &Store,
-        presented: Result<Credential<'_>, AuthError>,
+        credential: Result<Credential<'_>, AuthError>,
     ) -> Result<Option<Box<Self>>, AuthError> {
-        let session_auth = Self::of_many(auth, store, presented).await?;
+        let session_auth = Self::of_many(auth, store, credential).await?;
         Ok(session_auth.map(|session_auth| {
             Box::new(Self {
                 list: true,
@@ -205,13 +205,13 @@ impl SessionAuth {
         renewal: &Renewal,
         caller: &mut Option<Caller>,
     ) -> Result<Caller, AuthError> {
-        let presented = match renewal {
+        let credential = match renewal {
             Renewal::Token(token) => Credential::Bearer(token),
             Renewal::Ticket(ticket) => Credential::Ticket(ticket.into()),
         };
         let known = match caller.take() {
             Some(known) => known,
-            None => self.auth.caller(Ok(presented), self.store.redis()).await?,
+            None => self.auth.caller(Ok(credential), self.store.redis()).await?,
         };
         let known = caller.insert(known);
         let ids = self.ids.borrow().clone();
