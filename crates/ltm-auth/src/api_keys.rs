@@ -11,7 +11,7 @@ use crate::{
     caller::Caller,
     error::AuthError,
     grant::{Grant, GrantError},
-    key_file::KeyFile,
+    jwt::key_file::KeyFile,
     secret::{RandomError, hash, random_text},
     settings::AuthSettings,
 };

@@ -10,9 +10,9 @@ use crate::{
     caller::Caller,
     credential::Credential,
     error::AuthError,
+    jwt::verifier::Verifier,
     settings::AuthSettings,
     ticket,
-    verifier::Verifier,
 };
 
 /// Authenticates callers. Clones share the keys.

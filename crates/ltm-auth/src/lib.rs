@@ -6,17 +6,13 @@
 mod api_keys;
 mod auth;
 mod caller;
-mod claims;
 mod credential;
 mod error;
 mod grant;
-mod jwks;
-mod key;
-mod key_file;
+mod jwt;
 mod secret;
 mod settings;
 mod ticket;
-mod verifier;
 
 pub use api_keys::{API_KEY_PREFIX, ApiKeyError, NewApiKey};
 pub use auth::Auth;

@@ -9,6 +9,7 @@ mod cursor;
 mod entry;
 mod id;
 pub mod keys;
+mod kind;
 mod message;
 mod problem;
 mod rollback;
@@ -18,8 +19,9 @@ mod trace_parent;
 
 pub use content::{Content, ContentError};
 pub use cursor::{Cursor, CursorError};
-pub use entry::{Entry, Kind};
+pub use entry::Entry;
 pub use id::{LtmId, LtmIdError};
+pub use kind::Kind;
 pub use message::{
     EncodedMessage, ResetReason, entry_message, gone_message, live_message, reset_message,
     skipped_message,

@@ -47,4 +47,4 @@ impl Drop for Failure {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

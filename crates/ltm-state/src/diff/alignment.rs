@@ -11,30 +11,11 @@ use gix_imara_diff::{Algorithm, Diff, InternedInput};
 use serde_json::Value;
 
 use super::{
+    edit::Edit,
     length::{self, changed},
     moves::Moves,
 };
 use crate::json::measure;
-
-/// One step from the old array to the new array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Edit {
-    /// The next old element stays.
-    Keep,
-    /// The next old element becomes the next new element.
-    Change,
-    /// The next old element is removed.
-    Remove,
-    /// The next new element is added before the next old element.
-    Add,
-}
-
-impl Edit {
-    /// Whether it shifts the elements after it.
-    pub(super) fn shifts(self) -> bool {
-        matches!(self, Self::Remove | Self::Add)
-    }
-}
 
 /// The largest number of pairs of elements that are compared within one hunk.
 const MAX_PAIRS: usize = 1 << 16;

@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 use crate::json::{is_below, measure};
 
 mod alignment;
+mod edit;
 mod length;
 mod moves;
 
-use alignment::{Alignment, Edit, align, by_index};
+use alignment::{Alignment, align, by_index};
+use edit::Edit;
 use moves::{Action, Moves, PatchedArray};
 
 /// The patch (RFC 6902) that leads from one state to another.

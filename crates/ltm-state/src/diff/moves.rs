@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::alignment::Edit;
+use super::edit::Edit;
 use crate::json::is_below;
 
 /// A smaller element is removed and added: that costs no more than a `move`.

@@ -13,8 +13,8 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Health, LiveEvent, Shared,
-    shards::Shard,
+    shard::Shard,
+    shared::{Health, LiveEvent, Shared},
     subscriptions::{subscribe, unsubscribe},
 };
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
     redis::cluster::Topology,
 };
 
+/// The most channels in one command.
+const BATCH: usize = 512;
 /// How often the connection publishes a probe to its own channel.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 /// Why a connection ends if its server no longer has a followed LTM.
@@ -260,11 +262,11 @@ impl Listener {
             (unwanted, new.copied().collect::<Vec<_>>())
         };
         let sharded = self.shard.is_some();
-        for batch in unwanted.chunks(super::BATCH) {
+        for batch in unwanted.chunks(BATCH) {
             unsubscribe(connection, &channels(batch), sharded).await?;
             subscribed.retain(|id| !batch.contains(id));
         }
-        for batch in new.chunks(super::BATCH) {
+        for batch in new.chunks(BATCH) {
             subscribe(connection, &channels(batch), sharded).await?;
             subscribed.extend(batch);
             // This waits until the queue has space. It fails if the receiver is dropped.

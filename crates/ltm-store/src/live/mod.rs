@@ -4,65 +4,31 @@
 //! [`LiveEvent::Subscribed`], after [`LiveEvent::Overflow`], and at regular intervals.
 
 mod listener;
+mod shard;
 mod shards;
+mod shared;
 mod subscriptions;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{Arc, atomic::Ordering};
+
+use ltm_types::LtmId;
+use tokio::sync::mpsc;
+
+pub use self::shared::LiveEvent;
+use self::{
+    listener::Listener,
+    shards::Shards,
+    shared::{Health, Shared},
 };
-
-use ltm_types::{Entry, LtmId};
-use tokio::sync::{mpsc, watch};
-
-use self::{listener::Listener, shards::Shards};
 use crate::redis::client::Redis;
 
-/// The most channels in one command.
-const BATCH: usize = 512;
 /// The most events that wait for the receiver. Further events are dropped, which is an overflow.
 const MAX_EVENTS: usize = 16 * 1024;
-
-/// An event for the receiver.
-#[derive(Debug)]
-pub enum LiveEvent {
-    /// An entry was appended, at this time by Redis's clock, in microseconds since 1970.
-    Entry(LtmId, Entry, u64),
-    /// From now on, every entry of these LTMs is delivered. Earlier entries must be read from the log.
-    Subscribed(Vec<LtmId>),
-    /// Entries were dropped, because the receiver was too slow. All logs must be read.
-    Overflow,
-}
 
 /// The set of LTMs that one receiver follows. Clones share it.
 #[derive(Clone)]
 pub struct Live {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    wanted: Mutex<HashSet<LtmId>>,
-    /// Counts the changes of `wanted`.
-    changes: watch::Sender<u64>,
-    /// The health of each connection, by the address of its server.
-    health: Mutex<HashMap<Arc<str>, Health>>,
-    overflow: AtomicBool,
-    waiting_bytes: AtomicUsize,
-    max_bytes: usize,
-}
-
-/// The health of a live connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
-    /// A probe came back recently.
-    Receiving,
-    /// No probe has come back yet, or not recently.
-    Silent,
-    /// The server cannot be reached.
-    Unreachable,
 }
 
 /// The events, in order.
@@ -76,14 +42,7 @@ impl Live {
     /// `max_bytes` wait for the receiver.
     pub fn start(redis: Redis, max_bytes: usize) -> (Self, LiveEvents) {
         let (sender, receiver) = mpsc::channel(MAX_EVENTS);
-        let shared = Arc::new(Shared {
-            wanted: Mutex::default(),
-            changes: watch::Sender::new(0),
-            health: Mutex::default(),
-            overflow: AtomicBool::new(false),
-            waiting_bytes: AtomicUsize::new(0),
-            max_bytes,
-        });
+        let shared = Arc::new(Shared::new(max_bytes));
         let spawner = redis.spawner().clone();
         if redis.is_cluster() {
             let shards = Shards::new(redis, shared.clone(), sender);
@@ -149,44 +108,9 @@ impl LiveEvents {
     }
 }
 
-impl Shared {
-    fn wanted(&self) -> MutexGuard<'_, HashSet<LtmId>> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn health(&self) -> MutexGuard<'_, HashMap<Arc<str>, Health>> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sets the health of the connection to a server; returns the old one.
-    fn set_health(&self, address: &Arc<str>, health: Health) -> Option<Health> {
-        self.health().insert(address.clone(), health)
-    }
-
-    fn set_overflow(&self) {
-        self.overflow.store(true, Ordering::SeqCst);
-    }
-
-    fn count_change(&self) {
-        self.changes.send_modify(|changes| *changes += 1);
-    }
-
-    /// Queues an entry. If the queue is full, drops the entry and reports an overflow.
-    fn offer(&self, sender: &mpsc::Sender<LiveEvent>, id: LtmId, entry: Entry, appended: u64) {
-        let bytes = entry.payload.len();
-        let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::SeqCst);
-        let fits = waiting == 0 || waiting + bytes <= self.max_bytes;
-        let event = LiveEvent::Entry(id, entry, appended);
-        if !fits || sender.try_send(event).is_err() {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
-            self.set_overflow();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Mutex, time::Duration};
 
     use super::*;
     use crate::{RedisSettings, Spawner};

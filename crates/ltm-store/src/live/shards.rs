@@ -6,22 +6,21 @@ use std::{
     time::Duration,
 };
 
-use ltm_types::{LtmId, keys};
-use redis::{AsyncConnectionConfig, RedisError, aio::MultiplexedConnection, cluster::NodeAddress};
+use redis::cluster::NodeAddress;
 use tokio::{
     sync::{mpsc, watch},
     time::sleep,
 };
 
-use super::{LiveEvent, Shared, listener::Listener};
-use crate::{
-    redis::client::Redis, redis::cluster::Topology, redis::settings::RedisSettings, redis::tls,
+use super::{
+    listener::Listener,
+    shard::Shard,
+    shared::{LiveEvent, Shared},
 };
+use crate::redis::{client::Redis, cluster::Topology};
 
 /// How often the cluster is asked for its slots.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// The most hash tags that are tried until one belongs to a primary. That is enough to find a primary with one slot.
-const MAX_TAGS: u32 = 1 << 20;
 
 /// Starts a listener for each primary.
 pub(super) struct Shards {
@@ -86,10 +85,7 @@ impl Shards {
             if self.listeners.contains_key(&node) {
                 continue;
             }
-            let shard = Shard {
-                node: node.clone(),
-                topology: self.topology.subscribe(),
-            };
+            let shard = Shard::new(node.clone(), self.topology.subscribe());
             let (redis, shared) = (self.redis.clone(), self.shared.clone());
             let listener = Listener::of_shard(redis, shared, self.sender.clone(), shard);
             let alive = Arc::new(());
@@ -99,59 +95,5 @@ impl Shards {
                 drop(alive);
             });
         }
-    }
-}
-
-/// One primary of a cluster.
-pub(super) struct Shard {
-    node: NodeAddress,
-    topology: watch::Receiver<Topology>,
-}
-
-impl Shard {
-    pub(super) fn node(&self) -> &NodeAddress {
-        &self.node
-    }
-
-    /// Changes when slots have moved.
-    pub(super) fn moves(&self) -> watch::Receiver<Topology> {
-        self.topology.clone()
-    }
-
-    /// Whether it has slots, and [`Shards`] still asks the cluster.
-    pub(super) fn is_primary(&self) -> bool {
-        let is_watched = self.topology.has_changed().is_ok();
-        is_watched && self.topology.borrow().primaries().contains(&self.node)
-    }
-
-    /// Whether it has the keys of this LTM.
-    pub(super) fn has(&self, id: LtmId) -> bool {
-        self.topology.borrow().owner(&keys::live(id)) == Some(&self.node)
-    }
-
-    /// A hash tag whose slot it has, for the channel of its probe.
-    pub(super) fn tag(&self) -> Option<u32> {
-        let topology = self.topology.borrow();
-        (0..MAX_TAGS).find(|tag| topology.owner(&format!("{{{tag}}}")) == Some(&self.node))
-    }
-
-    /// A new connection to it.
-    pub(super) async fn connect(
-        &self,
-        settings: &RedisSettings,
-        config: &AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        let invalid = |e: crate::StoreError| {
-            RedisError::from((
-                redis::ErrorKind::InvalidClientConfig,
-                "a setting is wrong",
-                e.to_string(),
-            ))
-        };
-        let info = settings.info_of(&self.node).map_err(invalid)?;
-        let client = tls::client(settings, info).map_err(invalid)?;
-        client
-            .get_multiplexed_async_connection_with_config(config)
-            .await
     }
 }

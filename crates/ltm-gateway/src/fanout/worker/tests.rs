@@ -10,14 +10,7 @@ use ltm_tests::{Api, RedisServer, Subscriber};
 use ltm_types::{Cursor, Entry, Kind, LtmId};
 use tokio::time::sleep;
 
-use crate::{run::run, settings::Settings};
-
-/// An entry with this text makes the fan-out of a thread panic.
-const POISON: &str = "make the fan-out panic";
-
-pub(crate) fn panic_at(entry: &Entry) {
-    assert!(!entry.payload.contains(POISON), "a test injects a panic");
-}
+use crate::{fanout::fan_out::injected::POISON, run::run, settings::Settings};
 
 fn snapshot(after: Cursor, reason: &str) -> Entry {
     let payload = format!(

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::{
     caller::{Caller, now},
-    claims,
     error::{AuthError, TokenError},
-    jwks::Jwks,
-    key::Key,
-    key_file::KeyFile,
+    jwt::claims,
+    jwt::jwks::Jwks,
+    jwt::key::Key,
+    jwt::key_file::KeyFile,
     settings::AuthSettings,
 };
 

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     error::AuthError,
-    key::{Key, KeyError},
+    jwt::key::{Key, KeyError},
     settings::AuthSettings,
 };
 
