@@ -54,7 +54,7 @@ valkey: ## run the tests that use Redis against Valkey
 chaos: build ## inject random faults (SEED=1 SECONDS=60 make chaos) and check that no data is lost or wrong
 	@deploy/setup.sh
 	LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),60) \
-		cargo test --locked --workspace --test it -- --nocapture --skip known_seed chaos::
+		cargo test --locked --workspace --test it -- --nocapture chaos::
 
 .PHONY: soak
 soak: build ## run all tests in their long form: faults, models and crowds (SEED=1 SECONDS=600 make soak)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ltm_auth::Auth;
+use ltm_service::LimitsHit;
 use ltm_state::Retention;
 use ltm_store::{Redis, Store};
 use prometheus_client::registry::Registry;
@@ -28,14 +29,27 @@ struct Inner {
     body_budget: BodyBudget,
     auth: Auth,
     metrics: Arc<Metrics>,
+    limits: LimitsHit,
 }
 
 impl Api {
-    /// The service over this Redis.
-    pub fn new(redis: Redis, settings: ApiSettings, retention: Retention, auth: Auth) -> Self {
+    /// The service over this Redis. It counts the limits that it reaches in `limits`.
+    pub fn new(
+        redis: Redis,
+        settings: ApiSettings,
+        retention: Retention,
+        auth: Auth,
+        limits: LimitsHit,
+    ) -> Self {
         let store = Store::new(redis);
         let metrics = Arc::new(Metrics::new());
-        let cache = StateCache::new(store.clone(), &settings, retention, metrics.clone());
+        let cache = StateCache::new(
+            store.clone(),
+            &settings,
+            retention,
+            metrics.clone(),
+            limits.clone(),
+        );
         let cache = Arc::new(cache);
         Self {
             inner: Arc::new(Inner {
@@ -48,6 +62,7 @@ impl Api {
                 retention,
                 auth,
                 metrics,
+                limits,
             }),
         }
     }
@@ -94,6 +109,10 @@ impl Api {
 
     pub(crate) fn body_budget(&self) -> &BodyBudget {
         &self.inner.body_budget
+    }
+
+    pub(crate) fn limits(&self) -> &LimitsHit {
+        &self.inner.limits
     }
 
     pub(crate) fn settings(&self) -> &ApiSettings {

@@ -18,14 +18,15 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let shutdown = tasks.shutdown().clone();
     let auth = Auth::new(&settings.auth, &settings.api.listen, tasks.spawner())?;
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    let mut metrics = Metrics::new();
     let api = Api::new(
         redis.clone(),
         settings.api.clone(),
         settings.retention,
         auth,
+        metrics.limits().clone(),
     );
     tasks.spawn("retention", api.clone().retain());
-    let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     api.register(metrics.registry());
     let inspector = Inspector::new(redis);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ltm_auth::Auth;
-use ltm_service::{Origins, Readiness, Tasks};
+use ltm_service::{LimitsHit, Origins, Readiness, Tasks};
 use ltm_store::{Inspector, Live, Redis, Store};
 
 use crate::{
@@ -33,32 +33,35 @@ struct Inner {
     origins: Origins,
     auth: Auth,
     metrics: GatewayMetrics,
+    limits: LimitsHit,
     settings: GatewaySettings,
 }
 
 impl Gateway {
     /// A gateway to this Redis. [`configure`](crate::configure) mounts it in a server. Its tasks run in `tasks`,
-    /// and it drains when their shutdown begins.
+    /// and it drains when their shutdown begins. It counts the limits that it reaches in `limits`.
     pub fn new(
         redis: Redis,
         settings: GatewaySettings,
         origins: Origins,
         auth: Auth,
         tasks: Tasks,
+        limits: LimitsHit,
     ) -> Self {
         let store = Store::new(redis.clone());
         let inner = Inner {
             inspector: Inspector::new(redis),
             listeners: Mutex::default(),
-            per_ltm_limit: Arc::new(PerLtmLimit::new(&settings)),
+            per_ltm_limit: Arc::new(PerLtmLimit::new(&settings, limits.clone())),
             backlog: Arc::new(Backlog::new(store.clone(), &settings)),
-            lists: ListFeeds::new(store.clone(), tasks.clone(), &settings),
-            drain: Drain::new(settings.max_subscribers),
+            lists: ListFeeds::new(store.clone(), tasks.clone(), &settings, limits.clone()),
+            drain: Drain::new(settings.max_subscribers, limits.clone()),
             tasks,
             store,
             origins,
             auth,
             metrics: GatewayMetrics::new(),
+            limits,
             settings,
         };
         Self {
@@ -134,6 +137,10 @@ impl Gateway {
 
     pub(crate) fn metrics(&self) -> &GatewayMetrics {
         &self.inner.metrics
+    }
+
+    pub(crate) fn limits(&self) -> &LimitsHit {
+        &self.inner.limits
     }
 
     pub(crate) fn settings(&self) -> &GatewaySettings {

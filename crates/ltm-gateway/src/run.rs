@@ -26,6 +26,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         origins.clone(),
         auth,
         tasks,
+        metrics.limits().clone(),
     );
     gateway.register(metrics.registry());
     let server = Server {

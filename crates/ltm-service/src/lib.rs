@@ -27,5 +27,5 @@ pub use process::{
     version::VERSION,
 };
 pub use telemetry::{
-    limits_hit::limit_reached, metrics::Metrics, settings::TracingSettings, trace::Span,
+    limits_hit::LimitsHit, metrics::Metrics, settings::TracingSettings, trace::Span,
 };

@@ -102,12 +102,12 @@ impl Replica {
 
     async fn until_it_follows(&self) {
         let began = Instant::now();
-        let up = || {
-            let said = self.redis.cli(&["INFO", "replication"]);
-            said.contains("master_link_status:up")
-        };
-        while !up() {
-            assert!(began.elapsed() < LIMIT, "the replica never follows");
+        loop {
+            let info = self.redis.cli(&["INFO", "replication"]);
+            if info.contains("master_link_status:up") {
+                return;
+            }
+            assert!(began.elapsed() < LIMIT, "the replica never follows: {info}");
             sleep(Duration::from_millis(20)).await;
         }
     }

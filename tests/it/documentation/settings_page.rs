@@ -61,7 +61,7 @@ const SECTIONS: [(&str, &str, &str, &str); 9] = [
 ];
 
 const INTRODUCTION: &str = "\
-<!-- Generated from the doc comments of the settings structs: `UPDATE_DOCS=1 cargo test --workspace settings_page`. -->
+<!-- Generated from the doc comments of the settings structs: `UPDATE_DOCS=1 cargo test --workspace --test it settings_page`. -->
 
 # Settings
 
@@ -278,7 +278,7 @@ fn the_settings_page_is_what_the_settings_say() {
     let there = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         there == page,
-        "docs/settings.md is not up to date: run UPDATE_DOCS=1 cargo test --workspace settings_page"
+        "docs/settings.md is not up to date: run UPDATE_DOCS=1 cargo test --workspace --test it settings_page"
     );
     assert!(page.lines().all(|line| line.chars().count() <= 200));
 }

@@ -4,12 +4,12 @@ use std::ops::Deref;
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
 use futures_util::StreamExt;
-use ltm_service::{ProblemResponse, limit_reached};
+use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use serde::Deserialize;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use crate::{Api, body_budget::BodyBudget, object::Object, settings::bytes};
+use crate::{Api, object::Object, settings::bytes};
 
 /// A body. Its share of the budget is returned when it is dropped.
 #[derive(Default)]
@@ -28,9 +28,9 @@ impl Deref for Body {
 
 impl Body {
     /// Appends `chunk`, if the budget has room for it.
-    fn push(&mut self, chunk: &[u8], budget: &BodyBudget) -> Result<(), ProblemResponse> {
-        let Some(more) = budget.permit(chunk.len()) else {
-            limit_reached("api.bodies");
+    fn push(&mut self, chunk: &[u8], api: &Api) -> Result<(), ProblemResponse> {
+        let Some(more) = api.body_budget().permit(chunk.len()) else {
+            api.limits().hit("api.bodies");
             let detail = "the bodies of all requests in progress take as much memory as allowed (api.bodies)";
             return Err(Problem::new(ProblemKind::OverLimit, detail).into());
         };
@@ -61,7 +61,7 @@ pub(crate) async fn read(
     }
     let limit = api.settings().body_timeout;
     let late = |_| {
-        limit_reached("api.body_timeout");
+        api.limits().hit("api.body_timeout");
         let detail = format!("the body did not arrive within {limit:?} (api.body_timeout)");
         ProblemResponse(Problem::new(ProblemKind::RequestTimeout, detail))
     };
@@ -77,11 +77,11 @@ async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemRespons
             Problem::new(ProblemKind::InvalidRequest, detail)
         })?;
         if body.len() + chunk.len() > bytes(max) {
-            limit_reached("api.max_body");
+            api.limits().hit("api.max_body");
             let detail = format!("the body is larger than {max} (api.max_body)");
             return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
         }
-        body.push(&chunk, api.body_budget())?;
+        body.push(&chunk, api)?;
     }
     Ok(body)
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use ltm_service::{ByteCache, Bytes, Span, byte_cache, limit_reached};
+use ltm_service::{ByteCache, Bytes, LimitsHit, Span, byte_cache};
 use ltm_state::{Retention, RetentionOverride, State};
 use ltm_store::{FoldCost, LoadedState, Spawner, Store, StoreError};
 use ltm_types::{Entry, LtmId};
@@ -39,6 +39,7 @@ pub(crate) struct StateCache {
     retention: Retention,
     writers: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+    limits: LimitsHit,
 }
 
 /// How the cache is used.
@@ -107,6 +108,7 @@ impl StateCache {
         settings: &ApiSettings,
         retention: Retention,
         metrics: Arc<Metrics>,
+        limits: LimitsHit,
     ) -> Self {
         Self {
             store,
@@ -118,6 +120,7 @@ impl StateCache {
             retention,
             writers: Arc::new(Semaphore::new(MAX_WRITERS)),
             metrics,
+            limits,
         }
     }
 
@@ -135,7 +138,7 @@ impl StateCache {
         };
         let waited = self.lock_wait;
         let Ok(mut slot) = timeout(waited, entry.slot.clone().lock_owned()).await else {
-            limit_reached("api.lock_wait");
+            self.limits.hit("api.lock_wait");
             return Err(LockError::Busy { id, waited });
         };
         let (cached, is_current) = match slot.take() {

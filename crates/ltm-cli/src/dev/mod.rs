@@ -167,6 +167,7 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
         settings.api.clone(),
         settings.retention,
         auth.clone(),
+        metrics.limits().clone(),
     );
     tasks.spawn("retention", api.clone().retain());
     let gateway = Gateway::new(
@@ -175,6 +176,7 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
         origins.clone(),
         auth,
         tasks.clone(),
+        metrics.limits().clone(),
     );
     api.register(metrics.registry());
     gateway.register(metrics.registry());

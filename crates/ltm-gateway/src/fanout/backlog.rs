@@ -1,13 +1,10 @@
 //! Reads of logs and states for subscribers that lack entries. All subscribers at the same cursor share them.
 
-use std::{hash::Hash, sync::Arc};
+use std::sync::Arc;
 
+use ltm_service::{ByteCache, Bytes, byte_cache};
 use ltm_store::{Read, Store, StoreError, WindowBounds};
 use ltm_types::{Cursor, LtmId, ResetReason, reset_message};
-use quick_cache::{
-    DefaultHashBuilder, OptionsBuilder, Weighter,
-    sync::{Cache, DefaultLifecycle},
-};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -38,8 +35,8 @@ pub(crate) enum Behind {
 /// The shared reads.
 pub(crate) struct Backlog {
     store: Store,
-    pages: Cache<(LtmId, u64, Cursor), Arc<LogPage>, ByBytes>,
-    resets: Cache<(LtmId, ResetReason, Cursor), FramedMessage, ByBytes>,
+    pages: ByteCache<(LtmId, u64, Cursor), Arc<LogPage>>,
+    resets: ByteCache<(LtmId, ResetReason, Cursor), FramedMessage>,
     readers: Semaphore,
     state_readers: Semaphore,
     bounds: WindowBounds,
@@ -55,40 +52,16 @@ pub(crate) struct CacheUsage {
     pub misses: u64,
 }
 
-#[derive(Clone)]
-struct ByBytes;
-
-impl<K> Weighter<K, Arc<LogPage>> for ByBytes {
-    fn weight(&self, _: &K, page: &Arc<LogPage>) -> u64 {
-        page.weight() as u64
+impl Bytes for LogPage {
+    fn bytes(&self) -> u64 {
+        self.weight() as u64
     }
 }
 
-impl<K> Weighter<K, FramedMessage> for ByBytes {
-    fn weight(&self, _: &K, message: &FramedMessage) -> u64 {
-        message.weight() as u64
+impl Bytes for FramedMessage {
+    fn bytes(&self) -> u64 {
+        self.weight() as u64
     }
-}
-
-/// A cache of this many bytes. It has one shard: an item must fit into the share of its shard.
-#[allow(clippy::expect_used)]
-fn cache<K: Eq + Hash, V>(bytes: u64) -> Cache<K, V, ByBytes>
-where
-    V: Clone,
-    ByBytes: Weighter<K, V> + Clone,
-{
-    let options = OptionsBuilder::new()
-        .estimated_items_capacity(EXPECTED)
-        .weight_capacity(bytes)
-        .shards(1)
-        .build()
-        .expect("both required options are set above");
-    Cache::with_options(
-        options,
-        ByBytes,
-        DefaultHashBuilder::default(),
-        DefaultLifecycle::default(),
-    )
 }
 
 impl Backlog {
@@ -96,8 +69,8 @@ impl Backlog {
         let half = settings.cache.as_u64() / 2;
         Self {
             store,
-            pages: cache(half),
-            resets: cache(half),
+            pages: byte_cache(half, EXPECTED),
+            resets: byte_cache(half, EXPECTED),
             readers: Semaphore::new(settings.max_reads),
             state_readers: Semaphore::new(STATE_READERS),
             bounds: page_bounds(settings),

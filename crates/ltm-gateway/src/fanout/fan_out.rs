@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use ltm_service::limit_reached;
+use ltm_service::LimitsHit;
 use ltm_store::{LiveEvent, LiveEvents};
 use tokio::task::yield_now;
 
@@ -21,12 +21,18 @@ const SLICE: usize = 256;
     clippy::expect_used,
     reason = "a thread without a listener delivers nothing: the process has to stop"
 )]
-pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut events: LiveEvents) {
+pub(crate) async fn fan_out(
+    topics: Rc<Topics>,
+    run_queue: Rc<RunQueue>,
+    mut events: LiveEvents,
+    limits: LimitsHit,
+) {
     loop {
         if run_queue.is_empty() {
             tokio::select! {
                 event = events.next() => {
-                    take(&topics, &run_queue, event.expect("the listener to Redis does not end"));
+                    let event = event.expect("the listener to Redis does not end");
+                    take(&topics, &run_queue, event, &limits);
                 }
                 () = run_queue.pushed() => {}
             }
@@ -35,7 +41,7 @@ pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut eve
             let Some(event) = events.try_next() else {
                 break;
             };
-            take(&topics, &run_queue, event);
+            take(&topics, &run_queue, event, &limits);
         }
         run_queue.visit(SLICE);
         if !run_queue.is_empty() {
@@ -44,7 +50,7 @@ pub(crate) async fn fan_out(topics: Rc<Topics>, run_queue: Rc<RunQueue>, mut eve
     }
 }
 
-fn take(topics: &Rc<Topics>, run_queue: &RunQueue, event: LiveEvent) {
+fn take(topics: &Rc<Topics>, run_queue: &RunQueue, event: LiveEvent, limits: &LimitsHit) {
     match event {
         LiveEvent::Entry(id, entry, appended) => {
             #[cfg(test)]
@@ -63,7 +69,7 @@ fn take(topics: &Rc<Topics>, run_queue: &RunQueue, event: LiveEvent) {
         }
         LiveEvent::Subscribed(ids) => topics.refresh_soon(ids),
         LiveEvent::Overflow => {
-            limit_reached("gateway.live_queue");
+            limits.hit("gateway.live_queue");
             topics.refresh_soon(topics.ids());
         }
     }

@@ -26,7 +26,7 @@ impl Worker {
         let run_queue = Rc::<RunQueue>::default();
         let topics = Topics::new(&gateway, live, run_queue.clone());
         let failure = Failure(topics.clone());
-        let fan_out = fan_out(topics.clone(), run_queue, events);
+        let fan_out = fan_out(topics.clone(), run_queue, events, gateway.limits().clone());
         gateway.tasks().spawn_local("fan-out", async move {
             let _failure = failure;
             fan_out.await;

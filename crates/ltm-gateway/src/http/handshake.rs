@@ -56,7 +56,14 @@ pub(crate) async fn open(
     let payload = budget.limit(request, upgrade.incoming()).await?;
     let (response, _, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
     let last_heard = Rc::new(Cell::new(Instant::now()));
-    let inbound = Inbound::new(stream, budget, last_heard.clone(), settings, max_messages);
+    let inbound = Inbound::new(
+        stream,
+        budget,
+        last_heard.clone(),
+        settings,
+        max_messages,
+        worker.gateway.limits().clone(),
+    );
     let mut session = None;
     let response = response.map_body(|_, body| {
         // The incoming messages end when this body is dropped.

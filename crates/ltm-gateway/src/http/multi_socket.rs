@@ -12,7 +12,7 @@ use futures_util::{
     future::{AbortHandle, Abortable, LocalBoxFuture},
     stream::FuturesUnordered,
 };
-use ltm_service::{Parameters, ProblemResponse, handshake_credential, limit_reached};
+use ltm_service::{LimitsHit, Parameters, ProblemResponse, handshake_credential};
 use ltm_types::LtmId;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
@@ -46,6 +46,7 @@ pub(crate) async fn follow(
     let max_messages = settings.max_messages.saturating_add(settings.max_follows);
     let (handshake, mut socket) = open(&request, worker.clone(), max_messages).await?;
     let session_auth: Option<Rc<SessionAuth>> = session_auth.map(Rc::from);
+    let limits = worker.gateway.limits().clone();
     let multi_socket = MultiSocket {
         worker,
         outbound: socket.outbound.clone(),
@@ -54,7 +55,7 @@ pub(crate) async fn follow(
         running: FuturesUnordered::new(),
         started: 0,
     };
-    let commands = Rc::new(CommandQueue::new(max_messages as usize));
+    let commands = Rc::new(CommandQueue::new(max_messages as usize, limits));
     let work = Box::pin(multi_socket.run(commands.clone()));
     Ok(handshake.then(async move {
         let on_text = |text: &str| match Command::read(text) {
@@ -138,15 +139,17 @@ struct CommandQueue {
     max: usize,
     overflowed: Cell<bool>,
     pushed: Notify,
+    limits: LimitsHit,
 }
 
 impl CommandQueue {
-    fn new(max: usize) -> Self {
+    fn new(max: usize, limits: LimitsHit) -> Self {
         Self {
             waiting: RefCell::default(),
             max,
             overflowed: Cell::new(false),
             pushed: Notify::new(),
+            limits,
         }
     }
 
@@ -155,7 +158,7 @@ impl CommandQueue {
         if waiting.len() < self.max {
             waiting.push_back(command);
         } else {
-            limit_reached("gateway.max_messages");
+            self.limits.hit("gateway.max_messages");
             self.overflowed.set(true);
         }
         self.pushed.notify_one();
@@ -226,7 +229,7 @@ impl MultiSocket {
                 self.stop(id).await?;
                 let max = self.worker.gateway.settings().max_follows;
                 if self.followed.len() >= max as usize {
-                    limit_reached("gateway.max_follows");
+                    self.worker.gateway.limits().hit("gateway.max_follows");
                     let text = format!("this socket follows {max} LTMs (gateway.max_follows)");
                     return self.send_end(Some(id), &CloseCause::OverLimit(text)).await;
                 }

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use ltm_auth::Grant;
-use ltm_service::{ListQuery, ProblemResponse, Tasks, limit_reached};
+use ltm_service::{LimitsHit, ListQuery, ProblemResponse, Tasks};
 use ltm_store::{Store, StoreError};
 use ltm_types::Cursor;
 use tokio::{
@@ -39,6 +39,7 @@ pub(crate) struct ListFeeds {
     followed: Mutex<HashMap<ListKey, watch::Sender<Latest>>>,
     /// The lists are read one after the other.
     turn: sync::Mutex<()>,
+    limits: LimitsHit,
 }
 
 /// Which list, and for whom: callers with the same grant share it.
@@ -87,7 +88,12 @@ impl ListUpdate {
 }
 
 impl ListFeeds {
-    pub(crate) fn new(store: Store, tasks: Tasks, settings: &GatewaySettings) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        tasks: Tasks,
+        settings: &GatewaySettings,
+        limits: LimitsHit,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             tasks,
@@ -95,6 +101,7 @@ impl ListFeeds {
             max_lists: settings.max_lists,
             followed: Mutex::default(),
             turn: sync::Mutex::default(),
+            limits,
         })
     }
 
@@ -112,7 +119,7 @@ impl ListFeeds {
             return Ok(latest.subscribe());
         }
         if followed.len() >= self.max_lists {
-            limit_reached("gateway.max_lists");
+            self.limits.hit("gateway.max_lists");
             let text = format!(
                 "{} lists have subscribers on this gateway (gateway.max_lists)",
                 self.max_lists

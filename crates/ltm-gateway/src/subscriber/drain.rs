@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ltm_service::limit_reached;
+use ltm_service::LimitsHit;
 use ltm_types::{Problem, ProblemKind};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
@@ -21,6 +21,7 @@ pub(crate) struct Drain {
     max_subscribers: usize,
     /// Has one permit for each subscriber whose socket closes now.
     leave: Arc<Semaphore>,
+    limits: LimitsHit,
 }
 
 /// One counted subscriber, until it is dropped.
@@ -30,11 +31,12 @@ pub(crate) struct SubscriberPermit {
 }
 
 impl Drain {
-    pub(crate) fn new(max_subscribers: usize) -> Self {
+    pub(crate) fn new(max_subscribers: usize, limits: LimitsHit) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(max_subscribers)),
             max_subscribers,
             leave: Arc::new(Semaphore::new(0)),
+            limits,
         }
     }
 
@@ -50,7 +52,7 @@ impl Drain {
                 "the gateway is stopping: connect to another one",
             ),
             TryAcquireError::NoPermits => {
-                limit_reached("gateway.max_subscribers");
+                self.limits.hit("gateway.max_subscribers");
                 let detail = format!(
                     "this gateway has {} subscribers (gateway.max_subscribers)",
                     self.max_subscribers

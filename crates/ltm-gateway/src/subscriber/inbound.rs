@@ -18,7 +18,7 @@ use actix_web::{
 };
 use actix_ws::{Item, Message, MessageStream, ProtocolError};
 use futures_util::Stream;
-use ltm_service::{Incoming, limit_reached};
+use ltm_service::{Incoming, LimitsHit};
 use tokio::time::Instant;
 
 use crate::{
@@ -100,6 +100,7 @@ pub(crate) struct Inbound {
     counted: u32,
     counting_since: Instant,
     parts: FragmentedText,
+    limits: LimitsHit,
 }
 
 impl Inbound {
@@ -109,6 +110,7 @@ impl Inbound {
         heard: Rc<Cell<Instant>>,
         settings: &GatewaySettings,
         max_messages: u32,
+        limits: LimitsHit,
     ) -> Self {
         Self {
             stream: stream.max_frame_size(bytes(settings.max_frame)),
@@ -119,6 +121,7 @@ impl Inbound {
             counted: 0,
             counting_since: Instant::now(),
             parts: FragmentedText::default(),
+            limits,
         }
     }
 
@@ -127,7 +130,7 @@ impl Inbound {
         loop {
             let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
-                Some(Err(error)) => return broken(&error),
+                Some(Err(error)) => return self.broken(&error),
                 None => return CloseCause::Left,
             };
             self.budget.refill();
@@ -146,7 +149,7 @@ impl Inbound {
                 (!self.count()).then_some("gateway.max_messages")
             };
             if let Some(setting) = exceeded {
-                limit_reached(setting);
+                self.limits.hit(setting);
                 return CloseCause::TooMuchText;
             }
             let whole;
@@ -178,6 +181,28 @@ impl Inbound {
             if matches!(message, Message::Close(_)) {
                 return;
             }
+        }
+    }
+
+    /// Why an error of the decoder ends the connection.
+    fn broken(&self, error: &ProtocolError) -> CloseCause {
+        let too_big = || {
+            self.limits.hit("gateway.max_frame");
+            CloseCause::FrameTooBig
+        };
+        let ProtocolError::Io(error) = error else {
+            return match error {
+                ProtocolError::Overflow => too_big(),
+                _ => CloseCause::Malformed,
+            };
+        };
+        let cause = error.get_ref();
+        match cause.and_then(|e| e.downcast_ref()) {
+            Some(PayloadError::Overflow) => too_big(),
+            _ if cause.is_some_and(|e| e.is::<Utf8Error>()) => CloseCause::NotUtf8,
+            // Reserved bits are set.
+            _ if error.kind() == io::ErrorKind::InvalidData => CloseCause::Malformed,
+            _ => CloseCause::Left,
         }
     }
 
@@ -244,27 +269,5 @@ impl FragmentedText {
         Ok(String::from_utf8(whole.bytes)
             .ok()
             .filter(|_| whole.is_text))
-    }
-}
-
-/// Why an error of the decoder ends the connection.
-fn broken(error: &ProtocolError) -> CloseCause {
-    let too_big = || {
-        limit_reached("gateway.max_frame");
-        CloseCause::FrameTooBig
-    };
-    let ProtocolError::Io(error) = error else {
-        return match error {
-            ProtocolError::Overflow => too_big(),
-            _ => CloseCause::Malformed,
-        };
-    };
-    let cause = error.get_ref();
-    match cause.and_then(|e| e.downcast_ref()) {
-        Some(PayloadError::Overflow) => too_big(),
-        _ if cause.is_some_and(|e| e.is::<Utf8Error>()) => CloseCause::NotUtf8,
-        // Reserved bits are set.
-        _ if error.kind() == io::ErrorKind::InvalidData => CloseCause::Malformed,
-        _ => CloseCause::Left,
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ltm_service::limit_reached;
+use ltm_service::LimitsHit;
 use ltm_types::LtmId;
 
 use crate::{settings::GatewaySettings, subscriber::close::CloseCause};
@@ -15,6 +15,7 @@ pub(crate) struct PerLtmLimit {
     counts: Mutex<HashMap<LtmId, usize>>,
     max_followed: usize,
     max_subscribers: usize,
+    limits: LimitsHit,
 }
 
 /// One counted subscriber of an LTM, until it is dropped.
@@ -24,11 +25,12 @@ pub(crate) struct PerLtmPermit {
 }
 
 impl PerLtmLimit {
-    pub(crate) fn new(settings: &GatewaySettings) -> Self {
+    pub(crate) fn new(settings: &GatewaySettings, limits: LimitsHit) -> Self {
         Self {
             counts: Mutex::default(),
             max_followed: settings.max_followed,
             max_subscribers: settings.max_subscribers_per_ltm,
+            limits,
         }
     }
 
@@ -42,13 +44,13 @@ impl PerLtmLimit {
         let mut counts = self.counts();
         let count = counts.get(&id).copied().unwrap_or_default();
         if count == 0 && counts.len() >= self.max_followed {
-            limit_reached("gateway.max_followed");
+            self.limits.hit("gateway.max_followed");
             let max = self.max_followed;
             let text = format!("this gateway follows {max} LTMs (gateway.max_followed)");
             return Err(CloseCause::OverLimit(text));
         }
         if count >= self.max_subscribers {
-            limit_reached("gateway.max_subscribers_per_ltm");
+            self.limits.hit("gateway.max_subscribers_per_ltm");
             let text = format!(
                 "this LTM has {count} subscribers on this gateway (gateway.max_subscribers_per_ltm)"
             );

@@ -19,7 +19,7 @@ use super::{
     admission::permit::{ConnectionPermit, Refusal},
     settings::HttpSettings,
 };
-use crate::telemetry::limits_hit::limit_reached;
+use crate::telemetry::limits_hit::LimitsHit;
 
 /// How long the server keeps a connection that it ends before it has read the request, so that the response reaches a
 /// client that is still sending.
@@ -45,6 +45,7 @@ struct FirstHead {
     requests: Rc<Requests>,
     opened: Instant,
     timeout: Duration,
+    limits: LimitsHit,
 }
 
 /// The wait for a request after the first one.
@@ -77,6 +78,7 @@ impl Connection {
         settings: &HttpSettings,
         refusal: Option<Refusal>,
         permit: ConnectionPermit,
+        limits: LimitsHit,
     ) -> Self {
         let state = ConnectionState {
             requests: Rc::default(),
@@ -88,6 +90,7 @@ impl Connection {
                 requests: state.requests.clone(),
                 opened: Instant::now(),
                 timeout: settings.header_timeout,
+                limits,
             },
             state,
             patience: settings.keep_alive + settings.header_timeout,
@@ -121,7 +124,7 @@ impl Connection {
         let wait = self.wait.as_mut();
         let over = wait.is_some_and(|wait| wait.end.as_mut().poll(cx).is_ready());
         if over {
-            limit_reached("http.header_timeout");
+            self.first_head.limits.hit("http.header_timeout");
         }
         over
     }
@@ -131,7 +134,7 @@ impl Drop for FirstHead {
     fn drop(&mut self) {
         let nothing_came = self.requests.received.get() == 0;
         if nothing_came && self.opened.elapsed() + CLOCK >= self.timeout {
-            limit_reached("http.header_timeout");
+            self.limits.hit("http.header_timeout");
         }
     }
 }

@@ -78,7 +78,7 @@ impl Server {
             mut metrics,
             ..
         } = self;
-        let admission = web::Data::new(Admission::new(http.clone()));
+        let admission = web::Data::new(Admission::new(http.clone(), metrics.limits()));
         let door = admission.clone();
         let http_metrics = HttpMetrics::new();
         http_metrics.register(metrics.registry(), admission.clone().into_inner());

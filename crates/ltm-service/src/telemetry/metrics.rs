@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{limits_hit::limits_hit, process_metrics::ProcessMetrics};
+use super::{limits_hit::LimitsHit, process_metrics::ProcessMetrics};
 use crate::process::version::COMMIT;
 
 /// The content type of that format.
@@ -21,6 +21,7 @@ const PREFIX: &str = "ltm";
 /// The metrics of a process.
 pub struct Metrics {
     registry: Registry,
+    limits: LimitsHit,
 }
 
 impl Metrics {
@@ -28,17 +29,24 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(ProcessMetrics));
-        let mut metrics = Self { registry };
+        let limits = LimitsHit::default();
+        let mut metrics = Self { registry, limits };
+        let limits = LimitCounts(metrics.limits.clone());
         let own = metrics.registry();
         let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)]);
         own.register("build", "Version and commit of this program", build);
-        own.register_collector(Box::new(Limits));
+        own.register_collector(Box::new(limits));
         metrics
     }
 
     /// The registry for our own metrics. Their names begin with `ltm_`.
     pub fn registry(&mut self) -> &mut Registry {
         self.registry.sub_registry_with_prefix(PREFIX)
+    }
+
+    /// The limits that the process has reached, for all parts of it.
+    pub fn limits(&self) -> &LimitsHit {
+        &self.limits
     }
 
     pub(crate) fn configure(
@@ -70,14 +78,14 @@ async fn metrics(metrics: web::Data<Metrics>) -> HttpResponse {
 
 /// The limits that were reached.
 #[derive(Debug)]
-struct Limits;
+struct LimitCounts(LimitsHit);
 
-impl Collector for Limits {
+impl Collector for LimitCounts {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help =
             "How often a limit was reached, by its setting; docs/limits.md explains each limit";
         let mut hits = encoder.encode_descriptor("limits_hit", help, None, MetricType::Counter)?;
-        for (setting, times) in limits_hit() {
+        for (setting, times) in self.0.counts() {
             let labels = [("limit", setting)];
             let of = hits.encode_family(&labels)?;
             ConstCounter::new(times).encode(of)?;

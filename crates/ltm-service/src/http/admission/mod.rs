@@ -31,6 +31,7 @@ use super::{
     problem::ProblemResponse,
     settings::HttpSettings,
 };
+use crate::telemetry::limits_hit::LimitsHit;
 
 /// Decides which connections and requests the server accepts. All workers share it.
 pub(crate) struct Admission {
@@ -38,14 +39,20 @@ pub(crate) struct Admission {
     connections: ConnectionLimit,
     addresses: Arc<AddressLimit>,
     rates: Option<RateLimit>,
+    limits: LimitsHit,
 }
 
 impl Admission {
-    pub(crate) fn new(settings: HttpSettings) -> Self {
+    pub(crate) fn new(settings: HttpSettings, limits: &LimitsHit) -> Self {
         Self {
-            connections: ConnectionLimit::new(settings.max_connections),
-            addresses: Arc::new(AddressLimit::new(settings.max_connections_per_address)),
-            rates: NonZeroU32::new(settings.max_requests_per_address).map(RateLimit::new),
+            connections: ConnectionLimit::new(settings.max_connections, limits.clone()),
+            addresses: Arc::new(AddressLimit::new(
+                settings.max_connections_per_address,
+                limits.clone(),
+            )),
+            rates: NonZeroU32::new(settings.max_requests_per_address)
+                .map(|max| RateLimit::new(max, limits.clone())),
+            limits: limits.clone(),
             settings,
         }
     }
@@ -63,7 +70,8 @@ impl Admission {
             self.addresses.acquire(peer)
         };
         let (permit, refusal) = self.connections.acquire(address)?;
-        Ok(Connection::new(stream, &self.settings, refusal, permit))
+        let (settings, limits) = (&self.settings, self.limits.clone());
+        Ok(Connection::new(stream, settings, refusal, permit, limits))
     }
 
     /// The number of open connections, without those that are being refused.

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{http::trusted_proxies::client_key, telemetry::limits_hit::limit_reached};
+use crate::{http::trusted_proxies::client_key, telemetry::limits_hit::LimitsHit};
 
 /// The most connections beyond the limit that get an answer saying so. The server closes any further one at once.
 pub(crate) const REFUSED_AT_ONCE: usize = 256;
@@ -29,6 +29,7 @@ pub(crate) struct ConnectionLimit {
     max: usize,
     open: Arc<Semaphore>,
     refused: Arc<Semaphore>,
+    limits: LimitsHit,
 }
 
 /// What a connection counts against until its socket is closed.
@@ -38,12 +39,13 @@ pub(crate) struct ConnectionPermit {
 }
 
 impl ConnectionLimit {
-    pub(super) fn new(max: NonZeroUsize) -> Self {
+    pub(super) fn new(max: NonZeroUsize, limits: LimitsHit) -> Self {
         let max = max.get().min(Semaphore::MAX_PERMITS);
         Self {
             max,
             open: Arc::new(Semaphore::new(max)),
             refused: Arc::new(Semaphore::new(REFUSED_AT_ONCE)),
+            limits,
         }
     }
 
@@ -58,7 +60,7 @@ impl ConnectionLimit {
         address: Result<Option<AddressPermit>, Refusal>,
     ) -> io::Result<(ConnectionPermit, Option<Refusal>)> {
         let connection = self.open.clone().try_acquire_owned().map_err(|_| {
-            limit_reached("http.max_connections");
+            self.limits.hit("http.max_connections");
             Refusal::Full
         });
         let (connection, address, refusal) = match (connection, address) {
@@ -88,6 +90,7 @@ pub(crate) struct AddressLimit {
     max: usize,
     /// Has no more clients than there are connections and forwarded requests.
     used: Mutex<HashMap<IpAddr, usize>>,
+    limits: LimitsHit,
 }
 
 /// One connection, or forwarded request, of a client.
@@ -97,10 +100,11 @@ pub(crate) struct AddressPermit {
 }
 
 impl AddressLimit {
-    pub(super) fn new(max: usize) -> Self {
+    pub(super) fn new(max: usize, limits: LimitsHit) -> Self {
         Self {
             max,
             used: Mutex::default(),
+            limits,
         }
     }
 
@@ -116,7 +120,7 @@ impl AddressLimit {
         let mut used = self.used();
         let count = used.entry(client).or_default();
         if *count >= self.max {
-            limit_reached("http.max_connections_per_address");
+            self.limits.hit("http.max_connections_per_address");
             return Err(Refusal::AddressFull);
         }
         *count += 1;
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn addresses_are_forgotten_with_their_last_connection() {
-        let limit = Arc::new(AddressLimit::new(2));
+        let limit = Arc::new(AddressLimit::new(2, LimitsHit::default()));
         let acquire = |text: &str| limit.acquire(text.parse().unwrap());
         let (first, second) = (acquire("192.0.2.1").unwrap(), acquire("192.0.2.1").unwrap());
         assert!(acquire("192.0.2.1").is_err());

@@ -8,7 +8,7 @@ use governor::{
 };
 use quick_cache::sync::Cache;
 
-use crate::{http::trusted_proxies::client_key, telemetry::limits_hit::limit_reached};
+use crate::{http::trusted_proxies::client_key, telemetry::limits_hit::LimitsHit};
 
 /// The time over which the requests of a client are counted.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -19,6 +19,7 @@ const REMEMBERED: usize = 16 * 1024;
 pub(super) struct RateLimit {
     quota: Quota,
     clients: Cache<IpAddr, Arc<DefaultDirectRateLimiter>>,
+    limits: LimitsHit,
 }
 
 /// A client has to wait this long before its next request.
@@ -27,13 +28,14 @@ pub(super) struct TooFast {
 }
 
 impl RateLimit {
-    pub(super) fn new(requests: NonZeroU32) -> Self {
+    pub(super) fn new(requests: NonZeroU32, limits: LimitsHit) -> Self {
         // The interval is never 0: the period has more nanoseconds than a `u32` can count.
         let quota = Quota::with_period(PERIOD / requests.get())
             .unwrap_or(Quota::per_second(NonZeroU32::MAX));
         Self {
             quota: quota.allow_burst(requests),
             clients: Cache::new(REMEMBERED),
+            limits,
         }
     }
 
@@ -42,7 +44,7 @@ impl RateLimit {
         let make = || Ok::<_, Infallible>(Arc::new(RateLimiter::direct(self.quota)));
         let Ok(limiter) = self.clients.get_or_insert_with(&client_key(address), make);
         limiter.check().map_err(|not_until| {
-            limit_reached("http.max_requests_per_address");
+            self.limits.hit("http.max_requests_per_address");
             TooFast {
                 wait: not_until.wait_time_from(DefaultClock::default().now()),
             }
@@ -56,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_does_not_fill_the_memory() {
-        let rates = RateLimit::new(NonZeroU32::MIN);
+        let rates = RateLimit::new(NonZeroU32::MIN, LimitsHit::default());
         let last = IpAddr::from([10, 255, 255, 255]);
         for number in 0..200_000_u32 {
             let _ = rates.count(IpAddr::from(number.to_be_bytes()));
