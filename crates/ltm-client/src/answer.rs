@@ -1,10 +1,10 @@
 //! The answers of the API.
 
-use std::{fmt::Display, ops::Deref};
+use std::ops::Deref;
 
 use ltm_state::json;
 use ltm_types::{Cursor, LtmId};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{Error, ServerUrl};
@@ -37,15 +37,14 @@ impl RawAnswer {
     ///
     /// [`Error::Unreadable`] if it is not a `T`.
     pub fn part<'a, T: Deserialize<'a>>(&self, text: &'a str) -> Result<T, Error> {
-        json::read(text).map_err(|e| unreadable(&self.server, &e))
+        json::read(text).map_err(|e| Error::unreadable(&self.server, e))
     }
-}
 
-/// The error for a text that cannot be parsed.
-pub(crate) fn unreadable(server: &ServerUrl, error: &impl Display) -> Error {
-    Error::Unreadable {
-        server: server.clone(),
-        detail: error.to_string(),
+    /// Parses the answer, and keeps its text.
+    pub(crate) fn parse<T: DeserializeOwned>(self) -> Result<Answer<T>, Error> {
+        let value = self.read()?;
+        let text = self.text;
+        Ok(Answer { text, value })
     }
 }
 

@@ -1,34 +1,24 @@
 //! The client of the services.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use ltm_types::{Cursor, LtmId, Problem};
+use ltm_types::{Cursor, LtmId};
 use reqwest::{
-    Method, RequestBuilder, Response, StatusCode, Url,
-    header::{AUTHORIZATION, HeaderMap, IF_MATCH, LINK, RETRY_AFTER},
+    Method,
+    header::{IF_MATCH, LINK},
 };
-use serde::de::DeserializeOwned;
 
 use crate::{
     Answer, Copied, Error, Follow, Options, Page, Producer, RawAnswer, ServerUrl, Start, StateAt,
     Token, Views,
+    http::{Http, quoted},
     token::{TokenResult, Tokens},
 };
-
-/// The most characters of a foreign answer that an error shows.
-const SHOWN_ANSWER: usize = 200;
 
 /// A client of the services at one address. Clones are cheap and share the connections.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    http: reqwest::Client,
-    server: ServerUrl,
-    tokens: Tokens,
-    options: Options,
+    http: Http,
 }
 
 /// Builds a client with a token, or with other options than the defaults.
@@ -78,21 +68,8 @@ impl Builder {
     ///
     /// [`Error::Setup`] if the HTTP client cannot be created.
     pub fn build(self) -> Result<Client, Error> {
-        let http = reqwest::Client::builder()
-            .user_agent(self.agent)
-            // A WebSocket begins as a request of HTTP/1.1.
-            .http1_only()
-            .connect_timeout(self.options.connect_timeout)
-            .read_timeout(self.options.answer_timeout)
-            .build()
-            .map_err(Error::Setup)?;
-        let inner = Arc::new(Inner {
-            http,
-            server: self.server,
-            tokens: self.tokens,
-            options: self.options,
-        });
-        Ok(Client { inner })
+        let http = Http::new(&self.agent, self.server, self.tokens, self.options)?;
+        Ok(Client { http })
     }
 }
 
@@ -118,31 +95,27 @@ impl Client {
 
     /// The address of the services.
     pub fn server(&self) -> &ServerUrl {
-        &self.inner.server
+        self.http.server()
     }
 
     /// The options of the client.
     pub fn options(&self) -> &Options {
-        &self.inner.options
-    }
-
-    pub(crate) fn tokens(&self) -> &Tokens {
-        &self.inner.tokens
+        self.http.options()
     }
 
     /// Follows an LTM: its messages one by one, over any number of connections.
     pub fn follow(&self, id: LtmId, start: Start) -> Follow {
-        Follow::new(self.clone(), id, start)
+        Follow::new(self.http.clone(), id, start)
     }
 
     /// Follows an LTM: each message, and the state after it.
     pub fn views(&self, id: LtmId) -> Views {
-        Views::new(self.clone(), id)
+        Views::new(self.http.clone(), id)
     }
 
     /// A producer, which writes LTMs.
     pub fn producer(&self) -> Producer {
-        Producer::new(self.clone())
+        Producer::new(self.http.clone())
     }
 
     /// The document of an LTM; `rollbacks` adds the snapshots that rollbacks took out.
@@ -151,8 +124,9 @@ impl Client {
     ///
     /// [`Error`] if the API rejects the request or does not answer.
     pub async fn document(&self, id: LtmId, rollbacks: bool) -> Result<RawAnswer, Error> {
-        let request = self.request(Method::GET, &format!("/{id}"));
+        let request = self.http.request(Method::GET, &format!("/{id}"));
         let (body, _) = self
+            .http
             .send(request.query(&[("rollbacks", rollbacks)]))
             .await?;
         Ok(body)
@@ -171,12 +145,13 @@ impl Client {
         before: Option<LtmId>,
     ) -> Result<Page, Error> {
         let request = self
+            .http
             .request(Method::GET, "")
             .query(&[("playground", playground)])
             .query(&[("fqn", fqn)])
             .query(&[("limit", limit)])
             .query(&[("before", before)]);
-        let (rows, headers) = self.send(request).await?;
+        let (rows, headers) = self.http.send(request).await?;
         let link = headers.get(LINK).and_then(|link| link.to_str().ok());
         let next = link.and_then(|link| self.next_page(link));
         Ok(Page { rows, next })
@@ -193,9 +168,9 @@ impl Client {
         index: Option<u64>,
         rollback: Option<u64>,
     ) -> Result<Answer<StateAt>, Error> {
-        let request = self.request(Method::GET, &format!("/{id}/state"));
+        let request = self.http.request(Method::GET, &format!("/{id}/state"));
         let request = request.query(&[("index", index), ("rollback", rollback)]);
-        answer(self.send(request).await?.0)
+        self.http.send(request).await?.0.parse()
     }
 
     /// Copies an LTM. The client never retries: a second request would make a second copy.
@@ -204,8 +179,8 @@ impl Client {
     ///
     /// [`Error`] if the API rejects the request or does not answer.
     pub async fn copy(&self, id: LtmId) -> Result<Answer<Copied>, Error> {
-        let request = self.request(Method::POST, &format!("/{id}/copy"));
-        answer(self.send(request).await?.0)
+        let request = self.http.request(Method::POST, &format!("/{id}/copy"));
+        self.http.send(request).await?.0.parse()
     }
 
     /// Deletes an LTM; with `if_match` only if it is at that cursor.
@@ -214,74 +189,11 @@ impl Client {
     ///
     /// [`Error`] if the API rejects the request or does not answer.
     pub async fn delete(&self, id: LtmId, if_match: Option<Cursor>) -> Result<RawAnswer, Error> {
-        let mut request = self.request(Method::DELETE, &format!("/{id}"));
+        let mut request = self.http.request(Method::DELETE, &format!("/{id}"));
         if let Some(cursor) = if_match {
             request = request.header(IF_MATCH, quoted(cursor));
         }
-        Ok(self.send(request).await?.0)
-    }
-
-    /// A request to a path below `/api/v0/ltm`.
-    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.inner.http.request(method, self.server().api(path))
-    }
-
-    /// A `GET` of a URL.
-    pub(crate) fn get(&self, url: Url) -> RequestBuilder {
-        self.inner.http.get(url)
-    }
-
-    /// Sends a request and reads the whole answer.
-    pub(crate) async fn send(
-        &self,
-        request: RequestBuilder,
-    ) -> Result<(RawAnswer, HeaderMap), Error> {
-        let response = self.call(request, |status| status.is_success()).await?;
-        let headers = response.headers().clone();
-        let text = String::from_utf8(self.read(response).await?);
-        let text = text.map_err(|e| self.unreadable(e.to_string()))?;
-        let server = self.server().clone();
-        Ok((RawAnswer { text, server }, headers))
-    }
-
-    /// Sends a request, with the token as of now. An answer with another status than expected becomes an error.
-    pub(crate) async fn call(
-        &self,
-        request: RequestBuilder,
-        expected: impl Fn(StatusCode) -> bool,
-    ) -> Result<Response, Error> {
-        let request = match self.tokens().current().await? {
-            Some(token) => request.header(AUTHORIZATION, token.header()),
-            None => request,
-        };
-        let response = request.send().await;
-        let response = response.map_err(|e| Error::transport(self.server(), &e))?;
-        let status = response.status();
-        if expected(status) {
-            return Ok(response);
-        }
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
-        let bytes = self.read(response).await?;
-        let text = String::from_utf8_lossy(&bytes);
-        Err(refusal(self.server(), status.as_u16(), &text, retry_after))
-    }
-
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
-        let failed = |e: reqwest::Error| Error::transport(self.server(), &e);
-        let mut bytes = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(failed)? {
-            let limit = self.options().max_answer;
-            if bytes.len() + part.len() > limit {
-                return Err(self.unreadable(format!("the answer has more than {limit} bytes")));
-            }
-            bytes.extend_from_slice(&part);
-        }
-        Ok(bytes)
-    }
-
-    fn unreadable(&self, detail: String) -> Error {
-        let server = self.server().clone();
-        Error::Unreadable { server, detail }
+        Ok(self.http.send(request).await?.0)
     }
 
     /// The `before` of the next page, from a `Link` header.
@@ -290,39 +202,6 @@ impl Client {
         let url = self.server().api("").join(path).ok()?;
         let (_, before) = url.query_pairs().find(|(name, _)| name == "before")?;
         before.parse().ok()
-    }
-}
-
-/// A cursor as an entity tag.
-pub(crate) fn quoted(cursor: Cursor) -> String {
-    format!("\"{cursor}\"")
-}
-
-/// Parses an answer.
-pub(crate) fn answer<T: DeserializeOwned>(body: RawAnswer) -> Result<Answer<T>, Error> {
-    let value = body.read()?;
-    let text = body.text;
-    Ok(Answer { text, value })
-}
-
-/// The seconds in a header.
-fn seconds(value: &reqwest::header::HeaderValue) -> Option<Duration> {
-    value.to_str().ok()?.parse().ok().map(Duration::from_secs)
-}
-
-/// The error for an answer with an unexpected status.
-fn refusal(server: &ServerUrl, status: u16, text: &str, retry_after: Option<Duration>) -> Error {
-    match serde_json::from_str::<Problem>(text) {
-        Ok(problem) => Error::Problem {
-            problem: Box::new(problem),
-            retry_after,
-        },
-        Err(_) => Error::Answer {
-            server: server.clone(),
-            status,
-            text: text.chars().take(SHOWN_ANSWER).collect(),
-            retry_after,
-        },
     }
 }
 
@@ -336,12 +215,5 @@ mod tests {
         let link = "</api/v0/ltm?playground=false&limit=2&before=17>; rel=\"next\"";
         assert_eq!(client.next_page(link), LtmId::new(17).ok());
         assert_eq!(client.next_page("<x>; rel=\"prev\""), None);
-    }
-
-    #[test]
-    fn an_error_shows_the_beginning_of_a_foreign_answer() {
-        let server = "http://localhost:1".parse().unwrap();
-        let error = refusal(&server, 502, &"<html>".repeat(100), None);
-        assert!(error.is_temporary() && error.to_string().len() < 400);
     }
 }

@@ -1,8 +1,8 @@
 //! The errors of the client.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::{error::Error as StdError, fmt::Display, io, time::Duration};
 
-use ltm_types::{Problem, ProblemKind};
+use ltm_types::{Cursor, Problem, ProblemKind};
 
 use crate::ServerUrl;
 
@@ -68,7 +68,7 @@ pub enum Error {
     },
     /// A message does not fit the view. The client requests the state again.
     #[error(transparent)]
-    Misfit(#[from] crate::Misfit),
+    Misfit(#[from] Misfit),
     /// The body of a request cannot be written as JSON.
     #[error("cannot write the request as JSON: {0}")]
     Input(#[source] serde_json::Error),
@@ -83,7 +83,25 @@ pub enum Error {
     Url(#[from] crate::ServerUrlError),
 }
 
+/// The error for an event that does not fit a view.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message at {cursor} does not fit the view: {detail}")]
+pub struct Misfit {
+    /// The cursor of the message.
+    pub cursor: Cursor,
+    /// What is wrong.
+    pub detail: String,
+}
+
 impl Error {
+    /// The error for an answer or a message that cannot be parsed.
+    pub(crate) fn unreadable(server: &ServerUrl, detail: impl Display) -> Self {
+        Self::Unreadable {
+            server: server.clone(),
+            detail: detail.to_string(),
+        }
+    }
+
     /// The error for a request that got no complete answer.
     pub(crate) fn transport(server: &ServerUrl, error: &reqwest::Error) -> Self {
         let mut cause = error.source();

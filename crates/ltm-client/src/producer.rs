@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
-    Answer, Appended, Client, Created, Error, Recorded, RolledBack,
-    client::{answer, quoted},
+    Answer, Appended, Created, Error, Recorded, RolledBack,
+    http::{Http, quoted},
 };
 
 /// Writes LTMs. Each write lands once, however often the client has to send it.
@@ -38,14 +38,14 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Producer {
-    client: Client,
+    http: Http,
     /// The header `Ltm-Producer`.
     name: Option<String>,
 }
 
 impl Producer {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, name: None }
+    pub(crate) fn new(http: Http) -> Self {
+        Self { http, name: None }
     }
 
     /// Writes under this name and epoch. Once a higher epoch of the same name has written, the API rejects this one
@@ -145,15 +145,15 @@ impl<'a, T: DeserializeOwned> Write<'a, T> {
         let body = std::mem::replace(&mut self.body, Ok(Vec::new()))?;
         let key = self.key.take();
         let key = key.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let client = &self.producer.client;
-        let options = client.options();
+        let http = &self.producer.http;
+        let options = http.options();
         let (mut failures, mut renewed) = (0, false);
         loop {
             let error = match self.attempt(&body, &key).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let renews = !renewed && error.rejects_token() && client.tokens().may_renew();
+            let renews = !renewed && error.rejects_token() && http.tokens().may_renew();
             if !(error.is_temporary() || renews) || failures + 1 >= options.attempts {
                 return Err(error);
             }
@@ -169,8 +169,8 @@ impl<'a, T: DeserializeOwned> Write<'a, T> {
     }
 
     async fn attempt(&self, body: &[u8], key: &str) -> Result<Answer<T>, Error> {
-        let Producer { client, name } = self.producer;
-        let mut request = client
+        let Producer { http, name } = self.producer;
+        let mut request = http
             .request(Method::POST, &self.path)
             .header(CONTENT_TYPE, "application/json")
             .header("Idempotency-Key", key)
@@ -181,6 +181,6 @@ impl<'a, T: DeserializeOwned> Write<'a, T> {
         if let Some(name) = name {
             request = request.header("Ltm-Producer", name);
         }
-        answer(client.send(request).await?.0)
+        http.send(request).await?.0.parse()
     }
 }

@@ -164,7 +164,10 @@ fn a_target_that_fails_leaves_the_figures_of_the_others() {
     assert_eq!(rows[0]["target"], "ltm-live");
     assert!(String::from_utf8_lossy(&output.stdout).contains("ltm-live"));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("error: fan-out, Nchan: nginx"), "{said}");
+    assert!(
+        said.contains("error: fan-out, Nchan: cannot start nginx"),
+        "{said}"
+    );
     let (output, _) = bench(&["late", "--on", "floor"], None);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }

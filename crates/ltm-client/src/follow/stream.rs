@@ -11,7 +11,12 @@ use futures_util::{
 };
 use ltm_types::LtmId;
 
-use crate::{Client, Error, Event, Start, View, follower::Follower};
+use super::{
+    event::Event,
+    follower::{Follower, Start},
+    view::View,
+};
+use crate::{Error, http::Http};
 
 /// The messages about an LTM, one by one.
 ///
@@ -22,8 +27,8 @@ use crate::{Client, Error, Event, Start, View, follower::Follower};
 pub struct Follow(BoxStream<'static, Result<Event, Error>>);
 
 impl Follow {
-    pub(crate) fn new(client: Client, id: LtmId, start: Start) -> Self {
-        let follower = Follower::new(client, id, start);
+    pub(crate) fn new(http: Http, id: LtmId, start: Start) -> Self {
+        let follower = Follower::new(http, id, start);
         Self(Box::pin(unfold(follower, |mut follower| async {
             let event = follower.next().await?;
             Some((event, follower))
@@ -46,8 +51,8 @@ impl Stream for Follow {
 pub struct Views(BoxStream<'static, Result<(Event, View), Error>>);
 
 impl Views {
-    pub(crate) fn new(client: Client, id: LtmId) -> Self {
-        let follower = Follower::new(client, id, Start::State);
+    pub(crate) fn new(http: Http, id: LtmId) -> Self {
+        let follower = Follower::new(http, id, Start::State);
         Self(Box::pin(unfold(
             (follower, View::default()),
             |(mut follower, mut view)| async {

@@ -6,7 +6,8 @@ use ltm_state::{json, patch};
 use ltm_types::Cursor;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::{Change, Event, Message};
+use super::event::{Change, Event, Message};
+use crate::error::Misfit;
 
 /// Whether a view is current.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,16 +37,6 @@ pub struct View {
     pub state: Arc<Value>,
     /// The number of snapshots that led to the state.
     pub snapshots_count: u64,
-}
-
-/// The error for an event that does not fit a view.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the message at {cursor} does not fit the view: {detail}")]
-pub struct Misfit {
-    /// The cursor of the message.
-    pub cursor: Cursor,
-    /// What is wrong.
-    pub detail: String,
 }
 
 impl Default for View {

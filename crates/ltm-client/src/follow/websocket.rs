@@ -18,7 +18,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Client, Error, ServerUrl};
+use crate::{Error, ServerUrl, http::Http};
 
 /// How long the answer to a close may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,13 +34,13 @@ pub(crate) struct WebSocket {
 impl WebSocket {
     /// Connects, with the token as of now. Proxies and trusted certificates are those of every other request.
     pub(crate) async fn open(
-        client: &Client,
+        http: &Http,
         id: LtmId,
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        let options = client.options();
-        let server = client.server().clone();
-        let opened = timeout(options.connect_timeout, upgrade(client, id, query)).await;
+        let options = http.options();
+        let server = http.server().clone();
+        let opened = timeout(options.connect_timeout, upgrade(http, id, query)).await;
         let upgraded = opened.map_err(|_| Error::Transport {
             server: server.clone(),
             detail: "no answer in time".into(),
@@ -64,9 +64,7 @@ impl WebSocket {
                 Ok(Some(Ok(message))) => message,
                 // The message would come again over the next connection.
                 Ok(Some(Err(error @ tungstenite::Error::Capacity(_)))) => {
-                    let server = self.server.clone();
-                    let detail = error.to_string();
-                    return Err(Error::Unreadable { server, detail });
+                    return Err(Error::unreadable(&self.server, error));
                 }
                 Ok(Some(Err(error))) => return Err(lost(error.to_string())),
                 Ok(None) => return Err(lost("the connection ended".into())),
@@ -104,25 +102,23 @@ impl WebSocket {
 }
 
 /// The handshake (RFC 6455, section 4.1).
-async fn upgrade(client: &Client, id: LtmId, query: &[(&str, &str)]) -> Result<Upgraded, Error> {
+async fn upgrade(http: &Http, id: LtmId, query: &[(&str, &str)]) -> Result<Upgraded, Error> {
     let key = generate_key();
-    let request = client
-        .get(client.server().socket(id))
+    let request = http
+        .get(http.server().socket(id))
         .query(query)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, &key);
-    let response = client
+    let response = http
         .call(request, |status| status == StatusCode::SWITCHING_PROTOCOLS)
         .await?;
     let accept = response.headers().get(SEC_WEBSOCKET_ACCEPT);
     if accept.is_none_or(|accept| accept != derive_accept_key(key.as_bytes()).as_str()) {
-        return Err(Error::Unreadable {
-            server: client.server().clone(),
-            detail: "the handshake has another Sec-WebSocket-Accept".into(),
-        });
+        let detail = "its Sec-WebSocket-Accept does not match the key of the handshake";
+        return Err(Error::unreadable(http.server(), detail));
     }
     let upgraded = response.upgrade().await;
-    upgraded.map_err(|e| Error::transport(client.server(), &e))
+    upgraded.map_err(|e| Error::transport(http.server(), &e))
 }

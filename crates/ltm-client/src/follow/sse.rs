@@ -6,7 +6,7 @@ use reqwest::{Response, header::CONTENT_TYPE};
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{Client, Error, ServerUrl};
+use crate::{Error, ServerUrl, http::Http};
 
 /// A stream of Server-Sent Events that delivers messages. It is read only when the next message is requested.
 pub(crate) struct SseStream {
@@ -30,22 +30,22 @@ struct Close {
 impl SseStream {
     /// Requests the events, with the token as of now.
     pub(crate) async fn open(
-        client: &Client,
+        http: &Http,
         id: LtmId,
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        let request = client.get(client.server().events(id)).query(query);
-        let response = client.call(request, |status| status.is_success()).await?;
+        let request = http.get(http.server().events(id)).query(query);
+        let response = http.call(request, |status| status.is_success()).await?;
         let kind = response.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let server = client.server().clone();
+        let server = http.server().clone();
         if !kind.starts_with("text/event-stream") {
             let detail = format!("its content type is {kind:?}, not text/event-stream");
-            return Err(Error::Unreadable { server, detail });
+            return Err(Error::unreadable(&server, detail));
         }
         Ok(Self {
             response,
-            events: Events::new(client.options().max_message),
+            events: Events::new(http.options().max_message),
             server,
         })
     }
@@ -53,11 +53,8 @@ impl SseStream {
     /// The next message, or why the stream ended.
     pub(crate) async fn next(&mut self) -> Result<Utf8Bytes, Error> {
         loop {
-            let unreadable = |detail| Error::Unreadable {
-                server: self.server.clone(),
-                detail,
-            };
-            if let Some(text) = self.events.next().map_err(unreadable)? {
+            let event = self.events.next();
+            if let Some(text) = event.map_err(|e| Error::unreadable(&self.server, e))? {
                 // Only the last event has such a member.
                 return match json::read::<LastEvent>(&text) {
                     Ok(LastEvent {

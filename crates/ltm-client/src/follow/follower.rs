@@ -5,7 +5,11 @@ use std::{mem::take, time::Duration};
 use ltm_types::{Cursor, LtmId};
 use tokio::time::sleep;
 
-use crate::{Change, Client, Error, Event, Message, answer::unreadable, transport::Transport};
+use super::{
+    event::{Change, Event, Message},
+    transport::Transport,
+};
+use crate::{Error, http::Http};
 
 /// The longest pause after a gateway drained: the gateway spreads its closes itself.
 const SOON: Duration = Duration::from_secs(1);
@@ -36,7 +40,7 @@ impl Start {
 
 /// One subscriber, over any number of connections.
 pub(crate) struct Follower {
-    client: Client,
+    http: Http,
     id: LtmId,
     /// Where the next connection begins.
     start: Start,
@@ -54,9 +58,9 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(client: Client, id: LtmId, start: Start) -> Self {
+    pub(crate) fn new(http: Http, id: LtmId, start: Start) -> Self {
         Self {
-            client,
+            http,
             id,
             start,
             transport: None,
@@ -96,7 +100,7 @@ impl Follower {
                     Ok(message) if self.is_known(&message) => {}
                     Ok(message) => return Some(Ok(self.take(message))),
                     Err(error) => {
-                        return Some(Err(self.end(unreadable(self.client.server(), &error))));
+                        return Some(Err(self.end(Error::unreadable(self.http.server(), error))));
                     }
                 },
                 Err(_) if self.deleted => self.over = true,
@@ -111,7 +115,7 @@ impl Follower {
         let start = self.start.query();
         let mut query = Vec::from_iter(start.as_ref().map(|(name, value)| (*name, &**value)));
         query.push(("live", "1"));
-        Transport::open(&self.client, self.id, &query).await
+        Transport::open(&self.http, self.id, &query).await
     }
 
     /// Whether an earlier connection has delivered this message.
@@ -152,7 +156,7 @@ impl Follower {
         let asks_for_token =
             matches!(error, Error::Closed { code: 4401, .. }) || error.rejects_token();
         if asks_for_token {
-            let renews = !self.refused && self.client.tokens().may_renew();
+            let renews = !self.refused && self.http.tokens().may_renew();
             self.refused = true;
             if !renews {
                 return Err(self.end(error));
@@ -186,7 +190,7 @@ impl Follower {
     }
 
     fn disconnected(&mut self, reason: Error) -> Event {
-        let options = self.client.options();
+        let options = self.http.options();
         let asked = reason.retry_after().unwrap_or_default();
         let pause = options
             .connect_backoff
@@ -206,11 +210,13 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Options, token::Tokens};
 
     fn follower() -> Follower {
-        let client = Client::new("http://localhost:1").unwrap();
+        let server = "http://localhost:1".parse().unwrap();
+        let http = Http::new("test", server, Tokens::None, Options::default()).unwrap();
         let after = Start::After("3-7".parse().unwrap());
-        Follower::new(client, LtmId::new(1).unwrap(), after)
+        Follower::new(http, LtmId::new(1).unwrap(), after)
     }
 
     #[test]

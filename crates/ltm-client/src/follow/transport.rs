@@ -3,7 +3,8 @@
 use ltm_types::{LtmId, ProblemKind};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::{Client, Error, sse::SseStream, websocket::WebSocket};
+use super::{sse::SseStream, websocket::WebSocket};
+use crate::{Error, http::Http};
 
 /// A connection that delivers messages. It is read only when the next message is requested.
 pub(crate) enum Transport {
@@ -14,16 +15,16 @@ pub(crate) enum Transport {
 impl Transport {
     /// Opens a WebSocket. If a proxy does not let it through, requests Server-Sent Events instead.
     pub(crate) async fn open(
-        client: &Client,
+        http: &Http,
         id: LtmId,
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        let refused = match WebSocket::open(client, id, query).await {
+        let refused = match WebSocket::open(http, id, query).await {
             Ok(socket) => return Ok(Self::WebSocket(Box::new(socket))),
             Err(error) if may_lack_websockets(&error) => error,
             Err(error) => return Err(error),
         };
-        match SseStream::open(client, id, query).await {
+        match SseStream::open(http, id, query).await {
             Ok(stream) => Ok(Self::Sse(Box::new(stream))),
             // Another program runs there.
             Err(Error::Answer { .. } | Error::Unreadable { .. }) => Err(refused),
