@@ -62,9 +62,9 @@ async fn an_api_whose_clock_is_ahead_removes_nothing_that_is_fresh() {
     until_all_was_looked_at(&Api::at(&right)).await;
     is_whole(&Api::at(&ahead), id).await;
     ahead
-        .until_logged("the clock of this machine is not that of Redis")
+        .until_logged("the clocks of this machine and of Redis differ")
         .await;
-    assert!(!right.logged("the clock of this machine"));
+    assert!(!right.logged("the clocks of this machine"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
