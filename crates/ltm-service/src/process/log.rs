@@ -4,7 +4,9 @@ use std::io::{self, IsTerminal};
 
 use ltm_settings::SettingError;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// The log of a service, on standard error.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,22 +50,23 @@ impl LogSettings {
     ///
     /// `log.level` is not a filter.
     pub(crate) fn install(&self) -> Result<(), SettingError> {
-        let filter = EnvFilter::try_new(&self.level)
+        let filter: Targets = self
+            .level
+            .parse()
             .map_err(|e| SettingError::new("log.level", format!("{:?}: {e}", self.level)))?;
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = fmt::layer()
             .with_ansi(io::stderr().is_terminal())
             // Otherwise a line that cannot be written would be reported on standard error as well, and end the task.
             .log_internal_errors(false)
             .with_writer(io::stderr);
+        let log = tracing_subscriber::registry().with(filter);
         // An error means that the process has a log already.
         let _ = match self.format {
-            LogFormat::Pretty => log.with_target(false).try_init(),
-            LogFormat::Json => log
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
-                .try_init(),
+            LogFormat::Pretty => log.with(lines.with_target(false)).try_init(),
+            LogFormat::Json => {
+                let lines = lines.json().flatten_event(true).with_span_list(false);
+                log.with(lines).try_init()
+            }
         };
         Ok(())
     }
