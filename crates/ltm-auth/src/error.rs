@@ -121,7 +121,36 @@ pub enum TokenError {
     Grant(#[from] GrantError),
 }
 
+/// What a rejection means for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The credential is missing or not valid: get a new one.
+    Unauthenticated,
+    /// The credential does not allow this: do not try again with it.
+    Forbidden,
+    /// The credential cannot be verified now: try again later.
+    Unavailable,
+}
+
 impl AuthError {
+    /// What the rejection means for the caller.
+    pub fn rejection(&self) -> Rejection {
+        match self {
+            Self::TooLittle { .. }
+            | Self::NotThisLtm { .. }
+            | Self::NotThisClass { .. }
+            | Self::NotTheCopy { .. } => Rejection::Forbidden,
+            Self::NoKeys(_) | Self::Ticket(_) | Self::Store(_) => Rejection::Unavailable,
+            Self::Missing
+            | Self::NotBearer
+            | Self::NoApiKeys
+            | Self::NoTokens
+            | Self::UnknownApiKey
+            | Self::InvalidToken(_)
+            | Self::InvalidTicket => Rejection::Unauthenticated,
+        }
+    }
+
     /// Whether the same credential may be accepted later: the keys or Redis are unavailable now.
     pub fn is_temporary(&self) -> bool {
         match self {

@@ -18,7 +18,7 @@ pub use api_keys::{API_KEY_PREFIX, ApiKeyError, NewApiKey};
 pub use auth::Auth;
 pub use caller::Caller;
 pub use credential::{Credential, PROTOCOL};
-pub use error::{AuthError, TokenError};
+pub use error::{AuthError, Rejection, TokenError};
 pub use grant::{Access, Grant, GrantError};
 pub use secret::RandomError;
 pub use settings::{AuthMode, AuthSettings, JwtAlgorithm};

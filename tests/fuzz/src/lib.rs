@@ -48,8 +48,8 @@ pub fn query(data: &[u8]) {
     };
     let (id, query) = text.split_once('?').unwrap_or(("1", text));
     if let Err(refused) = FollowRequest::read(id, query) {
-        assert!(matches!(refused.0.status, 400 | 422), "{refused}");
-        assert!(refused.0.field.is_some(), "{refused}");
+        assert!(matches!(refused.status, 400 | 422), "{refused:?}");
+        assert!(refused.field.is_some(), "{refused:?}");
     }
     let Ok(parameters) = Parameters::read(query) else {
         return;

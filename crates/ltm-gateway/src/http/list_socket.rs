@@ -28,7 +28,7 @@ pub(crate) async fn follow(
 ) -> Result<HttpResponse, actix_web::Error> {
     let parameters = Parameters::of(&request)?;
     let query = ListQuery::read(&parameters)?;
-    let options = FollowOptions::read(&parameters)?;
+    let options = FollowOptions::read(&parameters).map_err(ProblemResponse)?;
     check_origin(&request, &worker)?;
     let gateway = worker.gateway.clone();
     let credential = handshake_credential(&request, request.query_string());
@@ -66,7 +66,7 @@ async fn first(latest: &mut watch::Receiver<Latest>) -> Result<Arc<ListUpdate>, 
     let known = latest.wait_for(|it| !matches!(it, Latest::Unread)).await;
     match known.as_deref() {
         Ok(Latest::Read(update)) => Ok(update.clone()),
-        Ok(Latest::Failed(problem)) => Err(problem.clone()),
+        Ok(Latest::Failed(error)) => Err((&**error).into()),
         Ok(Latest::Unread) | Err(_) => Err(ProblemResponse(CloseCause::Restarting.problem())),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) async fn follow(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let id = request.match_info().get("id").unwrap_or_default();
-    let follow = FollowRequest::read(id, request.query_string())?;
+    let follow = FollowRequest::read(id, request.query_string()).map_err(ProblemResponse)?;
     check_origin(&request, &worker)?;
     let admitted = admit(&request, &worker, &follow).await?;
     let max_messages = worker.gateway.settings().max_messages;

@@ -127,7 +127,7 @@ fn options(members: [(&'static str, Option<Value>); 3]) -> Result<FollowOptions,
         Some((name.to_owned(), text))
     };
     let parameters: Parameters = members.into_iter().filter_map(text).collect();
-    FollowOptions::read(&parameters).map_err(|ProblemResponse(problem)| {
+    FollowOptions::read(&parameters).map_err(|problem| {
         let field = problem.field.unwrap_or_default();
         format!("{field}: {}", problem.detail)
     })

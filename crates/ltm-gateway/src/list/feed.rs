@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use ltm_auth::Grant;
-use ltm_service::{LimitsHit, ListQuery, ProblemResponse, Tasks};
+use ltm_service::{LimitsHit, ListQuery, Tasks};
 use ltm_store::{Store, StoreError};
 use ltm_types::Cursor;
 use tokio::{
@@ -55,7 +55,7 @@ pub(crate) enum Latest {
     /// It has not been read yet.
     Unread,
     /// The first read failed.
-    Failed(ProblemResponse),
+    Failed(Arc<StoreError>),
     /// What the last read returned.
     Read(Arc<ListUpdate>),
 }
@@ -214,7 +214,7 @@ impl ListReader {
             if matches!(latest, Latest::Read(_)) {
                 return false;
             }
-            *latest = Latest::Failed(error.into());
+            *latest = Latest::Failed(Arc::new(error));
             true
         });
     }

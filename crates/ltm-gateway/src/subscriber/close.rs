@@ -1,8 +1,7 @@
 //! Why a subscription ends, and the close code that tells the client whether to reconnect.
 
 use actix_ws::{CloseCode, CloseReason};
-use ltm_auth::AuthError;
-use ltm_service::ProblemResponse;
+use ltm_auth::{AuthError, Rejection};
 use ltm_store::StoreError;
 use ltm_types::{LtmId, Problem, ProblemKind};
 use serde_json::{Value, json};
@@ -142,12 +141,11 @@ impl From<AuthError> for CloseCause {
         if let AuthError::Store(error) = error {
             return error.into();
         }
-        // The codes are those of HTTP: 4401 for 401, 4403 for 403.
-        let ProblemResponse(problem) = error.into();
-        match problem.status {
-            401 => Self::Unauthenticated(problem.detail),
-            403 => Self::Forbidden(problem.detail),
-            _ => Self::OverLimit(problem.detail),
+        let reason = error.to_string();
+        match error.rejection() {
+            Rejection::Unauthenticated => Self::Unauthenticated(reason),
+            Rejection::Forbidden => Self::Forbidden(reason),
+            Rejection::Unavailable => Self::OverLimit(reason),
         }
     }
 }

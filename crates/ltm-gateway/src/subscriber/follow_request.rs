@@ -1,7 +1,7 @@
 //! What a client asks for: which LTM, and from which cursor. Every endpoint reads it here, so a value means the
 //! same on each of them.
 
-use ltm_service::{Parameters, ProblemResponse};
+use ltm_service::Parameters;
 use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 
 /// A request to follow one LTM.
@@ -36,7 +36,7 @@ impl FollowRequest {
     /// # Errors
     ///
     /// The problem that names the first parameter that is not valid.
-    pub fn read(id: &str, query: &str) -> Result<Self, ProblemResponse> {
+    pub fn read(id: &str, query: &str) -> Result<Self, Problem> {
         let id = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
         let options = FollowOptions::read(&Parameters::read(query)?)?;
         Ok(Self { id, options })
@@ -48,7 +48,7 @@ impl FollowRequest {
     /// # Errors
     ///
     /// The problem if the header holds no cursor.
-    pub(crate) fn after_event(mut self, id: Option<&str>) -> Result<Self, ProblemResponse> {
+    pub(crate) fn after_event(mut self, id: Option<&str>) -> Result<Self, Problem> {
         if let Some(id) = id.filter(|id| !id.is_empty()) {
             self.options.start = Start::After(cursor("Last-Event-ID", id)?);
         }
@@ -62,7 +62,7 @@ impl FollowOptions {
     /// # Errors
     ///
     /// The problem that names the first parameter that is not valid.
-    pub(crate) fn read(parameters: &Parameters) -> Result<Self, ProblemResponse> {
+    pub(crate) fn read(parameters: &Parameters) -> Result<Self, Problem> {
         let start = match (parameters.given("after"), parameters.given("init")) {
             (None, None) => Start::Now,
             (None, Some("state")) => Start::State,
@@ -82,13 +82,13 @@ impl FollowOptions {
     }
 }
 
-fn cursor(field: &str, text: &str) -> Result<Cursor, ProblemResponse> {
+fn cursor(field: &str, text: &str) -> Result<Cursor, Problem> {
     text.parse().map_err(|e| {
         let problem = Problem::new(ProblemKind::InvalidCursor, format!("{e}"));
-        ProblemResponse(problem.with_field(field))
+        problem.with_field(field)
     })
 }
 
-fn invalid(field: &str, detail: String) -> ProblemResponse {
-    ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
+fn invalid(field: &str, detail: String) -> Problem {
+    Problem::new(ProblemKind::InvalidRequest, detail).with_field(field)
 }

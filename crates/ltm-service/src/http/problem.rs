@@ -17,7 +17,7 @@ use actix_web::{
     middleware::Next,
     web,
 };
-use ltm_auth::AuthError;
+use ltm_auth::{AuthError, Rejection};
 use ltm_store::StoreError;
 use ltm_types::{Problem, ProblemKind};
 use tracing_actix_web::RequestId;
@@ -36,8 +36,14 @@ impl From<Problem> for ProblemResponse {
 
 impl From<StoreError> for ProblemResponse {
     fn from(error: StoreError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for ProblemResponse {
+    fn from(error: &StoreError) -> Self {
         let detail = error.to_string();
-        Self(match &error {
+        Self(match error {
             StoreError::Unknown(_) => Problem::new(ProblemKind::UnknownLtm, detail),
             StoreError::Deleted { cursor, .. } => {
                 Problem::new(ProblemKind::DeletedLtm, detail).with_cursor(*cursor)
@@ -61,25 +67,24 @@ impl From<StoreError> for ProblemResponse {
 impl From<AuthError> for ProblemResponse {
     fn from(error: AuthError) -> Self {
         let (detail, token_error) = (error.to_string(), error.token_error());
-        let kind = match error {
-            AuthError::TooLittle { .. }
-            | AuthError::NotThisLtm { .. }
-            | AuthError::NotThisClass { .. }
-            | AuthError::NotTheCopy { .. } => ProblemKind::Forbidden,
-            AuthError::NoKeys(_) | AuthError::Ticket(_) => ProblemKind::Unavailable,
-            AuthError::Store(error) => return error.into(),
-            AuthError::Missing
-            | AuthError::NotBearer
-            | AuthError::NoApiKeys
-            | AuthError::NoTokens
-            | AuthError::UnknownApiKey
-            | AuthError::InvalidToken(_)
-            | AuthError::InvalidTicket => ProblemKind::Unauthenticated,
+        let kind = match error.rejection() {
+            Rejection::Unauthenticated => ProblemKind::Unauthenticated,
+            Rejection::Forbidden => ProblemKind::Forbidden,
+            Rejection::Unavailable => ProblemKind::Unavailable,
         };
+        if let AuthError::Store(error) = error {
+            return error.into();
+        }
         Problem::new(kind, detail)
             .with_field("Authorization")
             .with_token_error(token_error)
             .into()
+    }
+}
+
+impl From<ProblemResponse> for Problem {
+    fn from(response: ProblemResponse) -> Self {
+        response.0
     }
 }
 
