@@ -85,9 +85,10 @@ mod documentation {
 /// Producers, followers and random faults at the same time.
 mod chaos;
 
-/// The rules that the sources keep: who imports whom, and how much lies in one place.
+/// The rules that the sources keep: what depends on what, and how much lies in one place.
 mod house {
     mod dependencies;
+    mod examples;
     mod imports;
     mod sizes;
     mod sources;

@@ -1,14 +1,14 @@
 //! No gap and no double, whatever happens in between.
 
 use futures_util::future::join_all;
-use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber, until};
+use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber, size, until};
 use ltm_types::{Cursor, Entry, Kind};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_producers_at_two_apis_lose_no_update_and_all_see_one_order() {
     const PRODUCERS: usize = 8;
-    const EACH: usize = 250;
+    let each = size(100, 250);
     let redis = RedisServer::start(&[]);
     let services = [
         Service::api(&redis.url(), &[]),
@@ -25,7 +25,7 @@ async fn eight_producers_at_two_apis_lose_no_update_and_all_see_one_order() {
         tokio::spawn(async move {
             let mut follower = Follower::default();
             follower
-                .follow_until(&[url], |f| f.seen.len() == PRODUCERS * EACH + 1)
+                .follow_until(&[url], |f| f.seen.len() == PRODUCERS * each + 1)
                 .await;
             follower
         })
@@ -34,7 +34,7 @@ async fn eight_producers_at_two_apis_lose_no_update_and_all_see_one_order() {
     join_all((0..PRODUCERS).map(|producer| {
         let api = apis[producer % 2].clone();
         async move {
-            for number in 0..EACH {
+            for number in 0..each {
                 let value = format!("{producer}-{number}");
                 api.append(
                     id,
@@ -63,7 +63,7 @@ async fn eight_producers_at_two_apis_lose_no_update_and_all_see_one_order() {
         .collect();
     items.sort_unstable();
     items.dedup();
-    assert_eq!(items.len(), PRODUCERS * EACH);
+    assert_eq!(items.len(), PRODUCERS * each);
 }
 
 #[tokio::test(flavor = "multi_thread")]

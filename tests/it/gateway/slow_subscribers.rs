@@ -101,7 +101,7 @@ async fn one_that_vanishes_without_a_word_gives_its_seat_back_and_goes_on_where_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_that_read_nothing_stay_within_the_documented_memory_and_get_everything() {
     const LTMS: usize = 50;
-    const ENTRIES: usize = 12;
+    const ENTRIES: usize = 8;
     const QUEUE: usize = 32 * KIB;
     // docs/limits.md: two pages, and what every socket takes; and what all share.
     const EACH: usize = 2 * 64 * KIB + 8 * KIB;

@@ -11,7 +11,16 @@ const FILES: usize = 13;
 const LINES: usize = 600;
 
 /// Folders with more files, and why.
-const ACCEPTED: &[(&str, &str)] = &[];
+const ACCEPTED: &[(&str, &str)] = &[
+    (
+        "crates/ltm-auth/src",
+        "each file is one way to prove who calls, or one step of the check",
+    ),
+    (
+        "crates/ltm-client/src",
+        "each file is one type that an app names, or one transport",
+    ),
+];
 
 #[test]
 fn no_folder_has_more_than_about_a_dozen_files_and_no_file_more_than_600_lines() {
@@ -36,7 +45,7 @@ fn no_folder_has_more_than_about_a_dozen_files_and_no_file_more_than_600_lines()
 }
 
 /// The Rust sources of all crates and of these tests.
-fn sources(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(root: &Path) -> Vec<PathBuf> {
     let crates = std::fs::read_dir(root.join("crates")).unwrap();
     let mut folders: Vec<PathBuf> = crates.map(|it| it.unwrap().path().join("src")).collect();
     folders.extend(["src", "it", "examples"].map(|name| root.join("tests").join(name)));

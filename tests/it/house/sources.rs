@@ -31,6 +31,8 @@ struct Module {
     needs: Vec<Vec<String>>,
 }
 
+type Tokens = std::iter::Peekable<std::vec::IntoIter<Token>>;
+
 /// The crates of the workspace, and the harness of these tests.
 pub(crate) fn crates() -> Vec<Crate> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -68,7 +70,7 @@ impl Crate {
     /// Adds the module that these tokens are the body of, up to its closing brace or the end of the file.
     fn add_module(
         &mut self,
-        tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>,
+        tokens: &mut Tokens,
         file: &str,
         folder: &Path,
         source: &Path,
@@ -100,7 +102,7 @@ impl Crate {
                         }
                         continue;
                     }
-                    _ if for_tests && is_item(&path[0]) => skip_item(tokens),
+                    _ if for_tests => skip_test_code(tokens, is_item(&path[0])),
                     "use" => {
                         let mut tree = Vec::new();
                         read_use(tokens, &[], &mut tree);
@@ -125,7 +127,7 @@ impl Crate {
 
     fn add_child(
         &mut self,
-        tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>,
+        tokens: &mut Tokens,
         file: &str,
         folder: &Path,
         source: &Path,
@@ -248,30 +250,27 @@ fn is_item(word: &str) -> bool {
     .contains(&word)
 }
 
-/// Passes over an item, which ends with a semicolon or with its block.
-fn skip_item(tokens: &mut impl Iterator<Item = Token>) {
+/// Passes over an item, a statement or a field that only tests have.
+fn skip_test_code(tokens: &mut Tokens, is_item: bool) {
     let mut depth = 0;
-    for token in tokens {
+    while let Some(token) = tokens.peek() {
         match token {
-            Token::Mark(';') if depth == 0 => return,
-            Token::Mark('{') => depth += 1,
-            Token::Mark('}') => {
-                depth -= 1;
-                if depth == 0 {
-                    return;
-                }
-            }
+            Token::Mark(';') if depth == 0 => break,
+            Token::Mark(',') if depth == 0 && !is_item => break,
+            Token::Mark('{' | '(' | '[') => depth += 1,
+            // The end of what it is in.
+            Token::Mark('}' | ')' | ']') if depth == 0 => return,
+            Token::Mark('}') if depth == 1 => break,
+            Token::Mark('}' | ')' | ']') => depth -= 1,
             _ => {}
         }
+        tokens.next();
     }
+    tokens.next();
 }
 
 /// Reads the tree of a `use` up to what ends it; each leaf is a path and the name that it gets.
-fn read_use(
-    tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>,
-    before: &[String],
-    tree: &mut Vec<(Vec<String>, String)>,
-) {
+fn read_use(tokens: &mut Tokens, before: &[String], tree: &mut Vec<(Vec<String>, String)>) {
     let mut path = before.to_vec();
     let mut leaf = false;
     while let Some(token) = tokens.next() {

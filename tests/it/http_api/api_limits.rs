@@ -467,6 +467,9 @@ async fn a_state_that_fits_into_the_cache_is_read_once() {
     let stack = Stack::with(&[
         ("LTM__API__CACHE", "1 MiB"),
         ("LTM__GATEWAY__CACHE", "1 MiB"),
+        // Nothing but the test runs scripts.
+        ("LTM__API__RETENTION_INTERVAL", "1h"),
+        ("LTM__GATEWAY__SWEEP_INTERVAL", "1h"),
     ]);
     let (id, _) = stack
         .api

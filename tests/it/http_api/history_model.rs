@@ -10,8 +10,8 @@ use proptest::{
 };
 use serde_json::{Value, json};
 
-/// How many histories are tried; `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 40;
+/// How many histories are tried, unless `PROPTEST_CASES` is set.
+const CASES: u32 = 20;
 
 /// How long a smaller history that fails, too, is looked for: one that waits in vain does so each time.
 const SHRINK_LIMIT_MS: u32 = 60_000;
