@@ -11,6 +11,7 @@
 //! - A frame is looked at once it is whole: text that is not UTF-8 is found at the end of its frame, and a
 //!   control frame that is too long is only refused once all of it is there (or is more than the gateway takes).
 
+use futures_util::{StreamExt, stream};
 use ltm_tests::{RawConnection, Stack, Subscriber};
 use serde_json::json;
 
@@ -474,9 +475,14 @@ async fn every_case_of_the_protocol_ends_as_the_protocol_says() {
         closes(),
     ]
     .concat();
+    // Each waits for the end of its connection: many at once.
+    let outcomes: Vec<Then> = stream::iter(&cases)
+        .map(|(_, parts, _)| outcome(stack.gateway.address(), &path, parts))
+        .buffered(50)
+        .collect()
+        .await;
     let mut wrong = Vec::new();
-    for (name, parts, expected) in &cases {
-        let is = outcome(stack.gateway.address(), &path, parts).await;
+    for ((name, parts, expected), is) in cases.iter().zip(outcomes) {
         if is != *expected {
             wrong.push(format!(
                 "{name}: {is:?}, and {expected:?} is right; sent {:02x?}",

@@ -26,7 +26,7 @@ const LONGEST_SOCKET: usize = 100;
 /// How long a server may take to load its data.
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long a server may take to save its data and end.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 10 });
 /// How long a server may take to answer a command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// The pause between two checks of a server that starts or ends.
