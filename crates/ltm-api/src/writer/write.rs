@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 use ltm_service::Span;
-use ltm_store::{Append, AppendError, AppendedEntry, Store};
+use ltm_store::{Append, AppendError, AppendedEntry, CreatedLtm, Store};
 use ltm_types::{Cursor, LtmId, now};
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     metrics::Metrics,
+    reader::{ReadError, despite_trims},
     state_cache::{StateCache, StateGuard},
 };
 
@@ -176,13 +177,17 @@ impl Writer {
         id: LtmId,
         until: Option<Cursor>,
     ) -> Result<(LtmId, Cursor), WriteError> {
+        let copy = despite_trims(async || self.copy_once(id, until).await).await?;
+        self.metrics.copied();
+        Ok((copy.id, copy.cursor))
+    }
+
+    async fn copy_once(&self, id: LtmId, until: Option<Cursor>) -> Result<CreatedLtm, ReadError> {
         let source = match until {
             // Only the log before `until` is read: a log that is damaged later can be copied up to there.
             Some(cursor) => self.store.state_at(id, cursor).await?,
             None => self.cache.lock_current(id).await?.loaded(),
         };
-        let copy = self.store.copy(id, &source).await?;
-        self.metrics.copied();
-        Ok((copy.id, copy.cursor))
+        Ok(self.store.copy(id, &source).await?)
     }
 }
