@@ -11,7 +11,8 @@
 use std::mem::take;
 
 use json_patch::{
-    AddOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation, patch_unsafe,
+    AddOperation, CopyOperation, MoveOperation, PatchOperation, RemoveOperation, ReplaceOperation,
+    TestOperation, patch_unsafe,
 };
 use jsonptr::{Pointer, PointerBuf, Token};
 use serde::{Deserialize, Deserializer};
@@ -145,34 +146,22 @@ fn members(text: &str) -> Result<Vec<Members>, PatchError> {
     })
 }
 
+/// Reads the operation at `index` of a patch.
 fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchError> {
-    let malformed = |member: &str, detail: String| PatchError::Malformed {
-        field: format!("[{index}].{member}"),
-        detail,
-    };
-    let pointer = |member: &str, text: String| {
-        PointerBuf::parse(text)
-            .map_err(|e| malformed(member, format!("not a JSON Pointer (RFC 6901): {e}")))
-    };
-    let path = pointer("path", members.path)?;
-    let value = || {
-        members
-            .value
-            .ok_or_else(|| malformed("value", format!("`{}` needs a value", members.op)))
-    };
-    let from = || {
-        let text = members
-            .from
-            .ok_or_else(|| malformed("from", format!("`{}` needs `from`", members.op)))?;
-        pointer("from", text)
-    };
-    if path.is_root() && members.op != "test" {
-        return Err(malformed(
-            "path",
-            "the empty path would replace the whole state; name the members that change, or send `state`".into(),
-        ));
+    let Members {
+        op,
+        path,
+        from,
+        value,
+    } = members;
+    let path = pointer(index, "path", path)?;
+    if path.is_root() && op != "test" {
+        let detail = "the empty path would replace the whole state; name the members that change, or send `state`";
+        return Err(malformed(index, "path", detail.into()));
     }
-    Ok(match members.op.as_str() {
+    let value = || required(index, &op, "value", value);
+    let from = || pointer(index, "from", required(index, &op, "from", from)?);
+    Ok(match op.as_str() {
         "add" => PatchOperation::Add(AddOperation {
             path,
             value: value()?,
@@ -186,23 +175,39 @@ fn operation(members: Members, index: usize) -> Result<PatchOperation, PatchErro
             from: from()?,
             path,
         }),
-        "copy" => PatchOperation::Copy(json_patch::CopyOperation {
+        "copy" => PatchOperation::Copy(CopyOperation {
             from: from()?,
             path,
         }),
-        "test" => PatchOperation::Test(json_patch::TestOperation {
+        "test" => PatchOperation::Test(TestOperation {
             path,
             value: value()?,
         }),
         other => {
-            return Err(malformed(
-                "op",
-                format!(
-                    "`{other}` is not an operation; use add, remove, replace, move, copy or test"
-                ),
-            ));
+            let detail = format!(
+                "`{other}` is not an operation; use add, remove, replace, move, copy or test"
+            );
+            return Err(malformed(index, "op", detail));
         }
     })
+}
+
+fn pointer(index: usize, member: &str, text: String) -> Result<PointerBuf, PatchError> {
+    PointerBuf::parse(text).map_err(|error| {
+        let detail = format!("not a JSON Pointer (RFC 6901): {error}");
+        malformed(index, member, detail)
+    })
+}
+
+fn required<T>(index: usize, op: &str, member: &str, given: Option<T>) -> Result<T, PatchError> {
+    given.ok_or_else(|| malformed(index, member, format!("`{op}` needs `{member}`")))
+}
+
+fn malformed(index: usize, member: &str, detail: String) -> PatchError {
+    PatchError::Malformed {
+        field: format!("[{index}].{member}"),
+        detail,
+    }
 }
 
 /// The means to undo a patch: see [`Tree::undo`].

@@ -77,14 +77,14 @@ fn limits() -> Limits {
     }
 }
 
-/// The body of a write changes a state as a second implementation does, or it is rejected and changes nothing. The first
-/// line is the state before the write, the rest is the body.
+/// The body of a write changes a state as a second implementation does, or it is rejected and changes nothing. The
+/// first line is the state before the write, the rest is the body.
 pub fn write(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n');
     let (first, body) = data.split_at(end.unwrap_or(0));
     let mut state = State::default();
-    let begin = [br#"{"reason":"start","state":"#, first, b"}"].concat();
-    if snapshot_of(&begin, &mut state, &limits()).is_err() {
+    let create = [br#"{"reason":"start","state":"#, first, b"}"].concat();
+    if snapshot_of(&create, &mut state, &limits()).is_err() {
         assert_eq!(state.text(), "{}");
     }
     let before = state.clone();
@@ -114,8 +114,8 @@ fn check_accepted(before: State, after: &State, entry: &Entry, body: &[u8]) {
     can_be_read_back(&folded);
 }
 
-/// Checks a rejected operation: the operations before it apply in the second implementation, too. If it is a `remove`, it
-/// fails there, too.
+/// Checks a rejected operation: the operations before it apply in the second implementation, too. If it is a `remove`,
+/// it fails there, too.
 fn check_rejected(before: &State, body: &[u8], operation: Option<usize>) {
     let (Some(operation), Ok(body)) = (operation, json(body)) else {
         return;
@@ -194,8 +194,8 @@ fn json(text: &[u8]) -> serde_json::Result<Value> {
     Value::deserialize(&mut deserializer)
 }
 
-/// Settings can be read, printed and read again, or they are rejected with a reason. The lines before the first empty one
-/// are variables (`API__MAX_BODY=1MiB`), the rest is a file.
+/// Settings can be read, printed and read again, or they are rejected with a reason. The lines before the first empty
+/// line are variables (`API__MAX_BODY=1MiB`), the rest is a file.
 pub fn settings(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -215,15 +215,15 @@ fn read_and_print<P: Program>(file: &str, given: &HashMap<String, String>) {
         Ok(settings) => {
             let printed = toml::to_string(&settings).expect("it can be printed");
             let again: P =
-                read_settings(&printed, HashMap::new()).expect("what is printed is right");
+                read_settings(&printed, HashMap::new()).expect("printed settings can be read");
             assert_eq!(toml::to_string(&again).unwrap(), printed);
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
-/// A log of any entries can be folded, or is rejected. Each entry gives a message that can be read, or none. Each line is an
-/// entry: its kind, a space, its payload.
+/// A log of any entries can be folded, or is rejected. Each entry gives a message that can be read, or none. Each line
+/// is an entry: its kind, a space, its payload.
 pub fn entries(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

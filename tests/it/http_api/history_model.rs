@@ -1,9 +1,9 @@
 //! Random histories against a simple model in memory: append, rollback, replay, undo, errors, copies,
 //! trims and restarts.
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::HashMap;
 
-use ltm_tests::{Api, Follower, LIMIT, RedisServer, Service, fold, same};
+use ltm_tests::{Api, Follower, RedisServer, Service, fold, same, until};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
@@ -291,19 +291,16 @@ impl<'a> History<'a> {
         self.followers = vec![Follower::of(&document)];
     }
 
-    /// The document with its rollbacks. A body breaks off where the log is trimmed while it is sent.
+    /// The document with its rollbacks. If the log is trimmed while a body is sent, the body breaks off.
     async fn document(&self) -> Value {
-        let began = Instant::now();
-        while began.elapsed() < LIMIT {
-            let path = format!("/ltm/{}?rollbacks=true", self.id);
+        let path = format!("/ltm/{}?rollbacks=true", self.id);
+        let text = until("the API answers with a whole document", async || {
             let request = self.world.api.request(reqwest::Method::GET, &path);
             let response = request.send().await.unwrap();
             assert_eq!(response.status(), 200);
-            if let Ok(text) = response.text().await {
-                return serde_json::from_str(&text).unwrap();
-            }
-        }
-        panic!("the document of {} is never whole", self.id);
+            response.text().await
+        });
+        serde_json::from_str(&text.await).unwrap()
     }
 
     async fn first_index(&self) -> u64 {
@@ -313,38 +310,40 @@ impl<'a> History<'a> {
 
     /// Everything that can be seen is what the model says.
     async fn check(&mut self) {
-        let trimmed_while_reading = |answer: &ltm_tests::Answer| answer.status == 422;
-        let began = Instant::now();
-        'again: loop {
-            assert!(began.elapsed() < LIMIT, "{} is always trimmed", self.id);
-            let document = self.document().await;
-            self.check_document(&document);
-            let count = self.model.current.len();
-            for index in first_index(&document)..count {
-                let answer = self.get(&format!("/state?index={index}")).await;
-                if trimmed_while_reading(&answer) {
-                    continue 'again;
-                }
-                let state = answer.expect(200)["state"].clone();
-                assert_eq!(state, self.model.current[index].state, "index {index}");
-            }
-            let first_rollback = document["first_rollback"].as_u64().unwrap();
-            let listed = document["rollbacks"].as_array().unwrap();
-            for (nth, rollback) in listed.iter().enumerate() {
-                let number = usize::try_from(first_rollback).unwrap() + nth;
-                let (_, steps) = &self.model.rollbacks[number];
-                for (index, step) in steps.iter().enumerate().skip(first_index(rollback)) {
-                    let path = format!("/state?index={index}&rollback={number}");
-                    let answer = self.get(&path).await;
-                    if trimmed_while_reading(&answer) {
-                        continue 'again;
-                    }
-                    assert_eq!(answer.expect(200)["state"], step.state, "{path}");
-                }
-            }
-            break;
-        }
+        let history = &*self;
+        until(
+            "the log is read without being trimmed meanwhile",
+            async || history.check_document_and_states().await,
+        )
+        .await;
         self.check_followers().await;
+    }
+
+    /// The document, and the state at each of its snapshots; none if the log is trimmed meanwhile.
+    async fn check_document_and_states(&self) -> Option<()> {
+        let document = self.document().await;
+        self.check_document(&document);
+        for index in first_index(&document)..self.model.current.len() {
+            let state = self.state(&format!("/state?index={index}")).await?;
+            assert_eq!(state, self.model.current[index].state, "index {index}");
+        }
+        let first_rollback = document["first_rollback"].as_u64().unwrap();
+        let listed = document["rollbacks"].as_array().unwrap();
+        for (nth, rollback) in listed.iter().enumerate() {
+            let number = usize::try_from(first_rollback).unwrap() + nth;
+            let (_, steps) = &self.model.rollbacks[number];
+            for (index, step) in steps.iter().enumerate().skip(first_index(rollback)) {
+                let path = format!("/state?index={index}&rollback={number}");
+                assert_eq!(self.state(&path).await?, step.state, "{path}");
+            }
+        }
+        Some(())
+    }
+
+    /// A state in the history, unless it was trimmed.
+    async fn state(&self, path: &str) -> Option<Value> {
+        let answer = self.get(path).await;
+        (answer.status != 422).then(|| answer.expect(200)["state"].clone())
     }
 
     fn check_document(&self, document: &Value) {

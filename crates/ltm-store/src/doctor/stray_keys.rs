@@ -25,8 +25,8 @@ pub struct StrayKeys {
 }
 
 impl Redis {
-    /// Checks every key under `ltm:`, a few hundred at a time, while Redis keeps serving. Returns the first `most` stray
-    /// keys. Calls `seen` after each step with the number of keys that it has checked. A key that is written during
+    /// Checks every key under `ltm:`, a few hundred at a time, while Redis keeps serving. Returns the first `most`
+    /// stray keys. Calls `seen` after each step with the number of keys that it has checked. A key that is written during
     /// the check does not count as stray.
     ///
     /// # Errors

@@ -33,8 +33,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`]. A damaged log is not an error: the
-    /// verdict contains the faults.
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`]. A damaged log is not an error:
+    /// the verdict contains the faults.
     pub async fn verify(
         &self,
         id: LtmId,

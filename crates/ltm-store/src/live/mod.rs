@@ -1,4 +1,5 @@
-//! Live delivery: one subscription per followed LTM, on one connection; in a cluster, on one connection to each primary.
+//! Live delivery: one subscription per followed LTM, on one connection; in a cluster, on one connection to each
+//! primary.
 //!
 //! The invariant: live events only save time, and may be lost. The receiver reads the log after
 //! [`LiveEvent::Subscribed`], after [`LiveEvent::Overflow`], and at regular intervals.

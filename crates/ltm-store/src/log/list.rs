@@ -262,31 +262,34 @@ impl Store {
             pipeline.cmd("ZSCORE").arg(keys::MISSING).arg(&member);
         }
         let answers = self.redis.pipeline(&pipeline, 2 * ids.len()).await?;
-        let since = answers.chunks(2).map(|pair| pair.get(1));
-        let mut gone = redis::pipe();
+        let mut removal = redis::pipe();
         let mut count = 0;
-        for (&id, since) in ids.iter().zip(since) {
-            let since = since.and_then(|since| from_value::<f64>(since).ok());
+        for (&id, pair) in ids.iter().zip(answers.chunks(2)) {
+            let since = pair.get(1).and_then(|since| from_value::<f64>(since).ok());
             // A double represents milliseconds since 1970 exactly.
             if since.is_some_and(|since| now as f64 - since >= MISSING_FOR as f64) {
-                gone.cmd("ZREM").arg(&index).arg(keys::index_member(id));
+                removal.cmd("ZREM").arg(&index).arg(keys::index_member(id));
                 count += 1;
             }
         }
         if count > 0 {
-            let mut forget = redis::cmd("ZREMRANGEBYSCORE");
-            forget
-                .arg(keys::MISSING)
-                .arg("-inf")
-                .arg(now - REMEMBERED_FOR);
-            self.redis.query::<Value>(&forget).await?;
+            self.forget_missing(now - REMEMBERED_FOR).await?;
             tracing::info!(index, count, "removed ids of missing LTMs from a list");
-            self.redis.pipeline(&gone, count).await?;
+            self.redis.pipeline(&removal, count).await?;
         }
+        Ok(())
+    }
+
+    /// Forgets the LTMs that were found missing before this time, in milliseconds since 1970.
+    async fn forget_missing(&self, before: i64) -> Result<(), StoreError> {
+        let mut remove = redis::cmd("ZREMRANGEBYSCORE");
+        remove.arg(keys::MISSING).arg("-inf").arg(before);
+        self.redis.query::<Value>(&remove).await?;
         Ok(())
     }
 }
 
+/// The result of reading the LTM of an id in an index.
 enum Found {
     Row(Row),
     Missing,
