@@ -110,3 +110,23 @@ async fn a_copy_of_an_ltm_that_keeps_only_errors_is_whole_and_goes_on() {
             .await;
     }
 }
+
+/// After each append the API trims the log, while the copy reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_succeeds_while_retention_trims_its_source() {
+    let stack = Stack::with(&[
+        ("LTM__API__CHECKPOINT_EVERY", "1"),
+        ("LTM__RETENTION__MAX_ENTRIES", "1"),
+    ]);
+    let api = &stack.api;
+    let id = counted(api, 5).await;
+    for n in 10..110 {
+        count(api, id, n..=n).await;
+        let copied = api
+            .post(&format!("/ltm/{id}/copy"), &json!({}))
+            .await
+            .expect(200);
+        let copy = copied["copy_id"].as_u64().unwrap();
+        assert_eq!(api.document(copy).await["state"], json!({"n": n}));
+    }
+}
