@@ -2,7 +2,8 @@
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// One test's turn to open thousands of sockets: this process, and each service, may only open so many.
+/// A permit to open thousands of sockets. One test holds it at a time: the system limits how many sockets this process
+/// and each service may open.
 pub struct Crowd {
     /// How many sockets the test may open.
     pub size: usize,
@@ -10,8 +11,8 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Waits until no other test has one. It is as large as asked for, or what this machine lets one process open while
-    /// other tests go on beside it.
+    /// Waits until no other test holds the permit. Its size is as asked for, but at most half of what the system allows one
+    /// process, because other tests run at the same time.
     pub async fn of(wanted: usize) -> Self {
         static TURN: Mutex<()> = Mutex::const_new(());
         let turn = TURN.lock().await;
@@ -24,7 +25,7 @@ impl Crowd {
     }
 }
 
-/// A size of a test: the first, or the second in a soak test (`make soak`).
+/// The size of a test: the first value, or the second in `make soak`.
 pub fn size<T>(short: T, soak: T) -> T {
     if std::env::var_os("LTM_TEST_SOAK").is_some() {
         soak

@@ -22,15 +22,15 @@ pub struct Recording {
     pub trace: Value,
     /// The document at the end.
     pub document: Value,
-    /// What the patches give, by an implementation that is not the services'.
+    /// The state that results from the patches, by the implementation of the tests.
     pub folded: Value,
 }
 
 impl Recording {
-    /// All that ship with the tests, and those of the folder of traces where it is there.
+    /// All recordings that ship with the tests, and those in the folder of traces if it exists.
     ///
-    /// A file counts where it has a document with snapshots whose patches can be folded; the folded
-    /// state must be the recorded one unless the recording says that it is not.
+    /// A file counts if it has a document with snapshots whose patches can be folded. The folded state must be the recorded
+    /// one, unless the recording says that it differs.
     pub fn all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folders = [root.join("data"), root.join("../../shared/flou-traces")];

@@ -1,8 +1,8 @@
-//! RFC 6902, written again from the RFC, so that the services are not checked against themselves.
+//! A second implementation of RFC 6902, so that the services are not checked against themselves.
 
 use serde_json::{Map, Value};
 
-/// Applies a patch; says why it does not apply. The document may be half changed then.
+/// Applies a patch, or says why it does not apply. In that case the document may be partly changed.
 pub fn apply(document: &mut Value, patch: &Value) -> Result<(), String> {
     for operation in patch.as_array().ok_or("a patch is an array")? {
         apply_one(document, operation).map_err(|e| format!("{e} in {operation}"))?;
@@ -10,7 +10,7 @@ pub fn apply(document: &mut Value, patch: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// The state that the patches of these snapshots lead to from `{}`.
+/// The state that results from the patches of these snapshots, starting from `{}`.
 pub fn fold<'a>(snapshots: impl IntoIterator<Item = &'a Value>) -> Value {
     let mut state = Value::Object(Map::new());
     for snapshot in snapshots {
@@ -116,7 +116,7 @@ fn remove(document: &mut Value, path: &[String]) -> Result<Value, String> {
     }
 }
 
-/// Whether two values are equal, numbers by value: as 64-bit integers where both are, else as doubles.
+/// Whether two values are equal. Numbers are compared as 64-bit integers if both are, otherwise as doubles.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => {

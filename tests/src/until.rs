@@ -1,4 +1,4 @@
-//! The one way in which tests wait: look again and again, and fail by the name of what does not come.
+//! How tests wait: they look again and again, and fail with the name of what does not come.
 
 use std::{
     fmt::Debug,
@@ -8,7 +8,7 @@ use std::{
 /// The longest wait for something that should happen.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// What one look gives: what the test waits for, or what is there instead.
+/// The result of one look: what the test waits for, or what is there instead.
 pub trait Look {
     /// What the test waits for.
     type Found;
@@ -19,7 +19,7 @@ pub trait Look {
     ///
     /// # Errors
     ///
-    /// If it is not there yet: what is.
+    /// What is there instead, if it has not come yet.
     fn found(self) -> Result<Self::Found, Self::Seen>;
 }
 
@@ -50,11 +50,11 @@ impl<T, E: Debug> Look for Result<T, E> {
     }
 }
 
-/// Looks until it finds what it waits for, at most for [`LIMIT`].
+/// Looks until it finds what the test waits for, at most for [`LIMIT`].
 ///
 /// # Panics
 ///
-/// With the name of what it waits for, and what the last look saw if a look is a `Result`.
+/// After the limit. The message names what the test waits for, and shows the error of the last look.
 pub async fn until<T: Look>(what: &str, look: impl AsyncFnMut() -> T) -> T::Found {
     until_within(LIMIT, what, look).await
 }
@@ -88,11 +88,11 @@ pub fn until_blocking<T: Look>(what: &str, look: impl FnMut() -> T) -> T::Found 
     attempt(look).unwrap_or_else(|seen| fail(LIMIT, what, &seen))
 }
 
-/// [`until_blocking`] where nothing may panic: in a destructor.
+/// [`until_blocking`] for code that must not panic, such as a destructor.
 ///
 /// # Errors
 ///
-/// If it did not come within [`LIMIT`]: what the last look saw.
+/// What the last look saw, if [`LIMIT`] is over.
 pub fn attempt<T: Look>(mut look: impl FnMut() -> T) -> Result<T::Found, T::Seen> {
     let mut wait = Wait::new();
     loop {
@@ -108,8 +108,8 @@ fn fail(limit: Duration, what: &str, seen: &dyn Debug) -> ! {
     panic!("still waiting after {limit:?}: {what}; the last look saw {seen:#?}")
 }
 
-/// When the wait began, and how long the next pause is: short at first, so that a quick answer costs no time, then
-/// longer, so that a slow one costs no CPU.
+/// When the wait began, and how long the next pause is. Short pauses first: a quick answer costs no time. Longer ones
+/// later: a slow answer costs no CPU.
 struct Wait {
     began: Instant,
     pause: Duration,

@@ -1,4 +1,4 @@
-//! A test that never ends is named, and ends the run.
+//! If a test never ends, the watchdog names it and ends the run.
 
 use std::{
     collections::HashMap,
@@ -8,10 +8,10 @@ use std::{
 
 use crate::size;
 
-/// The longest that one test may take. Every wait in it has a limit of its own, which is shorter.
+/// How long one test may take. Each wait in it has a shorter limit of its own.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// The tests that run now, by name, and when each began. A soak test may take as long as it needs.
+/// The names of the running tests, and when each began. Soak tests have no limit.
 static RUNNING: LazyLock<Mutex<HashMap<String, Instant>>> = LazyLock::new(|| {
     if size(true, false) {
         std::thread::spawn(watch);
@@ -20,7 +20,7 @@ static RUNNING: LazyLock<Mutex<HashMap<String, Instant>>> = LazyLock::new(|| {
 });
 
 thread_local! {
-    /// It lives as long as the thread, and a test has a thread of its own.
+    /// Lives as long as the thread. Each test has a thread of its own.
     static THIS_TEST: Test = Test::begin();
 }
 
@@ -29,7 +29,7 @@ struct Test(Option<String>);
 impl Test {
     fn begin() -> Self {
         let thread = std::thread::current();
-        // The threads of a runtime are called otherwise.
+        // A thread of a test is named after it. Threads of a runtime have other names.
         let name = thread.name().filter(|name| name.contains("::"));
         if let Some(name) = name {
             let mut running = RUNNING.lock().unwrap();

@@ -1,4 +1,4 @@
-//! The users of `deploy/redis/users.acl` may do what their service does, and no more.
+//! Each user of `deploy/redis/users.acl` may run the commands of its service, and no others.
 
 use std::process::Command;
 

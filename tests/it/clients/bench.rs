@@ -1,4 +1,4 @@
-//! `ltm-bench` measures what it says, and counts every delivery.
+//! `ltm-bench` measures what it reports, and counts every delivery.
 
 use std::{
     os::unix::fs::symlink,

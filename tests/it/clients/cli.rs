@@ -1,4 +1,4 @@
-//! The command `ltm`, as it is typed.
+//! The command `ltm`, as a person runs it.
 
 use std::{
     io::{BufRead, BufReader, Write},

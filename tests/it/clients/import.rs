@@ -1,4 +1,4 @@
-//! `ltm import`: recorded documents become LTMs that are the same.
+//! `ltm import`: recorded documents become LTMs with the same history.
 
 use std::{
     io::Write,

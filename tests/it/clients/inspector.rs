@@ -1,4 +1,4 @@
-//! The inspector, as the API serves it. What the page shows is tested in a browser: `make inspector`.
+//! The inspector, as the API serves it. `make inspector` tests the page in a browser.
 
 use ltm_tests::{Api, RedisServer, Service};
 

@@ -1,4 +1,4 @@
-//! `ltm verify` proves logs, and finds what is wrong with them.
+//! `ltm verify` checks logs, and finds what is wrong with them.
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,4 @@
-//! The descriptions of the interfaces, as the API serves them. That they are true is tested by `make interfaces`.
+//! The OpenAPI and AsyncAPI documents that the API serves. `make interfaces` checks the services against them.
 
 use ltm_tests::{Api, RedisServer, Service};
 

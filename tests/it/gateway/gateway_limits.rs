@@ -1,4 +1,4 @@
-//! What one subscriber may cost the gateway, and what ends its socket.
+//! What one subscriber may cost the gateway, and when the gateway closes its socket.
 
 use ltm_tests::{
     Api, Crowd, Follower, Heard, Network, RawConnection, RedisServer, Service, Stack, Subscriber,

@@ -1,4 +1,4 @@
-//! One socket for many LTMs, each with a cursor of its own.
+//! One WebSocket that follows many LTMs, each from its own cursor.
 
 use std::collections::HashMap;
 

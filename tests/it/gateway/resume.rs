@@ -1,4 +1,4 @@
-//! No gap and no double, whatever happens in between.
+//! Subscribers resume without a gap or a duplicate, whatever happens in between.
 
 use futures_util::future::join_all;
 use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber, size, until};

@@ -1,5 +1,4 @@
-//! Subscribers that read slowly, or are gone without a word: what they cost the others, and the
-//! gateway.
+//! Subscribers that read slowly or vanish: what they cost the gateway and other subscribers.
 
 use std::time::Duration;
 

@@ -1,15 +1,13 @@
-//! The WebSocket protocol (RFC 6455), case by case, against a gateway: what the public Autobahn suite asks of
-//! a server, as far as it applies to one that ignores what clients say.
+//! The WebSocket protocol (RFC 6455), case by case: the cases of the public Autobahn suite that apply to a gateway, which
+//! ignores what clients say.
 //!
-//! Where the library below the gateway (actix) differs from the RFC or the suite:
+//! The library below the gateway (actix) differs from the RFC or the suite:
 //!
-//! - A length whose first bit is set is answered with 1009 and not with 1002: the library does not tell it from
-//!   a frame that is too big.
-//! - A close whose reason is not UTF-8 is answered with 1002 and not with 1007: the library does not tell it
-//!   from a wrong code.
-//! - A close is answered with 1000, whatever code the client gave.
-//! - A frame is looked at once it is whole: text that is not UTF-8 is found at the end of its frame, and a
-//!   control frame that is too long is only refused once all of it is there (or is more than the gateway takes).
+//! - To a length whose first bit is set it answers 1009 in place of 1002. It takes the frame for one that is too big.
+//! - To a close whose reason is not UTF-8 it answers 1002 in place of 1007, as to a wrong code.
+//! - To a close it answers 1000, whatever code the client sent.
+//! - It reads a frame only when it is complete. So it finds invalid UTF-8 at the end of the frame, and rejects a control
+//!   frame that is too long only when all of it has arrived, or more than the gateway accepts.
 
 use futures_util::{StreamExt, stream};
 use ltm_tests::{RawConnection, Stack, Subscriber};

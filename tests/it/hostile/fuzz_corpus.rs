@@ -1,5 +1,5 @@
-//! Every input that the fuzz targets begin with, and every one that once broke something, through the same
-//! functions, so that neither a fuzzer nor another toolchain is needed to see that they still hold.
+//! Runs the checks of the fuzz targets on every input in their corpus, which includes each input that once broke something.
+//! So these checks need neither a fuzzer nor the nightly toolchain.
 
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;

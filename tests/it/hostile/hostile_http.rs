@@ -1,5 +1,5 @@
-//! What clients send that mean harm, or do not know HTTP: each gets a clear refusal or none, costs little
-//! memory, changes nothing, and the next one is served.
+//! Malicious clients, and clients that do not speak HTTP. The services reject each with a clear answer or close the
+//! connection. It costs little memory and changes nothing, and the next client is served.
 //!
 //! What is no HTTP is refused by the library below the services (actix) before they see it: 400 or 431 without
 //! a body, and the connection ends.

@@ -1,4 +1,4 @@
-//! Bodies that are no right JSON, or JSON at its edges: digits, members that come twice, text that is none.
+//! Bodies with invalid JSON, or with edge cases of JSON: many digits, duplicate members, invalid text.
 
 use ltm_tests::{Api, RawConnection, Service, Stack};
 use serde_json::{Value, json};

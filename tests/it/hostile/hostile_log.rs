@@ -1,5 +1,5 @@
-//! Entries that continue their log as they should and are nonsense: what a writer with a fault leaves behind,
-//! or an operator's hand. And entries of kinds that a newer version writes.
+//! Entries with valid cursors and invalid content, as a faulty writer or a manual change leaves them. And entries of kinds
+//! that a newer version writes.
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,4 @@
-//! The mistakes that others made, each a test that fails where it is made here.
+//! Mistakes of other systems: each test fails if we make the same one.
 
 use std::sync::{
     Arc,

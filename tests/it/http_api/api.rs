@@ -1,4 +1,4 @@
-//! What each route of the API answers.
+//! The answers of each call of the API.
 
 use ltm_tests::{Answer, Api, Service, Stack, apply};
 use reqwest::Method;

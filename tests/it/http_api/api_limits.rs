@@ -1,5 +1,4 @@
-//! What the API bears: requests that are too big, too deep or too slow, a Redis that is away, and
-//! being told to stop.
+//! The API survives requests that are too big, too deep or too slow, an unavailable Redis, and a shutdown.
 
 use futures_util::future::select_all;
 use ltm_tests::{

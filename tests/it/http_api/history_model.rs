@@ -1,5 +1,5 @@
-//! Random histories against a simple model in memory: append, rollback, replay, undo, errors, copies,
-//! trims and restarts.
+//! Random histories compared with a simple model in memory: appends, rollbacks, replays, undos, errors, copies, trims and
+//! restarts.
 
 use std::collections::HashMap;
 

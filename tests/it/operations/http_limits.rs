@@ -1,4 +1,4 @@
-//! Whom the HTTP server of both services lets in, and for how long.
+//! The limits on connections and requests that both services share.
 
 use std::future::Future;
 

@@ -1,5 +1,4 @@
-//! `/metrics`: every event shows in the metric that is there for it, and in no other way than an operator can
-//! store.
+//! `/metrics`: every event changes its metric, and the number of series stays bounded.
 
 use std::collections::BTreeSet;
 

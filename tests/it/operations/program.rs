@@ -1,4 +1,4 @@
-//! The two programs as an operator starts them.
+//! `ltm-api` and `ltm-gateway`, as an operator starts them.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,4 +1,4 @@
-//! A new version goes out: one gateway after the other is restarted behind HAProxy, under load.
+//! A rolling update: one gateway after another restarts behind HAProxy, under load.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and jump.
+//! Clocks that are wrong or jump.
 
 use ltm_tests::{Answer, Api, Clock, Follower, RedisServer, Service, until};
 use serde_json::{Value, json};

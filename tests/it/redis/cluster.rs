@@ -1,4 +1,4 @@
-//! All keys on a Redis Cluster, whatever happens to its nodes and slots.
+//! Redis Cluster: all promises hold while nodes fail and slots move.
 
 use std::process::Command;
 

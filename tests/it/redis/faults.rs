@@ -1,4 +1,4 @@
-//! What happens to Redis, one fault at a time.
+//! Faults of Redis, one at a time.
 
 use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber, until};
 use serde_json::json;

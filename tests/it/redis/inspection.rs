@@ -1,4 +1,4 @@
-//! Services look at how Redis is set up, and are not ready where a promise cannot hold on it.
+//! The services check the configuration of Redis. They are not ready if a promise cannot hold on it.
 
 use std::process::{Command, Output};
 

@@ -14,7 +14,7 @@ pub struct Api {
     client: Client,
 }
 
-/// What the API answered.
+/// An answer of the API.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -31,20 +31,20 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {}", self.text))
     }
 
-    /// A header, or nothing.
+    /// The value of a header, or an empty text.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body, where the status is as expected.
+    /// The body, if the status is as expected. Panics otherwise.
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         self.json()
     }
 
-    /// The problem, where it is of this kind.
+    /// The problem details, if the answer is a problem of this kind. Panics otherwise.
     pub fn problem(self, status: u16, name: &str) -> Value {
         assert_eq!(
             self.header("content-type"),
@@ -69,12 +69,12 @@ impl Api {
         Self::at_url(&service.http())
     }
 
-    /// A client of whatever answers at this base URL.
+    /// A client of the service at this base URL.
     pub fn at_url(base: &str) -> Self {
         Self::impatient(base, LIMIT)
     }
 
-    /// The same, and it gives an answer up after some time.
+    /// A client that waits for each answer only this long.
     pub fn impatient(base: &str, limit: Duration) -> Self {
         let client = Client::builder().timeout(limit).build().expect("a client");
         Self {
@@ -143,7 +143,7 @@ impl Api {
         .await;
     }
 
-    /// Creates an LTM with this state; gives its id and cursor.
+    /// Creates an LTM with this state. Returns its id and cursor.
     pub async fn create(&self, state: Value) -> (u64, String) {
         let created = self
             .post("/ltm", &json!({"fqn": "tests.Ltm", "state": state}))
@@ -155,7 +155,7 @@ impl Api {
         )
     }
 
-    /// Appends a snapshot that must be taken; gives the answer.
+    /// Appends a snapshot, which the API must accept. Returns the answer.
     pub async fn append(&self, id: u64, body: Value) -> Value {
         let mut body = body;
         body.as_object_mut()

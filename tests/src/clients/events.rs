@@ -11,7 +11,7 @@ use crate::LIMIT;
 pub struct Event {
     /// Its id.
     pub id: String,
-    /// Its name; empty where it has none.
+    /// Its name, or an empty text.
     pub name: String,
     /// Its data.
     pub data: String,
@@ -40,7 +40,7 @@ impl Events {
         }
     }
 
-    /// The stream that this answers with.
+    /// The stream with which the service answers.
     pub async fn open(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), 200);
@@ -51,7 +51,7 @@ impl Events {
         }
     }
 
-    /// The next event; none where the stream has ended.
+    /// The next event, or `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
@@ -68,7 +68,7 @@ impl Events {
     }
 }
 
-/// The event that these lines are; none for a comment.
+/// The event in these lines, or `None` for a comment.
 fn read(lines: &str) -> Option<Event> {
     let mut event = Event::default();
     for line in lines

@@ -1,4 +1,4 @@
-//! A TCP connection that speaks byte by byte, for what a well-behaved client does not do.
+//! A TCP connection that sends and reads bytes, for what a well-behaved client does not do.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,7 +20,7 @@ impl RawConnection {
         Self { stream }
     }
 
-    /// Connects as one whose system takes few bytes before the program reads them.
+    /// Connects with a small receive buffer: the system accepts few bytes before the program reads them.
     pub async fn with_small_buffer(address: &str) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket
@@ -41,14 +41,13 @@ impl RawConnection {
         Self { stream }
     }
 
-    /// Becomes a WebSocket of this path.
+    /// Upgrades to a WebSocket of this path.
     pub async fn upgrade(&mut self, path: &str) {
         let head = self.shake_hands(path, "").await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     }
 
-    /// Asks to become a WebSocket of this path, with more headers (`X-A: b\r\n`); gives the answer's
-    /// head.
+    /// Asks for a WebSocket of this path, with more headers (`X-A: b\r\n`). Returns the head of the answer.
     pub async fn shake_hands(&mut self, path: &str, headers: &str) -> String {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -58,14 +57,14 @@ impl RawConnection {
         self.head().await
     }
 
-    /// Sends a `GET` of this path with more headers; gives the head and the body of the answer.
+    /// Sends a `GET` of this path with more headers. Returns the head and the body of the answer.
     pub async fn get(&mut self, path: &str, headers: &str) -> (String, String) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
         self.send(request.as_bytes()).await.expect("it is sent");
         self.answer().await
     }
 
-    /// Reads an answer; gives its head and its body.
+    /// Reads an answer. Returns its head and its body.
     pub async fn answer(&mut self) -> (String, String) {
         let head = self.head().await.to_ascii_lowercase();
         let length = head
@@ -80,7 +79,7 @@ impl RawConnection {
     ///
     /// # Errors
     ///
-    /// Where the peer has ended the connection.
+    /// If the peer has closed the connection.
     pub async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         timeout(LIMIT, self.stream.write_all(bytes))
             .await
@@ -98,7 +97,7 @@ impl RawConnection {
         String::from_utf8(head).expect("a head is text")
     }
 
-    /// Reads as many bytes.
+    /// Reads exactly this many bytes.
     pub async fn read(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         let read = timeout(LIMIT, self.stream.read_exact(&mut bytes)).await;
@@ -106,8 +105,7 @@ impl RawConnection {
         bytes
     }
 
-    /// Reads the next frame that the peer sends as a WebSocket: its first byte and its payload; `None`
-    /// where the connection ends.
+    /// Reads the next WebSocket frame: its first byte and its payload. `None` if the connection ends.
     pub async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let read = async {
             let (first, length) = (self.stream.read_u8().await?, self.stream.read_u8().await?);
@@ -123,10 +121,10 @@ impl RawConnection {
         timeout(LIMIT, read).await.expect("a frame in time").ok()
     }
 
-    /// Reads until the peer ends the connection, in whatever way; gives what came.
+    /// Reads until the peer ends the connection in any way. Returns what came.
     pub async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        // A reset is an end too.
+        // A reset ends the connection, too.
         let _ = timeout(LIMIT, self.stream.read_to_end(&mut rest))
             .await
             .expect("the peer ends the connection in time");

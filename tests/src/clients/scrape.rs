@@ -1,4 +1,4 @@
-//! What `/metrics` of a service says, as Prometheus reads it.
+//! The metrics of a service, as Prometheus reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use crate::{Service, until};
 pub struct Scrape {
     /// By series: `ltm_resets_total{reason="forked"}`.
     values: BTreeMap<String, f64>,
-    /// The names that are described, each with its type.
+    /// The types of the metrics, by name.
     pub families: BTreeMap<String, String>,
 }
 
 impl Scrape {
-    /// Asks the service.
+    /// Asks the service for its metrics.
     ///
     /// # Panics
     ///
-    /// Where a line is not of the format, or a family is described twice.
+    /// If a line is not in the text format, or a metric is described twice.
     pub async fn of(service: &Service) -> Self {
         let answer = reqwest::get(format!("{}/metrics", service.http()))
             .await
@@ -45,7 +45,7 @@ impl Scrape {
         Self { values, families }
     }
 
-    /// The value of a series; 0 where it is not there.
+    /// The value of a series, or 0 if the series does not exist.
     pub fn value(&self, series: &str) -> f64 {
         self.values.get(series).copied().unwrap_or(0.0)
     }
@@ -55,7 +55,7 @@ impl Scrape {
         self.values.keys().map(String::as_str).collect()
     }
 
-    /// Asks the service again and again until a series is at least so much.
+    /// Asks the service again and again until a series has at least this value.
     pub async fn until(service: &Service, series: &str, at_least: f64) -> Self {
         until(&format!("{series} is {at_least}"), async || {
             let scrape = Self::of(service).await;

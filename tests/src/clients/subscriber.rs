@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 
 use crate::{LIMIT, rfc6902::apply};
 
-/// What a subscriber hears.
+/// What a subscriber receives.
 #[derive(Debug)]
 pub enum Heard {
     /// A message.
@@ -37,7 +37,7 @@ impl Subscriber {
     ///
     /// # Errors
     ///
-    /// Where the gateway refuses, or cannot be reached.
+    /// If the gateway rejects the handshake, or cannot be reached.
     pub async fn connect(url: &str) -> Result<Self, Box<Error>> {
         let config = WebSocketConfig::default()
             .max_message_size(None)
@@ -49,7 +49,7 @@ impl Subscriber {
         Ok(Self { socket, pings: 0 })
     }
 
-    /// Connects as one whose system takes about so many bytes before the program reads them.
+    /// Connects with a receive buffer of about this size.
     pub async fn with_buffer(address: &str, path: &str, bytes: u32) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket
@@ -109,21 +109,21 @@ impl Subscriber {
         self.socket.send(Message::text(text)).await.is_ok()
     }
 
-    /// Leaves.
+    /// Closes the connection.
     pub async fn leave(mut self) {
         let _ = timeout(LIMIT, self.socket.close(None)).await;
     }
 }
 
-/// A subscriber as the documentation describes it, that checks what it is told.
+/// A subscriber as the documentation describes it. It checks everything that it receives.
 pub struct Follower {
     /// Its cursor.
     pub cursor: Cursor,
     /// Its state.
     pub state: Value,
-    /// The cursors of the entries that it was sent, in order.
+    /// The cursors of the entries that it received, in order.
     pub seen: Vec<Cursor>,
-    /// The resets that it was sent.
+    /// The reasons of the resets that it received.
     pub resets: Vec<String>,
 }
 
@@ -139,7 +139,7 @@ impl Default for Follower {
 }
 
 impl Follower {
-    /// One that has a document.
+    /// A subscriber that has read a document.
     pub fn of(document: &Value) -> Self {
         Self {
             cursor: cursor(document),
@@ -148,11 +148,11 @@ impl Follower {
         }
     }
 
-    /// Takes a message.
+    /// Applies a message.
     ///
     /// # Panics
     ///
-    /// Where an entry is doubled or missing, or its patch does not apply.
+    /// If an entry is missing or comes twice, or its patch does not apply.
     pub fn take(&mut self, message: &Value) {
         let next = cursor(message);
         if let Some(reset) = message.get("reset") {
@@ -174,9 +174,8 @@ impl Follower {
         self.cursor = next;
     }
 
-    /// Follows at one gateway after another, from its cursor on, until it is at `until`.
-    ///
-    /// `urls` are base URLs such as `ws://127.0.0.1:8000/ws/1`; after each disconnect the next one is tried.
+    /// Follows from its cursor until `until` holds. After each disconnect it connects to the next of the `urls`, which are
+    /// base URLs such as `ws://127.0.0.1:8000/ws/1`.
     pub async fn follow_until(&mut self, urls: &[String], until: impl Fn(&Self) -> bool) {
         let began = std::time::Instant::now();
         for url in urls.iter().cycle() {
@@ -191,7 +190,7 @@ impl Follower {
             let Ok(mut subscriber) =
                 Subscriber::connect(&format!("{url}?after={}", self.cursor)).await
             else {
-                // Nobody is there: the only sign to wait for is that somebody is.
+                // No event tells that a gateway is there again.
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };

@@ -1,4 +1,4 @@
-//! Somebody who writes to an LTM all the time, through whatever happens.
+//! An engine that writes to an LTM all the time, whatever happens.
 
 use std::{
     sync::{
@@ -22,7 +22,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins.
+    /// Starts writing.
     pub fn start(api: &Api, id: u64) -> Self {
         let (stop, written) = (Arc::default(), Arc::default());
         let task = write(api.clone(), id, Arc::clone(&stop), Arc::clone(&written));
@@ -33,7 +33,7 @@ impl Writer {
         }
     }
 
-    /// Waits until so many more are acknowledged.
+    /// Waits until this many more writes are acknowledged.
     pub async fn until_more(&self, count: usize) {
         let wanted = self.written.load(Ordering::SeqCst) + count;
         let what = format!("the API has acknowledged {wanted} writes");
@@ -49,7 +49,7 @@ impl Writer {
         .await;
     }
 
-    /// Ends; gives how many were acknowledged.
+    /// Stops writing. Returns how many writes were acknowledged.
     pub async fn stop(self) -> usize {
         self.stop.store(true, Ordering::SeqCst);
         self.task.await.expect("it writes to the end")
@@ -62,7 +62,7 @@ async fn write(api: Api, id: u64, stop: Arc<AtomicBool>, written: Arc<AtomicUsiz
             return number;
         }
         let began = Instant::now();
-        // Not `until`: the borrows of its closure are no `Send`, which a task has to be.
+        // Not `until`: its closure borrows, and a task of the runtime must be `Send`.
         while !acknowledged(&api, id, number).await {
             let waited = began.elapsed();
             assert!(waited < FAILOVER_LIMIT, "{number} is never acknowledged");
@@ -86,7 +86,7 @@ async fn acknowledged(api: &Api, id: u64, number: usize) -> bool {
     acknowledged
 }
 
-/// What was written to an LTM, in the order of its history.
+/// The items written to an LTM, in the order of its history.
 pub async fn items(api: &Api, id: u64) -> Vec<usize> {
     let document = api.document(id).await;
     let snapshots = document["snapshots"].as_array().expect("snapshots");

@@ -1,4 +1,4 @@
-//! Certificates, and TLS in front of what does not speak it.
+//! Certificates, and TLS in front of servers without TLS.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -16,14 +16,14 @@ use tokio_rustls::{
     },
 };
 
-/// An authority and what it signed, in files.
+/// A certificate authority, and files with the certificates that it signed.
 pub struct Authority {
     folder: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    /// A new one, whose certificate is in the file `ca.pem`.
+    /// A new authority. Its certificate is in the file `ca.pem`.
     pub fn generate() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params
@@ -44,7 +44,7 @@ impl Authority {
         self.folder.path().join(name)
     }
 
-    /// The same as text.
+    /// The path of one of its files, as text.
     pub fn text(&self, name: &str) -> String {
         self.file(name).to_str().unwrap().into()
     }
@@ -59,7 +59,7 @@ impl Authority {
         std::fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
     }
 
-    /// Speaks TLS as `localhost` in front of this address, until the runtime ends; gives its port.
+    /// Accepts TLS as `localhost` in front of this address until the runtime ends. Returns the port.
     pub async fn front(&self, behind: String) -> u16 {
         self.sign("front", "localhost");
         let certificate = CertificateDer::from_pem_file(self.file("front.pem")).unwrap();
@@ -75,7 +75,7 @@ impl Authority {
             while let Ok((client, _)) = listener.accept().await {
                 let (acceptor, behind) = (acceptor.clone(), behind.clone());
                 tokio::spawn(async move {
-                    // Who does not trust it leaves.
+                    // A client that does not trust the certificate closes the connection.
                     let Ok(mut client) = acceptor.accept(client).await else {
                         return;
                     };

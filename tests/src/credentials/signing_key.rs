@@ -1,4 +1,4 @@
-//! Keys that tests sign JWTs with, made anew for each test; not by the library that the services prove them with.
+//! Keys that sign JWTs, new for each test. The services verify them with another library.
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
@@ -16,13 +16,13 @@ use base64::{
 };
 use serde_json::{Value, json};
 
-/// The begin of a public key of P-256 in DER (RFC 5480): the rest is the point.
+/// The beginning of a P-256 public key in DER (RFC 5480). The point follows.
 const P256_BEGIN: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// A key, by the algorithm that it is for.
+/// A key for one algorithm.
 pub enum SigningKey {
     /// A secret.
     HS256(Vec<u8>),
@@ -61,7 +61,7 @@ impl SigningKey {
         }
     }
 
-    /// What goes into the file of the services: the public key as PEM, or the secret.
+    /// The content of the services' key file: the public key as PEM, or the secret.
     pub fn public(&self) -> String {
         let der = |key: &dyn AsDer<PublicKeyX509Der<'static>>| {
             key.as_der()
@@ -106,7 +106,7 @@ impl SigningKey {
         self.token_with(&json!({"typ": "JWT", "alg": self.algorithm()}), claims)
     }
 
-    /// A token with this header, whatever it says.
+    /// A token with this header, which may be invalid.
     pub fn token_with(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(header), part(claims));

@@ -1,17 +1,17 @@
-//! A clock that is wrong, and jumps.
+//! A clock that is wrong and jumps.
 
 use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 
-/// What a process takes for the time of day. What it measures durations by goes on as it is.
+/// The time of day as a process sees it. Its monotonic clock stays right.
 pub struct Clock {
     folder: TempDir,
     library: String,
 }
 
 impl Clock {
-    /// A clock that is off by so much: `+1d`, `-2h`.
+    /// A clock with this offset: `+1d`, `-2h`.
     pub fn off_by(offset: &str) -> Self {
         let clock = Self {
             folder: TempDir::new().expect("a temporary folder"),
@@ -21,7 +21,7 @@ impl Clock {
         clock
     }
 
-    /// Lets it jump, also under a process that runs.
+    /// Changes the offset, also for processes that run.
     pub fn jump_to(&self, offset: &str) {
         let new = self.folder.path().join("new");
         fs::write(&new, offset).expect("a file can be written");
@@ -36,7 +36,7 @@ impl Clock {
             ("FAKETIME_TIMESTAMP_FILE", &file),
             ("FAKETIME_NO_CACHE", "1"),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            // What is killed could not remove it.
+            // A process that is killed could not remove its shared memory.
             ("FAKETIME_DISABLE_SHM", "1"),
         ]
         .map(|(name, value)| (name.into(), value.into()))
@@ -48,7 +48,7 @@ impl Clock {
     }
 }
 
-/// The library of libfaketime for programs with threads, where Debian's package puts it.
+/// The library of libfaketime for programs with threads, at its path in Debian's package.
 fn library() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").expect("it is a folder").flatten();
     folders

@@ -17,17 +17,17 @@ use tokio::{
 /// What the network does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Weather {
-    /// Bytes to the server are held back, without a word.
+    /// Bytes to the server are held back. Neither side is told.
     requests_held: bool,
-    /// Bytes from the server are held back, without a word.
+    /// Bytes from the server are held back. Neither side is told.
     answers_held: bool,
-    /// Every other message of Redis's channels is lost.
+    /// Every second message on Redis's channels is lost.
     messages_lost: bool,
-    /// A connection is cut after so many bytes from the server.
+    /// Each connection is cut after this many bytes from the server.
     answers_end_after: Option<usize>,
-    /// These bytes from the server become others.
+    /// The first bytes are replaced by the second in what the server sends.
     garbled: Option<(&'static str, &'static str)>,
-    /// Connections of an earlier era are cut.
+    /// Connections that began in an earlier era are cut.
     era: u64,
     /// New connections are refused.
     refused: bool,
@@ -42,7 +42,7 @@ struct Seen {
     held: AtomicUsize,
 }
 
-/// What happens to the bytes that go one way.
+/// The faults in one direction.
 struct Faults {
     held: bool,
     end_after: Option<usize>,
@@ -67,7 +67,7 @@ impl Weather {
     }
 }
 
-/// A proxy in front of one address. It ends with the value.
+/// A proxy in front of one address. It stops when the value is dropped.
 pub struct Network {
     address: String,
     weather: watch::Sender<Weather>,
@@ -77,7 +77,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Leads to `target`.
+    /// Starts a proxy to `target`.
     pub async fn to(target: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -112,49 +112,49 @@ impl Network {
         }
     }
 
-    /// Leads new connections to another address.
+    /// Sends new connections to another address.
     pub fn lead_to(&self, target: &str) {
         self.target.send_replace(target.into());
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Holds all bytes back; nobody is told.
+    /// Holds back all bytes. Neither side is told.
     pub fn hold(&self) {
         self.weather.send_modify(|weather| {
             (weather.requests_held, weather.answers_held) = (true, true);
         });
     }
 
-    /// Holds what comes from the server back; nobody is told.
+    /// Holds back the bytes from the server. Neither side is told.
     pub fn hold_answers(&self) {
         self.weather
             .send_modify(|weather| weather.answers_held = true);
     }
 
-    /// Loses every other message of Redis's channels; nobody is told.
+    /// Loses every second message on Redis's channels. Neither side is told.
     pub fn lose_messages(&self) {
         self.weather
             .send_modify(|weather| weather.messages_lost = true);
     }
 
-    /// Cuts each connection after so many bytes from the server.
+    /// Cuts each connection after this many bytes from the server.
     pub fn cut_after(&self, bytes: usize) {
         self.weather
             .send_modify(|weather| weather.answers_end_after = Some(bytes));
     }
 
-    /// Replaces bytes from the server by others, as many, where they come in one piece.
+    /// Replaces bytes from the server by as many others, if they arrive in one piece.
     pub fn garble(&self, bytes: &'static str, by: &'static str) {
         assert_eq!(bytes.len(), by.len(), "the frame keeps its length");
         self.weather
             .send_modify(|weather| weather.garbled = Some((bytes, by)));
     }
 
-    /// Lets everything through again.
+    /// Lets all bytes through again.
     pub fn release(&self) {
         self.weather.send_modify(|weather| {
             (weather.requests_held, weather.answers_held) = (false, false);
@@ -168,7 +168,7 @@ impl Network {
         self.weather.send_modify(|weather| weather.era += 1);
     }
 
-    /// Refuses new connections, or takes them again.
+    /// Refuses new connections, or accepts them again.
     pub fn refuse(&self, refused: bool) {
         self.weather
             .send_modify(|weather| weather.refused = refused);
@@ -219,7 +219,7 @@ async fn carry(
         &seen,
     );
     tokio::select! {
-        // What is cut carries nothing any more, even where it is released in the same moment.
+        // A connection that is cut carries nothing, even if the network is released in the same moment.
         biased;
         _ = weather.wait_for(|now| now.era != era) => {}
         () = there => {}
@@ -252,7 +252,7 @@ async fn pump(
         }
         let left = end_after.unwrap_or(usize::MAX).saturating_sub(carried);
         if left < count {
-            // That it fails is what comes next in any case.
+            // An error does not matter: the connection is cut now in any case.
             let _ = to.write_all(&buffer[..left]).await;
             return;
         }
@@ -282,8 +282,8 @@ fn garble(all: &mut [u8], bytes: &[u8], by: &[u8]) {
     }
 }
 
-/// The message of a channel that these bytes begin with, if it is there as a whole, and what comes
-/// after it (RESP3: a push of three bulk strings).
+/// The channel message at the beginning of these bytes, if it is complete, and the rest (RESP3: a push of three bulk
+/// strings).
 fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = bytes.strip_prefix(b">3\r\n$7\r\nmessage\r\n")?;
     for _ in 0..2 {

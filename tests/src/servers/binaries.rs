@@ -9,7 +9,7 @@ use std::{
 
 use crate::watchdog::watch_this_test;
 
-/// The path of a binary of the workspace. It is built from the sources as they are now, with the profile of the
+/// The path of a program of the workspace. Cargo builds it first, from the present sources and with the profile of the
 /// running test.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: Mutex<Option<HashSet<String>>> = Mutex::new(None);

@@ -1,4 +1,4 @@
-//! A Redis Cluster: some primaries, each with a replica or without one.
+//! A Redis Cluster: primaries, with or without replicas.
 
 use std::fmt::{self, Debug, Formatter};
 
@@ -9,14 +9,14 @@ const SLOTS: usize = 16384;
 
 /// The nodes of one cluster.
 pub struct Cluster {
-    /// Each has a third of the slots at the begin.
+    /// Each has a third of the slots at first.
     pub primaries: Vec<RedisServer>,
-    /// Each follows the primary at the same place; none where there are none.
+    /// Each follows the primary with the same index. May be empty.
     pub replicas: Vec<RedisServer>,
 }
 
 impl Cluster {
-    /// Starts three primaries, with a replica each where that is asked for, and waits until all know all.
+    /// Starts three primaries, each with a replica if `replicas` is set, and waits until all nodes know each other.
     pub async fn start(replicas: bool) -> Self {
         let primaries: Vec<RedisServer> = (0..3).map(|_| node()).collect();
         for (place, server) in primaries.iter().enumerate() {
@@ -45,13 +45,13 @@ impl Cluster {
         cluster
     }
 
-    /// Where some of the nodes are, as the setting wants it.
+    /// The addresses of the primaries, in the format of the setting.
     pub fn nodes(&self) -> String {
         let addresses: Vec<String> = self.primaries.iter().map(RedisServer::address).collect();
         addresses.join(",")
     }
 
-    /// The settings of a service on it.
+    /// The settings of a service that uses the cluster.
     pub fn settings<'a>(&self, nodes: &'a str) -> [(&'a str, &'a str); 3] {
         [
             ("LTM__REDIS__CLUSTER_NODES", nodes),
@@ -71,14 +71,14 @@ impl Cluster {
         server.expect("a node that answers")
     }
 
-    /// The place of the primary that has an LTM, at the begin.
+    /// The index of the primary that has an LTM at first.
     pub fn place(&self, id: u64) -> usize {
         let slot: usize = self.slot(id).parse().expect("a number");
         (slot * 3 + 2) / SLOTS
     }
 
-    /// Moves an LTM's slot to another primary, key by key, as `redis-cli --cluster reshard` does; `between` runs while some
-    /// of its keys are here and some there.
+    /// Moves an LTM's slot to another primary, key by key, as `redis-cli --cluster reshard` does. `between` runs while both
+    /// primaries have some of its keys.
     pub async fn move_slot(&self, id: u64, to: usize, between: impl AsyncFnOnce()) {
         let (slot, from) = (self.slot(id), &self.primaries[self.place(id)]);
         let to = &self.primaries[to];
@@ -103,7 +103,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until the replica at this place has the slots of its primary.
+    /// Waits until the replica with this index has the slots of its primary.
     pub async fn until_the_replica_leads(&self, place: usize) {
         let replica = &self.replicas[place];
         self.until("the replica is the primary", || {
@@ -140,7 +140,7 @@ impl Cluster {
             let info = server.cli(&["INFO", "replication"]);
             info.contains("role:slave") && info.contains("master_link_status:up")
         };
-        // Who is asked where the slots are must know of the replicas, too.
+        // A node that answers where the slots are must know the replicas, too.
         let listed = |server: &RedisServer| {
             let nodes = server.cli(&["CLUSTER", "NODES"]);
             nodes.lines().filter(|line| line.contains("slave")).count() == self.replicas.len()
@@ -148,7 +148,7 @@ impl Cluster {
         self.replicas.iter().all(follows) && self.all().all(listed)
     }
 
-    /// Waits for something. If it does not come, shows what each node knows of the others.
+    /// Waits for something. If it does not come, shows what each node knows about the others.
     async fn until(&self, what: &str, done: impl Fn() -> bool) {
         until_within(FAILOVER_LIMIT, what, async || {
             if done() { Ok(()) } else { Err(Nodes(self)) }
@@ -157,7 +157,7 @@ impl Cluster {
     }
 }
 
-/// What each node knows of the others, asked when it is printed.
+/// What each node knows about the others. The nodes are asked when it is printed.
 struct Nodes<'a>(&'a Cluster);
 
 impl Debug for Nodes<'_> {
@@ -170,7 +170,7 @@ impl Debug for Nodes<'_> {
     }
 }
 
-/// A node by itself. Its bus has a port of its own: the usual one, 10,000 higher, may not exist.
+/// A single node. Its bus port is chosen freely: the usual one, 10,000 higher, may not exist.
 fn node() -> RedisServer {
     let bus = free_port().to_string();
     RedisServer::start(&[

@@ -1,4 +1,4 @@
-//! HAProxy with the configuration that is deployed.
+//! HAProxy with the deployed configuration.
 
 use std::{
     collections::HashMap,
@@ -12,28 +12,28 @@ use tempfile::TempDir;
 
 use crate::{Service, free_port, until, until_blocking};
 
-/// The file that `docker-compose.yml` gives to its HAProxy.
+/// The configuration that `docker-compose.yml` gives to HAProxy.
 const DEPLOYED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/haproxy.cfg");
 
-/// An HAProxy in front of APIs and gateways. It ends with the value.
+/// An HAProxy in front of APIs and gateways. It ends when the value is dropped.
 pub struct Haproxy {
     child: Child,
     port: u16,
     folder: TempDir,
 }
 
-/// The file with what it logs, in its folder.
+/// Its log file, in its folder.
 const LOG: &str = "log";
 
 impl Haproxy {
-    /// Starts one; the servers are called `api0`, `gateway0`, `gateway1`…, in their order.
+    /// Starts HAProxy. The servers are named `api0`, `gateway0`, `gateway1` and so on.
     pub fn start(apis: &[&Service], gateways: &[&Service]) -> Self {
         Self::with(apis, gateways, &[])
     }
 
-    /// The same, with parts of the configuration replaced: each must be there once.
+    /// Starts HAProxy with parts of the configuration replaced. Each part must occur once.
     pub fn with(apis: &[&Service], gateways: &[&Service], changes: &[(&str, &str)]) -> Self {
-        // The port may be taken between the look and the start; then it ends, and the next is tried.
+        // Another process may take the port before HAProxy does. HAProxy then ends, and the next port is tried.
         for _ in 0..20 {
             let folder = TempDir::new().expect("a temporary folder");
             let port = free_port();
@@ -71,7 +71,7 @@ impl Haproxy {
         format!("ws://127.0.0.1:{}{path}", self.port)
     }
 
-    /// What it knows of a server, or of a whole backend (`BACKEND`): the columns of `show stat`.
+    /// What HAProxy knows about a server, or about a whole backend (`BACKEND`): the columns of `show stat`.
     pub fn stat(&self, backend: &str, server: &str) -> HashMap<String, String> {
         let table = self.ask("show stat").expect("it answers");
         let mut lines = table.trim_start_matches("# ").lines();
@@ -87,12 +87,12 @@ impl Haproxy {
             .collect()
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join(LOG)).expect("it has a log")
     }
 
-    /// Waits until it sees this server as `UP` or `DOWN`.
+    /// Waits until HAProxy sees this server as `UP` or `DOWN`.
     pub async fn until_seen(&self, backend: &str, server: &str, state: &str) {
         until(&format!("HAProxy sees {server} as {state}"), async || {
             self.stat(backend, server)["status"].starts_with(state)
@@ -126,7 +126,7 @@ impl Drop for Haproxy {
     }
 }
 
-/// The deployed configuration, with this machine's addresses instead of what Docker's DNS would say.
+/// The deployed configuration, with local addresses in place of Docker's DNS names.
 fn configuration(port: u16, folder: &TempDir, apis: &[&Service], gateways: &[&Service]) -> String {
     let servers = |name: &str, services: &[&Service]| {
         let line = |(number, service): (usize, &&Service)| {

@@ -1,18 +1,18 @@
-//! Ports for servers that are told theirs.
+//! Ports for servers that do not choose one themselves.
 
 use std::{
     net::TcpListener,
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// Where Linux takes no port from for connections and for listeners that leave the choice to it: a server that stops
-/// and starts again on its port must find it free.
+/// Below the ports that Linux gives to connections, and to listeners on port 0. So a server that restarts finds its port
+/// free.
 const RANGE: std::ops::Range<u16> = 10_000..32_000;
 
-/// A port that nothing listens on, and that this process has not handed out lately.
+/// A port that nothing listens on. This process does not return it again for a long time.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test processes that run side by side begin at different ports.
+    // Test processes that run at the same time begin at different ports.
     let first = fastrand::u16(RANGE);
     let _ = NEXT.compare_exchange(0, first, Ordering::Relaxed, Ordering::Relaxed);
     loop {

@@ -1,4 +1,4 @@
-//! A Redis of one test's own.
+//! A Redis for one test.
 
 use std::{
     ffi::OsString,
@@ -13,24 +13,24 @@ use tempfile::TempDir;
 
 use crate::{free_port, until_blocking, watchdog::watch_this_test};
 
-/// A `redis-server` with an append-only file in a folder of its own. It ends with the value.
+/// A `redis-server` with an append-only file in a folder of its own. It ends when the value is dropped.
 pub struct RedisServer {
     child: Child,
     port: u16,
     arguments: Vec<String>,
-    /// What a Sentinel begins with.
+    /// The initial configuration, if it is a Sentinel.
     sentinel: Option<String>,
     folder: TempDir,
 }
 
 impl RedisServer {
-    /// Starts one; `arguments` are added to its command line.
+    /// Starts a server. `arguments` are added to its command line.
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_as(None, None, arguments)
     }
 
-    /// Starts one with what is in a backup (RDB), as docs/backup.md says: it reads that without an append-only file, writes
-    /// one, and starts again with it.
+    /// Starts a server from a backup (RDB), as docs/backup.md says: the server reads the backup without an append-only file,
+    /// writes such a file, and restarts with it.
     pub fn restored(backup: &Path) -> Self {
         let mut server = Self::start_as(None, Some(backup), &["--appendonly", "no"]);
         server.cli(&["CONFIG", "SET", "appendonly", "yes"]);
@@ -53,7 +53,7 @@ impl RedisServer {
         watch_this_test();
         let mut folder = new_folder(sentinel.is_some());
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).into()).collect();
-        // The port may be taken between the look and the start; then the server ends, and the next is tried.
+        // Another process may take the port before the server does. The server then ends, and the next port is tried.
         for _ in 0..20 {
             if let Some(backup) = backup {
                 std::fs::copy(backup, folder.path().join("dump.rdb")).expect("a copy");
@@ -75,12 +75,12 @@ impl RedisServer {
         panic!("redis-server does not start; is it installed?");
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// Where it is, for a user of its own.
+    /// Its URL, for this user.
     pub fn url_as(&self, user: &str, password: &str) -> String {
         format!("redis://{user}:{password}@127.0.0.1:{}/0", self.port)
     }
@@ -90,13 +90,13 @@ impl RedisServer {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Ends it at once, as a crash would.
+    /// Kills it, as a crash would.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
     }
 
-    /// Starts it again in the same place with the same data.
+    /// Restarts it on the same port with the same data.
     pub fn restart(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -105,32 +105,32 @@ impl RedisServer {
         assert!(self.wait_until_ready(), "redis-server does not come back");
     }
 
-    /// Ends it as a crash would, and starts it again in the same place with no data.
+    /// Kills it, and restarts it on the same port without data.
     pub fn restart_empty(&mut self) {
         self.kill();
         self.folder = TempDir::new().expect("a temporary folder");
         self.restart();
     }
 
-    /// Stops it from answering, without closing anything.
+    /// Suspends it: it answers nothing and closes nothing.
     pub fn pause(&self) {
         signal(self.child.id(), "STOP");
     }
 
-    /// Lets it answer again.
+    /// Resumes it.
     pub fn resume(&self) {
         signal(self.child.id(), "CONT");
     }
 
-    /// Runs one command by `redis-cli`; gives what it prints.
+    /// Runs one command with `redis-cli`. Returns what it prints.
     #[track_caller]
     pub fn cli(&self, arguments: &[&str]) -> String {
         self.try_cli(arguments)
             .unwrap_or_else(|output| panic!("{arguments:?}: {output}"))
     }
 
-    /// The same, where its connection may be cut: Sentinels do that to whoever is connected when they
-    /// give a Redis another role.
+    /// [`RedisServer::cli`] for a connection that may be cut. A Sentinel cuts all connections of a Redis when it changes the
+    /// role of that Redis.
     pub fn try_cli(&self, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new("redis-cli")
             .args(["-p", &self.port.to_string()])
@@ -144,8 +144,7 @@ impl RedisServer {
         Ok(text.trim_end().into())
     }
 
-    /// One of the numbers that `INFO` gives: the first after `name` in a section; 0 where there is
-    /// none.
+    /// A number of `INFO`: the first one after `name` in a section, or 0.
     pub fn info(&self, section: &str, name: &str) -> u64 {
         let text = self.cli(&["INFO", section]);
         let rest = text.lines().find_map(|line| line.strip_prefix(name));
@@ -172,8 +171,8 @@ impl Drop for RedisServer {
     }
 }
 
-/// A Sentinel waits for the disk at each change, and does nothing for half a minute (TILT) where it
-/// was held up for two seconds: its folder is in memory, where the system has one there.
+/// A Sentinel writes to the disk at each change. If that takes two seconds, it does nothing for 30 s (TILT). So its folder
+/// is in memory, if the system has such a folder.
 fn new_folder(in_memory: bool) -> TempDir {
     let memory = in_memory.then(|| TempDir::new_in("/dev/shm"));
     memory
@@ -184,7 +183,7 @@ fn new_folder(in_memory: bool) -> TempDir {
 fn spawn(port: u16, folder: &TempDir, sentinel: Option<&str>, arguments: &[String]) -> Child {
     let mut command = Command::new(program());
     if let Some(configuration) = sentinel {
-        // A Sentinel writes what it learns into its file, and reads it when it comes back.
+        // A Sentinel writes what it learns into its file, and reads the file after a restart.
         let file = folder.path().join("sentinel.conf");
         if !file.exists() {
             std::fs::write(&file, configuration).expect("a file can be written");
@@ -203,7 +202,7 @@ fn spawn(port: u16, folder: &TempDir, sentinel: Option<&str>, arguments: &[Strin
         .expect("redis-server is on PATH (make test installs it)")
 }
 
-/// The server to start: another one than `redis-server` where `LTM_TEST_REDIS_SERVER` names it, such as Valkey's.
+/// The server to start: `redis-server`, or the program that `LTM_TEST_REDIS_SERVER` names, such as Valkey's.
 fn program() -> OsString {
     std::env::var_os("LTM_TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
 }
@@ -215,7 +214,7 @@ fn answers(port: u16) -> bool {
         stream.write_all(b"PING\r\n")?;
         let mut answer = [0; 5];
         stream.read_exact(&mut answer)?;
-        // One that asks for a password is up, too.
+        // A server that asks for a password is ready, too.
         Ok(matches!(&answer, b"+PONG" | b"-NOAU"))
     };
     ask().unwrap_or(false)
@@ -223,7 +222,7 @@ fn answers(port: u16) -> bool {
 
 /// Sends a process a signal: `TERM`.
 pub fn signal(pid: u32, name: &str) {
-    // The shell's own `kill`: the program is not on every machine.
+    // The shell has a `kill` of its own. The program `kill` does not exist on every machine.
     let sent = Command::new("sh")
         .args(["-c", &format!("kill -s {name} {pid}")])
         .status()

@@ -1,4 +1,4 @@
-//! A leader, a replica, and Sentinels that make the replica lead when the leader is gone.
+//! A primary, a replica, and Sentinels that promote the replica if the primary is gone.
 
 use std::{
     fmt::{self, Debug, Formatter},
@@ -7,23 +7,23 @@ use std::{
 
 use crate::{RedisServer, until, until_within};
 
-/// The longest wait for a failover: Sentinels that were held up do nothing for half a minute (TILT).
+/// The longest wait for a failover. A Sentinel that was held up does nothing for 30 s (TILT).
 pub const FAILOVER_LIMIT: Duration = Duration::from_secs(180);
-/// What the Sentinels call the two.
+/// The name of the two servers in the Sentinels' configuration.
 const SERVICE: &str = "ltm";
 
-/// A leader, a replica and three Sentinels.
+/// A primary, a replica and three Sentinels.
 pub struct Sentinels {
-    /// The Redis that leads at the begin.
+    /// The first primary.
     pub leader: RedisServer,
-    /// The other one.
+    /// Its replica.
     pub replica: RedisServer,
-    /// They need two voices for a failover.
+    /// Two of them must agree on a failover.
     pub sentinels: Vec<RedisServer>,
 }
 
 impl Sentinels {
-    /// Starts all, and waits until the Sentinels know each other and both servers.
+    /// Starts all of them, and waits until the Sentinels know each other and both servers.
     pub async fn start() -> Self {
         let at_once = ["--repl-diskless-sync-delay", "0"];
         let leader = RedisServer::start(&at_once);
@@ -62,7 +62,7 @@ impl Sentinels {
         group
     }
 
-    /// The settings of a service that knows only the Sentinels.
+    /// The settings of a service that uses the Sentinels.
     pub fn settings<'a>(&self, urls: &'a str) -> [(&'a str, &'a str); 4] {
         [
             ("LTM__REDIS__SENTINELS", urls),
@@ -72,17 +72,17 @@ impl Sentinels {
         ]
     }
 
-    /// Where the Sentinels are, with commas between.
+    /// The URLs of the Sentinels, separated by commas.
     pub fn urls(&self) -> String {
         let url = |sentinel: &RedisServer| format!("redis://{}", sentinel.address());
         let urls: Vec<String> = self.sentinels.iter().map(url).collect();
         urls.join(",")
     }
 
-    /// Waits until every Sentinel names the replica as the leader, and it leads.
+    /// Waits until the replica is the primary, and every Sentinel says so.
     pub async fn until_the_replica_leads(&self) {
         let ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE];
-        // It answers in two lines.
+        // The answer has two lines.
         let address = Ok(self.replica.address().replace(':', "\n"));
         self.until("the replica is the primary", || {
             let role = self.replica.try_cli(&["ROLE"]);
@@ -92,7 +92,7 @@ impl Sentinels {
         .await;
     }
 
-    /// Waits for something. If it does not come, shows what each server and Sentinel thinks.
+    /// Waits for something. If it does not come, shows what each server and Sentinel knows.
     async fn until(&self, what: &str, done: impl Fn() -> bool) {
         until_within(FAILOVER_LIMIT, what, async || {
             if done() { Ok(()) } else { Err(Opinions(self)) }
@@ -100,8 +100,8 @@ impl Sentinels {
         .await;
     }
 
-    /// Makes the Redis that led at the begin follow the other one, as Sentinels do unless they were held up: then not for
-    /// half a minute, and again.
+    /// Makes the first primary a replica of the other server. Sentinels do that too, but a Sentinel that was held up waits
+    /// 30 s first.
     pub async fn demote_the_leader(&self) {
         let address = self.replica.address();
         let (host, port) = address.split_once(':').unwrap();
@@ -116,7 +116,7 @@ impl Sentinels {
     }
 }
 
-/// What each server and each Sentinel thinks of the others, asked when it is printed.
+/// What each server and each Sentinel knows about the others. They are asked when it is printed.
 struct Opinions<'a>(&'a Sentinels);
 
 impl Debug for Opinions<'_> {

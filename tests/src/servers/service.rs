@@ -1,4 +1,4 @@
-//! A service under test, as a process of its own.
+//! A service under test, in a process of its own.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ const LOG_LINES: usize = 500;
 
 const DEV: &str = "ltm dev";
 
-/// A running service. It ends with the value; its log is shown where the test fails.
+/// A running service. It ends when the value is dropped. If the test fails, its log is printed.
 pub struct Service {
     name: String,
     child: Child,
@@ -99,7 +99,7 @@ impl Service {
         self.child.id()
     }
 
-    /// Ends it at once.
+    /// Kills it.
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it ends");
@@ -110,7 +110,7 @@ impl Service {
         signal(self.child.id(), name);
     }
 
-    /// Whether it has ended, and how.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("its status can be read")
     }
@@ -121,7 +121,7 @@ impl Service {
         until_blocking(&what, || self.ended())
     }
 
-    /// Waits until a line of its log holds this text.
+    /// Waits until a line of its log contains this text.
     pub async fn until_logged(&self, text: &str) {
         let what = format!("{} logs {text:?}", self.name);
         until(&what, async || self.logged(text)).await;
@@ -132,7 +132,7 @@ impl Service {
         self.log.lock().unwrap().iter().cloned().collect()
     }
 
-    /// Whether a line of its log holds this text.
+    /// Whether a line of its log contains this text.
     pub fn logged(&self, text: &str) -> bool {
         self.log
             .lock()
@@ -145,7 +145,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if self.name == DEV && matches!(self.child.try_wait(), Ok(None)) {
-            // It ends the Redis that it started.
+            // On a signal it also ends the Redis that it started.
             signal(self.child.id(), "TERM");
             let _ = attempt(|| !matches!(self.child.try_wait(), Ok(None)));
         }
@@ -159,12 +159,12 @@ impl Drop for Service {
     }
 }
 
-/// Keeps the last lines of a log, and tells the address once the service listens.
+/// Keeps the last lines of a log, and sends the address once the service listens.
 fn keep(stderr: ChildStderr, log: &Mutex<VecDeque<String>>, found: &mpsc::Sender<String>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         let event: Value = serde_json::from_str(&line).unwrap_or_default();
         if event["message"] == "listening" {
-            // Nobody listens any more after the first.
+            // The receiver is gone after the first address.
             let _ = found.send(event["address"].as_str().expect("an address").into());
         }
         let mut log = log.lock().unwrap();

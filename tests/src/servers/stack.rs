@@ -1,4 +1,4 @@
-//! What most tests start.
+//! The services that most tests start.
 
 use crate::{Api, RedisServer, Service};
 

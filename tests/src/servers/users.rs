@@ -1,13 +1,13 @@
-//! The users of `deploy/redis/users.acl`.
+//! The Redis users of `deploy/redis/users.acl`.
 
 use crate::RedisServer;
 
-/// The password that stands in for each.
+/// The password of every user.
 pub const PASSWORD: &str = "not-a-secret";
-/// SHA-256 of it.
+/// The SHA-256 hash of the password.
 const PASSWORD_SHA256: &str = "531854cef641648c7817441c3a04ae025e91d882aa1ac318057cba7e979b2140";
 
-/// The file as it is shipped, with the passwords put in.
+/// The shipped file, with the passwords filled in.
 pub fn shipped_users() -> String {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/redis/users.acl");
     let mut users = std::fs::read_to_string(shipped).expect("the file is there");
@@ -17,7 +17,7 @@ pub fn shipped_users() -> String {
     users
 }
 
-/// Gives a Redis that runs these users, beside its `default`, with which its replicas come.
+/// Adds these users to a running Redis. Its user `default` stays, because replicas connect with it.
 pub fn add_shipped_users(redis: &RedisServer) {
     let users = shipped_users();
     for user in users
@@ -26,7 +26,7 @@ pub fn add_shipped_users(redis: &RedisServer) {
     {
         let rules = ["ACL", "SETUSER"].into_iter();
         let rules: Vec<&str> = rules.chain(user.split(' ').skip(1)).collect();
-        // A selector has spaces between its brackets.
+        // A selector contains spaces between its parentheses.
         let mut whole: Vec<String> = Vec::new();
         for rule in rules {
             match whole

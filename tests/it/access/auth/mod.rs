@@ -1,4 +1,4 @@
-//! Who may do what: the promises of docs/security.md.
+//! Authentication and grants: the promises of docs/security.md.
 
 mod bounds;
 mod copies;

@@ -1,4 +1,4 @@
-//! The client for Rust, on real services: what a program that follows or writes may rely on.
+//! The Rust client with real services: the promises to programs that follow or write.
 
 mod follow;
 mod producer;

@@ -1,7 +1,7 @@
-//! Each command of the guides is run as its reader would, and prints what the page shows. CONTRIBUTING.md says how a page
-//! is written so.
+//! Runs each command of the guides as a reader would, and checks that it prints what the page shows. CONTRIBUTING.md
+//! explains how to write such a page.
 //!
-//! What takes Node is run where `LTM_GUIDES_NODE` is set: `make examples` does.
+//! Commands that need Node run only if `LTM_GUIDES_NODE` is set. `make examples` sets it.
 
 mod checks;
 mod page;

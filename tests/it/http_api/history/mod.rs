@@ -1,4 +1,4 @@
-//! Going back, recording errors, deleting, listing; `copies` and `retention` have the rest.
+//! Rollbacks, errors, deletion and lists. `copies` and `retention` have the rest.
 
 mod copies;
 mod retention;

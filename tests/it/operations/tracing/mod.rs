@@ -1,4 +1,4 @@
-//! Traces: one shows a call from its producer to its delivery, and none holds anything up.
+//! Traces: each shows a call from its producer to its delivery, and tracing delays nothing.
 
 mod collector;
 
