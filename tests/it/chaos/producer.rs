@@ -65,6 +65,10 @@ impl Kind {
     }
 }
 
+/// The pause between two writes. Without it the producers of all runs together would keep every core busy, and Redis
+/// and the services would be late for reasons that are no fault.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Writes to one LTM. After each failure it retries at the next API.
 pub(crate) struct Producer {
     pub(crate) id: u64,
@@ -99,6 +103,7 @@ impl Producer {
                 during,
                 outcome,
             });
+            sleep(PAUSE).await;
         }
         Ok(writes)
     }
