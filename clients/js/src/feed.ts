@@ -6,31 +6,35 @@ const LIMIT = 256;
 /** The changes that one `for await` loop has not read yet. */
 export class Feed implements AsyncIterator<Change, undefined> {
   private queue: Change[] = [];
-  private wake: (() => void) | undefined;
+  /** The calls of `next` that wait for a change, in their order. */
+  private waiting: ((change?: Change) => void)[] = [];
   private ended = false;
 
   constructor(private readonly left: (feed: Feed) => void) {}
 
   push(change: Change): void {
+    const reader = this.waiting.shift();
+    if (reader) {
+      reader(change);
+      return;
+    }
     if (this.queue.length >= LIMIT) {
       this.queue = [];
       change = { type: 'reset', reason: 'coalesced' };
     }
     this.queue.push(change);
-    this.wake?.();
   }
 
   end(): void {
     this.ended = true;
-    this.wake?.();
+    this.waiting.forEach((reader) => reader());
+    this.waiting = [];
   }
 
   async next(): Promise<IteratorResult<Change, undefined>> {
-    while (!this.queue.length && !this.ended) {
-      await new Promise<void>((resolve) => (this.wake = resolve));
-    }
-    const value = this.queue.shift();
-    return value ? { value, done: false } : { value: undefined, done: true };
+    const value =
+      this.queue.shift() ?? (this.ended ? undefined : await new Promise<Change | undefined>((read) => this.waiting.push(read)));
+    return value ? { value, done: false } : { value, done: true };
   }
 
   async return(): Promise<IteratorResult<Change, undefined>> {

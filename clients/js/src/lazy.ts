@@ -20,8 +20,11 @@ export class LazyFollowing<State> {
   readonly subscribe = (changed: () => void): (() => void) => {
     const listener = () => changed();
     this.listeners.add(listener);
-    if (!this.following) {
-      this.following = followLtm<State>(this.url, this.id, this.options());
+    const options = this.options();
+    // A server that renders a page may have neither. Its view stays `connecting`.
+    const { WebSocket = globalThis.WebSocket, EventSource = globalThis.EventSource } = options;
+    if (!this.following && (WebSocket || EventSource)) {
+      this.following = followLtm<State>(this.url, this.id, options);
       this.following.subscribe(() => this.listeners.forEach((each) => each()));
     }
     return () => {

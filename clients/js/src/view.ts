@@ -156,11 +156,15 @@ export function withDocument(view: View, document: Document): View {
  */
 export function withMessage(view: View, message: Message, history: boolean): [View, Change | undefined] | null {
   const { cursor, snapshot, rollback, error, reset } = message;
-  const next: Writable<View> = { ...view, cursor };
+  // A spread would make the lists that `append` leaves to their first reader.
+  const next = Object.defineProperties({}, Object.getOwnPropertyDescriptors(view)) as Writable<View>;
+  next.cursor = cursor;
   if (snapshot) {
     const index = view.snapshotsCount;
     next.state = applyPatch(view.state, snapshot.patch);
-    next.snapshots = history ? [...view.snapshots, snapshot] : view.snapshots;
+    if (history) {
+      append(view, next, 'snapshots', snapshot);
+    }
     next.snapshotsCount = index + 1;
     next.updated_at = snapshot.time;
     return [next, { type: 'snapshot', index, snapshot }];
@@ -207,11 +211,38 @@ function goBack(view: View, next: Writable<View>, rollback: NonNullable<Message[
   if (kept < 0 || kept > snapshots.length) {
     return false;
   }
-  next.snapshots = kept < snapshots.length ? snapshots.slice(0, kept) : snapshots;
+  const value = kept < snapshots.length ? snapshots.slice(0, kept) : snapshots;
+  Object.defineProperty(next, 'snapshots', { value, enumerable: true, configurable: true, writable: true });
   next.firstIndex = firstIndex;
-  const before = { time, reason, state: view.state, snapshots: view.snapshots, first_index: view.firstIndex };
-  next.rollbacks = [...view.rollbacks, before];
+  append(view, next, 'rollbacks', {
+    time,
+    reason,
+    state: view.state,
+    snapshots: view.snapshots,
+    first_index: view.firstIndex,
+  });
   return true;
+}
+
+/** The lists of views that `append` has made: how much of an array that they share belongs to a view. */
+const lists = new WeakMap<() => unknown, { items: unknown[]; length: number }>();
+
+/**
+ * Gives `next` the list of `view` with one more item. The views share one array, so the cost does not depend on the
+ * length of the list. A view gets an array of its own when somebody reads it.
+ */
+function append<Key extends 'snapshots' | 'rollbacks'>(view: View, next: View, key: Key, item: View[Key][number]): void {
+  const getter = Object.getOwnPropertyDescriptor(view, key)?.get;
+  let { items, length } = (getter && lists.get(getter)) ?? { items: [...view[key]], length: view[key].length };
+  if (items.length > length) {
+    // Another view has gone on from here.
+    items = items.slice(0, length);
+  }
+  length = items.push(item);
+  let own: unknown[] | undefined;
+  const get = () => (own ??= items.slice(0, length));
+  lists.set(get, { items, length });
+  Object.defineProperty(next, key, { get, enumerable: true, configurable: true });
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -116,6 +116,16 @@ describe('with services that run', { concurrency: 4 }, () => {
     assert.equal(read.at(-1).index, 99_999);
   });
 
+  test('readers that wait at once are served in their order, and all end together', async () => {
+    const feed = new Feed(() => {});
+    const [one, two, three, four] = [feed.next(), feed.next(), feed.next(), feed.next()];
+    feed.push({ type: 'snapshot', index: 1 });
+    feed.push({ type: 'snapshot', index: 2 });
+    assert.deepEqual([(await one).value.index, (await two).value.index], [1, 2]);
+    await feed.return();
+    assert.deepEqual([(await three).done, (await four).done], [true, true]);
+  });
+
   test('an LTM that is deleted ends it, also where that happened while nobody looked', async () => {
     const id = await create();
     const proxy = await Proxy.start(services.url);

@@ -7,6 +7,9 @@ import jsonpatch from 'fast-json-patch';
 import { applyPatch, PatchError } from '../dist/index.js';
 import { share } from '../dist/json.js';
 
+// The same cases in each run, unless a seed is given: a failure is then the change's.
+fc.configureGlobal({ seed: Number(process.env.LTM_TEST_SEED ?? 1) });
+
 const suite = ['spec_tests.json', 'tests.json'].flatMap((name) =>
   JSON.parse(readFileSync(new URL(`../../../tests/data/json-patch-suite/${name}`, import.meta.url), 'utf8')),
 );
@@ -52,6 +55,7 @@ const operation = fc.oneof(
   fc.record({ op: fc.constantFrom('move', 'copy'), from: pointer, path: pointer }),
 );
 const patch = fc.array(operation, { maxLength: 4 });
+const somePatch = fc.array(operation, { minLength: 1, maxLength: 4 });
 const runs = { numRuns: 3000 };
 
 /** By the letter of RFC 6902, on a copy and without a thought for speed. */
@@ -133,19 +137,16 @@ test('any patch does to any document what the RFC says, or is refused, and chang
 test('patches do one after the other what they do in fast-json-patch', () => {
   // It takes some patches that the RFC refuses, and has keys of its own that it does not take.
   const common = (text) => !/__proto__|constructor|toString|length|"-1"|\/-1|\/x|\/9|~/.test(text);
-  let met = 0;
   fc.assert(
-    fc.property(json, patch, (document, operations) => {
+    fc.property(json, somePatch, (document, operations) => {
       fc.pre(common(JSON.stringify([document, operations])));
       fc.pre(attempt(() => reference(document, operations)) !== 'refused');
       const copy = structuredCloneOf(document);
       const expected = attempt(() => jsonpatch.applyPatch(copy, structuredCloneOf(operations), true).newDocument);
-      if (operations.length) met++;
       assert.deepEqual(attempt(() => applyPatch(document, operations)), { result: structuredCloneOf(expected.result) });
     }),
-    { numRuns: 1000, maxSkipsPerRun: 1000 },
+    { numRuns: 300, maxSkipsPerRun: 1000 },
   );
-  assert.ok(met > 100, `only ${met}`);
 });
 
 test('a patch from one document to another leads there, and shares all that it does not name', () => {

@@ -30,3 +30,15 @@ test('a store follows from its first subscriber to its last', async () => {
   end();
   await services.stop();
 });
+
+test('a store on a server without WebSockets stays connecting, and throws nothing', () => {
+  const { WebSocket: socket, EventSource: source } = globalThis;
+  try {
+    globalThis.WebSocket = globalThis.EventSource = undefined;
+    const views = [];
+    ltmStore('http://127.0.0.1:9', 1).subscribe((view) => views.push(view.status))();
+    assert.deepEqual(views, ['connecting']);
+  } finally {
+    Object.assign(globalThis, { WebSocket: socket, EventSource: source });
+  }
+});

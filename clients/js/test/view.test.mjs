@@ -1,0 +1,53 @@
+// A view and what a message makes of it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { emptyView, withMessage } from '../dist/view.js';
+
+const snapshot = (n) => ({ time: `t${n}`, reason: 'execute', item: null, patch: [], execute_queue: [], transitions_queue: [] });
+const follow = (view, from, to) => {
+  for (let n = from; n < to; n++) {
+    [view] = withMessage(view, { cursor: `${n}`, snapshot: snapshot(n) }, true);
+  }
+  return view;
+};
+
+/** How many elements of arrays are copied while `act` runs. */
+function copied(act) {
+  const { slice, [Symbol.iterator]: iterate } = Array.prototype;
+  let count = 0;
+  Array.prototype.slice = function (...range) {
+    count += this.length;
+    return slice.apply(this, range);
+  };
+  Array.prototype[Symbol.iterator] = function () {
+    count += this.length;
+    return iterate.call(this);
+  };
+  try {
+    act();
+  } finally {
+    Object.assign(Array.prototype, { slice, [Symbol.iterator]: iterate });
+  }
+  return count;
+}
+
+test('a message costs no more after two thousand than after ten', () => {
+  const short = follow(emptyView('1'), 0, 10);
+  const long = follow(emptyView('1'), 0, 2000);
+  const early = copied(() => follow(short, 10, 20));
+  assert.equal(copied(() => follow(long, 2000, 2010)), early);
+});
+
+test('each view keeps the history that it has, also if two go on from one', () => {
+  const base = follow(emptyView('1'), 0, 3);
+  const one = follow(base, 3, 5);
+  const other = follow(base, 7, 8);
+  const times = (view) => view.snapshots.map(({ time }) => time);
+  assert.deepEqual(times(base), ['t0', 't1', 't2']);
+  assert.deepEqual(times(one), ['t0', 't1', 't2', 't3', 't4']);
+  assert.deepEqual(times(other), ['t0', 't1', 't2', 't7']);
+  assert.equal(one.snapshots, one.snapshots);
+  const [same] = withMessage(one, { cursor: '9', live: true }, true);
+  assert.equal(same.snapshots, one.snapshots);
+  assert.deepEqual(JSON.parse(JSON.stringify({ ...other })).snapshots.length, 4);
+});
