@@ -1,16 +1,22 @@
 //! Followers, and the record of the messages that they receive.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use ltm_tests::{Heard, Subscriber, apply};
+use ltm_tests::apply;
 use ltm_types::Cursor;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::{PATIENCE, story::Story};
+use super::{line::Wire, story::Story};
+
+/// The pause of a slow follower after each message.
+const SLOW: Duration = Duration::from_millis(15);
 
 /// A message, and the follower's state after it.
 pub(crate) struct Seen {
@@ -23,69 +29,86 @@ pub(crate) struct Seen {
     pub(crate) state: Value,
 }
 
+/// The end of a log, which is known once the producers have stopped.
+pub(crate) type End = Arc<Mutex<Option<Cursor>>>;
+
+/// What a follower of one LTM has received.
+#[derive(Clone, Default)]
+pub(crate) struct Received(Arc<Mutex<Vec<Seen>>>);
+
 /// Follows one LTM. After each disconnect it resumes with its cursor at the next gateway.
 pub(crate) struct Follower {
     pub(crate) id: u64,
     pub(crate) name: String,
+    pub(crate) wire: Wire,
     pub(crate) urls: Vec<String>,
     pub(crate) story: Story,
+    /// Whether the producers have stopped, so that a slow follower hurries.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
-impl Follower {
-    /// Follows until its cursor is `end`, which is known once the producers have stopped, and adds every
-    /// message to `seen`.
-    pub(crate) async fn run(self, end: Arc<Mutex<Option<Cursor>>>, seen: Arc<Mutex<Vec<Seen>>>) {
-        let mut cursor = Cursor::ORIGIN;
-        let mut state = json!({});
-        for url in self.urls.iter().cycle() {
-            if *end.lock().unwrap() == Some(cursor) {
-                return;
-            }
-            let url = format!("{url}/ws/{}?after={cursor}", self.id);
-            let Ok(Ok(mut subscriber)) = timeout(PATIENCE, Subscriber::connect(&url)).await else {
-                sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            self.tell(format_args!("connects after {cursor}"));
-            loop {
-                match timeout(PATIENCE, subscriber.hear()).await {
-                    Ok(Heard::Message(message)) => {
-                        let next = self.take(&message, &mut state);
-                        cursor = next.cursor;
-                        seen.lock().unwrap().push(next);
-                    }
-                    other => {
-                        self.tell(format_args!("is at {cursor} and receives {other:?}"));
-                        break;
-                    }
-                }
-                if *end.lock().unwrap() == Some(cursor) {
-                    return;
-                }
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
+impl Received {
+    /// Takes what it holds.
+    pub(crate) fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.0.lock().unwrap())
     }
 
-    fn take(&self, message: &Value, state: &mut Value) -> Seen {
+    /// The cursor of the last message.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let seen = self.0.lock().unwrap();
+        seen.last().map_or(Cursor::ORIGIN, |seen| seen.cursor)
+    }
+
+    /// Applies a message and records it.
+    pub(crate) fn push(&self, who: &str, message: &Value, story: &Story) {
+        let mut seen = self.0.lock().unwrap();
+        let mut state = seen.last().map_or(json!({}), |seen| seen.state.clone());
         let mut error = None;
         let reset = message.get("reset");
         if let Some(reset) = reset {
-            self.tell(format_args!("is reset: {message}"));
-            *state = reset["state"].clone();
-        } else {
-            let change = message.get("snapshot").or(message.get("rollback"));
-            let patch = &change.unwrap_or(&Value::Null)["patch"];
-            error = apply(state, patch)
+            story.tell(who, format_args!("is reset: {message}"));
+            state = reset["state"].clone();
+        } else if let Some(change) = message.get("snapshot").or(message.get("rollback")) {
+            error = apply(&mut state, &change["patch"])
                 .map_err(|e| format!("{e} in {message}"))
                 .err();
         }
-        Seen {
-            at: self.story.now(),
+        seen.push(Seen {
+            at: story.now(),
             cursor: message["cursor"].as_str().unwrap().parse().unwrap(),
             reset: reset.map(|reset| reset["reason"].as_str().unwrap().to_owned()),
             error,
-            state: state.clone(),
+            state,
+        });
+    }
+}
+
+impl Follower {
+    /// Follows until it is at `end`.
+    pub(crate) async fn run(self, end: End, received: Received) {
+        let mut urls = self.urls.iter().cycle();
+        let mut line = None;
+        while *end.lock().unwrap() != Some(received.cursor()) {
+            let Some(open) = &mut line else {
+                let cursor = received.cursor();
+                let url = urls.next().unwrap();
+                line = self.wire.connect(url, self.id, cursor).await;
+                match line {
+                    Some(_) => self.tell(format_args!("connects after {cursor}")),
+                    None => sleep(Duration::from_millis(50)).await,
+                }
+                continue;
+            };
+            let Some(message) = open.message().await else {
+                self.tell(format_args!("is disconnected at {}", received.cursor()));
+                line = None;
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            received.push(&self.name, &message, &self.story);
+            if self.wire == Wire::SlowSocket && !self.stop.load(Ordering::SeqCst) {
+                sleep(SLOW).await;
+            }
         }
     }
 

@@ -36,7 +36,10 @@ pub(crate) fn read_log(redis: &RedisServer, id: u64) -> Vec<Logged> {
     let read = |(cursor, [_, payload]): (String, [String; 2])| {
         let payload: Value = serde_json::from_str(&payload).unwrap();
         let change = payload.get("rollback").unwrap_or(&payload);
-        apply(&mut state, &change["patch"]).unwrap();
+        // An error has no patch.
+        if let Some(patch) = change.get("patch") {
+            apply(&mut state, patch).unwrap();
+        }
         let cursor = cursor.parse().unwrap();
         Logged {
             cursor,
@@ -46,6 +49,18 @@ pub(crate) fn read_log(redis: &RedisServer, id: u64) -> Vec<Logged> {
         }
     };
     entries.into_iter().map(read).collect()
+}
+
+/// The cursor up to which retention has removed entries from the log.
+pub(crate) fn read_base(redis: &RedisServer, id: u64) -> Cursor {
+    let base = redis.cli(&["HGET", &format!("ltm:{{{id}}}:base"), "cursor"]);
+    base.trim().parse().unwrap_or(Cursor::ORIGIN)
+}
+
+/// The cursor of the last entry.
+pub(crate) fn read_head(redis: &RedisServer, id: u64) -> Cursor {
+    let head = redis.cli(&["HGET", &format!("ltm:{{{id}}}:meta"), "cursor"]);
+    head.trim().parse().unwrap()
 }
 
 impl Loss {

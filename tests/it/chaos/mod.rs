@@ -6,18 +6,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+mod churn;
 mod fault;
 mod follower;
+mod line;
+mod live_list;
 mod log;
 mod producer;
 mod proof;
+mod reader;
+mod shared_socket;
 mod story;
 mod world;
 
 use std::{
+    collections::BTreeMap,
     process::Command,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -26,9 +32,8 @@ use std::{
 
 use fastrand::Rng;
 use futures_util::future::join_all;
-use ltm_tests::{Api, LIMIT, binary};
-use ltm_types::Cursor;
-use serde_json::json;
+use ltm_tests::{Api, LIMIT, binary, until};
+use serde_json::{Value, json};
 use tokio::{
     runtime::Runtime,
     task::JoinHandle,
@@ -36,21 +41,28 @@ use tokio::{
 };
 
 use self::{
+    churn::Churn,
     fault::Fault,
-    follower::{Follower, Seen},
-    log::{Logged, read_log},
+    follower::{End, Follower, Received, Seen},
+    line::Wire,
+    live_list::LiveList,
+    log::{Logged, read_base, read_head, read_log},
     producer::{Producer, Write},
-    proof::Proof,
+    proof::{Proof, States, TrimmedProof},
+    reader::{Observed, Reader},
+    shared_socket::SharedSocket,
     story::{Failure, Story},
     world::{Replicas, World},
 };
 
 /// How long faults strike if a seed is given and no time.
 const SECONDS: u64 = 12;
-/// How many LTMs there are, and how many producers and followers each of them has.
-const LTMS: usize = 2;
+/// How many LTMs there are. The last one has retention.
+const LTMS: usize = 3;
+/// How many producers each LTM has.
 const PRODUCERS: usize = 3;
-const FOLLOWERS: usize = 3;
+/// How many entries retention keeps.
+const KEPT: u64 = 20;
 /// How long a producer waits for an answer, and a follower for a message.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -83,21 +95,37 @@ struct Counts {
     lost: usize,
     /// Those of them that came back under the same cursor.
     came_back: usize,
+    /// Entries that retention removed.
+    trimmed: u64,
+    /// LTMs that were created, followed and deleted.
+    deleted: usize,
 }
 
-/// One LTM with its producers and followers.
+/// One LTM with its producers, followers and reader.
 struct Watched {
     id: u64,
-    end: Arc<Mutex<Option<Cursor>>>,
+    /// Whether retention removes entries.
+    trims: bool,
+    end: End,
     producers: Vec<JoinHandle<Result<Vec<Write>, Failure>>>,
+    reader: JoinHandle<Result<Vec<Observed>, Failure>>,
     followers: Vec<Following>,
 }
 
 /// A running follower.
 struct Following {
     name: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    received: Received,
     task: JoinHandle<()>,
+}
+
+/// What an LTM's producers and its reader know when they have stopped.
+struct Record {
+    id: u64,
+    trims: bool,
+    writes: Vec<Write>,
+    read: Vec<Observed>,
+    followers: Vec<(String, Vec<Seen>)>,
 }
 
 impl Chaos {
@@ -132,6 +160,11 @@ impl Chaos {
             || (self.faults.contains(&Fault::FailedOver) && self.replicas != Replicas::Waited)
     }
 
+    /// Whether a fault may take entries that a follower saw.
+    fn may_fork(&self) -> bool {
+        self.may_lose() || self.replicas != Replicas::None
+    }
+
     async fn run(&self) -> Result<(), Failure> {
         let mut rng = Rng::with_seed(self.seed);
         let mut world = World::start(self.replicas).await;
@@ -139,11 +172,26 @@ impl Chaos {
         let stop = Arc::new(AtomicBool::new(false));
         let direct = Api::at(&world.apis[0].service);
         let mut watched = Vec::new();
-        for _ in 0..LTMS {
-            let id = create(&direct).await;
-            world.watch_log(id);
-            watched.push(self.watch(id, &world, &story, &stop));
+        for number in 1..=LTMS {
+            let trims = number == LTMS;
+            let id = create(&direct, trims).await;
+            if !trims {
+                world.watch_log(id);
+            }
+            watched.push(self.watch(id, trims, &world, &story, &stop));
         }
+        self.share_socket(&mut watched, &world, &story);
+        let churn = (!self.may_lose()).then(|| {
+            let churn = Churn {
+                apis: world.api_urls(),
+                gateways: world.gateway_urls(),
+                story: story.clone(),
+                may_fork: self.may_fork(),
+            };
+            tokio::spawn(churn.run(stop.clone()))
+        });
+        let list = LiveList::default();
+        let follow_list = tokio::spawn(list.clone().follow(world.gateway_urls()));
         while match self.length {
             Length::Faults(most) => story.faults() < most,
             Length::Time(most) => story.now() < most,
@@ -154,9 +202,14 @@ impl Chaos {
         }
         stop.store(true, Ordering::SeqCst);
         let mut counts = Counts::default();
-        for ltm in watched {
-            self.check(ltm, &world, &story, &mut counts).await?;
+        if let Some(churn) = churn {
+            counts.deleted = churn.await.unwrap()?;
         }
+        for record in finish(watched, &world).await? {
+            self.check(&record, &world, &story, &mut counts)?;
+        }
+        shows_all(&list, &Api::at(&world.apis[0].service)).await;
+        follow_list.abort();
         verify(&world, &story)?;
         let faults = story.faults();
         eprintln!("seed {}: {faults} faults, {counts:?}", self.seed);
@@ -164,78 +217,133 @@ impl Chaos {
         Ok(())
     }
 
-    fn watch(&self, id: u64, world: &World, story: &Story, stop: &Arc<AtomicBool>) -> Watched {
-        let end = Arc::default();
+    /// Starts the producers, the followers and the reader of one LTM.
+    fn watch(
+        &self,
+        id: u64,
+        trims: bool,
+        world: &World,
+        story: &Story,
+        stop: &Arc<AtomicBool>,
+    ) -> Watched {
+        let end = End::default();
         let produce = |number| {
             let producer = Producer {
                 id,
                 name: format!("LTM {id} producer {number}"),
                 urls: world.api_urls(),
                 story: story.clone(),
-                recreates: self.may_lose(),
+                recreates: self.may_lose().then(|| body(trims)),
             };
             tokio::spawn(producer.run(stop.clone()))
         };
-        let follow = |number: usize| {
+        let follow = |(number, wire): (usize, Wire)| {
             let mut urls = world.gateway_urls();
             urls.rotate_left(number % 2);
-            let name = format!("LTM {id} follower {number}");
+            let name = format!("LTM {id} follower {number} ({wire:?})");
             let follower = Follower {
                 id,
                 name: name.clone(),
+                wire,
                 urls,
                 story: story.clone(),
+                stop: stop.clone(),
             };
-            let seen = Arc::default();
-            let task = tokio::spawn(follower.run(Arc::clone(&end), Arc::clone(&seen)));
-            Following { name, seen, task }
+            let received = Received::default();
+            let task = tokio::spawn(follower.run(end.clone(), received.clone()));
+            Following {
+                name,
+                received,
+                task,
+            }
+        };
+        let reader = Reader {
+            id,
+            name: format!("LTM {id} reader"),
+            urls: world.api_urls(),
+            story: story.clone(),
+            may_be_gone: trims || self.may_fork(),
         };
         Watched {
             id,
+            trims,
             producers: (0..PRODUCERS).map(produce).collect(),
-            followers: (0..FOLLOWERS).map(follow).collect(),
+            reader: tokio::spawn(reader.run(stop.clone())),
+            followers: Wire::ALL.into_iter().enumerate().map(follow).collect(),
             end,
         }
     }
 
-    /// Waits for the producers and followers of one LTM, and proves what is promised about it.
-    async fn check(
+    /// Adds a follower to all LTMs that uses one socket for them.
+    fn share_socket(&self, watched: &mut [Watched], world: &World, story: &Story) {
+        let ends = watched
+            .iter()
+            .map(|ltm| (ltm.id, (ltm.end.clone(), Received::default())));
+        let ltms: BTreeMap<u64, (End, Received)> = ends.collect();
+        let name = "follower of all LTMs".to_owned();
+        let socket = SharedSocket {
+            name: name.clone(),
+            urls: world.gateway_urls(),
+            story: story.clone(),
+            ltms: ltms.clone(),
+        };
+        let mut task = Some(tokio::spawn(socket.run()));
+        // The last LTM waits for the task: then the ends of all LTMs are known.
+        for ltm in watched.iter_mut().rev() {
+            ltm.followers.push(Following {
+                name: name.clone(),
+                received: ltms[&ltm.id].1.clone(),
+                task: task.take().unwrap_or_else(|| tokio::spawn(async {})),
+            });
+        }
+    }
+
+    /// Proves what is promised about one LTM.
+    fn check(
         &self,
-        ltm: Watched,
+        record: &Record,
         world: &World,
         story: &Story,
         counts: &mut Counts,
     ) -> Result<(), Failure> {
-        let mut writes = Vec::new();
-        for outcome in join_all(ltm.producers).await {
-            writes.extend(outcome.unwrap()?);
+        let mut states = States::new(story);
+        for observed in &record.read {
+            states.observe(&observed.by, observed.cursor, &observed.state)?;
         }
-        let log = read_log(&world.redis, ltm.id);
-        *ltm.end.lock().unwrap() = log.last().map(|entry| entry.cursor);
-        let mut followers = Vec::new();
-        for Following {
-            name,
-            seen,
-            mut task,
-        } in ltm.followers
-        {
-            // If a follower does not arrive, the proof shows where it stands.
-            if timeout(LIMIT, &mut task).await.is_err() {
-                task.abort();
+        for (name, seen) in &record.followers {
+            counts.messages += seen.len();
+            counts.resets += seen.iter().filter(|seen| seen.reset.is_some()).count();
+            for message in seen.iter().filter(|seen| seen.error.is_none()) {
+                states.observe(name, message.cursor, &message.state)?;
             }
-            followers.push((name, std::mem::take(&mut *seen.lock().unwrap())));
+        }
+        if record.trims {
+            let proof = TrimmedProof {
+                story,
+                base: read_base(&world.redis, record.id),
+                head: read_head(&world.redis, record.id),
+                may_fork: self.may_fork(),
+            };
+            counts.trimmed += proof.base.seq;
+            proof.writes(&record.writes, self.may_lose())?;
+            return record
+                .followers
+                .iter()
+                .try_for_each(|(name, seen)| proof.followed(name, seen));
+        }
+        let log = read_log(&world.redis, record.id);
+        for entry in &log {
+            states.observe("the log", entry.cursor, &entry.state)?;
         }
         let proof = Proof {
             story,
             log: &log,
-            losses: &world.losses[&ltm.id],
+            losses: &world.losses[&record.id],
             may_lose: self.may_lose(),
         };
-        proof.writes(&writes)?;
-        for (name, seen) in &followers {
+        proof.writes(&record.writes)?;
+        for (name, seen) in &record.followers {
             proof.followed(name, seen)?;
-            counts.messages += seen.len();
-            counts.resets += seen.iter().filter(|seen| seen.reset.is_some()).count();
         }
         let is_there = |lost: &&Logged| log.iter().any(|entry| entry.cursor == lost.cursor);
         let lost = proof.losses.iter().flat_map(|loss| &loss.entries);
@@ -245,17 +353,81 @@ impl Chaos {
     }
 }
 
+/// Waits for the producers and readers, then for the followers.
+async fn finish(watched: Vec<Watched>, world: &World) -> Result<Vec<Record>, Failure> {
+    let mut unfinished = Vec::new();
+    for ltm in watched {
+        let mut writes = Vec::new();
+        for outcome in join_all(ltm.producers).await {
+            writes.extend(outcome.unwrap()?);
+        }
+        let read = ltm.reader.await.unwrap()?;
+        *ltm.end.lock().unwrap() = Some(read_head(&world.redis, ltm.id));
+        unfinished.push((ltm.id, ltm.trims, writes, read, ltm.followers));
+    }
+    let mut records = Vec::new();
+    for (id, trims, writes, read, following) in unfinished {
+        let mut followers = Vec::new();
+        for Following {
+            name,
+            received,
+            mut task,
+        } in following
+        {
+            // If a follower does not arrive, the proof shows where it stands.
+            if timeout(LIMIT, &mut task).await.is_err() {
+                task.abort();
+            }
+            followers.push((name, received));
+        }
+        records.push((id, trims, writes, read, followers));
+    }
+    // The socket that all LTMs share has arrived by now, too.
+    let record =
+        |(id, trims, writes, read, followers): (_, _, _, _, Vec<(String, Received)>)| Record {
+            id,
+            trims,
+            writes,
+            read,
+            followers: followers
+                .into_iter()
+                .map(|(name, received)| (name, received.take()))
+                .collect(),
+        };
+    Ok(records.into_iter().map(record).collect())
+}
+
+/// Waits until the follower of the list shows what the API lists.
+async fn shows_all(list: &LiveList, api: &Api) {
+    until("the live list is the list", async || {
+        let answer = api.get("/ltm").await;
+        let shown = json!(list.rows().await);
+        if answer.status == 200 && answer.json() == shown {
+            Ok(())
+        } else {
+            Err(format!("{} is shown as {shown}", answer.text))
+        }
+    })
+    .await;
+}
+
 /// Creates an LTM; on a busy machine Redis may answer the API too late.
-async fn create(api: &Api) -> u64 {
+async fn create(api: &Api, trims: bool) -> u64 {
     let began = Instant::now();
     loop {
-        let answer = api.post("/ltm", &json!({"fqn": "tests.Ltm"})).await;
+        let answer = api.post("/ltm", &body(trims)).await;
         if answer.status == 200 {
             return answer.expect(200)["id"].as_u64().unwrap();
         }
         answer.problem(503, "unavailable");
         assert!(began.elapsed() < LIMIT, "an LTM cannot be created");
     }
+}
+
+/// The request that creates an LTM.
+fn body(trims: bool) -> Value {
+    let most = trims.then_some(KEPT);
+    json!({"fqn": "tests.Ltm", "retention": {"max_entries": most}})
 }
 
 /// Checks that `ltm verify` finds no damage.

@@ -41,10 +41,20 @@ pub(crate) struct Write {
 /// How a producer writes. The number of the write decides.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Retries with the same Idempotency-Key until the API answers.
+    /// Sends a patch, and retries with the same Idempotency-Key until the API answers.
     Insists,
+    /// The same, with a merge patch.
+    Merges,
+    /// The same, with the whole state, if it is still as the producer read it.
+    Replaces,
+    /// The same, with a report of an error.
+    Reports,
     /// The same, with a rollback to the first snapshot.
     RollsBack,
+    /// The same, with a rollback that the first snapshot is about to follow again.
+    Replays,
+    /// The same, with a rollback that undoes the first one.
+    Undoes,
     /// Sends the write once.
     GivesUp,
     /// Sends a patch that does not apply.
@@ -57,11 +67,24 @@ impl Kind {
     fn of(number: usize) -> Self {
         match number % 40 {
             39 => Self::RollsBack,
+            19 => Self::Replays,
+            21 | 34 => Self::Undoes,
+            5 | 25 => Self::Reports,
+            3 | 13 | 33 => Self::Merges,
+            9 | 27 => Self::Replaces,
             7 | 15 | 23 | 31 => Self::GivesUp,
             11 | 29 => Self::CannotApply,
             17 => Self::Mismatch,
             _ => Self::Insists,
         }
+    }
+
+    /// Whether the API may refuse it, because the state or the history is another one by then.
+    fn may_come_too_late(self) -> bool {
+        matches!(
+            self,
+            Self::Replaces | Self::RollsBack | Self::Replays | Self::Undoes
+        )
     }
 }
 
@@ -75,8 +98,8 @@ pub(crate) struct Producer {
     pub(crate) name: String,
     pub(crate) urls: Vec<String>,
     pub(crate) story: Story,
-    /// Whether a fault may remove the LTM, so that the producer creates it again.
-    pub(crate) recreates: bool,
+    /// How to create the LTM again, if a fault may remove it.
+    pub(crate) recreates: Option<Value>,
 }
 
 impl Producer {
@@ -123,7 +146,10 @@ impl Producer {
                     return Ok(Outcome::Acknowledged(cursor.to_owned()));
                 }
                 Some((412 | 422, _)) if hopeless => return Ok(Outcome::Refused),
-                Some((404, _)) if self.recreates => self.recreate(api).await,
+                Some((409 | 412 | 422, _)) if kind.may_come_too_late() => {
+                    return Ok(Outcome::Refused);
+                }
+                Some((404, _)) if self.recreates.is_some() => self.recreate(api).await,
                 Some((503, _)) | None => {}
                 Some((status, answer)) => {
                     let what = format!("{key} got the answer {status}: {answer}");
@@ -140,23 +166,51 @@ impl Producer {
 
     /// Sends a write once; `None` if there is no complete answer.
     async fn send(&self, key: &str, number: usize, kind: Kind, api: &Api) -> Option<(u16, Value)> {
-        let change = json!({"op": "add", "path": format!("/{}", number % 5), "value": key});
-        let step =
-            |patch: Value| json!({"reason": "execute", "item": {"key": key}, "patch": patch});
+        let member = (number % 5).to_string();
+        // Some are so long that a follower that reads slowly falls behind.
+        let text = format!("{key} {}", "x".repeat(number % 7 * 300));
+        let change = json!({"op": "add", "path": format!("/{member}"), "value": text});
+        let step = |how: &str, change: Value| json!({"reason": "execute", "item": {"key": key}, how: change});
+        let mut expected = (kind == Kind::Mismatch).then(|| "\"1-1\"".to_owned());
         let (path, body) = match kind {
             Kind::RollsBack => ("rollback", json!({"snapshot": {"index": 0}})),
+            Kind::Replays => (
+                "rollback",
+                json!({"snapshot": {"index": 0, "replay": true}}),
+            ),
+            Kind::Undoes => ("rollback", json!({"rollback": {"index": 0}})),
+            Kind::Reports => {
+                let id = format!("00000000-0000-4000-8000-{number:012}");
+                (
+                    "errors",
+                    json!({"id": id, "reason": "execute", "item": {"key": key}}),
+                )
+            }
+            Kind::Merges => ("snapshots", step("merge", json!({member: {key: text}}))),
+            Kind::Replaces => {
+                let state = format!("/ltm/{}/state", self.id);
+                let read = api.request(Method::GET, &state).send().await.ok()?;
+                let read: Value = read.json().await.ok()?;
+                // Without a state, the answer is a problem, and the next attempt may get one.
+                let mut state = read.get("state")?.clone();
+                state[member] = text.into();
+                expected = Some(format!("\"{}\"", read["cursor"].as_str()?));
+                ("snapshots", step("state", state))
+            }
             Kind::CannotApply => {
                 let wrong = json!({"op": "test", "path": "", "value": "never"});
-                ("snapshots", step(json!([wrong, change])))
+                ("snapshots", step("patch", json!([wrong, change])))
             }
-            _ => ("snapshots", step(json!([change]))),
+            Kind::Insists | Kind::GivesUp | Kind::Mismatch => {
+                ("snapshots", step("patch", json!([change])))
+            }
         };
         let mut request = api
             .request(Method::POST, &format!("/ltm/{}/{path}", self.id))
             .header("Idempotency-Key", key)
             .json(&body);
-        if kind == Kind::Mismatch {
-            request = request.header("If-Match", "\"1-1\"");
+        if let Some(cursor) = expected {
+            request = request.header("If-Match", cursor);
         }
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
@@ -165,7 +219,8 @@ impl Producer {
 
     /// Creates the LTM again, unless another producer was faster.
     async fn recreate(&self, api: &Api) {
-        let body = json!({"fqn": "tests.Ltm", "id": self.id});
+        let mut body = self.recreates.clone().unwrap_or_default();
+        body["id"] = self.id.into();
         let request = api.request(Method::POST, "/ltm").json(&body);
         if let Ok(response) = request.send().await
             && response.status() == StatusCode::OK

@@ -4,6 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use ltm_tests::same;
 use ltm_types::Cursor;
+use serde_json::Value;
 
 use super::{
     follower::Seen,
@@ -141,6 +142,99 @@ impl Proof<'_> {
     ) -> Failure {
         let what = format!("{who} {wrong}");
         self.story.failure(what, who, during, &cursor.to_string())
+    }
+}
+
+/// The state at each cursor, whoever saw it.
+pub(crate) struct States<'a> {
+    story: &'a Story,
+    seen: HashMap<Cursor, (Value, String)>,
+}
+
+impl<'a> States<'a> {
+    pub(crate) fn new(story: &'a Story) -> Self {
+        let seen = HashMap::new();
+        Self { story, seen }
+    }
+
+    /// Notes what somebody saw, and compares it with what others saw at the same cursor.
+    pub(crate) fn observe(
+        &mut self,
+        by: &str,
+        cursor: Cursor,
+        state: &Value,
+    ) -> Result<(), Failure> {
+        let (known, first) = self
+            .seen
+            .entry(cursor)
+            .or_insert_with(|| (state.clone(), by.to_owned()));
+        if same(known, state) {
+            return Ok(());
+        }
+        let what = format!("{first} has {known} at {cursor}, and {by} has {state}");
+        Err(self
+            .story
+            .failure(what, by, Default::default(), &cursor.to_string()))
+    }
+}
+
+/// What is known of an LTM whose first entries retention has removed.
+pub(crate) struct TrimmedProof<'a> {
+    pub(crate) story: &'a Story,
+    /// The last entry that is removed.
+    pub(crate) base: Cursor,
+    pub(crate) head: Cursor,
+    /// Whether a failover may take entries that a follower saw.
+    pub(crate) may_fork: bool,
+}
+
+impl TrimmedProof<'_> {
+    /// Proves that the entries are as many as the writes that landed.
+    pub(crate) fn writes(&self, writes: &[Write], may_lose: bool) -> Result<(), Failure> {
+        let count = |wanted: fn(&Outcome) -> bool| {
+            let found = writes.iter().filter(|write| wanted(&write.outcome));
+            found.count() as u64
+        };
+        // The first entry is the creation.
+        let least = 1 + count(|outcome| matches!(outcome, Outcome::Acknowledged(_)));
+        let most = least + count(|outcome| *outcome == Outcome::Unknown);
+        if may_lose || (least..=most).contains(&self.head.seq) {
+            return Ok(());
+        }
+        let what = format!(
+            "{least} to {most} writes landed, and the log ends at {}",
+            self.head
+        );
+        Err(self.story.failure(what, "", Default::default(), ""))
+    }
+
+    /// Proves that a follower received every entry once and in order, or a reset if retention had removed the entries.
+    pub(crate) fn followed(&self, who: &str, seen: &[Seen]) -> Result<(), Failure> {
+        let mut before = Cursor::ORIGIN;
+        for message in seen {
+            let cursor = message.cursor;
+            let right = match message.reset.as_deref() {
+                None => message.error.is_none() && cursor.seq == before.seq + 1,
+                Some("trimmed") => self.base.seq >= before.seq || self.may_fork,
+                Some(_) => self.may_fork,
+            };
+            if !right {
+                let (reset, error) = (&message.reset, &message.error);
+                let what = format!("{who} received {cursor} after {before}: {reset:?} {error:?}");
+                let during = (message.at, message.at);
+                return Err(self.story.failure(what, who, during, &cursor.to_string()));
+            }
+            before = cursor;
+        }
+        if before == self.head {
+            return Ok(());
+        }
+        let what = format!(
+            "{who} does not arrive at the end, {}, but at {before}",
+            self.head
+        );
+        let until = self.story.now();
+        Err(self.story.failure(what, who, (until, until), ""))
     }
 }
 

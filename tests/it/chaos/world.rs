@@ -18,7 +18,11 @@ const SETTINGS: &[(&str, &str)] = &[
     ("LTM__REDIS__RESPONSE_TIMEOUT", "1s"),
     ("LTM__REDIS__CONNECT_TIMEOUT", "1s"),
     ("LTM__API__CHECKPOINT_EVERY", "50"),
+    ("LTM__API__RETENTION_INTERVAL", "200ms"),
     ("LTM__GATEWAY__SWEEP_INTERVAL", "1s"),
+    ("LTM__GATEWAY__LIST_INTERVAL", "100ms"),
+    // So small that a follower that reads slowly has its messages read from the log.
+    ("LTM__HTTP__SEND_BUFFER", "8KiB"),
 ];
 const WAITING: &[(&str, &str)] = &[
     ("LTM__REDIS__WAIT_REPLICAS", "1"),

@@ -45,6 +45,11 @@ impl Events {
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self::of(response)
+    }
+
+    /// The stream in this answer.
+    pub fn of(response: Response) -> Self {
         Self {
             response,
             unread: Vec::new(),
