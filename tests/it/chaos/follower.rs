@@ -13,7 +13,10 @@ use ltm_types::Cursor;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{line::Wire, story::Story};
+use super::{
+    line::{News, Wire},
+    story::Story,
+};
 
 /// The pause of a slow follower after each message.
 const SLOW: Duration = Duration::from_millis(15);
@@ -81,6 +84,17 @@ impl Received {
             state,
         });
     }
+
+    /// Records what a client shows.
+    pub(crate) fn push_shown(&self, shown: &Value, story: &Story) {
+        self.0.lock().unwrap().push(Seen {
+            at: story.now(),
+            cursor: shown["cursor"].as_str().unwrap().parse().unwrap(),
+            reset: shown["reset"].as_str().map(str::to_owned),
+            error: None,
+            state: shown["state"].clone(),
+        });
+    }
 }
 
 impl Follower {
@@ -99,13 +113,17 @@ impl Follower {
                 }
                 continue;
             };
-            let Some(message) = open.message().await else {
+            let Some(news) = open.receive().await else {
                 self.tell(format_args!("is disconnected at {}", received.cursor()));
                 line = None;
                 sleep(Duration::from_millis(20)).await;
                 continue;
             };
-            received.push(&self.name, &message, &self.story);
+            match news {
+                News::Nothing => continue,
+                News::Message(message) => received.push(&self.name, &message, &self.story),
+                News::Shown(shown) => received.push_shown(&shown, &self.story),
+            }
             if self.wire == Wire::SlowSocket && !self.stop.load(Ordering::SeqCst) {
                 sleep(SLOW).await;
             }

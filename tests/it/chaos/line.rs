@@ -1,13 +1,17 @@
 //! The ways in which a follower receives messages.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use futures_util::StreamExt;
-use ltm_client::{Client, Event, Follow, LtmId, Options, Start};
+use ltm_client::{Change, Client, Event, Follow, LtmId, Options, Start};
 use ltm_tests::{Events, Heard, Subscriber};
 use ltm_types::Cursor;
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
 
 use super::PATIENCE;
 
@@ -22,18 +26,44 @@ pub(crate) enum Wire {
     Events,
     /// The Rust client, which reconnects by itself.
     Client,
+    /// The JavaScript client, which does so, too, and begins with the state.
+    JavaScript,
 }
+
+/// What a follower receives.
+pub(crate) enum News {
+    /// Nothing for some time. The client connects again by itself, if it has to.
+    Nothing,
+    /// A message, which changes the state.
+    Message(Value),
+    /// What a client shows after a message: `cursor`, `state`, and `reset` with its reason.
+    Shown(Value),
+}
+
+/// The path of the JavaScript client, if it is built: `make client` does that.
+const JAVASCRIPT: &str = "LTM_TEST_CLIENT_JS";
+/// The program that follows with it.
+const FOLLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/chaos/follow.mjs");
 
 /// A connection.
 pub(crate) enum Line {
     Socket(Subscriber),
     Events(Events),
     Client(Box<Follow>),
+    JavaScript {
+        lines: Lines<BufReader<ChildStdout>>,
+        /// Ends when it is dropped.
+        _process: Child,
+    },
 }
 
 impl Wire {
-    /// Every kind.
-    pub(crate) const ALL: [Self; 4] = [Self::Socket, Self::SlowSocket, Self::Events, Self::Client];
+    /// Every kind that can be used here.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = vec![Self::Socket, Self::SlowSocket, Self::Events, Self::Client];
+        all.extend(std::env::var_os(JAVASCRIPT).map(|_| Self::JavaScript));
+        all
+    }
 
     /// Connects to the gateway at `url` for what comes after `cursor`.
     pub(crate) async fn connect(self, url: &str, id: u64, cursor: Cursor) -> Option<Line> {
@@ -58,34 +88,57 @@ impl Wire {
                 let follow = client.follow(LtmId::new(id).unwrap(), Start::After(cursor));
                 Some(Line::Client(Box::new(follow)))
             }
+            Self::JavaScript => {
+                let client = std::env::var(JAVASCRIPT).ok()?;
+                let server = url.replacen("ws", "http", 1);
+                let mut process = Command::new("node")
+                    .args([FOLLOW, &client, &server, &id.to_string()])
+                    .stdout(Stdio::piped())
+                    .kill_on_drop(true)
+                    .spawn()
+                    .unwrap();
+                let lines = BufReader::new(process.stdout.take()?).lines();
+                Some(Line::JavaScript {
+                    lines,
+                    _process: process,
+                })
+            }
         }
     }
 }
 
 impl Line {
-    /// The next message; `None` if the follower has to connect again.
-    pub(crate) async fn message(&mut self) -> Option<Value> {
+    /// What comes next; `None` if the follower has to connect again.
+    pub(crate) async fn receive(&mut self) -> Option<News> {
         match self {
             Self::Socket(subscriber) => match timeout(PATIENCE, subscriber.hear()).await {
-                Ok(Heard::Message(message)) => Some(message),
+                Ok(Heard::Message(message)) => Some(News::Message(message)),
                 _ => None,
             },
             Self::Events(events) => {
                 let event = timeout(PATIENCE, events.next()).await.ok()??.json();
-                event.get("end").is_none().then_some(event)
+                event.get("end").is_none().then_some(News::Message(event))
             }
-            Self::Client(follow) => loop {
-                match timeout(PATIENCE, follow.next()).await.ok()?? {
-                    Ok(Event::Message(message)) => {
-                        let message: Value = serde_json::from_str(message.text()).unwrap();
-                        if message.get("live").is_none() {
-                            return Some(message);
-                        }
-                    }
-                    Ok(Event::Disconnected { .. }) => {}
-                    Err(_) => return None,
+            Self::Client(follow) => {
+                let Ok(event) = timeout(PATIENCE, follow.next()).await else {
+                    return Some(News::Nothing);
+                };
+                let Event::Message(message) = event?.ok()? else {
+                    return Some(News::Nothing);
+                };
+                if matches!(message.change, Change::Live) {
+                    return Some(News::Nothing);
                 }
-            },
+                let message = serde_json::from_str(message.text()).unwrap();
+                Some(News::Message(message))
+            }
+            Self::JavaScript { lines, .. } => {
+                let Ok(line) = timeout(PATIENCE, lines.next_line()).await else {
+                    return Some(News::Nothing);
+                };
+                let shown = serde_json::from_str(&line.unwrap()?).unwrap();
+                Some(News::Shown(shown))
+            }
         }
     }
 }

@@ -269,7 +269,7 @@ impl Chaos {
             trims,
             producers: (0..PRODUCERS).map(produce).collect(),
             reader: tokio::spawn(reader.run(stop.clone())),
-            followers: Wire::ALL.into_iter().enumerate().map(follow).collect(),
+            followers: Wire::all().into_iter().enumerate().map(follow).collect(),
             end,
         }
     }

@@ -81,9 +81,17 @@ impl Proof<'_> {
         let mut since = Duration::ZERO;
         for message in seen {
             let Seen { cursor, state, .. } = message;
+            let first = before == Cursor::ORIGIN;
             let wrong = match (&message.reset, &message.error, known.get(cursor)) {
                 (_, Some(error), _) => format!("cannot apply a patch: {error}"),
                 (_, _, None) => format!("saw {cursor}, which was never in the log"),
+                // A client may begin with the state.
+                (Some(reason), None, Some(entry))
+                    if first && reason == "requested" && same(state, &entry.state) =>
+                {
+                    (before, since) = (*cursor, message.at);
+                    continue;
+                }
                 (Some(reason), ..)
                     if reason != "forked" || !self.justifies(&known, before, message) =>
                 {
@@ -215,6 +223,8 @@ impl TrimmedProof<'_> {
             let cursor = message.cursor;
             let right = match message.reset.as_deref() {
                 None => message.error.is_none() && cursor.seq == before.seq + 1,
+                // A client may begin with the state.
+                Some("requested") => before == Cursor::ORIGIN,
                 Some("trimmed") => self.base.seq >= before.seq || self.may_fork,
                 Some(_) => self.may_fork,
             };

@@ -17,7 +17,7 @@ use super::{
 const SETTINGS: &[(&str, &str)] = &[
     ("LTM__REDIS__RESPONSE_TIMEOUT", "1s"),
     ("LTM__REDIS__CONNECT_TIMEOUT", "1s"),
-    ("LTM__API__CHECKPOINT_EVERY", "50"),
+    ("LTM__API__CHECKPOINT_EVERY", "20"),
     ("LTM__API__RETENTION_INTERVAL", "200ms"),
     ("LTM__GATEWAY__SWEEP_INTERVAL", "1s"),
     ("LTM__GATEWAY__LIST_INTERVAL", "100ms"),
