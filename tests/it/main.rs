@@ -73,6 +73,7 @@ mod hostile {
     mod hostile_json;
     mod hostile_log;
     mod mistakes;
+    mod slow_readers;
 }
 
 /// Every command of every page, and the descriptions of the interfaces.

@@ -54,7 +54,7 @@ impl Api {
         Self {
             inner: Arc::new(Inner {
                 writer: Writer::new(store.clone(), cache.clone(), metrics.clone()),
-                reader: Reader::new(store.clone(), cache.clone()),
+                reader: Reader::new(store.clone(), cache.clone(), settings.max_reads),
                 body_budget: BodyBudget::new(settings.bodies),
                 store,
                 cache,

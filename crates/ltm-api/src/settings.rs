@@ -95,6 +95,10 @@ pub struct ApiSettings {
     ///
     /// Lower it to make the first read of an LTM faster. Raise it to write less to Redis.
     pub checkpoint_every: usize,
+    /// The most reads of logs that run at once for documents, histories and earlier states. Further ones wait.
+    ///
+    /// Raise it if reads wait while Redis and the processor are idle. Each read holds one entry or about 128 KiB.
+    pub max_reads: usize,
     /// The longest time that a request waits for other requests that write to the same LTM. After that it gets 503
     /// `busy`.
     ///
@@ -137,6 +141,7 @@ impl Default for ApiSettings {
             max_operations: 10_000,
             cache: ByteSize::mib(256),
             checkpoint_every: 1000,
+            max_reads: 8,
             lock_wait: Duration::from_secs(10),
             ticket_ttl: Duration::from_secs(30),
             retention_interval: Duration::from_secs(60),
@@ -158,6 +163,7 @@ impl ApiSettings {
         within("api.max_state", self.max_state, ByteSize::b(0)..=most)?;
         within("api.max_depth", self.max_depth, 1..=patch::MAX_DEPTH)?;
         check_wait("api.body_timeout", self.body_timeout)?;
+        within("api.max_reads", self.max_reads, 1..=usize::MAX)?;
         check_wait("api.lock_wait", self.lock_wait)?;
         check_pause("api.ticket_ttl", self.ticket_ttl)?;
         check_pause("api.retention_interval", self.retention_interval)?;

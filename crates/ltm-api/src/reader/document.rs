@@ -1,5 +1,6 @@
 //! The document of an LTM: state, history, errors, and the cursor to follow from.
 
+use bytes::Bytes;
 use ltm_store::Meta;
 use ltm_types::{Cursor, LtmId};
 use serde_json::json;
@@ -42,7 +43,7 @@ impl Reader {
             return Ok(Document { cursor, json: None });
         }
         let meta = self.store().meta(id).await?;
-        let mut json = self.write_document(now, &state, &meta, rollbacks).await?;
+        let mut json = self.write_document(now, state, &meta, rollbacks).await?;
         json.start().await?;
         Ok(Document {
             cursor,
@@ -53,17 +54,19 @@ impl Reader {
     async fn write_document(
         &self,
         now: PointInTime,
-        state: &str,
+        state: Bytes,
         meta: &Meta,
         rollbacks: bool,
     ) -> Result<JsonStream, ReadError> {
         let branch = now.index.branch();
         let (first, count) = (branch.first_index(), branch.count());
         let (id, cursor, name) = (now.id, now.cursor, json!(meta.name));
-        let mut json = JsonStream::new(self.store().clone(), id);
+        let mut json = JsonStream::new(self.reads().clone(), id);
         json.text(format!(
-            r#"{{"id":{id},"cursor":"{cursor}","name":{name},"state":{state},"snapshots":["#
+            r#"{{"id":{id},"cursor":"{cursor}","name":{name},"state":"#
         ));
+        json.text(state);
+        json.text(r#","snapshots":["#);
         if branch.trimmed > 0 {
             json.text(self.trimmed_snapshot(&now, &branch).await?);
         }

@@ -1,19 +1,31 @@
 //! The snapshots of a history as JSON.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use bytes::{Bytes, BytesMut};
 use ltm_state::{SnapshotRange, State, diff};
-use ltm_store::{SnapshotReader, Store, StoreError};
+use ltm_store::{SnapshotReader, Store, StoreError, WindowBounds};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{
     Map,
     value::{RawValue, to_raw_value},
 };
 
-use super::error::ReadError;
+use super::{
+    error::ReadError,
+    shared_reads::{LARGE, SharedReads, TextKind},
+};
+
+/// How much one read of a log returns. A client that reads slowly holds as much.
+const WINDOW: usize = 128 * 1024;
 
 /// A walk over snapshots that writes them as the items of a JSON array.
 pub(super) struct SnapshotItems {
+    reads: Arc<SharedReads>,
+    id: LtmId,
     history: SnapshotReader,
+    /// What was read and is not yet sent.
+    unsent: VecDeque<Bytes>,
     /// Whether the array has an item already.
     has_items: bool,
 }
@@ -21,37 +33,59 @@ pub(super) struct SnapshotItems {
 impl SnapshotItems {
     /// The snapshots in `ranges`.
     pub(super) fn new(
-        store: &Store,
+        reads: &Arc<SharedReads>,
         id: LtmId,
         ranges: Vec<SnapshotRange>,
         has_items: bool,
     ) -> Self {
+        let bounds = WindowBounds {
+            bytes: WINDOW,
+            ..WindowBounds::default()
+        };
         Self {
-            history: store.snapshots(id, ranges),
+            reads: reads.clone(),
+            id,
+            history: reads.store.snapshots(id, ranges, bounds),
+            unsent: VecDeque::new(),
             has_items,
         }
     }
 
     /// The next items with their commas; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        while let Some(entries) = self.history.next().await? {
-            if !entries.is_empty() {
-                return Ok(Some(self.items(&entries)));
-            }
+        let reads = self.reads.clone();
+        while self.unsent.is_empty() {
+            let _permit = reads.permit().await;
+            let Some(entries) = self.history.next().await? else {
+                return Ok(None);
+            };
+            self.write(entries);
         }
-        Ok(None)
+        Ok(self.unsent.pop_front())
     }
 
-    fn items(&mut self, entries: &[Entry]) -> Bytes {
+    /// Writes items: small ones together, and each large one as the text that other answers share.
+    fn write(&mut self, entries: Vec<Entry>) {
         let mut items = BytesMut::new();
         for entry in entries {
             if self.has_items {
                 items.extend_from_slice(b",");
             }
             self.has_items = true;
-            items.extend_from_slice(entry.payload.as_bytes());
+            if entry.payload.len() < LARGE {
+                items.extend_from_slice(entry.payload.as_bytes());
+                continue;
+            }
+            if !items.is_empty() {
+                self.unsent.push_back(items.split().freeze());
+            }
+            let (at, text) = (entry.cursor, entry.payload.into_bytes());
+            let text = self.reads.share(self.id, at, TextKind::Entry, text);
+            self.unsent.push_back(text);
         }
-        items.freeze()
+        if !items.is_empty() {
+            self.unsent.push_back(items.freeze());
+        }
     }
 }
 

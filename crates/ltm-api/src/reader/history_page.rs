@@ -4,10 +4,7 @@ use ltm_state::{Branch, SnapshotRange};
 use ltm_types::LtmId;
 
 use super::{
-    error::ReadError,
-    json_stream::{Chunk, JsonStream},
-    point_in_time::despite_trims,
-    read::Reader,
+    error::ReadError, json_stream::JsonStream, point_in_time::despite_trims, read::Reader,
 };
 
 /// A page of a history.
@@ -44,13 +41,12 @@ impl Reader {
         let from = from.max(first);
         let until = from.saturating_add(limit).min(count);
         let cursor = now.cursor;
-        let mut json = JsonStream::new(self.store().clone(), id);
+        let mut json = JsonStream::new(self.reads().clone(), id);
         json.text(format!(
             r#"{{"id":{id},"cursor":"{cursor}","from":{from},"snapshots":["#
         ));
         if branch.trimmed > 0 && from == first {
-            let trimmed = self.trimmed_snapshot(&now, &branch).await?;
-            json.push(Chunk::Text(trimmed));
+            json.text(self.trimmed_snapshot(&now, &branch).await?);
         }
         json.snapshots(clip(&branch, from, until));
         json.text(format!(

@@ -1,11 +1,11 @@
 //! A JSON answer that is sent in chunks, because it can be large.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, stream};
 use ltm_state::{HistoryIndex, SnapshotRange, State};
-use ltm_store::{Store, StoreError};
+use ltm_store::StoreError;
 use ltm_types::{Cursor, LtmId, Rollback};
 use serde_json::json;
 
@@ -13,16 +13,25 @@ use super::{
     error::ReadError,
     history_json::{self, SnapshotItems},
     point_in_time::PointInTime,
+    shared_reads::{SharedReads, TextKind},
 };
 
-/// How many errors are read at once.
-const ERRORS_AT_ONCE: usize = 128;
-/// How many chunks [`JsonStream::start`] reads: a text, and what follows it in the log.
-const FIRST_CHUNKS: usize = 3;
+/// The most bytes that the connection takes at once. It holds a copy of them.
+const PART: usize = 32 * 1024;
+/// How many bytes of errors are read at once.
+const ERRORS_AT_ONCE: usize = 128 * 1024;
+
+/// The text in parts that a connection takes at once.
+pub(crate) fn parts(mut text: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let part = text.split_to(text.len().min(PART));
+        (!part.is_empty()).then_some(part)
+    })
+}
 
 /// A part of an answer.
 pub(super) enum Chunk {
-    Text(String),
+    Text(Bytes),
     Snapshots(SnapshotItems),
     /// The errors whose latest entries have these `seq`, as items of an array.
     Errors {
@@ -41,10 +50,10 @@ pub(super) enum Chunk {
 
 /// The chunks of an answer, in order.
 pub(crate) struct JsonStream {
-    store: Store,
+    reads: Arc<SharedReads>,
     id: LtmId,
     /// What was read ahead.
-    first: Vec<Bytes>,
+    first: VecDeque<Bytes>,
     queue: VecDeque<Chunk>,
     /// Where the snapshots are, for the rollbacks among the chunks. The history that each took out is looked up
     /// when it is sent, because all of them together can be large.
@@ -56,11 +65,11 @@ pub(crate) struct JsonStream {
 }
 
 impl JsonStream {
-    pub(super) fn new(store: Store, id: LtmId) -> Self {
+    pub(super) fn new(reads: Arc<SharedReads>, id: LtmId) -> Self {
         Self {
-            store,
+            reads,
             id,
-            first: Vec::new(),
+            first: VecDeque::new(),
             queue: VecDeque::new(),
             index: HistoryIndex::default(),
             state: State::default(),
@@ -72,7 +81,7 @@ impl JsonStream {
         self.queue.push_back(chunk);
     }
 
-    pub(super) fn text(&mut self, text: impl Into<String>) {
+    pub(super) fn text(&mut self, text: impl Into<Bytes>) {
         self.push(Chunk::Text(text.into()));
     }
 
@@ -94,30 +103,40 @@ impl JsonStream {
     /// The snapshots in `ranges`, as items of the array that the last text opened.
     pub(super) fn snapshots(&mut self, ranges: Vec<SnapshotRange>) {
         let has_items =
-            matches!(self.queue.back(), Some(Chunk::Text(text)) if !text.ends_with('['));
-        let items = SnapshotItems::new(&self.store, self.id, ranges, has_items);
+            matches!(self.queue.back(), Some(Chunk::Text(text)) if !text.ends_with(b"["));
+        let items = SnapshotItems::new(&self.reads, self.id, ranges, has_items);
         self.push(Chunk::Snapshots(items));
     }
 
-    /// Reads the first chunks, so that a log that cannot be read becomes an error answer, and not a body that
-    /// breaks off.
+    /// Reads up to the first part that comes from the log, so that a log that cannot be read becomes an error answer,
+    /// and not a body that breaks off.
     pub(super) async fn start(&mut self) -> Result<(), ReadError> {
-        for _ in 0..FIRST_CHUNKS {
+        loop {
+            let is_text = matches!(self.queue.front(), Some(Chunk::Text(_)));
             match self.next().await? {
-                Some(bytes) => self.first.push(bytes),
-                None => break,
+                Some(bytes) => self.first.push_back(bytes),
+                None => return Ok(()),
+            }
+            if !is_text {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    /// The answer as a body.
-    pub(crate) fn into_stream(mut self) -> impl Stream<Item = Result<Bytes, ReadError>> {
-        let first = std::mem::take(&mut self.first);
-        let rest = stream::try_unfold(self, |mut chunks| async move {
-            Ok(chunks.next().await?.map(|bytes| (bytes, chunks)))
-        });
-        stream::iter(first.into_iter().map(Ok)).chain(rest)
+    /// The answer as a body, in small parts of the shared texts.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, ReadError>> {
+        stream::try_unfold((self, Bytes::new()), |(mut json, mut rest)| async move {
+            if rest.is_empty() {
+                let next = match json.first.pop_front() {
+                    Some(first) => Some(first),
+                    None => json.next().await?,
+                };
+                let Some(next) = next else { return Ok(None) };
+                rest = next;
+            }
+            let part = rest.split_to(rest.len().min(PART));
+            Ok(Some((part, (json, rest))))
+        })
     }
 
     /// The next bytes; `None` at the end.
@@ -126,7 +145,7 @@ impl JsonStream {
             match chunk {
                 // An empty chunk would end the body.
                 Chunk::Text(text) if text.is_empty() => {}
-                Chunk::Text(text) => return Ok(Some(text.into())),
+                Chunk::Text(text) => return Ok(Some(text)),
                 Chunk::Snapshots(mut items) => {
                     if let Some(bytes) = items.next().await? {
                         self.queue.push_front(Chunk::Snapshots(items));
@@ -144,7 +163,7 @@ impl JsonStream {
                     has_items,
                 } => return self.rollback(index, seq, has_items).await.map(Some),
                 Chunk::Check(cursor) => {
-                    if !self.store.has_been_at(self.id, cursor).await? {
+                    if !self.reads.store.has_been_at(self.id, cursor).await? {
                         return Err(StoreError::Trimmed(self.id).into());
                     }
                 }
@@ -156,24 +175,29 @@ impl JsonStream {
     /// Writes the next errors, and puts the rest back into the queue.
     async fn errors(
         &mut self,
-        mut seqs: Vec<u64>,
+        seqs: Vec<u64>,
         has_items: bool,
     ) -> Result<Option<Bytes>, StoreError> {
         if seqs.is_empty() {
             return Ok(None);
         }
-        let rest = seqs.split_off(seqs.len().min(ERRORS_AT_ONCE));
-        let entries = self.store.entries(self.id, &seqs).await?;
+        let _permit = self.reads.permit().await;
+        let store = &self.reads.store;
+        let (count, entries) = store.some_entries(self.id, &seqs, ERRORS_AT_ONCE).await?;
         let items: Vec<&str> = entries.iter().map(|entry| &*entry.payload).collect();
         self.queue.push_front(Chunk::Errors {
-            seqs: rest,
+            seqs: seqs.into_iter().skip(count).collect(),
             has_items: has_items || !items.is_empty(),
         });
         if items.is_empty() {
             return Ok(None);
         }
         let comma = if has_items { "," } else { "" };
-        Ok(Some(format!("{comma}{}", items.join(",")).into()))
+        let text = format!("{comma}{}", items.join(",")).into();
+        let at = entries.last().map_or(Cursor::ORIGIN, |entry| entry.cursor);
+        // The first error of an answer has no comma before it, so this is another text than the same error later.
+        let kind = TextKind::Errors { has_items, count };
+        Ok(Some(self.reads.share(self.id, at, kind, text)))
     }
 
     /// Writes the beginning of a rollback, and puts the rest of it back into the queue.
@@ -183,7 +207,8 @@ impl JsonStream {
         seq: u64,
         has_items: bool,
     ) -> Result<Bytes, ReadError> {
-        let (store, id) = (&self.store, self.id);
+        let _permit = self.reads.permit().await;
+        let (store, id) = (&self.reads.store, self.id);
         let gone = || StoreError::Trimmed(id);
         let branch = self.index.branch_before(index).ok_or_else(gone)?;
         let folded = store.fold_until(id, &mut self.state, seq - 1).await?;
@@ -205,19 +230,24 @@ impl JsonStream {
             .and_then(|entry| serde_json::from_str::<Rollback<'_>>(&entry.payload).ok())
             .ok_or_else(gone)?
             .rollback;
-        let (time, reason, state) = (json!(back.time), json!(back.reason), self.state.text());
+        let (time, reason) = (json!(back.time), json!(back.reason));
+        let (at, kind) = (self.state.cursor, TextKind::State);
+        let state = self.reads.held(id, at, kind).unwrap_or_else(|| {
+            let text = self.state.text().into();
+            self.reads.share(id, at, kind, text)
+        });
         let first = branch.first_index();
         let end = format!(r#"],"first_index":{first}}}"#);
-        let items = SnapshotItems::new(store, id, branch.ranges, trimmed.is_some());
-        self.queue.push_front(Chunk::Text(end));
+        let items = SnapshotItems::new(&self.reads, id, branch.ranges, trimmed.is_some());
+        self.queue.push_front(Chunk::Text(end.into()));
         self.queue.push_front(Chunk::Snapshots(items));
-        let (comma, trimmed) = (
-            if has_items { "," } else { "" },
-            trimmed.unwrap_or_default(),
-        );
-        let head = format!(
-            r#"{comma}{{"time":{time},"reason":{reason},"state":{state},"snapshots":[{trimmed}"#
-        );
+        self.queue
+            .push_front(Chunk::Text(trimmed.unwrap_or_default().into()));
+        self.queue
+            .push_front(Chunk::Text(r#","snapshots":["#.into()));
+        self.queue.push_front(Chunk::Text(state));
+        let comma = if has_items { "," } else { "" };
+        let head = format!(r#"{comma}{{"time":{time},"reason":{reason},"state":"#);
         Ok(head.into())
     }
 }

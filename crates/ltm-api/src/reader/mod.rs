@@ -7,8 +7,10 @@ mod history_page;
 mod json_stream;
 mod point_in_time;
 mod read;
+mod shared_reads;
 mod state_at;
 
 pub(crate) use error::ReadError;
+pub(crate) use json_stream::parts;
 pub(crate) use point_in_time::{PointInTime, despite_trims};
 pub(crate) use read::Reader;

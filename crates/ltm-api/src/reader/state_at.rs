@@ -1,5 +1,6 @@
 //! The state now, or after a snapshot.
 
+use bytes::Bytes;
 use ltm_types::{Cursor, LtmId};
 
 use super::{error::ReadError, point_in_time::despite_trims, read::Reader};
@@ -10,7 +11,7 @@ pub(crate) struct StateAt {
     /// The snapshot's index; `None` before the first.
     pub(crate) index: Option<u64>,
     /// The state as JSON text.
-    pub(crate) state: String,
+    pub(crate) state: Bytes,
 }
 
 impl Reader {
@@ -38,7 +39,7 @@ impl Reader {
             return Ok(StateAt {
                 cursor: now.cursor,
                 index: None,
-                state: "{}".into(),
+                state: Bytes::from_static(b"{}"),
             });
         };
         if rollback.is_none() && Some(index) == last {
@@ -58,11 +59,12 @@ impl Reader {
             };
             ReadError::invalid("index", problem)
         })?;
+        let _permit = self.reads().permit().await;
         let state = self.store().state_after(id, seq).await?;
         Ok(StateAt {
             cursor: state.cursor,
             index: Some(index),
-            state: state.text(),
+            state: self.state_text(id, &state),
         })
     }
 }

@@ -81,20 +81,20 @@ pub(crate) fn frame_length(frames: &[u8]) -> usize {
 ///
 /// A [`Batch`] does not keep its texts and cursors beside its frames. They would take 24 bytes a message
 /// (cursor and length) in each batch that waits for a WebSocket, and a pointer in the future of each
-/// subscriber, for the few that follow by Server-Sent Events. Reading them back costs one copy.
-pub(crate) fn texts(frames: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let mut rest = frames;
+/// subscriber, for the few that follow by Server-Sent Events. Each text is a list of parts that share the frames'
+/// memory.
+pub(crate) fn texts(frames: &Bytes) -> impl Iterator<Item = Vec<Bytes>> {
+    let mut rest = frames.clone();
     std::iter::from_fn(move || {
         let mut text = Vec::new();
         while !rest.is_empty() {
-            let (frame, later) = rest.split_at(frame_length(rest).min(rest.len()));
-            rest = later;
+            let frame = rest.split_to(frame_length(&rest).min(rest.len()));
             let head = match frame.get(1)? & 0x7f {
                 126 => 4,
                 127 => 10,
                 _ => 2,
             };
-            text.extend_from_slice(frame.get(head..)?);
+            text.push(frame.slice(head.min(frame.len())..));
             // FIN (RFC 6455 section 5.2).
             if frame[0] & 0x80 != 0 {
                 return Some(text);

@@ -5,6 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     convert::Infallible,
     io,
     pin::Pin,
@@ -22,7 +23,7 @@ use crate::{fanout::message::texts, subscriber::close::CloseCause};
 
 /// The events that wait to be sent.
 pub(crate) struct EventQueue {
-    waiting: RefCell<BytesMut>,
+    waiting: RefCell<Waiting>,
     /// The queue takes events while fewer bytes than this wait.
     max: usize,
     /// Whether nothing comes after the waiting events.
@@ -31,6 +32,39 @@ pub(crate) struct EventQueue {
     left: Cell<bool>,
     reader: RefCell<Option<Waker>>,
     changed: Notify,
+}
+
+/// The bytes that wait, in order. The parts of a large message share its memory with other subscribers.
+#[derive(Default)]
+struct Waiting {
+    parts: VecDeque<Bytes>,
+    /// What comes after the parts: small messages and the lines between large ones.
+    last: BytesMut,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn write(&mut self, text: &[u8]) {
+        self.last.put_slice(text);
+        self.bytes += text.len();
+    }
+
+    fn share(&mut self, part: Bytes) {
+        self.bytes += part.len();
+        if !self.last.is_empty() {
+            self.parts.push_back(self.last.split().freeze());
+        }
+        self.parts.push_back(part);
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let part = self
+            .parts
+            .pop_front()
+            .unwrap_or_else(|| std::mem::take(&mut self.last).freeze());
+        self.bytes -= part.len();
+        (!part.is_empty()).then_some(part)
+    }
 }
 
 impl EventQueue {
@@ -47,12 +81,12 @@ impl EventQueue {
     }
 
     /// Takes frames of messages as events; false if the queue is full or the client has left.
-    pub(crate) fn send(&self, frames: &[u8]) -> bool {
+    pub(crate) fn send(&self, frames: &Bytes) -> bool {
         if !self.is_clear() || self.closed.get() || self.left.get() {
             return false;
         }
         for text in texts(frames) {
-            write_event(&text, &mut self.waiting.borrow_mut());
+            write_event(text, &mut self.waiting.borrow_mut());
         }
         self.wake();
         true
@@ -60,7 +94,7 @@ impl EventQueue {
 
     /// Whether the queue takes events.
     pub(crate) fn is_clear(&self) -> bool {
-        self.waiting.borrow().len() < self.max
+        self.waiting.borrow().bytes < self.max
     }
 
     /// Waits until the queue takes events.
@@ -80,7 +114,7 @@ impl EventQueue {
 
     /// Waits until all events are sent, or the client has left.
     pub(crate) async fn emptied(&self) {
-        while !self.left.get() && !self.waiting.borrow().is_empty() {
+        while !self.left.get() && self.waiting.borrow().bytes > 0 {
             self.changed.notified().await;
         }
     }
@@ -95,7 +129,7 @@ impl EventQueue {
     /// Sends a comment: a proxy sees that the connection is in use, and the server detects a broken one.
     pub(crate) fn ping(&self) {
         if self.is_clear() && !self.closed.get() {
-            self.waiting.borrow_mut().put_slice(b": ping\n\n");
+            self.waiting.borrow_mut().write(b": ping\n\n");
             self.wake();
         }
     }
@@ -104,7 +138,7 @@ impl EventQueue {
     pub(crate) fn end(&self, id: LtmId, cause: &CloseCause) {
         let data = json!({"id": id, "end": cause.to_json()});
         let last = format!("event: end\ndata: {data}\n\n");
-        self.waiting.borrow_mut().put_slice(last.as_bytes());
+        self.waiting.borrow_mut().write(last.as_bytes());
         self.close();
     }
 
@@ -122,22 +156,26 @@ impl EventQueue {
 }
 
 /// Writes one event. Line ends in the text are white space between JSON tokens, so spaces can replace them.
-fn write_event(text: &[u8], events: &mut BytesMut) {
-    if let Some(cursor) = cursor_of(text) {
-        events.put_slice(b"id: ");
-        events.put_slice(cursor);
-        events.put_u8(b'\n');
+fn write_event(text: Vec<Bytes>, events: &mut Waiting) {
+    if let Some(cursor) = text.first().and_then(|part| cursor_of(part)) {
+        events.write(b"id: ");
+        events.write(cursor);
+        events.write(b"\n");
     }
-    events.put_slice(b"data: ");
-    let line = |byte: &u8| {
-        if matches!(byte, b'\n' | b'\r') {
-            b' '
+    events.write(b"data: ");
+    let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let is_large = text.len() > 1;
+    for part in text {
+        if part.iter().any(is_line_end) {
+            let line = |byte: &u8| if is_line_end(byte) { b' ' } else { *byte };
+            events.write(&part.iter().map(line).collect::<Vec<u8>>());
+        } else if is_large {
+            events.share(part);
         } else {
-            *byte
+            events.write(&part);
         }
-    };
-    events.extend(text.iter().map(line));
-    events.put_slice(b"\n\n");
+    }
+    events.write(b"\n\n");
 }
 
 /// The cursor of a message. It is the second member, after the id, which is a number: so the first match is it.
@@ -157,10 +195,10 @@ impl Stream for EventStream {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let queue = &self.0;
-        let waiting = queue.waiting.take();
-        if !waiting.is_empty() {
+        let part = queue.waiting.borrow_mut().take();
+        if let Some(part) = part {
             queue.changed.notify_waiters();
-            return Poll::Ready(Some(Ok(waiting.freeze())));
+            return Poll::Ready(Some(Ok(part)));
         }
         if queue.closed.get() {
             return Poll::Ready(None);
@@ -188,9 +226,12 @@ mod tests {
         let large = "x".repeat(40_000);
         let first = format!("{{\"id\":7,\"cursor\":\"1-2\",\"snapshot\":\n\"{large}\"}}");
         let second = r#"{"id":7,"cursor":"2-3","live":true}"#;
-        let both = [frames(&first), frames(second)].concat();
+        let both = [frames(&first), frames(second)].concat().into();
         assert!(queue.send(&both) && !queue.send(&both));
-        let sent = queue.waiting.take();
+        let mut waiting = queue.waiting.borrow_mut();
+        let sent = std::iter::from_fn(|| waiting.take()).flatten();
+        let sent: Vec<u8> = sent.collect();
+        assert_eq!(waiting.bytes, 0);
         let one_line = first.replace('\n', " ");
         let expected = format!("id: 1-2\ndata: {one_line}\n\nid: 2-3\ndata: {second}\n\n");
         assert_eq!(sent, expected.as_bytes());

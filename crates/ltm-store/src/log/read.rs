@@ -22,6 +22,9 @@ pub struct WindowBounds {
     pub entries: usize,
 }
 
+/// How many entries are looked up at once by their `seq`.
+const SEQS_AT_ONCE: usize = 128;
+
 impl Default for WindowBounds {
     fn default() -> Self {
         Self {
@@ -215,6 +218,42 @@ impl Store {
             }
         }
         Ok(entries)
+    }
+
+    /// The first entries with these `seq`s, as far as the log still contains them: up to `bytes`, and at least one. Also
+    /// returns how many of the `seqs` that covers.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]; [`StoreError::Damaged`].
+    pub async fn some_entries(
+        &self,
+        id: LtmId,
+        seqs: &[u64],
+        bytes: usize,
+    ) -> Result<(usize, Vec<Entry>), StoreError> {
+        let some = &seqs[..seqs.len().min(SEQS_AT_ONCE)];
+        let mut call = script::ENTRIES.call(&[&keys::log(id)]);
+        call.arg(bytes).arg(some);
+        let not_a_stream = || damaged(id, Cursor::ORIGIN, NOT_A_STREAM);
+        let Value::Array(answer) = script::ENTRIES.run(&self.redis, &call).await? else {
+            return Err(not_a_stream());
+        };
+        let mut answer = answer.into_iter();
+        let count = answer.next().and_then(|count| from_value(&count).ok());
+        let count = count.ok_or_else(not_a_stream)?;
+        let mut entries = Vec::with_capacity(answer.len() / 3);
+        while let (Some(cursor), Some(kind), Some(payload)) =
+            (answer.next(), answer.next(), answer.next())
+        {
+            let cursor = cursor_of(id, &cursor)?;
+            let (Value::BulkString(kind), Value::BulkString(payload)) = (kind, payload) else {
+                return Err(not_a_stream());
+            };
+            let entry = entry_of(cursor, vec![kind, payload]);
+            entries.push(entry.map_err(|detail| damaged(id, cursor, detail))?);
+        }
+        Ok((count, entries))
     }
 
     /// Reads entries with a higher cursor than `after`, whether or not the log continues from it. The window ends

@@ -18,16 +18,23 @@ pub struct SnapshotReader {
     ranges: VecDeque<SnapshotRange>,
     /// The cursor of the last entry that was read.
     cursor: Option<Cursor>,
+    bounds: WindowBounds,
 }
 
 impl Store {
-    /// Reads the snapshots in `ranges`, which are in the order of the log.
-    pub fn snapshots(&self, id: LtmId, ranges: Vec<SnapshotRange>) -> SnapshotReader {
+    /// Reads the snapshots in `ranges`, which are in the order of the log, in windows of `bounds`.
+    pub fn snapshots(
+        &self,
+        id: LtmId,
+        ranges: Vec<SnapshotRange>,
+        bounds: WindowBounds,
+    ) -> SnapshotReader {
         SnapshotReader {
             store: self.clone(),
             id,
             ranges: ranges.into(),
             cursor: None,
+            bounds,
         }
     }
 }
@@ -46,7 +53,7 @@ impl SnapshotReader {
         // A window can contain several ranges, and the entries between them.
         let continued = self.cursor.filter(|at| at.seq + 1 >= first.seq);
         let after = continued.unwrap_or(just_before(first.seq));
-        let most = WindowBounds::default();
+        let most = self.bounds;
         let left = last.seq + last.len - 1 - after.seq;
         let bounds = WindowBounds {
             entries: usize::try_from(left).map_or(most.entries, |left| left.min(most.entries)),

@@ -28,6 +28,7 @@ script!(APPEND, "append.lua");
 script!(CREATE, "create.lua");
 script!(RESERVE, "reserve.lua");
 script!(READ, "read.lua");
+script!(ENTRIES, "entries.lua");
 script!(CHECKPOINT, "checkpoint.lua");
 script!(TRIM, "trim.lua");
 script!(DELETE, "delete.lua");

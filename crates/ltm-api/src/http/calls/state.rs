@@ -1,12 +1,17 @@
 //! `GET /ltm/{id}/state`: the state now, or after a snapshot.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use std::convert::Infallible;
+
+use actix_web::{HttpRequest, HttpResponse, body::SizedStream, http::header, web};
+use bytes::Bytes;
+use futures_util::stream;
 use ltm_docs::problems::ReadProblems;
 use ltm_service::{Parameters, ProblemResponse};
 
 use crate::{
     Api,
     http::{path, schemas::StateAt},
+    reader::parts,
 };
 
 #[utoipa::path(
@@ -35,11 +40,13 @@ pub(crate) async fn state(
     let found = api.reader().state_at(id, index, rollback).await?;
     let (cursor, state) = (found.cursor, found.state);
     let index = found.index.map_or(-1, i128::from);
-    // A state can be as large as a document: its text is not parsed again.
+    // A state can be as large as a document: its text is neither parsed nor copied again.
+    let head = format!(r#"{{"id":{id},"cursor":"{cursor}","index":{index},"state":"#);
+    let texts = [head.into(), state, Bytes::from_static(b"}")];
+    let length = texts.iter().map(|text| text.len() as u64).sum();
+    let parts = texts.into_iter().flat_map(parts).map(Ok::<_, Infallible>);
     Ok(HttpResponse::Ok()
         .insert_header((header::ETAG, format!("\"{cursor}\"")))
         .content_type("application/json")
-        .body(format!(
-            r#"{{"id":{id},"cursor":"{cursor}","index":{index},"state":{state}}}"#
-        )))
+        .body(SizedStream::new(length, stream::iter(parts))))
 }
