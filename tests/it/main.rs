@@ -17,10 +17,12 @@ mod http_api {
 
 /// What a subscriber receives, over WebSocket and Server-Sent Events.
 mod gateway {
+    mod endings;
     mod follow;
     mod follow_parameters;
     mod gateway_limits;
     mod list_feed;
+    mod lost_tails;
     mod many;
     mod resume;
     mod slow_subscribers;

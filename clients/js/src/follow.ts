@@ -295,6 +295,11 @@ class Follower implements Following {
     if (!this.misfit) {
       this.failures = 0;
     }
+    if (view.status === 'live' && !view.error) {
+      // The gateway repeats it after a later reset.
+      this.view = view;
+      return;
+    }
     const { error: _, ...live } = { ...view, status: 'live' as const };
     this.emit(live, { type: 'status', status: 'live' });
   }

@@ -100,7 +100,7 @@ const INIT: Parameter = (
 const LIVE: Parameter = (
     "live",
     r#"{"type":"string","enum":["0","1","true","false"]}"#,
-    "whether to send a message `live` when you have caught up",
+    "whether to send a message `live` when you have caught up, and once more after each later `reset`",
 );
 const TICKET: Parameter = (
     "ticket",

@@ -7,7 +7,7 @@ use ltm_service::{LimitsHit, Origins, Readiness, Tasks};
 use ltm_store::{Inspector, Live, Redis, Store};
 
 use crate::{
-    fanout::backlog::Backlog,
+    fanout::{backlog::Backlog, log_source::LogSource},
     list::feed::ListFeeds,
     metrics::GatewayMetrics,
     settings::GatewaySettings,
@@ -23,6 +23,7 @@ pub struct Gateway {
 struct Inner {
     inspector: Inspector,
     store: Store,
+    logs: Arc<dyn LogSource>,
     /// The listeners to Redis, one per thread.
     listeners: Mutex<Vec<Live>>,
     per_ltm_limit: Arc<PerLtmLimit>,
@@ -49,15 +50,17 @@ impl Gateway {
         limits: LimitsHit,
     ) -> Self {
         let store = Store::new(redis.clone());
+        let logs: Arc<dyn LogSource> = Arc::new(store.clone());
         let inner = Inner {
             inspector: Inspector::new(redis),
             listeners: Mutex::default(),
             per_ltm_limit: Arc::new(PerLtmLimit::new(&settings, limits.clone())),
-            backlog: Arc::new(Backlog::new(store.clone(), &settings)),
+            backlog: Arc::new(Backlog::new(logs.clone(), &settings)),
             lists: ListFeeds::new(store.clone(), tasks.clone(), &settings, limits.clone()),
             drain: Drain::new(settings.max_subscribers, limits.clone()),
             tasks,
             store,
+            logs,
             origins,
             auth,
             metrics: GatewayMetrics::new(),
@@ -105,6 +108,10 @@ impl Gateway {
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    pub(crate) fn logs(&self) -> &Arc<dyn LogSource> {
+        &self.inner.logs
     }
 
     pub(crate) fn per_ltm_limit(&self) -> &Arc<PerLtmLimit> {

@@ -32,7 +32,7 @@ pub use doctor::{
 };
 pub use error::{Rejection, StoreError};
 pub use flou::{FlouChannels, Published};
-pub use live::{Live, LiveEvent, LiveEvents};
+pub use live::{Live, LiveEvent, LiveEvents, LiveSource};
 pub use log::{
     append::{
         Append, AppendError, AppendedEntry, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS,

@@ -7,6 +7,8 @@ use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::lost_tails::{fall_back, keep};
+
 async fn follow(gateway: &Service, id: u64, query: &str) -> Subscriber {
     Subscriber::connect(&gateway.ws(&format!("/ws/{id}{query}")))
         .await
@@ -178,29 +180,6 @@ async fn an_ltm_that_is_not_there_closes_4404() {
     for query in ["", "?after=0", "?init=state"] {
         let mut subscriber = follow(&stack.gateway, 7, query).await;
         assert_eq!(subscriber.close_code().await, 4404, "{query}");
-    }
-}
-
-const KEYS: [&str; 4] = ["log", "meta", "checkpoint", "idem"];
-
-/// Keeps a copy of an LTM's keys, as a replica does that hears no more.
-fn keep(redis: &RedisServer, id: u64) {
-    for key in KEYS {
-        redis.cli(&[
-            "COPY",
-            &format!("ltm:{{{id}}}:{key}"),
-            &format!("kept:{key}"),
-            "REPLACE",
-        ]);
-    }
-}
-
-/// What was written since is lost.
-fn fall_back(redis: &RedisServer, id: u64) {
-    for key in KEYS {
-        let key_now = format!("ltm:{{{id}}}:{key}");
-        redis.cli(&["DEL", &key_now]);
-        redis.cli(&["COPY", &format!("kept:{key}"), &key_now, "REPLACE"]);
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use ltm_service::{ByteCache, Bytes, byte_cache};
-use ltm_store::{Read, Store, StoreError, WindowBounds};
+use ltm_store::{Read, StoreError, WindowBounds};
 use ltm_types::{Cursor, LtmId, ResetReason, reset_message};
 use tokio::sync::Semaphore;
 
 use crate::{
     fanout::{
         entry_message::{entry_message, is_next, unreadable},
+        log_source::LogSource,
         message::{FramedMessage, LogPage},
     },
     settings::{GatewaySettings, bytes},
@@ -34,12 +35,20 @@ pub(crate) enum Behind {
 
 /// The shared reads.
 pub(crate) struct Backlog {
-    store: Store,
+    logs: Arc<dyn LogSource>,
     pages: ByteCache<(LtmId, u64, Cursor), Arc<LogPage>>,
     resets: ByteCache<(LtmId, ResetReason, Cursor), FramedMessage>,
     readers: Semaphore,
     state_readers: Semaphore,
     bounds: WindowBounds,
+}
+
+/// What the reader of a state does not share with others.
+enum NotShared {
+    /// The state at another cursor than the one that was asked for.
+    Other(FramedMessage),
+    /// The read failed.
+    Failed(StoreError),
 }
 
 /// The use of the shared reads.
@@ -65,10 +74,10 @@ impl Bytes for FramedMessage {
 }
 
 impl Backlog {
-    pub(crate) fn new(store: Store, settings: &GatewaySettings) -> Self {
+    pub(crate) fn new(logs: Arc<dyn LogSource>, settings: &GatewaySettings) -> Self {
         let half = settings.cache.as_u64() / 2;
         Self {
-            store,
+            logs,
             pages: byte_cache(half, EXPECTED),
             resets: byte_cache(half, EXPECTED),
             readers: Semaphore::new(settings.max_reads),
@@ -77,10 +86,16 @@ impl Backlog {
         }
     }
 
-    /// What the log of `id` holds after `position`. `generation` is that of its topic.
+    /// The head of the log of `id`.
+    pub(crate) async fn head(&self, id: LtmId) -> Result<Cursor, StoreError> {
+        self.logs.head(id).await
+    }
+
+    /// What the log of `id` holds after `position`. `generation` is that of its topic. An earlier read may have found
+    /// it, so the log may have lost `position` since.
     pub(crate) async fn after(&self, id: LtmId, generation: u64, position: Cursor) -> Behind {
         let read = async {
-            match self.read(id, position).await {
+            match self.read_now(id, position).await {
                 Behind::Page(page) => Ok(page),
                 other => Err(other),
             }
@@ -104,9 +119,10 @@ impl Backlog {
         }
     }
 
-    async fn read(&self, id: LtmId, position: Cursor) -> Behind {
+    /// What the log of `id` holds after `position` now.
+    pub(crate) async fn read_now(&self, id: LtmId, position: Cursor) -> Behind {
         let _permit = self.readers.acquire().await;
-        let window = match self.store.read_after(id, position, self.bounds).await {
+        let window = match self.logs.read_after(id, position, self.bounds).await {
             Ok(Read::Continues(window)) => window,
             Ok(Read::Trimmed) => return Behind::Lost(ResetReason::Trimmed),
             Ok(Read::Forked) => return Behind::Lost(ResetReason::Forked),
@@ -134,22 +150,27 @@ impl Backlog {
         id: LtmId,
         reason: ResetReason,
     ) -> Result<FramedMessage, StoreError> {
-        let head = self.store.head(id).await?;
+        let head = self.logs.head(id).await?;
         let make = async {
             let _permit = self.state_readers.acquire().await;
-            let state = self.store.state(id).await?.state;
-            Ok(reset_message(
-                id,
-                state.cursor,
-                reason,
-                &state.text(),
-                state.snapshots_count(),
-            )
-            .into())
+            let state = self.logs.state(id).await.map_err(NotShared::Failed)?;
+            let (cursor, text) = (state.cursor, state.text());
+            let reset = reset_message(id, cursor, reason, &text, state.snapshots_count()).into();
+            // A state of another cursor is not shared: if the log loses that cursor, it may have this head again.
+            if cursor == head {
+                Ok(reset)
+            } else {
+                Err(NotShared::Other(reset))
+            }
         };
-        self.resets
+        match self
+            .resets
             .get_or_insert_async(&(id, reason, head), make)
             .await
+        {
+            Ok(reset) | Err(NotShared::Other(reset)) => Ok(reset),
+            Err(NotShared::Failed(error)) => Err(error),
+        }
     }
 }
 

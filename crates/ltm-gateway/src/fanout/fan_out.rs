@@ -30,6 +30,8 @@ pub(crate) async fn fan_out(
     loop {
         if run_queue.is_empty() {
             tokio::select! {
+                // Always in this order, so that a simulation can be repeated.
+                biased;
                 event = events.next() => {
                     let event = event.expect("the listener to Redis does not end");
                     take(&topics, &run_queue, event, &limits);

@@ -5,6 +5,7 @@ pub(crate) mod delivery_spans;
 pub(crate) mod entry_message;
 pub(crate) mod fan_out;
 pub(crate) mod live_subscriber;
+pub(crate) mod log_source;
 pub(crate) mod message;
 pub(crate) mod run_queue;
 pub(crate) mod topic;

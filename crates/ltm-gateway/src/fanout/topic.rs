@@ -31,6 +31,15 @@ pub(crate) struct TopicHead {
     pub cursor: Option<Cursor>,
     /// Grows when the log no longer contains what the topic followed so far.
     pub generation: u64,
+    /// How often the log was compared with Redis.
+    pub comparisons: u64,
+}
+
+impl TopicHead {
+    /// Whether neither a fork nor a comparison came between the two heads, so that the topic only lacks entries.
+    pub(crate) fn only_follows(self, earlier: Self) -> bool {
+        (self.generation, self.comparisons) == (earlier.generation, earlier.comparisons)
+    }
 }
 
 /// One followed LTM. The subscribers of one thread share it.
@@ -40,6 +49,8 @@ pub(crate) struct Topic {
     recent: RefCell<Recent>,
     /// The live subscribers: those that have everything the topic has.
     subscribers: RefCell<Slab<Rc<LiveSubscriber>>>,
+    /// Whether a subscriber has joined since the last comparison that has more than the topic.
+    ahead: Cell<bool>,
     /// The current round of visits to them; `None` if each has everything.
     round: Cell<Option<Round>>,
     spans: RefCell<DeliverySpans>,
@@ -134,6 +145,7 @@ impl Topic {
             head: Cell::default(),
             recent: RefCell::default(),
             subscribers: RefCell::default(),
+            ahead: Cell::new(false),
             round: Cell::default(),
             spans: RefCell::default(),
             metrics,
@@ -216,6 +228,23 @@ impl Topic {
         self.move_to(to)
     }
 
+    /// Notes that the log was compared with Redis. Releases the subscribers that have read more from the log than
+    /// the topic has: the log may have lost exactly that, and nothing else would tell them. Each reads the log once.
+    pub(crate) fn compared(&self) {
+        let mut head = self.head.get();
+        head.comparisons += 1;
+        self.head.set(head);
+        if self.ahead.take() {
+            self.subscribers.borrow_mut().retain(|_, subscriber| {
+                let has_the_head = head.cursor == Some(subscriber.position());
+                if !has_the_head {
+                    subscriber.release();
+                }
+                has_the_head
+            });
+        }
+    }
+
     /// Drops the entries that were here at the previous call.
     pub(crate) fn age(&self) {
         let mut recent = self.recent.borrow_mut();
@@ -237,6 +266,9 @@ impl Topic {
 
     /// Sends the subscriber new entries from now on, until the topic releases it or it leaves.
     pub(crate) fn join(&self, subscriber: &Rc<LiveSubscriber>) {
+        if self.head.get().cursor != Some(subscriber.position()) {
+            self.ahead.set(true);
+        }
         let index = self.subscribers.borrow_mut().insert(subscriber.clone());
         subscriber.joined(index);
     }
@@ -454,7 +486,7 @@ mod tests {
             topic.head(),
             TopicHead {
                 cursor: Some(log[1].cursor),
-                generation: 0
+                ..TopicHead::default()
             }
         );
     }

@@ -2,22 +2,24 @@
 
 use std::{
     cell::{Cell, RefCell, RefMut},
-    collections::HashMap,
+    collections::BTreeMap,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use ltm_service::Tasks;
-use ltm_store::{Live, Read, Store, StoreError, WindowBounds, reconnect_pauses};
+use ltm_store::{Live, Read, StoreError, WindowBounds, reconnect_pauses};
 use ltm_types::{Cursor, LtmId};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use crate::{
-    fanout::{backlog::page_bounds, entry_message::is_next, run_queue::RunQueue, topic::Topic},
-    gateway::Gateway,
+    fanout::{
+        backlog::page_bounds, entry_message::is_next, log_source::LogSource, run_queue::RunQueue,
+        topic::Topic,
+    },
     metrics::GatewayMetrics,
-    settings::bytes,
+    settings::{GatewaySettings, bytes},
     subscriber::{
         close::CloseCause,
         per_ltm_limit::{PerLtmLimit, PerLtmPermit},
@@ -29,9 +31,9 @@ const BATCH: usize = 512;
 
 /// The LTMs that a thread follows.
 pub(crate) struct Topics {
-    store: Store,
+    logs: Arc<dyn LogSource>,
     live: Live,
-    entries: RefCell<HashMap<LtmId, Followed>>,
+    entries: RefCell<BTreeMap<LtmId, Followed>>,
     limit: Arc<PerLtmLimit>,
     run_queue: Rc<RunQueue>,
     tasks: Tasks,
@@ -61,16 +63,23 @@ pub(crate) struct TopicHandle {
 }
 
 impl Topics {
-    pub(crate) fn new(gateway: &Gateway, live: Live, run_queue: Rc<RunQueue>) -> Rc<Self> {
-        let settings = gateway.settings();
+    pub(crate) fn new(
+        logs: Arc<dyn LogSource>,
+        live: Live,
+        run_queue: Rc<RunQueue>,
+        limit: Arc<PerLtmLimit>,
+        tasks: Tasks,
+        metrics: GatewayMetrics,
+        settings: &GatewaySettings,
+    ) -> Rc<Self> {
         Rc::new(Self {
-            store: gateway.store().clone(),
+            logs,
             live,
             entries: RefCell::default(),
-            limit: gateway.per_ltm_limit().clone(),
+            limit,
             run_queue,
-            tasks: gateway.tasks().clone(),
-            metrics: gateway.metrics().clone(),
+            tasks,
+            metrics,
             failed: Cell::new(false),
             max_followed: settings.max_followed,
             linger: settings.linger,
@@ -129,28 +138,23 @@ impl Topics {
     /// Periodically compares every followed log with Redis, and lets go of LTMs without subscribers and of
     /// entries that no subscriber needs.
     pub(crate) async fn sweep(self: Rc<Self>) {
-        let mut ticks = interval(
-            self.linger
-                .min(self.sweep_interval)
-                .max(Duration::from_millis(100)),
-        );
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut swept = Instant::now();
+        let [mut sweeps, mut departures] = [self.sweep_interval, self.linger].map(ticks);
         loop {
-            ticks.tick().await;
-            self.let_go(&mut self.entries(), self.linger);
-            if swept.elapsed() >= self.sweep_interval {
-                swept = Instant::now();
-                for followed in self.entries().values() {
-                    followed.topic.age();
+            tokio::select! {
+                biased;
+                _ = sweeps.tick() => {
+                    for followed in self.entries().values() {
+                        followed.topic.age();
+                    }
+                    self.refresh_soon(self.ids());
                 }
-                self.refresh_soon(self.ids());
+                _ = departures.tick() => self.let_go(&mut self.entries(), self.linger),
             }
         }
     }
 
     /// Drops the topics that have had no subscriber for `idle`.
-    fn let_go(&self, entries: &mut HashMap<LtmId, Followed>, idle: Duration) {
+    fn let_go(&self, entries: &mut BTreeMap<LtmId, Followed>, idle: Duration) {
         entries.retain(|&id, followed| {
             let keep = followed.subscribers > 0 || followed.idle_since.elapsed() < idle;
             if !keep {
@@ -199,7 +203,7 @@ impl Topics {
             let known: Vec<Option<Cursor>> =
                 topics.iter().map(|topic| topic.head().cursor).collect();
             let ids: Vec<LtmId> = topics.iter().map(|topic| topic.id).collect();
-            let heads = match self.store.heads(&ids).await {
+            let heads = match self.logs.heads(&ids).await {
                 Ok(heads) => heads,
                 Err(error) => {
                     tracing::warn!(%error, logs = ids.len(), "cannot compare logs with Redis; retrying");
@@ -216,8 +220,12 @@ impl Topics {
                     Err(error) => Err(error),
                 };
                 match caught_up {
-                    Ok(true) => self.run_queue.push(topic.clone()),
-                    Ok(false) => {}
+                    Ok(news) => {
+                        topic.compared();
+                        if news {
+                            self.run_queue.push(topic.clone());
+                        }
+                    }
                     Err(error @ StoreError::Damaged { .. }) => {
                         tracing::error!(id = %topic.id, %error, "a log is damaged; run `ltm verify` on it");
                     }
@@ -241,7 +249,7 @@ impl Topics {
         let (Some(known), Some(_)) = (from, to) else {
             return Ok(topic.restart(from, to, from.is_some()));
         };
-        match self.store.read_after(topic.id, known, self.page).await {
+        match self.logs.read_after(topic.id, known, self.page).await {
             Ok(Read::Continues(window)) => Ok(topic.extend(known, &window)),
             Ok(Read::Trimmed | Read::Forked) => Ok(topic.restart(from, to, true)),
             // The topic moves past the entry that cannot be read.
@@ -264,9 +272,17 @@ impl Topics {
         self.entries().keys().copied().collect()
     }
 
-    fn entries(&self) -> RefMut<'_, HashMap<LtmId, Followed>> {
+    fn entries(&self) -> RefMut<'_, BTreeMap<LtmId, Followed>> {
         self.entries.borrow_mut()
     }
+}
+
+/// Ticks at this interval, for the first time after it.
+fn ticks(every: Duration) -> Interval {
+    let every = every.max(Duration::from_millis(100));
+    let mut ticks = interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 impl TopicHandle {

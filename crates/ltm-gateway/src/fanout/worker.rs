@@ -24,7 +24,15 @@ impl Worker {
         let (live, events) = Live::start(redis, bytes(gateway.settings().live_queue));
         gateway.listeners().push(live.clone());
         let run_queue = Rc::<RunQueue>::default();
-        let topics = Topics::new(&gateway, live, run_queue.clone());
+        let topics = Topics::new(
+            gateway.logs().clone(),
+            live,
+            run_queue.clone(),
+            gateway.per_ltm_limit().clone(),
+            gateway.tasks().clone(),
+            gateway.metrics().clone(),
+            gateway.settings(),
+        );
         let failure = Failure(topics.clone());
         let fan_out = fan_out(topics.clone(), run_queue, events, gateway.limits().clone());
         gateway.tasks().spawn_local("fan-out", async move {

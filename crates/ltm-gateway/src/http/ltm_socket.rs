@@ -81,6 +81,6 @@ pub(crate) async fn subscribe(
     outbound: Rc<Outbound>,
 ) -> Result<Subscription, CloseCause> {
     let handle = worker.topics.follow(follow.id)?;
-    let (store, backlog) = (worker.gateway.store(), worker.gateway.backlog().clone());
-    Subscription::start(handle, store, backlog, follow.options, outbound).await
+    let backlog = worker.gateway.backlog().clone();
+    Subscription::start(handle, backlog, follow.options, outbound).await
 }

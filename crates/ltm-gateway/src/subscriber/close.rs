@@ -74,6 +74,11 @@ impl CloseCause {
         }
     }
 
+    /// Whether the client does not come back with its cursor, so that it must have got everything before.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Deleted | Self::Forked)
+    }
+
     /// The member `end` of a message or an event that stands for a close.
     pub(crate) fn to_json(&self) -> Value {
         json!({"code": u16::from(self.code()), "reason": self.to_string()})

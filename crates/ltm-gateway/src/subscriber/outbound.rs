@@ -8,6 +8,7 @@ use std::{cell::RefCell, collections::VecDeque, io, rc::Rc};
 
 use actix_http::ws::{CloseReason, OpCode, Parser};
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{FutureExt, future::LocalBoxFuture};
 use ltm_service::Socket;
 use tokio::sync::Notify;
 
@@ -16,6 +17,32 @@ use crate::{fanout::message::frame_length, subscriber::event_queue::EventQueue};
 /// How many control frames may wait for a socket that accepts nothing; further ones are dropped. A client that
 /// sends more pings reaches `gateway.max_messages` before.
 const MAX_WAITING: usize = 64;
+
+/// The socket of a client: a seam, so that the simulation can put a slow client behind it.
+pub(crate) trait Peer {
+    /// As [`Socket::try_write`].
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// As [`Socket::writable`].
+    fn writable(&self) -> LocalBoxFuture<'_, io::Result<()>>;
+
+    /// As [`Socket::shut_down`].
+    fn shut_down(&self);
+}
+
+impl Peer for Socket {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Self::try_write(self, bytes)
+    }
+
+    fn writable(&self) -> LocalBoxFuture<'_, io::Result<()>> {
+        Self::writable(self).boxed_local()
+    }
+
+    fn shut_down(&self) {
+        Self::shut_down(self);
+    }
+}
 
 /// The sending side of one connection.
 pub(crate) struct Outbound {
@@ -31,7 +58,7 @@ enum Wire {
 
 /// A WebSocket.
 struct WebSocket {
-    socket: Rc<Socket>,
+    socket: Rc<dyn Peer>,
     unsent: RefCell<Unsent>,
 }
 
@@ -52,7 +79,7 @@ struct Unsent {
 
 impl Outbound {
     /// The sending side of a WebSocket.
-    pub(crate) fn new(socket: Rc<Socket>) -> Self {
+    pub(crate) fn new(socket: Rc<dyn Peer>) -> Self {
         let unsent = RefCell::default();
         Self::of(Wire::WebSocket(WebSocket { socket, unsent }))
     }
@@ -177,7 +204,7 @@ impl WebSocket {
     }
 
     async fn flushed(&self) -> io::Result<()> {
-        while !self.unsent.borrow_mut().advance(&self.socket)? {
+        while !self.unsent.borrow_mut().advance(&*self.socket)? {
             self.socket.writable().await?;
         }
         Ok(())
@@ -191,7 +218,7 @@ impl WebSocket {
         }
         unsent.control.push_back(frame);
         // A task that waits for the socket gets the error.
-        unsent.advance(&self.socket).unwrap_or(false)
+        unsent.advance(&*self.socket).unwrap_or(false)
     }
 }
 
@@ -201,7 +228,7 @@ impl Unsent {
     }
 
     /// Sends what the socket accepts; true if nothing is left.
-    fn advance(&mut self, socket: &Socket) -> io::Result<bool> {
+    fn advance(&mut self, socket: &dyn Peer) -> io::Result<bool> {
         while !self.is_empty() {
             let control = self
                 .control

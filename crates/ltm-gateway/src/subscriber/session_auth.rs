@@ -6,7 +6,10 @@ use ltm_auth::{Access, Auth, AuthError, Caller, Credential, Grant};
 use ltm_store::{Store, StoreError};
 use ltm_types::LtmId;
 use serde::Deserialize;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, RwLock},
+    time::sleep,
+};
 
 use crate::subscriber::close::CloseCause;
 
@@ -24,6 +27,9 @@ pub(crate) struct SessionAuth {
     /// Whether the connection follows a list, whose rows depend on the grant.
     list: bool,
     caller: RefCell<Caller>,
+    /// Held shared while an LTM is checked for `caller`, and alone while another caller is checked for all LTMs and
+    /// takes its place. So each LTM is checked for the caller that counts in the end.
+    checks: RwLock<()>,
     renewed: Notify,
     /// The latest renewal that the client sent, until it is verified.
     offered: RefCell<Option<Renewal>>,
@@ -86,6 +92,7 @@ impl SessionAuth {
             ids: RefCell::default(),
             list: false,
             caller: RefCell::new(caller),
+            checks: RwLock::default(),
             renewed: Notify::new(),
             offered: RefCell::default(),
             renewal_offered: Notify::new(),
@@ -122,6 +129,7 @@ impl SessionAuth {
     ///
     /// Why the client may not follow the LTM.
     pub(crate) async fn add(&self, id: LtmId) -> Result<(), AuthError> {
+        let _shared = self.checks.read().await;
         let caller = self.caller.borrow().clone();
         caller.may_with(Access::Read, id, &self.store).await?;
         self.ids.borrow_mut().push(id);
@@ -168,16 +176,15 @@ impl SessionAuth {
     async fn renew(&self, renewal: &Renewal) -> Result<(), CloseCause> {
         let (mut caller, mut logged) = (None, false);
         loop {
-            let error = match self.check(renewal, &mut caller).await {
+            let error = match self.authenticate(renewal, &mut caller).await {
                 Ok(caller) if self.list && caller.grant != self.grant() => {
                     let text = "the new token shows another list: reconnect with it";
                     return Err(CloseCause::Unauthenticated(text.into()));
                 }
-                Ok(caller) => {
-                    self.caller.replace(caller);
-                    self.renewed.notify_one();
-                    return Ok(());
-                }
+                Ok(caller) => match self.replace(caller).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                },
                 Err(error) => error,
             };
             match error {
@@ -200,7 +207,7 @@ impl SessionAuth {
 
     /// The caller that a renewal names. A ticket is good only once, so `caller` keeps its caller for the next
     /// attempt.
-    async fn check(
+    async fn authenticate(
         &self,
         renewal: &Renewal,
         caller: &mut Option<Caller>,
@@ -213,16 +220,23 @@ impl SessionAuth {
             Some(known) => known,
             None => self.auth.caller(Ok(credential), self.store.redis()).await?,
         };
-        let known = caller.insert(known);
+        Ok(caller.insert(known).clone())
+    }
+
+    /// Lets this caller follow from now on, if it may read every LTM that the client follows.
+    async fn replace(&self, caller: Caller) -> Result<(), AuthError> {
+        let _alone = self.checks.write().await;
         let ids = self.ids.borrow().clone();
         for id in ids {
-            match known.may_with(Access::Read, id, &self.store).await {
+            match caller.may_with(Access::Read, id, &self.store).await {
                 // The subscription itself reports that the LTM is gone.
                 Err(AuthError::Store(StoreError::Unknown(_) | StoreError::Deleted { .. })) => {}
                 outcome => outcome?,
             }
         }
-        Ok(known.clone())
+        self.caller.replace(caller);
+        self.renewed.notify_one();
+        Ok(())
     }
 
     /// Waits until the credential expires.

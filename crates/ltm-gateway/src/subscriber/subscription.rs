@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
-use ltm_store::{Store, StoreError, reconnect_pauses};
+use ltm_store::{StoreError, reconnect_pauses};
 use ltm_types::{Cursor, LtmId, ResetReason, gone_message, live_message};
 use tokio::{task::coop::consume_budget, time::sleep};
 
@@ -30,12 +30,15 @@ pub(crate) struct Subscription {
     handle: TopicHandle,
     subscriber: Rc<LiveSubscriber>,
     page: Option<LogPageReader>,
-    /// The topic's head at which the log held nothing after the subscriber's position.
+    /// The topic's head at which the log held nothing after the subscriber's position; `None` if the log was not
+    /// asked at this position.
     up_to_date_at: Option<TopicHead>,
     /// A reset that the subscriber has to receive first.
     reset: Option<ResetReason>,
-    /// The head of the log when the subscriber connected, while it waits for the message that says that it
-    /// has caught up.
+    /// Whether the subscriber asked for the message that says that it has caught up.
+    wants_live: bool,
+    /// While the subscriber is owed that message: the cursor at which it gets it, which was the head of the log when
+    /// it connected, or is that of its last reset.
     live_at: Option<Cursor>,
     /// Whether the subscriber reads the log.
     catches_up: bool,
@@ -60,14 +63,13 @@ impl Subscription {
     /// [`CloseCause::Unknown`], or [`CloseCause::OverLimit`] if Redis is unavailable.
     pub(crate) async fn start(
         handle: TopicHandle,
-        store: &Store,
         backlog: Arc<Backlog>,
         options: FollowOptions,
         outbound: Rc<Outbound>,
     ) -> Result<Self, CloseCause> {
         let seen = handle.topic.head();
         // Only Redis knows the current head: the topic may be an entry behind.
-        let (now, gone) = match store.head(handle.topic.id).await {
+        let (now, gone) = match backlog.head(handle.topic.id).await {
             Ok(now) => (now, None),
             Err(StoreError::Deleted { cursor, .. }) => (cursor, Some(cursor)),
             Err(error) => return Err(ended(handle.topic.id, error)),
@@ -84,6 +86,7 @@ impl Subscription {
             page: None,
             up_to_date_at: (position == now).then_some(seen),
             reset: (start == Start::State).then_some(ResetReason::Requested),
+            wants_live: live,
             live_at: live.then_some(now),
             catches_up: false,
             knows_reset: start != Start::Now,
@@ -112,7 +115,13 @@ impl Subscription {
             consume_budget().await;
             let next = match self.next().await {
                 Ok(next) => next,
-                Err(cause) => return cause,
+                Err(cause) => {
+                    // A close drops what waits for the socket. A client that does not come back would never get it.
+                    if cause.is_final() {
+                        let _ = outbound.flushed().await;
+                    }
+                    return cause;
+                }
             };
             if matches!(next, Next::KeepUp) {
                 self.keep_up().await;
@@ -149,6 +158,8 @@ impl Subscription {
                     Ok(Some(message)) => {
                         self.reset = None;
                         self.page = None;
+                        self.up_to_date_at = None;
+                        self.live_at = self.wants_live.then_some(message.cursor);
                         self.pauses = None;
                         self.subscriber.advance(message.cursor, message.last);
                         self.handle
@@ -162,11 +173,13 @@ impl Subscription {
                 continue;
             }
             let position = self.subscriber.position();
-            if self.live_at.is_some_and(|at| position.seq >= at.seq) {
+            if self.live_at == Some(position) {
                 self.live_at = None;
                 return Ok(Next::Send(frames(&live_message(self.id(), position))));
             }
-            if let Some(batch) = self.ready() {
+            if !self.must_ask_for_live(position)
+                && let Some(batch) = self.ready()
+            {
                 self.pauses = None;
                 self.subscriber.advance(batch.to, batch.last);
                 self.handle.topic.metrics().delivered(&batch, 1);
@@ -183,14 +196,20 @@ impl Subscription {
         }
     }
 
+    /// Whether only the log can tell if the subscriber has caught up: it is as far as the head was, but not there, so
+    /// the log may have lost its cursor.
+    fn must_ask_for_live(&self, position: Cursor) -> bool {
+        self.live_at
+            .is_some_and(|at| at != position && at.seq <= position.seq)
+    }
+
     /// The reset that the subscriber is owed; `None` if the log holds its cursor again, because the API has repeated
     /// a write that a failover lost.
     async fn owed_reset(&self, reason: ResetReason) -> Result<Option<FramedMessage>, StoreError> {
         let (id, position) = (self.id(), self.subscriber.position());
         let reset = self.backlog.reset(id, reason).await?;
         if reason == ResetReason::Forked && reset.cursor.seq >= position.seq {
-            let generation = self.handle.topic.head().generation;
-            let after = self.backlog.after(id, generation, position).await;
+            let after = self.backlog.read_now(id, position).await;
             if !matches!(after, Behind::Lost(_)) {
                 return Ok(None);
             }
@@ -238,8 +257,19 @@ impl Subscription {
     async fn read_log(&mut self, head: TopicHead) -> Result<(), CloseCause> {
         let position = self.subscriber.position();
         let id = self.id();
-        match self.backlog.after(id, head.generation, position).await {
+        let decides_live = self.must_ask_for_live(position);
+        let behind = if decides_live {
+            self.backlog.read_now(id, position).await
+        } else {
+            let generation = head.generation;
+            self.backlog.after(id, generation, position).await
+        };
+        match behind {
             Behind::Page(page) => {
+                if decides_live {
+                    self.live_at = Some(position);
+                }
+                self.up_to_date_at = None;
                 if !std::mem::replace(&mut self.catches_up, true) {
                     self.handle.topic.metrics().catch_up();
                 }
@@ -263,11 +293,12 @@ impl Subscription {
         if head.cursor == Some(position) || self.up_to_date_at == Some(head) {
             return true;
         }
-        // The topic may not have received yet what this subscriber read from the log.
-        let same_history = self
+        // The topic may not have received yet what this subscriber read from the log. It has at the next comparison
+        // with Redis, unless the log has lost it: then only the log can tell.
+        let only_lacks = self
             .up_to_date_at
-            .is_some_and(|seen| seen.generation == head.generation);
-        same_history && head.cursor.is_none_or(|cursor| cursor.seq < position.seq)
+            .is_some_and(|seen| head.only_follows(seen));
+        only_lacks && head.cursor.is_none_or(|cursor| cursor.seq < position.seq)
     }
 
     /// Pauses after a temporary failure of Redis. Other failures end the subscription.

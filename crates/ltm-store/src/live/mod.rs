@@ -10,10 +10,13 @@ mod shards;
 mod shared;
 mod subscriptions;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
-use ltm_types::LtmId;
-use tokio::sync::mpsc;
+use ltm_types::{Entry, LtmId};
+use tokio::sync::{mpsc, watch};
 
 pub use self::shared::LiveEvent;
 use self::{
@@ -38,24 +41,42 @@ pub struct LiveEvents {
     receiver: mpsc::Receiver<LiveEvent>,
 }
 
+/// The other end of the events: what a listener puts into the queue.
+#[derive(Clone)]
+pub struct LiveSource {
+    shared: Arc<Shared>,
+    sender: mpsc::Sender<LiveEvent>,
+}
+
 impl Live {
     /// Starts to listen to the Redis of `redis`, in a task that ends when the events are dropped. Entries of up to
     /// `max_bytes` wait for the receiver.
     pub fn start(redis: Redis, max_bytes: usize) -> (Self, LiveEvents) {
-        let (sender, receiver) = mpsc::channel(MAX_EVENTS);
-        let shared = Arc::new(Shared::new(max_bytes));
+        let (live, events, source) = Self::without_listener(max_bytes);
+        let LiveSource { shared, sender } = source;
         let spawner = redis.spawner().clone();
         if redis.is_cluster() {
-            let shards = Shards::new(redis, shared.clone(), sender);
+            let shards = Shards::new(redis, shared, sender);
             spawner.spawn("live shards", shards.run());
         } else {
-            let listener = Listener::of_primary(redis, shared.clone(), sender);
+            let listener = Listener::of_primary(redis, shared, sender);
             spawner.spawn("live listener", listener.run());
         }
+        (live, events)
+    }
+
+    /// The queue alone. The caller is the listener, as in a simulation.
+    pub fn without_listener(max_bytes: usize) -> (Self, LiveEvents, LiveSource) {
+        let (sender, receiver) = mpsc::channel(MAX_EVENTS);
+        let shared = Arc::new(Shared::new(max_bytes));
         let live = Self {
             shared: shared.clone(),
         };
-        (live, LiveEvents { shared, receiver })
+        let events = LiveEvents {
+            shared: shared.clone(),
+            receiver,
+        };
+        (live, events, LiveSource { shared, sender })
     }
 
     /// Follows this LTM. Its entries are delivered after [`LiveEvent::Subscribed`].
@@ -76,6 +97,35 @@ impl Live {
         let health = self.shared.health();
         health.values().any(|it| *it == Health::Receiving)
             && health.values().all(|it| *it != Health::Silent)
+    }
+}
+
+impl LiveSource {
+    /// The LTMs that the receiver follows now.
+    pub fn wanted(&self) -> HashSet<LtmId> {
+        self.shared.wanted().clone()
+    }
+
+    /// Changes when [`LiveSource::wanted`] does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Queues an entry that was appended at this time, in microseconds since 1970. If the queue is full, drops the
+    /// entry and reports an overflow.
+    pub fn offer(&self, id: LtmId, entry: Entry, appended: u64) {
+        self.shared.offer(&self.sender, id, entry, appended);
+    }
+
+    /// Reports that every later entry of these LTMs is delivered. Waits until the queue has space.
+    pub async fn subscribed(&self, ids: Vec<LtmId>) {
+        // It fails if the receiver is dropped.
+        let _ = self.sender.send(LiveEvent::Subscribed(ids)).await;
+    }
+
+    /// Reports that entries were lost.
+    pub fn overflow(&self) {
+        self.shared.set_overflow();
     }
 }
 

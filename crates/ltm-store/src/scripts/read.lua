@@ -18,6 +18,8 @@ if not head then
   return {}
 end
 local window, bytes, from = {head}, 0, '(' .. ARGV[1]
+-- Nothing can follow the last possible id. Redis takes a range that begins after it for an error.
+if ARGV[1] == '18446744073709551615-18446744073709551615' then return window end
 local most_items = 3 * tonumber(ARGV[3])
 repeat
   local page = redis.pcall('XRANGE', KEYS[1], from, head, 'COUNT', 4)

@@ -1,6 +1,6 @@
 //! New tokens and tickets, said on open sockets.
 
-use ltm_tests::{RawConnection, Service, SigningKey, Subscriber};
+use ltm_tests::{Heard, Network, RawConnection, Service, SigningKey, Subscriber, until};
 use serde_json::json;
 
 use super::{AUDIENCE, Guarded, claims, keys::KeyServer, sockets::end_of};
@@ -120,4 +120,52 @@ async fn a_renewal_that_cannot_be_checked_now_is_checked_later() {
     server.serve(json!({"keys": [guarded.key.jwk("key")]}));
     assert_eq!(end_of(&mut brief).await, 4401);
     assert_eq!(end_of(&mut stranger).await, 4403);
+}
+
+/// The gateway asks Redis for the class of the LTM to follow, and a narrower token comes before Redis answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_holds_for_an_ltm_that_the_client_asks_for_at_the_same_time() {
+    let guarded = Guarded::start();
+    let network = Network::to(&guarded.redis.address()).await;
+    let file = guarded.folder.path().join("jwt");
+    let gateway = Service::gateway(
+        &format!("redis://{}/0", network.address()),
+        &[
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__JWT_KEY_FILE", file.to_str().unwrap()),
+            ("LTM__AUTH__JWT_ALGORITHM", guarded.key.algorithm()),
+        ],
+    );
+    let (shown, secret) = (guarded.create("a.A").await, guarded.create("b.B").await);
+    let narrow = json!({"token": guarded.token("a.*", "read")}).to_string();
+    let follow = json!({"follow": secret, "init": "state"}).to_string();
+    for texts in [[&follow, &narrow], [&narrow, &follow]] {
+        let ticket = guarded.ticket(&guarded.token("*", "read")).await;
+        let url = gateway.ws(&format!("/ws?ticket={ticket}"));
+        let mut subscriber = Subscriber::connect(&url).await.unwrap();
+        let first = json!({"follow": shown, "live": 1}).to_string();
+        assert!(subscriber.say(&first).await);
+        assert_eq!(subscriber.message().await["live"], true);
+        let held = network.held();
+        network.hold();
+        for text in texts {
+            assert!(subscriber.say(text).await);
+        }
+        until("the gateway asks Redis", async || network.held() > held).await;
+        network.release();
+        // Either the token is refused because of the LTM, or the LTM because of the token.
+        let code = loop {
+            match subscriber.hear().await {
+                Heard::Message(message) if message["end"].is_object() => {
+                    assert_eq!(message["id"], secret, "{message}");
+                    break message["end"]["code"].as_u64().unwrap();
+                }
+                Heard::Message(_) => {}
+                Heard::Closed(code) => break code.into(),
+                Heard::Lost => panic!("no close"),
+            }
+        };
+        assert_eq!(code, 4403, "{texts:?}");
+    }
 }
