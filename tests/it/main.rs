@@ -11,8 +11,10 @@ mod http_api {
     mod append;
     mod history;
     mod history_model;
+    mod ids;
     mod json_patch_suite;
     mod replay;
+    mod write_headers;
 }
 
 /// What a subscriber receives, over WebSocket and Server-Sent Events.
@@ -43,7 +45,10 @@ mod redis {
     mod clock;
     mod cluster;
     mod faults;
+    mod full;
     mod inspection;
+    mod own_writes;
+    mod replicas;
     mod sentinel;
 }
 

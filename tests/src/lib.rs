@@ -13,6 +13,7 @@ mod servers {
     pub(crate) mod haproxy;
     pub(crate) mod ports;
     pub(crate) mod redis_server;
+    pub(crate) mod replicated;
     pub(crate) mod sentinels;
     pub(crate) mod service;
     pub(crate) mod stack;
@@ -67,6 +68,7 @@ pub use servers::{
     haproxy::Haproxy,
     ports::free_port,
     redis_server::{RedisServer, signal},
+    replicated::Replicated,
     sentinels::{FAILOVER_LIMIT, Sentinels},
     service::{Service, peak_bytes, resident_bytes},
     stack::Stack,

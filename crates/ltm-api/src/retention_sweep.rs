@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use ltm_state::Retention;
-use ltm_store::{AppendError, Clocks, RetentionCandidate, Store, StoreError};
+use ltm_store::{AppendError, Clocks, Deletion, RetentionCandidate, Store, StoreError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{metrics::Metrics, state_cache::StateCache};
@@ -103,7 +103,11 @@ impl RetentionSweep {
     }
 
     async fn delete(&self, ltm: &RetentionCandidate) -> Result<(), StoreError> {
-        match self.store.delete(ltm.id, Some(ltm.cursor)).await {
+        let deletion = Deletion {
+            expected: Some(ltm.cursor),
+            ..Deletion::default()
+        };
+        match self.store.delete(ltm.id, deletion).await {
             Ok(_) => {
                 self.metrics.deleted();
                 tracing::info!(id = %ltm.id, idle_since = %ltm.written_at, "deleted an idle LTM");

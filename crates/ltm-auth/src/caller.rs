@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::AuthError,
     grant::{Access, Grant},
+    secret::hash,
 };
 
 /// Who the caller is, what it may do, and until when.
@@ -31,6 +32,11 @@ impl Caller {
             grant: Grant::everything(),
             expires: None,
         }
+    }
+
+    /// A text that keeps apart what callers choose for themselves, such as the Idempotency-Keys of creations.
+    pub fn scope(&self) -> String {
+        hex::encode(&hash(&self.name)[..16])
     }
 
     /// Checks that the caller may do this with at least some LTM.

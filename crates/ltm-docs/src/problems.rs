@@ -52,14 +52,19 @@ problems! {
     /// Of a call that reads an LTM.
     ReadProblems = ALWAYS, OF_ONE, &[ProblemKind::Trimmed];
     /// Of a call that copies an LTM.
-    CopyProblems = ALWAYS, OF_ONE, &[ProblemKind::Trimmed, ProblemKind::InvalidCursor, ProblemKind::Busy];
+    CopyProblems = ALWAYS, OF_ONE, &[
+        ProblemKind::Trimmed, ProblemKind::InvalidCursor, ProblemKind::CursorMismatch, ProblemKind::Fenced,
+        ProblemKind::KeyReused, ProblemKind::IdTaken, ProblemKind::Busy,
+    ];
     /// Of a call that writes to an LTM.
     WriteProblems = ALWAYS, OF_ONE, WITH_BODY, &[
         ProblemKind::InvalidCursor, ProblemKind::PatchFailed, ProblemKind::StateTooLarge, ProblemKind::CursorMismatch,
         ProblemKind::Fenced, ProblemKind::KeyReused, ProblemKind::Busy, ProblemKind::Trimmed,
     ];
     /// Of a call that deletes an LTM.
-    DeleteProblems = ALWAYS, OF_ONE, &[ProblemKind::InvalidCursor, ProblemKind::CursorMismatch];
+    DeleteProblems = ALWAYS, OF_ONE, &[
+        ProblemKind::InvalidCursor, ProblemKind::CursorMismatch, ProblemKind::Fenced, ProblemKind::KeyReused,
+    ];
 }
 
 fn responses(lists: &[&[ProblemKind]]) -> BTreeMap<String, RefOr<Response>> {

@@ -20,6 +20,11 @@ pub enum StoreError {
     /// Redis cannot be reached, or does not answer in time.
     #[error("Redis is unavailable: {0}")]
     Unavailable(#[source] RedisError),
+    /// The answer to a write was lost, and later writes hide whether it has landed.
+    #[error(
+        "Redis did not answer in time, and it is unknown whether the write to LTM {0} has landed; read the LTM before you try again"
+    )]
+    OutcomeUnknown(LtmId),
     /// Redis answered, and rejected the command.
     #[error("{0}")]
     Rejected(#[source] Rejection),
@@ -95,12 +100,17 @@ impl StoreError {
     /// Whether the same request, unchanged, may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
             Self::Rejected(rejection) => {
                 !matches!(rejection, Rejection::Permission(_) | Rejection::Other(_))
             }
             _ => false,
         }
+    }
+
+    /// Whether Redis has rejected the command, and so nothing was written.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Rejected(rejection) if !matches!(rejection, Rejection::TooFewReplicas { .. }))
     }
 
     pub(crate) fn setting(setting: &str, problem: impl Into<String>) -> Self {

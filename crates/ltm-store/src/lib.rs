@@ -39,6 +39,7 @@ pub use log::{
         ProducerEpoch, fingerprint,
     },
     create::{CREATION_KEY_SECONDS, CreateError, CreatedLtm, NewLtm},
+    delete::{DeletedLtm, Deletion},
     list::{Choice, Listing, Page, Row, Shown},
     meta::Meta,
     read::{Read, Store, Window, WindowBounds},

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use ltm_types::keys;
+use redis::{RedisError, Value};
 
-use crate::{error::StoreError, redis::client::Redis};
+use crate::{
+    error::StoreError,
+    redis::{client::Redis, script},
+};
 
 impl Redis {
     /// Stores the content of a ticket for `ttl`, under the hash of the ticket.
@@ -18,13 +22,20 @@ impl Redis {
         content: &str,
         ttl: Duration,
     ) -> Result<(), StoreError> {
-        let mut set = redis::cmd("SET");
-        set.arg(keys::ticket(hash))
-            .arg(content)
-            .arg("PX")
-            .arg(ttl.as_millis().max(1).to_string());
-        self.query::<redis::Value>(&set).await?;
+        self.lend(&keys::ticket(hash), content, ttl).await?;
         Ok(())
+    }
+
+    /// Stores a value for a short time, also if Redis is out of memory. Returns false if the key exists.
+    pub(crate) async fn lend(
+        &self,
+        key: &str,
+        value: &str,
+        time: Duration,
+    ) -> Result<bool, RedisError> {
+        let mut call = script::LEND.call(&[key]);
+        call.arg(value).arg(time.as_millis().max(1).to_string());
+        Ok(script::LEND.run(self, &call).await? == Value::Int(1))
     }
 
     /// The content of a ticket. Only the first call returns it.

@@ -1,6 +1,6 @@
 //! Faults of Redis, one at a time.
 
-use ltm_tests::{Api, Follower, Network, RedisServer, Service, Stack, Subscriber, until};
+use ltm_tests::{Api, Follower, Replicated, Service, Stack, Subscriber, until};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,60 +176,6 @@ async fn a_redis_whose_disk_is_full_refuses_writes_in_words_and_loses_nothing() 
     assert_eq!(api.document(id).await["state"], follower.state);
 }
 
-/// A Redis, a replica of it, and services that reach whichever of them leads.
-struct Replicated {
-    /// Dropped after the services.
-    api: Api,
-    gateway: Service,
-    _service: Service,
-    to_leader: Network,
-    between: Network,
-    leader: RedisServer,
-    replica: RedisServer,
-}
-
-impl Replicated {
-    async fn start(settings: &[(&str, &str)]) -> Self {
-        let leader = RedisServer::start(&[]);
-        let between = Network::to(&leader.address()).await;
-        let (host, port) = between.address().split_once(':').unwrap();
-        let replica = RedisServer::start(&["--replicaof", host, port]);
-        until("the replica follows", async || {
-            let info = leader.cli(&["INFO", "replication"]);
-            info.contains("state=online")
-        })
-        .await;
-        let to_leader = Network::to(&leader.address()).await;
-        let url = format!("redis://{}/0", to_leader.address());
-        let service = Service::api(&url, settings);
-        Self {
-            api: Api::at(&service),
-            gateway: Service::gateway(&url, settings),
-            _service: service,
-            to_leader,
-            between,
-            leader,
-            replica,
-        }
-    }
-
-    /// Waits until the replica has this LTM.
-    async fn until_replicated(&self, id: u64) {
-        let meta = format!("ltm:{{{id}}}:meta");
-        until(&format!("the replica has LTM {id}"), async || {
-            self.replica.cli(&["EXISTS", &meta]) == "1"
-        })
-        .await;
-    }
-
-    /// The replica leads from now on, with what it has.
-    fn fail_over(&self) {
-        self.replica.cli(&["REPLICAOF", "NO", "ONE"]);
-        self.to_leader.lead_to(&self.replica.address());
-        self.to_leader.cut();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_that_loses_writes_resets_whoever_saw_them() {
     let world = Replicated::start(&[("LTM__GATEWAY__SWEEP_INTERVAL", "200ms")]).await;
@@ -260,68 +206,6 @@ async fn a_failover_that_loses_writes_resets_whoever_saw_them() {
     }
     assert!(!follower.resets.is_empty());
     assert!(follower.resets.iter().all(|reason| reason == "forked"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_wait_replicas_a_failover_loses_nothing_that_was_acknowledged() {
-    let world = Replicated::start(&[
-        ("LTM__REDIS__WAIT_REPLICAS", "1"),
-        ("LTM__REDIS__WAIT_TIMEOUT", "300ms"),
-    ])
-    .await;
-    let api = &world.api;
-    let (id, _) = api.create(json!({"n": 0})).await;
-    api.append(id, json!({"merge": {"n": 1}})).await;
-    world.between.hold();
-    let path = format!("/ltm/{id}/snapshots");
-    let step = r#"{"reason":"execute","merge":{"n":2}}"#;
-    let key = [("Idempotency-Key", "two")];
-    // Also when it is asked again: it is in the log, and not where it is safe.
-    for _ in 0..2 {
-        let refused = api.post_text(&path, step, &key).await;
-        let problem = refused.problem(503, "unavailable");
-        let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("0 of 1 replicas have it"), "{detail}");
-    }
-    world.fail_over();
-    let state = until("the API reads from the new primary", async || {
-        let state = api.get(&format!("/ltm/{id}/state")).await;
-        (state.status == 200).then(|| state.json())
-    })
-    .await;
-    // What was acknowledged is there; what was not may be or not, and lands once.
-    assert_eq!(state["state"], json!({"n": 1}));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_wait_replicas_a_write_is_acknowledged_once_the_replica_is_back() {
-    let world = Replicated::start(&[
-        ("LTM__REDIS__WAIT_REPLICAS", "1"),
-        ("LTM__REDIS__WAIT_TIMEOUT", "300ms"),
-    ])
-    .await;
-    let api = &world.api;
-    let (id, _) = api.create(json!({"n": 0})).await;
-    world.between.hold();
-    let path = format!("/ltm/{id}/snapshots");
-    let step = r#"{"reason":"execute","merge":{"n":1}}"#;
-    let key = [("Idempotency-Key", "one")];
-    api.post_text(&path, step, &key)
-        .await
-        .problem(503, "unavailable");
-    world.between.release();
-    let answer = until("the API acknowledges the write", async || {
-        let answer = api.post_text(&path, step, &key).await;
-        if answer.status == 201 {
-            Ok(answer)
-        } else {
-            Err(answer)
-        }
-    })
-    .await;
-    assert_eq!(answer.header("idempotent-replayed"), "true");
-    assert_eq!(answer.expect(201)["index"], 1);
-    assert_eq!(api.document(id).await["snapshots_count"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

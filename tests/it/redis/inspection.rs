@@ -164,6 +164,7 @@ async fn the_doctor_names_keys_that_do_not_belong_together() {
     let mut expected = [
         format!("{} has no log", key(1, "meta")),
         format!("{} belongs to an LTM without `meta`", key(2, "log")),
+        format!("{} belongs to an LTM without `meta`", key(2, "idem")),
         format!(
             "{} has another cursor than the last entry of its log",
             key(3, "meta")

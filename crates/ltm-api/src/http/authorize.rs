@@ -55,6 +55,15 @@ fn needed(method: &Method) -> Access {
     }
 }
 
+/// The Idempotency-Key of a creation, as Redis stores it: each caller has its own keys.
+pub(crate) fn key_of(api: &Api, caller: &Caller, key: &str) -> String {
+    if api.auth().is_required() {
+        format!("{}:{key}", caller.scope())
+    } else {
+        key.to_owned()
+    }
+}
+
 /// The caller of a request that was let through.
 ///
 /// # Errors

@@ -138,6 +138,7 @@ fn of_create(error: CreateError) -> ProblemResponse {
         CreateError::KeyReused => Problem::new(ProblemKind::KeyReused, detail)
             .with_field("Idempotency-Key")
             .into(),
+        CreateError::InProgress => Problem::new(ProblemKind::Busy, detail).into(),
         CreateError::Store(error) => error.into(),
     }
 }

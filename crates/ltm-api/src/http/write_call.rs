@@ -1,7 +1,7 @@
-//! The frame of the three calls that append an entry: headers and body in, one write, answer out.
+//! The frame of the calls that write to an LTM: headers and body in, one write, answer out.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
     web::Payload,
 };
@@ -18,7 +18,7 @@ use crate::{
     writer::{Preconditions, Write, Written},
 };
 
-/// The headers of a call that appends an entry.
+/// The headers of a call that writes to an LTM.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only described: `write_call` reads the headers")]
@@ -51,17 +51,25 @@ pub(super) async fn write_call<W: Write>(
     let id = path::ltm_id(request)?;
     let body = body::read(request, payload, api).await?;
     let content: Vec<&[u8]> = kind.into_iter().chain([&*body]).collect();
-    let preconditions = Preconditions {
-        if_match: headers::if_match(request)?,
-        idempotency: headers::idempotency_key(request)?.map(|key| Idempotency {
-            key,
-            fingerprint: fingerprint(&content),
-        }),
-        producer: headers::producer(request)?,
-    };
+    let preconditions = preconditions(request, &content)?;
     let mut write = read(id, &body)?;
     let written = api.writer().write(id, &preconditions, &mut write).await?;
     Ok((id, write, written))
+}
+
+/// The conditions that the headers of a request set. `content` is what the request asks for.
+pub(super) fn preconditions<'a>(
+    request: &'a HttpRequest,
+    content: &[&[u8]],
+) -> Result<Preconditions<'a>, ProblemResponse> {
+    Ok(Preconditions {
+        if_match: headers::if_match(request)?,
+        idempotency: headers::idempotency_key(request)?.map(|key| Idempotency {
+            key,
+            fingerprint: fingerprint(content),
+        }),
+        producer: headers::producer(request)?,
+    })
 }
 
 /// The answer of a call that appended an entry.
@@ -72,10 +80,15 @@ pub(super) fn written_answer(
 ) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.insert_header((header::ETAG, format!("\"{}\"", written.cursor)));
-    if written.replayed {
+    mark_replayed(&mut response, written.replayed);
+    response.json(answer)
+}
+
+/// Says that an earlier request with the same Idempotency-Key has done what this one asks for.
+pub(super) fn mark_replayed(response: &mut HttpResponseBuilder, replayed: bool) {
+    if replayed {
         response.insert_header(("Idempotent-Replayed", "true"));
     }
-    response.json(answer)
 }
 
 /// The payload of an entry as it stands in an answer; null if the entry is no longer kept.

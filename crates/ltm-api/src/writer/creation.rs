@@ -5,7 +5,7 @@ use ltm_state::{
     Change as StateChange, Limits, RetentionOverride, State, change,
     json::{self, Shape},
 };
-use ltm_store::{CreatedLtm, Idempotency, NewLtm};
+use ltm_store::{CreatedLtm, Idempotency, NewLtm, ProducerEpoch};
 use ltm_types::{Cursor, Entry, Kind, LtmId, now};
 use serde::Deserialize;
 use serde_json::{
@@ -155,6 +155,7 @@ impl Writer {
         &self,
         creation: &Creation,
         idempotency: Option<Idempotency<'_>>,
+        producer: Option<&ProducerEpoch>,
     ) -> Result<CreatedLtm, WriteError> {
         let mut state = State::default();
         let first = creation.first.apply_to(&mut state)?;
@@ -172,6 +173,7 @@ impl Writer {
             playground: creation.playground,
             created_at: &creation.created_at,
             retention: creation.retention,
+            producer,
             first: &entry,
         };
         let created = self.store.create(&new, idempotency).await?;

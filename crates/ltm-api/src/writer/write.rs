@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 use ltm_service::Span;
-use ltm_store::{Append, AppendError, AppendedEntry, CreatedLtm, Store};
+use ltm_store::{
+    Append, AppendError, AppendedEntry, CreateError, CreatedLtm, DeletedLtm, Deletion, Store,
+};
 use ltm_types::{Cursor, LtmId, now};
 
 use super::{
@@ -153,41 +155,84 @@ impl Writer {
         })
     }
 
-    /// Deletes an LTM, if its log is at the cursor `expected`; returns its last cursor.
+    /// Deletes an LTM. `If-Match` may name one cursor.
     pub(crate) async fn delete(
         &self,
         id: LtmId,
-        expected: Option<Cursor>,
-    ) -> Result<Cursor, WriteError> {
-        let deleted = self.store.delete(id, expected).await;
+        preconditions: &Preconditions<'_>,
+    ) -> Result<DeletedLtm, WriteError> {
+        let deletion = Deletion {
+            expected: preconditions
+                .if_match
+                .as_ref()
+                .and_then(|it| it.first().copied()),
+            idempotency: preconditions.idempotency,
+            producer: preconditions.producer.as_ref(),
+        };
+        let deleted = self.store.delete(id, deletion).await;
         self.cache.forget(id);
         match deleted {
-            Ok(cursor) => {
-                self.metrics.deleted();
-                Ok(cursor)
+            Ok(deleted) => {
+                if !deleted.replayed {
+                    self.metrics.deleted();
+                }
+                Ok(deleted)
             }
             Err(AppendError::Conflict { current }) => Err(WriteError::Precondition(current)),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Copies an LTM to the playground, up to and with the entry `until`; returns the copy's id and cursor.
+    /// Copies an LTM to the playground, up to and with the entry `until`.
     pub(crate) async fn copy(
         &self,
         id: LtmId,
         until: Option<Cursor>,
-    ) -> Result<(LtmId, Cursor), WriteError> {
-        let copy = despite_trims(async || self.copy_once(id, until).await).await?;
+        preconditions: &Preconditions<'_>,
+    ) -> Result<CreatedLtm, WriteError> {
+        if let Some(idempotency) = preconditions.idempotency
+            && let Some(earlier) = self.store.earlier_copy(idempotency).await?
+        {
+            return Ok(earlier);
+        }
+        if let Some(producer) = &preconditions.producer {
+            self.store.check_epoch(id, producer).await?;
+        }
+        let copy = async || self.copy_once(id, until, preconditions).await;
+        let copy = despite_trims(copy).await??;
         self.metrics.copied();
-        Ok((copy.id, copy.cursor))
+        Ok(copy)
     }
 
-    async fn copy_once(&self, id: LtmId, until: Option<Cursor>) -> Result<CreatedLtm, ReadError> {
-        let source = match until {
+    /// Copies the LTM as it is now. The outer error says that it could not be read at one moment.
+    async fn copy_once(
+        &self,
+        id: LtmId,
+        until: Option<Cursor>,
+        preconditions: &Preconditions<'_>,
+    ) -> Result<Result<CreatedLtm, WriteError>, ReadError> {
+        let (source, head) = match until {
             // Only the log before `until` is read: a log that is damaged later can be copied up to there.
-            Some(cursor) => self.store.state_at(id, cursor).await?,
-            None => self.cache.lock_current(id).await?.loaded(),
+            Some(cursor) => {
+                let source = self.store.state_at(id, cursor).await?;
+                (source, self.store.head(id).await?)
+            }
+            None => {
+                let source = self.cache.lock_current(id).await?.loaded();
+                let head = source.state.cursor;
+                (source, head)
+            }
         };
-        Ok(self.store.copy(id, &source).await?)
+        if let Err(error) = preconditions.check(head) {
+            return Ok(Err(error));
+        }
+        match self
+            .store
+            .copy(id, &source, preconditions.idempotency)
+            .await
+        {
+            Err(CreateError::Store(error)) => Err(error.into()),
+            outcome => Ok(outcome.map_err(Into::into)),
+        }
     }
 }

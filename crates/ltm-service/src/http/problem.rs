@@ -53,13 +53,15 @@ impl From<&StoreError> for ProblemResponse {
                 let advice = format!("{detail}; run `ltm verify {id}` to check the whole log");
                 Problem::new(ProblemKind::DamagedLog, advice)
             }
-            StoreError::Unavailable(_) | StoreError::Rejected(_) if error.is_temporary() => {
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => {
                 Problem::new(ProblemKind::Unavailable, detail)
             }
-            StoreError::Unavailable(_)
-            | StoreError::Rejected(_)
-            | StoreError::Setting { .. }
-            | StoreError::Unexpected(_) => Problem::new(ProblemKind::Internal, detail),
+            StoreError::Rejected(_) if error.is_temporary() => {
+                Problem::new(ProblemKind::Unavailable, detail)
+            }
+            StoreError::Rejected(_) | StoreError::Setting { .. } | StoreError::Unexpected(_) => {
+                Problem::new(ProblemKind::Internal, detail)
+            }
         })
     }
 }

@@ -1,23 +1,22 @@
 //! Appends entries to an LTM's log.
 
-use std::time::Duration;
-
 use ltm_types::{Cursor, Entry, LtmId, keys};
-use redis::{Cmd, Value, from_redis_value_ref as from_value};
+use redis::Cmd;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     error::StoreError,
     log::read::{Store, damaged},
-    redis::script::{self, Script},
+    log::send::request_word,
+    redis::script,
 };
 
 /// The most producers of one LTM whose epochs are stored.
 pub const MAX_PRODUCERS: u32 = 256;
 /// The Idempotency-Keys of the last this many entries of an LTM are stored.
 pub const IDEMPOTENCY_SLOTS: u64 = 1024;
-/// The most times that a write is sent if its outcome is unknown.
-const MAX_TRIES: u32 = 3;
+/// The words of the last this many appends to an LTM are stored.
+const WORDS: u64 = 16;
 
 /// The idempotency of a request: sent twice, it must be carried out once.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +25,13 @@ pub struct Idempotency<'a> {
     pub key: &'a str,
     /// The [`fingerprint`] of the request's content.
     pub fingerprint: u64,
+}
+
+impl Idempotency<'_> {
+    /// What is stored for the key of an entry: [`earlier_append`] reads it.
+    pub(crate) fn stored(&self, cursor: Cursor, snapshots_count: u64) -> String {
+        format!("{cursor} {snapshots_count} {}", self.fingerprint)
+    }
 }
 
 /// A hash of the content of a request. It shows if a client sends other content with the same key.
@@ -105,33 +111,31 @@ pub enum AppendError {
 impl Store {
     /// Appends one entry, if the log has the expected head.
     ///
-    /// If Redis's answer is lost, the entry is sent again. Its cursor shows whether the first try wrote it.
+    /// If Redis's answer is lost, the entry is sent again. Its word shows whether the first try wrote it.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]. Nothing is written then, but after [`StoreError::Unavailable`] the outcome is unknown.
+    /// [`AppendError`]. Nothing is written then, but after [`StoreError::Unavailable`] and
+    /// [`StoreError::OutcomeUnknown`] the outcome is unknown.
     pub async fn append(&self, id: LtmId, append: &Append<'_>) -> Result<(), AppendError> {
         let call = append_call(id, append, self.redis.publish_command());
-        let (answer, uncertain) = self.send(&script::APPEND, &call).await?;
-        let (outcome, detail) = outcome(id, &answer)?;
-        match outcome.as_str() {
+        let outcome = self.send(id, &script::APPEND, &call).await?;
+        if outcome.is_in_doubt {
+            return Err(StoreError::OutcomeUnknown(id).into());
+        }
+        let detail = outcome.detail;
+        match outcome.word.as_str() {
             "ok" => Ok(()),
             "unknown" => Err(self.missing(id).await.into()),
-            "duplicate" => match earlier_append(id, &detail, append.idempotency)? {
-                earlier if uncertain && earlier.cursor == append.entry.cursor => Ok(()),
-                earlier => Err(AppendError::Duplicate(earlier)),
-            },
-            "fenced" => Err(AppendError::Fenced {
-                epoch: detail.parse().unwrap_or(u64::MAX),
-            }),
-            "crowded" => Err(AppendError::TooManyProducers),
-            "conflict" => {
-                let current = head_of(id, append.expected, &detail)?;
-                if uncertain && self.contains(id, append.entry.cursor, current).await? {
-                    return Ok(());
-                }
-                Err(AppendError::Conflict { current })
+            "duplicate" => {
+                let earlier = earlier_append(id, &detail, append.idempotency)?;
+                Err(AppendError::Duplicate(earlier))
             }
+            "fenced" => Err(fenced(&detail)),
+            "crowded" => Err(AppendError::TooManyProducers),
+            "conflict" => Err(AppendError::Conflict {
+                current: head_of(id, append.expected, &detail)?,
+            }),
             "foreign" => Err(foreign_entry(id, append.expected, &detail).into()),
             _ => Err(damaged(id, append.entry.cursor, &detail).into()),
         }
@@ -153,43 +157,38 @@ impl Store {
         let found: Option<String> = self.redis.query(&get).await.map_err(StoreError::from)?;
         let Some(text) = found else { return Ok(None) };
         let earlier = earlier_append(id, &text, Some(idempotency))?;
-        if self.redis.waits_for_replicas() {
-            // WAIT counts only writes of its own connection, so the field is written again.
-            let mut again = redis::cmd("HSET");
-            again.arg(keys::idempotency(id));
-            again.arg(format!("k:{}", idempotency.key)).arg(&text);
-            let written = self.redis.write(&again).await;
-            written.map_err(StoreError::from)?;
-        }
+        self.await_replicas(&keys::idempotency(id), &format!("k:{}", idempotency.key))
+            .await?;
         Ok(Some(earlier))
     }
 
-    /// Runs a script that writes. Returns its answer, and whether an earlier run without an answer may have
-    /// written already.
-    pub(crate) async fn send(
+    /// Checks that no higher epoch of the producer has written to an LTM.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Fenced`]; [`AppendError::Store`].
+    pub async fn check_epoch(
         &self,
-        script: &Script,
-        call: &Cmd,
-    ) -> Result<(Value, bool), StoreError> {
-        // The connection to a cluster may send a command twice.
-        let mut uncertain = self.redis.is_cluster();
-        let mut tries = 1;
-        loop {
-            match script.write(&self.redis, call).await {
-                Ok(answer) => return Ok((answer, uncertain)),
-                Err(error) if error.is_transient() && tries < MAX_TRIES => {
-                    uncertain = true;
-                    tokio::time::sleep(Duration::from_millis(50) * tries).await;
-                    tries += 1;
-                }
-                Err(error) => return Err(error.into()),
+        id: LtmId,
+        producer: &ProducerEpoch,
+    ) -> Result<(), AppendError> {
+        let mut get = redis::cmd("HGET");
+        get.arg(keys::meta(id))
+            .arg(format!("producer:{}", producer.name));
+        let epoch: Option<String> = self.redis.query(&get).await.map_err(StoreError::from)?;
+        match epoch {
+            Some(epoch) if epoch.parse().is_ok_and(|it: u64| it > producer.epoch) => {
+                Err(fenced(&epoch))
             }
+            _ => Ok(()),
         }
     }
+}
 
-    /// Whether the log, whose head is `head`, contains an entry with this cursor.
-    async fn contains(&self, id: LtmId, cursor: Cursor, head: Cursor) -> Result<bool, StoreError> {
-        Ok(cursor == head || head.seq > cursor.seq && self.entry(id, cursor).await?.is_some())
+/// The error for a producer whose higher epoch has written.
+pub(crate) fn fenced(epoch: &str) -> AppendError {
+    AppendError::Fenced {
+        epoch: epoch.parse().unwrap_or(u64::MAX),
     }
 }
 
@@ -208,11 +207,8 @@ fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
     let (key, stored) = append
         .idempotency
         .map_or(("", String::new()), |idempotency| {
-            let (cursor, count) = (entry.cursor, append.snapshots_count);
-            (
-                idempotency.key,
-                format!("{cursor} {count} {}", idempotency.fingerprint),
-            )
+            let stored = idempotency.stored(entry.cursor, append.snapshots_count);
+            (idempotency.key, stored)
         });
     let (producer, epoch) = append
         .producer
@@ -233,14 +229,11 @@ fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
         .arg(epoch)
         .arg(MAX_PRODUCERS)
         .arg(publish_command)
-        .arg(append.status.unwrap_or_default());
+        .arg(append.status.unwrap_or_default())
+        .arg(entry.cursor.seq)
+        .arg(request_word())
+        .arg(WORDS);
     call
-}
-
-/// Reads the answer of a script that writes: a word, and a detail.
-pub(crate) fn outcome(id: LtmId, answer: &Value) -> Result<(String, String), StoreError> {
-    from_value(answer)
-        .map_err(|_| damaged(id, Cursor::ORIGIN, "a script returned an unexpected answer"))
 }
 
 /// Reads the head of the log from the answer of a script. `expected` is the head that the caller knew.
@@ -250,7 +243,7 @@ pub(crate) fn head_of(id: LtmId, expected: Cursor, text: &str) -> Result<Cursor,
 }
 
 /// Reads `<cursor> <snapshots_count> <fingerprint>`, and compares the fingerprint with that of the request.
-fn earlier_append(
+pub(crate) fn earlier_append(
     id: LtmId,
     text: &str,
     idempotency: Option<Idempotency<'_>>,

@@ -1,166 +1,241 @@
 //! Copies LTMs.
 
-use ltm_state::{Checkpoint, State};
+use ltm_state::State;
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
-use redis::Value;
+use redis::{Cmd, Value};
 
 use crate::{
     error::StoreError,
-    log::append::outcome,
-    log::create::CreatedLtm,
+    log::append::Idempotency,
+    log::create::{CreateError, CreatedLtm},
     log::meta::{Meta, MetaFields},
-    log::read::{Read, Store, WindowBounds, damaged},
+    log::read::{NOT_A_CURSOR, Read, Store, WindowBounds, damaged},
     log::retention::Base,
+    log::send::request_word,
     log::state::LoadedState,
     redis::script,
 };
 
-/// How long an unfinished copy stays in Redis, in seconds.
+/// How long an unfinished copy stays in Redis if nobody discards it, in seconds.
 const UNFINISHED_SECONDS: u64 = 60 * 60;
+
+/// What a copy is made of.
+struct Copy<'a> {
+    source_id: LtmId,
+    source: &'a LoadedState,
+    meta: &'a Meta,
+    idempotency: Option<Idempotency<'a>>,
+}
+
+/// What became of a copy that an Idempotency-Key is bound to.
+enum Earlier {
+    Finished(CreatedLtm),
+    /// It was not finished, and cannot be finished any more.
+    Discarded,
+    /// The id belongs to an LTM that is not this copy, or did.
+    Taken,
+}
 
 impl Store {
     /// Copies an LTM, as it is at `source`, to a new one on the playground. The copy has the snapshots and the
     /// rollbacks, and not the errors.
     ///
-    /// The log of the copy is written in parts. It becomes an LTM once it is complete. If the source's log contains
-    /// only errors, the copy has a base and an empty log.
+    /// The log of the copy is written in parts. It becomes an LTM once it is complete; if it fails, it is removed. If
+    /// the source's log contains only errors, the copy has a base and an empty log.
+    ///
+    /// With an Idempotency-Key, call [`Store::earlier_copy`] first.
     ///
     /// # Errors
     ///
-    /// As [`Store::state`]; [`StoreError::Trimmed`] if retention removed entries that the copy needs.
-    pub async fn copy(&self, id: LtmId, source: &LoadedState) -> Result<CreatedLtm, StoreError> {
-        let state = &source.state;
+    /// As [`Store::state`] and [`Store::create`]; [`StoreError::Trimmed`] if the log no longer leads to `source`:
+    /// retention removed entries, or a failover has replaced them.
+    pub async fn copy(
+        &self,
+        id: LtmId,
+        source: &LoadedState,
+        idempotency: Option<Idempotency<'_>>,
+    ) -> Result<CreatedLtm, CreateError> {
         let meta = self.meta(id).await?;
-        let base = self.base(id).await?;
-        let trimmed = base.as_ref().map_or(0, |base| base.state.cursor.seq);
-        if trimmed > state.cursor.seq {
-            return Err(StoreError::Trimmed(id));
+        let new = self.next_id().await?;
+        let copy = Copy {
+            source_id: id,
+            source,
+            meta: &meta,
+            idempotency,
+        };
+        let copied = self.copy_to(new, &copy).await;
+        if copied.is_err() {
+            self.remove_failed_copy(new, &meta).await;
         }
-        let copy = self.next_id().await?;
-        let mut target = State::default();
-        if let Some(base) = &base {
-            self.write_base(copy, base).await?;
-            target = base.state.clone();
+        copied
+    }
+
+    /// The copy that an earlier request with the same Idempotency-Key made. If that request has not finished its copy,
+    /// removes the copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create`].
+    pub async fn earlier_copy(
+        &self,
+        idempotency: Idempotency<'_>,
+    ) -> Result<Option<CreatedLtm>, CreateError> {
+        let Some(id) = self.bound(idempotency).await? else {
+            return Ok(None);
+        };
+        match self.discard(id, idempotency.key).await? {
+            Earlier::Finished(copy) => Ok(Some(copy)),
+            Earlier::Taken => Err(CreateError::Taken(id)),
+            Earlier::Discarded => {
+                self.unbind(id, idempotency).await?;
+                Ok(None)
+            }
         }
-        self.copy_entries(id, state.cursor, copy, &mut target)
-            .await?;
-        self.list_as(copy, true, &meta.fqn).await?;
-        self.adopt(copy, id, &meta, &target, source).await?;
+    }
+
+    /// Removes an unfinished copy.
+    async fn discard(&self, id: LtmId, key: &str) -> Result<Earlier, StoreError> {
+        let mut call = script::DISCARD.call(&[
+            &keys::log(id),
+            &keys::meta(id),
+            &keys::deleted(id),
+            &keys::base(id),
+        ]);
+        call.arg(key);
+        let outcome = self.send(id, &script::DISCARD, &call).await?;
+        match outcome.word.as_str() {
+            "discarded" => Ok(Earlier::Discarded),
+            "earlier" => {
+                let cursor = outcome.detail.parse();
+                let cursor = cursor.map_err(|_| damaged(id, Cursor::ORIGIN, NOT_A_CURSOR))?;
+                Ok(Earlier::Finished(CreatedLtm {
+                    id,
+                    cursor,
+                    replayed: true,
+                }))
+            }
+            _ => Ok(Earlier::Taken),
+        }
+    }
+
+    /// Removes what a copy that failed has written. If Redis does not answer, it expires.
+    async fn remove_failed_copy(&self, id: LtmId, meta: &Meta) {
+        if let Ok(Earlier::Discarded) = self.discard(id, "").await {
+            self.try_unlist(id, true, &meta.fqn).await;
+        }
+    }
+
+    async fn copy_to(&self, new: LtmId, copy: &Copy<'_>) -> Result<CreatedLtm, CreateError> {
+        let target = self.copy_log(new, copy).await?;
+        self.list_as(new, true, &copy.meta.fqn).await?;
+        if let Some(idempotency) = copy.idempotency
+            && self.bind(new, idempotency).await? != new
+        {
+            return Err(CreateError::InProgress);
+        }
+        self.adopt(new, copy, &target).await?;
+        let cursor = target.cursor;
         let checkpoint = State {
-            tree: state.tree.clone(),
+            tree: copy.source.state.tree.clone(),
             ..target
         };
-        let cursor = checkpoint.cursor;
-        if let Some(checkpoint) = checkpoint.checkpoint() {
-            self.save_checkpoint(copy, &checkpoint).await?;
+        if let Some(checkpoint) = checkpoint.checkpoint()
+            && let Err(error) = self.save_checkpoint(new, &checkpoint).await
+        {
+            tracing::warn!(id = %new, %error, "checkpoint of a copy not written; the next one will replace it");
         }
         Ok(CreatedLtm {
-            id: copy,
+            id: new,
             cursor,
             replayed: false,
         })
     }
 
-    /// Copies the entries of `from` up to `until` to the log of `to`, with new cursors. Moves `target` along, except
-    /// for its tree.
-    async fn copy_entries(
-        &self,
-        from: LtmId,
-        until: Cursor,
-        to: LtmId,
-        target: &mut State,
-    ) -> Result<(), StoreError> {
+    /// Copies base and entries up to the state that is copied. Returns the state of the copy, without its tree.
+    async fn copy_log(&self, new: LtmId, copy: &Copy<'_>) -> Result<State, StoreError> {
+        let (from, until) = (copy.source_id, copy.source.state.cursor);
+        let mut base = self.base(from).await?;
+        let mut target = base
+            .as_ref()
+            .map_or_else(State::default, |base| base.state.clone());
         let mut cursor = target.cursor;
+        // The log of the copy begins after its base.
+        let mut last = None;
         while cursor.seq < until.seq {
             let read = self.read_after(from, cursor, WindowBounds::default());
             let Read::Continues(window) = read.await? else {
                 return Err(StoreError::Trimmed(from));
             };
-            let Some(last) = window.entries.last() else {
-                return Err(damaged(from, until, "the log changed while it was read"));
-            };
-            cursor = last.cursor;
             let entries = window.entries.into_iter();
-            let kept = entries
-                .filter(|entry| entry.cursor.seq <= until.seq)
-                .filter(|entry| matches!(entry.kind, Kind::Snapshot | Kind::Rollback));
+            let entries: Vec<Entry> = entries
+                .take_while(|entry| entry.cursor.seq <= until.seq)
+                .collect();
+            // A failover has lost the entries that are still to be copied.
+            let Some(read_last) = entries.last() else {
+                return Err(StoreError::Trimmed(from));
+            };
+            cursor = read_last.cursor;
             let mut copies = Vec::new();
-            for entry in kept {
-                let copy = Entry::after(target.cursor, entry.kind, entry.payload);
-                target.advance(&copy);
-                copies.push(copy);
+            for entry in entries {
+                if matches!(entry.kind, Kind::Snapshot | Kind::Rollback) {
+                    let copy = Entry::after(target.cursor, entry.kind, entry.payload);
+                    target.advance(&copy);
+                    copies.push(copy);
+                }
             }
-            self.write_entries(to, &copies).await?;
+            self.write_part(new, base.take().as_ref(), last, &copies)
+                .await?;
+            last = copies.last().map(|entry| entry.cursor).or(last);
         }
-        Ok(())
+        // A cursor names all entries before it, so the copy is that moment and no other.
+        if cursor != until {
+            return Err(StoreError::Trimmed(from));
+        }
+        self.write_part(new, base.as_ref(), last, &[]).await?;
+        Ok(target)
     }
 
-    /// Adds entries to the log of an unfinished copy.
-    async fn write_entries(&self, id: LtmId, entries: &[Entry]) -> Result<(), StoreError> {
-        if entries.is_empty() {
+    /// Adds the base, if it is given, and entries to an unfinished copy. `last` is the cursor of the last entry in its log.
+    async fn write_part(
+        &self,
+        id: LtmId,
+        base: Option<&Base>,
+        last: Option<Cursor>,
+        entries: &[Entry],
+    ) -> Result<(), StoreError> {
+        if base.is_none() && entries.is_empty() {
             return Ok(());
         }
-        let mut pipeline = redis::pipe();
+        let mut call = script::COPY.call(&[&keys::log(id), &keys::base(id)]);
+        call.arg(last.map_or_else(String::new, |cursor| cursor.to_string()))
+            .arg(UNFINISHED_SECONDS);
+        write_base(&mut call, base);
         for entry in entries {
-            pipeline
-                .cmd("XADD")
-                .arg(keys::log(id))
-                .arg(entry.cursor.to_string())
+            call.arg(entry.cursor.to_string())
                 .arg(entry.kind.as_str())
                 .arg(&*entry.payload);
         }
-        pipeline
-            .cmd("EXPIRE")
-            .arg(keys::log(id))
-            .arg(UNFINISHED_SECONDS);
-        self.redis.pipeline(&pipeline, entries.len() + 1).await?;
-        Ok(())
-    }
-
-    /// Writes the base of an unfinished copy.
-    async fn write_base(&self, id: LtmId, base: &Base) -> Result<(), StoreError> {
-        let Some(Checkpoint {
-            cursor,
-            state,
-            index,
-        }) = base.state.checkpoint()
-        else {
-            return Ok(());
-        };
-        let mut pipeline = redis::pipe();
-        let set = pipeline.cmd("HSET");
-        set.arg(keys::base(id))
-            .arg("cursor")
-            .arg(cursor.to_string())
-            .arg("state")
-            .arg(&*state)
-            .arg("outline")
-            .arg(index)
-            .arg("time")
-            .arg(&base.time);
-        let expire = pipeline.cmd("EXPIRE");
-        expire.arg(keys::base(id)).arg(UNFINISHED_SECONDS);
-        self.redis.pipeline(&pipeline, 2).await?;
-        Ok(())
+        match script::COPY.run(&self.redis, &call).await? {
+            Value::Int(1) => Ok(()),
+            _ => Err(StoreError::Unexpected(format!(
+                "another program has written to the copy {id}"
+            ))),
+        }
     }
 
     /// Makes the copy an LTM.
-    async fn adopt(
-        &self,
-        id: LtmId,
-        source_id: LtmId,
-        meta: &Meta,
-        target: &State,
-        source: &LoadedState,
-    ) -> Result<(), StoreError> {
+    async fn adopt(&self, id: LtmId, copy: &Copy<'_>, target: &State) -> Result<(), CreateError> {
+        let (meta, source) = (copy.meta, copy.source);
         let mut call = script::ADOPT.call(&[
             &keys::log(id),
             &keys::meta(id),
             &keys::deleted(id),
             &keys::base(id),
         ]);
-        let cursor = target.cursor.to_string();
-        call.arg(&cursor);
+        let key = copy.idempotency.map_or("", |idempotency| idempotency.key);
+        call.arg(target.cursor.to_string())
+            .arg(request_word())
+            .arg(key);
         let fields = MetaFields {
             name: &meta.name,
             fqn: &meta.fqn,
@@ -168,7 +243,7 @@ impl Store {
             structure: &meta.structure,
             concurrent_instances: &meta.concurrent_instances,
             playground: true,
-            source: Some(source_id),
+            source: Some(copy.source_id),
             created_at: &meta.created_at,
             updated_at: &meta.updated_at,
             snapshots_count: target.snapshots_count(),
@@ -177,13 +252,30 @@ impl Store {
             status: source.state.status(),
         };
         fields.write(&mut call);
-        let (answer, uncertain): (Value, bool) = self.send(&script::ADOPT, &call).await?;
-        let (outcome, current) = outcome(id, &answer)?;
-        if outcome == "ok" || uncertain && current == cursor {
-            return Ok(());
+        let outcome = self.send(id, &script::ADOPT, &call).await?;
+        match outcome.word.as_str() {
+            "ok" => Ok(()),
+            "lost" if copy.idempotency.is_some() => Err(CreateError::InProgress),
+            "taken" if outcome.is_repeated => Err(StoreError::OutcomeUnknown(id).into()),
+            word => {
+                let problem = format!("the copy {id} cannot be finished: {word}");
+                Err(StoreError::Unexpected(problem).into())
+            }
         }
-        Err(StoreError::Unexpected(format!(
-            "the copy {id} cannot be finished: {outcome}"
-        )))
+    }
+}
+
+/// Adds the fields of a base to a call.
+fn write_base(call: &mut Cmd, base: Option<&Base>) {
+    match base.and_then(|base| Some((base.state.checkpoint()?, &base.time))) {
+        Some((checkpoint, time)) => {
+            call.arg(checkpoint.cursor.to_string())
+                .arg(&*checkpoint.state)
+                .arg(checkpoint.index)
+                .arg(time);
+        }
+        None => {
+            call.arg("").arg("").arg("").arg("");
+        }
     }
 }

@@ -6,16 +6,19 @@ use redis::{Cmd, Value};
 
 use crate::{
     error::StoreError,
-    log::append::{Idempotency, outcome},
+    log::append::{Idempotency, ProducerEpoch},
     log::meta::MetaFields,
     log::read::{NOT_A_CURSOR, Store, damaged},
+    log::send::request_word,
     redis::script,
 };
 
-/// The most ids that are tried if LTMs with these ids exist already.
+/// The most ids that are tried if LTMs with these ids exist already. Each try skips twice as many ids as the one
+/// before.
 const MAX_ID_TRIES: u32 = 16;
-/// The largest number that Redis's scripts count exactly. Larger ids never come from the counter.
-const LAST_COUNTED: u64 = 1 << 53;
+/// The largest chosen id that moves the counter. JavaScript counts exactly up to 2^53, so the counter can go on from
+/// here.
+const LAST_COUNTED: u64 = 1 << 52;
 /// How long the Idempotency-Key of a creation is stored: one day, in seconds.
 pub const CREATION_KEY_SECONDS: u64 = 24 * 60 * 60;
 
@@ -41,6 +44,8 @@ pub struct NewLtm<'a> {
     pub created_at: &'a str,
     /// Its own retention, which overrides the settings.
     pub retention: RetentionOverride,
+    /// The producer, if the request names one.
+    pub producer: Option<&'a ProducerEpoch>,
     /// Snapshot 0.
     pub first: &'a Entry,
 }
@@ -65,6 +70,9 @@ pub enum CreateError {
     /// The Idempotency-Key belongs to a request with other content.
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
+    /// Another request with the same Idempotency-Key is copying the LTM.
+    #[error("another request with this Idempotency-Key is in progress; try again")]
+    InProgress,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -73,151 +81,225 @@ pub enum CreateError {
 impl Store {
     /// Creates an LTM with its first entry.
     ///
+    /// With an Idempotency-Key it is created once: the key is bound to an id first. So a repeated request creates the
+    /// same LTM, or finds it.
+    ///
     /// # Errors
     ///
-    /// [`CreateError`]. Nothing is created then, but after [`StoreError::Unavailable`] the outcome is unknown.
+    /// [`CreateError`]. Nothing is created then, but after [`StoreError::Unavailable`] and
+    /// [`StoreError::OutcomeUnknown`] the outcome is unknown.
     pub async fn create(
         &self,
         new: &NewLtm<'_>,
         idempotency: Option<Idempotency<'_>>,
     ) -> Result<CreatedLtm, CreateError> {
-        if let Some(idempotency) = idempotency {
-            return self.create_once(new, idempotency).await;
-        }
-        if let Some(id) = new.id {
-            self.reserve(id).await?;
-            return self
-                .create_as(id, new, "")
-                .await?
-                .ok_or(CreateError::Taken(id));
-        }
-        for _ in 0..MAX_ID_TRIES {
-            let id = self.next_id().await?;
-            if let Some(created) = self.create_as(id, new, "").await? {
-                return Ok(created);
+        for tries in 0..MAX_ID_TRIES {
+            let binding = match idempotency {
+                Some(idempotency) => self.binding(new.id, idempotency).await?,
+                None => Binding::new(self.new_id(new.id).await?),
+            };
+            let id = binding.id;
+            let is_free = match self.create_as(id, new, idempotency).await? {
+                Attempt::Created(created) => return Ok(created),
+                Attempt::Taken => true,
+                Attempt::Deleted => binding.is_new,
+            };
+            // If the key was bound before, its LTM may have been created, and deleted since.
+            if !is_free {
+                return Err(CreateError::Taken(id));
             }
+            if let Some(idempotency) = idempotency {
+                self.unbind(id, idempotency).await?;
+            }
+            if new.id.is_some() {
+                return Err(CreateError::Taken(id));
+            }
+            self.raise_counter(id.get().saturating_add(1 << tries))
+                .await?;
         }
         Err(StoreError::Unexpected(format!(
-            "the next {MAX_ID_TRIES} ids are taken; set {} to the highest id",
+            "the next ids are taken; set {} to the highest id",
             keys::IDS
         ))
         .into())
     }
 
-    /// Creates an LTM once per Idempotency-Key. The key is bound to an id first. So a repeated request creates the
-    /// same LTM, or finds it.
-    async fn create_once(
+    /// The id that an Idempotency-Key is bound to. Binds it to an id if it is new.
+    async fn binding(
         &self,
-        new: &NewLtm<'_>,
+        chosen: Option<LtmId>,
         idempotency: Idempotency<'_>,
-    ) -> Result<CreatedLtm, CreateError> {
-        let (id, of) = match self.bound(idempotency.key).await? {
-            Some(bound) => bound,
-            None => self.bind(new, idempotency).await?,
-        };
-        if of != idempotency.fingerprint {
-            return Err(CreateError::KeyReused);
+    ) -> Result<Binding, CreateError> {
+        if let Some(id) = self.bound(idempotency).await? {
+            return Ok(Binding { id, is_new: false });
         }
-        if let Some(created) = self.create_as(id, new, idempotency.key).await? {
-            return Ok(created);
-        }
-        let mut get = redis::cmd("HGET");
-        get.arg(keys::meta(id)).arg("creation_key");
-        let creation_key: Option<String> =
-            self.redis.query(&get).await.map_err(StoreError::from)?;
-        if creation_key.as_deref() != Some(idempotency.key) {
-            return Err(CreateError::Taken(id));
-        }
-        Ok(CreatedLtm {
-            id,
-            cursor: self.first_cursor(id).await?,
-            replayed: true,
+        let id = self.new_id(chosen).await?;
+        let bound = self.bind(id, idempotency).await?;
+        Ok(Binding {
+            id: bound,
+            is_new: bound == id,
         })
     }
 
-    /// The id that an Idempotency-Key is bound to, and the fingerprint of its request.
-    async fn bound(&self, key: &str) -> Result<Option<(LtmId, u64)>, StoreError> {
-        let key = keys::created(key);
-        let bound: Option<String> = self.redis.query(redis::cmd("GET").arg(&key)).await?;
+    /// The id that an Idempotency-Key is bound to.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::KeyReused`] if the request had other content.
+    pub(crate) async fn bound(
+        &self,
+        idempotency: Idempotency<'_>,
+    ) -> Result<Option<LtmId>, CreateError> {
+        let key = keys::created(idempotency.key);
+        let bound: Option<String> = self
+            .redis
+            .query(redis::cmd("GET").arg(&key))
+            .await
+            .map_err(StoreError::from)?;
         let Some(bound) = bound else { return Ok(None) };
-        bound
+        let (id, of) = bound
             .split_once(' ')
-            .and_then(|(id, of)| Some((id.parse().ok()?, of.parse().ok()?)))
-            .map(Some)
+            .and_then(|(id, of)| Some((id.parse().ok()?, of.parse::<u64>().ok()?)))
             .ok_or_else(|| {
                 StoreError::Unexpected(format!("{key} is {bound:?}, which is not an id and a hash"))
-            })
+            })?;
+        if of != idempotency.fingerprint {
+            return Err(CreateError::KeyReused);
+        }
+        if self.redis.is_cluster() && self.redis.waits_for_replicas() {
+            let mut again = redis::cmd("EXPIRE");
+            again.arg(&key).arg(CREATION_KEY_SECONDS);
+            self.redis.write(&again).await.map_err(StoreError::from)?;
+        }
+        Ok(Some(id))
     }
 
     /// Binds an Idempotency-Key to an id. If another request has bound it first, returns that id.
-    async fn bind(
+    pub(crate) async fn bind(
         &self,
-        new: &NewLtm<'_>,
+        id: LtmId,
         idempotency: Idempotency<'_>,
-    ) -> Result<(LtmId, u64), StoreError> {
-        let id = match new.id {
-            Some(id) => {
-                self.reserve(id).await?;
-                id
-            }
-            None => self.next_id().await?,
-        };
+    ) -> Result<LtmId, CreateError> {
         let mut set = redis::cmd("SET");
         set.arg(keys::created(idempotency.key))
-            .arg(format!("{id} {}", idempotency.fingerprint))
+            .arg(bound_value(id, idempotency))
             .arg("NX")
             .arg("EX")
             .arg(CREATION_KEY_SECONDS);
-        self.redis.query::<Value>(&set).await?;
-        let bound = self.bound(idempotency.key).await?;
+        self.redis
+            .write_aside(&set)
+            .await
+            .map_err(StoreError::from)?;
+        let bound = self.bound(idempotency).await?;
         bound.ok_or_else(|| {
             StoreError::Unexpected(format!(
                 "{} disappeared right after it was written",
                 keys::created(idempotency.key)
             ))
+            .into()
         })
     }
 
-    /// Creates the LTM with this id; `None` if the id is taken.
+    /// Removes the binding of an Idempotency-Key to this id.
+    pub(crate) async fn unbind(
+        &self,
+        id: LtmId,
+        idempotency: Idempotency<'_>,
+    ) -> Result<(), StoreError> {
+        let mut call = script::UNBIND.call(&[&keys::created(idempotency.key)]);
+        call.arg(bound_value(id, idempotency));
+        script::UNBIND.run(&self.redis, &call).await?;
+        Ok(())
+    }
+
+    /// Creates the LTM with this id.
     async fn create_as(
         &self,
         id: LtmId,
         new: &NewLtm<'_>,
-        key: &str,
-    ) -> Result<Option<CreatedLtm>, StoreError> {
-        let cursor = new.first.cursor;
+        idempotency: Option<Idempotency<'_>>,
+    ) -> Result<Attempt, StoreError> {
         self.list_as(id, new.playground, new.fqn).await?;
         if new.retention != RetentionOverride::default() {
             self.mark_retention().await?;
         }
-        let (answer, uncertain) = self
-            .send(&script::CREATE, &self.create_call(id, new, key))
-            .await?;
-        let created = CreatedLtm {
-            id,
-            cursor,
-            replayed: false,
+        let key = idempotency.map_or("", |idempotency| idempotency.key);
+        let call = self.create_call(id, new, key);
+        let created = self.send(id, &script::CREATE, &call).await;
+        let outcome = match created {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // Nobody else knows the id, so no other request can create the LTM now.
+                if error.is_refusal() && new.id.is_none() && key.is_empty() {
+                    self.try_unlist(id, new.playground, new.fqn).await;
+                }
+                return Err(error);
+            }
         };
-        match outcome(id, &answer)?.0.as_str() {
-            "ok" => Ok(Some(created)),
-            _ if uncertain && self.entry(id, cursor).await?.is_some() => Ok(Some(created)),
-            _ => Ok(None),
+        let created = |cursor, replayed| {
+            Attempt::Created(CreatedLtm {
+                id,
+                cursor,
+                replayed,
+            })
+        };
+        match outcome.word.as_str() {
+            "ok" => Ok(created(new.first.cursor, false)),
+            "earlier" => {
+                let cursor = outcome.detail.parse();
+                let cursor = cursor.map_err(|_| damaged(id, Cursor::ORIGIN, NOT_A_CURSOR))?;
+                Ok(created(cursor, true))
+            }
+            // It may be the LTM of an earlier try.
+            "deleted" if outcome.is_repeated && new.id.is_none() => {
+                Err(StoreError::OutcomeUnknown(id))
+            }
+            word => {
+                self.unlist_refused(id, new.playground, new.fqn).await;
+                Ok(match word {
+                    "deleted" => Attempt::Deleted,
+                    _ => Attempt::Taken,
+                })
+            }
         }
     }
 
-    async fn first_cursor(&self, id: LtmId) -> Result<Cursor, StoreError> {
-        let mut range = redis::cmd("XRANGE");
-        range
-            .arg(keys::log(id))
-            .arg("-")
-            .arg("+")
-            .arg("COUNT")
-            .arg(1);
-        let found: Vec<(String, Vec<Vec<u8>>)> = self.redis.query(&range).await?;
-        let (cursor, _) = found.first().ok_or(StoreError::Unknown(id))?;
-        cursor
-            .parse()
-            .map_err(|_| damaged(id, Cursor::ORIGIN, NOT_A_CURSOR))
+    /// Removes an id from the lists to which a creation has added it, if its LTM is not on them.
+    async fn unlist_refused(&self, id: LtmId, playground: bool, fqn: &str) {
+        let mut get = redis::cmd("HMGET");
+        get.arg(keys::meta(id)).arg("playground").arg("fqn");
+        let found: Result<(Option<String>, Option<String>), _> = self.redis.query(&get).await;
+        let Ok((on_playground, class)) = found else {
+            return;
+        };
+        let is_same = |class_too: bool| {
+            on_playground.as_deref() == Some(if playground { "1" } else { "0" })
+                && (!class_too || class.as_deref() == Some(fqn))
+        };
+        let lists = [
+            keys::index(playground).to_owned(),
+            keys::class_index(playground, fqn),
+        ];
+        for (list, class_too) in lists.iter().zip([false, true]) {
+            if !is_same(class_too) {
+                let mut remove = redis::cmd("ZREM");
+                remove.arg(list).arg(keys::index_member(id));
+                // A list that meets the id removes it later.
+                let _: Result<Value, _> = self.redis.query(&remove).await;
+            }
+        }
+    }
+
+    /// A chosen id, or the next id of the counter.
+    async fn new_id(&self, chosen: Option<LtmId>) -> Result<LtmId, StoreError> {
+        let Some(id) = chosen else {
+            return self.next_id().await;
+        };
+        // The counter must not return it later.
+        if id.get() <= LAST_COUNTED {
+            self.raise_counter(id.get()).await?;
+        }
+        Ok(id)
     }
 
     pub(crate) async fn next_id(&self) -> Result<LtmId, StoreError> {
@@ -225,13 +307,11 @@ impl Store {
         LtmId::new(number).map_err(|_| StoreError::Unexpected(format!("{} is below 1", keys::IDS)))
     }
 
-    /// Keeps the counter from returning a chosen id later.
-    async fn reserve(&self, id: LtmId) -> Result<(), StoreError> {
-        if id.get() <= LAST_COUNTED {
-            let mut call = script::RESERVE.call(&[keys::IDS]);
-            call.arg(id.get());
-            self.send(&script::RESERVE, &call).await?;
-        }
+    /// Raises the counter of ids, if it is lower.
+    async fn raise_counter(&self, to: u64) -> Result<(), StoreError> {
+        let mut call = script::RESERVE.call(&[keys::IDS]);
+        call.arg(to);
+        script::RESERVE.run(&self.redis, &call).await?;
         Ok(())
     }
 
@@ -241,7 +321,14 @@ impl Store {
             .arg(new.first.kind.as_str())
             .arg(&*new.first.payload)
             .arg(keys::live(id))
-            .arg(self.redis.publish_command());
+            .arg(self.redis.publish_command())
+            .arg(request_word())
+            .arg(key);
+        if let Some(producer) = new.producer {
+            call.arg(format!("producer:{}", producer.name))
+                .arg(producer.epoch);
+            call.arg("producers").arg(1);
+        }
         let meta = MetaFields {
             name: new.name,
             fqn: new.fqn,
@@ -258,7 +345,32 @@ impl Store {
             status: new.status,
         };
         meta.write(&mut call);
-        call.arg("creation_key").arg(key);
         call
     }
+}
+
+/// The id that an Idempotency-Key is bound to.
+struct Binding {
+    id: LtmId,
+    /// Whether this request has bound it.
+    is_new: bool,
+}
+
+impl Binding {
+    fn new(id: LtmId) -> Self {
+        Self { id, is_new: true }
+    }
+}
+
+/// The outcome of a creation with one id.
+enum Attempt {
+    Created(CreatedLtm),
+    /// Another LTM has the id.
+    Taken,
+    /// An LTM with the id was deleted.
+    Deleted,
+}
+
+fn bound_value(id: LtmId, idempotency: Idempotency<'_>) -> String {
+    format!("{id} {}", idempotency.fingerprint)
 }

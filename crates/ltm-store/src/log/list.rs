@@ -139,8 +139,9 @@ impl Store {
                 }
             }
             if !more || rows.len() == limit || total >= max_read {
-                let last = ids.last().copied();
-                let next = if more || last != before { before } else { None };
+                // If there are no more ids, the page ends with the last one, or before it.
+                let next =
+                    before.filter(|_| more || ids.last().is_some_and(|last| before != Some(*last)));
                 return Ok(Page {
                     rows,
                     next,
@@ -180,14 +181,12 @@ impl Store {
         self.update_lists("ZADD", id, playground, fqn).await
     }
 
-    /// Removes an LTM from its lists.
-    pub(crate) async fn unlist(
-        &self,
-        id: LtmId,
-        playground: bool,
-        fqn: &str,
-    ) -> Result<(), StoreError> {
-        self.update_lists("ZREM", id, playground, fqn).await
+    /// Removes an LTM from its lists, as far as Redis does so now. A list that meets it later removes it, too.
+    pub(crate) async fn try_unlist(&self, id: LtmId, playground: bool, fqn: &str) {
+        let removed = self.update_lists("ZREM", id, playground, fqn).await;
+        if let Err(error) = removed {
+            tracing::warn!(%id, %error, "an LTM that is gone stays on its lists; a read of them removes it");
+        }
     }
 
     async fn update_lists(
@@ -197,19 +196,19 @@ impl Store {
         playground: bool,
         fqn: &str,
     ) -> Result<(), StoreError> {
-        let mut pipeline = redis::pipe();
-        for index in [
-            keys::index(playground).to_owned(),
-            keys::class_index(playground, fqn),
-        ] {
-            let call = pipeline.cmd(command);
+        let update = async |index: String| {
+            let mut call = redis::cmd(command);
             call.arg(index);
             if command == "ZADD" {
                 call.arg(0);
             }
             call.arg(keys::index_member(id));
-        }
-        self.redis.pipeline(&pipeline, 2).await?;
+            self.redis.write_aside(&call).await
+        };
+        tokio::try_join!(
+            update(keys::index(playground).to_owned()),
+            update(keys::class_index(playground, fqn)),
+        )?;
         Ok(())
     }
 

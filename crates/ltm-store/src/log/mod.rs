@@ -3,10 +3,11 @@
 pub(crate) mod append;
 mod copy;
 pub(crate) mod create;
-mod delete;
+pub(crate) mod delete;
 pub(crate) mod list;
 pub(crate) mod meta;
 pub(crate) mod read;
 pub(crate) mod retention;
+pub(crate) mod send;
 pub(crate) mod snapshots;
 pub(crate) mod state;

@@ -158,14 +158,11 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`].
     pub async fn take_retention_turn(&self, pause: Duration) -> Result<bool, StoreError> {
-        let mut set = redis::cmd("SET");
-        set.arg(keys::RETENTION_TURN)
-            .arg(Uuid::new_v4().to_string())
-            .arg("NX")
-            .arg("PX")
-            .arg(pause.as_millis().max(1).to_string());
-        let taken: Option<String> = self.redis.query(&set).await?;
-        Ok(taken.is_some())
+        let holder = Uuid::new_v4().to_string();
+        Ok(self
+            .redis
+            .lend(keys::RETENTION_TURN, &holder, pause)
+            .await?)
     }
 
     /// Whether any LTM was created with a retention of its own.

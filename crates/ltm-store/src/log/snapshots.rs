@@ -66,7 +66,8 @@ impl SnapshotReader {
             }
             None if window.head.seq >= first.seq => return Err(StoreError::Trimmed(self.id)),
             Some(entry) if continued.is_none_or(|at| entry.continues(at)) => {}
-            _ => return Err(self.changed(first.seq)),
+            // A failover has replaced these entries, or lost them.
+            _ => return Err(StoreError::Trimmed(self.id)),
         }
         self.cursor = window.entries.last().map(|entry| entry.cursor);
         self.select(window.entries).map(Some)

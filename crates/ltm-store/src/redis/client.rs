@@ -233,6 +233,16 @@ impl Redis {
         Ok(answers.pop().unwrap_or(Value::Nil))
     }
 
+    /// As [`Redis::write`], for a key that belongs to no LTM. The request writes to an LTM after that, and waits for
+    /// the replicas of its primary. In a cluster, another primary can have this key.
+    pub(crate) async fn write_aside(&self, cmd: &Cmd) -> Result<Value, RedisWriteError> {
+        if self.is_cluster() {
+            self.write(cmd).await
+        } else {
+            Ok(self.query(cmd).await?)
+        }
+    }
+
     /// Whether writes wait for replicas.
     pub(crate) fn waits_for_replicas(&self) -> bool {
         self.inner.settings.wait_replicas > 0

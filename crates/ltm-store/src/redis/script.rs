@@ -33,6 +33,11 @@ script!(CHECKPOINT, "checkpoint.lua");
 script!(TRIM, "trim.lua");
 script!(DELETE, "delete.lua");
 script!(ADOPT, "adopt.lua");
+script!(COPY, "copy.lua");
+script!(DISCARD, "discard.lua");
+script!(AGAIN, "again.lua");
+script!(UNBIND, "unbind.lua");
+script!(LEND, "lend.lua");
 
 impl Script {
     fn new(code: &'static str) -> Self {

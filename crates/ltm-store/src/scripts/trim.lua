@@ -1,5 +1,6 @@
 -- Removes the entries up to a cursor, and stores the state at that cursor as the base. It does nothing if another
--- process has trimmed the log, or if the log has another history.
+-- process has trimmed the log, or if the log has another history. It removes first, so that it works if Redis is out
+-- of memory.
 --
 -- KEYS  1 log  2 meta  3 base  4 checkpoint
 -- ARGV  1 cursor of the old base or ''  2 cursor of the new base  3 seq after it  4 state
@@ -8,10 +9,10 @@
 if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 if (redis.call('HGET', KEYS[3], 'cursor') or '') ~= ARGV[1] then return 0 end
 if #redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2]) == 0 then return 0 end
-redis.call('HSET', KEYS[3], 'cursor', ARGV[2], 'state', ARGV[4], 'outline', ARGV[5], 'time', ARGV[6])
 local checkpoint = redis.call('HGET', KEYS[4], 'cursor')
+redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3] .. '-0')
+redis.call('HSET', KEYS[3], 'cursor', ARGV[2], 'state', ARGV[4], 'outline', ARGV[5], 'time', ARGV[6])
 if checkpoint and tonumber(string.match(checkpoint, '^%d+')) < tonumber(ARGV[3]) then
   redis.call('UNLINK', KEYS[4])
 end
-redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3] .. '-0')
 return 1

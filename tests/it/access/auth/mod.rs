@@ -2,6 +2,7 @@
 
 mod bounds;
 mod copies;
+mod creation_keys;
 mod keys;
 mod matrix;
 mod missing;

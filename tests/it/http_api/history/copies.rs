@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
+use ltm_store::{CreateError, Redis, RedisSettings, Store, StoreError};
 use ltm_tests::{Follower, Stack, binary, until};
+use ltm_types::LtmId;
 use reqwest::Method;
 use serde_json::json;
 
@@ -128,5 +130,39 @@ async fn a_copy_succeeds_while_retention_trims_its_source() {
             .expect(200);
         let copy = copied["copy_id"].as_u64().unwrap();
         assert_eq!(api.document(copy).await["state"], json!({"n": n}));
+    }
+}
+
+/// The state was read before a failover, and the log is read after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_state_that_the_log_has_lost_fails_and_leaves_nothing() {
+    let stack = Stack::start();
+    let (api, redis) = (&stack.api, &stack.redis);
+    let begin = async |last: &str| {
+        let body = json!({"fqn": "tests.Ltm", "id": 1, "time": "2026-01-01T00:00:00Z"});
+        api.post("/ltm", &body).await.expect(200);
+        api.append(1, json!({"merge": {"n": last}})).await;
+    };
+    begin("lost").await;
+    let settings = RedisSettings {
+        url: redis.url(),
+        ..RedisSettings::default()
+    };
+    let store = Store::new(Redis::open(&settings).unwrap());
+    let id = LtmId::new(1).unwrap();
+    let lost = store.state(id).await.unwrap();
+    for longer in [false, true] {
+        redis.cli(&["DEL", "ltm:{1}:log", "ltm:{1}:meta", "ltm:{1}:idem"]);
+        if longer {
+            begin("kept").await;
+        } else {
+            let body = json!({"fqn": "tests.Ltm", "id": 1, "time": "2026-01-01T00:00:00Z"});
+            api.post("/ltm", &body).await.expect(200);
+        }
+        let before = redis.cli(&["KEYS", "ltm:{*"]);
+        let copied = store.copy(id, &lost, None).await;
+        let passing = matches!(copied, Err(CreateError::Store(StoreError::Trimmed(_))));
+        assert!(passing, "{copied:?}");
+        assert_eq!(redis.cli(&["KEYS", "ltm:{*"]), before);
     }
 }

@@ -302,6 +302,10 @@ async fn a_deleted_ltm_is_told_to_its_subscribers_and_its_id_is_never_given_agai
     rollback(api, id, json!({"snapshot": {"index": 0}}))
         .await
         .problem(410, "deleted-ltm");
+    // What recognises a repeated request goes by itself.
+    let idem = format!("ltm:{{{id}}}:idem");
+    assert_ne!(stack.redis.cli(&["TTL", &idem]), "-1");
+    stack.redis.cli(&["DEL", &idem]);
     let keys = stack.redis.cli(&["KEYS", &format!("ltm:{{{id}}}:*")]);
     assert_eq!(keys.trim(), format!("ltm:{{{id}}}:deleted"));
     assert_eq!(api.get("/ltm").await.expect(200), json!([]));

@@ -3,13 +3,17 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_docs::problems::CopyProblems;
 use ltm_service::{Parameters, ProblemResponse};
+use ltm_store::Idempotency;
 use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     Api,
-    http::{authorize, path},
+    http::{
+        authorize, path,
+        write_call::{WriteHeaders, mark_replayed, preconditions},
+    },
 };
 
 /// The answer to a copy.
@@ -30,8 +34,14 @@ struct Copied {
     params(
         ("id" = u64, Path, description = "The LTM's id", minimum = 1),
         ("until" = Option<String>, Query, description = "The cursor of the last entry to copy", nullable = false),
+        WriteHeaders,
     ),
-    responses((status = 200, description = "The copy exists", body = Copied), CopyProblems),
+    responses(
+        (status = 200, description = "The copy exists", body = Copied, headers(
+            ("Idempotent-Replayed" = String, description = "`true` if this is the answer to an earlier request with this key"),
+        )),
+        CopyProblems,
+    ),
 )]
 pub(crate) async fn copy(
     request: HttpRequest,
@@ -40,8 +50,24 @@ pub(crate) async fn copy(
     let id = path::ltm_id(&request)?;
     let caller = authorize::caller(&api, &request)?;
     caller.may_copy(id, api.store()).await?;
-    let (copy_id, cursor) = api.writer().copy(id, until(&request)?).await?;
-    Ok(HttpResponse::Ok().json(Copied { copy_id, cursor }))
+    let until = until(&request)?;
+    let asked = until.map_or_else(String::new, |until| until.to_string());
+    let mut preconditions = preconditions(&request, &[b"copy", asked.as_bytes()])?;
+    // Keys are each LTM's own.
+    let key = preconditions.idempotency.map(|idempotency| {
+        let key = format!("copy:{id}:{}", idempotency.key);
+        authorize::key_of(&api, &caller, &key)
+    });
+    if let (Some(idempotency), Some(key)) = (preconditions.idempotency, &key) {
+        preconditions.idempotency = Some(Idempotency { key, ..idempotency });
+    }
+    let copy = api.writer().copy(id, until, &preconditions).await?;
+    let mut response = HttpResponse::Ok();
+    mark_replayed(&mut response, copy.replayed);
+    Ok(response.json(Copied {
+        copy_id: copy.id,
+        cursor: copy.cursor,
+    }))
 }
 
 /// The last entry to copy, if the request names one.

@@ -1,6 +1,6 @@
 //! `POST /ltm`: creates an LTM.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use ltm_docs::problems::CreateProblems;
 use ltm_service::ProblemResponse;
 use ltm_store::{Idempotency, fingerprint};
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Api,
-    http::{authorize, body, headers},
+    http::{authorize, body, headers, problem::invalid, write_call::mark_replayed},
     writer::{Creation, CreationFields},
 };
 
@@ -31,6 +31,7 @@ struct Created {
     summary = "Create an LTM",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Creates one LTM, however often it is sent", min_length = 1, max_length = 255, nullable = false),
+        ("Ltm-Producer" = Option<String>, Header, description = "`name;epoch=7`: once a higher epoch has written, writes of a lower one are rejected", nullable = false),
     ),
     request_body = CreationFields,
     responses(
@@ -45,20 +46,29 @@ pub(crate) async fn create(
     payload: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
+    if request.headers().contains_key(header::IF_MATCH) {
+        let detail =
+            "If-Match names the cursor of an LTM, and a new LTM has none yet; leave it out";
+        return Err(invalid("If-Match", detail));
+    }
     let key = headers::idempotency_key(&request)?;
+    let producer = headers::producer(&request)?;
     let bytes = body::read(&request, payload, &api).await?;
     let fields: CreationFields<'_> = body::parse(&bytes)?;
-    authorize::caller(&api, &request)?.may_create(&fields.fqn, fields.id)?;
+    let caller = authorize::caller(&api, &request)?;
+    caller.may_create(&fields.fqn, fields.id)?;
     let creation = Creation::read(fields, api.settings().limits())?;
-    let idempotency = key.map(|key| Idempotency {
+    let key = key.map(|key| authorize::key_of(&api, &caller, key));
+    let idempotency = key.as_deref().map(|key| Idempotency {
         key,
         fingerprint: fingerprint(&[&bytes]),
     });
-    let created = api.writer().create(&creation, idempotency).await?;
+    let created = api
+        .writer()
+        .create(&creation, idempotency, producer.as_ref())
+        .await?;
     let mut response = HttpResponse::Ok();
-    if created.replayed {
-        response.insert_header(("Idempotent-Replayed", "true"));
-    }
+    mark_replayed(&mut response, created.replayed);
     Ok(response.json(Created {
         id: created.id,
         cursor: created.cursor,

@@ -9,7 +9,11 @@ use utoipa::ToSchema;
 
 use crate::{
     Api,
-    http::{headers, path, problem::invalid},
+    http::{
+        path,
+        problem::invalid,
+        write_call::{WriteHeaders, mark_replayed, preconditions},
+    },
 };
 
 /// The answer to a deletion.
@@ -30,24 +34,34 @@ struct Deleted {
     summary = "Delete an LTM; its id is never given again",
     params(
         ("id" = u64, Path, description = "The LTM's id", minimum = 1),
-        ("If-Match" = Option<String>, Header, description = "Deletes only if the LTM is at this cursor", nullable = false),
+        WriteHeaders,
     ),
-    responses((status = 200, description = "The LTM is deleted", body = Deleted), DeleteProblems),
+    responses(
+        (status = 200, description = "The LTM is deleted", body = Deleted, headers(
+            ("Idempotent-Replayed" = String, description = "`true` if this is the answer to an earlier request with this key"),
+        )),
+        DeleteProblems,
+    ),
 )]
 pub(crate) async fn delete(
     request: HttpRequest,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let id = path::ltm_id(&request)?;
-    let expected = match headers::if_match(&request)?.as_deref() {
-        None => None,
-        Some([cursor]) => Some(*cursor),
-        Some(_) => return Err(invalid("If-Match", "If-Match must name one cursor here")),
-    };
-    let cursor = api.writer().delete(id, expected).await?;
-    Ok(HttpResponse::Ok().json(Deleted {
+    let preconditions = preconditions(&request, &[b"delete"])?;
+    if preconditions
+        .if_match
+        .as_ref()
+        .is_some_and(|cursors| cursors.len() != 1)
+    {
+        return Err(invalid("If-Match", "If-Match must name one cursor here"));
+    }
+    let deleted = api.writer().delete(id, &preconditions).await?;
+    let mut response = HttpResponse::Ok();
+    mark_replayed(&mut response, deleted.replayed);
+    Ok(response.json(Deleted {
         id,
-        cursor,
+        cursor: deleted.cursor,
         deleted: true,
     }))
 }

@@ -32,6 +32,7 @@ async fn create(store: &Store, id: LtmId) -> Cursor {
         playground: false,
         created_at: "2026-01-01T00:00:00Z",
         retention: RetentionOverride::default(),
+        producer: None,
         first: &first,
     };
     store.create(&new, None).await.unwrap().cursor
