@@ -32,6 +32,7 @@ mod gateway {
 mod access {
     mod acl;
     mod auth;
+    mod pages;
     mod tls;
 }
 

@@ -13,6 +13,8 @@ const ALWAYS: &[ProblemKind] = &[
     ProblemKind::InvalidRequest,
     ProblemKind::Unauthenticated,
     ProblemKind::Forbidden,
+    ProblemKind::OriginForbidden,
+    ProblemKind::UnknownHost,
     ProblemKind::TooManyRequests,
     ProblemKind::OverLimit,
     ProblemKind::Unavailable,
