@@ -113,6 +113,9 @@ pub enum TokenError {
     /// The ticket is good, but not its token.
     #[error("it has expired since the ticket was issued")]
     ExpiredSinceTicket,
+    /// `exp` is further ahead than `auth.max_lifetime`.
+    #[error("its `exp` is further ahead than this service allows (auth.max_lifetime)")]
+    LivesTooLong,
     /// `nbf` is still to come.
     #[error("it is not valid yet (`nbf`)")]
     NotYetValid,

@@ -294,6 +294,33 @@ fn a_service_that_others_can_reach_starts_only_where_somebody_said_who_may_use_i
             assert!(said.contains(named), "{program} {settings:?}: {said}");
         }
     }
+    // Keys that nobody would ask for are a mistake, on every address.
+    for program in ["ltm-api", "ltm-gateway"] {
+        for mode in ["unset", "off"] {
+            for keys in ["API_KEYS_FILE", "JWT_KEY_FILE", "JWKS_URL"] {
+                let mut command = Command::new(binary(program));
+                let ended = command
+                    .env("LTM__REDIS__URL", redis.url())
+                    .env("LTM__API__LISTEN", "127.0.0.1:0")
+                    .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+                    .env("LTM__AUTH__MODE", mode)
+                    .env(format!("LTM__AUTH__{keys}"), "https://id.example/keys")
+                    .arg("--print-config")
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8(ended.stderr).unwrap();
+                assert_eq!(
+                    ended.status.code(),
+                    Some(1),
+                    "{program} {mode} {keys}: {said}"
+                );
+                let named = format!("auth.{}", keys.to_lowercase());
+                for part in ["LTM__AUTH__MODE", &named, "required"] {
+                    assert!(said.contains(part), "{said}");
+                }
+            }
+        }
+    }
     let open = Service::api(
         &redis.url(),
         &[
