@@ -19,6 +19,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let auth = Auth::new(&settings.auth, &settings.api.listen, tasks.spawner())?;
     let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     let api = Api::new(
         redis.clone(),

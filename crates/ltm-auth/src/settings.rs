@@ -78,6 +78,10 @@ pub struct AuthSettings {
     /// Set it to the lifetime of the tokens that your issuer signs, so that nobody can use a token that never expires.
     #[serde(with = "duration")]
     pub max_lifetime: Duration,
+    /// The most credentials that are revoked at once. A further revocation gets 503 `over-limit`.
+    ///
+    /// Raise it if you revoke more. A revocation that ends (`until`) makes room again.
+    pub max_revocations: usize,
 }
 
 /// Whether callers must authenticate.
@@ -123,6 +127,7 @@ impl Default for AuthSettings {
             audience: String::new(),
             leeway: Duration::from_secs(30),
             max_lifetime: Duration::ZERO,
+            max_revocations: 10_000,
         }
     }
 }

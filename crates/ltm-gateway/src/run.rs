@@ -18,6 +18,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let auth = Auth::new(&settings.auth, &settings.gateway.listen, tasks.spawner())?;
     let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let gateway = Gateway::new(

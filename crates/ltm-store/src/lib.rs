@@ -16,6 +16,7 @@ mod flou;
 mod live;
 mod log;
 mod redis;
+mod revocations;
 mod spawner;
 mod ticket;
 
@@ -46,4 +47,5 @@ pub use log::{
     snapshots::SnapshotReader,
     state::{FoldCost, LoadedState},
 };
+pub use revocations::{NewRevocation, RevocationSet};
 pub use spawner::{BoxedTask, Spawner};

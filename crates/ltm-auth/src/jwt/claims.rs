@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{caller::Caller, error::TokenError, grant::Grant};
+use crate::{caller::Caller, credential_id::CredentialId, error::TokenError, grant::Grant};
 
 /// The longest name of a caller that is kept, in characters.
 const MAX_NAME: usize = 100;
@@ -28,7 +28,9 @@ pub(crate) fn caller(
     }: TimeRules,
     now: Duration,
 ) -> Result<Caller, TokenError> {
-    let name = claims["sub"].as_str().unwrap_or("a token without `sub`");
+    let text = |name: &str| claims[name].as_str().map(str::to_owned);
+    let (sub, jti) = (text("sub"), text("jti"));
+    let name = sub.as_deref().unwrap_or("a token without `sub`");
     let expires = seconds(&claims["exp"]).ok_or(TokenError::NotATime("exp"))?;
     if expires.saturating_add(leeway) <= now.as_secs() {
         return Err(TokenError::Expired);
@@ -47,6 +49,7 @@ pub(crate) fn caller(
     Ok(Caller {
         name: name.chars().take(MAX_NAME).collect(),
         grant,
+        credential: CredentialId::Jwt { sub, jti },
         expires: Some(expires.saturating_add(leeway)),
     })
 }

@@ -160,6 +160,7 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
     let auth = Auth::new(&settings.auth, listen, tasks.spawner())?;
     let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let api = Api::new(

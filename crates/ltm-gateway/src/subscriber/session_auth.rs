@@ -1,6 +1,6 @@
 //! How long a subscriber may follow, and how it renews its credential on the open socket.
 
-use std::{cell::RefCell, future::pending, time::Duration};
+use std::{cell::RefCell, future::pending, rc::Rc, time::Duration};
 
 use ltm_auth::{Access, Auth, AuthError, Caller, Credential, Grant};
 use ltm_store::{Store, StoreError};
@@ -23,7 +23,7 @@ pub(crate) struct SessionAuth {
     ids: RefCell<Vec<LtmId>>,
     /// Whether the connection follows a list, whose rows depend on the grant.
     list: bool,
-    caller: RefCell<Caller>,
+    caller: RefCell<Rc<Caller>>,
     renewed: Notify,
     /// The latest renewal that the client sent, until it is verified.
     offered: RefCell<Option<Renewal>>,
@@ -85,7 +85,7 @@ impl SessionAuth {
             store: store.clone(),
             ids: RefCell::default(),
             list: false,
-            caller: RefCell::new(caller),
+            caller: RefCell::new(Rc::new(caller)),
             renewed: Notify::new(),
             offered: RefCell::default(),
             renewal_offered: Notify::new(),
@@ -141,7 +141,7 @@ impl SessionAuth {
         }
     }
 
-    /// Waits until the credential expires, or a renewal is not good.
+    /// Waits until the credential expires or is revoked, or a renewal is not good.
     async fn ended(&self) -> CloseCause {
         tokio::select! {
             cause = self.expired() => cause,
@@ -174,7 +174,7 @@ impl SessionAuth {
                     return Err(CloseCause::Unauthenticated(text.into()));
                 }
                 Ok(caller) => {
-                    self.caller.replace(caller);
+                    self.caller.replace(Rc::new(caller));
                     self.renewed.notify_one();
                     return Ok(());
                 }
@@ -225,10 +225,11 @@ impl SessionAuth {
         Ok(known.clone())
     }
 
-    /// Waits until the credential expires.
+    /// Waits until the credential expires or is revoked.
     async fn expired(&self) -> CloseCause {
         loop {
-            let left = self.caller.borrow().time_left();
+            let caller = self.caller.borrow().clone();
+            let left = caller.time_left();
             if left == Some(Duration::ZERO) {
                 return CloseCause::Expired;
             }
@@ -236,6 +237,7 @@ impl SessionAuth {
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.renewed.notified() => {}
+                error = self.auth.revoked(&caller) => return error.into(),
             }
         }
     }

@@ -32,6 +32,7 @@ script!(CHECKPOINT, "checkpoint.lua");
 script!(TRIM, "trim.lua");
 script!(DELETE, "delete.lua");
 script!(ADOPT, "adopt.lua");
+script!(REVOKE, "revoke.lua");
 
 impl Script {
     fn new(code: &'static str) -> Self {

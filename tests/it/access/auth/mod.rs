@@ -6,6 +6,7 @@ mod keys;
 mod matrix;
 mod missing;
 mod renewals;
+mod revocations;
 mod sockets;
 mod streams;
 
@@ -34,6 +35,8 @@ struct Guarded {
     redis: RedisServer,
     key: SigningKey,
     folder: TempDir,
+    /// What all services need to authenticate callers.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Guarded {
@@ -46,7 +49,7 @@ impl Guarded {
         let file = folder.path().join("jwt");
         std::fs::write(&file, key.public()).unwrap();
         let redis = RedisServer::start(&[]);
-        let mut all = vec![
+        let common = [
             ("LTM__AUTH__MODE", "required"),
             ("LTM__AUTH__AUDIENCE", AUDIENCE),
             ("LTM__AUTH__LEEWAY", "0s"),
@@ -54,7 +57,7 @@ impl Guarded {
             ("LTM__AUTH__JWT_ALGORITHM", key.algorithm()),
             ("LTM__LOG__LEVEL", "debug"),
         ];
-        all.extend_from_slice(settings);
+        let all = [&common, settings].concat();
         let api_service = Service::api(&redis.url(), &all);
         Self {
             api: Api::at(&api_service),
@@ -62,6 +65,7 @@ impl Guarded {
             api_service,
             redis,
             key,
+            settings: common.map(|(name, value)| (name, value.to_owned())).into(),
             folder,
         }
     }
@@ -103,9 +107,26 @@ impl Guarded {
         answer["ticket"].as_str().unwrap().into()
     }
 
+    /// One more gateway, with these settings besides those of all services.
+    fn another_gateway(&self, settings: &[(&str, &str)]) -> Service {
+        let mut all: Vec<(&str, &str)> = self.settings.iter().map(|(n, v)| (*n, &**v)).collect();
+        all.extend_from_slice(settings);
+        Service::gateway(&self.redis.url(), &all)
+    }
+
     /// The status of a handshake with these headers.
     async fn handshake(&self, path: &str, headers: &[(&'static str, &str)]) -> u16 {
-        let mut request = self.gateway.ws(path).into_client_request().unwrap();
+        self.handshake_at(&self.gateway, path, headers).await
+    }
+
+    /// The same at another gateway.
+    async fn handshake_at(
+        &self,
+        gateway: &Service,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> u16 {
+        let mut request = gateway.ws(path).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
