@@ -167,6 +167,15 @@ class Chart(unittest.TestCase):
         self.assertIn('ping_interval = "7s"', shown)
         self.assertIn("max_connections = 1000000", shown)
 
+    def test_without_authentication_the_services_know_the_names_that_lead_to_them(self):
+        ingress = {"ingress": {"enabled": True, "host": "ltm.example.com"}}
+        for service in SERVICES:
+            hosts = settings(render(merged(LEAST, ingress)), service)["LTM__HTTP__HOSTS"].split(",")
+            for name in ("ltm.example.com", "demo-ltm-live-api", "demo-ltm-live-gateway.ltm.svc"):
+                self.assertIn(name, hosts)
+        own = render(merged(LEAST, {"settings": {"http": {"hosts": "other.example"}}}))
+        self.assertEqual(settings(own, "api")["LTM__HTTP__HOSTS"], "other.example")
+
     def test_a_setting_that_the_services_do_not_know_is_found(self):
         objects = render(merged(LEAST, {"settings": {"gateway": {"ping_intervall": "7s"}}}))
         self.assertEqual(refused_name(print_config("gateway", settings(objects, "gateway"))), "ping_intervall")
@@ -265,7 +274,7 @@ class Chart(unittest.TestCase):
 
     @of_each_case
     def test_each_path_leads_to_its_service(self, values, objects):
-        wanted = {"/": "api", "/inspector": "api", "/docs": "api", "/api/v0/ltm": "api", "/api/v0/ws-ticket": "api", "/ws": "gateway", "/sse": "gateway", "/api/v0/ws": "gateway", "/api/v0/sse": "gateway"}
+        wanted = {"/": "api", "/inspector": "api", "/docs": "api", "/api/v0/ltm": "api", "/api/v0/ws-ticket": "api", "/api/v0/revocations": "api", "/ws": "gateway", "/sse": "gateway", "/api/v0/ws": "gateway", "/api/v0/sse": "gateway"}
         found = {}
         for item in of_kind(objects, "Ingress"):
             for rule in item["spec"]["rules"]:

@@ -36,6 +36,7 @@ mod gateway {
 mod access {
     mod acl;
     mod auth;
+    mod pages;
     mod tls;
 }
 

@@ -17,7 +17,9 @@ use crate::{Api, Settings, configure};
 pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let shutdown = tasks.shutdown().clone();
     let auth = Auth::new(&settings.auth, &settings.api.listen, tasks.spawner())?;
+    let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     let api = Api::new(
         redis.clone(),
@@ -38,6 +40,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         listen: settings.api.listen,
         http: settings.http,
         origins: settings.cors.origins,
+        open,
         readiness,
         metrics,
         drain_time: settings.api.drain_time,

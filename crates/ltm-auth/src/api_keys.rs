@@ -1,6 +1,6 @@
 //! API keys: long random texts for producers. The service knows only their hashes.
 
-use std::{fmt::Write, path::Path};
+use std::{fmt::Write, path::Path, sync::Arc};
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest::SHA256_OUTPUT_LEN};
 use ltm_settings::SettingError;
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     caller::Caller,
+    credential_id::CredentialId,
     error::AuthError,
     grant::{Grant, GrantError},
     jwt::key_file::KeyFile,
@@ -22,7 +23,8 @@ pub const API_KEY_PREFIX: &str = "ltm_";
 /// The keys of a file.
 pub(crate) struct ApiKeys(KeyFile<Vec<ApiKey>>);
 
-struct ApiKey {
+/// A key of the file.
+pub(crate) struct ApiKey {
     hash: [u8; SHA256_OUTPUT_LEN],
     caller: Caller,
 }
@@ -90,6 +92,16 @@ impl ApiKeys {
         }
         found.ok_or(AuthError::UnknownApiKey)
     }
+
+    /// Whether the file still has the key of this caller, with the same name and grant.
+    pub(crate) fn hold(&self, caller: &Caller) -> bool {
+        self.0.get().iter().any(|known| known.caller == *caller)
+    }
+
+    /// The keys as they were last read: the same allocation until the file is read again.
+    pub(crate) fn current(&self) -> Arc<Vec<ApiKey>> {
+        self.0.get()
+    }
 }
 
 fn parse(text: &str) -> Result<Vec<ApiKey>, KeysFileError> {
@@ -113,6 +125,10 @@ impl ApiKey {
             Ok(grant) => Ok(Self {
                 hash,
                 caller: Caller {
+                    credential: CredentialId::ApiKey {
+                        name: name.clone(),
+                        sha256: hex::encode(hash),
+                    },
                     name,
                     grant,
                     expires: None,

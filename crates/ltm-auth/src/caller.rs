@@ -7,6 +7,7 @@ use ltm_types::LtmId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    credential_id::CredentialId,
     error::AuthError,
     grant::{Access, Grant},
     secret::hash,
@@ -20,6 +21,9 @@ pub struct Caller {
     pub name: String,
     /// What it may do.
     pub grant: Grant,
+    /// The credential that it presented.
+    #[serde(default)]
+    pub credential: CredentialId,
     /// When the credential expires, in seconds since 1970; `None`: never.
     pub expires: Option<u64>,
 }
@@ -30,6 +34,7 @@ impl Caller {
         Self {
             name: "anybody".into(),
             grant: Grant::everything(),
+            credential: CredentialId::None,
             expires: None,
         }
     }
@@ -93,6 +98,20 @@ impl Caller {
             name: self.name.clone(),
             access: Access::Write,
             class: class.into(),
+        })
+    }
+
+    /// Checks that the caller may revoke credentials, whosever they are.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::NotForAll`].
+    pub fn may_revoke(&self) -> Result<(), AuthError> {
+        if self.grant.is_for_all() && self.grant.includes(Access::Admin) {
+            return Ok(());
+        }
+        Err(AuthError::NotForAll {
+            name: self.name.clone(),
         })
     }
 

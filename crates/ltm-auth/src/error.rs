@@ -5,7 +5,13 @@ use std::error::Error;
 use ltm_store::StoreError;
 use ltm_types::LtmId;
 
-use crate::grant::{Access, GrantError};
+use crate::{
+    grant::{Access, GrantError},
+    secret::RandomError,
+};
+
+/// The largest content of a ticket, in bytes. A grant for a thousand ids fits.
+pub(crate) const MAX_TICKET_BYTES: usize = 32 * 1024;
 
 /// Why a caller is rejected. No message repeats the credential.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +34,12 @@ pub enum AuthError {
     /// The JWT is not valid.
     #[error("invalid token: {0}")]
     InvalidToken(#[source] TokenError),
+    /// An administrator revoked the credential.
+    #[error("the credential was revoked: get a new one")]
+    Revoked,
+    /// The file of API keys no longer has the key with which a socket was opened, or it has another grant.
+    #[error("the API key was removed or has another grant: connect again")]
+    KeyChanged,
     /// The ticket was never issued, was used, or has expired.
     #[error("the ticket was used or has expired: get a new one with POST /api/v0/ws-ticket")]
     InvalidTicket,
@@ -69,9 +81,28 @@ pub enum AuthError {
         /// The class of the LTM and of its copy.
         class: String,
     },
+    /// The caller may not revoke credentials.
+    #[error(
+        "{name:?} may not revoke credentials; that needs a grant for all LTMs (`*`) with `admin`"
+    )]
+    NotForAll {
+        /// The name of the caller.
+        name: String,
+    },
+    /// The grant is too large for a ticket.
+    #[error(
+        "the grant of this token needs {bytes} bytes, and a ticket holds {MAX_TICKET_BYTES}; name fewer LTMs and classes, or send the token as a subprotocol"
+    )]
+    TicketTooLarge {
+        /// The size of the ticket.
+        bytes: usize,
+    },
     /// The service has no keys yet to verify the JWT with.
     #[error("the token cannot be verified now: {0}")]
     NoKeys(&'static str),
+    /// The operating system supplies no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// A ticket cannot be made.
     #[error("a ticket cannot be issued: {0}")]
     Ticket(#[source] Box<dyn Error + Send + Sync>),
@@ -113,6 +144,9 @@ pub enum TokenError {
     /// The ticket is good, but not its token.
     #[error("it has expired since the ticket was issued")]
     ExpiredSinceTicket,
+    /// `exp` is further ahead than `auth.max_lifetime`.
+    #[error("its `exp` is further ahead than this service allows (auth.max_lifetime)")]
+    LivesTooLong,
     /// `nbf` is still to come.
     #[error("it is not valid yet (`nbf`)")]
     NotYetValid,
@@ -139,14 +173,20 @@ impl AuthError {
             Self::TooLittle { .. }
             | Self::NotThisLtm { .. }
             | Self::NotThisClass { .. }
-            | Self::NotTheCopy { .. } => Rejection::Forbidden,
-            Self::NoKeys(_) | Self::Ticket(_) | Self::Store(_) => Rejection::Unavailable,
+            | Self::NotTheCopy { .. }
+            | Self::NotForAll { .. }
+            | Self::TicketTooLarge { .. } => Rejection::Forbidden,
+            Self::NoKeys(_) | Self::Random(_) | Self::Ticket(_) | Self::Store(_) => {
+                Rejection::Unavailable
+            }
             Self::Missing
             | Self::NotBearer
             | Self::NoApiKeys
             | Self::NoTokens
             | Self::UnknownApiKey
             | Self::InvalidToken(_)
+            | Self::Revoked
+            | Self::KeyChanged
             | Self::InvalidTicket => Rejection::Unauthenticated,
         }
     }
@@ -166,17 +206,22 @@ impl AuthError {
             Self::Missing
             | Self::NotBearer
             | Self::NoKeys(_)
+            | Self::Random(_)
             | Self::Ticket(_)
+            | Self::TicketTooLarge { .. }
             | Self::Store(_) => None,
             Self::NoApiKeys
             | Self::NoTokens
             | Self::UnknownApiKey
             | Self::InvalidToken(_)
+            | Self::Revoked
+            | Self::KeyChanged
             | Self::InvalidTicket => Some("invalid_token"),
             Self::TooLittle { .. }
             | Self::NotThisLtm { .. }
             | Self::NotThisClass { .. }
-            | Self::NotTheCopy { .. } => Some("insufficient_scope"),
+            | Self::NotTheCopy { .. }
+            | Self::NotForAll { .. } => Some("insufficient_scope"),
         }
     }
 }

@@ -40,6 +40,14 @@ pub struct AuthSettings {
     /// Lower it if a withdrawn key must stop working sooner.
     #[serde(with = "duration")]
     pub jwks_max_age: Duration,
+    /// The age at which the keys of the set are no longer used. Then a request waits for the key set and, if it cannot be
+    /// read, gets 503. Until then, a service that cannot read the key set, or that nobody called, accepts a withdrawn key.
+    /// If it is shorter than `auth.jwks_max_age` or `auth.jwks_pause`, the longest of them counts.
+    ///
+    /// Raise it if callers must get in while the identity provider is unavailable for longer. Lower it if a withdrawn
+    /// key must stop working sooner.
+    #[serde(with = "duration")]
+    pub jwks_expiry: Duration,
     /// The shortest time between two requests for the key set, even if tokens name keys that it does not have.
     ///
     /// Raise it if the identity provider limits requests.
@@ -64,6 +72,16 @@ pub struct AuthSettings {
     /// Lower it if your clocks are synchronized well and tokens must expire on time.
     #[serde(with = "duration")]
     pub leeway: Duration,
+    /// How far ahead `exp` of a JWT may be. A token whose `exp` is further ahead is not valid. 0: any time, because an
+    /// issuer may have given out such tokens already.
+    ///
+    /// Set it to the lifetime of the tokens that your issuer signs, so that nobody can use a token that never expires.
+    #[serde(with = "duration")]
+    pub max_lifetime: Duration,
+    /// The most credentials that are revoked at once. A further revocation gets 503 `over-limit`.
+    ///
+    /// Raise it if you revoke more. A revocation that ends (`until`) makes room again.
+    pub max_revocations: usize,
 }
 
 /// Whether callers must authenticate.
@@ -102,11 +120,14 @@ impl Default for AuthSettings {
             jwt_algorithm: None,
             jwks_url: String::new(),
             jwks_max_age: Duration::from_secs(5 * 60),
+            jwks_expiry: Duration::from_secs(60 * 60),
             jwks_pause: Duration::from_secs(10),
             jwks_timeout: Duration::from_secs(5),
             issuer: String::new(),
             audience: String::new(),
             leeway: Duration::from_secs(30),
+            max_lifetime: Duration::ZERO,
+            max_revocations: 10_000,
         }
     }
 }
@@ -119,13 +140,24 @@ impl AuthSettings {
     /// Names the setting.
     pub fn check(&self) -> Result<(), SettingError> {
         check_wait("auth.jwks_max_age", self.jwks_max_age)?;
+        check_wait("auth.jwks_expiry", self.jwks_expiry)?;
         check_pause("auth.jwks_pause", self.jwks_pause)?;
         check_wait("auth.jwks_timeout", self.jwks_timeout)?;
         check_wait("auth.leeway", self.leeway)?;
-        if self.mode != AuthMode::Required {
-            return Ok(());
-        }
+        check_wait("auth.max_lifetime", self.max_lifetime)?;
         let has_keys = !self.jwt_key_file.as_os_str().is_empty();
+        if self.mode != AuthMode::Required {
+            return match self.keys().first() {
+                None => Ok(()),
+                Some(setting) => rejected(
+                    "auth.mode",
+                    &format!(
+                        "{setting} names keys, but callers need no credential; set auth.mode to \"required\", or \
+                         remove {setting}"
+                    ),
+                ),
+            };
+        }
         let takes_tokens = has_keys || !self.jwks_url.is_empty();
         if !takes_tokens && self.api_keys_file.as_os_str().is_empty() {
             return rejected(
@@ -152,6 +184,23 @@ impl AuthSettings {
             );
         }
         Ok(())
+    }
+
+    /// The settings that name keys.
+    fn keys(&self) -> Vec<&'static str> {
+        let all = [
+            (
+                "auth.api_keys_file",
+                self.api_keys_file.as_os_str().is_empty(),
+            ),
+            (
+                "auth.jwt_key_file",
+                self.jwt_key_file.as_os_str().is_empty(),
+            ),
+            ("auth.jwks_url", self.jwks_url.is_empty()),
+        ];
+        let named = all.into_iter().filter(|(_, is_empty)| !is_empty);
+        named.map(|(setting, _)| setting).collect()
     }
 
     /// Whether callers of a service that listens on `listen` must authenticate.

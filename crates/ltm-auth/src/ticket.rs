@@ -7,7 +7,7 @@ use ltm_store::Redis;
 
 use crate::{
     caller::Caller,
-    error::{AuthError, TokenError},
+    error::{AuthError, MAX_TICKET_BYTES, TokenError},
     secret::{hash, random_text},
 };
 
@@ -22,10 +22,15 @@ impl Ticket {
     ///
     /// # Errors
     ///
-    /// [`AuthError::Store`] if Redis does not store it, [`AuthError::Ticket`] if it cannot be made.
+    /// [`AuthError::TicketTooLarge`]; [`AuthError::Store`] if Redis does not store it, [`AuthError::Ticket`] if it cannot be
+    /// made.
     pub async fn issue(redis: &Redis, caller: &Caller, ttl: Duration) -> Result<Self, AuthError> {
-        let text = random_text().map_err(|e| AuthError::Ticket(Box::new(e)))?;
+        let text = random_text()?;
         let holder = serde_json::to_string(caller).map_err(|e| AuthError::Ticket(Box::new(e)))?;
+        if holder.len() > MAX_TICKET_BYTES {
+            let bytes = holder.len();
+            return Err(AuthError::TicketTooLarge { bytes });
+        }
         redis.keep_ticket(&name(&text), &holder, ttl).await?;
         Ok(Self { text })
     }

@@ -50,7 +50,7 @@ pub const CLOSES: &[Close] = &[
     ),
     close(
         4401,
-        "the credential is missing or has expired",
+        "the credential is missing, has expired, or was revoked",
         "get a new credential, then reconnect with the last cursor",
     ),
     close(

@@ -13,6 +13,8 @@ const ALWAYS: &[ProblemKind] = &[
     ProblemKind::InvalidRequest,
     ProblemKind::Unauthenticated,
     ProblemKind::Forbidden,
+    ProblemKind::OriginForbidden,
+    ProblemKind::UnknownHost,
     ProblemKind::TooManyRequests,
     ProblemKind::OverLimit,
     ProblemKind::Unavailable,
@@ -47,6 +49,8 @@ macro_rules! problems {
 problems! {
     /// Of a call about no single LTM.
     ListProblems = ALWAYS;
+    /// Of a call that revokes a credential.
+    RevokeProblems = ALWAYS, WITH_BODY;
     /// Of a call that creates an LTM.
     CreateProblems = ALWAYS, WITH_BODY, &[ProblemKind::IdTaken, ProblemKind::KeyReused, ProblemKind::StateTooLarge];
     /// Of a call that reads an LTM.

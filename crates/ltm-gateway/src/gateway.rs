@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ltm_auth::Auth;
-use ltm_service::{LimitsHit, Origins, Readiness, Tasks};
+use ltm_service::{LimitsHit, Readiness, Tasks};
 use ltm_store::{Inspector, Live, Redis, Store};
 
 use crate::{
@@ -31,7 +31,6 @@ struct Inner {
     lists: Arc<ListFeeds>,
     drain: Drain,
     tasks: Tasks,
-    origins: Origins,
     auth: Auth,
     metrics: GatewayMetrics,
     limits: LimitsHit,
@@ -44,7 +43,6 @@ impl Gateway {
     pub fn new(
         redis: Redis,
         settings: GatewaySettings,
-        origins: Origins,
         auth: Auth,
         tasks: Tasks,
         limits: LimitsHit,
@@ -61,7 +59,6 @@ impl Gateway {
             tasks,
             store,
             logs,
-            origins,
             auth,
             metrics: GatewayMetrics::new(),
             limits,
@@ -132,10 +129,6 @@ impl Gateway {
 
     pub(crate) fn tasks(&self) -> &Tasks {
         &self.inner.tasks
-    }
-
-    pub(crate) fn origins(&self) -> &Origins {
-        &self.inner.origins
     }
 
     pub(crate) fn auth(&self) -> &Auth {

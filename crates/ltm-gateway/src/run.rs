@@ -15,15 +15,15 @@ use crate::{gateway::Gateway, http::configure, settings::Settings};
 ///
 /// If a setting is not valid, or the service cannot listen on its address.
 pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
-    let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, &settings.gateway.listen, tasks.spawner())?;
+    let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let gateway = Gateway::new(
         redis,
         settings.gateway.clone(),
-        origins.clone(),
         auth,
         tasks,
         metrics.limits().clone(),
@@ -32,7 +32,8 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let server = Server {
         listen: settings.gateway.listen,
         http: settings.http,
-        origins,
+        origins: settings.cors.origins,
+        open,
         readiness: gateway.readiness(),
         metrics,
         drain_time: Duration::from_secs(1),

@@ -7,7 +7,10 @@ mod telemetry;
 
 pub use byte_cache::{ByteCache, Bytes, byte_cache};
 pub use http::{
-    cors::{CorsSettings, Origins},
+    browser::{
+        cors::{CorsSettings, Origins},
+        hosts::HostNames,
+    },
     credential::{credential, handshake_credential},
     health::Readiness,
     list_query::ListQuery,

@@ -16,6 +16,7 @@ mod flou;
 mod live;
 mod log;
 mod redis;
+mod revocations;
 mod spawner;
 mod ticket;
 
@@ -47,4 +48,5 @@ pub use log::{
     snapshots::SnapshotReader,
     state::{FoldCost, LoadedState},
 };
+pub use revocations::{NewRevocation, RevocationSet};
 pub use spawner::{BoxedTask, Spawner};

@@ -77,6 +77,9 @@ pub fn ticket(hash: &str) -> String {
     format!("ltm:ticket:{hash}")
 }
 
+/// The credentials that are no longer valid, and when each is valid again.
+pub const REVOCATIONS: &str = "ltm:revocations";
+
 /// The channel on which each appended entry is published.
 pub fn live(id: LtmId) -> String {
     format!("ltm:{{{id}}}:live")

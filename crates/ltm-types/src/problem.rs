@@ -68,6 +68,8 @@ kinds! {
     Forbidden => ("forbidden", 403, "Not allowed"),
     /// The origin of the web page is not allowed.
     OriginForbidden => ("origin-forbidden", 403, "The origin is not allowed"),
+    /// The service does not answer under the host name of the request.
+    UnknownHost => ("unknown-host", 421, "The host is not known"),
     /// One address sends too many requests, or has too many connections.
     TooManyRequests => ("too-many-requests", 429, "Too many requests from one address"),
     /// A limit of the service is reached.

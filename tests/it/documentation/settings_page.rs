@@ -44,7 +44,7 @@ const SECTIONS: [(&str, &str, &str, &str); 9] = [
         "cors",
         "API and gateway",
         "CorsSettings",
-        "ltm-service/src/http/cors.rs",
+        "ltm-service/src/http/browser/cors.rs",
     ),
     (
         "log",

@@ -209,3 +209,55 @@ async fn events_and_sockets_for_many_pass_the_proxy_that_is_deployed_at_once() {
         assert_eq!(subscriber.message().await["live"], true);
     }
 }
+
+/// Replacements of `EventSource` for older browsers repeat the URL of their first request with one more parameter.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_id_in_the_query_counts_as_in_the_header() {
+    let stack = Stack::start();
+    let (id, first) = stack.api.create(json!({"n": 0})).await;
+    let mut cursors = vec![first];
+    for n in 1..4 {
+        let appended = stack.api.append(id, json!({"merge": {"n": n}})).await;
+        cursors.push(appended["cursor"].as_str().unwrap().to_owned());
+    }
+    for begin in [
+        format!("after={}", cursors[0]),
+        "after=0".into(),
+        "init=state".into(),
+        "live=0".into(),
+    ] {
+        let url = format!("/sse/{id}?{begin}&lastEventId={}", cursors[2]);
+        let mut events = Events::open(Events::ask(&sse(&stack.gateway, &url), None)).await;
+        let event = events.next().await.unwrap();
+        assert_eq!(event.json()["cursor"], cursors[3], "{begin}");
+        assert_eq!(event.json()["snapshot"]["patch"][0]["value"], 3, "{begin}");
+    }
+    // A browser's own header is newer than the URL.
+    let url = sse(
+        &stack.gateway,
+        &format!("/sse/{id}?lastEventId={}", cursors[0]),
+    );
+    let mut events = Events::open(Events::ask(&url, Some(&cursors[2]))).await;
+    assert_eq!(events.next().await.unwrap().json()["cursor"], cursors[3]);
+    let wrong = sse(&stack.gateway, &format!("/sse/{id}?lastEventId=x"));
+    let answer = Events::ask(&wrong, None).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(problem["field"], "lastEventId");
+    let empty = sse(
+        &stack.gateway,
+        &format!("/sse/{id}?init=state&lastEventId="),
+    );
+    let mut events = Events::open(Events::ask(&empty, None)).await;
+    assert!(events.next().await.unwrap().json()["reset"].is_object());
+}
+
+/// A proxy that compresses would hold the events back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_neither_stored_nor_transformed_on_its_way() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    let url = sse(&stack.gateway, &format!("/sse/{id}"));
+    let answer = Events::ask(&url, None).send().await.unwrap();
+    assert_eq!(answer.headers()["cache-control"], "no-store, no-transform");
+}

@@ -27,7 +27,7 @@ async fn ask(service: &Service, bytes: &[u8]) -> (u16, String, String) {
 }
 
 fn request(method: &str, path: &str, more: &str, body: &str) -> Vec<u8> {
-    format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{more}\r\n{body}").into()
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n{body}").into()
 }
 
 /// The number of LTMs that there are.
@@ -95,7 +95,7 @@ async fn ids_have_one_spelling_and_paths_no_tricks() {
         "/%",
         "/%zz",
         "*",
-        "http://elsewhere/api/v0/nothing",
+        "http://localhost/api/v0/nothing",
         "/api/v0/ltm;id=1",
         "/\\..\\",
         "/api/v0/ltm/1/state/1",
@@ -216,7 +216,7 @@ async fn no_request_can_be_hidden_in_another() {
     let stack = Stack::start();
     let body = r#"{"fqn":"smuggled"}"#;
     let inner = format!(
-        "POST /api/v0/ltm HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /api/v0/ltm HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let json = "Content-Type: application/json\r\n";

@@ -102,7 +102,7 @@ async fn bodies_that_are_no_right_json_are_refused_and_change_nothing() {
             "Content-Type: application/json\r\nContent-Length: {}\r\n",
             body.len()
         );
-        let begin = format!("POST {path} HTTP/1.1\r\nHost: test\r\n{head}\r\n");
+        let begin = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n");
         let mut connection = RawConnection::to(stack.api_service.address()).await;
         connection
             .send(&[begin.as_bytes(), body].concat())

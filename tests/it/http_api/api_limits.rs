@@ -15,7 +15,7 @@ async fn try_append(api: &Api, id: u64, body: &Value) -> Answer {
 
 /// The head of a request with a body, as HTTP spells it.
 fn head(path: &str, more: &str) -> Vec<u8> {
-    format!("POST /api/v0{path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n{more}\r\n\r\n")
+    format!("POST /api/v0{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{more}\r\n\r\n")
         .into()
 }
 

@@ -249,7 +249,7 @@ async fn what_is_under_way_is_not_taken_for_idle() {
     let mut writer = RawConnection::to(stack.api_service.address()).await;
     let body = r#"{"reason":"execute","merge":{"n":1}}"#;
     let head = format!(
-        "POST /api/v0/ltm/{id}/snapshots HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
+        "POST /api/v0/ltm/{id}/snapshots HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

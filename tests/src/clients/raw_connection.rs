@@ -50,7 +50,7 @@ impl RawConnection {
     /// Asks for a WebSocket of this path, with more headers (`X-A: b\r\n`). Returns the head of the answer.
     pub async fn shake_hands(&mut self, path: &str, headers: &str) -> String {
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
         );
         self.send(request.as_bytes()).await.expect("it is sent");
@@ -59,7 +59,7 @@ impl RawConnection {
 
     /// Sends a `GET` of this path with more headers. Returns the head and the body of the answer.
     pub async fn get(&mut self, path: &str, headers: &str) -> (String, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
         self.send(request.as_bytes()).await.expect("it is sent");
         self.answer().await
     }

@@ -19,7 +19,8 @@ use ltm_service::method_not_allowed;
 
 pub use calls::append::snapshot_of;
 use calls::{
-    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket,
+    append, copy, create, delete, document, errors, list, revocations, rollback, snapshots, state,
+    ticket,
 };
 
 use crate::Api;
@@ -88,6 +89,11 @@ const ROUTES: &[Route] = &[
         it.post(errors::record)
     }),
     route("/api/v0/ltm/{id}/copy", "POST", |it| it.post(copy::copy)),
+    route("/api/v0/revocations", "DELETE, GET, POST", |it| {
+        it.get(revocations::revocations)
+            .post(revocations::revoke)
+            .delete(revocations::lift)
+    }),
     Route {
         // The call itself needs the credential.
         guarded: false,

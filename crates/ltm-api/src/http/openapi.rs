@@ -8,7 +8,8 @@ use utoipa::{
 };
 
 use super::calls::{
-    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket,
+    append, copy, create, delete, document, errors, list, revocations, rollback, snapshots, state,
+    ticket,
 };
 
 #[derive(OpenApi)]
@@ -31,12 +32,16 @@ use super::calls::{
         rollback::rollback,
         errors::record,
         ticket::ticket,
+        revocations::revoke,
+        revocations::revocations,
+        revocations::lift,
     ),
     components(schemas(Problem)),
     tags(
         (name = "LTMs", description = "Create, list, read, copy and delete LTMs"),
         (name = "History", description = "Read and write the history of an LTM"),
         (name = "Tickets", description = "Tickets for pages that follow"),
+        (name = "Revocations", description = "Credentials that are no longer valid"),
     ),
     modifiers(&Tokens),
     security(("token" = []), ()),

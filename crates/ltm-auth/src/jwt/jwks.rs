@@ -22,6 +22,8 @@ const MAX_BYTES: usize = 256 * 1024;
 pub(crate) struct Jwks {
     url: String,
     max_age: Duration,
+    /// The age at which the keys no longer count.
+    expiry: Duration,
     pause: Duration,
     client: reqwest::Client,
     spawner: Spawner,
@@ -68,6 +70,10 @@ impl Jwks {
         Ok(Self {
             url: settings.jwks_url.clone(),
             max_age: settings.jwks_max_age,
+            expiry: settings
+                .jwks_expiry
+                .max(settings.jwks_max_age)
+                .max(settings.jwks_pause),
             pause: settings.jwks_pause,
             client,
             spawner,
@@ -76,13 +82,19 @@ impl Jwks {
         })
     }
 
-    /// The keys. A refresh starts if they are old or if none of them `suits`; only in the latter case the caller waits
-    /// for its end.
+    /// The keys. A refresh starts if they are old or if none of them `suits`. The caller waits for its end if none suits, or
+    /// if the keys are so old that they no longer count.
     pub(crate) async fn keys(
         self: &Arc<Self>,
         suits: impl Fn(&[Key]) -> bool,
     ) -> Result<Arc<Vec<Key>>, AuthError> {
+        let began = Instant::now();
         let too_old = |refreshed: Instant| refreshed.elapsed() >= self.max_age;
+        // Keys that were read since the call began count, however short their life is.
+        let counts = |cached: &Cached| {
+            let since = |refreshed: Instant| began.saturating_duration_since(refreshed);
+            cached.refreshed.is_some_and(|at| since(at) < self.expiry)
+        };
         let look = |cached: &Cached| {
             let is_old = cached.refreshed.is_none_or(too_old);
             (suits(&cached.keys), is_old)
@@ -91,13 +103,19 @@ impl Jwks {
         if is_old || !suited {
             self.start_refresh();
         }
-        if !suited {
+        if !suited || !self.cached(counts) {
             // A refresh holds this lock until its end.
             drop(self.refreshing.lock().await);
         }
         if self.cached(|cached| cached.refreshed.is_none()) {
             return Err(AuthError::NoKeys(
                 "no keys have been read from auth.jwks_url yet; the log of the service says why",
+            ));
+        }
+        if !self.cached(counts) {
+            return Err(AuthError::NoKeys(
+                "the keys from auth.jwks_url are older than auth.jwks_expiry, and cannot be read; the log of the service \
+                 says why",
             ));
         }
         Ok(self.cached(|cached| cached.keys.clone()))

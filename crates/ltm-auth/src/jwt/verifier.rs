@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     caller::{Caller, now},
     error::{AuthError, TokenError},
-    jwt::claims,
+    jwt::claims::{self, TimeRules},
     jwt::jwks::Jwks,
     jwt::key::Key,
     jwt::key_file::KeyFile,
@@ -22,8 +22,7 @@ pub(crate) struct Verifier {
     keys: Keys,
     issuer: String,
     audience: String,
-    /// In seconds.
-    leeway: u64,
+    rules: TimeRules,
 }
 
 enum Keys {
@@ -53,7 +52,10 @@ impl Verifier {
             keys,
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
-            leeway: settings.leeway.as_secs(),
+            rules: TimeRules {
+                leeway: settings.leeway.as_secs(),
+                max_lifetime: settings.max_lifetime.as_secs(),
+            },
         }))
     }
 
@@ -68,7 +70,7 @@ impl Verifier {
         for key in keys.iter().filter(|key| suits(key, &header)) {
             match decode::<Value>(token, &key.key, &self.validation(key)) {
                 Ok(token) => {
-                    return claims::caller(&token.claims, self.leeway, now()).map_err(invalid);
+                    return claims::caller(&token.claims, self.rules, now()).map_err(invalid);
                 }
                 Err(error) => failure = reason(error.kind()),
             }

@@ -157,9 +157,10 @@ async fn develop(args: &Args, mut settings: DevSettings, tasks: Tasks) -> Result
 
 /// Both services on one port.
 async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
-    let origins = settings.cors.origins;
     let auth = Auth::new(&settings.auth, listen, tasks.spawner())?;
+    let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
     let api = Api::new(
@@ -173,7 +174,6 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
     let gateway = Gateway::new(
         redis,
         settings.gateway.clone(),
-        origins.clone(),
         auth,
         tasks.clone(),
         metrics.limits().clone(),
@@ -183,7 +183,8 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
     let server = Server {
         listen: listen.into(),
         http: settings.http,
-        origins,
+        origins: settings.cors.origins,
+        open,
         readiness: gateway.readiness(),
         metrics,
         drain_time: settings.api.drain_time,

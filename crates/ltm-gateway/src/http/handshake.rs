@@ -3,7 +3,7 @@
 use std::{cell::Cell, fmt::Display, future::Future, rc::Rc};
 
 use actix_http::ws::{HandshakeError, verify_handshake};
-use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, body::BoxBody, web};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use ltm_auth::PROTOCOL;
 use ltm_service::{ProblemResponse, Upgrade, tasks::catch_panic};
@@ -106,22 +106,6 @@ fn no_handshake(error: HandshakeError) -> ProblemResponse {
 fn refusal(field: &str, what: &str) -> ProblemResponse {
     let detail = format!("this path expects a WebSocket handshake: {what}");
     ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field(field))
-}
-
-/// Refuses pages of foreign origins: a browser lets any page open a WebSocket.
-pub(crate) fn check_origin(request: &HttpRequest, worker: &Worker) -> Result<(), ProblemResponse> {
-    let Some(origin) = request.headers().get(header::ORIGIN) else {
-        return Ok(());
-    };
-    match origin.to_str() {
-        Ok(origin) if worker.gateway.origins().allow(origin) => Ok(()),
-        _ => Err(Problem::new(
-            ProblemKind::OriginForbidden,
-            "pages of this origin may not follow LTMs (cors.origins)",
-        )
-        .with_field("Origin")
-        .into()),
-    }
 }
 
 impl Handshake {

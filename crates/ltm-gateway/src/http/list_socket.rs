@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     fanout::{message::frames, worker::Worker},
-    http::handshake::{check_origin, open},
+    http::handshake::open,
     list::feed::{Latest, ListKey, ListUpdate},
     metrics::GatewayMetrics,
     subscriber::{
@@ -29,7 +29,6 @@ pub(crate) async fn follow(
     let parameters = Parameters::of(&request)?;
     let query = ListQuery::read(&parameters)?;
     let options = FollowOptions::read(&parameters).map_err(ProblemResponse)?;
-    check_origin(&request, &worker)?;
     let gateway = worker.gateway.clone();
     let credential = handshake_credential(&request, request.query_string());
     let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), credential).await;

@@ -10,7 +10,7 @@ use ltm_store::StoreError;
 
 use crate::{
     fanout::worker::Worker,
-    http::handshake::{check_origin, open},
+    http::handshake::open,
     subscriber::{
         close::CloseCause, follow_request::FollowRequest, outbound::Outbound,
         session_auth::SessionAuth, subscription::Subscription,
@@ -23,7 +23,6 @@ pub(crate) async fn follow(
 ) -> Result<HttpResponse, actix_web::Error> {
     let id = request.match_info().get("id").unwrap_or_default();
     let follow = FollowRequest::read(id, request.query_string()).map_err(ProblemResponse)?;
-    check_origin(&request, &worker)?;
     let admitted = admit(&request, &worker, &follow).await?;
     let max_messages = worker.gateway.settings().max_messages;
     let (handshake, mut socket) = open(&request, worker.clone(), max_messages).await?;

@@ -20,10 +20,7 @@ use tokio::sync::Notify;
 
 use crate::{
     fanout::{message::frames, worker::Worker},
-    http::{
-        handshake::{check_origin, open},
-        ltm_socket::subscribe,
-    },
+    http::{handshake::open, ltm_socket::subscribe},
     subscriber::{
         close::CloseCause,
         follow_request::{FollowOptions, FollowRequest},
@@ -36,7 +33,6 @@ pub(crate) async fn follow(
     request: HttpRequest,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(&request, request.query_string());
     let session_auth = SessionAuth::of_many(auth, store, credential).await;

@@ -4,18 +4,18 @@ use std::rc::Rc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, CacheControl, CacheDirective, ContentType},
+    http::header::{self, ContentType},
     web,
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use ltm_service::{ProblemResponse, handshake_credential, tasks::catch_panic};
+use ltm_service::{Parameters, ProblemResponse, handshake_credential, tasks::catch_panic};
 use ltm_store::StoreError;
 use ltm_types::LtmId;
 use tokio::time::interval;
 
 use crate::{
     fanout::worker::Worker,
-    http::{handshake::check_origin, ltm_socket::subscribe},
+    http::ltm_socket::subscribe,
     settings::bytes,
     subscriber::{
         close::CloseCause,
@@ -29,16 +29,23 @@ use crate::{
 
 /// The header in which a browser that reconnects sends the `id` of the last event.
 const LAST_EVENT_ID: &str = "Last-Event-ID";
+/// The parameter in which replacements of `EventSource` send it: they spare themselves a preflight request.
+const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
 pub(crate) async fn follow(
     request: HttpRequest,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let id = request.match_info().get("id").unwrap_or_default();
-    let last = request.headers().get(LAST_EVENT_ID);
-    let last = last.map(|last| last.to_str().unwrap_or("(not text)"));
+    let parameters = Parameters::of(&request)?;
+    let last = match request.headers().get(LAST_EVENT_ID) {
+        Some(last) => Some((LAST_EVENT_ID, last.to_str().unwrap_or("(not text)"))),
+        None => {
+            let last = parameters.text(LAST_EVENT_ID_PARAMETER);
+            last.map(|last| (LAST_EVENT_ID_PARAMETER, last))
+        }
+    };
     let follow = FollowRequest::read(id, request.query_string())?.after_event(last)?;
-    check_origin(&request, &worker)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(&request, request.query_string());
     let session_auth = SessionAuth::of(auth, store, follow.id, credential).await?;
@@ -64,7 +71,8 @@ pub(crate) async fn follow(
     tasks.spawn_local("SSE", Box::pin(serve.map(drop)));
     Ok(HttpResponse::Ok()
         .insert_header(ContentType(mime::TEXT_EVENT_STREAM))
-        .insert_header(CacheControl(vec![CacheDirective::NoStore]))
+        // A proxy that compresses holds events back until it has enough of them.
+        .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
         // Otherwise nginx holds events back until its buffer is full.
         .insert_header((header::HeaderName::from_static("x-accel-buffering"), "no"))
         .streaming(EventStream(queue)))

@@ -42,15 +42,15 @@ impl FollowRequest {
         Ok(Self { id, options })
     }
 
-    /// The same request, continued after the cursor that a browser sends in `Last-Event-ID` when it
-    /// reconnects: the browser repeats the URL of its first request.
+    /// The same request, continued after the cursor of the last event, which a client that reconnects sends in the
+    /// header or parameter of this name: it repeats the URL of its first request.
     ///
     /// # Errors
     ///
-    /// The problem if the header holds no cursor.
-    pub(crate) fn after_event(mut self, id: Option<&str>) -> Result<Self, Problem> {
-        if let Some(id) = id.filter(|id| !id.is_empty()) {
-            self.options.start = Start::After(cursor("Last-Event-ID", id)?);
+    /// The problem if it is no cursor.
+    pub(crate) fn after_event(mut self, last: Option<(&str, &str)>) -> Result<Self, Problem> {
+        if let Some((name, id)) = last.filter(|(_, id)| !id.is_empty()) {
+            self.options.start = Start::After(cursor(name, id)?);
         }
         Ok(self)
     }

@@ -1,6 +1,6 @@
 //! How long a subscriber may follow, and how it renews its credential on the open socket.
 
-use std::{cell::RefCell, future::pending, time::Duration};
+use std::{cell::RefCell, future::pending, rc::Rc, time::Duration};
 
 use ltm_auth::{Access, Auth, AuthError, Caller, Credential, Grant};
 use ltm_store::{Store, StoreError};
@@ -26,7 +26,7 @@ pub(crate) struct SessionAuth {
     ids: RefCell<Vec<LtmId>>,
     /// Whether the connection follows a list, whose rows depend on the grant.
     list: bool,
-    caller: RefCell<Caller>,
+    caller: RefCell<Rc<Caller>>,
     /// Held shared while an LTM is checked for `caller`, and alone while another caller is checked for all LTMs and
     /// takes its place. So each LTM is checked for the caller that counts in the end.
     checks: RwLock<()>,
@@ -91,7 +91,7 @@ impl SessionAuth {
             store: store.clone(),
             ids: RefCell::default(),
             list: false,
-            caller: RefCell::new(caller),
+            caller: RefCell::new(Rc::new(caller)),
             checks: RwLock::default(),
             renewed: Notify::new(),
             offered: RefCell::default(),
@@ -149,7 +149,7 @@ impl SessionAuth {
         }
     }
 
-    /// Waits until the credential expires, or a renewal is not good.
+    /// Waits until the credential expires or is revoked, or a renewal is not good.
     async fn ended(&self) -> CloseCause {
         tokio::select! {
             cause = self.expired() => cause,
@@ -234,15 +234,16 @@ impl SessionAuth {
                 outcome => outcome?,
             }
         }
-        self.caller.replace(caller);
+        self.caller.replace(Rc::new(caller));
         self.renewed.notify_one();
         Ok(())
     }
 
-    /// Waits until the credential expires.
+    /// Waits until the credential expires or is revoked.
     async fn expired(&self) -> CloseCause {
         loop {
-            let left = self.caller.borrow().time_left();
+            let caller = self.caller.borrow().clone();
+            let left = caller.time_left();
             if left == Some(Duration::ZERO) {
                 return CloseCause::Expired;
             }
@@ -250,6 +251,7 @@ impl SessionAuth {
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.renewed.notified() => {}
+                error = self.auth.revoked(&caller) => return error.into(),
             }
         }
     }

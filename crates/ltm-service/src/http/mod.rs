@@ -1,8 +1,8 @@
 //! The HTTP server: connections, limits, common routes, and the one place that maps errors to HTTP responses.
 
 pub(crate) mod admission;
+pub(crate) mod browser;
 pub(crate) mod connection;
-pub(crate) mod cors;
 pub(crate) mod credential;
 pub(crate) mod health;
 pub(crate) mod list_query;

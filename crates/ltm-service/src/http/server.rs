@@ -23,8 +23,8 @@ use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 
 use super::{
     admission::{Admission, admit, permit::REFUSED_AT_ONCE},
+    browser::{BrowserPolicy, cors::Origins, guard},
     connection::{Connection, LINGER},
-    cors::Origins,
     health::Readiness,
     problem::{self, ProblemLog},
     settings::HttpSettings,
@@ -48,6 +48,8 @@ pub struct Server {
     pub http: HttpSettings,
     /// The origins of web pages that may use it.
     pub origins: Origins,
+    /// Whether callers need no credential.
+    pub open: bool,
     /// Its answer at `/readyz`.
     pub readiness: Readiness,
     /// Its metrics. The server adds those of requests and connections.
@@ -74,10 +76,12 @@ impl Server {
         let Self {
             http,
             origins,
+            open,
             readiness,
             mut metrics,
             ..
         } = self;
+        let browser_policy = web::Data::new(BrowserPolicy::new(origins, &http, open));
         let admission = web::Data::new(Admission::new(http.clone(), metrics.limits()));
         let door = admission.clone();
         let http_metrics = HttpMetrics::new();
@@ -88,13 +92,14 @@ impl Server {
         let send_buffer = bytes(http.send_buffer);
         let app = move || {
             App::new()
+                .app_data(browser_policy.clone())
                 .app_data(admission.clone())
                 .app_data(http_metrics.clone())
                 .app_data(problem_log.clone())
                 .wrap(from_fn(admit))
+                .wrap(from_fn(guard))
                 .wrap(from_fn(problem::complete))
                 .wrap(from_fn(unread_body::keep_body))
-                .wrap(origins.middleware())
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(measure))
                 .wrap(from_fn(within_trace))
@@ -151,6 +156,12 @@ impl Server {
             .shutdown_signal(stop)
             .listen("http", listener, service)?
             .run();
+        if open {
+            tracing::warn!(
+                %address,
+                "anybody who can reach this service may read, write and delete everything: auth.mode is not required"
+            );
+        }
         tracing::info!(%address, "listening");
         server.await
     }

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use ltm_settings::{SettingError, check_wait, duration};
 use serde::{Deserialize, Serialize};
 
-use super::trusted_proxies::TrustedProxies;
+use super::{browser::hosts::HostNames, trusted_proxies::TrustedProxies};
 
 /// The HTTP server of a service. All limits are per process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,10 +28,18 @@ pub struct HttpSettings {
     ///
     /// Set it if clients can reach the service from the internet. Behind a proxy, set `http.trusted_proxies` first.
     pub max_requests_per_address: u32,
-    /// The proxies whose header `X-Forwarded-For` names the client: addresses and networks such as `10.0.0.0/8`.
+    /// The names by which clients may address the service, such as `ltm.example.com`. An IP address and `localhost` are
+    /// always allowed. A request for another host gets 421 `unknown-host`. `*`: every name. Empty: every name if
+    /// `auth.mode` is `required`, otherwise none.
     ///
-    /// Set it to the addresses of your proxies before you set a limit per address. Each of them must replace the header
-    /// that it gets from a client.
+    /// Set it if callers need no credential and address the service by a name. Without this check, a web page could send
+    /// requests as a page of the service, through a name of its own (DNS rebinding).
+    pub hosts: HostNames,
+    /// The proxies whose headers `X-Forwarded-For` and `X-Forwarded-Host` name the client, and the host that it
+    /// addresses: addresses and networks such as `10.0.0.0/8`.
+    ///
+    /// Set it to the addresses of your proxies before you set a limit per address. Each of them must replace the headers
+    /// that it gets from a client, or remove them.
     pub trusted_proxies: TrustedProxies,
     /// The longest time that the head of a request may take to arrive. After that the client gets 408, and the server
     /// closes the connection.
@@ -62,6 +70,7 @@ impl Default for HttpSettings {
             max_connections: MAX_CONNECTIONS,
             max_connections_per_address: 0,
             max_requests_per_address: 0,
+            hosts: HostNames::default(),
             trusted_proxies: TrustedProxies::default(),
             header_timeout: Duration::from_secs(10),
             // Longer than proxies and clients keep theirs: otherwise the server could close a connection on which a

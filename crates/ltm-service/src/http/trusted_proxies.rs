@@ -39,16 +39,17 @@ impl TrustedProxies {
     }
 
     /// The client that sent a request: the peer or, if the peer is a trusted proxy, the last hop before the trusted
-    /// proxies. `None` if a trusted proxy sent the request itself.
+    /// proxies. `None` if a trusted proxy sent the request itself. If the last hop is no address, the request counts for the
+    /// proxy.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         if !self.trust(peer) {
             return Some(peer);
         }
         let lines: Vec<&str> = headers
             .get_all(header::X_FORWARDED_FOR)
-            .filter_map(|line| line.to_str().ok())
+            .map(|line| line.to_str().unwrap_or_default())
             .collect();
-        let mut client = None;
+        let mut client = (!lines.is_empty()).then_some(peer);
         for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
             // No trusted proxy wrote what is before a malformed hop.
             let Some(address) = hop_address(hop.trim()) else {
@@ -135,7 +136,10 @@ mod tests {
             assert_eq!(seen.as_deref(), Some(expected), "{forwarded:?}");
         }
         assert_eq!(client(trusted, "10.0.0.1", &[]), None);
-        assert_eq!(client(trusted, "10.0.0.1", &["unknown"]), None);
+        for no_address in ["unknown", "_hidden", "", "1.1.1.1, unknown"] {
+            let counted = client(trusted, "10.0.0.1", &[no_address]);
+            assert_eq!(counted.as_deref(), Some("10.0.0.1"), "{no_address}");
+        }
     }
 
     #[test]

@@ -249,6 +249,7 @@ fn is_known(key: &str) -> bool {
         keys::MISSING,
         keys::RETAINED,
         keys::RETENTION_TURN,
+        keys::REVOCATIONS,
         keys::index(false),
         keys::index(true),
     ];
@@ -287,6 +288,7 @@ mod tests {
             keys::created("k"),
             keys::ticket("h"),
             keys::RETAINED.into(),
+            keys::REVOCATIONS.into(),
         ] {
             assert!(part_of(&key).is_none() && is_known(&key), "{key}");
         }

@@ -38,6 +38,7 @@ script!(DISCARD, "discard.lua");
 script!(AGAIN, "again.lua");
 script!(UNBIND, "unbind.lua");
 script!(LEND, "lend.lua");
+script!(REVOKE, "revoke.lua");
 
 impl Script {
     fn new(code: &'static str) -> Self {

@@ -17,6 +17,17 @@ Settings that only the other service reads are left out, so that changing them d
 {{- $_ := set $variables "LTM__GATEWAY__MAX_SUBSCRIBERS" (toString (int $own.maxSubscribers)) -}}
 {{- end -}}
 {{- $_ := set $variables "LTM__AUTH__MODE" $auth.mode -}}
+{{- if eq $auth.mode "off" -}}
+{{- /* Without authentication the services answer only under the names that lead to them. */ -}}
+{{- $hosts := list -}}
+{{- with $values.ingress.host }}{{ $hosts = append $hosts . }}{{ end -}}
+{{- range $name := list "api" "gateway" -}}
+{{- $short := printf "%s-%s" (include "ltm.name" $.root) $name -}}
+{{- $long := printf "%s.%s" $short $.root.Release.Namespace -}}
+{{- $hosts = concat $hosts (list $short $long (print $long ".svc") (print $long ".svc.cluster.local")) -}}
+{{- end -}}
+{{- $_ := set $variables "LTM__HTTP__HOSTS" (join "," $hosts) -}}
+{{- end -}}
 {{- if eq $auth.mode "required" -}}
 {{- with $auth.jwksUrl }}{{ $_ := set $variables "LTM__AUTH__JWKS_URL" . }}{{ end -}}
 {{- with $auth.issuer }}{{ $_ := set $variables "LTM__AUTH__ISSUER" . }}{{ end -}}

@@ -122,3 +122,24 @@ async fn a_grant_names_at_most_a_thousand() {
         assert_eq!(guarded.send(request, &token).await.0, status, "{named}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_is_too_large_for_a_ticket_is_refused() {
+    let guarded = Guarded::start();
+    let class = |length: usize| format!("app.{}", "x".repeat(length));
+    for (ltm, status) in [
+        // As many ids as a grant can name, each as long as an id can be.
+        (json!(vec![u64::MAX; 1000]), 200),
+        (json!([class(30 * 1024)]), 200),
+        (json!([class(33 * 1024)]), 403),
+    ] {
+        let token = guarded.token(ltm, "read");
+        let request = guarded.api.request(Method::POST, "/ws-ticket");
+        let (got, answer) = guarded.send(request, &token).await;
+        assert_eq!(got, status, "{answer}");
+        if status == 403 {
+            let detail = answer["detail"].as_str().unwrap();
+            assert!(detail.contains("32768"), "{detail}");
+        }
+    }
+}

@@ -1,6 +1,9 @@
 //! Keys: of what kinds they are, and how they are changed.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use ltm_tests::{Api, Authority, LIMIT, RedisServer, Service, SigningKey, until};
 use reqwest::Method;
@@ -9,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     sync::watch,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{AUDIENCE, Guarded, api_key, api_keys_file, claims};
@@ -198,6 +201,66 @@ async fn a_server_of_keys_that_hangs_holds_up_nobody_whose_key_is_held() {
     server.serve(json!({"keys": [new.jwk("new")]}));
     server.answers.send_replace(true);
     assert_eq!(timeout(LIMIT, waiting).await.unwrap(), [200; 5]);
+}
+
+/// Nobody called a replica over night, and in the meantime a stolen key was withdrawn.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_too_old_do_not_count_even_once() {
+    let (old, new) = (SigningKey::new("ES256"), SigningKey::new("EdDSA"));
+    let server = KeyServer::start(json!({"keys": [old.jwk("old")]})).await;
+    let redis = RedisServer::start(&[]);
+    let expiry = Duration::from_millis(50);
+    let service = Service::api(
+        &redis.url(),
+        &[
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__JWKS_URL", &server.url),
+            ("LTM__AUTH__JWKS_MAX_AGE", "0s"),
+            ("LTM__AUTH__JWKS_EXPIRY", "50ms"),
+            ("LTM__AUTH__JWKS_PAUSE", "1ms"),
+        ],
+    );
+    let api = Api::at(&service);
+    let list = async |key: &SigningKey, id: &str| {
+        let header = json!({"alg": key.algorithm(), "kid": id});
+        let token = key.token_with(&header, &claims("*", "read", 3600));
+        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
+        api.send(request).await
+    };
+    assert_eq!(list(&old, "old").await.status, 200);
+    server.serve(json!({"keys": [new.jwk("new")]}));
+    sleep(expiry).await;
+    assert_eq!(list(&old, "old").await.status, 401);
+    assert_eq!(list(&new, "new").await.status, 200);
+    server.serve(json!("down"));
+    sleep(expiry).await;
+    let refused = list(&new, "new").await.problem(503, "unavailable");
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("auth.jwks_expiry"), "{detail}");
+    server.serve(json!({"keys": [new.jwk("new")]}));
+    until("the keys are read again", async || {
+        list(&new, "new").await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_would_live_too_long_is_refused() {
+    let guarded = Guarded::with(
+        SigningKey::new("ES256"),
+        &[("LTM__AUTH__MAX_LIFETIME", "1h")],
+    );
+    for (seconds, status) in [(3500, 200), (3700, 401), (10_000_000_000, 401)] {
+        let token = guarded.key.token(&claims("*", "read", seconds));
+        let request = guarded.api.request(Method::GET, "/ltm");
+        let (got, answer) = guarded.send(request, &token).await;
+        assert_eq!(got, status, "{answer}");
+        if status == 401 {
+            let detail = answer["detail"].as_str().unwrap();
+            assert!(detail.contains("auth.max_lifetime"), "{detail}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{AUDIENCE, Guarded, api_key, api_keys_file, claims, now};
 
 /// The calls, in the order of the columns below.
-const CALLS: [&str; 12] = [
+const CALLS: [&str; 14] = [
     "list",
     "document",
     "snapshots",
@@ -20,38 +20,40 @@ const CALLS: [&str; 12] = [
     "copy",
     "create",
     "delete",
+    "revoked",
+    "revoke",
 ];
 
 /// What each kind of caller gets, by call: `+` an answer, `1` 401, `3` 403. The LTM is of class `app.Agent`.
 const MATRIX: [(&str, &str); 26] = [
-    //                     lists   writes
-    //                     d s s t f a r e c c d
-    ("nothing", "111111111111"),
-    ("garbage", "111111111111"),
-    ("basic", "111111111111"),
-    ("expired", "111111111111"),
-    ("not yet", "111111111111"),
-    ("no expiry", "111111111111"),
-    ("critical header", "111111111111"),
-    ("other audience", "111111111111"),
-    ("other key", "111111111111"),
-    ("alg none", "111111111111"),
-    ("public as secret", "111111111111"),
-    ("changed claims", "111111111111"),
-    ("no grant", "111111111111"),
-    ("unknown api key", "111111111111"),
-    ("read *", "++++++333333"),
-    ("write *", "+++++++++++3"),
-    ("times with fractions", "++++++333333"),
-    ("admin *", "++++++++++++"),
-    ("read id", "++++++333333"),
-    ("admin id", "+++++++++33+"),
-    ("admin other id", "+333+3333333"),
-    ("read class", "++++++333333"),
-    ("write class", "+++++++++++3"),
-    ("write other class", "+333+3333333"),
-    ("read api key", "++++++333333"),
-    ("write api key", "+++++++++++3"),
+    //                     lists   writes    revocations
+    //                     d s s t f a r e c c d r r
+    ("nothing", "11111111111111"),
+    ("garbage", "11111111111111"),
+    ("basic", "11111111111111"),
+    ("expired", "11111111111111"),
+    ("not yet", "11111111111111"),
+    ("no expiry", "11111111111111"),
+    ("critical header", "11111111111111"),
+    ("other audience", "11111111111111"),
+    ("other key", "11111111111111"),
+    ("alg none", "11111111111111"),
+    ("public as secret", "11111111111111"),
+    ("changed claims", "11111111111111"),
+    ("no grant", "11111111111111"),
+    ("unknown api key", "11111111111111"),
+    ("read *", "++++++33333333"),
+    ("write *", "+++++++++++333"),
+    ("times with fractions", "++++++33333333"),
+    ("admin *", "++++++++++++++"),
+    ("read id", "++++++33333333"),
+    ("admin id", "+++++++++33+33"),
+    ("admin other id", "+333+333333333"),
+    ("read class", "++++++33333333"),
+    ("write class", "+++++++++++333"),
+    ("write other class", "+333+333333333"),
+    ("read api key", "++++++33333333"),
+    ("write api key", "+++++++++++333"),
 ];
 
 /// The `Authorization` of a kind of caller; none for who shows nothing.
@@ -150,6 +152,8 @@ async fn call(guarded: &Guarded, call: &str, id: u64, shown: Option<&str>) -> u1
         "copy" => post(&format!("{ltm}/copy"), json!({})),
         "create" => post("/ltm", json!({"fqn": "app.Agent"})),
         "delete" => guarded.api.request(Method::DELETE, &ltm),
+        "revoked" => get("/revocations"),
+        "revoke" => post("/revocations", json!({"jti": "of nobody"})),
         other => panic!("{other}"),
     };
     if let Some(shown) = shown {

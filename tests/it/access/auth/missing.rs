@@ -13,7 +13,7 @@ async fn a_call_of_an_ltm_that_is_not_there_cannot_wait_for_one_to_be_made() {
     // Whoever holds back the body would be let in to what is made meanwhile, whatever it is.
     let mut caller = RawConnection::to(guarded.api_service.address()).await;
     let head = format!(
-        "POST /api/v0/ltm/{next}/snapshots HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n\
+        "POST /api/v0/ltm/{next}/snapshots HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
          Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
     );
     caller.send(head.as_bytes()).await.unwrap();

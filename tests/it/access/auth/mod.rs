@@ -7,6 +7,7 @@ mod keys;
 mod matrix;
 mod missing;
 mod renewals;
+mod revocations;
 mod sockets;
 mod streams;
 
@@ -35,6 +36,8 @@ struct Guarded {
     redis: RedisServer,
     key: SigningKey,
     folder: TempDir,
+    /// What all services need to authenticate callers.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Guarded {
@@ -47,7 +50,7 @@ impl Guarded {
         let file = folder.path().join("jwt");
         std::fs::write(&file, key.public()).unwrap();
         let redis = RedisServer::start(&[]);
-        let mut all = vec![
+        let common = [
             ("LTM__AUTH__MODE", "required"),
             ("LTM__AUTH__AUDIENCE", AUDIENCE),
             ("LTM__AUTH__LEEWAY", "0s"),
@@ -55,7 +58,7 @@ impl Guarded {
             ("LTM__AUTH__JWT_ALGORITHM", key.algorithm()),
             ("LTM__LOG__LEVEL", "debug"),
         ];
-        all.extend_from_slice(settings);
+        let all = [&common, settings].concat();
         let api_service = Service::api(&redis.url(), &all);
         Self {
             api: Api::at(&api_service),
@@ -63,6 +66,7 @@ impl Guarded {
             api_service,
             redis,
             key,
+            settings: common.map(|(name, value)| (name, value.to_owned())).into(),
             folder,
         }
     }
@@ -104,9 +108,26 @@ impl Guarded {
         answer["ticket"].as_str().unwrap().into()
     }
 
+    /// One more gateway, with these settings besides those of all services.
+    fn another_gateway(&self, settings: &[(&str, &str)]) -> Service {
+        let mut all: Vec<(&str, &str)> = self.settings.iter().map(|(n, v)| (*n, &**v)).collect();
+        all.extend_from_slice(settings);
+        Service::gateway(&self.redis.url(), &all)
+    }
+
     /// The status of a handshake with these headers.
     async fn handshake(&self, path: &str, headers: &[(&'static str, &str)]) -> u16 {
-        let mut request = self.gateway.ws(path).into_client_request().unwrap();
+        self.handshake_at(&self.gateway, path, headers).await
+    }
+
+    /// The same at another gateway.
+    async fn handshake_at(
+        &self,
+        gateway: &Service,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> u16 {
+        let mut request = gateway.ws(path).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
@@ -293,6 +314,33 @@ fn a_service_that_others_can_reach_starts_only_where_somebody_said_who_may_use_i
             let said = String::from_utf8(ended.stderr).unwrap();
             assert_eq!(ended.status.code(), Some(1), "{said}");
             assert!(said.contains(named), "{program} {settings:?}: {said}");
+        }
+    }
+    // Keys that nobody would ask for are a mistake, on every address.
+    for program in ["ltm-api", "ltm-gateway"] {
+        for mode in ["unset", "off"] {
+            for keys in ["API_KEYS_FILE", "JWT_KEY_FILE", "JWKS_URL"] {
+                let mut command = Command::new(binary(program));
+                let ended = command
+                    .env("LTM__REDIS__URL", redis.url())
+                    .env("LTM__API__LISTEN", "127.0.0.1:0")
+                    .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
+                    .env("LTM__AUTH__MODE", mode)
+                    .env(format!("LTM__AUTH__{keys}"), "https://id.example/keys")
+                    .arg("--print-config")
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8(ended.stderr).unwrap();
+                assert_eq!(
+                    ended.status.code(),
+                    Some(1),
+                    "{program} {mode} {keys}: {said}"
+                );
+                let named = format!("auth.{}", keys.to_lowercase());
+                for part in ["LTM__AUTH__MODE", &named, "required"] {
+                    assert!(said.contains(part), "{said}");
+                }
+            }
         }
     }
     let open = Service::api(

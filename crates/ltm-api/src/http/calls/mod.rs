@@ -7,6 +7,7 @@ pub(super) mod delete;
 pub(super) mod document;
 pub(super) mod errors;
 pub(super) mod list;
+pub(super) mod revocations;
 pub(super) mod rollback;
 pub(super) mod snapshots;
 pub(super) mod state;
