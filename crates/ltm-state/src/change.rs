@@ -87,21 +87,17 @@ impl Change {
         tree: &mut Tree,
         limits: &Limits,
     ) -> Result<(Cow<'_, RawValue>, patch::Undo), ChangeError> {
-        let (mut limits, none) = (*limits, Map::new());
+        let none = Map::new();
         let now = tree.value().as_object().unwrap_or(&none);
         let (field, operations) = match self {
             Self::Patch { text, operations } => {
-                let undo = tree.apply(operations, &limits).map_err(of("patch"))?;
+                let undo = tree.apply(operations, limits).map_err(of("patch"))?;
                 return Ok((Cow::Borrowed(text), undo));
             }
-            // The size was checked when the state was read. Between two operations the tree may be larger.
-            Self::State(state) => {
-                limits.max_bytes = usize::MAX;
-                ("state", diff::diff(now, state))
-            }
-            Self::Merge(merge) => ("merge", diff::merge(now, merge.clone())),
+            Self::State(state) => ("state", diff::diff(now, state)),
+            Self::Merge(merge) => ("merge", diff::merge(now, merge)),
         };
-        let undo = tree.apply(&operations, &limits).map_err(of(field))?;
+        let undo = apply_made(&operations, tree, limits).map_err(of(field))?;
         Ok((
             Cow::Owned(serde_json::value::to_raw_value(&operations)?),
             undo,
@@ -130,6 +126,35 @@ pub fn object(
     json::read_checked(text.get()).map_err(|e| error(FieldErrorKind::Json(e)))
 }
 
+/// Applies the operations that were made of a state or a merge patch. The limit of the size holds for their result:
+/// between two of them the tree may be larger.
+fn apply_made(
+    operations: &[PatchOperation],
+    tree: &mut Tree,
+    limits: &Limits,
+) -> Result<patch::Undo, PatchError> {
+    let before = tree.bytes();
+    let undo = tree.apply(
+        operations,
+        &Limits {
+            max_bytes: usize::MAX,
+            ..*limits
+        },
+    )?;
+    let bytes = tree.bytes();
+    if bytes <= before.max(limits.max_bytes) {
+        return Ok(undo);
+    }
+    tree.undo(undo);
+    Err(PatchError::TooLarge {
+        operation: operations.len().saturating_sub(1),
+        detail: format!(
+            "the state would be about {bytes} bytes, and {} are allowed",
+            limits.max_bytes
+        ),
+    })
+}
+
 fn of(field: &'static str) -> impl FnOnce(PatchError) -> ChangeError {
     move |source| ChangeError::Patch { field, source }
 }
@@ -140,24 +165,67 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        max_bytes: 120,
+        max_depth: 10,
+        max_operations: 10,
+    };
+
     #[test]
     fn a_state_within_the_limit_is_accepted_even_if_the_patch_exceeds_it_on_the_way() {
-        let limits = Limits {
-            max_bytes: 120,
-            max_depth: 10,
-            max_operations: 10,
-        };
+        let limits = LIMITS;
         let long = "x".repeat(80);
         for state in [json!({"a": long, "z": ""}), json!({"a": "", "z": long})] {
-            let mut tree = Tree::new(json!({"a": state["z"], "z": state["a"]}));
+            let before = Tree::new(json!({"a": state["z"], "z": state["a"]}));
             let text = to_raw_value(&state).unwrap();
-            let change = Change::read(None, Some(&text), None, &limits);
-            assert!(
-                change
-                    .and_then(|it| it.apply(&mut tree, &limits).map(drop))
-                    .is_ok()
-            );
-            assert_eq!(tree.value(), &state);
+            for change in [
+                Change::read(None, Some(&text), None, &limits),
+                Change::read(None, None, Some(&text), &limits),
+            ] {
+                let mut tree = before.clone();
+                let (_, undo) = change.unwrap().apply(&mut tree, &limits).unwrap();
+                assert_eq!(tree.value(), &state);
+                tree.undo(undo);
+                assert_eq!(tree, before);
+            }
         }
+    }
+
+    #[test]
+    fn a_merge_beyond_the_limit_is_rejected_and_changes_nothing() {
+        let mut tree = Tree::new(json!({"a": "x".repeat(80)}));
+        let before = tree.clone();
+        let text = to_raw_value(&json!({"b": "x".repeat(80)})).unwrap();
+        let merge = Change::read(None, None, Some(&text), &LIMITS).unwrap();
+        let error = merge.apply(&mut tree, &LIMITS).map(drop).unwrap_err();
+        assert!(
+            matches!(
+                &error,
+                ChangeError::Patch {
+                    field: "merge",
+                    source: PatchError::TooLarge { .. }
+                }
+            ),
+            "{error}"
+        );
+        assert_eq!(tree, before);
+    }
+
+    #[test]
+    fn a_list_that_a_merge_makes_longer_by_one_element_becomes_one_add() {
+        let message = |n: usize| json!({"id": n, "content": "x".repeat(1000)});
+        let messages =
+            |count| json!({"chat": {"messages": (0..count).map(message).collect::<Vec<_>>()}});
+        let limits = Limits {
+            max_bytes: usize::MAX,
+            ..LIMITS
+        };
+        let mut tree = Tree::new(messages(300));
+        let text = to_raw_value(&messages(301)).unwrap();
+        let merge = Change::read(None, None, Some(&text), &limits).unwrap();
+        let (patch, _undo) = merge.apply(&mut tree, &limits).unwrap();
+        let expected = json!([{"op": "add", "path": "/chat/messages/300", "value": message(300)}]);
+        let patch: Value = serde_json::from_str(patch.get()).unwrap();
+        assert!(patch == expected, "{} bytes", patch.to_string().len());
     }
 }

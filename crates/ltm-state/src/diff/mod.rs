@@ -9,6 +9,7 @@ use crate::json::{is_below, measure};
 mod alignment;
 mod edit;
 mod length;
+mod merge;
 mod moves;
 
 use alignment::{Alignment, align, by_index};
@@ -29,8 +30,9 @@ pub fn diff(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOper
     differ.operations
 }
 
-/// The patch (RFC 6902) that changes `state` as the merge patch (RFC 7396) `merge` does.
-pub fn merge(state: &Map<String, Value>, merge: Map<String, Value>) -> Vec<PatchOperation> {
+/// The patch (RFC 6902) that changes `state` as the merge patch (RFC 7396) `merge` does: that of [`diff`] to the
+/// merged state, at a cost that depends on what the merge patch names.
+pub fn merge(state: &Map<String, Value>, merge: &Map<String, Value>) -> Vec<PatchOperation> {
     let mut differ = Differ::new();
     differ.merge(state, merge);
     differ.operations
@@ -208,43 +210,11 @@ impl Differ {
         }
         known
     }
-
-    fn merge(&mut self, state: &Map<String, Value>, merge: Map<String, Value>) {
-        for (key, value) in merge {
-            let old = state.get(&key);
-            self.at(key, |differ| match (old, value) {
-                (None, Value::Null) => {}
-                (Some(_), Value::Null) => differ.remove(),
-                (Some(Value::Object(old)), Value::Object(value)) => differ.merge(old, value),
-                (None, value) => {
-                    differ.add(without_nulls(value));
-                }
-                (Some(old), value) => {
-                    let value = without_nulls(value);
-                    if *old != value {
-                        differ.replace(value);
-                    }
-                }
-            });
-        }
-    }
 }
 
 /// Whether a value is neither an array nor an object.
 fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
-}
-
-/// The value that a merge patch makes if there was no object before.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(members) => members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key, without_nulls(value)))
-            .collect(),
-        other => other,
-    }
 }
 
 #[cfg(test)]

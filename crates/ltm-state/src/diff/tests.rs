@@ -164,12 +164,31 @@ proptest! {
 
     #[test]
     fn a_merge_has_the_effect_that_rfc_7396_defines(state in objects(), with in objects()) {
-        let operations = merge(&state, with.clone());
+        let operations = merge(&state, &with);
         let mut value = Value::Object(state.clone());
         patch_unsafe(&mut value, &operations).unwrap();
         let mut expected = Value::Object(state);
         json_patch::merge(&mut expected, &Value::Object(with));
         prop_assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn a_merge_is_no_longer_than_the_diff_to_the_merged_state(
+        state in objects(), with in objects(), count in 0_usize..20, changes in changes(),
+    ) {
+        let is_bounded = |state: &Map<String, Value>, with: &Map<String, Value>| {
+            let mut merged = Value::Object(state.clone());
+            json_patch::merge(&mut merged, &Value::Object(with.clone()));
+            let (merge, diff) = (merge(state, with), diff(state, merged.as_object().unwrap()));
+            length_of(&merge) <= length_of(&diff)
+        };
+        prop_assert!(is_bounded(&state, &with));
+        let from = items(count);
+        let mut to = from.clone();
+        for change in &changes {
+            change.apply_to(&mut to);
+        }
+        prop_assert!(is_bounded(&self::state(&from), &self::state(&to)));
     }
 }
 

@@ -8,5 +8,5 @@ mod text;
 
 pub use field::{FieldError, FieldErrorKind, Shape, passthrough};
 pub use read::{JsonError, MAX_DEPTH, read, read_checked};
-pub(crate) use size::{JsonSize, is_below, measure, member_bytes};
+pub(crate) use size::{JsonSize, is_below, measure, member_bytes, subtract};
 pub use text::{TextError, compact};

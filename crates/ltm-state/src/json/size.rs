@@ -57,8 +57,8 @@ pub(crate) fn is_below(value: &Value, limit: usize) -> bool {
     subtract(value, limit).is_some_and(|left| left > 0)
 }
 
-/// `bytes` minus the size of `value`; `None` if the value is larger.
-fn subtract(value: &Value, bytes: usize) -> Option<usize> {
+/// `bytes` minus the size of `value`; `None` if the value is larger. Reads only as much of the value as it needs.
+pub(crate) fn subtract(value: &Value, bytes: usize) -> Option<usize> {
     let bytes = bytes.checked_sub(scalar_bytes(value))?;
     match value {
         Value::Array(items) => items
