@@ -72,7 +72,7 @@ async fn a_slow_subscriber_gets_the_end_of_an_ltm_and_everything_before_it() {
             of_one.take(&one.message().await);
             of_many.take(&many.message().await);
             let mut events = RawConnection::with_small_buffer(stack.gateway.address()).await;
-            let request = format!("GET /sse/{id}?after=0 HTTP/1.0\r\nHost: test\r\n\r\n");
+            let request = format!("GET /sse/{id}?after=0 HTTP/1.0\r\nHost: localhost\r\n\r\n");
             events.send(request.as_bytes()).await.unwrap();
             events.head().await;
             end(&stack, id).await;

@@ -486,7 +486,12 @@ async fn a_state_that_fits_into_the_cache_is_read_once() {
         let url = stack.gateway.ws(&format!("/ws/{id}?init=state"));
         let mut subscriber = Subscriber::connect(&url).await.unwrap();
         assert!(subscriber.message().await["reset"].is_object());
+        subscriber
     };
+    // A subscriber that receives live entries has read the log for the last time.
+    let mut first = reset().await;
+    stack.api.append(id, json!({"merge": {"n": 21}})).await;
+    first.message().await;
     reset().await;
     let before = scripts();
     for _ in 0..20 {
