@@ -15,6 +15,7 @@ use crate::{
     error::StoreError,
     log::read::{Read, Store, WindowBounds, damaged},
     log::state::fold,
+    redis::connection::Answer,
     redis::script,
 };
 
@@ -213,9 +214,13 @@ impl Store {
         if ids.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let answers = self.redis.pipeline(&pipeline, 2 * ids.len()).await?;
-        let read = |(&id, pair): (&LtmId, &[Value])| {
-            let fields: [Option<String>; 4] = from_value(pair.first()?).ok()?;
+        // In a cluster, LTMs on a server that is down wait for a later sweep.
+        let answers = self.redis.pipeline_each(&pipeline, 2 * ids.len()).await?;
+        let read = |(&id, pair): (&LtmId, &[Answer])| {
+            let [Ok(meta), Ok(first)] = pair else {
+                return None;
+            };
+            let fields: [Option<String>; 4] = from_value(meta).ok()?;
             let [cursor, retention, updated_at, written_at] = fields;
             let retention = retention.map_or(Some(RetentionOverride::default()), |text| {
                 serde_json::from_str(&text).ok()
@@ -225,7 +230,7 @@ impl Store {
                 cursor: cursor?.parse().ok()?,
                 written_at: latest(updated_at?.parse().ok()?, written_at),
                 retention: retention?,
-                oldest: first_time(pair.get(1)?),
+                oldest: first_time(first),
             })
         };
         let found = ids.iter().zip(answers.chunks(2)).filter_map(read).collect();
