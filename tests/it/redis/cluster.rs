@@ -344,7 +344,7 @@ async fn while_a_primary_is_down_the_ltms_of_the_others_are_repaired_listed_and_
     ];
     world.cluster.primaries[place].cli(&past);
     until("the idle LTM is deleted", async || {
-        api.get(&format!("/ltm/{idle}")).await.status == 410
+        api.get(&format!("/ltm/{idle}/state")).await.status == 410
     })
     .await;
 }
