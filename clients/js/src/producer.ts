@@ -45,7 +45,7 @@ export interface NewLtm {
   id?: number;
   time?: string;
   /** Rules for this LTM in place of the services' `retention` settings; null switches a rule off. */
-  retention?: { max_entries?: number | null; max_age?: string | null; idle_ttl?: string | null };
+  retention?: { max_entries?: number | null; max_bytes?: number | null; max_age?: string | null; idle_ttl?: string | null };
 }
 
 /** A step: the change as a `patch` (RFC 6902), as a `merge` patch (RFC 7396), or as the whole new `state`. */

@@ -85,6 +85,7 @@ impl RetentionSweep {
         }
         let keep = Retention {
             max_entries: None,
+            max_bytes: None,
             ..keep
         };
         match self.store.trim(ltm.id, &keep, now).await {

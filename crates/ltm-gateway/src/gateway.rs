@@ -89,13 +89,13 @@ impl Gateway {
             .await;
     }
 
-    async fn ready(&self) -> Result<(), String> {
-        self.inner.inspector.ready().await?;
+    async fn ready(&self) -> Result<Vec<String>, String> {
+        let warnings = self.inner.inspector.ready().await?;
         let listeners = self.listeners();
         if listeners.is_empty() || !listeners.iter().all(Live::is_healthy) {
             return Err("a live connection to Redis is down".into());
         }
-        Ok(())
+        Ok(warnings)
     }
 
     pub(crate) fn listeners(&self) -> MutexGuard<'_, Vec<Live>> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use jiff::{SignedDuration, Timestamp};
 use ltm_types::{Entry, Kind, Rollback};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -15,6 +16,11 @@ pub struct Retention {
     ///
     /// Set it to bound the memory that one LTM uses in Redis.
     pub max_entries: Option<u64>,
+    /// The bytes of the latest entries that are kept of each log: of their payloads together. The API removes older ones
+    /// in batches, so a log holds some more. It always keeps the latest entry. Not set: entries of any size are kept.
+    ///
+    /// Set it to bound the memory that one LTM uses in Redis, if entries have very different sizes.
+    pub max_bytes: Option<ByteSize>,
     /// The age after which an entry may be removed. Not set: entries do not age.
     ///
     /// Set it if old history has no value for you.
@@ -34,6 +40,8 @@ pub struct Retention {
 pub struct RetentionOverride {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     max_entries: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    max_bytes: Option<Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     max_age: Option<Option<Friendly>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
@@ -61,6 +69,9 @@ impl RetentionOverride {
         };
         Retention {
             max_entries: self.max_entries.unwrap_or(general.max_entries),
+            max_bytes: self
+                .max_bytes
+                .map_or(general.max_bytes, |given| given.map(ByteSize)),
             max_age: friendly(self.max_age, general.max_age),
             idle_ttl: friendly(self.idle_ttl, general.idle_ttl),
         }
@@ -81,32 +92,39 @@ pub struct TrimRule {
     head: u64,
     /// Entries up to this `seq` are more than the number to keep.
     excess: u64,
+    /// The bytes at the beginning of the log that are more than the number to keep.
+    excess_bytes: u64,
     /// Entries with an earlier time are too old.
     oldest: Option<String>,
 }
 
 impl Retention {
-    /// The rule for a log at the time `now`. `head` is the `seq` of the log's head.
-    pub fn trim_rule(&self, head: u64, now: Timestamp) -> TrimRule {
+    /// The rule for a log at the time `now`. `head` is the `seq` of the log's head, `bytes` is the size of its payloads.
+    pub fn trim_rule(&self, head: u64, bytes: u64, now: Timestamp) -> TrimRule {
         TrimRule {
             head,
             excess: self
                 .max_entries
                 .map_or(0, |most| head.saturating_sub(most.max(1))),
+            excess_bytes: self
+                .max_bytes
+                .map_or(0, |most| bytes.saturating_sub(most.as_u64())),
             oldest: self.max_age.and_then(|age| before(now, age)),
         }
     }
 }
 
 impl TrimRule {
-    /// Whether `entry` may be removed. The head is always kept.
-    pub fn removes(&self, entry: &Entry) -> bool {
+    /// Whether `entry` may be removed, after the entries before it with payloads of `removed` bytes. The head is always
+    /// kept.
+    pub fn removes(&self, entry: &Entry, removed: u64) -> bool {
         let is_old = || {
             self.oldest
                 .as_deref()
                 .is_some_and(|oldest| time_of(entry).is_some_and(|time| time.as_str() < oldest))
         };
-        entry.cursor.seq < self.head && (entry.cursor.seq <= self.excess || is_old())
+        let is_excess = entry.cursor.seq <= self.excess || removed < self.excess_bytes;
+        entry.cursor.seq < self.head && (is_excess || is_old())
     }
 }
 
@@ -141,15 +159,17 @@ mod tests {
     fn the_retention_of_an_ltm_overrides_the_settings_and_null_turns_a_rule_off() {
         let general = Retention {
             max_entries: Some(100),
+            max_bytes: Some(ByteSize::mib(1)),
             max_age: Some(Duration::from_secs(60)),
             idle_ttl: None,
         };
         let read = |text: &str| serde_json::from_str::<RetentionOverride>(text).unwrap();
         assert_eq!(read("{}").over(general), general);
         assert_eq!(read("{}").to_text(), None);
-        let own = read(r#"{"max_entries":null,"idle_ttl":"1h 30m"}"#);
+        let own = read(r#"{"max_entries":null,"max_bytes":1000001,"idle_ttl":"1h 30m"}"#);
         let expected = Retention {
             max_entries: None,
+            max_bytes: Some(ByteSize(1_000_001)),
             idle_ttl: Some(Duration::from_secs(5400)),
             ..general
         };

@@ -6,6 +6,7 @@ use ltm_tests::{
     Api, Cluster, Follower, PASSWORD, RedisServer, Service, Subscriber, Writer, add_shipped_users,
     binary, items, until,
 };
+use ltm_types::{Cursor, Entry, Kind};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -250,6 +251,104 @@ async fn what_one_primary_has_is_out_of_reach_without_it_and_the_rest_goes_on() 
     assert_eq!(message["snapshot"]["patch"][0]["value"], 1, "{message}");
 }
 
+/// Adds an entry to a log without its live message: only a comparison with the log can find it.
+fn append_silently(server: &RedisServer, id: u64, previous: &str) -> String {
+    let lost = json!({"time": "2026-01-01T00:00:00.000000Z", "reason": "execute", "item": null,
+        "patch": [], "execute_queue": [], "transitions_queue": []});
+    let previous: Cursor = previous.parse().unwrap();
+    let entry = Entry::after(previous, Kind::Snapshot, lost.to_string().into());
+    let (cursor, log) = (entry.cursor.to_string(), format!("ltm:{{{id}}}:log"));
+    server.cli(&["XADD", &log, &cursor, "snapshot", &entry.payload]);
+    let meta = format!("ltm:{{{id}}}:meta");
+    server.cli(&["HSET", &meta, "cursor", &cursor, "snapshots_count", "2"]);
+    cursor
+}
+
+/// The third primary has no list and no counter.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_primary_is_down_the_ltms_of_the_others_are_repaired_listed_and_swept() {
+    let settings = [
+        ("LTM__GATEWAY__SWEEP_INTERVAL", "200ms"),
+        ("LTM__API__RETENTION_INTERVAL", "200ms"),
+    ];
+    let mut world = World::start(false, &settings).await;
+    let api = &world.api;
+    let mut idle = None;
+    while idle.is_none() {
+        let body = json!({"fqn": "tests.Ltm", "retention": {"idle_ttl": "1h"}});
+        let created = api.post("/ltm", &body).await.expect(200);
+        idle = created["id"]
+            .as_u64()
+            .filter(|&id| world.cluster.place(id) != 2);
+    }
+    let idle = idle.unwrap();
+    let [here, there, away] = world.one_on_each().await;
+    // One socket follows an LTM on each.
+    let mut socket = Subscriber::connect(&world.gateways[0].ws("/ws"))
+        .await
+        .unwrap();
+    for id in [here, there, away] {
+        socket
+            .say(&json!({"follow": id, "live": 1}).to_string())
+            .await;
+        assert_eq!(socket.message().await["live"], true);
+    }
+    let rows = api.get("/ltm").await.expect(200);
+    let mut list = Subscriber::connect(&world.gateways[0].ws("/ws/ltms"))
+        .await
+        .unwrap();
+    assert_eq!(list.message().await["reset"]["rows"], rows);
+
+    world.cluster.primaries[2].kill();
+    for (id, place) in [(here, 0), (there, 1)] {
+        let head = api.document(id).await["cursor"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let cursor = append_silently(&world.cluster.primaries[place], id, &head);
+        let message = socket.message().await;
+        assert_eq!(
+            (&message["id"], &message["cursor"]),
+            (&json!(id), &json!(cursor))
+        );
+    }
+    let listed = api.get("/ltm").await;
+    assert_eq!(listed.header("ltm-incomplete"), "true");
+    let ids: Vec<u64> = listed
+        .expect(200)
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_u64().unwrap())
+        .collect();
+    assert!(ids.contains(&here) && ids.contains(&there) && !ids.contains(&away));
+    // The live list goes on, and what cannot be read stays as it was.
+    let (mut changed, mut removed) = (Vec::new(), Vec::new());
+    while !(changed.contains(&json!(here)) && changed.contains(&json!(there))) {
+        let message = list.message().await;
+        let of = |part: &str| message["change"][part].as_array().unwrap().clone();
+        changed.extend(of("rows").iter().map(|row| row["id"].clone()));
+        removed.extend(of("removed"));
+    }
+    assert_eq!(removed, [json!(0); 0]);
+
+    let place = world.cluster.place(idle);
+    let meta = format!("ltm:{{{idle}}}:meta");
+    let past = [
+        "HSET",
+        &meta,
+        "written_at",
+        "0",
+        "updated_at",
+        "2026-01-01T00:00:00Z",
+    ];
+    world.cluster.primaries[place].cli(&past);
+    until("the idle LTM is deleted", async || {
+        api.get(&format!("/ltm/{idle}/state")).await.status == 410
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_a_cluster_is_not_taken_for_a_redis_nor_the_other_way_round() {
     let (cluster, single) = (Cluster::start(false).await, RedisServer::start(&[]));
@@ -302,5 +401,8 @@ async fn the_doctor_looks_at_every_primary_and_names_one_that_is_away() {
     assert_eq!(keys["is"], "all belong together");
     world.cluster.primaries[2].kill();
     let away = world.cluster.primaries[2].address();
-    assert_eq!(of(&doctor(&world.cluster), "INFO"), [json!(away)]);
+    let findings = doctor(&world.cluster);
+    assert_eq!(of(&findings, "INFO"), [json!(away)]);
+    // The keys of the others are checked.
+    assert_eq!(of(&findings, "keys"), [json!(away)]);
 }

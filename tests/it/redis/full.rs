@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ltm_tests::{Api, RedisServer, Stack, Subscriber, until};
+use ltm_tests::{Api, RedisServer, Scrape, Stack, Subscriber, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -111,8 +111,31 @@ async fn retention_empties_a_full_redis() {
     ]);
     redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     until("the idle LTM is deleted", async || {
-        api.get(&format!("/ltm/{idle}")).await.status == 410
+        api.get(&format!("/ltm/{idle}/state")).await.status == 410
     })
     .await;
     assert!(redis.info("memory", "used_memory") > 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_nearly_full_is_announced() {
+    let stack = Stack::start();
+    let used = stack.redis.info("memory", "used_memory");
+    for (limit, is_announced) in [(used * 2, false), (used * 21 / 20, true), (0, false)] {
+        stack
+            .redis
+            .cli(&["CONFIG", "SET", "maxmemory", &limit.to_string()]);
+        for service in [&stack.api_service, &stack.gateway] {
+            let ready = Api::at(service).get_root("/readyz").await.expect(200);
+            let warnings = ready["warnings"].to_string();
+            assert_eq!(
+                warnings.contains("over 90 % of maxmemory"),
+                is_announced,
+                "{ready}"
+            );
+            let scrape = Scrape::of(service).await;
+            assert_eq!(scrape.value("ltm_redis_memory_limit_bytes"), limit as f64);
+            assert!(scrape.value("ltm_redis_memory_used_bytes") > 0.0);
+        }
+    }
 }

@@ -80,6 +80,8 @@ pub(crate) struct Cached {
     bytes_since_trim: usize,
     /// The `seq` up to which a trim was started.
     trimmed: u64,
+    /// The bytes of all payloads in the log, about; `None` if nobody has counted them.
+    log_bytes: Option<u64>,
     /// What the LTM was created with.
     retention: RetentionOverride,
 }
@@ -240,27 +242,42 @@ impl StateCache {
         self.store.redis().spawner()
     }
 
-    /// Trims the log if it holds many more entries than `max_entries`, in a task of its own.
+    /// Trims the log if it holds many more entries than `max_entries`, or bytes than `max_bytes`, in a task of its own.
     fn trim(&self, id: LtmId, cached: &mut Cached) {
         let keep = cached.retention.over(self.retention);
-        let Some(max_entries) = keep.max_entries else {
-            return;
-        };
         let head = cached.state.cursor.seq;
         let kept = head - cached.state.index.origin().seq.max(cached.trimmed);
-        let excess = kept.saturating_sub(max_entries);
+        let excess = keep.max_entries.map_or(0, |most| kept.saturating_sub(most));
+        let has_too_many = keep.max_entries.is_some_and(|most| excess > most / 4);
+        let has_too_much = keep.max_bytes.is_some_and(|most| {
+            let most = most.as_u64();
+            cached
+                .log_bytes
+                .is_none_or(|bytes| bytes > most.saturating_add(most / 4))
+        });
         // A trim stores the state.
         let due = FoldCost {
-            entries: usize::try_from(excess).unwrap_or(usize::MAX),
+            entries: if has_too_many {
+                usize::try_from(excess).unwrap_or(usize::MAX)
+            } else {
+                0
+            },
             bytes: cached.bytes_since_trim,
         };
-        if excess <= max_entries / 4 || !self.policy.is_due(cached.state.tree.bytes(), due) {
+        let is_wanted = has_too_many || has_too_much;
+        if !is_wanted || !self.policy.is_due(cached.state.tree.bytes(), due) {
             return;
         }
         let Ok(permit) = self.writers.clone().try_acquire_owned() else {
             return;
         };
-        cached.trimmed = head - max_entries;
+        if let Some(max_entries) = keep.max_entries.filter(|_| has_too_many) {
+            cached.trimmed = head - max_entries;
+        }
+        if let Some(max_bytes) = keep.max_bytes {
+            let most = max_bytes.as_u64();
+            cached.log_bytes = Some(cached.log_bytes.map_or(most, |bytes| bytes.min(most)));
+        }
         cached.bytes_since_trim = 0;
         let keep = Retention {
             max_age: None,
@@ -281,10 +298,12 @@ impl StateCache {
 }
 
 impl Cached {
+    /// An LTM whose log is empty so far.
     pub(crate) fn new(state: State, retention: RetentionOverride) -> Self {
         Self {
             state,
             retention,
+            log_bytes: Some(0),
             ..Self::default()
         }
     }
@@ -302,6 +321,9 @@ impl Cached {
         self.since_checkpoint.entries += folded.entries;
         self.since_checkpoint.bytes += folded.bytes;
         self.bytes_since_trim += folded.bytes;
+        if let Some(bytes) = &mut self.log_bytes {
+            *bytes = bytes.saturating_add(folded.bytes as u64);
+        }
     }
 }
 
@@ -312,6 +334,7 @@ impl From<LoadedState> for Cached {
             since_checkpoint: loaded.folded,
             bytes_since_trim: loaded.folded.bytes,
             trimmed: 0,
+            log_bytes: loaded.log_bytes,
             retention: loaded.retention,
         }
     }
@@ -368,6 +391,7 @@ impl StateGuard {
             state: self.cached.state.clone(),
             folded: self.cached.since_checkpoint,
             retention: self.cached.retention,
+            log_bytes: self.cached.log_bytes,
         }
     }
 }

@@ -78,6 +78,8 @@ pub(crate) struct CreationFields<'a> {
 struct RetentionRules {
     /// At least this many of the latest entries are kept.
     max_entries: Option<u64>,
+    /// The latest entries are kept whose payloads have at most this many bytes together.
+    max_bytes: Option<u64>,
     /// Older entries may be removed: `90d`, `12h`.
     max_age: Option<String>,
     /// The LTM is deleted if no producer wrote to it for this long.

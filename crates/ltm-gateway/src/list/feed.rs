@@ -191,14 +191,20 @@ impl ListReader {
         let _turn = self.feeds.turn.lock().await;
         let ListKey { query, grant } = &self.key;
         let page = self.feeds.store.list(query.listing(), &grant.shown()).await;
-        page.map(ListPage::new)
+        let before = self.published();
+        Ok(ListPage::new(page?, before.as_ref().map(|it| &it.page)))
+    }
+
+    /// What the last read returned.
+    fn published(&self) -> Option<Arc<ListUpdate>> {
+        match &*self.latest.borrow() {
+            Latest::Read(update) => Some(update.clone()),
+            Latest::Unread | Latest::Failed(_) => None,
+        }
     }
 
     fn publish(&self, page: ListPage) {
-        let before = match &*self.latest.borrow() {
-            Latest::Read(update) => Some(update.clone()),
-            Latest::Unread | Latest::Failed(_) => None,
-        };
+        let before = self.published();
         let before = before.as_ref().map(|update| &update.page);
         if before.is_some_and(|before| before.cursor == page.cursor) {
             return;

@@ -1,6 +1,9 @@
 //! One page of a list, and the change from one content of it to the next.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use ltm_store::{Page, Row};
 use ltm_types::{Cursor, LtmId, ResetReason};
@@ -27,8 +30,18 @@ struct PageChange<'a> {
 }
 
 impl ListPage {
-    pub(crate) fn new(page: Page) -> Self {
-        let Page { rows, next, .. } = page;
+    /// The page as it was read. In a cluster, LTMs on a server that is down keep the rows that they had `before`.
+    pub(crate) fn new(page: Page, before: Option<&Self>) -> Self {
+        let Page {
+            mut rows,
+            next,
+            unavailable,
+            ..
+        } = page;
+        let known = before.into_iter().flat_map(|before| &before.rows);
+        let kept = known.filter(|row| unavailable.contains(&row.id)).cloned();
+        rows.extend(kept);
+        rows.sort_by_key(|row| Reverse(row.id));
         let content = json!([rows, next]).to_string();
         let start = Cursor {
             seq: rows.len() as u64,
@@ -89,11 +102,13 @@ mod tests {
             created_at: "then".into(),
             updated_at: "now".into(),
         };
-        ListPage::new(Page {
+        let page = Page {
             rows: numbers.iter().map(row).collect(),
             next: next.map(|id| LtmId::new(id).unwrap()),
             missing: Vec::new(),
-        })
+            unavailable: Vec::new(),
+        };
+        ListPage::new(page, None)
     }
 
     fn some_rows() -> impl Strategy<Value = ListPage> {

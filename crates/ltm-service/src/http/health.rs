@@ -8,7 +8,7 @@ use ltm_types::{Problem, ProblemKind};
 use super::problem::ProblemResponse;
 use crate::process::shutdown::Shutdown;
 
-type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>>>> + Send + Sync;
+type Check = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Vec<String>, String>>>> + Send + Sync;
 
 /// Whether the service can do its work: its readiness.
 #[derive(Clone)]
@@ -18,8 +18,8 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Ready if `check` succeeds and the process is not stopping.
-    pub fn new<F: Future<Output = Result<(), String>> + 'static>(
+    /// Ready if `check` succeeds and the process is not stopping. `check` returns warnings.
+    pub fn new<F: Future<Output = Result<Vec<String>, String>> + 'static>(
         shutdown: Shutdown,
         check: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
@@ -45,8 +45,12 @@ async fn readyz(readiness: web::Data<Readiness>) -> Result<HttpResponse, Problem
     if readiness.shutdown.has_begun() {
         return Err(Problem::new(ProblemKind::Unavailable, "the service is stopping").into());
     }
-    (readiness.check)()
+    let warnings = (readiness.check)()
         .await
         .map_err(|detail| Problem::new(ProblemKind::Unavailable, detail))?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
+    let mut answer = serde_json::json!({"status": "ready"});
+    if !warnings.is_empty() {
+        answer["warnings"] = warnings.into();
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }

@@ -17,6 +17,9 @@ const OLDEST: (u64, u64) = (6, 2);
 /// The oldest Redis Cluster with sharded pub/sub.
 const OLDEST_CLUSTER: (u64, u64) = (7, 0);
 
+/// More memory in use, in percent of `maxmemory`, is a warning.
+const MAX_MEMORY_PERCENT: u64 = 90;
+
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,9 +100,13 @@ impl Inspector {
     pub async fn findings(&self) -> Result<Vec<Finding>, StoreError> {
         let primaries = self.redis.primaries().await?;
         let (mut findings, mut unavailable) = (Vec::new(), None);
+        let mut memory = None;
         for primary in &primaries {
             let found = match self.check_server(primary.as_ref()).await {
-                Ok(found) => found,
+                Ok((found, used)) => {
+                    memory = fuller(memory, used);
+                    found
+                }
                 Err(error @ StoreError::Unavailable(_)) => {
                     let found = vec![unreachable(&error)];
                     unavailable = Some(error);
@@ -109,6 +116,9 @@ impl Inspector {
             };
             let server = primary.as_ref().map(ToString::to_string);
             findings.extend(found.into_iter().map(|it| it.of(server.clone())));
+        }
+        if let Some((used, limit)) = memory {
+            self.redis.metrics().memory(used, limit);
         }
         match unavailable {
             Some(error) if findings.len() == primaries.len() => return Err(error),
@@ -138,36 +148,37 @@ impl Inspector {
     async fn check_server(
         &self,
         primary: Option<&NodeAddress>,
-    ) -> Result<Vec<Finding>, StoreError> {
+    ) -> Result<(Vec<Finding>, Memory), StoreError> {
         let cmd = redis::cmd("INFO");
         let info = self.redis.query_on::<String>(primary, &cmd);
         match info.await {
-            Ok(info) => Ok(check_info(&info, self.redis.settings())),
+            Ok(info) => Ok((check_info(&info, self.redis.settings()), memory(&info))),
             Err(error) if error.code() == Some("NOPERM") => {
                 self.redis.ping().await?;
-                Ok(vec![Finding::new(
+                let finding = Finding::new(
                     "INFO",
                     Severity::Warning,
                     "rejected".into(),
                     "allow this user to run it (ACL: +info), so that version, eviction and persistence can be checked",
-                )])
+                );
+                Ok((vec![finding], None))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Checks whether a service can be ready. Logs new warnings.
+    /// Checks whether a service can be ready. Logs new warnings, and returns all of them.
     ///
     /// # Errors
     ///
     /// A text with all failures, and with advice.
-    pub async fn ready(&self) -> Result<(), String> {
+    pub async fn ready(&self) -> Result<Vec<String>, String> {
         let findings = self.findings().await.map_err(|e| e.to_string())?;
         let with = |severity| findings.iter().filter(move |it| it.severity == severity);
         self.warn(with(Severity::Warning).cloned().collect());
         let failures: Vec<String> = with(Severity::Failure).map(Finding::sentence).collect();
         if failures.is_empty() {
-            Ok(())
+            Ok(with(Severity::Warning).map(Finding::sentence).collect())
         } else {
             Err(failures.join("; "))
         }
@@ -251,7 +262,48 @@ fn check_info(info: &str, settings: &RedisSettings) -> Vec<Finding> {
             is_right: &has_replicas,
         },
     ];
-    checks.iter().map(|check| check.run(info)).collect()
+    let fullness = fullness(info);
+    checks
+        .iter()
+        .map(|check| check.run(info))
+        .chain(fullness)
+        .collect()
+}
+
+/// The memory in use, and `maxmemory` (0: no limit), in bytes; `None` if `INFO` does not say.
+type Memory = Option<(u64, u64)>;
+
+/// The memory of the server that has less left.
+fn fuller(one: Memory, other: Memory) -> Memory {
+    let (Some((used, limit)), Some((other_used, other_limit))) = (one, other) else {
+        return one.or(other);
+    };
+    let product = |used: u64, limit: u64| u128::from(used) * u128::from(limit);
+    // `used / limit` of both, without a division by 0: without a limit there is room.
+    let is_fuller = limit == 0 || product(other_used, limit) > product(used, other_limit);
+    if other_limit > 0 && is_fuller {
+        other
+    } else {
+        one
+    }
+}
+
+fn memory(info: &str) -> Memory {
+    let number = |name| field(info, name)?.parse().ok();
+    Some((number("used_memory")?, number("maxmemory")?))
+}
+
+/// A warning if Redis has little memory left.
+fn fullness(info: &str) -> Option<Finding> {
+    let (used, limit) = memory(info)?;
+    let is_nearly_full =
+        limit > 0 && u128::from(used) * 100 > u128::from(limit) * u128::from(MAX_MEMORY_PERCENT);
+    is_nearly_full.then(|| {
+        let advice =
+            "when it is full, writes are refused: raise maxmemory, delete LTMs, or set retention";
+        let is = format!("over {MAX_MEMORY_PERCENT} % of maxmemory");
+        Finding::new("used_memory", Severity::Warning, is, advice)
+    })
 }
 
 fn version_check(is_cluster: bool) -> InfoCheck<'static> {
@@ -311,6 +363,18 @@ fn unreachable(error: &StoreError) -> Finding {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_fullest_server_of_a_cluster_counts() {
+        let servers = [
+            Some((50, 100)),
+            None,
+            Some((900, 0)),
+            Some((30, 40)),
+            Some((1, 2)),
+        ];
+        assert_eq!(servers.into_iter().fold(None, fuller), Some((30, 40)));
+    }
+
     fn severities(info: &str) -> Vec<Severity> {
         let findings = check_info(info, &RedisSettings::default());
         findings.into_iter().map(|it| it.severity).collect()
@@ -326,6 +390,10 @@ mod tests {
         );
         let found = severities("redis_version:6.2.0\r\ncluster_enabled:0\r\nrole:master\r\n");
         assert_eq!(found[..3], [Good; 3]);
+        let found = severities("used_memory:91\r\nmaxmemory:100\r\n");
+        assert_eq!(found.len(), 7);
+        let found = severities("used_memory:89\r\nmaxmemory:100\r\n");
+        assert_eq!(found.len(), 6);
         assert!(is_new_enough("7.2.4", OLDEST) && is_new_enough("10.0.0", OLDEST));
     }
 }

@@ -22,6 +22,8 @@ pub struct StrayKeys {
     pub findings: Vec<Finding>,
     /// The number of all of them.
     pub count: u64,
+    /// Whether, in a cluster, a server with a list is down, so that nobody can look up LTMs on their lists.
+    lists_are_down: bool,
 }
 
 impl Redis {
@@ -39,11 +41,24 @@ impl Redis {
     ) -> Result<StrayKeys, StoreError> {
         let (mut strays, mut checked) = (StrayKeys::default(), 0);
         for primary in self.primaries().await? {
-            self.strays_of(primary.as_ref(), most, &mut strays, &mut |keys| {
+            let primary = primary.as_ref();
+            let mut count = |keys| {
                 checked += keys;
                 seen(checked);
-            })
-            .await?;
+            };
+            match self.strays_of(primary, most, &mut strays, &mut count).await {
+                Ok(()) => {}
+                // In a cluster, the keys of the other servers are checked.
+                Err(error @ StoreError::Unavailable(_)) if primary.is_some() => {
+                    strays.count += 1;
+                    let is = format!("not checked: {error}");
+                    let advice = "run the check again once the server is back";
+                    let finding = Finding::new("keys", Severity::Warning, is, advice);
+                    let server = primary.map(ToString::to_string);
+                    strays.findings.push(finding.of(server));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(strays)
     }
@@ -66,7 +81,7 @@ impl Redis {
                 .arg(STEP);
             let (next, found): (u64, Vec<String>) = self.query_on(primary, &scan).await?;
             for key in &found {
-                if let Some(finding) = self.stray(key).await? {
+                if let Some(finding) = self.stray(key, &mut strays.lists_are_down).await? {
                     strays.count += 1;
                     if strays.findings.len() < most {
                         strays.findings.push(finding);
@@ -82,14 +97,18 @@ impl Redis {
     }
 
     /// Checks one key.
-    async fn stray(&self, key: &str) -> Result<Option<Finding>, StoreError> {
+    async fn stray(
+        &self,
+        key: &str,
+        lists_are_down: &mut bool,
+    ) -> Result<Option<Finding>, StoreError> {
         let wrong = match part_of(key) {
             None if is_known(key) => None,
             None => Some((
                 "is not a key of the services",
                 "find out which program wrote it; the services ignore it",
             )),
-            Some((id, "meta")) => self.wrong_meta(id).await?,
+            Some((id, "meta")) => self.wrong_meta(id, lists_are_down).await?,
             Some((_, "deleted")) => None,
             Some((id, _)) => self.wrong_part(id, key).await?,
         };
@@ -99,7 +118,11 @@ impl Redis {
     }
 
     /// Checks `meta` against the other keys of the LTM.
-    async fn wrong_meta(&self, id: LtmId) -> Result<Option<Wrong>, StoreError> {
+    async fn wrong_meta(
+        &self,
+        id: LtmId,
+        lists_are_down: &mut bool,
+    ) -> Result<Option<Wrong>, StoreError> {
         let found = self.keys_of(id).await?;
         // If the head changed in the meantime, the answers may not fit together.
         let Some(head) = found
@@ -121,7 +144,14 @@ impl Redis {
                 "has a checkpoint that is ahead of its log",
                 "delete the checkpoint: the API makes a new one from the log",
             ))),
-            Some(_) => self.unlisted(id, found.playground, &found.fqn).await,
+            Some(_) if *lists_are_down => Ok(None),
+            Some(_) => match self.unlisted(id, found.playground, &found.fqn).await {
+                Err(StoreError::Unavailable(_)) if self.is_cluster() => {
+                    *lists_are_down = true;
+                    Ok(None)
+                }
+                listed => listed,
+            },
         }
     }
 

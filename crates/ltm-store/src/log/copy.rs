@@ -27,6 +27,16 @@ struct Copy<'a> {
     idempotency: Option<Idempotency<'a>>,
 }
 
+/// The log of an unfinished copy.
+struct CopiedLog {
+    /// The state at its end, without the tree.
+    state: State,
+    /// The cursor of its base.
+    base: Option<Cursor>,
+    /// The bytes of all payloads.
+    bytes: u64,
+}
+
 /// What became of a copy that an Idempotency-Key is bound to.
 enum Earlier {
     Finished(CreatedLtm),
@@ -126,18 +136,18 @@ impl Store {
     }
 
     async fn copy_to(&self, new: LtmId, copy: &Copy<'_>) -> Result<CreatedLtm, CreateError> {
-        let target = self.copy_log(new, copy).await?;
+        let log = self.copy_log(new, copy).await?;
         self.list_as(new, true, &copy.meta.fqn).await?;
         if let Some(idempotency) = copy.idempotency
             && self.bind(new, idempotency).await? != new
         {
             return Err(CreateError::InProgress);
         }
-        self.adopt(new, copy, &target).await?;
-        let cursor = target.cursor;
+        self.adopt(new, copy, &log).await?;
+        let cursor = log.state.cursor;
         let checkpoint = State {
             tree: copy.source.state.tree.clone(),
-            ..target
+            ..log.state
         };
         if let Some(checkpoint) = checkpoint.checkpoint()
             && let Err(error) = self.save_checkpoint(new, &checkpoint).await
@@ -151,13 +161,14 @@ impl Store {
         })
     }
 
-    /// Copies base and entries up to the state that is copied. Returns the state of the copy, without its tree.
-    async fn copy_log(&self, new: LtmId, copy: &Copy<'_>) -> Result<State, StoreError> {
+    /// Copies base and entries up to the state that is copied.
+    async fn copy_log(&self, new: LtmId, copy: &Copy<'_>) -> Result<CopiedLog, StoreError> {
         let (from, until) = (copy.source_id, copy.source.state.cursor);
         let mut base = self.base(from).await?;
         let mut target = base
             .as_ref()
             .map_or_else(State::default, |base| base.state.clone());
+        let (base_cursor, mut bytes) = (base.as_ref().map(|base| base.state.cursor), 0);
         let mut cursor = target.cursor;
         // The log of the copy begins after its base.
         let mut last = None;
@@ -180,6 +191,7 @@ impl Store {
                 if matches!(entry.kind, Kind::Snapshot | Kind::Rollback) {
                     let copy = Entry::after(target.cursor, entry.kind, entry.payload);
                     target.advance(&copy);
+                    bytes += copy.payload.len() as u64;
                     copies.push(copy);
                 }
             }
@@ -192,7 +204,11 @@ impl Store {
             return Err(StoreError::Trimmed(from));
         }
         self.write_part(new, base.as_ref(), last, &[]).await?;
-        Ok(target)
+        Ok(CopiedLog {
+            state: target,
+            base: base_cursor,
+            bytes,
+        })
     }
 
     /// Adds the base, if it is given, and entries to an unfinished copy. `last` is the cursor of the last entry in its log.
@@ -224,8 +240,8 @@ impl Store {
     }
 
     /// Makes the copy an LTM.
-    async fn adopt(&self, id: LtmId, copy: &Copy<'_>, target: &State) -> Result<(), CreateError> {
-        let (meta, source) = (copy.meta, copy.source);
+    async fn adopt(&self, id: LtmId, copy: &Copy<'_>, log: &CopiedLog) -> Result<(), CreateError> {
+        let (meta, source, target) = (copy.meta, copy.source, &log.state);
         let mut call = script::ADOPT.call(&[
             &keys::log(id),
             &keys::meta(id),
@@ -250,6 +266,8 @@ impl Store {
             retention: source.retention,
             cursor: target.cursor,
             status: source.state.status(),
+            base: log.base,
+            bytes: log.bytes,
         };
         fields.write(&mut call);
         let outcome = self.send(id, &script::ADOPT, &call).await?;

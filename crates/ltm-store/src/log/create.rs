@@ -343,6 +343,8 @@ impl Store {
             retention: new.retention,
             cursor: new.first.cursor,
             status: new.status,
+            base: None,
+            bytes: new.first.payload.len() as u64,
         };
         meta.write(&mut call);
         call

@@ -10,7 +10,7 @@ use ltm_types::{LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 use serde::Serialize;
 
-use crate::{error::StoreError, log::meta::status_of, log::read::Store};
+use crate::{error::StoreError, log::meta::status_of, log::read::Store, redis::connection::Answer};
 
 /// How long an LTM must be missing until its id is removed from the index, in milliseconds. This is much longer
 /// than a creation takes.
@@ -104,11 +104,14 @@ pub struct Page {
     pub next: Option<LtmId>,
     /// Ids of the index whose LTMs were not found: for [`Store::remove_missing`].
     pub missing: Vec<LtmId>,
+    /// In a cluster: ids of the index whose LTMs are on a server that is down. The page lacks their rows.
+    pub unavailable: Vec<LtmId>,
 }
 
 impl Store {
     /// Lists LTMs, newest first. If the caller may see only some LTMs, the store reads at most a few thousand for
-    /// one page. So a page can be shorter than the limit, or empty, although there is a next page.
+    /// one page. So a page can be shorter than the limit, or empty, although there is a next page. In a cluster, LTMs
+    /// on a server that is down have no row.
     ///
     /// # Errors
     ///
@@ -121,7 +124,7 @@ impl Store {
             Shown::Some(_) => (limit.max(READ_AT_ONCE), MAX_READ),
         };
         let mut total = 0;
-        let (mut rows, mut missing) = (Vec::new(), Vec::new());
+        let (mut rows, mut missing, mut unavailable) = (Vec::new(), Vec::new(), Vec::new());
         let mut before = listing.before;
         loop {
             let ids = self.index_page(&index, read + 1, before).await?;
@@ -132,13 +135,14 @@ impl Store {
                 match row {
                     Found::Row(row) if shown.is_shown(&row) => rows.push(row),
                     Found::Missing => missing.push(*id),
+                    Found::Unavailable => unavailable.push(*id),
                     _ => {}
                 }
-                if rows.len() == limit {
+                if rows.len() + unavailable.len() >= limit {
                     break;
                 }
             }
-            if !more || rows.len() == limit || total >= max_read {
+            if !more || rows.len() + unavailable.len() >= limit || total >= max_read {
                 // If there are no more ids, the page ends with the last one, or before it.
                 let next =
                     before.filter(|_| more || ids.last().is_some_and(|last| before != Some(*last)));
@@ -146,6 +150,7 @@ impl Store {
                     rows,
                     next,
                     missing,
+                    unavailable,
                 });
             }
         }
@@ -219,9 +224,12 @@ impl Store {
         }
         let answers = match ids.len() {
             0 => Vec::new(),
-            count => self.redis.pipeline(&pipeline, count).await?,
+            count => self.redis.pipeline_each(&pipeline, count).await?,
         };
-        let found = |(&id, answer)| {
+        let found = |(&id, answer): (&LtmId, &Answer)| {
+            let Ok(answer) = answer else {
+                return Found::Unavailable;
+            };
             let fields: Vec<Option<String>> = from_value(answer).unwrap_or_default();
             let [playground, _, fqn, ..] = fields.as_slice() else {
                 return Found::Unreadable;
@@ -293,6 +301,7 @@ enum Found {
     Row(Row),
     Missing,
     Unreadable,
+    Unavailable,
 }
 
 fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {

@@ -53,12 +53,34 @@ pub(crate) struct MetaFields<'a> {
     pub(crate) retention: RetentionOverride,
     pub(crate) cursor: Cursor,
     pub(crate) status: Option<&'a str>,
+    /// The base of its log.
+    pub(crate) base: Option<Cursor>,
+    /// The bytes of all payloads in its log.
+    pub(crate) bytes: u64,
 }
 
 /// The field `status` of the hash: the cursor of the entry that set the status, and the status. A service of an
 /// older version appends without writing this field; the status is then outdated, and ignored.
 pub(crate) fn status_field(cursor: Cursor, status: Option<&str>) -> String {
     format!("{cursor} {}", status.unwrap_or_default())
+}
+
+/// The field `bytes` of the hash: the head of the log, the cursor of its base or `-`, and the bytes of all payloads in the
+/// log. If head or base are others, a service of an older version has written to the log, and the field is outdated.
+pub(crate) fn bytes_field(head: Cursor, base: Option<Cursor>, bytes: u64) -> String {
+    format!("{head} {} {bytes}", base_of_bytes(base))
+}
+
+/// The bytes of all payloads in a log, if the field is not outdated.
+pub(crate) fn bytes_of(field: &str, head: Cursor, base: Option<Cursor>) -> Option<u64> {
+    let (at, rest) = field.split_once(' ')?;
+    let (from, bytes) = rest.split_once(' ')?;
+    let is_right = at == head.to_string() && from == base_of_bytes(base);
+    is_right.then(|| bytes.parse().ok()).flatten()
+}
+
+fn base_of_bytes(base: Option<Cursor>) -> String {
+    base.map_or_else(|| "-".into(), |base| base.to_string())
 }
 
 /// The status in the hash, if the head of the log is still the cursor in that field.
@@ -86,6 +108,8 @@ impl MetaFields<'_> {
         call.arg("snapshots_count").arg(self.snapshots_count);
         call.arg("status")
             .arg(status_field(self.cursor, self.status));
+        call.arg("bytes")
+            .arg(bytes_field(self.cursor, self.base, self.bytes));
         if let Some(source) = self.source {
             call.arg("source_id").arg(source.get());
         }

@@ -5,7 +5,7 @@ use ltm_state::{Continuation, judge};
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 
-use crate::{error::StoreError, redis::client::Redis, redis::script};
+use crate::{error::StoreError, redis::client::Redis, redis::connection::Answer, redis::script};
 
 /// The logs in Redis. Clones share the connections.
 #[derive(Clone)]
@@ -99,7 +99,8 @@ impl Store {
         })
     }
 
-    /// The head of each log: `None` if there is no such LTM, and [`StoreError::Damaged`] if its head is not a cursor.
+    /// The head of each log: `None` if there is no such LTM, [`StoreError::Damaged`] if its head is not a cursor, and
+    /// [`StoreError::Unavailable`] if, in a cluster, the server that has it is down.
     ///
     /// # Errors
     ///
@@ -112,16 +113,14 @@ impl Store {
         for &id in ids {
             pipeline.cmd("HGET").arg(keys::meta(id)).arg("cursor");
         }
-        let answers = self.redis.pipeline(&pipeline, ids.len()).await?;
-        let head = |(&id, answer): (&LtmId, &Value)| match from_value::<Option<String>>(answer) {
-            Ok(None) => Ok(None),
-            Ok(Some(text)) => text
-                .parse()
-                .map(Some)
-                .map_err(|_| damaged(id, Cursor::ORIGIN, "its head is not a cursor")),
-            Err(e) => Err(StoreError::from(redis::RedisError::from(e))),
+        let answers = self.redis.pipeline_each(&pipeline, ids.len()).await?;
+        let head = |(&id, answer): (&LtmId, Answer)| {
+            let text = from_value::<Option<String>>(&answer?).map_err(redis::RedisError::from)?;
+            text.map(|text| text.parse())
+                .transpose()
+                .map_err(|_| damaged(id, Cursor::ORIGIN, "its head is not a cursor"))
         };
-        Ok(ids.iter().zip(&answers).map(head).collect())
+        Ok(ids.iter().zip(answers).map(head).collect())
     }
 
     /// The head of one log.

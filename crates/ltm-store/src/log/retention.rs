@@ -13,8 +13,10 @@ use uuid::Uuid;
 
 use crate::{
     error::StoreError,
+    log::meta::bytes_of,
     log::read::{Read, Store, WindowBounds, damaged},
     log::state::fold,
+    redis::connection::Answer,
     redis::script,
 };
 
@@ -25,6 +27,13 @@ pub struct Base {
     pub state: State,
     /// The time of the last removed entry that has one.
     pub time: String,
+}
+
+/// The bytes of all payloads in a log up to its head.
+#[derive(Clone, Copy)]
+struct LogBytes {
+    head: Cursor,
+    bytes: u64,
 }
 
 /// An LTM that retention may trim or delete.
@@ -43,12 +52,17 @@ pub struct RetentionCandidate {
 }
 
 impl Store {
-    /// The retention that the LTM was created with.
-    pub(crate) async fn retention(&self, id: LtmId) -> Result<RetentionOverride, StoreError> {
-        let mut get = redis::cmd("HGET");
-        get.arg(keys::meta(id)).arg("retention");
-        let text: Option<String> = self.redis.query(&get).await?;
-        text.map_or(Ok(RetentionOverride::default()), |text| {
+    /// The retention that the LTM was created with, and the bytes of all payloads in its log if they are known.
+    pub(crate) async fn retention(
+        &self,
+        id: LtmId,
+    ) -> Result<(RetentionOverride, Option<u64>), StoreError> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(keys::meta(id)).arg("retention").arg("bytes");
+        let (text, bytes): (Option<String>, Option<String>) = self.redis.query(&get).await?;
+        // It may be outdated: a trim counts again.
+        let bytes = bytes.and_then(|field| field.rsplit(' ').next()?.parse().ok());
+        let retention = text.map_or(Ok(RetentionOverride::default()), |text| {
             serde_json::from_str(&text).map_err(|e| {
                 damaged(
                     id,
@@ -56,7 +70,8 @@ impl Store {
                     &format!("its retention cannot be read: {e}"),
                 )
             })
-        })
+        })?;
+        Ok((retention, bytes))
     }
 
     /// The base of the log; `None` if the log was never trimmed.
@@ -88,26 +103,69 @@ impl Store {
         retention: &Retention,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let head = self.head(id).await?.seq;
-        let rule = retention.trim_rule(head, now);
+        let head = self.head(id).await?;
         let old = self.base(id).await?;
         let from = old.as_ref().map(|base| base.state.cursor);
+        let counted = match retention.max_bytes {
+            Some(_) => Some(self.count_bytes(id, from).await?),
+            None => None,
+        };
+        let bytes = counted.map_or(0, |counted| counted.bytes);
+        let rule = retention.trim_rule(head.seq, bytes, now);
         let mut base = old.unwrap_or_default();
-        while self.fold_removable(id, &rule, &mut base).await? {}
+        let mut removed = 0;
+        while self
+            .fold_removable(id, &rule, &mut base, &mut removed)
+            .await?
+        {}
         if base.state.cursor == from.unwrap_or(Cursor::ORIGIN) {
             return Ok(false);
         }
         base.state.index.trim(base.state.cursor.seq);
-        self.store_base(id, from, &base).await
+        self.store_base(id, from, &base, removed, counted).await
     }
 
-    /// Folds the entries of one window that the rule removes into the base. Returns whether the next window may
+    /// Counts the bytes of all payloads in a log with the base `base`. If no field says how many there are, reads the log.
+    async fn count_bytes(&self, id: LtmId, base: Option<Cursor>) -> Result<LogBytes, StoreError> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(keys::meta(id)).arg("cursor").arg("bytes");
+        let (head, field): (Option<String>, Option<String>) = self.redis.query(&get).await?;
+        let Some(head) = head.and_then(|head| head.parse().ok()) else {
+            return Err(self.missing(id).await);
+        };
+        let counted = field.and_then(|field| bytes_of(&field, head, base));
+        if let Some(bytes) = counted {
+            return Ok(LogBytes { head, bytes });
+        }
+        let mut log = LogBytes {
+            head: base.unwrap_or(Cursor::ORIGIN),
+            bytes: 0,
+        };
+        loop {
+            let read = self.read_after(id, log.head, WindowBounds::default());
+            let Read::Continues(window) = read.await? else {
+                return Err(StoreError::Trimmed(id));
+            };
+            let Some(last) = window.entries.last() else {
+                return Ok(log);
+            };
+            log.head = last.cursor;
+            let payloads = window
+                .entries
+                .iter()
+                .map(|entry| entry.payload.len() as u64);
+            log.bytes += payloads.sum::<u64>();
+        }
+    }
+
+    /// Folds the entries of one window that the rule removes into the base, and counts their bytes. Returns whether the next window may
     /// have more.
     async fn fold_removable(
         &self,
         id: LtmId,
         rule: &TrimRule,
         base: &mut Base,
+        removed: &mut u64,
     ) -> Result<bool, StoreError> {
         let read = self.read_after(id, base.state.cursor, WindowBounds::default());
         let Read::Continues(window) = read.await? else {
@@ -115,9 +173,10 @@ impl Store {
             return Err(damaged(id, base.state.cursor, detail));
         };
         for entry in &window.entries {
-            if !rule.removes(entry) {
+            if !rule.removes(entry, *removed) {
                 return Ok(false);
             }
+            *removed += entry.payload.len() as u64;
             fold(id, &mut base.state, entry)?;
             if let Some(time) = time_of(entry) {
                 base.time = time;
@@ -132,6 +191,8 @@ impl Store {
         id: LtmId,
         from: Option<Cursor>,
         base: &Base,
+        removed: u64,
+        counted: Option<LogBytes>,
     ) -> Result<bool, StoreError> {
         let Some(checkpoint) = base.state.checkpoint() else {
             return Ok(false);
@@ -147,7 +208,10 @@ impl Store {
             .arg(checkpoint.cursor.seq + 1)
             .arg(&*checkpoint.state)
             .arg(&checkpoint.index)
-            .arg(&base.time);
+            .arg(&base.time)
+            .arg(removed)
+            .arg(counted.map_or_else(String::new, |log| log.head.to_string()))
+            .arg(counted.map_or_else(String::new, |log| log.bytes.to_string()));
         let trimmed = script::TRIM.run(&self.redis, &call).await?;
         Ok(trimmed == Value::Int(1))
     }
@@ -213,9 +277,13 @@ impl Store {
         if ids.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let answers = self.redis.pipeline(&pipeline, 2 * ids.len()).await?;
-        let read = |(&id, pair): (&LtmId, &[Value])| {
-            let fields: [Option<String>; 4] = from_value(pair.first()?).ok()?;
+        // In a cluster, LTMs on a server that is down wait for a later sweep.
+        let answers = self.redis.pipeline_each(&pipeline, 2 * ids.len()).await?;
+        let read = |(&id, pair): (&LtmId, &[Answer])| {
+            let [Ok(meta), Ok(first)] = pair else {
+                return None;
+            };
+            let fields: [Option<String>; 4] = from_value(meta).ok()?;
             let [cursor, retention, updated_at, written_at] = fields;
             let retention = retention.map_or(Some(RetentionOverride::default()), |text| {
                 serde_json::from_str(&text).ok()
@@ -225,7 +293,7 @@ impl Store {
                 cursor: cursor?.parse().ok()?,
                 written_at: latest(updated_at?.parse().ok()?, written_at),
                 retention: retention?,
-                oldest: first_time(pair.get(1)?),
+                oldest: first_time(first),
             })
         };
         let found = ids.iter().zip(answers.chunks(2)).filter_map(read).collect();

@@ -27,6 +27,8 @@ pub struct LoadedState {
     pub folded: FoldCost,
     /// The retention that the LTM was created with.
     pub retention: RetentionOverride,
+    /// The bytes of all payloads in the log, about; `None` if nobody has counted them.
+    pub log_bytes: Option<u64>,
 }
 
 impl Store {
@@ -71,12 +73,13 @@ impl Store {
     }
 
     async fn load(&self, id: LtmId, seq: u64) -> Result<LoadedState, StoreError> {
-        let ((state, folded), retention) =
+        let ((state, folded), (retention, log_bytes)) =
             tokio::try_join!(self.state_until(id, seq), self.retention(id))?;
         Ok(LoadedState {
             state,
             folded,
             retention,
+            log_bytes,
         })
     }
 

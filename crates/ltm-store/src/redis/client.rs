@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::{
     error::{RedisWriteError, StoreError, is_transient},
     redis::cluster::{self, Topology},
-    redis::connection::{self, RedisConnection},
+    redis::connection::{self, Answer, RedisConnection},
     redis::metrics::RedisMetrics,
     redis::primary::Primary,
     redis::settings::RedisSettings,
@@ -259,12 +259,29 @@ impl Redis {
         pipeline: &Pipeline,
         count: usize,
     ) -> Result<Vec<Value>, RedisError> {
+        let answers = self.pipeline_each(pipeline, count).await?;
+        answers.into_iter().collect()
+    }
+
+    /// As [`Redis::pipeline`], with an outcome for each command. In a cluster, a server that is down fails only its own
+    /// commands.
+    pub(crate) async fn pipeline_each(
+        &self,
+        pipeline: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Answer>, RedisError> {
         let mut shared = self.connect().await?;
         let sent = Instant::now();
         let answers = shared.connection.send_all(pipeline, count).await;
-        let answers: Result<Vec<Value>, RedisError> =
-            answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
-        self.record(&shared, sent, &answers);
+        let failed = |answers: &Vec<Answer>| {
+            let mut errors = answers.iter().filter_map(|it| it.as_ref().err());
+            errors.find(|error| is_transient(error)).cloned()
+        };
+        match answers.as_ref().map(failed) {
+            Ok(None) => self.record(&shared, sent, &Ok(())),
+            Ok(Some(error)) => self.record::<()>(&shared, sent, &Err(error)),
+            Err(error) => self.record::<()>(&shared, sent, &Err(error.clone())),
+        }
         answers
     }
 

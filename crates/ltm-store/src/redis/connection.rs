@@ -13,6 +13,9 @@ use redis::{
 /// The most parts of one pipeline that are sent at once.
 const PARTS_AT_ONCE: usize = 64;
 
+/// The answer to one command.
+pub(crate) type Answer = Result<Value, RedisError>;
+
 /// A connection. Clones share it.
 #[derive(Clone)]
 pub(crate) enum RedisConnection {
@@ -51,15 +54,19 @@ impl RedisConnection {
         }
     }
 
-    /// Sends several commands. The answers are in the order of the commands.
+    /// Sends several commands. The answers are in the order of the commands. In a cluster, the servers answer
+    /// independently of each other.
     pub(crate) async fn send_all(
         &mut self,
         pipeline: &Pipeline,
         count: usize,
-    ) -> Result<Vec<Value>, RedisError> {
+    ) -> Result<Vec<Answer>, RedisError> {
         match self {
-            Self::Single(connection) => connection.req_packed_commands(pipeline, 0, count).await,
-            Self::Cluster(connection) => send_parts(connection, pipeline).await,
+            Self::Single(connection) => {
+                let answers = connection.req_packed_commands(pipeline, 0, count).await?;
+                Ok(answers.into_iter().map(Value::extract_error).collect())
+            }
+            Self::Cluster(connection) => Ok(send_parts(connection, pipeline).await),
         }
     }
 }
@@ -72,10 +79,7 @@ struct Part {
     indices: Vec<usize>,
 }
 
-async fn send_parts(
-    connection: &ClusterConnection,
-    pipeline: &Pipeline,
-) -> Result<Vec<Value>, RedisError> {
+async fn send_parts(connection: &ClusterConnection, pipeline: &Pipeline) -> Vec<Answer> {
     let parts = parts_of(pipeline);
     let send = |(slot, part): (Slot, Part)| {
         let mut connection = connection.clone();
@@ -86,14 +90,23 @@ async fn send_parts(
             (part.indices, answers)
         }
     };
-    let mut answers = vec![Value::Nil; pipeline.len()];
+    let mut answers: Vec<Answer> = vec![Ok(Value::Nil); pipeline.len()];
     let mut parts = stream::iter(parts.into_iter().map(send)).buffer_unordered(PARTS_AT_ONCE);
     while let Some((indices, part)) = parts.next().await {
-        for (index, answer) in indices.into_iter().zip(part?) {
-            answers[index] = answer;
+        match part {
+            Ok(part) => {
+                for (index, answer) in indices.into_iter().zip(part) {
+                    answers[index] = answer.extract_error();
+                }
+            }
+            Err(error) => {
+                for index in indices {
+                    answers[index] = Err(error.clone());
+                }
+            }
         }
     }
-    Ok(answers)
+    answers
 }
 
 /// Splits a pipeline by slot. Each part keeps the order of the whole. A command without a key, such as WAIT, belongs to

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus_client::{
     metrics::{
         counter::Counter,
+        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::{Registry, Unit},
@@ -16,6 +17,8 @@ pub struct RedisMetrics {
     errors: Counter,
     reconnects: Counter,
     live_reconnects: Counter,
+    memory_used: Gauge,
+    memory_limit: Gauge,
 }
 
 impl RedisMetrics {
@@ -26,6 +29,8 @@ impl RedisMetrics {
             errors: Counter::default(),
             reconnects: Counter::default(),
             live_reconnects: Counter::default(),
+            memory_used: Gauge::default(),
+            memory_limit: Gauge::default(),
         }
     }
 
@@ -52,6 +57,24 @@ impl RedisMetrics {
             "Live connections to Redis that ended; the gateway reads the missed entries from the logs",
             self.live_reconnects.clone(),
         );
+        registry.register_with_unit(
+            "redis_memory_used",
+            "Memory that Redis used at the latest readiness check; of a cluster, the fullest server",
+            Unit::Bytes,
+            self.memory_used.clone(),
+        );
+        registry.register_with_unit(
+            "redis_memory_limit",
+            "maxmemory of Redis at the latest readiness check, 0 for no limit; of a cluster, the fullest server",
+            Unit::Bytes,
+            self.memory_limit.clone(),
+        );
+    }
+
+    pub(crate) fn memory(&self, used: u64, limit: u64) {
+        let number = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.memory_used.set(number(used));
+        self.memory_limit.set(number(limit));
     }
 
     pub(crate) fn answered(&self, after: Duration) {

@@ -194,3 +194,89 @@ async fn opening_an_ltm_reads_only_what_came_after_the_last_checkpoint() {
     // Fifty of 450 entries, and what the questions cost.
     assert!(read < 100_000, "{read} bytes were read");
 }
+
+/// The bytes of all payloads in a log.
+fn payload_bytes(stack: &Stack, id: u64) -> usize {
+    let log = format!("ltm:{{{id}}}:log");
+    let entries = stack.redis.cli(&["--json", "XRANGE", &log, "-", "+"]);
+    let entries: Vec<(String, Vec<String>)> = serde_json::from_str(&entries).unwrap();
+    entries.iter().map(|(_, fields)| fields[1].len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_trimmed_by_bytes_by_a_setting_and_by_its_own_rule() {
+    const MOST: usize = 256 * 1024;
+    let stack = Stack::with(&[("LTM__RETENTION__MAX_BYTES", "256 KiB")]);
+    let api = &stack.api;
+    let create = async |retention: Value| {
+        let body = json!({"fqn": "tests.Ltm", "state": {"n": 0}, "retention": retention});
+        let created = api.post("/ltm", &body).await.expect(200);
+        created["id"].as_u64().unwrap()
+    };
+    let append = async |id: u64, n: usize| {
+        let item = "x".repeat(1000 + n % 7 * 4000);
+        api.append(id, json!({"item": item, "merge": {"n": n}}))
+            .await;
+    };
+    let by_setting = create(json!({})).await;
+    let own = create(json!({"max_bytes": MOST / 2})).await;
+    let unlimited = create(json!({"max_bytes": null})).await;
+    for id in [by_setting, own, unlimited] {
+        for n in 1..=100 {
+            append(id, n).await;
+        }
+    }
+    let all = payload_bytes(&stack, unlimited);
+    assert!(all > 4 * MOST);
+    for (id, most) in [(by_setting, MOST), (own, MOST / 2)] {
+        // A quarter more, and what makes a trim worth its cost.
+        until(&format!("the log of LTM {id} is trimmed"), async || {
+            append(id, 0).await;
+            let bytes = payload_bytes(&stack, id);
+            if bytes < most + most / 4 + 64 * 1024 {
+                Ok(())
+            } else {
+                Err(bytes)
+            }
+        })
+        .await;
+        let bytes = payload_bytes(&stack, id);
+        assert!(bytes > most / 2, "{bytes} of {most} are left");
+        let document = api.document(id).await;
+        let snapshots = document["snapshots"].as_array().unwrap();
+        assert_eq!(snapshots[0]["reason"], "trimmed");
+        assert!(same(&fold(snapshots), &document["state"]));
+    }
+
+    // An older version has not counted, and a copy counts anew.
+    let copied = api
+        .post(&format!("/ltm/{unlimited}/copy"), &json!({}))
+        .await;
+    let copied = copied.expect(200)["copy_id"].as_u64().unwrap();
+    for (id, counted) in [(copied, true), (unlimited, false)] {
+        let meta = format!("ltm:{{{id}}}:meta");
+        let bytes = stack.redis.cli(&["HGET", &meta, "bytes"]);
+        assert!(bytes.ends_with(&format!(" - {all}")), "{bytes}");
+        if !counted {
+            stack.redis.cli(&["HDEL", &meta, "bytes"]);
+        }
+        let rule = json!({"max_bytes": MOST}).to_string();
+        stack.redis.cli(&["HSET", &meta, "retention", &rule]);
+        let fresh = Service::api(&stack.redis.url(), &[]);
+        let fresh = Api::at(&fresh);
+        until(&format!("the log of LTM {id} is trimmed"), async || {
+            let item = "x".repeat(10_000);
+            fresh.append(id, json!({"item": item, "merge": {}})).await;
+            let bytes = payload_bytes(&stack, id);
+            if bytes < MOST + MOST / 4 + 64 * 1024 {
+                Ok(())
+            } else {
+                Err(bytes)
+            }
+        })
+        .await;
+        let bytes = stack.redis.cli(&["HGET", &meta, "bytes"]);
+        let bytes = bytes.rsplit(' ').next().unwrap().to_owned();
+        assert_eq!(bytes, payload_bytes(&stack, id).to_string());
+    }
+}

@@ -19,7 +19,10 @@ use crate::{Api, http::authorize};
         ("before" = Option<u64>, Query, description = "Only LTMs with lower ids", minimum = 1, nullable = false),
     ),
     responses(
-        (status = 200, description = "A page of the list", body = Vec<Row>, headers(("Link" = String, description = "`rel=\"next\"`: the next page, if there is one"))),
+        (status = 200, description = "A page of the list", body = Vec<Row>, headers(
+            ("Link" = String, description = "`rel=\"next\"`: the next page, if there is one"),
+            ("Ltm-Incomplete" = String, description = "`true` if a server of a Redis Cluster is down, and the page lacks its LTMs"),
+        )),
         ListProblems,
     ),
 )]
@@ -36,6 +39,9 @@ pub(crate) async fn list(
         tracing::warn!(%error, "ids of missing LTMs stay on a list; the next read of it removes them");
     }
     let mut response = HttpResponse::Ok();
+    if !page.unavailable.is_empty() {
+        response.insert_header(("Ltm-Incomplete", "true"));
+    }
     if let Some(next) = page.next {
         response.insert_header((header::LINK, link(request.path(), &query, next)));
     }
