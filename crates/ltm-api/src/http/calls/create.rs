@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Api,
+    body_budget::Share,
     http::{authorize, body, headers},
     writer::{Creation, CreationFields},
 };
@@ -46,15 +47,20 @@ pub(crate) async fn create(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let key = headers::idempotency_key(&request)?;
-    let bytes = body::read(&request, payload, &api).await?;
-    let fields: CreationFields<'_> = body::parse(&bytes)?;
-    authorize::caller(&api, &request)?.may_create(&fields.fqn, fields.id)?;
-    let creation = Creation::read(fields, api.settings().limits())?;
+    let mut bytes = body::read(&request, payload, &api).await?;
+    let (caller, limits) = (authorize::caller(&api, &request)?, api.settings().limits());
+    let read = move |bytes: &[u8], share: &mut Share| {
+        let fields: CreationFields<'_> = body::parse(bytes)?;
+        caller.may_create(&fields.fqn, fields.id)?;
+        share.add(fields.memory())?;
+        Ok(Creation::read(fields, limits)?)
+    };
+    let creation = bytes.read(&api, read).await?;
     let idempotency = key.map(|key| Idempotency {
         key,
         fingerprint: fingerprint(&[&bytes]),
     });
-    let created = api.writer().create(&creation, idempotency).await?;
+    let created = api.writer().create(creation, idempotency).await?;
     let mut response = HttpResponse::Ok();
     if created.replayed {
         response.insert_header(("Idempotent-Replayed", "true"));
