@@ -68,7 +68,7 @@ pub use servers::{
     ports::free_port,
     redis_server::{RedisServer, signal},
     sentinels::{FAILOVER_LIMIT, Sentinels},
-    service::{Service, peak_bytes, resident_bytes},
+    service::{Service, cpu_seconds, forget_peak, peak_bytes, resident_bytes},
     stack::Stack,
     users::{PASSWORD, add_shipped_users, shipped_users},
 };
