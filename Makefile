@@ -73,6 +73,11 @@ soak: build ## run all tests in their long form: faults, models and crowds (SEED
 		PROPTEST_RNG_SEED=$(SEED) PROPTEST_CASES=$(or $(SECONDS),600) \
 		cargo test --locked --workspace
 
+.PHONY: attack
+attack: ## send small requests that would cost much to a release build, within budgets of memory and CPU
+	@deploy/setup.sh
+	cargo test --release --locked --workspace --test it -- --nocapture --test-threads 1 hostile::attack
+
 .PHONY: fuzz
 fuzz: ## fuzz everything that reads untrusted input (SECONDS=60 make fuzz: 60 s per target)
 	@deploy/setup.sh --fuzz

@@ -76,6 +76,7 @@ mod operations {
 
 /// Input that is malformed, malicious, or known to have broken other systems.
 mod hostile {
+    mod attack;
     mod fuzz_corpus;
     mod hostile_http;
     mod hostile_json;

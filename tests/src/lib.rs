@@ -70,7 +70,7 @@ pub use servers::{
     redis_server::{RedisServer, signal},
     replicated::Replicated,
     sentinels::{FAILOVER_LIMIT, Sentinels},
-    service::{Service, peak_bytes, resident_bytes},
+    service::{Service, cpu_seconds, forget_peak, peak_bytes, resident_bytes},
     stack::Stack,
     users::{PASSWORD, add_shipped_users, shipped_users},
 };

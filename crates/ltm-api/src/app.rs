@@ -9,7 +9,7 @@ use ltm_store::{Redis, Store};
 use prometheus_client::registry::Registry;
 
 use crate::{
-    ApiSettings, body_budget::BodyBudget, metrics::Metrics, reader::Reader,
+    ApiSettings, body_budget::BodyBudget, json_work::JsonWork, metrics::Metrics, reader::Reader,
     retention_sweep::RetentionSweep, state_cache::StateCache, writer::Writer,
 };
 
@@ -27,6 +27,7 @@ struct Inner {
     settings: ApiSettings,
     retention: Retention,
     body_budget: BodyBudget,
+    json_work: JsonWork,
     auth: Auth,
     metrics: Arc<Metrics>,
     limits: LimitsHit,
@@ -51,11 +52,18 @@ impl Api {
             limits.clone(),
         );
         let cache = Arc::new(cache);
+        let json_work = JsonWork::new(&settings, limits.clone());
         Self {
             inner: Arc::new(Inner {
-                writer: Writer::new(store.clone(), cache.clone(), metrics.clone()),
+                writer: Writer::new(
+                    store.clone(),
+                    cache.clone(),
+                    json_work.clone(),
+                    metrics.clone(),
+                ),
                 reader: Reader::new(store.clone(), cache.clone(), settings.max_reads),
-                body_budget: BodyBudget::new(settings.bodies),
+                body_budget: BodyBudget::new(settings.bodies, limits.clone()),
+                json_work,
                 store,
                 cache,
                 settings,
@@ -92,6 +100,7 @@ impl Api {
     /// Shows the metrics of the service in `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.inner.metrics.register(registry);
+        self.inner.json_work.register(registry);
         StateCache::register(&self.inner.cache, registry);
     }
 
@@ -109,6 +118,10 @@ impl Api {
 
     pub(crate) fn body_budget(&self) -> &BodyBudget {
         &self.inner.body_budget
+    }
+
+    pub(crate) fn json_work(&self) -> &JsonWork {
+        &self.inner.json_work
     }
 
     pub(crate) fn limits(&self) -> &LimitsHit {

@@ -10,6 +10,7 @@
 mod app;
 mod body_budget;
 mod http;
+mod json_work;
 mod metrics;
 mod object;
 mod reader;

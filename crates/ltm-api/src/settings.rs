@@ -16,6 +16,13 @@ use ltm_state::{
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 
+/// What a state may take in memory for each byte that its text may have.
+const MEMORY_PER_BYTE: usize = 6;
+/// The most threads for large JSON.
+const MAX_JSON_THREADS: usize = 256;
+/// What any state may take in memory.
+const MIN_MEMORY: usize = 16 * 1024 * 1024;
+
 /// All settings of the service.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -61,8 +68,8 @@ pub struct ApiSettings {
     ///
     /// Raise it if engines send larger states or changes.
     pub max_body: ByteSize,
-    /// The memory for the bodies of all requests that are being handled. A request that does not fit gets 503
-    /// `over-limit`.
+    /// The memory for the bodies of all requests that are being handled, and for the values that are read from them. A
+    /// request that does not fit gets 503 `over-limit`.
     ///
     /// Raise it if many engines send large bodies at the same time. Keep it at least as large as `api.max_body`.
     pub bodies: ByteSize,
@@ -73,6 +80,9 @@ pub struct ApiSettings {
     pub body_timeout: Duration,
     /// The largest state, as JSON text. A change that would make a larger one gets 422 `state-too-large`. It can be at
     /// most 128 MiB.
+    ///
+    /// A state of many small values takes many times its text in memory. It may take six times this limit, and a patch
+    /// may copy and shift as much; both may be 16 MiB in any case.
     ///
     /// Raise it if your states are larger. Every subscriber that starts with the current state receives all of it.
     pub max_state: ByteSize,
@@ -99,6 +109,16 @@ pub struct ApiSettings {
     ///
     /// Raise it if reads wait while Redis and the processor are idle. Each read holds one entry or about 128 KiB.
     pub max_reads: usize,
+    /// The number of threads that handle large JSON, from 64 KiB: they parse it, compare states and apply patches. `0`
+    /// takes one thread fewer than the machine has cores, and at least one.
+    ///
+    /// Raise it if large requests wait while cores are idle. Other requests then share fewer cores.
+    pub json_threads: usize,
+    /// The longest time that a large request waits for such a thread. After that it gets 503 `over-limit`.
+    ///
+    /// Raise it if many engines send large bodies at the same time.
+    #[serde(with = "duration")]
+    pub json_wait: Duration,
     /// The longest time that a request waits for other requests that write to the same LTM. After that it gets 503
     /// `busy`.
     ///
@@ -142,6 +162,8 @@ impl Default for ApiSettings {
             cache: ByteSize::mib(256),
             checkpoint_every: 1000,
             max_reads: 8,
+            json_threads: 0,
+            json_wait: Duration::from_secs(10),
             lock_wait: Duration::from_secs(10),
             ticket_ttl: Duration::from_secs(30),
             retention_interval: Duration::from_secs(60),
@@ -164,6 +186,8 @@ impl ApiSettings {
         within("api.max_depth", self.max_depth, 1..=patch::MAX_DEPTH)?;
         check_wait("api.body_timeout", self.body_timeout)?;
         within("api.max_reads", self.max_reads, 1..=usize::MAX)?;
+        within("api.json_threads", self.json_threads, 0..=MAX_JSON_THREADS)?;
+        check_wait("api.json_wait", self.json_wait)?;
         check_wait("api.lock_wait", self.lock_wait)?;
         check_pause("api.ticket_ttl", self.ticket_ttl)?;
         check_pause("api.retention_interval", self.retention_interval)?;
@@ -177,7 +201,16 @@ impl ApiSettings {
             max_bytes: bytes(self.max_state),
             max_depth: self.max_depth,
             max_operations: self.max_operations,
+            max_memory: self.max_memory(),
+            max_work: self.max_memory(),
         }
+    }
+
+    /// The memory of the largest state.
+    fn max_memory(&self) -> usize {
+        bytes(self.max_state)
+            .saturating_mul(MEMORY_PER_BYTE)
+            .max(MIN_MEMORY)
     }
 }
 

@@ -13,11 +13,7 @@ use ltm_state::{
 use serde_json::{Map, Value, json};
 
 const SIZES: [usize; 3] = [1_000, 100_000, 10_000_000];
-const LIMITS: Limits = Limits {
-    max_bytes: usize::MAX,
-    max_depth: patch::MAX_DEPTH,
-    max_operations: usize::MAX,
-};
+const LIMITS: Limits = Limits::UNLIMITED;
 
 fn main() {
     divan::main();

@@ -38,11 +38,7 @@ fn states(trace: &Value) -> Result<Vec<Map<String, Value>>, Box<dyn Error>> {
     let last = trace["documents"].as_array().and_then(|all| all.last());
     let document = last.map_or(trace, |last| &last["document"]);
     let snapshots = document["snapshots"].as_array();
-    let limits = patch::Limits {
-        max_bytes: usize::MAX,
-        max_depth: patch::MAX_DEPTH,
-        max_operations: usize::MAX,
-    };
+    let limits = patch::Limits::UNLIMITED;
     let mut tree = patch::Tree::default();
     let mut states = vec![Map::new()];
     for snapshot in snapshots.ok_or("the file contains no snapshots")? {

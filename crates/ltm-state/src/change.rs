@@ -7,9 +7,13 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     diff,
-    json::{self, FieldError, FieldErrorKind, Shape},
+    json::{self, FieldError, FieldErrorKind, Shape, memory_of},
     patch::{self, Limits, PatchError, Tree},
+    prototype,
 };
+
+/// A state is copied as fast as this fraction of it is shifted.
+const SHIFTED_PER_COPIED: usize = 512;
 
 /// A change of the state.
 #[derive(Debug)]
@@ -22,9 +26,19 @@ pub enum Change {
         operations: Vec<PatchOperation>,
     },
     /// The whole new state.
-    State(Map<String, Value>),
+    State {
+        /// Its text without white space.
+        text: Box<RawValue>,
+        /// Its members, until the change is applied.
+        members: Option<Map<String, Value>>,
+    },
     /// A merge patch (RFC 7396).
-    Merge(Map<String, Value>),
+    Merge {
+        /// The length of its text.
+        bytes: usize,
+        /// Its members.
+        members: Map<String, Value>,
+    },
 }
 
 /// Why a change cannot be read, or does not apply. The state is unchanged.
@@ -68,11 +82,46 @@ impl Change {
                 let max_depth = limits.max_depth.saturating_add(patch::LEVELS);
                 let text = json::passthrough("patch", Some(patch), "", Shape::Array, max_depth)?;
                 let operations = patch::parse(text.get(), limits).map_err(of("patch"))?;
+                check_paths(&operations).map_err(of("patch"))?;
                 Ok(Self::Patch { text, operations })
             }
-            (None, Some(state), None) => Ok(Self::State(object("state", state, limits)?)),
-            (None, None, Some(merge)) => Ok(Self::Merge(object("merge", merge, limits)?)),
+            (None, Some(state), None) => Self::state(state, limits),
+            (None, None, Some(merge)) => {
+                let text = passthrough("merge", merge, limits)?;
+                Ok(Self::Merge {
+                    bytes: text.get().len(),
+                    members: object("merge", &text, limits)?,
+                })
+            }
             _ => Err(ChangeError::NotOne),
+        }
+    }
+
+    /// Reads a whole new state.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError::Field`] if it is not an object, or is larger or nested deeper than allowed.
+    pub fn state(state: &RawValue, limits: &Limits) -> Result<Self, ChangeError> {
+        let text = passthrough("state", state, limits)?;
+        let members = Some(object("state", &text, limits)?);
+        Ok(Self::State { text, members })
+    }
+
+    /// The bytes of JSON that it takes to apply the change to `tree`, at a guess.
+    pub fn cost(&self, tree: &Tree) -> usize {
+        match self {
+            Self::Patch { text, operations } => {
+                let cost = |operation: &PatchOperation| match operation {
+                    PatchOperation::Copy(_) => tree.bytes(),
+                    PatchOperation::Test(_) => 0,
+                    // It may shift the elements of an array.
+                    _ => tree.bytes() / SHIFTED_PER_COPIED,
+                };
+                text.get().len() + operations.iter().map(cost).sum::<usize>()
+            }
+            Self::State { text, .. } => text.get().len().max(tree.bytes()),
+            Self::Merge { bytes, .. } => *bytes,
         }
     }
 
@@ -83,7 +132,7 @@ impl Change {
     ///
     /// [`ChangeError::Patch`] if the change does not apply. The tree is unchanged then.
     pub fn apply(
-        &self,
+        &mut self,
         tree: &mut Tree,
         limits: &Limits,
     ) -> Result<(Cow<'_, RawValue>, patch::Undo), ChangeError> {
@@ -94,65 +143,123 @@ impl Change {
                 let undo = tree.apply(operations, limits).map_err(of("patch"))?;
                 return Ok((Cow::Borrowed(text), undo));
             }
-            Self::State(state) => ("state", diff::diff(now, state)),
-            Self::Merge(merge) => ("merge", diff::merge(now, merge)),
+            // The size was checked when the state was read.
+            Self::State { text, members } => ("state", operations(now, members.take(), text)?),
+            Self::Merge { members, .. } => ("merge", diff::merge(now, members)),
         };
-        let undo = apply_made(&operations, tree, limits).map_err(of(field))?;
-        Ok((
-            Cow::Owned(serde_json::value::to_raw_value(&operations)?),
-            undo,
-        ))
+        let text = serde_json::value::to_raw_value(&operations)?;
+        let undo = apply_made(operations, tree, limits).map_err(of(field))?;
+        Ok((Cow::Owned(text), undo))
     }
 }
 
-/// Reads a JSON object within the limits of size and depth.
-///
-/// # Errors
-///
-/// [`FieldError`] if the field is not an object, or is larger or nested deeper than allowed.
-pub fn object(
+/// The patch from the state `now` to the one that was sent. If it was needed before, it is read again from `text`,
+/// so that it is in memory only while it is needed.
+fn operations(
+    now: &Map<String, Value>,
+    members: Option<Map<String, Value>>,
+    text: &RawValue,
+) -> Result<Vec<PatchOperation>, ChangeError> {
+    let members = match members {
+        Some(members) => members,
+        None => json::read_checked(text.get())?,
+    };
+    Ok(if now.is_empty() {
+        diff::additions(members)
+    } else {
+        diff::diff(now, &members)
+    })
+}
+
+/// The text of an object without white space.
+fn passthrough(
     field: &'static str,
     value: &RawValue,
     limits: &Limits,
+) -> Result<Box<RawValue>, FieldError> {
+    json::passthrough(field, Some(value), "", Shape::Object, limits.max_depth)
+}
+
+/// Reads a JSON object within the limits of size and memory.
+fn object(
+    field: &'static str,
+    text: &RawValue,
+    limits: &Limits,
 ) -> Result<Map<String, Value>, FieldError> {
     let error = |kind| FieldError { field, kind };
-    let text = json::passthrough(field, Some(value), "", Shape::Object, limits.max_depth)?;
-    if text.get().len() > limits.max_bytes {
+    let (bytes, memory) = (text.get().len(), memory_of(text.get()));
+    if bytes > limits.max_bytes {
         return Err(error(FieldErrorKind::TooLarge {
-            bytes: text.get().len(),
+            bytes,
             max: limits.max_bytes,
+        }));
+    }
+    if memory > limits.max_memory {
+        return Err(error(FieldErrorKind::TooMuchMemory {
+            bytes: memory,
+            max: limits.max_memory,
         }));
     }
     json::read_checked(text.get()).map_err(|e| error(FieldErrorKind::Json(e)))
 }
 
-/// Applies the operations that were made of a state or a merge patch. The limit of the size holds for their result:
-/// between two of them the tree may be larger.
+/// Applies the operations that were made of a state or a merge patch. The limits hold for their result: between two of
+/// them the tree may be larger.
 fn apply_made(
-    operations: &[PatchOperation],
+    operations: Vec<PatchOperation>,
     tree: &mut Tree,
     limits: &Limits,
 ) -> Result<patch::Undo, PatchError> {
-    let before = tree.bytes();
-    let undo = tree.apply(
-        operations,
-        &Limits {
-            max_bytes: usize::MAX,
-            ..*limits
-        },
-    )?;
-    let bytes = tree.bytes();
-    if bytes <= before.max(limits.max_bytes) {
+    let (last, before) = (
+        operations.len().saturating_sub(1),
+        (tree.bytes(), tree.memory()),
+    );
+    let on_the_way = Limits {
+        max_depth: limits.max_depth,
+        ..Limits::UNLIMITED
+    };
+    let undo = tree.apply_owned(operations, &on_the_way)?;
+    let (bytes, memory) = (tree.bytes(), tree.memory());
+    let detail = if bytes > before.0.max(limits.max_bytes) {
+        let most = limits.max_bytes;
+        format!("the state would be about {bytes} bytes, and {most} are allowed")
+    } else if memory > before.1.max(limits.max_memory) {
+        let most = limits.max_memory;
+        format!("the state would take about {memory} bytes of memory, and {most} are allowed")
+    } else {
         return Ok(undo);
-    }
+    };
     tree.undo(undo);
     Err(PatchError::TooLarge {
-        operation: operations.len().saturating_sub(1),
-        detail: format!(
-            "the state would be about {bytes} bytes, and {} are allowed",
-            limits.max_bytes
-        ),
+        operation: last,
+        detail,
     })
+}
+
+/// Rejects operations whose paths clients in JavaScript reject.
+fn check_paths(operations: &[PatchOperation]) -> Result<(), PatchError> {
+    for (index, operation) in operations.iter().enumerate() {
+        let from = match operation {
+            PatchOperation::Move(it) => Some(&it.from),
+            PatchOperation::Copy(it) => Some(&it.from),
+            _ => None,
+        };
+        let paths = [
+            ("path", Some(operation.path())),
+            ("from", from.map(|it| &**it)),
+        ];
+        for (member, path) in paths {
+            if path.is_some_and(prototype::is_rejected) {
+                return Err(PatchError::Malformed {
+                    field: format!("[{index}].{member}"),
+                    detail: "clients in JavaScript reject a path with `__proto__` or `constructor/prototype`; replace \
+                        the object around that member, or send `state` or `merge`"
+                        .into(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn of(field: &'static str) -> impl FnOnce(PatchError) -> ChangeError {
@@ -169,6 +276,7 @@ mod tests {
         max_bytes: 120,
         max_depth: 10,
         max_operations: 10,
+        ..Limits::UNLIMITED
     };
 
     #[test]
@@ -196,7 +304,7 @@ mod tests {
         let mut tree = Tree::new(json!({"a": "x".repeat(80)}));
         let before = tree.clone();
         let text = to_raw_value(&json!({"b": "x".repeat(80)})).unwrap();
-        let merge = Change::read(None, None, Some(&text), &LIMITS).unwrap();
+        let mut merge = Change::read(None, None, Some(&text), &LIMITS).unwrap();
         let error = merge.apply(&mut tree, &LIMITS).map(drop).unwrap_err();
         assert!(
             matches!(
@@ -222,7 +330,7 @@ mod tests {
         };
         let mut tree = Tree::new(messages(300));
         let text = to_raw_value(&messages(301)).unwrap();
-        let merge = Change::read(None, None, Some(&text), &limits).unwrap();
+        let mut merge = Change::read(None, None, Some(&text), &limits).unwrap();
         let (patch, _undo) = merge.apply(&mut tree, &limits).unwrap();
         let expected = json!([{"op": "add", "path": "/chat/messages/300", "value": message(300)}]);
         let patch: Value = serde_json::from_str(patch.get()).unwrap();

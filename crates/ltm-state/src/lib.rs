@@ -15,12 +15,13 @@ pub mod history_index;
 mod join;
 pub mod json;
 pub mod patch;
+mod prototype;
 mod retention;
 mod state;
 
 pub use change::{Change, ChangeError};
 pub use history_index::{Branch, HistoryIndex, Origin, SnapshotRange};
 pub use join::{Continuation, Join, join, judge};
-pub use patch::{Limits, PatchError, Tree};
+pub use patch::{Limits, MAX_STATE_BYTES, PatchError, Tree};
 pub use retention::{Friendly, Retention, RetentionOverride, TrimRule, time_of};
-pub use state::{Checkpoint, FoldError, MAX_STATE_BYTES, RestoreError, State};
+pub use state::{Checkpoint, FoldError, RestoreError, State};

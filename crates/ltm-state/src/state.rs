@@ -7,23 +7,11 @@ use serde_json::{Map, Value};
 use crate::{
     history_index::HistoryIndex,
     json::{self, TextError},
-    patch::{self, Limits, PatchError, Tree},
-};
-
-/// Limits for entries that are already in the log. The API checks its own entries against lower limits. These
-/// limits protect the process from entries that another program wrote.
-const LOGGED: Limits = Limits {
-    max_bytes: MAX_STATE_BYTES,
-    max_depth: patch::MAX_DEPTH,
-    max_operations: usize::MAX,
+    patch::{self, LOGGED, PatchError, Tree},
 };
 
 /// The longest `_status` that a list shows, in bytes.
 const MAX_STATUS_BYTES: usize = 64;
-
-/// The largest state in bytes, regardless of the settings. A process that reads a state needs a multiple of its
-/// size.
-pub const MAX_STATE_BYTES: usize = 128 * 1024 * 1024;
 
 /// The state of an LTM at a cursor.
 #[derive(Clone, Debug)]
@@ -47,7 +35,7 @@ pub struct Checkpoint {
     pub index: String,
 }
 
-/// Why an entry cannot be applied to a state. The state is unchanged.
+/// Why an entry cannot be applied to a state.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
     /// The payload does not match the kind.
@@ -115,8 +103,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`FoldError`] if the entry's payload does not match its kind, or its patch does not apply. The state is
-    /// unchanged then.
+    /// [`FoldError`] if the entry's payload does not match its kind, or its patch does not apply. The cursor and the
+    /// index are unchanged then, but a part of the patch may be applied: drop the state.
     pub fn fold(&mut self, entry: &Entry) -> Result<(), FoldError> {
         let content = self.apply(entry)?;
         self.index_entry(entry, &content);
@@ -136,7 +124,7 @@ impl State {
             let max_depth = patch::MAX_DEPTH.saturating_add(patch::LEVELS);
             let text = json::compact(patch.get(), max_depth)?;
             let operations = patch::parse(&text, &LOGGED)?;
-            let _ = self.tree.apply(&operations, &LOGGED)?;
+            self.tree.fold(operations, &LOGGED, true)?;
         }
         Ok(content)
     }
@@ -179,5 +167,47 @@ impl State {
             // Numbers, words and ids always serialize.
             index: serde_json::to_string(&self.index).unwrap_or_default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{diff, patch::MAX_STATE_BYTES};
+
+    fn snapshot(after: Cursor, patch: &str) -> Entry {
+        let payload = format!(r#"{{"patch":{patch}}}"#);
+        Entry::after(after, Kind::Snapshot, payload.into())
+    }
+
+    #[test]
+    fn a_large_state_that_takes_the_place_of_another_one_can_be_folded() {
+        // The larger member grows before the other one shrinks.
+        let large = "x".repeat(MAX_STATE_BYTES / 8 * 5);
+        let to = Map::from_iter([("a".into(), json!(large)), ("z".into(), json!(""))]);
+        let mut state = State::default();
+        state.tree = Tree::new(json!({"a": "", "z": large}));
+        let from = state.tree.value().as_object().unwrap();
+        let patch = json!(diff::diff(from, &to)).to_string();
+        state.fold(&snapshot(state.cursor, &patch)).unwrap();
+    }
+
+    #[test]
+    fn an_entry_that_copies_without_end_is_refused_and_an_old_one_that_copies_much_is_read() {
+        let add = json!([{"op": "add", "path": "/a", "value": vec![0; 10_000]}]);
+        let mut state = State::default();
+        state
+            .fold(&snapshot(state.cursor, &add.to_string()))
+            .unwrap();
+        let copy = json!({"op": "copy", "from": "/a", "path": "/b"});
+        let copies = |count| json!(vec![&copy; count]).to_string();
+        state.fold(&snapshot(state.cursor, &copies(300))).unwrap();
+        let error = state.fold(&snapshot(state.cursor, &copies(10_000)));
+        assert!(matches!(
+            error,
+            Err(FoldError::Patch(PatchError::TooLarge { .. }))
+        ));
     }
 }

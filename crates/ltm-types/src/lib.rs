@@ -26,7 +26,7 @@ pub use message::{
     EncodedMessage, ResetReason, entry_message, gone_message, live_message, reset_message,
     skipped_message,
 };
-pub use problem::{Problem, ProblemKind};
+pub use problem::{MAX_QUOTED, Problem, ProblemKind, shorten, shorten_to};
 pub use rollback::{Rollback, RollbackChange};
 pub use snapshot::Snapshot;
 pub use time::{TimeError, canonical_time, now, parse_time};

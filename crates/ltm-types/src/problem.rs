@@ -1,5 +1,7 @@
 //! Problem details (RFC 9457): the body of every error response.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Cursor;
@@ -111,14 +113,15 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of this kind.
+    /// A problem of this kind. A longer detail than [`MAX_DETAIL`] is cut.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        let detail = shortened(detail.into(), MAX_DETAIL);
         let (name, status, title) = kind.facts();
         Self {
             r#type: format!("urn:ltm-live:problem:{name}"),
             title: title.into(),
             status,
-            detail: detail.into(),
+            detail,
             field: None,
             operation: None,
             cursor: None,
@@ -133,9 +136,9 @@ impl Problem {
         name == Some(kind.facts().0)
     }
 
-    /// Adds the field that is wrong.
+    /// Adds the field that is wrong. A longer name than [`MAX_QUOTED`] is cut.
     pub fn with_field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.field = Some(shortened(field.into(), MAX_QUOTED));
         self
     }
 
@@ -152,9 +155,41 @@ impl Problem {
     }
 }
 
+/// The most characters of a detail, whatever it quotes.
+const MAX_DETAIL: usize = 1000;
+
+/// The most characters that an error quotes from its input.
+pub const MAX_QUOTED: usize = 200;
+
+/// The first [`MAX_QUOTED`] characters of a text, with `…` if there are more.
+pub fn shorten(text: &str) -> Cow<'_, str> {
+    shorten_to(text, MAX_QUOTED)
+}
+
+/// The first characters of a text, at most this many, with `…` if there are more.
+pub fn shorten_to(text: &str, max: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+fn shortened(text: String, max: usize) -> String {
+    match shorten_to(&text, max) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(short) => short,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_two_characters() {
+        assert_eq!(shorten(&"é".repeat(200)), "é".repeat(200));
+        assert_eq!(shorten(&"é".repeat(201)), "é".repeat(200) + "…");
+    }
 
     #[test]
     fn every_kind_has_its_row_in_the_documentation() {

@@ -30,6 +30,10 @@ pub fn canonical_time(text: &str) -> Result<String, TimeError> {
 /// [`TimeError`] for any other text.
 pub fn parse_time(text: &str) -> Result<Timestamp, TimeError> {
     let refused = || TimeError(text.chars().take(60).collect());
+    // Not in RFC 3339: a year with a sign, and the name of a time zone, which would be ignored without an offset.
+    if text.starts_with(['-', '+']) || text.contains('[') {
+        return Err(refused());
+    }
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
@@ -62,7 +66,18 @@ mod tests {
         );
         let now = now();
         assert_eq!(canonical_time(&now).unwrap(), now);
-        for text in ["", "yesterday", "1700000000", "2026-13-01T00:00:00Z"] {
+        for text in [
+            "",
+            "yesterday",
+            "1700000000",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T00:00:00[America/New_York]",
+            "2026-01-01T00:00:00Z[America/New_York]",
+            "2026-01-01T00:00:00[u-ca=hebrew]",
+            "-000001-01-01T00:00:00Z",
+            "-000001-01-01T00:00:00",
+            "+002026-01-01T00:00:00Z",
+        ] {
             assert!(canonical_time(text).is_err(), "{text}");
         }
     }

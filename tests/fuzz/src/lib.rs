@@ -74,6 +74,7 @@ fn limits() -> Limits {
         max_bytes: 64 * 1024,
         max_depth: 64,
         max_operations: 64,
+        ..Limits::UNLIMITED
     }
 }
 

@@ -126,3 +126,67 @@ async fn bodies_that_are_no_right_json_are_refused_and_change_nothing() {
         json!({"a": {"b": 2}})
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_the_log_cannot_hold_are_refused_and_their_field_is_named() {
+    let stack = Stack::start();
+    let (id, cursor) = stack.api.create(json!({"n": 0})).await;
+    let append = format!("/ltm/{id}/snapshots");
+    let errors = format!("/ltm/{id}/errors");
+    let (long, uuid) = ("x".repeat(1025), "00000000-0000-4000-8000-000000000001");
+    let number = json!({"b": {"$serde_json::private::Number": "5"}});
+    let raw = json!([{"$serde_json::private::RawValue": "[1]"}]);
+    let add = json!([{"op": "add", "path": "/b", "value": &raw}]);
+    for (path, field, body) in [
+        ("/ltm", "name", json!({"fqn": "a", "name": &long})),
+        (
+            "/ltm",
+            "name",
+            json!({"fqn": "a", "structure": {"name": &long}}),
+        ),
+        (
+            "/ltm",
+            "time",
+            json!({"fqn": "a", "time": "-000001-01-01T00:00:00Z"}),
+        ),
+        ("/ltm", "state", json!({"fqn": "a", "state": &number})),
+        (&*append, "reason", json!({"reason": &long, "merge": {}})),
+        (
+            &*append,
+            "time",
+            json!({"reason": "x", "merge": {}, "time": "2026-01-01T00:00:00[America/New_York]"}),
+        ),
+        (&*append, "state", json!({"reason": "x", "state": &number})),
+        (&*append, "merge", json!({"reason": "x", "merge": &number})),
+        (&*append, "patch", json!({"reason": "x", "patch": &add})),
+        (
+            &*append,
+            "item",
+            json!({"reason": "x", "merge": {}, "item": &raw}),
+        ),
+        (&*errors, "reason", json!({"id": uuid, "reason": &long})),
+        (&*errors, "retries", json!({"id": uuid, "retries": &raw})),
+    ] {
+        let problem = stack
+            .api
+            .post(path, &body)
+            .await
+            .problem(422, "invalid-request");
+        assert_eq!(problem["field"], field, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        let named = detail.contains("$serde_json::private::");
+        assert_eq!(named, body.to_string().contains("$serde_json"), "{detail}");
+    }
+    assert_eq!(stack.api.document(id).await["cursor"], cursor);
+    let fits = json!({"fqn": "a", "name": "x".repeat(1024)});
+    let created = stack.api.post("/ltm", &fits).await.expect(200);
+    // An older API accepted longer names.
+    let id = created["id"].as_u64().unwrap();
+    let meta = format!("ltm:{{{id}}}:meta");
+    stack
+        .redis
+        .cli(&["HSET", &meta, "name", &"y".repeat(100_000)]);
+    let list = stack.api.get("/ltm?limit=1").await.expect(200);
+    let name = list[0]["name"].as_str().unwrap();
+    assert_eq!(name.chars().count(), 1025, "{name}");
+}

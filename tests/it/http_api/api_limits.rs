@@ -2,7 +2,8 @@
 
 use futures_util::future::select_all;
 use ltm_tests::{
-    Answer, Api, RawConnection, RedisServer, Service, Stack, Subscriber, resident_bytes, until,
+    Answer, Api, RawConnection, RedisServer, Scrape, Service, Stack, Subscriber, resident_bytes,
+    until,
 };
 use serde_json::{Value, json};
 
@@ -256,6 +257,46 @@ async fn the_states_that_are_held_stay_within_the_cache() {
     }
     let grown = resident_bytes(stack.api_service.pid()).saturating_sub(before);
     assert!(grown < 64 * MIB, "{grown} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_weighs_states_by_the_memory_that_they_take() {
+    let redis = RedisServer::start(&[]);
+    let writer = Service::api(&redis.url(), &[]);
+    let api = Api::at(&writer);
+    let points: Vec<Value> = (0..2_000).map(|n| json!({"x": n, "y": 1})).collect();
+    let shapes = [
+        ("numbers", json!(vec![0; 20_000])),
+        ("objects", json!(points)),
+        ("arrays", json!(vec![json!([1]); 10_000])),
+        (
+            "texts",
+            json!(vec!["a text of thirty characters..."; 20_000]),
+        ),
+    ];
+    for (shape, value) in shapes {
+        let state = json!({"a": value});
+        let mut ids = Vec::new();
+        for _ in 0..30 {
+            ids.push(api.create(state.clone()).await.0);
+        }
+        // It has nothing else in memory.
+        let reader = Service::api(&redis.url(), &[]);
+        let read = async |id: u64| Api::at(&reader).get(&format!("/ltm/{id}/state")).await;
+        assert_eq!(read(ids[0]).await.status, 200);
+        let bytes = async || Scrape::of(&reader).await.value("ltm_state_cache_bytes");
+        let before = (resident_bytes(reader.pid()), bytes().await);
+        for id in &ids[1..] {
+            assert_eq!(read(*id).await.status, 200);
+        }
+        let held = (resident_bytes(reader.pid()) - before.0) as f64;
+        let weighed = bytes().await - before.1;
+        let ratio = held / weighed;
+        assert!(
+            (0.66..1.5).contains(&ratio),
+            "{shape}: {held} bytes, weighed as {weighed}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

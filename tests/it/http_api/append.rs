@@ -1,7 +1,7 @@
 //! What a producer may rely on when it appends a snapshot.
 
 use futures_util::future::join_all;
-use ltm_tests::{Answer, Api, Service, Stack, apply};
+use ltm_tests::{Answer, Api, Service, Stack, Subscriber, apply};
 use serde_json::{Value, json};
 
 /// The state and the cursor as they are in Redis now.
@@ -445,4 +445,60 @@ async fn a_malformed_patch_names_what_is_wrong() {
         assert!(named.starts_with(field), "{patch}: {problem}");
     }
     assert_eq!(now(&stack.api, id).await, (json!({"a": 1}), cursor));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_patch_has_a_path_that_clients_in_javascript_reject() {
+    let stack = Stack::start();
+    let api = &stack.api;
+    let words = |more: Value| json!({"words": {"the": 1, "__proto__": more}, "constructor": {"prototype": 1}});
+    let (id, _) = api.create(words(json!({"a": 1}))).await;
+    let mut patches = Vec::new();
+    for change in [
+        json!({"state": words(json!({"a": 2}))}),
+        json!({"merge": {"words": {"__proto__": {"a": 3}, "end": 3}, "constructor": {"prototype": 2}}}),
+    ] {
+        patches.push(api.append(id, change).await["snapshot"]["patch"].clone());
+    }
+    let url = stack
+        .gateway
+        .ws(&format!("/ws/{id}?after={}", now(api, id).await.1));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    let back = json!({"snapshot": {"index": 0}});
+    api.post(&format!("/ltm/{id}/rollback"), &back)
+        .await
+        .expect(200);
+    assert_eq!(now(api, id).await.0, words(json!({"a": 1})));
+    patches.push(subscriber.message().await["rollback"]["patch"].clone());
+    for patch in patches {
+        for operation in patch.as_array().expect("a patch") {
+            let path = operation["path"].as_str().unwrap();
+            assert!(["/words", "/constructor"].contains(&path), "{operation}");
+        }
+    }
+    // A producer's own patch of that kind would stop the pages that follow.
+    for (field, operation) in [
+        (
+            "path",
+            json!({"op": "add", "path": "/words/__proto__", "value": 1}),
+        ),
+        (
+            "path",
+            json!({"op": "remove", "path": "/constructor/prototype"}),
+        ),
+        (
+            "from",
+            json!({"op": "copy", "from": "/words/__proto__/a", "path": "/b"}),
+        ),
+    ] {
+        let body = json!({"reason": "x", "patch": [operation]});
+        let problem = try_append(api, id, &body, &[])
+            .await
+            .problem(422, "invalid-request");
+        assert_eq!(problem["field"], format!("patch[0].{field}"), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("JavaScript"),
+            "{problem}"
+        );
+    }
 }

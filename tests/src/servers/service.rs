@@ -36,6 +36,23 @@ impl Service {
         Self::on_redis("ltm-gateway", redis_url, settings)
     }
 
+    /// As [`Service::api`], in a process that the system gives this much address space and no more.
+    pub fn api_within(bytes: usize, redis_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::within("ltm-api", bytes, redis_url, settings)
+    }
+
+    /// As [`Service::gateway`], in a process that the system gives this much address space and no more.
+    pub fn gateway_within(bytes: usize, redis_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::within("ltm-gateway", bytes, redis_url, settings)
+    }
+
+    fn within(name: &str, bytes: usize, redis_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -v {} && exec \"$0\"", bytes / 1024);
+        command.args(["-c", &limited]).arg(binary(name));
+        Self::with_redis(name, command, redis_url, settings)
+    }
+
     /// Starts `ltm dev` with its data in this directory.
     pub fn dev(data_dir: &Path) -> Self {
         let mut command = Command::new(binary("ltm"));
@@ -46,7 +63,15 @@ impl Service {
     }
 
     fn on_redis(name: &str, redis_url: &str, settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(binary(name));
+        Self::with_redis(name, Command::new(binary(name)), redis_url, settings)
+    }
+
+    fn with_redis(
+        name: &str,
+        mut command: Command,
+        redis_url: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         command
             .env("LTM__REDIS__URL", redis_url)
             .env("LTM__API__LISTEN", "127.0.0.1:0")
@@ -185,10 +210,24 @@ pub fn peak_bytes(pid: u32) -> usize {
     kib(status(pid).vmhwm)
 }
 
+/// Lets [`peak_bytes`] begin anew.
+pub fn forget_peak(pid: u32) {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("the process lives");
+}
+
+/// The CPU time that a process has used, in seconds.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let stat = process(pid).stat().expect("its times can be read");
+    (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
+}
+
 fn status(pid: u32) -> procfs::process::Status {
+    process(pid).status().expect("its status can be read")
+}
+
+fn process(pid: u32) -> procfs::process::Process {
     let pid = pid.try_into().expect("a process id");
-    let process = procfs::process::Process::new(pid).expect("the process lives");
-    process.status().expect("its status can be read")
+    procfs::process::Process::new(pid).expect("the process lives")
 }
 
 fn kib(size: Option<u64>) -> usize {

@@ -3,19 +3,19 @@
 use std::ops::Deref;
 
 use actix_web::{HttpMessage, HttpRequest, web::Payload};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use ltm_service::ProblemResponse;
-use ltm_types::{Problem, ProblemKind};
+use ltm_types::{Problem, ProblemKind, shorten};
 use serde::Deserialize;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::time::timeout;
 
-use crate::{Api, object::Object, settings::bytes};
+use crate::{Api, body_budget::Share, object::Object, settings::bytes};
 
 /// A body. Its share of the budget is returned when it is dropped.
-#[derive(Default)]
 pub(crate) struct Body {
-    bytes: Vec<u8>,
-    permit: Option<OwnedSemaphorePermit>,
+    bytes: Bytes,
+    share: Share,
 }
 
 impl Deref for Body {
@@ -27,19 +27,23 @@ impl Deref for Body {
 }
 
 impl Body {
-    /// Appends `chunk`, if the budget has room for it.
-    fn push(&mut self, chunk: &[u8], api: &Api) -> Result<(), ProblemResponse> {
-        let Some(more) = api.body_budget().permit(chunk.len()) else {
-            api.limits().hit("api.bodies");
-            let detail = "the bodies of all requests in progress take as much memory as allowed (api.bodies)";
-            return Err(Problem::new(ProblemKind::OverLimit, detail).into());
-        };
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            None => self.permit = Some(more),
-        }
-        self.bytes.extend_from_slice(chunk);
-        Ok(())
+    /// Reads the body with `read`, on another thread if it is large. `read` adds the memory of what it reads to the
+    /// share of the body.
+    pub(crate) async fn read<T: Send + 'static>(
+        &mut self,
+        api: &Api,
+        read: impl FnOnce(&[u8], &mut Share) -> Result<T, ProblemResponse> + Send + 'static,
+    ) -> Result<T, ProblemResponse> {
+        let (bytes, mut share) = (self.bytes.clone(), self.share.another());
+        let work = move || (read(&bytes, &mut share), share);
+        let (read, share) = api.json_work().run(self.len(), work).await?;
+        self.share.join(share);
+        read
+    }
+
+    /// The memory of the body and of what was read from it.
+    pub(crate) fn memory(&self) -> usize {
+        self.share.bytes()
     }
 }
 
@@ -53,8 +57,10 @@ pub(crate) async fn read(
     if declared != "application/json"
         && !(declared.starts_with("application/") && declared.ends_with("+json"))
     {
-        let detail =
-            format!("the body is declared as {declared:?}; send Content-Type: application/json");
+        let detail = format!(
+            "the body is declared as {:?}; send Content-Type: application/json",
+            shorten(&declared)
+        );
         return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail)
             .with_field("Content-Type")
             .into());
@@ -70,20 +76,24 @@ pub(crate) async fn read(
 
 async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemResponse> {
     let max = api.settings().max_body;
-    let mut body = Body::default();
+    let (mut bytes_read, mut share) = (Vec::new(), api.body_budget().share());
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| {
             let detail = format!("the body ended early: {e}");
             Problem::new(ProblemKind::InvalidRequest, detail)
         })?;
-        if body.len() + chunk.len() > bytes(max) {
+        if bytes_read.len() + chunk.len() > bytes(max) {
             api.limits().hit("api.max_body");
             let detail = format!("the body is larger than {max} (api.max_body)");
             return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
         }
-        body.push(&chunk, api)?;
+        share.add(chunk.len())?;
+        bytes_read.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(Body {
+        bytes: bytes_read.into(),
+        share,
+    })
 }
 
 /// Reads the fields of a body. The error names the wrong field.
@@ -100,7 +110,7 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let Object(read) = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
         let field = e.path().to_string();
-        let problem = Problem::new(ProblemKind::InvalidRequest, e.inner().to_string());
+        let problem = Problem::new(ProblemKind::InvalidRequest, shorten(&e.inner().to_string()));
         ProblemResponse(if field == "." {
             problem
         } else {

@@ -8,7 +8,10 @@ use ltm_state::{
 use ltm_store::{AppendError, CreateError};
 use ltm_types::{Problem, ProblemKind};
 
-use crate::{reader::ReadError, state_cache::LockError, writer::WriteError};
+use crate::{
+    body_budget::UsedUp, json_work::Overloaded, reader::ReadError, state_cache::LockError,
+    writer::WriteError,
+};
 
 impl From<WriteError> for ProblemResponse {
     fn from(error: WriteError) -> Self {
@@ -21,6 +24,7 @@ impl From<WriteError> for ProblemResponse {
                 .with_cursor(cursor)
                 .into(),
             WriteError::Lock(error) => error.into(),
+            WriteError::Overloaded(error) => error.into(),
             WriteError::Overtaken { .. } => Problem::new(ProblemKind::Busy, detail).into(),
             WriteError::Append(error) => of_append(error),
             WriteError::Create(error) => of_create(error),
@@ -52,6 +56,18 @@ impl From<LockError> for ProblemResponse {
     }
 }
 
+impl From<UsedUp> for ProblemResponse {
+    fn from(error: UsedUp) -> Self {
+        Problem::new(ProblemKind::OverLimit, error.to_string()).into()
+    }
+}
+
+impl From<Overloaded> for ProblemResponse {
+    fn from(error: Overloaded) -> Self {
+        Problem::new(ProblemKind::OverLimit, error.to_string()).into()
+    }
+}
+
 /// A field, header or parameter with a value that is not allowed.
 pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> ProblemResponse {
     Problem::new(ProblemKind::InvalidRequest, detail)
@@ -65,10 +81,13 @@ fn internal(detail: String) -> ProblemResponse {
 
 fn of_field(error: &FieldError) -> ProblemResponse {
     let kind = match error.kind {
-        FieldErrorKind::TooDeep(_) | FieldErrorKind::TooLarge { .. } => ProblemKind::StateTooLarge,
-        FieldErrorKind::Shape(_) | FieldErrorKind::NotUnicode(_) | FieldErrorKind::Json(_) => {
-            ProblemKind::InvalidRequest
-        }
+        FieldErrorKind::TooDeep(_)
+        | FieldErrorKind::TooLarge { .. }
+        | FieldErrorKind::TooMuchMemory { .. } => ProblemKind::StateTooLarge,
+        FieldErrorKind::Shape(_)
+        | FieldErrorKind::NotUnicode(_)
+        | FieldErrorKind::Reserved(_)
+        | FieldErrorKind::Json(_) => ProblemKind::InvalidRequest,
     };
     Problem::new(kind, error.to_string())
         .with_field(error.field)

@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::IntoParams;
 
-use super::{body, headers, path};
+use super::{
+    body::{self, Body},
+    headers, path,
+};
 use crate::{
     Api,
     writer::{Preconditions, Write, Written},
@@ -46,13 +49,13 @@ pub(super) async fn write_call<W: Write>(
     payload: Payload,
     api: &Api,
     kind: Option<&[u8]>,
-    read: impl FnOnce(LtmId, &[u8]) -> Result<W, ProblemResponse>,
+    read: impl AsyncFnOnce(LtmId, &mut Body) -> Result<W, ProblemResponse>,
 ) -> Result<(LtmId, W, Written), ProblemResponse> {
     let id = path::ltm_id(request)?;
-    let body = body::read(request, payload, api).await?;
+    let mut body = body::read(request, payload, api).await?;
     let content: Vec<&[u8]> = kind.into_iter().chain([&*body]).collect();
     let preconditions = preconditions(request, &content)?;
-    let mut write = read(id, &body)?;
+    let mut write = read(id, &mut body).await?;
     let written = api.writer().write(id, &preconditions, &mut write).await?;
     Ok((id, write, written))
 }

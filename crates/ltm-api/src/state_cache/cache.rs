@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use ltm_service::{ByteCache, Bytes, LimitsHit, Span, byte_cache};
 use ltm_state::{Retention, RetentionOverride, State};
 use ltm_store::{FoldCost, LoadedState, Spawner, Store, StoreError};
-use ltm_types::{Entry, LtmId};
+use ltm_types::{Cursor, Entry, LtmId};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, Semaphore},
     time::timeout,
@@ -21,8 +21,6 @@ use tokio::{
 use super::checkpoint_policy::CheckpointPolicy;
 use crate::{ApiSettings, metrics::Metrics};
 
-/// What a parsed state takes in memory for each byte of its text, about.
-const MEMORY_PER_BYTE: usize = 4;
 /// What an empty state takes in memory, in bytes, about.
 const MEMORY_PER_STATE: usize = 1024;
 /// The expected number of states, for the cache's tables.
@@ -308,6 +306,11 @@ impl Cached {
         }
     }
 
+    /// What its state takes in memory, in bytes, about.
+    pub(crate) fn memory(&self) -> usize {
+        memory(&self.state)
+    }
+
     /// Notes that `entry`, whose patch was applied, is in the log.
     pub(crate) fn advance(&mut self, entry: &Entry) {
         self.state.advance(entry);
@@ -373,6 +376,10 @@ impl StateGuard {
             Ok(None) => self.cached = self.cache.load(self.id).await?,
             Err(error) => {
                 self.cache.forget_missing(self.id, &error);
+                if matches!(error, StoreError::Damaged { .. }) {
+                    // An entry may have been folded in part.
+                    self.cached = Cached::default();
+                }
                 return Err(error);
             }
         }
@@ -416,6 +423,10 @@ impl Drop for StateGuard {
         if thread::panicking() {
             return;
         }
+        // The state was lost on the way; the next request loads it.
+        if self.cached.state.cursor == Cursor::ORIGIN {
+            return;
+        }
         let mut cached = mem::take(&mut self.cached);
         self.cache.checkpoint(self.id, &mut cached);
         self.cache.trim(self.id, &mut cached);
@@ -430,6 +441,5 @@ impl Drop for StateGuard {
 
 /// What a state takes in memory, in bytes, about.
 fn memory(state: &State) -> usize {
-    let tree = state.tree.bytes().saturating_mul(MEMORY_PER_BYTE);
-    tree.saturating_add(state.index.bytes())
+    state.tree.memory().saturating_add(state.index.bytes())
 }

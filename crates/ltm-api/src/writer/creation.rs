@@ -2,8 +2,8 @@
 
 use ltm_service::Span;
 use ltm_state::{
-    Change as StateChange, Limits, RetentionOverride, State, change,
-    json::{self, Shape},
+    Change as StateChange, Limits, RetentionOverride, State,
+    json::{self, Shape, memory_of},
 };
 use ltm_store::{CreatedLtm, Idempotency, NewLtm, ProducerEpoch};
 use ltm_types::{Cursor, Entry, Kind, LtmId, now};
@@ -17,10 +17,10 @@ use utoipa::ToSchema;
 use super::{
     draft::with_trace_parent,
     error::WriteError,
-    snapshot::{SnapshotFields, SnapshotWrite, time},
+    snapshot::{SnapshotFields, SnapshotWrite, check_text, time},
     write::Writer,
 };
-use crate::{object::Object, state_cache::Cached};
+use crate::{json_work::on_drop_thread, object::Object, state_cache::Cached};
 
 /// The longest class in bytes: it is part of the name of a list.
 const MAX_FQN: usize = 1024;
@@ -100,6 +100,16 @@ pub(crate) struct Creation {
     first: SnapshotWrite,
 }
 
+impl CreationFields<'_> {
+    /// The memory that its state and its structure would take.
+    pub(crate) fn memory(&self) -> usize {
+        let fields = [self.state, self.structure];
+        let given = fields.into_iter().flatten();
+        let snapshot = self.snapshot.as_ref().map_or(0, |it| it.0.memory());
+        given.map(|json| memory_of(json.get())).sum::<usize>() + snapshot
+    }
+}
+
 impl Creation {
     /// Reads the fields of a request.
     pub(crate) fn read(fields: CreationFields<'_>, limits: Limits) -> Result<Self, WriteError> {
@@ -109,7 +119,8 @@ impl Creation {
         };
         let params = object("params", fields.params, "null")?;
         let structure = object("structure", fields.structure, "{}")?;
-        let (name, structure) = identity(&fields, structure)?;
+        let (name, structure) = identity(&fields, structure, &limits)?;
+        check_text("name", &name)?;
         let created_at = time(fields.time.as_deref())?.unwrap_or_else(now);
         let mut first = match fields.snapshot {
             Some(Object(snapshot)) => {
@@ -155,12 +166,19 @@ impl Writer {
     /// Creates an LTM with its first snapshot, once per Idempotency-Key.
     pub(crate) async fn create(
         &self,
-        creation: &Creation,
+        creation: Creation,
         idempotency: Option<Idempotency<'_>>,
         producer: Option<&ProducerEpoch>,
     ) -> Result<CreatedLtm, WriteError> {
         let mut state = State::default();
-        let first = creation.first.apply_to(&mut state)?;
+        let cost = creation.first.change.cost(&state.tree);
+        let first = move || {
+            let mut creation = creation;
+            let first = creation.first.apply_to(&mut state);
+            (creation, state, first)
+        };
+        let (creation, state, first) = self.json_work.run(cost, first).await?;
+        let first = first?;
         let span = Span::redis("EVALSHA", "create");
         let payload = with_trace_parent(first.payload, span.as_ref());
         let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload);
@@ -184,9 +202,17 @@ impl Writer {
             self.metrics.created(entry.payload.len());
             let mut cached = Cached::new(state, creation.retention);
             cached.advance(&entry);
-            self.cache.keep(created.id, cached);
+            self.keep(created.id, cached).await;
         }
         Ok(created)
+    }
+}
+
+impl Writer {
+    /// Keeps a new state in the cache. Others leave the cache for it, and to drop them takes time.
+    async fn keep(&self, id: LtmId, cached: Cached) {
+        let (cache, memory) = (self.cache.clone(), cached.memory());
+        on_drop_thread(memory, move || cache.keep(id, cached)).await;
     }
 }
 
@@ -207,6 +233,7 @@ fn start(
     limits: Limits,
 ) -> Result<SnapshotWrite, WriteError> {
     let raw = |text: String| RawValue::from_string(text).map_err(WriteError::Unwritable);
+    let none = raw("{}".into())?;
     let item = format!(r#"{{"payload":{payload},"params":{params},"playground":{playground}}}"#);
     Ok(SnapshotWrite {
         reason: "start".into(),
@@ -214,10 +241,7 @@ fn start(
         item: raw(item)?,
         execute_queue: raw("[]".into())?,
         transitions_queue: raw("[]".into())?,
-        change: StateChange::State(match state {
-            Some(state) => change::object("state", state, &limits)?,
-            None => Map::new(),
-        }),
+        change: StateChange::state(state.unwrap_or(&none), &limits)?,
         limits,
     })
 }
@@ -238,7 +262,15 @@ fn only_snapshot(state: Option<&RawValue>, payload: Option<&RawValue>) -> Result
 fn identity(
     fields: &CreationFields<'_>,
     structure: Box<RawValue>,
+    limits: &Limits,
 ) -> Result<(String, Box<RawValue>), WriteError> {
+    let memory = memory_of(structure.get());
+    if memory > limits.max_memory {
+        let max = limits.max_memory;
+        let problem =
+            format!("`structure` takes about {memory} bytes of memory, and {max} are allowed");
+        return Err(WriteError::invalid("structure", problem));
+    }
     let mut members: Map<String, Value> = json::read_checked(structure.get())
         .map_err(|e| WriteError::invalid("structure", e.to_string()))?;
     let named = members.get("name").and_then(Value::as_str);

@@ -17,7 +17,7 @@ pub(crate) trait Write {
     }
 
     /// Applies the write to `state`, and returns the entry's content. After an error the state is as it was.
-    async fn apply(&self, state: &mut State) -> Result<Change, WriteError>;
+    async fn apply(&mut self, state: &mut State) -> Result<Change, WriteError>;
 }
 
 /// What a write did to a state, and the entry that says so.
@@ -56,10 +56,10 @@ impl<'a> Draft<'a> {
         self.state.status()
     }
 
-    /// Keeps the change: the entry is in the log.
-    pub(crate) fn commit(mut self) {
-        self.undo = None;
+    /// Keeps the change: the entry is in the log. Returns what the change took out of the state, which can be large.
+    pub(crate) fn commit(mut self) -> Option<Undo> {
         self.state.advance(&self.entry);
+        self.undo.take()
     }
 }
 

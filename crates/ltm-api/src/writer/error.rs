@@ -4,7 +4,7 @@ use ltm_state::{ChangeError, json::FieldError};
 use ltm_store::{AppendError, CreateError, StoreError};
 use ltm_types::{Cursor, LtmId};
 
-use crate::{reader::ReadError, state_cache::LockError};
+use crate::{json_work::Overloaded, reader::ReadError, state_cache::LockError};
 
 /// Why a write was not carried out. Nothing is written, except that after an unavailable Redis the outcome is
 /// not known.
@@ -30,6 +30,9 @@ pub(crate) enum WriteError {
     /// The LTM's state cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The change is large, and no thread was free for it.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// Other producers wrote each time before this write could.
     #[error("others wrote to LTM {id} {tries} times meanwhile; try again")]
     Overtaken {
@@ -72,6 +75,7 @@ impl WriteError {
             Self::Read(error) => error.depends_on_state(),
             Self::Field(_)
             | Self::Lock(_)
+            | Self::Overloaded(_)
             | Self::Overtaken { .. }
             | Self::Append(_)
             | Self::Create(_)

@@ -55,7 +55,7 @@ pub(crate) fn reported_field(
 }
 
 impl Write for ErrorReport {
-    async fn apply(&self, state: &mut State) -> Result<Change, WriteError> {
+    async fn apply(&mut self, state: &mut State) -> Result<Change, WriteError> {
         let time = self.time.clone().unwrap_or_else(now);
         let mut error = match self.earlier(state).await? {
             Some(error) => error,

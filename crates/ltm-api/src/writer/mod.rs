@@ -18,5 +18,5 @@ pub(crate) use error::WriteError;
 pub(crate) use error_report::{ErrorReport, reported_field};
 pub(crate) use preconditions::Preconditions;
 pub(crate) use rollback::{RollbackTarget, RollbackTo};
-pub(crate) use snapshot::{SnapshotFields, SnapshotWrite, time};
+pub(crate) use snapshot::{SnapshotAppend, SnapshotFields, SnapshotWrite, check_text, time};
 pub(crate) use write::{Writer, Written};

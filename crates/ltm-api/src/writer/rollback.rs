@@ -1,5 +1,7 @@
 //! Going back to a snapshot, or undoing a rollback.
 
+use std::sync::Arc;
+
 use json_patch::PatchOperation;
 use ltm_state::{ChangeError, HistoryIndex, Limits, State, Tree, diff};
 use ltm_store::Store;
@@ -10,13 +12,9 @@ use super::{
     draft::{Change, Write, to_payload},
     error::WriteError,
 };
-use crate::reader::{PointInTime, ReadError, Reader, despite_trims};
-
-/// A state that the LTM had may be returned to, whatever the limits are now.
-const UNLIMITED: Limits = Limits {
-    max_bytes: usize::MAX,
-    max_depth: usize::MAX,
-    max_operations: usize::MAX,
+use crate::{
+    json_work::JsonWork,
+    reader::{PointInTime, ReadError, Reader, despite_trims},
 };
 
 /// The history to go back to.
@@ -33,11 +31,12 @@ pub(crate) enum RollbackTarget {
 /// A rollback to append.
 pub(crate) struct RollbackTo<'a> {
     reader: &'a Reader,
+    json_work: &'a JsonWork,
     id: LtmId,
     pub(crate) target: RollbackTarget,
     time: String,
     /// What the target was when it was looked up, before the state was locked: it may be far back.
-    found: Option<Earlier>,
+    found: Option<Arc<Earlier>>,
 }
 
 /// The LTM at the target.
@@ -51,9 +50,16 @@ struct Earlier {
 }
 
 impl<'a> RollbackTo<'a> {
-    pub(crate) fn new(reader: &'a Reader, id: LtmId, target: RollbackTarget, time: String) -> Self {
+    pub(crate) fn new(
+        reader: &'a Reader,
+        json_work: &'a JsonWork,
+        id: LtmId,
+        target: RollbackTarget,
+        time: String,
+    ) -> Self {
         Self {
             reader,
+            json_work,
             id,
             target,
             time,
@@ -75,38 +81,58 @@ impl<'a> RollbackTo<'a> {
         Ok(state.cursor == head || self.store().entry(self.id, head).await?.is_some())
     }
 
-    async fn find(&self, now: PointInTime) -> Result<Earlier, ReadError> {
+    async fn find(&self, now: PointInTime) -> Result<Arc<Earlier>, ReadError> {
         let (seq, snapshots_count) = self.target.seq(now.id, &now.index)?;
         let tree = match seq {
             None => Tree::default(),
             Some(seq) => self.store().state_after(now.id, seq).await?.tree,
         };
-        Ok(Earlier {
+        Ok(Arc::new(Earlier {
             tree,
             snapshots_count,
             rollbacks_count: now.index.rollbacks_count(),
             head: now.cursor,
-        })
+        }))
     }
 
-    fn change(&self, state: &mut State, earlier: &Earlier) -> Result<Change, WriteError> {
+    async fn go_back(
+        &self,
+        state: &mut State,
+        earlier: Arc<Earlier>,
+    ) -> Result<Change, WriteError> {
+        let (target, time) = (self.target, self.time.clone());
+        let cost = state.tree.bytes().max(earlier.tree.bytes());
+        let work = move |state: &mut State| earlier.change(target, &time, state);
+        self.json_work.run_on(cost, state, work).await?
+    }
+}
+
+impl Earlier {
+    /// Makes `state` what it was then.
+    fn change(
+        &self,
+        target: RollbackTarget,
+        time: &str,
+        state: &mut State,
+    ) -> Result<Change, WriteError> {
         let none = Map::new();
         let from = state.tree.value().as_object().unwrap_or(&none);
-        let to = earlier.tree.value().as_object().unwrap_or(&none);
+        let to = self.tree.value().as_object().unwrap_or(&none);
         let operations: Vec<PatchOperation> = diff::diff(from, to);
         let payload = to_payload(&Rollback {
-            snapshot_index: self.target.snapshot_index(),
+            snapshot_index: target.snapshot_index(),
             rollback: RollbackChange {
-                time: self.time.as_str().into(),
-                reason: self.target.reason().into(),
+                time: time.into(),
+                reason: target.reason().into(),
                 patch: &to_raw_value(&operations).map_err(WriteError::Unwritable)?,
-                snapshots_count: earlier.snapshots_count,
-                rollback_index: self.target.undone(),
+                snapshots_count: self.snapshots_count,
+                rollback_index: target.undone(),
             },
         })?;
+        // A state that the LTM had may be returned to, whatever the limits are now.
         let undo = state
             .tree
-            .apply(&operations, &UNLIMITED)
+            .apply_owned(operations, &Limits::UNLIMITED)
             .map_err(|source| ChangeError::Patch {
                 field: "rollback",
                 source,
@@ -114,7 +140,7 @@ impl<'a> RollbackTo<'a> {
         Ok(Change {
             kind: Kind::Rollback,
             payload,
-            snapshots_count: earlier.snapshots_count,
+            snapshots_count: self.snapshots_count,
             undo: Some(undo),
         })
     }
@@ -127,15 +153,15 @@ impl Write for RollbackTo<'_> {
         Ok(())
     }
 
-    async fn apply(&self, state: &mut State) -> Result<Change, WriteError> {
+    async fn apply(&mut self, state: &mut State) -> Result<Change, WriteError> {
         if let Some(found) = &self.found
             && self.still_holds(found, state).await?
         {
-            return self.change(state, found);
+            return self.go_back(state, found.clone()).await;
         }
         let find = async || self.find(self.reader.at(self.id, state).await?).await;
         let found = despite_trims(find).await?;
-        self.change(state, &found)
+        self.go_back(state, found).await
     }
 }
 

@@ -1,9 +1,11 @@
 //! Appending a snapshot: a step, and what it changed.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use ltm_docs::schemas::Operation;
 use ltm_state::{
     Limits, State,
-    json::{self, Shape},
+    json::{self, Shape, memory_of},
 };
 use ltm_types::{Kind, Snapshot, canonical_time, now};
 use serde::Deserialize;
@@ -14,6 +16,7 @@ use super::{
     draft::{Change, Write, to_payload},
     error::WriteError,
 };
+use crate::json_work::JsonWork;
 
 /// The fields of a snapshot as a request gives them.
 #[derive(Deserialize, ToSchema)]
@@ -62,6 +65,15 @@ pub(crate) struct SnapshotWrite {
     pub(crate) limits: Limits,
 }
 
+impl SnapshotFields<'_> {
+    /// The memory that its change would take.
+    pub(crate) fn memory(&self) -> usize {
+        let fields = [self.patch, self.state, self.merge];
+        let given = fields.into_iter().flatten();
+        given.map(|json| memory_of(json.get())).sum()
+    }
+}
+
 impl SnapshotWrite {
     /// Reads the fields of a request.
     pub(crate) fn read(fields: SnapshotFields<'_>, limits: Limits) -> Result<Self, WriteError> {
@@ -69,6 +81,7 @@ impl SnapshotWrite {
             json::passthrough(field, value, absent, shape, limits.max_depth)
         };
         let queue = |field, value| pass(field, value, "[]", Shape::Array);
+        check_text("reason", &fields.reason)?;
         Ok(Self {
             time: time(fields.time.as_deref())?,
             item: pass("item", fields.item, "null", Shape::Any)?,
@@ -81,7 +94,7 @@ impl SnapshotWrite {
     }
 
     /// Applies the change to `state`.
-    pub(crate) fn apply_to(&self, state: &mut State) -> Result<Change, WriteError> {
+    pub(crate) fn apply_to(&mut self, state: &mut State) -> Result<Change, WriteError> {
         let snapshots_count = state.snapshots_count() + 1;
         let (patch, undo) = self.change.apply(&mut state.tree, &self.limits)?;
         let snapshot = Snapshot {
@@ -107,10 +120,47 @@ impl SnapshotWrite {
     }
 }
 
-impl Write for SnapshotWrite {
-    async fn apply(&self, state: &mut State) -> Result<Change, WriteError> {
-        self.apply_to(state)
+/// A snapshot to append to an LTM whose state may be large.
+pub(crate) struct SnapshotAppend {
+    write: Arc<Mutex<SnapshotWrite>>,
+    json_work: JsonWork,
+}
+
+impl SnapshotAppend {
+    pub(crate) fn new(write: SnapshotWrite, json_work: JsonWork) -> Self {
+        Self {
+            write: Arc::new(Mutex::new(write)),
+            json_work,
+        }
     }
+}
+
+fn lock(write: &Mutex<SnapshotWrite>) -> MutexGuard<'_, SnapshotWrite> {
+    write.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Write for SnapshotAppend {
+    async fn apply(&mut self, state: &mut State) -> Result<Change, WriteError> {
+        let write = self.write.clone();
+        let cost = lock(&write).change.cost(&state.tree);
+        let work = move |state: &mut State| lock(&write).apply_to(state);
+        self.json_work.run_on(cost, state, work).await?
+    }
+}
+
+/// The longest name, or reason, in bytes. Lists and histories show it.
+const MAX_TEXT: usize = 1024;
+
+/// Rejects a name or a reason that is too long.
+pub(crate) fn check_text(field: &'static str, text: &str) -> Result<(), WriteError> {
+    if text.len() <= MAX_TEXT {
+        return Ok(());
+    }
+    let problem = format!(
+        "`{field}` has {} bytes, and {MAX_TEXT} are allowed",
+        text.len()
+    );
+    Err(WriteError::invalid(field, problem))
 }
 
 /// The field `time`, in the one spelling that entries have.

@@ -15,6 +15,7 @@ use super::{
     preconditions::Preconditions,
 };
 use crate::{
+    json_work::{JsonWork, drop_elsewhere},
     metrics::Metrics,
     reader::{ReadError, despite_trims},
     state_cache::{StateCache, StateGuard},
@@ -27,6 +28,7 @@ const CONFLICT_TRIES: u32 = 64;
 pub(crate) struct Writer {
     pub(super) store: Store,
     pub(super) cache: Arc<StateCache>,
+    pub(super) json_work: JsonWork,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -43,10 +45,16 @@ pub(crate) struct Written {
 }
 
 impl Writer {
-    pub(crate) fn new(store: Store, cache: Arc<StateCache>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        cache: Arc<StateCache>,
+        json_work: JsonWork,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             store,
             cache,
+            json_work,
             metrics,
         }
     }
@@ -111,7 +119,7 @@ impl Writer {
         &self,
         state: &mut StateGuard,
         preconditions: &Preconditions<'_>,
-        write: &impl Write,
+        write: &mut impl Write,
         began: Instant,
     ) -> Result<Written, WriteError> {
         let (id, expected) = (state.id(), state.cursor);
@@ -144,7 +152,9 @@ impl Writer {
             }
         }
         let (entry, snapshots_count) = (draft.entry.clone(), draft.snapshots_count);
-        draft.commit();
+        if let Some(undo) = draft.commit() {
+            drop_elsewhere(undo.memory(), undo).await;
+        }
         self.metrics
             .appended(&entry.kind, entry.payload.len(), began.elapsed());
         Ok(Written {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use actix_web::{HttpRequest, web::Query};
-use ltm_types::{Problem, ProblemKind};
+use ltm_types::{Problem, ProblemKind, shorten};
 
 use super::problem::ProblemResponse;
 
@@ -29,7 +29,7 @@ impl Parameters {
         let query = Query::<HashMap<String, String>>::from_query(text);
         Ok(Self(
             query
-                .map_err(|e| invalid("query", e.to_string()))?
+                .map_err(|e| invalid("query", shorten(&e.to_string()).into_owned()))?
                 .into_inner(),
         ))
     }
@@ -50,7 +50,7 @@ impl Parameters {
             Some("false" | "0" | "no" | "off" | "f" | "n") | None => Ok(false),
             Some(other) => Err(invalid(
                 name,
-                format!("{other:?} is neither true nor false"),
+                format!("{:?} is neither true nor false", shorten(other)),
             )),
         }
     }
@@ -83,7 +83,10 @@ impl Parameters {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
             _ => Err(invalid(
                 name,
-                format!("{text:?} is not a whole number from {least} to {most}"),
+                format!(
+                    "{:?} is not a whole number from {least} to {most}",
+                    shorten(text)
+                ),
             )),
         }
     }

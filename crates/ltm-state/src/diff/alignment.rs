@@ -1,8 +1,8 @@
 //! Aligns two arrays: decides which elements stay, change, are removed, are added, or move.
 //!
 //! The elements that are equal are found with the diff of E. W. Myers, "An O(ND) Difference Algorithm and Its
-//! Variations", Algorithmica 1 (1986), with the bounds on its work that GNU diff and Git have. The elements
-//! between them are paired so that the patch is short: R. A. Wagner and M. J. Fischer, "The String-to-String
+//! Variations", Algorithmica 1 (1986), with the bounds on its work that GNU diff and Git have. These do not bound the
+//! work for long arrays that differ everywhere, so [`Budget::steps`] does. The elements between them are paired so that the patch is short: R. A. Wagner and M. J. Fischer, "The String-to-String
 //! Correction Problem", Journal of the ACM 21 (1974). The cost of a change is the length of its patch.
 
 use std::{iter::repeat_n, ops::Range};
@@ -14,11 +14,41 @@ use super::{
     edit::Edit,
     length::{self, changed},
     moves::Moves,
+    shortest::{self, Hunk},
 };
 use crate::json::measure;
 
 /// The largest number of pairs of elements that are compared within one hunk.
 const MAX_PAIRS: usize = 1 << 16;
+/// Shorter arrays are not searched for few edits first.
+const SHORT: usize = 1 << 10;
+
+/// What the work of a diff may still be. It is shared by all arrays of the two states.
+pub(super) struct Budget {
+    /// The bytes that may be compared to pair elements that are similar but not equal.
+    pub(super) bytes: usize,
+    /// The steps that may be taken to find equal elements.
+    pub(super) steps: usize,
+    /// The elements that the operations may shift.
+    pub(super) shifts: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            bytes: 8 << 20,
+            steps: 1 << 26,
+            shifts: 1 << 26,
+        }
+    }
+}
+
+/// Takes `cost` from what is left. Returns false if that is too little.
+pub(super) fn take(left: &mut usize, cost: usize) -> bool {
+    let rest = left.checked_sub(cost);
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
+}
 
 /// The edits from the old array to the new array, and the elements that only move.
 #[derive(Default)]
@@ -27,16 +57,17 @@ pub(super) struct Alignment {
     pub(super) moves: Moves,
 }
 
-/// A range of the old array, and the range of the new array that replaces it.
-type Hunk = [Range<usize>; 2];
-
-/// Aligns two arrays. `path` is the length of their path in bytes. `budget` is the number of bytes that may
-/// still be compared to pair elements; the function subtracts what it uses.
-pub(super) fn align(from: &[Value], to: &[Value], path: usize, budget: &mut usize) -> Alignment {
-    let hunks = hunks(from, to);
+/// Aligns two arrays. `path` is the length of their path in bytes. The function subtracts from `budget` what it
+/// uses.
+pub(super) fn align(from: &[Value], to: &[Value], path: usize, budget: &mut Budget) -> Alignment {
+    let hunks = hunks(from, to, &mut budget.steps);
     let mut is_small = |hunk: &Hunk| match hunk[0].len() * hunk[1].len() {
         0 | 1 => true,
-        2..=MAX_PAIRS => spend(&from[hunk[0].clone()], &to[hunk[1].clone()], budget),
+        2..=MAX_PAIRS => spend(
+            &from[hunk[0].clone()],
+            &to[hunk[1].clone()],
+            &mut budget.bytes,
+        ),
         _ => false,
     };
     let is_small: Vec<bool> = hunks.iter().map(&mut is_small).collect();
@@ -56,8 +87,8 @@ pub(super) fn align(from: &[Value], to: &[Value], path: usize, budget: &mut usiz
     Alignment { edits, moves }
 }
 
-/// The ranges in which two arrays differ.
-fn hunks(from: &[Value], to: &[Value]) -> Vec<Hunk> {
+/// The ranges in which two arrays differ. If the steps do not suffice, that is one range.
+fn hunks(from: &[Value], to: &[Value], steps: &mut usize) -> Vec<Hunk> {
     let head = from.iter().zip(to).take_while(|(a, b)| a == b).count();
     let ends = from[head..].iter().rev().zip(to[head..].iter().rev());
     let tail = ends.take_while(|(a, b)| a == b).count();
@@ -68,20 +99,29 @@ fn hunks(from: &[Value], to: &[Value]) -> Vec<Hunk> {
     let mut input = InternedInput::default();
     input.update_before(from[rest[0].clone()].iter());
     input.update_after(to[rest[1].clone()].iter());
+    let shifted = |range: Range<usize>| range.start + head..range.end + head;
+    let length = input.before.len() + input.after.len();
+    if length > SHORT
+        && let Some(hunks) = shortest::hunks(&input.before, &input.after, steps)
+    {
+        return hunks.into_iter().map(|hunk| hunk.map(shifted)).collect();
+    }
+    // What the library needs at most, about.
+    if !take(steps, length.saturating_mul(length.isqrt())) {
+        return vec![rest];
+    }
+    let wide = |range: Range<u32>| shifted(range.start as usize..range.end as usize);
     let diff = Diff::compute(Algorithm::Myers, &input);
-    let shifted = |range: Range<u32>| range.start as usize + head..range.end as usize + head;
-    let hunks = diff
-        .hunks()
-        .map(|hunk| [shifted(hunk.before), shifted(hunk.after)]);
-    hunks.collect()
+    let hunks = diff.hunks();
+    hunks
+        .map(|hunk| [wide(hunk.before), wide(hunk.after)])
+        .collect()
 }
 
 /// Takes the bytes of comparing each element with each from the budget. Returns false if it has too few.
 fn spend(from: &[Value], to: &[Value], budget: &mut usize) -> bool {
     let bytes = |items: &[Value]| -> usize { items.iter().map(|item| measure(item).bytes).sum() };
-    let left = budget.checked_sub(bytes(from) * to.len() + bytes(to) * from.len());
-    *budget = left.unwrap_or(*budget);
-    left.is_some()
+    take(budget, bytes(from) * to.len() + bytes(to) * from.len())
 }
 
 /// The edits that change each element to the one with the same index, for arrays of these lengths.

@@ -6,7 +6,10 @@
 use serde_json::{Map, Value};
 
 use super::{Differ, length};
-use crate::json::{member_bytes, subtract};
+use crate::{
+    json::{member_bytes, subtract},
+    prototype::is_reserved,
+};
 
 impl Differ {
     /// Changes the object at the path as `merge` does. Returns a lower bound of its new size in bytes, as far as the
@@ -32,6 +35,14 @@ impl Differ {
     /// Merges an object into another. Replaces it as a whole if that makes the patch shorter.
     fn merge_member(&mut self, from: &Map<String, Value>, new: &Value) -> usize {
         let Value::Object(merge) = new else { return 0 };
+        if merge.keys().any(|key| is_reserved(&self.path, key)) {
+            // Clients in JavaScript reject the paths of such members.
+            let to = merged(Some(from), new);
+            return match &to {
+                Value::Object(to) if to == from => 0,
+                _ => self.replace(to),
+            };
+        }
         let (operations, length) = (self.operations.len(), self.length);
         let known = self.merge(from, merge);
         let room = length::left_for_value(self.path_bytes(), self.length - length);

@@ -4,15 +4,19 @@ use json_patch::{AddOperation, MoveOperation, PatchOperation, RemoveOperation, R
 use jsonptr::PointerBuf;
 use serde_json::{Map, Value};
 
-use crate::json::{is_below, measure};
+use crate::{
+    json::{is_below, measure},
+    prototype::is_reserved,
+};
 
 mod alignment;
 mod edit;
 mod length;
 mod merge;
 mod moves;
+mod shortest;
 
-use alignment::{Alignment, align, by_index};
+use alignment::{Alignment, Budget, align, by_index};
 use edit::Edit;
 use moves::{Action, Moves, PatchedArray};
 
@@ -20,10 +24,11 @@ use moves::{Action, Moves, PatchedArray};
 ///
 /// Members of objects are compared by name. Elements of arrays are aligned: equal elements stay or move, and
 /// similar elements are changed in place. A value is replaced as a whole if that makes the patch shorter; the
-/// state itself is never replaced.
+/// state itself is never replaced. No operation has a path that clients in JavaScript reject, unless the first
+/// member of the path is named `__proto__`.
 ///
-/// The work is bounded. It is about that of reading both states [`MAX_ALIGNED_LEVELS`] times, plus that of
-/// comparing [`MAX_COMPARED_BYTES`] bytes.
+/// The work is bounded. It is about that of reading both states [`MAX_ALIGNED_LEVELS`] times, plus [`Budget`]. If
+/// that does not suffice, the patch is longer than it could be.
 pub fn diff(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOperation> {
     let mut differ = Differ::new();
     differ.objects(from, to);
@@ -38,20 +43,17 @@ pub fn merge(state: &Map<String, Value>, merge: &Map<String, Value>) -> Vec<Patc
     differ.operations
 }
 
-/// The most bytes that are compared to pair elements that are similar but not equal.
-const MAX_COMPARED_BYTES: usize = 8 << 20;
 /// The most levels of nested arrays that are aligned. The elements of deeper arrays are compared by index.
 const MAX_ALIGNED_LEVELS: usize = 16;
-/// The most elements that the operations on one array may shift in total.
-const MAX_SHIFTS: usize = 1 << 26;
+/// An array with more elements is given up as soon as its operations are longer than the array.
+const LONG_ARRAY: usize = 1 << 10;
 
 struct Differ {
     path: PointerBuf,
     operations: Vec<PatchOperation>,
     /// Their approximate length as text, in bytes.
     length: usize,
-    /// The bytes that may still be compared: see [`MAX_COMPARED_BYTES`].
-    budget: usize,
+    budget: Budget,
     /// The number of arrays around the current path.
     levels: usize,
 }
@@ -62,7 +64,7 @@ impl Differ {
             path: PointerBuf::new(),
             operations: Vec::new(),
             length: 0,
-            budget: MAX_COMPARED_BYTES,
+            budget: Budget::default(),
             levels: 0,
         }
     }
@@ -130,6 +132,9 @@ impl Differ {
     fn values(&mut self, from: &Value, to: &Value) -> usize {
         let (operations, length) = (self.operations.len(), self.length);
         let known = match (from, to) {
+            (Value::Object(old), Value::Object(new)) if !self.may_name_members(old, new) => {
+                return self.replace(to.clone());
+            }
             (Value::Object(from), Value::Object(to)) => Some(self.objects(from, to)),
             (Value::Array(from), Value::Array(to)) => self.arrays(from, to),
             _ if from == to => return 0,
@@ -163,7 +168,14 @@ impl Differ {
         known
     }
 
-    /// Returns `None` if the operations would shift so many elements that replacing the array is better.
+    /// Whether no member that changes has a name that clients in JavaScript reject in a path.
+    fn may_name_members(&self, from: &Map<String, Value>, to: &Map<String, Value>) -> bool {
+        let changes = |key: &&str| is_reserved(&self.path, key) && from.get(*key) != to.get(*key);
+        !crate::prototype::RESERVED.iter().any(changes)
+    }
+
+    /// Returns `None` if the operations would be so long, or shift so many elements, that replacing the array is
+    /// better.
     fn arrays(&mut self, from: &[Value], to: &[Value]) -> Option<usize> {
         let Alignment { edits, moves } = match self.levels {
             ..MAX_ALIGNED_LEVELS => align(from, to, self.path_bytes(), &mut self.budget),
@@ -173,26 +185,39 @@ impl Differ {
             },
         };
         let shifting = edits.iter().filter(|edit| edit.shifts()).count();
-        if shifting.saturating_mul(from.len().max(to.len())) > MAX_SHIFTS {
+        let shifts = shifting.saturating_mul(from.len().max(to.len()));
+        if !alignment::take(&mut self.budget.shifts, shifts) {
             return None;
         }
+        let most = match self.levels {
+            ..MAX_ALIGNED_LEVELS if to.len() > LONG_ARRAY => {
+                let bytes = to.iter().map(|item| measure(item).bytes + 1).sum::<usize>() + 2;
+                self.length + length::replace(self.path_bytes(), bytes)
+            }
+            _ => usize::MAX,
+        };
         self.levels += 1;
         let array = PatchedArray::new(moves, &edits);
-        let known = self.edits(&edits, array, from, to);
+        let known = self.edits(&edits, array, from, to, most);
         self.levels -= 1;
-        Some(known)
+        known
     }
 
-    /// Makes the operations for these edits of the array at the path.
+    /// Makes the operations for these edits of the array at the path. Returns `None` if all operations together are
+    /// longer than `most` bytes.
     fn edits(
         &mut self,
         edits: &[Edit],
         mut array: PatchedArray,
         from: &[Value],
         to: &[Value],
-    ) -> usize {
+        most: usize,
+    ) -> Option<usize> {
         let (mut from, mut to, mut known) = (from.iter(), to.iter(), 0);
         for edit in edits {
+            if self.length > most {
+                return None;
+            }
             let old = from.by_ref().take(usize::from(*edit != Edit::Add)).next();
             let new = to.by_ref().take(usize::from(*edit != Edit::Remove)).next();
             let index = array.index();
@@ -208,13 +233,22 @@ impl Differ {
                 _ => {}
             }
         }
-        known
+        Some(known)
     }
 }
 
 /// Whether a value is neither an array nor an object.
 fn is_scalar(value: &Value) -> bool {
     !value.is_array() && !value.is_object()
+}
+
+/// The patch that makes a state of nothing.
+pub(crate) fn additions(to: Map<String, Value>) -> Vec<PatchOperation> {
+    let add = |(key, value)| {
+        let path = PointerBuf::from_tokens([key]);
+        PatchOperation::Add(AddOperation { path, value })
+    };
+    to.into_iter().map(add).collect()
 }
 
 #[cfg(test)]

@@ -8,11 +8,7 @@ use crate::patch::{
     tests::{objects, values},
 };
 
-const LIMITS: Limits = Limits {
-    max_bytes: usize::MAX,
-    max_depth: 512,
-    max_operations: usize::MAX,
-};
+const LIMITS: Limits = Limits::UNLIMITED;
 
 /// A change of an array of objects.
 #[derive(Clone, Debug)]
@@ -279,4 +275,76 @@ fn a_change_of_spelling_is_a_change() {
     let from: Map<String, Value> = serde_json::from_str(r#"{"a":1.0}"#).unwrap();
     let to: Map<String, Value> = serde_json::from_str(r#"{"a":1}"#).unwrap();
     assert_eq!(diff(&from, &to).len(), 1);
+}
+
+#[test]
+fn a_member_that_is_named_like_a_prototype_is_never_in_a_path() {
+    let words = |words: Value, more: i32| json!({"words": words, "list": [[{"constructor": {"prototype": more}}, 1]]});
+    let from = words(json!({"the": 1, "__proto__": {"a": 1}}), 1);
+    let to = words(json!({"the": 1, "__proto__": {"a": 2}}), 2);
+    let gone = words(json!({"the": 1}), 1);
+    let object = |value: &Value| value.as_object().unwrap().clone();
+    let mut all = Vec::new();
+    for [from, to] in [[&from, &to], [&to, &gone], [&gone, &from]] {
+        all.extend(checked_diff(&object(from), &object(to)));
+    }
+    let with = json!({"words": {"__proto__": {"a": 3}, "end": 3}});
+    let operations = merge(&object(&from), &object(&with));
+    let mut value = from.clone();
+    patch_unsafe(&mut value, &operations).unwrap();
+    let expected = json!({"the": 1, "__proto__": {"a": 3}, "end": 3});
+    assert_eq!(value["words"], expected);
+    all.extend(operations);
+    assert!(!all.is_empty());
+    for operation in all {
+        assert!(
+            !crate::prototype::is_rejected(operation.path()),
+            "{operation:?}"
+        );
+    }
+    // A change beside it is as small as ever.
+    let mut beside = from.clone();
+    beside["words"]["the"] = json!(2);
+    let operations = checked_diff(&object(&from), &object(&beside));
+    assert_eq!(operations[0].path().as_str(), "/words/the");
+}
+
+#[test]
+fn long_arrays_that_differ_in_few_places_have_a_short_patch() {
+    let from: Vec<Value> = (0..300_000).map(|n| json!(n % 3)).collect();
+    let mut to = from.clone();
+    to.insert(10, json!("new"));
+    to.remove(150_000);
+    to[250_000] = json!("changed");
+    let operations = checked_diff(&state(&from), &state(&to));
+    assert_eq!(operations.len(), 3);
+}
+
+#[test]
+fn the_work_for_long_arrays_that_differ_everywhere_is_bounded() {
+    let mut seed = 7_u64;
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        seed >> 33
+    };
+    let mut bits = || -> Vec<Value> { (0..50_000).map(|_| json!(random() % 2)).collect() };
+    let mut budget = alignment::Budget {
+        steps: 2_000_000,
+        ..alignment::Budget::default()
+    };
+    let (from, to) = (bits(), bits());
+    drop(align(&from, &to, 0, &mut budget));
+    assert!(budget.steps < 2_000_000);
+    let operations = checked_diff(&state(&from), &state(&to));
+    assert!(length_of(&operations) <= whole(&state(&from), &state(&to)));
+    // Many arrays share the budget of shifts.
+    let half = |items: &Vec<Value>| items.iter().step_by(2).cloned().collect::<Vec<Value>>();
+    let from: Vec<Vec<Value>> = (0..40).map(|_| items(2000)).collect();
+    let to: Vec<Vec<Value>> = from.iter().map(half).collect();
+    let members = |all: &[Vec<Value>]| -> Map<String, Value> {
+        let name = |(n, items): (usize, &Vec<Value>)| (n.to_string(), json!(items));
+        all.iter().enumerate().map(name).collect()
+    };
+    let operations = checked_diff(&members(&from), &members(&to));
+    assert!(operations.len() < 36_000, "{}", operations.len());
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::text::{TextError, compact};
+use super::text::{TextError, compact_new};
 
 /// The JSON type that a field must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +40,23 @@ pub enum FieldErrorKind {
     /// A string in it is not Unicode.
     #[error("contains {0}")]
     NotUnicode(TextError),
+    /// A member in it has a reserved name.
+    #[error("contains {0}")]
+    Reserved(TextError),
     /// Its text is longer than allowed.
     #[error("is {bytes} bytes long, and {max} are allowed")]
     TooLarge {
         /// The length of the field in bytes.
         bytes: usize,
         /// The allowed length in bytes.
+        max: usize,
+    },
+    /// It would take more memory than allowed.
+    #[error("takes about {bytes} bytes of memory, and {max} are allowed")]
+    TooMuchMemory {
+        /// The memory of the field in bytes, about.
+        bytes: usize,
+        /// The allowed memory in bytes.
         max: usize,
     },
     /// It is not valid JSON.
@@ -77,10 +88,11 @@ pub fn passthrough(
         }
         _ => {}
     }
-    let text = compact(given, max_depth).map_err(|e| {
+    let text = compact_new(given, max_depth).map_err(|e| {
         error(match e {
             TextError::TooDeep { .. } => FieldErrorKind::TooDeep(e),
             TextError::LoneSurrogate(..) => FieldErrorKind::NotUnicode(e),
+            TextError::Reserved(..) => FieldErrorKind::Reserved(e),
         })
     })?;
     match (text, value) {

@@ -1,14 +1,37 @@
-//! The approximate size of JSON values as text: escapes are not counted.
+//! The approximate size of JSON values: as text, where escapes are not counted, and in memory.
 
 use serde_json::Value;
 
+use super::memory;
+
 /// The size of a value.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct JsonSize {
     /// The length of its text in bytes.
     pub(crate) bytes: usize,
+    /// What it takes in memory beside its own slot, in bytes: see [`super::memory`].
+    pub(crate) memory: usize,
     /// The levels of arrays and objects.
     pub(crate) depth: usize,
+}
+
+impl JsonSize {
+    /// The bytes that a member of an object with this key adds, with its comma and its colon.
+    pub(crate) fn of_member(self, key: &str) -> Self {
+        Self {
+            bytes: self.bytes + member_bytes(key, false),
+            memory: self.memory + memory::text(key.len()),
+            ..self
+        }
+    }
+
+    /// The bytes that an element of an array adds, with its comma.
+    pub(crate) fn of_element(self) -> Self {
+        Self {
+            bytes: self.bytes + 1,
+            ..self
+        }
+    }
 }
 
 /// The bytes that a member adds to its value: the comma, and in an object the key.
@@ -19,23 +42,37 @@ pub(crate) fn member_bytes(key: &str, is_array: bool) -> usize {
 /// The size of `value`.
 pub(crate) fn measure(value: &Value) -> JsonSize {
     match value {
-        Value::Array(items) => container(items.iter().map(|item| (1, measure(item)))),
+        Value::Array(items) => container(
+            memory::array(items.len()),
+            items.iter().map(|item| measure(item).of_element()),
+        ),
         Value::Object(members) => container(
+            memory::object(members.len()),
             members
                 .iter()
-                .map(|(key, item)| (member_bytes(key, false), measure(item))),
+                .map(|(key, item)| measure(item).of_member(key)),
         ),
         scalar => JsonSize {
             bytes: scalar_bytes(scalar),
+            memory: match scalar {
+                Value::Number(number) => memory::text(number.as_str().len()),
+                Value::String(text) => memory::text(text.len()),
+                _ => 0,
+            },
             depth: 0,
         },
     }
 }
 
-fn container(members: impl Iterator<Item = (usize, JsonSize)>) -> JsonSize {
-    let mut all = JsonSize { bytes: 2, depth: 0 };
-    for (beside, member) in members {
-        all.bytes += beside + member.bytes;
+fn container(memory: usize, members: impl Iterator<Item = JsonSize>) -> JsonSize {
+    let mut all = JsonSize {
+        bytes: 2,
+        memory,
+        depth: 0,
+    };
+    for member in members {
+        all.bytes += member.bytes;
+        all.memory += member.memory;
         all.depth = all.depth.max(member.depth);
     }
     all.depth += 1;

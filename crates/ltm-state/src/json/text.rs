@@ -1,6 +1,6 @@
 //! JSON text for the log: compacted, and checked for faults that a JSON parser accepts.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 /// Why a valid JSON text is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,17 @@ pub enum TextError {
         "a lone surrogate (\\u{0:04x}) at byte {1}; write the character itself or the whole pair"
     )]
     LoneSurrogate(u16, usize),
+    /// A member has a name that the JSON parser of the services takes for something else.
+    #[error("a member named `{0}` at byte {1}, a name that ltm-live uses itself; rename it")]
+    Reserved(&'static str, usize),
 }
+
+/// The names of members that `serde_json` uses for numbers and for JSON text. It reads an object with such a member
+/// as what the member holds.
+const RESERVED: [&str; 2] = [
+    "$serde_json::private::Number",
+    "$serde_json::private::RawValue",
+];
 
 /// The same JSON without white space between tokens.
 ///
@@ -27,13 +37,50 @@ pub enum TextError {
 ///
 /// [`TextError`] if the text is nested deeper than `max_depth`, or a string contains a lone surrogate.
 pub fn compact(text: &str, max_depth: usize) -> Result<Cow<'_, str>, TextError> {
+    compacted(text, max_depth, |_| Ok(()))
+}
+
+/// As [`compact`], for a text that is new to the log. Texts that are in the log already may have reserved names.
+///
+/// # Errors
+///
+/// As [`compact`], and if a member has a name that the services' JSON parser reserves.
+pub(crate) fn compact_new(text: &str, max_depth: usize) -> Result<Cow<'_, str>, TextError> {
+    compacted(text, max_depth, |string| check_name(text, string))
+}
+
+/// Rejects a string that is the reserved name of a member.
+fn check_name(text: &str, string: Range<usize>) -> Result<(), TextError> {
+    let spelled = text.get(string.clone()).unwrap_or_default();
+    // No other string can be such a name, and hardly any passes.
+    if !spelled.starts_with("\"$") && !spelled.starts_with("\"\\u0024") {
+        return Ok(());
+    }
+    let after = text.get(string.end..).unwrap_or_default();
+    if !after.trim_ascii_start().starts_with(':') {
+        return Ok(());
+    }
+    let name: String = serde_json::from_str(spelled).unwrap_or_default();
+    match RESERVED.into_iter().find(|reserved| *reserved == name) {
+        Some(reserved) => Err(TextError::Reserved(reserved, string.start)),
+        None => Ok(()),
+    }
+}
+
+fn compacted(
+    text: &str,
+    max_depth: usize,
+    check: impl Fn(Range<usize>) -> Result<(), TextError>,
+) -> Result<Cow<'_, str>, TextError> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     let (mut at, mut depth, mut copied) = (0, 0usize, 0);
     while at < bytes.len() {
         match bytes[at] {
             b'"' => {
+                let start = at;
                 at = string_end(bytes, at)?;
+                check(start..at)?;
                 continue;
             }
             b'{' | b'[' => {
@@ -135,6 +182,31 @@ mod tests {
         assert_eq!(compact("[[[]]]", 2), Err(TextError::TooDeep { max: 2 }));
         assert_eq!(compact(r#"["[[[[{"]"#, 1), Ok(r#"["[[[[{"]"#.into()));
         assert_eq!(compact("[[],[],[]]", 2), Ok("[[],[],[]]".into()));
+    }
+
+    #[test]
+    fn a_member_with_a_name_of_the_parser_is_rejected_however_it_is_spelled() {
+        for text in [
+            r#"{"$serde_json::private::Number":"5"}"#,
+            r#"[{"a":1,"$serde_json::private::RawValue" : "5"}]"#,
+            r#"{"\u0024serde_json::private::Number":"5"}"#,
+            r#"{"$serde_json::priv\u0061te::Number":"5"}"#,
+        ] {
+            let error = compact_new(text, 9).unwrap_err();
+            assert!(matches!(error, TextError::Reserved(..)), "{text}");
+            assert!(
+                error.to_string().contains("$serde_json::private::"),
+                "{error}"
+            );
+            assert!(compact(text, 9).is_ok(), "{text}");
+        }
+        for text in [
+            r#"["$serde_json::private::Number"]"#,
+            r#"{"$serde_json::private::Numbers":"5"}"#,
+            r#"{"$":"$serde_json::private::Number"}"#,
+        ] {
+            assert!(compact_new(text, 9).is_ok(), "{text}");
+        }
     }
 
     #[test]

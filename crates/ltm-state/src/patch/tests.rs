@@ -1,5 +1,6 @@
+use json_patch::patch_unsafe;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::*;
 
@@ -49,6 +50,7 @@ const LIMITS: Limits = Limits {
     max_bytes: 1 << 20,
     max_depth: 64,
     max_operations: 100,
+    ..Limits::UNLIMITED
 };
 
 fn parsed(patch: &Value) -> Vec<PatchOperation> {
@@ -228,4 +230,119 @@ fn more_operations_than_allowed_are_rejected() {
         parse(text, &limits),
         Err(PatchError::TooLarge { .. })
     ));
+}
+
+/// A state with an array of `count` numbers, which takes 10 times its text in memory at least.
+fn numbers(count: usize) -> Value {
+    json!({"a": vec![0; count]})
+}
+
+#[test]
+fn copies_onto_each_other_are_refused_before_they_fill_the_memory() {
+    let limits = Limits {
+        max_bytes: 1 << 20,
+        max_work: 1 << 20,
+        ..LIMITS
+    };
+    let copy = |to: &str| json!({"op": "copy", "from": "/a", "path": to});
+    // Each copy replaces another one, so the state does not grow.
+    let patch: Vec<Value> = ["/b", "/c"]
+        .iter()
+        .cycle()
+        .take(40)
+        .map(|to| copy(to))
+        .collect();
+    let error = rejected(numbers(1000), json!(patch), &limits);
+    let PatchError::TooLarge { operation, .. } = error else {
+        panic!("{error}")
+    };
+    assert!((10..25).contains(&operation), "{operation}");
+}
+
+#[test]
+fn what_a_patch_takes_out_of_a_state_is_kept_and_not_copied() {
+    let mut tree = Tree::new(json!({"a": {"text": "x".repeat(1000)}, "b": [1]}));
+    let text = |value: &Value| value["text"].as_str().unwrap().as_ptr();
+    let before = text(&tree.value()["a"]);
+    let patch = json!([{"op": "move", "from": "/a", "path": "/b/0"}]);
+    let undo = tree.apply(&parsed(&patch), &LIMITS).unwrap();
+    assert_eq!(text(&tree.value()["b"][0]), before);
+    tree.undo(undo);
+    assert_eq!(text(&tree.value()["a"]), before);
+    let patch = json!([{"op": "remove", "path": "/a"}]);
+    let undo = tree.apply(&parsed(&patch), &LIMITS).unwrap();
+    tree.undo(undo);
+    assert_eq!(text(&tree.value()["a"]), before);
+}
+
+#[test]
+fn elements_that_are_shifted_again_and_again_are_refused() {
+    let limits = Limits {
+        max_work: 100_000,
+        ..LIMITS
+    };
+    for patch in [
+        json!({"op": "add", "path": "/a/0", "value": 1}),
+        json!({"op": "move", "from": "/a/9999", "path": "/a/0"}),
+        json!({"op": "move", "from": "/a/0", "path": "/a/-"}),
+    ] {
+        let patch = vec![patch; 50];
+        let error = rejected(numbers(10_000), json!(patch), &limits);
+        assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
+        let (mut state, text) = (numbers(10_000), json!(patch).to_string());
+        // In the log the same patch is read.
+        replay(&mut state, &text).unwrap();
+    }
+}
+
+#[test]
+fn values_that_would_take_too_much_memory_are_refused_unparsed() {
+    let limits = Limits {
+        max_memory: 100_000,
+        ..LIMITS
+    };
+    let objects = vec![json!({"a": 0}); 1000];
+    let patch = json!([{"op": "add", "path": "/a", "value": objects}]).to_string();
+    assert!(patch.len() < 10_000);
+    let error = parse(&patch, &limits).unwrap_err();
+    assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
+    let patch = json!([{"op": "copy", "from": "/a", "path": "/b"}]);
+    let error = rejected(json!({"a": &objects[..100]}), patch, &limits);
+    assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn a_path_that_leads_deeper_than_a_state_may_be_is_refused_unread() {
+    let path = "/a".repeat(1000);
+    for patch in [
+        json!([{"op": "test", "path": path, "value": 1}]),
+        json!([{"op": "copy", "from": path, "path": "/b"}]),
+    ] {
+        let error = parse(&patch.to_string(), &LIMITS).unwrap_err();
+        assert!(matches!(error, PatchError::TooLarge { .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_error_quotes_only_the_beginning_of_a_long_text() {
+    let long = "x".repeat(100_000);
+    for patch in [
+        json!([{"op": long, "path": "/a"}]),
+        json!([{"op": "add", "path": "/a", "value": 1, "from": 7}, long]),
+        json!([{"op": "remove", "path": long}]),
+        json!([long]),
+        json!([{"op": "remove", "path": format!("/{long}~2")}]),
+    ] {
+        let error = parse(&patch.to_string(), &LIMITS).unwrap_err();
+        assert!(error.to_string().len() < 500, "{error}");
+    }
+    for patch in [
+        json!([{"op": "remove", "path": format!("/{long}")}]),
+        json!([{"op": "add", "path": format!("/{long}/b"), "value": 1}]),
+        json!([{"op": "move", "from": format!("/a/{long}"), "path": format!("/{long}")}]),
+        json!([{"op": "add", "path": format!("/a/{long}"), "value": 1}]),
+    ] {
+        let error = rejected(json!({"a": [1]}), patch, &LIMITS);
+        assert!(error.to_string().len() < 1000, "{error}");
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use ltm_types::{LtmId, keys};
+use ltm_types::{LtmId, keys, shorten_to};
 use redis::{Value, from_redis_value_ref as from_value};
 use serde::Serialize;
 
@@ -304,6 +304,9 @@ enum Found {
     Unavailable,
 }
 
+/// The longest name that a list shows, in characters. The API accepts no longer one, but an older API did.
+const MAX_NAME: usize = 1024;
+
 fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {
     let mut fields: HashMap<&str, String> = ROW_FIELDS
         .into_iter()
@@ -315,7 +318,7 @@ fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {
     Some(Row {
         status,
         id,
-        name: field("name")?,
+        name: shorten_to(&field("name")?, MAX_NAME).into_owned(),
         fqn: field("fqn")?,
         snapshots_count: field("snapshots_count")?.parse().ok()?,
         created_at: field("created_at")?,

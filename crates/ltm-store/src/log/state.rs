@@ -150,12 +150,13 @@ impl Store {
             let Read::Continues(window) = self.read_after(id, state.cursor, bounds).await? else {
                 return Ok(None);
             };
-            for entry in window.entries.iter().filter(|e| e.cursor.seq <= seq) {
-                fold(id, state, entry)?;
-                folded.entries += 1;
-                folded.bytes += entry.payload.len();
-            }
-            if state.cursor == window.head || window.entries.is_empty() {
+            let (head, is_empty) = (window.head, window.entries.is_empty());
+            let mut entries = window.entries;
+            entries.retain(|entry| entry.cursor.seq <= seq);
+            folded.entries += entries.len();
+            folded.bytes += entries.iter().map(|it| it.payload.len()).sum::<usize>();
+            fold_all(id, state, entries).await?;
+            if state.cursor == head || is_empty {
                 return Ok(Some(folded));
             }
         }
@@ -175,9 +176,12 @@ impl Store {
             .parse()
             .map_err(|_| fault("its cursor is not a cursor"))?;
         let text = String::from_utf8(text).map_err(|_| fault("its state is not a JSON object"))?;
-        State::restore(cursor, &text, &index)
-            .map(Some)
-            .map_err(|e| fault(&e.to_string()))
+        let restored = if text.len() > SMALL {
+            apart(move || State::restore(cursor, &text, &index)).await
+        } else {
+            State::restore(cursor, &text, &index)
+        };
+        restored.map(Some).map_err(|e| fault(&e.to_string()))
     }
 
     /// Stores a checkpoint, unless Redis has a later one, or the log has another history.
@@ -198,6 +202,44 @@ impl Store {
             .arg(&checkpoint.index);
         script::CHECKPOINT.run(&self.redis, &call).await?;
         Ok(())
+    }
+}
+
+/// Less JSON than this is read at once. That takes less than a millisecond.
+const SMALL: usize = 64 * 1024;
+
+/// Folds entries, on another thread if they are large. If the caller is given up meanwhile, the state is lost: what is
+/// left is a state before the first entry.
+async fn fold_all(id: LtmId, state: &mut State, entries: Vec<Entry>) -> Result<(), StoreError> {
+    let is_large = is_large(&entries, state);
+    let fold_all = move |state: &mut State| -> Result<(), StoreError> {
+        entries.iter().try_for_each(|entry| fold(id, state, entry))
+    };
+    if !is_large {
+        return fold_all(state);
+    }
+    let mut taken = std::mem::take(state);
+    let (folded, outcome) = apart(move || {
+        let outcome = fold_all(&mut taken);
+        (taken, outcome)
+    })
+    .await;
+    *state = folded;
+    outcome
+}
+
+/// Whether it takes long to fold these entries. A few bytes can copy all of a state.
+fn is_large(entries: &[Entry], state: &State) -> bool {
+    let bytes: usize = entries.iter().map(|entry| entry.payload.len()).sum();
+    let copies = || entries.iter().any(|it| it.payload.contains("\"copy\""));
+    bytes > SMALL || (state.tree.bytes() > SMALL && copies())
+}
+
+/// Does work on another thread, so that this one goes on with other connections.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

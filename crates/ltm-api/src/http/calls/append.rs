@@ -11,11 +11,13 @@ use utoipa::ToSchema;
 
 use crate::{
     Api,
+    body_budget::Share,
     http::{
-        body,
+        body::{self, Body},
         write_call::{WriteHeaders, payload, write_call, written_answer},
     },
-    writer::{SnapshotFields, SnapshotWrite},
+    json_work::drop_elsewhere,
+    writer::{SnapshotAppend, SnapshotFields, SnapshotWrite},
 };
 
 /// The answer to an append.
@@ -54,8 +56,19 @@ pub(crate) async fn append(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let limits = api.settings().limits();
-    let read = |_, body: &[u8]| Ok(SnapshotWrite::read(body::parse(body)?, limits)?);
-    let (id, _, written) = write_call(&request, body, &api, None, read).await?;
+    let mut memory = 0;
+    let read = async |_, body: &mut Body| {
+        let read = move |bytes: &[u8], share: &mut Share| {
+            let fields: SnapshotFields<'_> = body::parse(bytes)?;
+            share.add(fields.memory())?;
+            Ok(SnapshotWrite::read(fields, limits)?)
+        };
+        let write = body.read(&api, read).await?;
+        memory = body.memory();
+        Ok(SnapshotAppend::new(write, api.json_work().clone()))
+    };
+    let (id, write, written) = write_call(&request, body, &api, None, read).await?;
+    drop_elsewhere(memory, write).await;
     let answer = Appended {
         id,
         cursor: written.cursor,

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_docs::problems::CopyProblems;
 use ltm_service::{Parameters, ProblemResponse};
 use ltm_store::Idempotency;
-use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
+use ltm_types::{Cursor, LtmId, Problem, ProblemKind, shorten};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -79,7 +79,7 @@ fn until(request: &HttpRequest) -> Result<Option<Cursor>, ProblemResponse> {
     };
     match text.parse() {
         Ok(Cursor::ORIGIN) | Err(_) => {
-            let detail = format!("`until`: {text:?} is not the cursor of an entry");
+            let detail = format!("`until`: {:?} is not the cursor of an entry", shorten(text));
             Err(Problem::new(ProblemKind::InvalidCursor, detail)
                 .with_field("until")
                 .into())

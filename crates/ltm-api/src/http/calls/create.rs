@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Api,
+    body_budget::Share,
     http::{authorize, body, headers, problem::invalid, write_call::mark_replayed},
     writer::{Creation, CreationFields},
 };
@@ -53,19 +54,23 @@ pub(crate) async fn create(
     }
     let key = headers::idempotency_key(&request)?;
     let producer = headers::producer(&request)?;
-    let bytes = body::read(&request, payload, &api).await?;
-    let fields: CreationFields<'_> = body::parse(&bytes)?;
-    let caller = authorize::caller(&api, &request)?;
-    caller.may_create(&fields.fqn, fields.id)?;
-    let creation = Creation::read(fields, api.settings().limits())?;
+    let mut bytes = body::read(&request, payload, &api).await?;
+    let (caller, limits) = (authorize::caller(&api, &request)?, api.settings().limits());
     let key = key.map(|key| authorize::key_of(&api, &caller, key));
+    let read = move |bytes: &[u8], share: &mut Share| {
+        let fields: CreationFields<'_> = body::parse(bytes)?;
+        caller.may_create(&fields.fqn, fields.id)?;
+        share.add(fields.memory())?;
+        Ok(Creation::read(fields, limits)?)
+    };
+    let creation = bytes.read(&api, read).await?;
     let idempotency = key.as_deref().map(|key| Idempotency {
         key,
         fingerprint: fingerprint(&[&bytes]),
     });
     let created = api
         .writer()
-        .create(&creation, idempotency, producer.as_ref())
+        .create(creation, idempotency, producer.as_ref())
         .await?;
     let mut response = HttpResponse::Ok();
     mark_replayed(&mut response, created.replayed);

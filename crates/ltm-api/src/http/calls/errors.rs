@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 use crate::{
     Api,
+    body_budget::Share,
     http::{
-        body,
+        body::{self, Body},
         write_call::{WriteHeaders, payload, write_call, written_answer},
     },
-    writer::{ErrorReport, WriteError, reported_field, time},
+    writer::{ErrorReport, WriteError, check_text, reported_field, time},
 };
 
 /// What an engine reports about an error. A field that is left out stays as it is.
@@ -78,7 +79,13 @@ pub(crate) async fn record(
     body: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let read = |ltm_id, body: &[u8]| Ok(report(body::parse(body)?, ltm_id, &api)?);
+    let read = async |ltm_id, body: &mut Body| {
+        let api_of_report = api.clone();
+        let read = move |bytes: &[u8], _: &mut Share| {
+            Ok(report(body::parse(bytes)?, ltm_id, &api_of_report)?)
+        };
+        body.read(&api, read).await
+    };
     let (id, _, written) = write_call(&request, body, &api, Some(b"error"), read).await?;
     let answer = Reported {
         id,
@@ -89,6 +96,9 @@ pub(crate) async fn record(
 }
 
 fn report(body: ErrorBody<'_>, ltm_id: LtmId, api: &Api) -> Result<ErrorReport, WriteError> {
+    if let Some(reason) = &body.reason {
+        check_text("reason", reason)?;
+    }
     let max_depth = api.settings().limits().max_depth;
     Ok(ErrorReport {
         store: api.store().clone(),

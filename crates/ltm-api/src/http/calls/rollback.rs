@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::{
     Api,
     http::{
-        body,
+        body::{self, Body},
         write_call::{WriteHeaders, write_call, written_answer},
     },
     object::Object,
@@ -86,10 +86,16 @@ pub(crate) async fn rollback(
     body: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let read = |id, body: &[u8]| {
+    let read = async |id, body: &mut Body| {
         let body: RollbackBody = body::parse(body)?;
         let time = time(body.time.as_deref())?.unwrap_or_else(now);
-        Ok(RollbackTo::new(api.reader(), id, target(&body)?, time))
+        Ok(RollbackTo::new(
+            api.reader(),
+            api.json_work(),
+            id,
+            target(&body)?,
+            time,
+        ))
     };
     let (id, rollback, written) = write_call(&request, body, &api, Some(b"rollback"), read).await?;
     let answer = RolledBack {
