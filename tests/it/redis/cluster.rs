@@ -330,7 +330,7 @@ async fn while_a_primary_is_down_the_ltms_of_the_others_are_repaired_listed_and_
         changed.extend(of("rows").iter().map(|row| row["id"].clone()));
         removed.extend(of("removed"));
     }
-    assert_eq!(removed, [json!(0); 0]);
+    assert!(removed.is_empty(), "{removed:?}");
 
     let place = world.cluster.place(idle);
     let meta = format!("ltm:{{{idle}}}:meta");

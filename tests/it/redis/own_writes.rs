@@ -133,6 +133,7 @@ async fn on_a_cluster() -> (Cluster, [Service; 2]) {
     let cluster = Cluster::start(false).await;
     let nodes = cluster.nodes();
     let settings = cluster.settings(&nodes);
+    let settings = [&settings[..], SETTINGS].concat();
     let start = || Service::api("redis://127.0.0.1:1/0", &settings);
     let services = [start(), start()];
     for service in &services {
@@ -182,6 +183,33 @@ async fn on_a_cluster_a_writer_that_is_far_behind_writes() {
     for _ in 0..40 {
         apis[0].post(&path, &element("other")).await.expect(201);
     }
+    apis[1].post(&path, &element("last")).await.expect(201);
+    assert_eq!(count(&apis[0], id, "last").await, 1);
+}
+
+/// An older version of the services appends without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_cluster_a_writer_that_is_far_behind_an_older_version_is_refused_at_most_once() {
+    let (cluster, services) = on_a_cluster().await;
+    let apis = services.each_ref().map(Api::at);
+    let body = json!({"fqn": "tests.Ltm", "state": {"list": []}, "retention": {"max_entries": 1}});
+    let created = apis[0].post("/ltm", &body).await.expect(200);
+    let id = created["id"].as_u64().unwrap();
+    let path = format!("/ltm/{id}/snapshots");
+    apis[1].post(&path, &element("first")).await.expect(201);
+    for _ in 0..40 {
+        apis[0].post(&path, &element("other")).await.expect(201);
+    }
+    let server = &cluster.primaries[cluster.place(id)];
+    until("the log is trimmed", async || {
+        let log = format!("ltm:{{{id}}}:log");
+        server.cli(&["XRANGE", &log, "3", "3"]).is_empty()
+    })
+    .await;
+    server.cli(&["DEL", &format!("ltm:{{{id}}}:idem")]);
+    let answer = apis[1].post(&path, &element("last")).await;
+    answer.problem(503, "unavailable");
+    assert_eq!(count(&apis[0], id, "last").await, 0);
     apis[1].post(&path, &element("last")).await.expect(201);
     assert_eq!(count(&apis[0], id, "last").await, 1);
 }

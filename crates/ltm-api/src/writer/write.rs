@@ -6,6 +6,7 @@ use bytestring::ByteString;
 use ltm_service::Span;
 use ltm_store::{
     Append, AppendError, AppendedEntry, CreateError, CreatedLtm, DeletedLtm, Deletion, Store,
+    StoreError,
 };
 use ltm_types::{Cursor, LtmId, now};
 
@@ -145,8 +146,11 @@ impl Writer {
             Ok(()) => {}
             Err(AppendError::Duplicate(answer)) => return self.replay(id, answer).await,
             Err(error) => {
-                if let AppendError::Store(error) = &error {
-                    self.cache.forget_missing(id, error);
+                match &error {
+                    // The next request must not begin with the same old state.
+                    AppendError::Store(StoreError::OutcomeUnknown(_)) => self.cache.forget(id),
+                    AppendError::Store(error) => self.cache.forget_missing(id, error),
+                    _ => {}
                 }
                 return Err(error.into());
             }

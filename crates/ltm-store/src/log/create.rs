@@ -2,11 +2,12 @@
 
 use ltm_state::RetentionOverride;
 use ltm_types::{Cursor, Entry, LtmId, keys};
-use redis::{Cmd, Value};
+use redis::Cmd;
 
 use crate::{
     error::StoreError,
     log::append::{Idempotency, ProducerEpoch},
+    log::list::lists_of,
     log::meta::MetaFields,
     log::read::{NOT_A_CURSOR, Store, damaged},
     log::send::request_word,
@@ -276,16 +277,9 @@ impl Store {
             on_playground.as_deref() == Some(if playground { "1" } else { "0" })
                 && (!class_too || class.as_deref() == Some(fqn))
         };
-        let lists = [
-            keys::index(playground).to_owned(),
-            keys::class_index(playground, fqn),
-        ];
-        for (list, class_too) in lists.iter().zip([false, true]) {
+        for (list, class_too) in lists_of(playground, fqn).iter().zip([false, true]) {
             if !is_same(class_too) {
-                let mut remove = redis::cmd("ZREM");
-                remove.arg(list).arg(keys::index_member(id));
-                // A list that meets the id removes it later.
-                let _: Result<Value, _> = self.redis.query(&remove).await;
+                self.try_remove(list, id).await;
             }
         }
     }

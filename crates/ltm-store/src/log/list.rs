@@ -10,7 +10,10 @@ use ltm_types::{LtmId, keys, shorten_to};
 use redis::{Value, from_redis_value_ref as from_value};
 use serde::Serialize;
 
-use crate::{error::StoreError, log::meta::status_of, log::read::Store, redis::connection::Answer};
+use crate::{
+    error::StoreError, log::meta::status_of, log::read::Store, redis::connection::Answer,
+    redis::script,
+};
 
 /// How long an LTM must be missing until its id is removed from the index, in milliseconds. This is much longer
 /// than a creation takes.
@@ -176,45 +179,44 @@ impl Store {
         Ok(members.iter().filter_map(id).collect())
     }
 
-    /// Adds an LTM to its lists.
+    /// Adds an LTM to its lists. In a cluster, waits for the replicas of each list: the writes to the LTM do not.
     pub(crate) async fn list_as(
         &self,
         id: LtmId,
         playground: bool,
         fqn: &str,
     ) -> Result<(), StoreError> {
-        self.update_lists("ZADD", id, playground, fqn).await
+        let add = async |index: &str| -> Result<(), StoreError> {
+            if self.redis.is_cluster() && self.redis.waits_for_replicas() {
+                let mut call = script::LIST.call(&[index]);
+                call.arg(keys::index_member(id));
+                script::LIST.write(&self.redis, &call).await?;
+            } else {
+                let mut add = redis::cmd("ZADD");
+                add.arg(index).arg(0).arg(keys::index_member(id));
+                self.redis.query::<Value>(&add).await?;
+            }
+            Ok(())
+        };
+        let [all, class] = lists_of(playground, fqn);
+        tokio::try_join!(add(&all), add(&class))?;
+        Ok(())
     }
 
     /// Removes an LTM from its lists, as far as Redis does so now. A list that meets it later removes it, too.
     pub(crate) async fn try_unlist(&self, id: LtmId, playground: bool, fqn: &str) {
-        let removed = self.update_lists("ZREM", id, playground, fqn).await;
-        if let Err(error) = removed {
-            tracing::warn!(%id, %error, "an LTM that is gone stays on its lists; a read of them removes it");
+        for index in lists_of(playground, fqn) {
+            self.try_remove(&index, id).await;
         }
     }
 
-    async fn update_lists(
-        &self,
-        command: &str,
-        id: LtmId,
-        playground: bool,
-        fqn: &str,
-    ) -> Result<(), StoreError> {
-        let update = async |index: String| {
-            let mut call = redis::cmd(command);
-            call.arg(index);
-            if command == "ZADD" {
-                call.arg(0);
-            }
-            call.arg(keys::index_member(id));
-            self.redis.write_aside(&call).await
-        };
-        tokio::try_join!(
-            update(keys::index(playground).to_owned()),
-            update(keys::class_index(playground, fqn)),
-        )?;
-        Ok(())
+    /// Removes an id from one list, as [`Store::try_unlist`] does.
+    pub(crate) async fn try_remove(&self, index: &str, id: LtmId) {
+        let mut remove = redis::cmd("ZREM");
+        remove.arg(index).arg(keys::index_member(id));
+        if let Err(error) = self.redis.query::<Value>(&remove).await {
+            tracing::warn!(%id, index, %error, "an id without an LTM stays on a list; a read of the list removes it");
+        }
     }
 
     async fn rows(&self, ids: &[LtmId], listing: Listing<'_>) -> Result<Vec<Found>, StoreError> {
@@ -294,6 +296,14 @@ impl Store {
         self.redis.query::<Value>(&remove).await?;
         Ok(())
     }
+}
+
+/// The lists that an LTM is on: of all LTMs, and of its class.
+pub(crate) fn lists_of(playground: bool, fqn: &str) -> [String; 2] {
+    [
+        keys::index(playground).to_owned(),
+        keys::class_index(playground, fqn),
+    ]
 }
 
 /// The result of reading the LTM of an id in an index.

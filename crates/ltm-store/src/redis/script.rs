@@ -36,6 +36,7 @@ script!(ADOPT, "adopt.lua");
 script!(COPY, "copy.lua");
 script!(DISCARD, "discard.lua");
 script!(AGAIN, "again.lua");
+script!(LIST, "list.lua");
 script!(UNBIND, "unbind.lua");
 script!(LEND, "lend.lua");
 script!(REVOKE, "revoke.lua");
