@@ -42,6 +42,7 @@ mod redis {
     mod backup;
     mod clock;
     mod cluster;
+    mod databases;
     mod faults;
     mod inspection;
     mod sentinel;

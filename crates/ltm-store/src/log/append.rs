@@ -9,7 +9,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::{
     error::StoreError,
     log::read::{Store, damaged},
-    redis::script::{self, Script},
+    redis::{
+        client::Redis,
+        script::{self, Script},
+    },
 };
 
 /// The most producers of one LTM whose epochs are stored.
@@ -111,7 +114,7 @@ impl Store {
     ///
     /// [`AppendError`]. Nothing is written then, but after [`StoreError::Unavailable`] the outcome is unknown.
     pub async fn append(&self, id: LtmId, append: &Append<'_>) -> Result<(), AppendError> {
-        let call = append_call(id, append, self.redis.publish_command());
+        let call = append_call(id, append, &self.redis);
         let (answer, uncertain) = self.send(&script::APPEND, &call).await?;
         let (outcome, detail) = outcome(id, &answer)?;
         match outcome.as_str() {
@@ -203,7 +206,7 @@ fn foreign_entry(id: LtmId, head: Cursor, entry: &str) -> StoreError {
     damaged(id, head, &detail)
 }
 
-fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
+fn append_call(id: LtmId, append: &Append<'_>, redis: &Redis) -> Cmd {
     let entry = append.entry;
     let (key, stored) = append
         .idempotency
@@ -225,14 +228,14 @@ fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
         .arg(&*entry.payload)
         .arg(append.now)
         .arg(append.snapshots_count)
-        .arg(keys::live(id))
+        .arg(redis.live_channel(id))
         .arg(key)
         .arg(stored)
         .arg(entry.cursor.seq % IDEMPOTENCY_SLOTS)
         .arg(producer)
         .arg(epoch)
         .arg(MAX_PRODUCERS)
-        .arg(publish_command)
+        .arg(redis.publish_command())
         .arg(append.status.unwrap_or_default());
     call
 }

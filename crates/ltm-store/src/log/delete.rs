@@ -7,7 +7,7 @@ use crate::{
     error::StoreError,
     log::append::{AppendError, head_of, outcome},
     log::read::Store,
-    redis::script,
+    redis::{client::Redis, script},
 };
 
 /// The most times that a deletion is tried if other requests keep appending.
@@ -26,7 +26,7 @@ impl Store {
             let meta = self.meta(id).await?;
             let head = expected.unwrap_or(meta.cursor);
             let last = Entry::after(head, Kind::Deleted, "true".into());
-            let call = delete_call(id, head, &last, self.redis.publish_command());
+            let call = delete_call(id, head, &last, &self.redis);
             let (answer, uncertain) = self.send(&script::DELETE, &call).await?;
             let (outcome, detail) = outcome(id, &answer)?;
             match outcome.as_str() {
@@ -53,7 +53,7 @@ impl Store {
     }
 }
 
-fn delete_call(id: LtmId, expected: Cursor, last: &Entry, publish_command: &str) -> Cmd {
+fn delete_call(id: LtmId, expected: Cursor, last: &Entry, redis: &Redis) -> Cmd {
     let mut call = script::DELETE.call(&[
         &keys::meta(id),
         &keys::deleted(id),
@@ -66,7 +66,7 @@ fn delete_call(id: LtmId, expected: Cursor, last: &Entry, publish_command: &str)
         .arg(last.cursor.to_string())
         .arg(last.kind.as_str())
         .arg(&*last.payload)
-        .arg(keys::live(id))
-        .arg(publish_command);
+        .arg(redis.live_channel(id))
+        .arg(redis.publish_command());
     call
 }
