@@ -64,6 +64,11 @@ chaos: build ## inject random faults (SEED=1 SECONDS=60 make chaos) and check th
 	LTM_TEST_CLIENT_JS=$(CURDIR)/clients/js/dist/index.js LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),60) \
 		cargo test --locked --workspace --test it -- --nocapture chaos::
 
+.PHONY: simulation
+simulation: ## play random stories over logs in memory, in virtual time (SEED=1 STEPS=200000 make simulation)
+	SIMULATION_STEPS=$(or $(STEPS),200000) SEED=$(or $(SEED),1) \
+		cargo test --locked -p ltm-gateway --lib --features simulation simulation::
+
 .PHONY: soak
 soak: build ## run all tests in their long form: faults, models and crowds (SEED=1 SECONDS=600 make soak)
 	@deploy/setup.sh --test

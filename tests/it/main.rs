@@ -45,6 +45,7 @@ mod redis {
     mod backup;
     mod clock;
     mod cluster;
+    mod databases;
     mod faults;
     mod full;
     mod inspection;

@@ -376,3 +376,28 @@ describe('with services that come and go', () => {
     await services.stop();
   });
 });
+
+test('after a later reset the view stays live, and `live` is told once', async () => {
+  let socket;
+  class Scripted {
+    constructor() {
+      socket = this;
+      queueMicrotask(() => this.onopen());
+    }
+    close() {}
+  }
+  const following = followLtm('http://127.0.0.1:9', 1, { ...options, WebSocket: Scripted, history: false });
+  const told = [];
+  following.subscribe((_, { type }) => told.push(type));
+  await until(() => socket?.onmessage);
+  const say = (cursor, message) => socket.onmessage({ data: JSON.stringify({ id: 1, cursor, ...message }) });
+  const reset = (reason, n) => ({ reset: { reason, state: { n }, snapshots_count: 1 } });
+  say('1-1', reset('requested', 0));
+  say('1-1', { live: true });
+  say('1-2', reset('forked', 1));
+  say('1-2', { live: true });
+  const { status, cursor, state } = following.view;
+  assert.deepEqual({ status, cursor, state }, { status: 'live', cursor: '1-2', state: { n: 1 } });
+  assert.deepEqual(told, ['reset', 'status', 'reset']);
+  following.close();
+});

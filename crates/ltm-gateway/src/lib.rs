@@ -16,6 +16,9 @@ mod list;
 mod metrics;
 mod run;
 mod settings;
+#[cfg(test)]
+#[cfg(feature = "simulation")]
+mod simulation;
 mod subscriber;
 
 pub use gateway::Gateway;

@@ -192,7 +192,7 @@ mod tests {
         let (id, text) = message("ltm:42:execute").unwrap();
         assert_eq!((id.get(), &*text), (42, "{}"));
         for channel in [
-            "ltm:{42}:live",
+            "ltm:0:{42}:live",
             "ltm:42:other",
             "ltm:x:start",
             "ltm:42",

@@ -80,9 +80,10 @@ pub fn ticket(hash: &str) -> String {
 /// The credentials that are no longer valid, and when each is valid again.
 pub const REVOCATIONS: &str = "ltm:revocations";
 
-/// The channel on which each appended entry is published.
-pub fn live(id: LtmId) -> String {
-    format!("ltm:{{{id}}}:live")
+/// The channel on which each appended entry is published. All databases of a Redis share its channels, so the name
+/// contains the number of the database.
+pub fn live(database: i64, id: LtmId) -> String {
+    format!("ltm:{database}:{{{id}}}:live")
 }
 
 /// The channel of one listener, for its probes. In a cluster, `tag` chooses the primary.
@@ -92,9 +93,8 @@ pub fn probe(tag: u32, listener: impl Display) -> String {
 
 /// The LTM that has this [`live`] channel.
 pub fn live_id(channel: &str) -> Option<LtmId> {
-    channel
-        .strip_prefix("ltm:{")?
-        .strip_suffix("}:live")?
-        .parse()
-        .ok()
+    let (database, rest) = channel.strip_prefix("ltm:")?.split_once(':')?;
+    database.parse::<i64>().ok()?;
+    let id = rest.strip_prefix('{')?.strip_suffix("}:live")?;
+    id.parse().ok()
 }

@@ -400,7 +400,7 @@ async fn a_thread_subscribes_to_an_ltm_once_whatever_the_number_of_subscribers_a
         subscriber.message().await;
         subscribers.push(subscriber);
     }
-    let channel = format!("ltm:{{{id}}}:live");
+    let channel = format!("ltm:0:{{{id}}}:live");
     let connections = || {
         let answer = stack.redis.cli(&["PUBSUB", "NUMSUB", &channel]);
         let count = answer.lines().last().unwrap().trim();

@@ -19,11 +19,14 @@ pub(super) fn keep(redis: &RedisServer, id: u64) {
 
 /// What was written since is lost.
 pub(super) fn fall_back(redis: &RedisServer, id: u64) {
-    for key in KEYS {
-        let key_now = format!("ltm:{{{id}}}:{key}");
-        redis.cli(&["DEL", &key_now]);
-        redis.cli(&["COPY", &format!("kept:{id}:{key}"), &key_now, "REPLACE"]);
-    }
+    // In one step: an LTM without one of its keys would be an unknown one.
+    let copy = |key| {
+        format!(
+            "redis.call('DEL', 'ltm:{{{id}}}:{key}') redis.call('COPY', 'kept:{id}:{key}', 'ltm:{{{id}}}:{key}') "
+        )
+    };
+    let script: String = KEYS.iter().map(copy).collect();
+    redis.cli(&["EVAL", &script, "0"]);
 }
 
 /// A gateway that never hears a live entry: only its comparisons with Redis tell it of them.

@@ -199,7 +199,7 @@ async fn while_slots_are_moved_nothing_is_lost_and_nothing_comes_twice() {
         writer.until_more(20).await;
     }
     // The gateways listen where it is now.
-    let channel = format!("ltm:{{{id}}}:live");
+    let channel = format!("ltm:0:{{{id}}}:live");
     let listening = |server: &RedisServer| {
         let count = server.cli(&["PUBSUB", "SHARDNUMSUB", &channel]);
         count.lines().last().unwrap().parse::<u32>().unwrap() > 0

@@ -189,7 +189,7 @@ async fn a_leader_that_was_replaced_while_it_slept_gets_no_writes_when_it_comes_
     world.redis.until_the_replica_leads().await;
     world.until_all_know().await;
     // Also the connection that listens has moved.
-    let channel = format!("ltm:{{{id}}}:live");
+    let channel = format!("ltm:3:{{{id}}}:live");
     until("a gateway listens on the new primary", async || {
         world.redis.replica.cli(&["PUBSUB", "NUMSUB", &channel]) == format!("{channel}\n1")
     })

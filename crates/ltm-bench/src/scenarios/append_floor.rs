@@ -150,7 +150,7 @@ impl Connection {
             &entry.payload,
             NOW,
             &entry.cursor.seq.to_string(),
-            &keys::live(id),
+            &keys::live(0, id),
             // Idempotency-Key, answer, slot, producer, epoch: none of them is given.
             "",
             "",

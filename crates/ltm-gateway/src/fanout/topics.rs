@@ -252,6 +252,10 @@ impl Topics {
         match self.logs.read_after(topic.id, known, self.page).await {
             Ok(Read::Continues(window)) => Ok(topic.extend(known, &window)),
             Ok(Read::Trimmed | Read::Forked) => Ok(topic.restart(from, to, true)),
+            // The LTM was deleted after its head was read.
+            Err(StoreError::Unknown(_) | StoreError::Deleted { .. }) => {
+                Ok(topic.restart(from, None, true))
+            }
             // The topic moves past the entry that cannot be read.
             Err(StoreError::Damaged { at, .. }) if is_next(known, at) => {
                 Ok(topic.restart(from, to, false))
@@ -300,3 +304,6 @@ impl Drop for TopicHandle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

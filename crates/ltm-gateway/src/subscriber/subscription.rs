@@ -30,8 +30,7 @@ pub(crate) struct Subscription {
     handle: TopicHandle,
     subscriber: Rc<LiveSubscriber>,
     page: Option<LogPageReader>,
-    /// The topic's head at which the log held nothing after the subscriber's position; `None` if the log was not
-    /// asked at this position.
+    /// The topic's head at which the log held nothing after the subscriber's position.
     up_to_date_at: Option<TopicHead>,
     /// A reset that the subscriber has to receive first.
     reset: Option<ResetReason>,
@@ -158,7 +157,6 @@ impl Subscription {
                     Ok(Some(message)) => {
                         self.reset = None;
                         self.page = None;
-                        self.up_to_date_at = None;
                         self.live_at = self.wants_live.then_some(message.cursor);
                         self.pauses = None;
                         self.subscriber.advance(message.cursor, message.last);
@@ -269,7 +267,6 @@ impl Subscription {
                 if decides_live {
                     self.live_at = Some(position);
                 }
-                self.up_to_date_at = None;
                 if !std::mem::replace(&mut self.catches_up, true) {
                     self.handle.topic.metrics().catch_up();
                 }

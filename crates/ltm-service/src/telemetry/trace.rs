@@ -191,7 +191,7 @@ impl Span {
                 KeyValue::new("messaging.system", "redis"),
                 KeyValue::new("messaging.operation.name", "deliver"),
                 KeyValue::new("messaging.operation.type", "process"),
-                KeyValue::new("messaging.destination.template", "ltm:{id}:live"),
+                KeyValue::new("messaging.destination.template", "ltm:{database}:{id}:live"),
             ]);
         let parent = remote(parent, TraceState::default());
         Some(Self(tracer.build_with_context(span, &parent)))

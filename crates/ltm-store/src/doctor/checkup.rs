@@ -9,7 +9,7 @@ use std::{
 use redis::{Value, cluster::NodeAddress};
 
 use crate::{
-    doctor::permissions::Role,
+    doctor::permissions::{LIVE, Role},
     doctor::readiness::{Finding, Severity, field},
     error::StoreError,
     live::Live,
@@ -115,10 +115,14 @@ impl Redis {
 
     /// Whether a user may run the commands of its role.
     async fn permissions(&self, primary: Option<&NodeAddress>, role: Role, user: &str) -> Finding {
+        let live = LIVE.replace(":0:", &format!(":{}:", self.database()));
         let mut denied = Vec::new();
         for command in role.commands(self.is_cluster()) {
             let mut dry_run = redis::cmd("ACL");
-            dry_run.arg("DRYRUN").arg(user).arg(*command);
+            dry_run.arg("DRYRUN").arg(user);
+            for &word in *command {
+                dry_run.arg(if word == LIVE { &*live } else { word });
+            }
             match self.query_on::<String>(primary, &dry_run).await {
                 Ok(answer) if answer == "OK" => {}
                 Ok(_) => denied.push(command[0]),

@@ -32,6 +32,9 @@ impl Role {
     }
 }
 
+/// The live channel in the commands; a service uses the channel of its database.
+pub(crate) const LIVE: &str = "ltm:0:{1}:live";
+
 /// A command and its arguments.
 pub(crate) type Command = &'static [&'static str];
 
@@ -64,10 +67,10 @@ const API: &[Command] = &[
     &["ZSCORE", "ltm:index:missing", "1"],
     &["ZREVRANGEBYLEX", "ltm:index", "+", "-"],
     &["ZREMRANGEBYSCORE", "ltm:index:missing", "0", "1"],
-    &["PUBLISH", "ltm:{1}:live", "text"],
+    &["PUBLISH", LIVE, "text"],
 ];
 
-const API_ON_CLUSTER: &[Command] = &[&["CLUSTER", "SLOTS"], &["SPUBLISH", "ltm:{1}:live", "text"]];
+const API_ON_CLUSTER: &[Command] = &[&["CLUSTER", "SLOTS"], &["SPUBLISH", LIVE, "text"]];
 
 const GATEWAY: &[Command] = &[
     &["INFO"],
@@ -84,15 +87,15 @@ const GATEWAY: &[Command] = &[
     &["HGETALL", "ltm:{1}:meta"],
     &["XRANGE", "ltm:{1}:log", "-", "+"],
     &["XREVRANGE", "ltm:{1}:log", "+", "-"],
-    &["SUBSCRIBE", "ltm:{1}:live"],
-    &["UNSUBSCRIBE", "ltm:{1}:live"],
+    &["SUBSCRIBE", LIVE],
+    &["UNSUBSCRIBE", LIVE],
     &["PUBLISH", "ltm:probe:{0}:1", "text"],
 ];
 
 const GATEWAY_ON_CLUSTER: &[Command] = &[
     &["CLUSTER", "SLOTS"],
-    &["SSUBSCRIBE", "ltm:{1}:live"],
-    &["SUNSUBSCRIBE", "ltm:{1}:live"],
+    &["SSUBSCRIBE", LIVE],
+    &["SUNSUBSCRIBE", LIVE],
     &["SPUBLISH", "ltm:probe:{0}:1", "text"],
 ];
 

@@ -244,6 +244,10 @@ impl Listener {
         .await;
     }
 
+    fn channels(&self, ids: &[LtmId]) -> Vec<String> {
+        ids.iter().map(|&id| self.redis.live_channel(id)).collect()
+    }
+
     /// Whether this server publishes the entries of an LTM.
     fn has(&self, id: LtmId) -> bool {
         self.shard.as_ref().is_none_or(|shard| shard.has(id))
@@ -263,11 +267,11 @@ impl Listener {
         };
         let sharded = self.shard.is_some();
         for batch in unwanted.chunks(BATCH) {
-            unsubscribe(connection, &channels(batch), sharded).await?;
+            unsubscribe(connection, &self.channels(batch), sharded).await?;
             subscribed.retain(|id| !batch.contains(id));
         }
         for batch in new.chunks(BATCH) {
-            subscribe(connection, &channels(batch), sharded).await?;
+            subscribe(connection, &self.channels(batch), sharded).await?;
             subscribed.extend(batch);
             // This waits until the queue has space. It fails if the receiver is dropped.
             let _ = self
@@ -296,10 +300,6 @@ async fn slots_moved(moves: &mut Option<watch::Receiver<Topology>>) {
     if !have_moved {
         std::future::pending().await
     }
-}
-
-fn channels(ids: &[LtmId]) -> Vec<String> {
-    ids.iter().map(|&id| keys::live(id)).collect()
 }
 
 /// Queues the entry of a message. A message that cannot be read counts as an overflow. Returns a signal if the message

@@ -37,7 +37,7 @@ impl Shard {
 
     /// Whether it has the keys of this LTM.
     pub(super) fn has(&self, id: LtmId) -> bool {
-        self.topology.borrow().owner(&keys::live(id)) == Some(&self.node)
+        self.topology.borrow().owner(&keys::log(id)) == Some(&self.node)
     }
 
     /// A hash tag whose slot it has, for the channel of its probe.

@@ -8,7 +8,7 @@ use crate::{
     error::StoreError,
     log::read::{Store, damaged},
     log::send::request_word,
-    redis::script,
+    redis::{client::Redis, script},
 };
 
 /// The most producers of one LTM whose epochs are stored.
@@ -118,7 +118,7 @@ impl Store {
     /// [`AppendError`]. Nothing is written then, but after [`StoreError::Unavailable`] and
     /// [`StoreError::OutcomeUnknown`] the outcome is unknown.
     pub async fn append(&self, id: LtmId, append: &Append<'_>) -> Result<(), AppendError> {
-        let call = append_call(id, append, self.redis.publish_command());
+        let call = append_call(id, append, &self.redis);
         let outcome = self.send(id, &script::APPEND, &call).await?;
         if outcome.is_in_doubt {
             return Err(StoreError::OutcomeUnknown(id).into());
@@ -202,7 +202,7 @@ fn foreign_entry(id: LtmId, head: Cursor, entry: &str) -> StoreError {
     damaged(id, head, &detail)
 }
 
-fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
+fn append_call(id: LtmId, append: &Append<'_>, redis: &Redis) -> Cmd {
     let entry = append.entry;
     let (key, stored) = append
         .idempotency
@@ -221,14 +221,14 @@ fn append_call(id: LtmId, append: &Append<'_>, publish_command: &str) -> Cmd {
         .arg(&*entry.payload)
         .arg(append.now)
         .arg(append.snapshots_count)
-        .arg(keys::live(id))
+        .arg(redis.live_channel(id))
         .arg(key)
         .arg(stored)
         .arg(entry.cursor.seq % IDEMPOTENCY_SLOTS)
         .arg(producer)
         .arg(epoch)
         .arg(MAX_PRODUCERS)
-        .arg(publish_command)
+        .arg(redis.publish_command())
         .arg(append.status.unwrap_or_default())
         .arg(entry.cursor.seq)
         .arg(request_word())

@@ -314,7 +314,7 @@ impl Store {
         call.arg(new.first.cursor.to_string())
             .arg(new.first.kind.as_str())
             .arg(&*new.first.payload)
-            .arg(keys::live(id))
+            .arg(self.redis.live_channel(id))
             .arg(self.redis.publish_command())
             .arg(request_word())
             .arg(key);

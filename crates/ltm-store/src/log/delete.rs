@@ -10,7 +10,7 @@ use crate::{
     log::meta::Meta,
     log::read::Store,
     log::send::request_word,
-    redis::script,
+    redis::{client::Redis, script},
 };
 
 /// The most times that a deletion is tried if other requests keep appending.
@@ -71,14 +71,7 @@ impl Store {
             let head = meta.as_ref().map_or(Cursor::ORIGIN, |meta| meta.cursor);
             let head = deletion.expected.unwrap_or(head);
             let last = Entry::after(head, Kind::Deleted, "true".into());
-            let call = delete_call(
-                id,
-                head,
-                &last,
-                &deletion,
-                &word,
-                self.redis.publish_command(),
-            );
+            let call = delete_call(id, head, &last, &deletion, &word, &self.redis);
             let outcome = self.send(id, &script::DELETE, &call).await?;
             let detail = outcome.detail;
             match outcome.word.as_str() {
@@ -124,7 +117,7 @@ fn delete_call(
     last: &Entry,
     deletion: &Deletion<'_>,
     word: &str,
-    publish_command: &str,
+    redis: &Redis,
 ) -> Cmd {
     let mut call = script::DELETE.call(&[
         &keys::meta(id),
@@ -151,8 +144,8 @@ fn delete_call(
         .arg(last.cursor.to_string())
         .arg(last.kind.as_str())
         .arg(&*last.payload)
-        .arg(keys::live(id))
-        .arg(publish_command)
+        .arg(redis.live_channel(id))
+        .arg(redis.publish_command())
         .arg(word)
         .arg(key)
         .arg(stored)

@@ -9,6 +9,7 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use ltm_types::{LtmId, keys};
 use redis::{
     AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, Value, cluster::NodeAddress,
     cluster_routing::SingleNodeRoutingInfo,
@@ -48,6 +49,8 @@ pub struct Redis {
 
 struct Inner {
     settings: RedisSettings,
+    /// The number of the database.
+    database: i64,
     primary: Arc<Primary>,
     spawner: Spawner,
     config: AsyncConnectionConfig,
@@ -102,6 +105,7 @@ impl Redis {
         Ok(Self {
             inner: Arc::new(Inner {
                 settings: settings.clone(),
+                database: settings.connection_info()?.redis_settings().db(),
                 primary: Primary::new(settings, &spawner)?,
                 spawner,
                 config: settings.connection_config(),
@@ -207,6 +211,16 @@ impl Redis {
         } else {
             "PUBLISH"
         }
+    }
+
+    /// The number of the database.
+    pub(crate) fn database(&self) -> i64 {
+        self.inner.database
+    }
+
+    /// The channel on which the entries of an LTM are published.
+    pub(crate) fn live_channel(&self, id: LtmId) -> String {
+        keys::live(self.database(), id)
     }
 
     /// Sends one command that writes, and waits until `redis.wait_replicas` replicas have the write.
