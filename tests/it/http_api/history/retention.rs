@@ -194,3 +194,23 @@ async fn opening_an_ltm_reads_only_what_came_after_the_last_checkpoint() {
     // Fifty of 450 entries, and what the questions cost.
     assert!(read < 100_000, "{read} bytes were read");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_can_keep_creators_from_keeping_more() {
+    let stack = Stack::with(&[
+        ("LTM__API__CHECKPOINT_EVERY", "10"),
+        ("LTM__RETENTION__MAX_ENTRIES", "20"),
+        ("LTM__RETENTION__ENFORCED", "true"),
+    ]);
+    let api = &stack.api;
+    for (own, at_most) in [(json!(null), 35), (json!(1_000_000), 35), (json!(5), 15)] {
+        let body = json!({"fqn": "tests.Ltm", "state": {}, "retention": {"max_entries": own}});
+        let created = api.post("/ltm", &body).await.expect(200);
+        let id = created["id"].as_u64().unwrap();
+        count(api, id, 1..=100).await;
+        until_trimmed(api, id).await;
+        let log = format!("ltm:{{{id}}}:log");
+        let entries: u64 = stack.redis.cli(&["XLEN", &log]).trim().parse().unwrap();
+        assert!(entries <= at_most, "{own}: {entries} entries are kept");
+    }
+}
