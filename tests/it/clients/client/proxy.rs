@@ -8,7 +8,7 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_goes_through_the_proxy_of_the_environment() {
-    let stack = Stack::start();
+    let stack = Stack::with(&[("LTM__HTTP__HOSTS", "ltm.invalid")]);
     let (id, _) = stack.api.create(json!({"n": 0})).await;
     let delete = stack.api.request(Method::DELETE, &format!("/ltm/{id}"));
     stack.api.send(delete).await.expect(200);
