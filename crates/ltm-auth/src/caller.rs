@@ -135,6 +135,12 @@ impl Caller {
         })
     }
 
+    /// What tells the caller apart from others: the name of its API key, or the `sub` of its JWT, else its `jti`.
+    pub fn key(&self) -> String {
+        let first = self.credential.revocables().next();
+        first.map_or_else(|| self.name.clone(), |first| first.to_string())
+    }
+
     /// The time until the credential expires; `None`: it never does.
     pub fn time_left(&self) -> Option<Duration> {
         let expires = self.expires.map(Duration::from_secs);

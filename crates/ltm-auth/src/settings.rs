@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use ltm_settings::{SettingError, check_pause, check_wait, duration};
-use serde::{Deserialize, Serialize};
+use ltm_settings::{SettingError, check_pause, check_wait, duration, shown_url};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Authentication. Both services need the same values. [security.md](security.md) explains how to use them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +34,7 @@ pub struct AuthSettings {
     /// The URL of a JSON Web Key Set: `https://…`, or `http://…` for a loopback address. Empty: none.
     ///
     /// Set it if an identity provider signs your JWTs.
+    #[serde(serialize_with = "shown")]
     pub jwks_url: String,
     /// The age at which the key set is read again. Requests that a cached key can verify do not wait for that.
     ///
@@ -219,6 +220,11 @@ impl AuthSettings {
             ),
         }
     }
+}
+
+/// Serializes a URL without its secrets, because serialized settings are for people.
+fn shown<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown_url(url))
 }
 
 fn rejected<T>(setting: &str, problem: &str) -> Result<T, SettingError> {

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use ltm_client::{ServerUrl, Token};
 
 use crate::{
-    commands::{append, copy, create, delete, diff, get, list, rollback, tail},
+    commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail},
     dev,
     flou::{bridge, import},
     operator::{doctor, key, verify},
@@ -182,6 +182,17 @@ Examples:
 After a disconnect the command reconnects and resumes from its cursor; no message is lost or repeated.
 Press Ctrl-C to stop.")]
     Tail(tail::Args),
+    /// Revoke a JWT, all JWTs of a subject, or an API key; without one, list the revoked credentials
+    #[command(after_help = "\
+Examples:
+  ltm revoke --api-key engine-1
+  ltm revoke --sub alice --until 1798761600
+  ltm revoke --sub alice --lift
+  ltm revoke                  lists the revoked credentials
+
+Within two seconds, calls with the credential get 401, and the sockets and streams that it opened end, at every
+gateway. The command needs a token with `admin` for all LTMs.")]
+    Revoke(revoke::Args),
     /// Import LTMs from Flou: documents as its GET /ltm/{id}?rollbacks=true returns them
     #[command(after_help = "\
 Examples:
@@ -234,10 +245,13 @@ mod tests {
     fn an_append_has_exactly_one_source() {
         assert_eq!(refused("ltm append 1 --merge {}"), None);
         assert_eq!(refused("ltm append 1 -"), None);
-        assert_eq!(
-            refused("ltm append 1"),
-            Some(ErrorKind::MissingRequiredArgument)
-        );
+        for line in ["ltm append 1", "ltm revoke --lift", "ltm revoke --until 5"] {
+            assert_eq!(
+                refused(line),
+                Some(ErrorKind::MissingRequiredArgument),
+                "{line}"
+            );
+        }
         for line in [
             "ltm append 1 --merge {} --state {}",
             "ltm append 1 - --patch []",
@@ -246,6 +260,8 @@ mod tests {
             "ltm list --limit 3 --all",
             "ltm rollback 1 --to 3 --undo 0",
             "ltm get 1 --at 3 --rollbacks",
+            "ltm revoke --sub a --jti b",
+            "ltm revoke --sub a --until 5 --lift",
         ] {
             assert_eq!(refused(line), Some(ErrorKind::ArgumentConflict), "{line}");
         }

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, ClientCommand, Command};
-use commands::{append, copy, create, delete, diff, get, list, rollback, tail};
+use commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail};
 use error::Error;
 use flou::{bridge, import};
 use operator::{doctor, key, verify};
@@ -59,6 +59,7 @@ fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> 
             ClientCommand::Delete(args) => delete::run(&client, args, output).await,
             ClientCommand::Import(args) => import::run(&client, args, output).await,
             ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
+            ClientCommand::Revoke(args) => revoke::run(&client, args, output).await,
             ClientCommand::Tail(args) => tail::run(&client, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }

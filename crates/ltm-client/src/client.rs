@@ -98,6 +98,10 @@ impl Client {
         self.http.server()
     }
 
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
     /// The options of the client.
     pub fn options(&self) -> &Options {
         self.http.options()

@@ -64,6 +64,11 @@ impl Http {
         self.0.client.request(method, self.server().api(path))
     }
 
+    /// A request to `/api/v0/revocations`.
+    pub(crate) fn revocations(&self, method: Method) -> RequestBuilder {
+        self.0.client.request(method, self.server().revocations())
+    }
+
     /// A `GET` of a URL.
     pub(crate) fn get(&self, url: Url) -> RequestBuilder {
         self.0.client.get(url)

@@ -8,6 +8,7 @@ mod follow;
 mod http;
 mod options;
 mod producer;
+mod revocation;
 mod server_url;
 mod token;
 
@@ -26,5 +27,6 @@ pub use follow::{
 pub use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 pub use options::Options;
 pub use producer::{Producer, Write};
+pub use revocation::Revocable;
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use token::{Token, TokenError};

@@ -38,6 +38,11 @@ impl ServerUrl {
         self.below(&format!("/api/v0/ltm{path}"))
     }
 
+    /// The URL of the revoked credentials.
+    pub(crate) fn revocations(&self) -> Url {
+        self.below("/api/v0/revocations")
+    }
+
     /// The URL of an LTM's WebSocket, as the request of the handshake names it.
     pub(crate) fn socket(&self, id: LtmId) -> Url {
         self.below(&format!("/ws/{id}"))

@@ -93,6 +93,11 @@ pub struct GatewaySettings {
     ///
     /// Raise it if subscribers follow lists of many classes, or have many different grants.
     pub max_lists: usize,
+    /// The most different lists of LTMs that one caller follows at once: one API key, or one `sub` of JWTs. A further one
+    /// gets 503 `over-limit`. 0: no limit. It has no effect if callers need no credential.
+    ///
+    /// Raise it if one caller follows many lists, such as a server that follows them for its users.
+    pub max_lists_per_caller: usize,
     /// The most subscribers at once. A further one gets 503 `over-limit`.
     ///
     /// Raise it if the gateway has the memory ([limits.md](limits.md#what-slow-subscribers-cost)). Lower it to leave
@@ -165,6 +170,7 @@ impl Default for GatewaySettings {
             linger: Duration::from_secs(2),
             list_interval: Duration::from_millis(500),
             max_lists: 64,
+            max_lists_per_caller: 8,
             max_subscribers: 10_000,
             max_subscribers_per_ltm: 10_000,
             max_followed: 10_000,

@@ -5,8 +5,10 @@
 
 mod bounds;
 mod list;
+mod shown;
 mod units;
 
 pub use bounds::{SettingError, check_pause, check_wait, within};
 pub use list::list;
+pub use shown::{shown_node, shown_url};
 pub use units::{bytes, duration};

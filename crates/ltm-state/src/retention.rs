@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use ltm_types::{Entry, Kind, Rollback};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What the API keeps of each LTM. By default nothing is removed. An LTM can override these settings when it is created.
+/// What the API keeps of each LTM. By default nothing is removed. An LTM can override these settings when it is created,
+/// unless they are enforced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
@@ -31,6 +32,11 @@ pub struct Retention {
     /// Set it if engines do not delete their LTMs.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::optional")]
     pub idle_ttl: Option<Duration>,
+    /// Whether an LTM that is created with rules of its own can only keep less than these settings say. Then each rule of
+    /// the LTM that would keep more has no effect. By default an LTM can keep more.
+    ///
+    /// Set it if callers who create LTMs must not decide how much of Redis they fill.
+    pub enforced: bool,
 }
 
 /// The retention that an LTM was created with. A given field overrides the settings, and null turns the rule
@@ -67,13 +73,23 @@ impl RetentionOverride {
         let friendly = |given: Option<Option<Friendly>>, general: Option<Duration>| {
             given.map_or(general, |given| given.map(|Friendly(duration)| duration))
         };
-        Retention {
+        let own = Retention {
             max_entries: self.max_entries.unwrap_or(general.max_entries),
             max_bytes: self
                 .max_bytes
                 .map_or(general.max_bytes, |given| given.map(ByteSize)),
             max_age: friendly(self.max_age, general.max_age),
             idle_ttl: friendly(self.idle_ttl, general.idle_ttl),
+            enforced: general.enforced,
+        };
+        if !general.enforced {
+            return own;
+        }
+        Retention {
+            max_entries: least(own.max_entries, general.max_entries),
+            max_age: least(own.max_age, general.max_age),
+            idle_ttl: least(own.idle_ttl, general.idle_ttl),
+            ..general
         }
     }
 
@@ -83,6 +99,14 @@ impl RetentionOverride {
             return None;
         }
         serde_json::to_string(&self).ok()
+    }
+}
+
+/// The stricter of two rules; `None` is no rule.
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -162,6 +186,7 @@ mod tests {
             max_bytes: Some(ByteSize::mib(1)),
             max_age: Some(Duration::from_secs(60)),
             idle_ttl: None,
+            enforced: false,
         };
         let read = |text: &str| serde_json::from_str::<RetentionOverride>(text).unwrap();
         assert_eq!(read("{}").over(general), general);
@@ -175,6 +200,20 @@ mod tests {
         };
         assert_eq!(own.over(general), expected);
         assert_eq!(read(&own.to_text().unwrap()), own);
+        let enforced = Retention {
+            enforced: true,
+            ..general
+        };
+        let stricter = Retention {
+            idle_ttl: expected.idle_ttl,
+            ..enforced
+        };
+        assert_eq!(own.over(enforced), stricter);
+        let less = read(r#"{"max_entries":10,"max_age":"2m"}"#).over(enforced);
+        assert_eq!(
+            (less.max_entries, less.max_age),
+            (Some(10), enforced.max_age)
+        );
         assert!(serde_json::from_str::<RetentionOverride>(r#"{"max_entires":1}"#).is_err());
     }
 }

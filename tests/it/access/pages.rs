@@ -153,6 +153,9 @@ async fn a_page_on_this_machine_may_call_a_service_on_this_machine() {
             assert_eq!(answer.status, 200, "{origin} {host}");
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
             assert_eq!(answer.header("access-control-allow-credentials"), None);
+            // Otherwise the browser fails a request without CORS of this page, though it was carried out.
+            let embedding = answer.header("cross-origin-resource-policy");
+            assert_eq!(embedding, Some("cross-origin"));
             let socket = ask(&stack, REQUESTS[7], host, &headers).await;
             assert_eq!(socket.status, 101, "{origin} {host}");
         }

@@ -284,3 +284,94 @@ fn history_is_gone_back_in_compared_copied_and_deleted_by_hand() {
     let gone = complains(&ltm(&url, &["get", &copy]).output().unwrap());
     assert!(gone.contains("was deleted"), "{gone}");
 }
+
+/// The letters with which a text could steer a terminal, besides those of colours: DEL, those of ISO 6429 beyond ASCII,
+/// and those that turn the direction of writing.
+const STEERING: [char; 6] = [
+    '\u{7f}', '\u{9b}', '\u{9d}', '\u{9c}', '\u{202e}', '\u{2066}',
+];
+
+/// What a command prints on a terminal.
+fn on_terminal(url: &str, args: &[&str]) -> String {
+    let pseudo_terminal = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", pseudo_terminal])
+        .arg(binary("ltm"))
+        .args(args);
+    let output = command.env("LTM_URL", url).stdin(Stdio::null()).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_shown_on_a_terminal_can_steer_it() {
+    let stack = Stack::start();
+    let evil: String = STEERING.iter().collect();
+    let evil = format!("{evil}0;title");
+    let body = json!({"fqn": format!("app.{evil}"), "name": evil, "state": {&evil: &evil}});
+    let id = stack.api.post("/ltm", &body).await.expect(200)["id"].to_string();
+    let step = json!({"reason": evil, "merge": {"more": evil}});
+    let path = format!("/ltm/{id}/snapshots");
+    stack.api.post(&path, &step).await.expect(201);
+    let url = stack.api_service.http();
+    let merge = json!({"most": evil}).to_string();
+    for args in [
+        &["list"][..],
+        &["get", &id],
+        &["get", &id, "--at", "0"],
+        &["diff", &id, "0", "1"],
+        &["append", &id, "--merge", &merge],
+    ] {
+        for form in [&[][..], &["--json"]] {
+            let args = [form, args].concat();
+            let shown = on_terminal(&url, &args);
+            let found: Vec<_> = STEERING.iter().filter(|it| shown.contains(**it)).collect();
+            assert!(found.is_empty(), "{args:?}: {found:?}");
+        }
+    }
+    // The escaped JSON has the same value; a program gets it as it is.
+    let read = |text: &str| serde_json::from_str::<Value>(text.trim()).unwrap();
+    let args = ["--json", "get", &id];
+    let piped = says(&url, &args);
+    assert!(piped.contains(&evil), "{piped}");
+    assert_eq!(read(&on_terminal(&url, &args)), read(&piped));
+}
+
+#[test]
+fn what_ltm_dev_stores_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("open");
+    let aof = data.join("appendonlydir");
+    std::fs::create_dir_all(&aof).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for path in [&data, &aof] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let dev = Service::dev(&data);
+    assert!(dev.address().starts_with("127.0.0.1:"));
+    let mut folders = vec![data.clone()];
+    let mut seen = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(
+                mode(&path) & 0o077,
+                0,
+                "{}: {:o}",
+                path.display(),
+                mode(&path)
+            );
+            if path.is_dir() {
+                folders.push(path.clone());
+            }
+            seen.push(path);
+        }
+    }
+    let is_log = |path: &&std::path::PathBuf| path.to_string_lossy().contains(".aof");
+    assert!(seen.iter().any(|path| is_log(&path)), "{seen:?}");
+    assert_eq!(mode(&data), 0o755, "its owner opened it");
+}

@@ -355,3 +355,49 @@ fn every_limit_in_the_documentation_is_a_setting_with_that_default_and_a_test() 
         );
     }
 }
+
+/// A password in any form of an address appears neither in the printed settings nor in an error.
+#[test]
+fn no_form_of_an_address_shows_its_secret() {
+    let secret = "hunter2";
+    for (setting, value) in [
+        ("REDIS__URL", "redis://user:hunter2@host:6379/0"),
+        ("REDIS__URL", "redis://:hunter2@host"),
+        ("REDIS__URL", "redis://user:p@hunter2@host"),
+        ("REDIS__URL", "redis://user:hunter2"),
+        ("REDIS__URL", "rediss://host:6379/0#hunter2"),
+        (
+            "REDIS__URL",
+            "redis+unix:///run/redis.sock?user=user&pass=hunter2",
+        ),
+        ("REDIS__URL", "unix:///run/redis.sock?pass=hunter2"),
+        ("REDIS__URL", "user:hunter2@host"),
+        (
+            "REDIS__SENTINELS",
+            "redis://:hunter2@one:1,redis://user:hunter2@two:2",
+        ),
+        ("REDIS__CLUSTER_NODES", "user:hunter2@one:1,two:2"),
+        ("AUTH__JWKS_URL", "https://user:hunter2@id.example/keys"),
+        ("AUTH__JWKS_URL", "https://id.example/keys?token=hunter2"),
+    ] {
+        for program in ["ltm-api", "ltm-gateway"] {
+            for arguments in [&["--print-config"][..], &[]] {
+                let mut command = Command::new(binary(program));
+                command
+                    .args(arguments)
+                    .env("LTM__AUTH__MODE", "required")
+                    .env("LTM__AUTH__AUDIENCE", "a")
+                    .env("LTM__AUTH__JWKS_URL", "https://id.example/keys")
+                    .env(format!("LTM__{setting}"), value)
+                    .env("LTM__API__LISTEN", "192.0.2.1:1")
+                    .env("LTM__GATEWAY__LISTEN", "192.0.2.1:1");
+                let output = command.output().unwrap();
+                let said = format!("{output:?}");
+                assert!(
+                    !said.contains(secret),
+                    "{program} {setting}={value}: {said}"
+                );
+            }
+        }
+    }
+}

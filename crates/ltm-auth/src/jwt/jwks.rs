@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ltm_settings::shown_url;
 use ltm_store::Spawner;
 use tokio::sync::Mutex;
 
@@ -148,14 +149,18 @@ impl Jwks {
         cached.tried = Some(Instant::now());
         match fetched {
             Ok(keys) => {
-                tracing::info!(url = self.url, keys = keys.len(), "keys were read");
+                tracing::info!(
+                    url = shown_url(&self.url),
+                    keys = keys.len(),
+                    "keys were read"
+                );
                 cached.keys = Arc::new(keys);
                 cached.refreshed = Some(Instant::now());
             }
             Err(error) => {
                 tracing::error!(
                     setting = "auth.jwks_url",
-                    url = self.url,
+                    url = shown_url(&self.url),
                     %error,
                     "keys cannot be read; the keys that were read before stay in use"
                 );

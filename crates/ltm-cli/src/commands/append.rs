@@ -123,7 +123,7 @@ impl Writer<'_> {
         let (cursor, index) = (appended.cursor, appended.index);
         self.if_match = self.if_match.map(|_| cursor);
         if self.output.json() {
-            return self.output.line(&appended.text);
+            return self.output.json_line(&appended.text);
         }
         self.output
             .line(&format!("LTM {id}, snapshot {index}, cursor {cursor}"))

@@ -16,7 +16,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let answer = client.copy(args.id).await?;
     if output.json() {
-        return output.line(&answer.text);
+        return output.json_line(&answer.text);
     }
     output.line(&format!("LTM {}", answer.copy_id))
 }

@@ -81,7 +81,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         .send()
         .await?;
     if output.json() {
-        return output.line(&created.text);
+        return output.json_line(&created.text);
     }
     let (id, cursor) = (created.id, created.cursor);
     output.line(&format!("LTM {id}, cursor {cursor}"))

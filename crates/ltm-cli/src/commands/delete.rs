@@ -31,7 +31,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     }
     let answer = client.delete(id, args.if_match).await?;
     if output.json() {
-        return output.line(answer.text());
+        return output.json_line(answer.text());
     }
     output.line(&format!("LTM {id} is deleted"))
 }

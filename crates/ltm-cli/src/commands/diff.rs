@@ -31,10 +31,10 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     let patch = diff(&from.state, &to.state);
     let unwritable = |e: serde_json::Error| Error::Answered(format!("not JSON: {e}"));
     if output.json() {
-        return output.line(&serde_json::to_string(&patch).map_err(unwritable)?);
+        return output.json_line(&serde_json::to_string(&patch).map_err(unwritable)?);
     }
     for operation in &patch {
-        output.line(&serde_json::to_string(operation).map_err(unwritable)?)?;
+        output.json_line(&serde_json::to_string(operation).map_err(unwritable)?)?;
     }
     if patch.is_empty() {
         output.note("the two states are equal");

@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     error::Error,
     terminal::{Accent, Output},
-    text::printable,
+    text::{printable, printable_lines},
 };
 
 /// The arguments of `ltm get`.
@@ -59,13 +59,13 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     if args.at.is_some() {
         let answer = client.state(args.id, args.at, args.rollback).await?;
         return match output.json() {
-            true => output.line(&answer.text),
+            true => output.json_line(&answer.text),
             false => output.line(&pretty(&Value::Object(answer.value.state))),
         };
     }
     let document = client.document(args.id, args.rollbacks).await?;
     if output.json() {
-        return output.line(document.text());
+        return output.json_line(document.text());
     }
     print(&document.read()?, args.rollbacks, output)
 }
@@ -118,6 +118,5 @@ fn print(document: &LtmToShow, rollbacks: bool, output: Output) -> Result<(), Er
 
 /// JSON over several lines.
 fn pretty(value: &Value) -> String {
-    let spread = format!("{value:#}");
-    spread.lines().map(printable).collect::<Vec<_>>().join("\n")
+    printable_lines(&format!("{value:#}"))
 }

@@ -56,7 +56,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         left = left.saturating_sub(texts.len());
         for row in texts {
             if output.json() {
-                output.line(row.get())?;
+                output.json_line(row.get())?;
             } else {
                 rows.push(page.rows.part(row.get())?);
             }

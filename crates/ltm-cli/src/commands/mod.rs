@@ -7,5 +7,6 @@ pub(crate) mod delete;
 pub(crate) mod diff;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod revoke;
 pub(crate) mod rollback;
 pub(crate) mod tail;

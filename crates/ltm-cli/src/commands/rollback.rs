@@ -40,7 +40,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         .send()
         .await?;
     if output.json() {
-        return output.line(&answer.text);
+        return output.json_line(&answer.text);
     }
     let (id, cursor) = (args.id, answer.cursor);
     let snapshots = count_of(answer.snapshots_count, "snapshot");

@@ -43,7 +43,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                         output.note(&format!("following LTM {id} live; press Ctrl-C to stop"));
                     }
                 } else if output.json() {
-                    output.line(message.text())?;
+                    output.json_line(message.text())?;
                 } else if let Some(line) = line(&message, output) {
                     output.line(&line)?;
                 }

@@ -2,10 +2,10 @@
 
 use std::{
     env,
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, ErrorKind, Write},
     os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt},
+        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
         net::UnixStream as BlockingUnixStream,
     },
     path::{Path, PathBuf},
@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::stat::{Mode, umask};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
@@ -21,6 +22,8 @@ use tokio::{
 };
 use url::Url;
 
+/// The directory with the append-only files, within the data directory. An earlier version let everybody read it.
+const DATA: &str = "appendonlydir";
 /// The longest path of a socket that every system accepts (sockaddr_un, with a margin).
 const LONGEST_SOCKET: usize = 100;
 /// How long a server may take to load its data.
@@ -138,6 +141,8 @@ impl LocalRedis {
     pub(crate) async fn start(data_dir: &Path) -> Result<Self, LocalRedisError> {
         let files = Files::create(data_dir)?;
         let lock = files.lock()?;
+        // The server inherits this: it would let everybody read its files, and the directory may have been there before.
+        umask(Mode::from_bits_truncate(0o077));
         end_leftover(&files.socket).await?;
         let child = files.command()?.spawn().map_err(|e| {
             if e.kind() == ErrorKind::NotFound {
@@ -234,6 +239,11 @@ impl Files {
             lock: file("lock"),
             dir,
         };
+        let data = files.dir.join(DATA);
+        if data.is_dir() {
+            let private = Permissions::from_mode(0o700);
+            fs::set_permissions(&data, private).map_err(|e| failed(what(), e))?;
+        }
         if files.socket.as_os_str().len() > LONGEST_SOCKET {
             return Err(LocalRedisError::PathTooLong(files.socket));
         }

@@ -475,7 +475,7 @@ fn print(done: &Imported, output: Output) -> Result<(), Error> {
     if output.json() {
         let line = json!({"id": id, "entries": entries, "before": before,
             "without_patch": without_patch, "errors_left_out": errors_left_out, "corrected": corrected});
-        return output.line(&line.to_string());
+        return output.json_line(&line.to_string());
     }
     let mut line = match before {
         0 => format!("LTM {id}, {}", count_of(*entries, "entry")),

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use crate::{error::Error, terminal::Output, text::count_of};
+use crate::{
+    error::Error,
+    terminal::Output,
+    text::{count_of, printable},
+};
 
 /// The most reasons that are kept; further failures are only counted.
 const MAX_REASONS: usize = 100;
@@ -40,7 +44,7 @@ impl Report {
         if output.json() {
             let line = json!({"ltms": ltms, "snapshots": snapshots, "rollbacks": rollbacks, "errors": errors,
                 "not_placed": not_placed, "reasons": reasons});
-            return output.line(&line.to_string());
+            return output.json_line(&line.to_string());
         }
         output.line(&format!(
             "wrote {}, {}, {}, {}; {not_placed} not written",
@@ -50,7 +54,7 @@ impl Report {
             count_of(errors, "error")
         ))?;
         for reason in reasons {
-            output.line(&format!("  not written: {reason}"))?;
+            output.line(&format!("  not written: {}", printable(reason)))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::redis_args::RedisArgs;
 use crate::{
     error::Error,
     terminal::{Accent, Output},
+    text::printable,
 };
 
 /// The arguments of `ltm doctor`.
@@ -62,7 +63,7 @@ fn print(findings: &[Finding], output: Output) -> Result<(), Error> {
     let mut table = output.table(&["", "check", "is", "what to do"]);
     for finding in findings {
         if output.json() {
-            output.line(&json!(finding).to_string())?;
+            output.json_line(&json!(finding).to_string())?;
             continue;
         }
         let (mark, advice) = match finding.severity {
@@ -74,7 +75,7 @@ fn print(findings: &[Finding], output: Output) -> Result<(), Error> {
             Some(server) => format!("{server}: {}", finding.is),
             None => finding.is.clone(),
         };
-        table.add_row([&mark, finding.check, &is, advice]);
+        table.add_row([&mark, finding.check, &printable(&is), advice]);
     }
     if !output.json() {
         output.line(&table.to_string())?;

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Result<(), Error> {
     let made = NewApiKey::make(&args.name, &args.ltm, &args.can)
         .map_err(|e| Error::Input(e.to_string()))?;
     if output.json() {
-        return output.line(&json!({"key": made.key, "entry": made.entry}).to_string());
+        return output.json_line(&json!({"key": made.key, "entry": made.entry}).to_string());
     }
     output.note("the key for the client; it is not shown again:");
     output.line(&made.key)?;

@@ -9,7 +9,7 @@ use super::redis_args::RedisArgs;
 use crate::{
     error::Error,
     terminal::{Accent, Output},
-    text::count_of,
+    text::{count_of, printable},
 };
 
 /// The arguments of `ltm verify`.
@@ -99,7 +99,7 @@ impl Verifier<'_> {
         if self.output.json() {
             let line = json!({"id": id, "cursor": cursor, "entries": entries,
                 "snapshots_count": snapshots_count, "faults": faults});
-            return self.output.line(&line.to_string());
+            return self.output.json_line(&line.to_string());
         }
         if faults.is_empty() {
             return self.output.line(&format!(
@@ -110,7 +110,8 @@ impl Verifier<'_> {
         }
         let wrong = self.output.accent(Accent::Alert, "wrong");
         for fault in faults {
-            self.output.line(&format!("LTM {id}: {wrong}: {fault}"))?;
+            self.output
+                .line(&format!("LTM {id}: {wrong}: {}", printable(fault)))?;
         }
         Ok(())
     }

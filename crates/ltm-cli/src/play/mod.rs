@@ -51,7 +51,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         .await?;
     let id = created.id;
     if output.json() {
-        output.line(&created.text)?;
+        output.json_line(&created.text)?;
     } else {
         output.line(&format!("LTM {id}"))?;
     }

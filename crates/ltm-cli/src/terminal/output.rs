@@ -10,13 +10,17 @@ use std::{
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 
-use crate::error::{Error, said};
+use crate::{
+    error::{Error, said},
+    text::{printable_json, printable_lines},
+};
 
 /// Standard output, and notes on standard error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
     colour: bool,
+    terminal: bool,
 }
 
 /// The colour of a word.
@@ -36,6 +40,7 @@ impl Output {
         Self {
             json,
             colour: !json && has_colour(&io::stdout()),
+            terminal: io::stdout().is_terminal(),
         }
     }
 
@@ -45,6 +50,7 @@ impl Output {
         Self {
             json: false,
             colour: false,
+            terminal: false,
         }
     }
 
@@ -53,7 +59,15 @@ impl Output {
         self.json
     }
 
-    /// Prints a line.
+    /// Prints JSON from another program. On a terminal, the letters that steer it are escaped.
+    pub(crate) fn json_line(self, json: &str) -> Result<(), Error> {
+        if self.terminal {
+            return self.line(&printable_json(json));
+        }
+        self.line(json)
+    }
+
+    /// Prints a line of the command itself. What it holds of other programs is printable.
     pub(crate) fn line(self, text: &str) -> Result<(), Error> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())
@@ -65,7 +79,7 @@ impl Output {
     /// Prints a line for people on standard error.
     pub(crate) fn note(self, text: &str) {
         // A note that cannot be written is lost. One write, so that lines of other processes stay out of it.
-        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+        let _ = io::stderr().write_all(format!("{}\n", printable_lines(text)).as_bytes());
     }
 
     /// Notes that a call failed and is repeated.
@@ -123,6 +137,7 @@ pub(crate) fn report(error: &Error) {
         "error:".into()
     };
     // If standard error does not work, there is no other way to report it.
+    let error = printable_lines(&error.to_string());
     let _ = writeln!(io::stderr().lock(), "{word} {error}");
 }
 

@@ -36,11 +36,16 @@ pub(crate) async fn follow(
     let grant = session_auth
         .as_ref()
         .map_or_else(Grant::everything, |it| it.grant());
-    let latest = gateway.lists().follow(ListKey { query, grant });
+    let key = ListKey { query, grant };
+    let caller = session_auth.as_ref().map(|it| it.caller_key());
+    let share = gateway.lists().share(caller, &key);
+    let share = share.map_err(|cause| ProblemResponse(cause.problem()))?;
+    let latest = gateway.lists().follow(key);
     let mut latest = latest.map_err(|cause| ProblemResponse(cause.problem()))?;
     let first = first(&mut latest).await?;
     let (handshake, mut socket) = open(&request, worker, gateway.settings().max_messages).await?;
     Ok(handshake.then(async move {
+        let _share = share;
         let outbound = socket.outbound.clone();
         let subscriber = ListSubscriber {
             latest,

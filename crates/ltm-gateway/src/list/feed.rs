@@ -22,7 +22,12 @@ use tokio::{
 };
 
 use crate::{
-    fanout::message::frames, list::page::ListPage, settings::GatewaySettings,
+    fanout::message::frames,
+    list::{
+        page::ListPage,
+        shares::{CallerShares, Share},
+    },
+    settings::GatewaySettings,
     subscriber::close::CloseCause,
 };
 
@@ -36,6 +41,7 @@ pub(crate) struct ListFeeds {
     tasks: Tasks,
     interval: Duration,
     max_lists: usize,
+    shares: CallerShares<ListKey>,
     followed: Mutex<HashMap<ListKey, watch::Sender<Latest>>>,
     /// The lists are read one after the other.
     turn: sync::Mutex<()>,
@@ -99,10 +105,25 @@ impl ListFeeds {
             tasks,
             interval: settings.list_interval,
             max_lists: settings.max_lists,
+            shares: CallerShares::new(settings.max_lists_per_caller, limits.clone()),
             followed: Mutex::default(),
             turn: sync::Mutex::default(),
             limits,
         })
+    }
+
+    /// Lets a caller follow a list until the share is dropped; `None` if nobody knows who the caller is.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseCause::OverLimit`] if the caller follows as many lists as one may.
+    pub(crate) fn share(
+        &self,
+        caller: Option<String>,
+        key: &ListKey,
+    ) -> Result<Option<Share<ListKey>>, CloseCause> {
+        let share = |caller| self.shares.take(caller, key.clone());
+        caller.map(share).transpose()
     }
 
     /// Follows a list until the receiver is dropped.

@@ -123,6 +123,11 @@ impl SessionAuth {
         self.caller.borrow().grant.clone()
     }
 
+    /// What tells the client apart from others.
+    pub(crate) fn caller_key(&self) -> String {
+        self.caller.borrow().key()
+    }
+
     /// Checks that the client may read this LTM, too; a renewal has to allow it from now on.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ fn invalid(cause: &str) -> StoreError {
 fn infos(settings: &RedisSettings) -> Result<Vec<ConnectionInfo>, StoreError> {
     let info = |url: &String| {
         let invalid = |cause: String| {
-            let shown = crate::redis::settings::without_password(url);
+            let shown = ltm_settings::shown_url(url);
             StoreError::setting("redis.sentinels", format!("{shown}: {cause}"))
         };
         let info = url.as_str().into_connection_info();

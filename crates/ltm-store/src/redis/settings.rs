@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ltm_settings::{SettingError, check_wait, duration};
+use ltm_settings::{SettingError, check_wait, duration, shown_node, shown_url};
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     cluster::NodeAddress, io::tcp::TcpSettings,
@@ -49,7 +49,10 @@ pub struct RedisSettings {
     ///
     /// Set it if your Redis is a cluster. Name at least two nodes, so that the services start while one of them is
     /// down.
-    #[serde(deserialize_with = "ltm_settings::list")]
+    #[serde(
+        deserialize_with = "ltm_settings::list",
+        serialize_with = "nodes_masked"
+    )]
     pub cluster_nodes: Vec<String>,
     /// The longest wait for an answer of Redis.
     ///
@@ -107,27 +110,17 @@ pub(crate) enum Deployment {
     Cluster,
 }
 
-/// A URL without its password.
-pub(crate) fn without_password(url: &str) -> String {
-    if url.is_empty() {
-        return String::new();
-    }
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return "(not a URL)".into();
-    };
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}"),
-        None => url.to_owned(),
-    }
-}
-
-/// Serializes a URL without its password, because serialized settings are for people.
+/// Serializes a URL without its secrets, because serialized settings are for people.
 fn masked<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&without_password(url))
+    serializer.serialize_str(&shown_url(url))
 }
 
 fn all_masked<S: Serializer>(urls: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(urls.iter().map(|url| without_password(url)))
+    serializer.collect_seq(urls.iter().map(|url| shown_url(url)))
+}
+
+fn nodes_masked<S: Serializer>(nodes: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(nodes.iter().map(|node| shown_node(node)))
 }
 
 impl RedisSettings {
@@ -145,12 +138,13 @@ impl RedisSettings {
     /// The address of Redis for logs, without passwords.
     pub fn shown_address(&self) -> String {
         if !self.cluster_nodes.is_empty() {
-            return format!("the cluster of {}", self.cluster_nodes.join(", "));
+            let nodes: Vec<String> = self.cluster_nodes.iter().map(|it| shown_node(it)).collect();
+            return format!("the cluster of {}", nodes.join(", "));
         }
         if self.sentinels.is_empty() {
-            return without_password(&self.url);
+            return shown_url(&self.url);
         }
-        let urls: Vec<String> = self.sentinels.iter().map(|u| without_password(u)).collect();
+        let urls: Vec<String> = self.sentinels.iter().map(|it| shown_url(it)).collect();
         format!(
             "{:?} by the Sentinels {}",
             self.sentinel_service,
@@ -201,7 +195,8 @@ impl RedisSettings {
     pub(crate) fn cluster_infos(&self) -> Result<Vec<ConnectionInfo>, StoreError> {
         let info = |node: &String| {
             let address: NodeAddress = node.parse().map_err(|_| {
-                StoreError::setting("redis.cluster_nodes", format!("{node:?}: use host:port"))
+                let problem = format!("{:?}: use host:port", shown_node(node));
+                StoreError::setting("redis.cluster_nodes", problem)
             })?;
             self.info_of(&address)
         };
@@ -239,7 +234,7 @@ impl RedisSettings {
 
     pub(crate) fn connection_info(&self) -> Result<ConnectionInfo, StoreError> {
         let info = self.url.as_str().into_connection_info().map_err(|e| {
-            StoreError::setting("redis.url", format!("{}: {e}", without_password(&self.url)))
+            StoreError::setting("redis.url", format!("{}: {e}", shown_url(&self.url)))
         })?;
         let redis = info
             .redis_settings()

@@ -1,6 +1,8 @@
 //! Credentials that an administrator revokes: what they opened ends at every gateway.
 
-use ltm_tests::{Api, Events, Scrape, Service, SigningKey, Subscriber, until};
+use std::process::Command;
+
+use ltm_tests::{Api, Events, Scrape, Service, SigningKey, Subscriber, binary, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -254,4 +256,32 @@ async fn looking_for_revocations_costs_the_same_for_any_number_of_sockets() {
     let seconds = now() - began + 1;
     assert!(looks() - before <= 8 * seconds + 10, "{seconds} s");
     Scrape::until(&guarded.gateway, "ltm_subscribers", 100.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_revokes_and_lifts_and_lists() {
+    let guarded = Guarded::start();
+    let mut mine = claims("*", "read", 3600);
+    mine["sub"] = json!("alice");
+    let token = guarded.key.token(&mine);
+    let (url, admin) = (guarded.api_service.http(), guarded.admin());
+    let ltm = |args: &[&str]| {
+        let mut command = Command::new(binary("ltm"));
+        command.args(["--url", &url]).args(args);
+        let output = command.env("LTM_TOKEN", &admin).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    ltm(&["revoke", "--sub", "alice", "--until", "99999999999"]);
+    assert_eq!(lists(&guarded, &token).await, 401);
+    let listed = ltm(&["revoke"]);
+    assert!(
+        listed.contains("sub") && listed.contains("alice"),
+        "{listed}"
+    );
+    let row: Value = serde_json::from_str(&ltm(&["--json", "revoke"])).unwrap();
+    assert_eq!(row, json!({"sub": "alice", "until": 99_999_999_999_u64}));
+    ltm(&["revoke", "--sub", "alice", "--lift"]);
+    assert_eq!(lists(&guarded, &token).await, 200);
+    assert_eq!(ltm(&["--json", "revoke"]), "");
 }

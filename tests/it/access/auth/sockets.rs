@@ -165,3 +165,46 @@ pub(crate) async fn end_of(subscriber: &mut Subscriber) -> u16 {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_caller_cannot_use_up_the_lists_of_a_gateway() {
+    let guarded = Guarded::with(
+        SigningKey::new("ES256"),
+        &[
+            ("LTM__GATEWAY__MAX_LISTS", "4"),
+            ("LTM__GATEWAY__MAX_LISTS_PER_CALLER", "2"),
+        ],
+    );
+    let token = |sub: &str| {
+        let mut claims = claims("*", "read", 3600);
+        claims["sub"] = json!(sub);
+        guarded.key.token(&claims)
+    };
+    let (mallory, alice) = (token("mallory"), token("alice"));
+    let follow = async |token: &str, limit: u32| {
+        let ticket = guarded.ticket(token).await;
+        let path = format!("/ws/ltms?limit={limit}&ticket={ticket}");
+        Subscriber::connect(&guarded.gateway.ws(&path)).await
+    };
+    let mut held = Vec::new();
+    // The same list again takes no more.
+    for limit in [1, 2, 2, 1] {
+        held.push(follow(&mallory, limit).await.unwrap());
+    }
+    assert!(follow(&mallory, 3).await.is_err());
+    let ticket = guarded.ticket(&mallory).await;
+    let path = format!("/ws/ltms?limit=3&ticket={ticket}");
+    let refused = Api::at(&guarded.gateway).get_root(&path).await;
+    let detail = refused.problem(503, "over-limit")["detail"].to_string();
+    assert!(detail.contains("gateway.max_lists_per_caller"), "{detail}");
+    for limit in [3, 4] {
+        held.push(follow(&alice, limit).await.unwrap());
+    }
+    // A list that mallory leaves makes room for another one.
+    drop(held.remove(3));
+    drop(held.remove(0));
+    until("mallory may follow another list", async || {
+        follow(&mallory, 3).await.is_ok()
+    })
+    .await;
+}

@@ -280,3 +280,23 @@ async fn a_log_is_trimmed_by_bytes_by_a_setting_and_by_its_own_rule() {
         assert_eq!(bytes, payload_bytes(&stack, id).to_string());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_can_keep_creators_from_keeping_more() {
+    let stack = Stack::with(&[
+        ("LTM__API__CHECKPOINT_EVERY", "10"),
+        ("LTM__RETENTION__MAX_ENTRIES", "20"),
+        ("LTM__RETENTION__ENFORCED", "true"),
+    ]);
+    let api = &stack.api;
+    for (own, at_most) in [(json!(null), 35), (json!(1_000_000), 35), (json!(5), 15)] {
+        let body = json!({"fqn": "tests.Ltm", "state": {}, "retention": {"max_entries": own}});
+        let created = api.post("/ltm", &body).await.expect(200);
+        let id = created["id"].as_u64().unwrap();
+        count(api, id, 1..=100).await;
+        until_trimmed(api, id).await;
+        let log = format!("ltm:{{{id}}}:log");
+        let entries: u64 = stack.redis.cli(&["XLEN", &log]).trim().parse().unwrap();
+        assert!(entries <= at_most, "{own}: {entries} entries are kept");
+    }
+}

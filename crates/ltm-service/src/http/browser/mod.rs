@@ -36,7 +36,7 @@ const DESTINATION: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The headers of a response that has no others of these names: only the caller keeps it, and only as what it is.
-const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 3] = [
+const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (
         header::CACHE_CONTROL,
         HeaderValue::from_static("private, no-cache"),
@@ -45,12 +45,9 @@ const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 3] = [
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     ),
-    // It concerns only elements such as <img> and <script>: a page that may call reads the response by CORS.
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
 ];
+/// Which pages may have a response without reading it, as an image or by a request without CORS.
+const EMBEDDING: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Decides which requests of browsers the service answers. All workers share it.
 pub(crate) struct BrowserPolicy {
@@ -188,8 +185,15 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(response);
     }
+    let is_public = page != Page::Own || policy.origins.include_all();
+    let embedding = if is_public {
+        "cross-origin"
+    } else {
+        "same-origin"
+    };
+    let embedding = (EMBEDDING, HeaderValue::from_static(embedding));
     let headers = response.headers_mut();
-    for (name, value) in DEFAULT_HEADERS {
+    for (name, value) in DEFAULT_HEADERS.into_iter().chain([embedding]) {
         if !headers.contains_key(&name) {
             headers.insert(name, value);
         }
