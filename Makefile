@@ -65,9 +65,10 @@ chaos: build ## inject random faults (SEED=1 SECONDS=60 make chaos) and check th
 		cargo test --locked --workspace --test it -- --nocapture chaos::
 
 .PHONY: simulation
-simulation: ## play random stories over logs in memory, in virtual time (SEED=1 STEPS=200000 make simulation)
-	SIMULATION_STEPS=$(or $(STEPS),200000) SEED=$(or $(SEED),1) \
-		cargo test --locked -p ltm-gateway --lib --features simulation simulation::
+simulation: ## play random stories over logs in memory, in virtual time (SEED=1 STEPS=1000000 make simulation)
+	SIMULATION_STEPS=$(or $(STEPS),1000000) SEED=$(or $(SEED),1) \
+		cargo test --config profile.dev.package.ltm-gateway.opt-level=1 \
+		--locked -p ltm-gateway --lib --features simulation simulation:: -- --nocapture
 
 .PHONY: soak
 soak: build ## run all tests in their long form: faults, models and crowds (SEED=1 SECONDS=600 make soak)

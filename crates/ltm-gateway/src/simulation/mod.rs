@@ -42,8 +42,9 @@ fn every_client_gets_every_entry_once_or_a_reset_whatever_happens() {
         max_shrink_iters: 20_000,
         ..Config::default()
     };
-    let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    // Without optimization, the default algorithm would take more than half of the time.
+    let bytes: Vec<u8> = seed.to_le_bytes().repeat(2);
+    let rng = TestRng::from_seed(RngAlgorithm::XorShift, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let played = Cell::new(0);
     let outcome = runner.run(
