@@ -42,6 +42,18 @@ async fn a_full_redis_is_read_and_refused_writes_leave_nothing() {
     redis.cli(&["ZADD", "ltm:index", "0", "00000000000000000077"]);
     fill(api, redis, large).await;
     let before = keys(redis);
+    // There is room for the first parts of a copy.
+    let limit = redis.info("memory", "used_memory") + 1024 * 1024;
+    redis.cli(&["CONFIG", "SET", "maxmemory", &limit.to_string()]);
+    let copy = format!("/ltm/{large}/copy");
+    api.post(&copy, &json!({}))
+        .await
+        .problem(503, "unavailable");
+    let mut left = keys(redis);
+    left.retain(|key| !before.contains(key));
+    assert_eq!(left, BTreeSet::new());
+    let limit = redis.info("memory", "used_memory") - 2 * 1024 * 1024;
+    redis.cli(&["CONFIG", "SET", "maxmemory", &limit.to_string()]);
     for _ in 0..3 {
         let copy = format!("/ltm/{large}/copy");
         api.post(&copy, &json!({}))

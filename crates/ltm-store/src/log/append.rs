@@ -157,9 +157,9 @@ impl Store {
         let found: Option<String> = self.redis.query(&get).await.map_err(StoreError::from)?;
         let Some(text) = found else { return Ok(None) };
         let earlier = earlier_append(id, &text, Some(idempotency))?;
-        self.await_replicas(&keys::idempotency(id), &format!("k:{}", idempotency.key))
-            .await?;
-        Ok(Some(earlier))
+        let field = format!("k:{}", idempotency.key);
+        let is_kept = self.await_replicas(&keys::idempotency(id), &field).await?;
+        Ok(is_kept.then_some(earlier))
     }
 
     /// Checks that no higher epoch of the producer has written to an LTM.

@@ -2,7 +2,7 @@
 
 use ltm_state::RetentionOverride;
 use ltm_types::{Cursor, Entry, LtmId, keys};
-use redis::Cmd;
+use redis::{Cmd, Value};
 
 use crate::{
     error::StoreError,
@@ -170,7 +170,11 @@ impl Store {
         if self.redis.is_cluster() && self.redis.waits_for_replicas() {
             let mut again = redis::cmd("EXPIRE");
             again.arg(&key).arg(CREATION_KEY_SECONDS);
-            self.redis.write(&again).await.map_err(StoreError::from)?;
+            let kept = self.redis.write(&again).await.map_err(StoreError::from)?;
+            // A failover has lost it since it was read.
+            if kept != Value::Int(1) {
+                return Ok(None);
+            }
         }
         Ok(Some(id))
     }

@@ -85,13 +85,15 @@ impl Store {
         }
     }
 
-    /// If writes wait for replicas, waits until they have a field that an earlier request wrote.
-    pub(crate) async fn await_replicas(&self, key: &str, field: &str) -> Result<(), StoreError> {
-        if self.redis.waits_for_replicas() {
-            let mut call = script::AGAIN.call(&[key]);
-            call.arg(field);
-            self.send_raw(&script::AGAIN, &call).await?;
+    /// If writes wait for replicas, waits until they have a field that an earlier request wrote. Returns false if the
+    /// field is gone: a failover has lost it since it was read.
+    pub(crate) async fn await_replicas(&self, key: &str, field: &str) -> Result<bool, StoreError> {
+        if !self.redis.waits_for_replicas() {
+            return Ok(true);
         }
-        Ok(())
+        let mut call = script::AGAIN.call(&[key]);
+        call.arg(field);
+        let (answer, _) = self.send_raw(&script::AGAIN, &call).await?;
+        Ok(answer == Value::Int(1))
     }
 }
