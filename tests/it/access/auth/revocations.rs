@@ -45,10 +45,13 @@ impl Opened {
         let mut sockets = Vec::new();
         for gateway in gateways {
             for path in [format!("/ws/{id}?live=1"), "/ws/ltms".into(), "/ws".into()] {
-                let ticket = guarded.ticket(token).await;
-                let mark = if path.contains('?') { '&' } else { '?' };
-                let url = gateway.ws(&format!("{path}{mark}ticket={ticket}"));
-                let mut socket = Subscriber::connect(&url).await.unwrap();
+                // API and gateway may not have read the same file of keys yet.
+                let connect = async || {
+                    let ticket = guarded.ticket(token).await;
+                    let mark = if path.contains('?') { '&' } else { '?' };
+                    Subscriber::connect(&gateway.ws(&format!("{path}{mark}ticket={ticket}"))).await
+                };
+                let mut socket = until("the caller is let in", connect).await;
                 if path == "/ws" {
                     let follow = json!({"follow": id, "live": 1}).to_string();
                     assert!(socket.say(&follow).await);
@@ -147,7 +150,10 @@ async fn an_api_key_that_is_taken_out_or_changed_ends_what_it_opened() {
     let mut opened = Opened::by(&guarded, both, id, &key).await;
     std::fs::write(&file, with_another.replace(&entry, "")).unwrap();
     opened.ended().await;
-    assert_eq!(lists(&guarded, &key).await, 401);
+    until("the API has read the file, too", async || {
+        lists(&guarded, &key).await == 401
+    })
+    .await;
     guarded.append(id, 1).await;
     for socket in &mut others.sockets {
         socket.message().await;
