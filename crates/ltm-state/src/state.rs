@@ -187,8 +187,10 @@ mod tests {
         // The larger member grows before the other one shrinks.
         let large = "x".repeat(MAX_STATE_BYTES / 8 * 5);
         let to = Map::from_iter([("a".into(), json!(large)), ("z".into(), json!(""))]);
-        let mut state = State::default();
-        state.tree = Tree::new(json!({"a": "", "z": large}));
+        let mut state = State {
+            tree: Tree::new(json!({"a": "", "z": large})),
+            ..State::default()
+        };
         let from = state.tree.value().as_object().unwrap();
         let patch = json!(diff::diff(from, &to)).to_string();
         state.fold(&snapshot(state.cursor, &patch)).unwrap();

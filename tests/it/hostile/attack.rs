@@ -93,7 +93,7 @@ async fn within_budget<T>(what: &str, service: &Service, attack: impl AsyncFnOnc
     let answer = attack().await;
     let memory = peak_bytes(pid).saturating_sub(held);
     let cpu = cpu_seconds(pid) - used;
-    println!("{what}: {} MiB, {cpu:.2} CPU s", memory / MIB);
+    eprintln!("{what}: {} MiB, {cpu:.2} CPU s", memory / MIB);
     assert!(memory < MEMORY, "{what}: {} MiB", memory / MIB);
     assert!(cpu < CPU, "{what}: {cpu} CPU s");
     answer
@@ -147,7 +147,7 @@ async fn copies_onto_each_other_fill_no_memory_and_leave_nothing_in_the_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn elements_that_are_shifted_again_and_again_take_no_time() {
     let target = Target::start();
-    let state = format!(r#"{{"a":{}}}"#, numbers(size(1_500_000), |_| 0));
+    let state = format!(r#"{{"a":{}}}"#, numbers(size(1_300_000), |_| 0));
     let id = target.create("an array of zeros", &state).await;
     let first = json!({"op": "add", "path": "/a/0", "value": 1});
     let last = json!({"op": "move", "from": "/a/0", "path": "/a/-"});
@@ -179,7 +179,7 @@ async fn a_path_of_a_million_levels_is_refused_unread() {
 #[tokio::test(flavor = "multi_thread")]
 async fn states_that_differ_everywhere_are_compared_in_bounded_time() {
     let target = Target::start();
-    let count = size(1_500_000);
+    let count = size(1_300_000);
     let ordered = numbers(size(900_000), |n| n as u64);
     let mut shuffled: Vec<usize> = (0..size(900_000)).collect();
     fastrand::Rng::with_seed(1).shuffle(&mut shuffled);
@@ -284,6 +284,7 @@ async fn small_requests_go_on_while_large_ones_wait_for_a_thread() {
     let settings = [
         ("LTM__API__JSON_THREADS", "1"),
         ("LTM__API__JSON_WAIT", "1m"),
+        ("LTM__API__BODIES", "2GiB"),
     ];
     let service = Service::api(&redis.url(), &settings);
     let api = Api::at(&service);

@@ -33,7 +33,7 @@ pub(crate) fn array(len: usize) -> usize {
     match len {
         0 => 0,
         // An array that grows doubles its room, and one that is copied has none to spare.
-        ..=MIN_ITEMS => MIN_ITEMS * SLOT + 16,
+        1..=MIN_ITEMS => MIN_ITEMS * SLOT + 16,
         _ => len * SLOT + len * SLOT / 4 + 16,
     }
 }
@@ -42,7 +42,7 @@ pub(crate) fn array(len: usize) -> usize {
 pub(crate) fn object(len: usize) -> usize {
     match len {
         0 => 0,
-        ..=NODE_MEMBERS => NODE,
+        1..=NODE_MEMBERS => NODE,
         _ => len.div_ceil(USED_MEMBERS) * NODE,
     }
 }
