@@ -9,6 +9,7 @@ mod http_api {
     mod api;
     mod api_limits;
     mod append;
+    mod head;
     mod history;
     mod history_model;
     mod json_patch_suite;

@@ -16,7 +16,7 @@ use super::calls::{
     info(
         title = "ltm-live",
         description = "Engines write the snapshots of LTMs, and clients read them. An error answer is a problem (RFC 9457); `type` \
-            names its kind. WebSockets and Server-Sent Events deliver snapshots live: see `/docs/asyncapi.json`.",
+            names its kind. HEAD gets the headers of GET on every path. WebSockets and Server-Sent Events deliver snapshots live: see `/docs/asyncapi.json`.",
         license(name = "MIT OR Apache-2.0"),
     ),
     paths(

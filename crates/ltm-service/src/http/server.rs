@@ -25,6 +25,7 @@ use super::{
     admission::{Admission, admit, permit::REFUSED_AT_ONCE},
     connection::{Connection, LINGER},
     cors::Origins,
+    head::answer_head,
     health::Readiness,
     problem::{self, ProblemLog},
     settings::HttpSettings,
@@ -91,6 +92,7 @@ impl Server {
                 .app_data(admission.clone())
                 .app_data(http_metrics.clone())
                 .app_data(problem_log.clone())
+                .wrap(from_fn(answer_head))
                 .wrap(from_fn(admit))
                 .wrap(from_fn(problem::complete))
                 .wrap(from_fn(unread_body::keep_body))
