@@ -14,6 +14,7 @@ mod http_api {
     mod history_model;
     mod json_patch_suite;
     mod replay;
+    mod wait;
 }
 
 /// What a subscriber receives, over WebSocket and Server-Sent Events.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use ltm_auth::Auth;
-use ltm_service::LimitsHit;
+use ltm_service::{LimitsHit, Shutdown};
 use ltm_state::Retention;
 use ltm_store::{Redis, Store};
 use prometheus_client::registry::Registry;
 
 use crate::{
     ApiSettings, body_budget::BodyBudget, metrics::Metrics, reader::Reader,
-    retention_sweep::RetentionSweep, state_cache::StateCache, writer::Writer,
+    retention_sweep::RetentionSweep, state_cache::StateCache, waits::Waits, writer::Writer,
 };
 
 /// What the service's requests share. Clones share it too.
@@ -27,19 +27,22 @@ struct Inner {
     settings: ApiSettings,
     retention: Retention,
     body_budget: BodyBudget,
+    waits: Waits,
     auth: Auth,
     metrics: Arc<Metrics>,
     limits: LimitsHit,
 }
 
 impl Api {
-    /// The service over this Redis. It counts the limits that it reaches in `limits`.
+    /// The service over this Redis. It counts the limits that it reaches in `limits`. Requests that wait end when
+    /// `shutdown` begins.
     pub fn new(
         redis: Redis,
         settings: ApiSettings,
         retention: Retention,
         auth: Auth,
         limits: LimitsHit,
+        shutdown: Shutdown,
     ) -> Self {
         let store = Store::new(redis);
         let metrics = Arc::new(Metrics::new());
@@ -56,6 +59,7 @@ impl Api {
                 writer: Writer::new(store.clone(), cache.clone(), metrics.clone()),
                 reader: Reader::new(store.clone(), cache.clone()),
                 body_budget: BodyBudget::new(settings.bodies),
+                waits: Waits::new(store.clone(), &settings, limits.clone(), shutdown),
                 store,
                 cache,
                 settings,
@@ -109,6 +113,10 @@ impl Api {
 
     pub(crate) fn body_budget(&self) -> &BodyBudget {
         &self.inner.body_budget
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.inner.waits
     }
 
     pub(crate) fn limits(&self) -> &LimitsHit {

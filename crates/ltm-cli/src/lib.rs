@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, ClientCommand, Command};
-use commands::{append, copy, create, delete, diff, get, list, rollback, tail};
+use commands::{append, copy, create, delete, diff, get, list, rollback, tail, wait};
 use error::Error;
 use flou::{bridge, import};
 use operator::{doctor, key, verify};
@@ -60,6 +60,7 @@ fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> 
             ClientCommand::Import(args) => import::run(&client, args, output).await,
             ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
             ClientCommand::Tail(args) => tail::run(&client, args, output).await,
+            ClientCommand::Wait(args) => wait::run(&client, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }
     })

@@ -19,7 +19,7 @@ use ltm_service::method_not_allowed;
 
 pub use calls::append::snapshot_of;
 use calls::{
-    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket,
+    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket, wait,
 };
 
 use crate::Api;
@@ -81,6 +81,7 @@ const ROUTES: &[Route] = &[
         it.get(list::list).post(create::create)
     }),
     route("/api/v0/ltm/{id}/state", "GET", |it| it.get(state::state)),
+    route("/api/v0/ltm/{id}/wait", "GET", |it| it.get(wait::wait)),
     route("/api/v0/ltm/{id}/rollback", "POST", |it| {
         it.post(rollback::rollback)
     }),

@@ -8,7 +8,7 @@ use utoipa::{
 };
 
 use super::calls::{
-    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket,
+    append, copy, create, delete, document, errors, list, rollback, snapshots, state, ticket, wait,
 };
 
 #[derive(OpenApi)]
@@ -28,6 +28,7 @@ use super::calls::{
         append::append,
         snapshots::snapshots,
         state::state,
+        wait::wait,
         rollback::rollback,
         errors::record,
         ticket::ticket,

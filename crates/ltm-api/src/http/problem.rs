@@ -8,7 +8,7 @@ use ltm_state::{
 use ltm_store::{AppendError, CreateError};
 use ltm_types::{Problem, ProblemKind};
 
-use crate::{reader::ReadError, state_cache::LockError, writer::WriteError};
+use crate::{reader::ReadError, state_cache::LockError, waits::WaitError, writer::WriteError};
 
 impl From<WriteError> for ProblemResponse {
     fn from(error: WriteError) -> Self {
@@ -39,6 +39,15 @@ impl From<ReadError> for ProblemResponse {
             ReadError::Lock(error) => error.into(),
             ReadError::Store(error) => error.into(),
             ReadError::Unwritable(_) => internal(detail),
+        }
+    }
+}
+
+impl From<WaitError> for ProblemResponse {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TooMany => Problem::new(ProblemKind::OverLimit, error.to_string()).into(),
+            WaitError::Store(error) => error.into(),
         }
     }
 }

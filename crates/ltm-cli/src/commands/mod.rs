@@ -9,3 +9,4 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod rollback;
 pub(crate) mod tail;
+pub(crate) mod wait;

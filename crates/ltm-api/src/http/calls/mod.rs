@@ -11,3 +11,4 @@ pub(super) mod rollback;
 pub(super) mod snapshots;
 pub(super) mod state;
 pub(super) mod ticket;
+pub(super) mod wait;
