@@ -15,6 +15,7 @@ mod http_api {
     mod json_patch_suite;
     mod replay;
     mod wait;
+    mod wrong_bodies;
 }
 
 /// What a subscriber receives, over WebSocket and Server-Sent Events.

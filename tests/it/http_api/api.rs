@@ -67,7 +67,6 @@ async fn a_document_has_everything_that_a_page_shows() {
         "playground": true,
         "structure": {"name": "writer", "fqn": "writer", "ltms": [{"name": "a", "fqn": "writer.a"}]},
         "state": {"_status": "init", "a": {"b": [1]}},
-        "unknown": "is ignored",
     });
     let created = stack.api.post("/ltm", &body).await.expect(200);
     let id = created["id"].as_u64().unwrap();

@@ -4,6 +4,7 @@ mod authorize;
 mod body;
 mod calls;
 mod headers;
+mod malformed;
 mod openapi;
 mod path;
 mod problem;

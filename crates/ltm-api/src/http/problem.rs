@@ -75,12 +75,17 @@ fn internal(detail: String) -> ProblemResponse {
 fn of_field(error: &FieldError) -> ProblemResponse {
     let kind = match error.kind {
         FieldErrorKind::TooDeep(_) | FieldErrorKind::TooLarge { .. } => ProblemKind::StateTooLarge,
-        FieldErrorKind::Shape(_) | FieldErrorKind::NotUnicode(_) | FieldErrorKind::Json(_) => {
-            ProblemKind::InvalidRequest
-        }
+        FieldErrorKind::Shape(_)
+        | FieldErrorKind::NotUnicode(_)
+        | FieldErrorKind::Json(_)
+        | FieldErrorKind::Infinite { .. } => ProblemKind::InvalidRequest,
+    };
+    let field = match &error.kind {
+        FieldErrorKind::Infinite { path, .. } => path,
+        _ => error.field,
     };
     Problem::new(kind, error.to_string())
-        .with_field(error.field)
+        .with_field(field)
         .into()
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn write_call<W: Write>(
     let id = path::ltm_id(request)?;
     let body = body::read(request, payload, api).await?;
     let content: Vec<&[u8]> = kind.into_iter().chain([&*body]).collect();
-    let preconditions = Preconditions {
+    let mut preconditions = Preconditions {
         if_match: headers::if_match(request)?,
         idempotency: headers::idempotency_key(request)?.map(|key| Idempotency {
             key,
@@ -60,6 +60,9 @@ pub(super) async fn write_call<W: Write>(
         producer: headers::producer(request)?,
     };
     let mut write = read(id, &body)?;
+    if let Some(base) = write.base() {
+        preconditions.add_base(base)?;
+    }
     let written = api.writer().write(id, &preconditions, &mut write).await?;
     Ok((id, write, written))
 }

@@ -5,7 +5,7 @@ use ltm_state::{
     Limits, State,
     json::{self, Shape},
 };
-use ltm_types::{Kind, Snapshot, canonical_time, now};
+use ltm_types::{Cursor, Kind, Snapshot, canonical_time, now};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -17,6 +17,7 @@ use super::{
 
 /// The fields of a snapshot as a request gives them.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Append, example = json!({"reason": "execute", "merge": {"n": 1}}))]
 pub(crate) struct SnapshotFields<'a> {
     /// Why it was taken.
@@ -48,6 +49,9 @@ pub(crate) struct SnapshotFields<'a> {
     /// When it was taken (RFC 3339). Default: now.
     #[schema(format = DateTime)]
     time: Option<String>,
+    /// The cursor at which to write, as in `If-Match`: if the LTM is at another one, nothing is written.
+    #[schema(value_type = Option<String>)]
+    pub(crate) base: Option<Cursor>,
 }
 
 /// A snapshot to append.
@@ -59,6 +63,8 @@ pub(crate) struct SnapshotWrite {
     pub(crate) execute_queue: Box<RawValue>,
     pub(crate) transitions_queue: Box<RawValue>,
     pub(crate) change: ltm_state::Change,
+    /// The cursor at which to write; `None` for any.
+    pub(crate) base: Option<Cursor>,
     pub(crate) limits: Limits,
 }
 
@@ -76,6 +82,7 @@ impl SnapshotWrite {
             transitions_queue: queue("transitions_queue", fields.transitions_queue)?,
             change: ltm_state::Change::read(fields.patch, fields.state, fields.merge, &limits)?,
             reason: fields.reason,
+            base: fields.base,
             limits,
         })
     }
@@ -108,6 +115,10 @@ impl SnapshotWrite {
 }
 
 impl Write for SnapshotWrite {
+    fn base(&self) -> Option<Cursor> {
+        self.base
+    }
+
     async fn apply(&self, state: &mut State) -> Result<Change, WriteError> {
         self.apply_to(state)
     }

@@ -21,11 +21,12 @@ use crate::{
 
 /// What an engine reports about an error. A field that is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = ErrorReport, example = json!({"id": "6f6c1d7e-4c53-4a6b-9e0e-0d3a8c1b2f4d", "reason": "execute", "retrying": true}))]
 struct ErrorBody<'a> {
-    /// Which error: a UUID that the producer chooses.
-    #[schema(value_type = String, format = "uuid")]
-    id: Uuid,
+    /// Which error: a UUID that the producer chooses. Default: a new one; the answer has it.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    id: Option<Uuid>,
     /// What failed. Default: `execute`.
     reason: Option<String>,
     /// What was executed.
@@ -93,7 +94,7 @@ fn report(body: ErrorBody<'_>, ltm_id: LtmId, api: &Api) -> Result<ErrorReport, 
     Ok(ErrorReport {
         store: api.store().clone(),
         ltm_id,
-        id: body.id,
+        id: body.id.unwrap_or_else(Uuid::new_v4),
         reason: body.reason,
         item: reported_field("item", body.item, Shape::Any, max_depth)?,
         retries: reported_field("retries", body.retries, Shape::Array, max_depth)?,
