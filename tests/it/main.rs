@@ -81,6 +81,7 @@ mod hostile {
 /// Every command of every page, and the descriptions of the interfaces.
 mod documentation {
     mod docs;
+    mod formats;
     mod guides;
     mod settings_page;
 }
