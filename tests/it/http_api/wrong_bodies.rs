@@ -58,6 +58,7 @@ async fn numbers_that_json_does_not_have_are_named_with_their_path() {
 async fn an_unknown_member_is_refused_with_the_nearest_name() {
     let stack = Stack::start();
     let (id, cursor) = stack.api.create(json!({})).await;
+    stack.api.create(json!({})).await;
     let path = |call: &str| format!("/ltm/{id}/{call}");
     for (path, body, field, known) in [
         (
@@ -107,6 +108,17 @@ async fn an_unknown_member_is_refused_with_the_nearest_name() {
         detail.contains("the members are fqn, name, params"),
         "{detail}"
     );
+    // An error and a snapshot of a document can be sent back as they are.
+    let error = stack
+        .api
+        .post("/ltm/2/errors", &json!({}))
+        .await
+        .expect(200)["error"]
+        .clone();
+    stack.api.post("/ltm/2/errors", &error).await.expect(200);
+    let mut snapshot = stack.api.document(2).await["snapshots"][0].clone();
+    snapshot["traceparent"] = json!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    stack.api.append(2, snapshot).await;
     // What an engine describes may have more members than these pages know.
     let more = json!({"fqn": "a", "structure": {"name": "a", "colour": 1}, "params": {"x": 1}});
     stack.api.post("/ltm", &more).await.expect(200);

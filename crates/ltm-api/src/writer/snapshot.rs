@@ -6,7 +6,7 @@ use ltm_state::{
     json::{self, Shape},
 };
 use ltm_types::{Cursor, Kind, Snapshot, canonical_time, now};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -52,6 +52,10 @@ pub(crate) struct SnapshotFields<'a> {
     /// The cursor at which to write, as in `If-Match`: if the LTM is at another one, nothing is written.
     #[schema(value_type = Option<String>)]
     pub(crate) base: Option<Cursor>,
+    /// Ignored: a snapshot of a document can be sent as it is.
+    #[serde(default, rename = "traceparent")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _traceparent: IgnoredAny,
 }
 
 /// A snapshot to append.

@@ -5,7 +5,7 @@ use ltm_docs::{problems::WriteProblems, schemas::RecordedError};
 use ltm_service::ProblemResponse;
 use ltm_state::json::Shape;
 use ltm_types::{Cursor, LtmId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -44,6 +44,22 @@ struct ErrorBody<'a> {
     /// When (RFC 3339). Default: now.
     #[schema(format = DateTime)]
     time: Option<String>,
+    /// Ignored, as the next three: an error of a document can be sent back as it is.
+    #[serde(default, rename = "ltm_id")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _ltm_id: IgnoredAny,
+    /// Ignored.
+    #[serde(default, rename = "created_at")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _created_at: IgnoredAny,
+    /// Ignored.
+    #[serde(default, rename = "updated_at")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _updated_at: IgnoredAny,
+    /// Ignored.
+    #[serde(default, rename = "traceparent")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _traceparent: IgnoredAny,
 }
 
 /// The answer to a report of an error.
