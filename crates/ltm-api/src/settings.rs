@@ -107,7 +107,8 @@ pub struct ApiSettings {
     pub max_waits: usize,
     /// The longest time that one request waits for an LTM. After that it gets 204, and asks again.
     ///
-    /// Raise it if clients should ask less often. A proxy must allow a request to be silent for as long.
+    /// Raise it if clients should ask less often. Keep it below the time for which a proxy lets an answer take, which is
+    /// often 60 s.
     #[serde(with = "duration")]
     pub max_wait: Duration,
     /// The time between two looks at an LTM that requests wait for.
@@ -153,7 +154,7 @@ impl Default for ApiSettings {
             checkpoint_every: 1000,
             lock_wait: Duration::from_secs(10),
             max_waits: 1000,
-            max_wait: Duration::from_secs(60),
+            max_wait: Duration::from_secs(50),
             wait_interval: Duration::from_millis(250),
             ticket_ttl: Duration::from_secs(30),
             retention_interval: Duration::from_secs(60),
