@@ -9,12 +9,15 @@ mod http_api {
     mod api;
     mod api_limits;
     mod append;
+    mod head;
     mod history;
     mod history_model;
     mod ids;
     mod json_patch_suite;
     mod replay;
+    mod wait;
     mod write_headers;
+    mod wrong_bodies;
 }
 
 /// What a subscriber receives, over WebSocket and Server-Sent Events.
@@ -89,6 +92,7 @@ mod hostile {
 /// Every command of every page, and the descriptions of the interfaces.
 mod documentation {
     mod docs;
+    mod formats;
     mod guides;
     mod settings_page;
 }

@@ -15,7 +15,7 @@ const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const blocks = [...readme.matchAll(/```(\w+)\n([^]*?)```/g)].map(([, language, text]) => ({ language, text }));
 // Within the package, so that its name means itself.
 const folder = fileURLToPath(new URL('readme/', import.meta.url));
-const read = ['follow.mjs', 'read.mjs', 'write.mjs', 'react.jsx', 'svelte.mjs'];
+const read = ['follow.mjs', 'read.mjs', 'write.mjs', 'text.mjs', 'react.jsx', 'svelte.mjs'];
 
 let services;
 let producer;
@@ -82,6 +82,12 @@ test('what is written is there', async () => {
   const running = start('write.mjs');
   assert.equal(await running.exited, 0);
   assert.match(running.said, /^cursor-mismatch 412 /);
+});
+
+test('a text that is streamed is whole in the end', async () => {
+  const running = start('text.mjs');
+  assert.equal(await running.exited, 0);
+  assert.equal(running.said, 'Harbours are safe.\nHarbours are \n');
 });
 
 test('a store calls', async () => {

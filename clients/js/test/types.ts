@@ -2,10 +2,19 @@
 import { applyPatch, followLtm, Problem, Producer, type Change, type Following, type View } from 'ltm-live';
 import { useLtm } from 'ltm-live/react';
 import { ltmStore } from 'ltm-live/svelte';
+import { TextStream, textOf, type StreamedText } from 'ltm-live/text';
 import Socket from 'ws';
 
 interface Agent {
   todo: string[];
+}
+
+export async function stream(producer: Producer, content: StreamedText): Promise<string> {
+  const out = new TextStream(producer, 1n, '/content', { every: 100, item: { task: 'answer' } });
+  out.write('token');
+  // @ts-expect-error: a text is text.
+  out.write(1);
+  return (await out.end()) + textOf(content);
 }
 
 export async function example(signal: AbortSignal): Promise<void> {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use ltm_auth::Auth;
-use ltm_service::LimitsHit;
+use ltm_service::{LimitsHit, Shutdown};
 use ltm_state::Retention;
 use ltm_store::{Redis, Store};
 use prometheus_client::registry::Registry;
 
 use crate::{
     ApiSettings, body_budget::BodyBudget, json_work::JsonWork, metrics::Metrics, reader::Reader,
-    retention_sweep::RetentionSweep, state_cache::StateCache, writer::Writer,
+    retention_sweep::RetentionSweep, state_cache::StateCache, waits::Waits, writer::Writer,
 };
 
 /// What the service's requests share. Clones share it too.
@@ -28,19 +28,22 @@ struct Inner {
     retention: Retention,
     body_budget: BodyBudget,
     json_work: JsonWork,
+    waits: Waits,
     auth: Auth,
     metrics: Arc<Metrics>,
     limits: LimitsHit,
 }
 
 impl Api {
-    /// The service over this Redis. It counts the limits that it reaches in `limits`.
+    /// The service over this Redis. It counts the limits that it reaches in `limits`. Requests that wait end when
+    /// `shutdown` begins.
     pub fn new(
         redis: Redis,
         settings: ApiSettings,
         retention: Retention,
         auth: Auth,
         limits: LimitsHit,
+        shutdown: Shutdown,
     ) -> Self {
         let store = Store::new(redis);
         let metrics = Arc::new(Metrics::new());
@@ -64,6 +67,7 @@ impl Api {
                 reader: Reader::new(store.clone(), cache.clone(), settings.max_reads),
                 body_budget: BodyBudget::new(settings.bodies, limits.clone()),
                 json_work,
+                waits: Waits::new(store.clone(), &settings, limits.clone(), shutdown),
                 store,
                 cache,
                 settings,
@@ -122,6 +126,10 @@ impl Api {
 
     pub(crate) fn json_work(&self) -> &JsonWork {
         &self.inner.json_work
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.inner.waits
     }
 
     pub(crate) fn limits(&self) -> &LimitsHit {

@@ -18,6 +18,7 @@ mod retention_sweep;
 mod run;
 mod settings;
 mod state_cache;
+mod waits;
 mod writer;
 
 pub use app::Api;

@@ -27,6 +27,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         settings.retention,
         auth,
         metrics.limits().clone(),
+        shutdown.clone(),
     );
     tasks.spawn("retention", api.clone().retain());
     redis.metrics().register(metrics.registry());

@@ -125,6 +125,21 @@ pub struct ApiSettings {
     /// Raise it if many engines write large states to one LTM.
     #[serde(with = "duration")]
     pub lock_wait: Duration,
+    /// The most requests that wait for an LTM at the same time. A further one gets 503 `over-limit`.
+    ///
+    /// Raise it if more scripts or services wait. All requests that wait for the same LTM share one look at Redis.
+    pub max_waits: usize,
+    /// The longest time that one request waits for an LTM. After that it gets 204, and asks again.
+    ///
+    /// Raise it if clients should ask less often. Keep it below the time for which a proxy lets an answer take, which is
+    /// often 60 s.
+    #[serde(with = "duration")]
+    pub max_wait: Duration,
+    /// The time between two looks at an LTM that requests wait for.
+    ///
+    /// Lower it if they must learn of a change sooner. Raise it if the looks put load on Redis.
+    #[serde(with = "duration")]
+    pub wait_interval: Duration,
     /// The time for which a ticket for a WebSocket is valid.
     ///
     /// Raise it if pages need longer to connect. A ticket can be used only once.
@@ -165,6 +180,9 @@ impl Default for ApiSettings {
             json_threads: 0,
             json_wait: Duration::from_secs(10),
             lock_wait: Duration::from_secs(10),
+            max_waits: 1000,
+            max_wait: Duration::from_secs(50),
+            wait_interval: Duration::from_millis(250),
             ticket_ttl: Duration::from_secs(30),
             retention_interval: Duration::from_secs(60),
             drain_time: Duration::from_secs(10),
@@ -189,6 +207,8 @@ impl ApiSettings {
         within("api.json_threads", self.json_threads, 0..=MAX_JSON_THREADS)?;
         check_wait("api.json_wait", self.json_wait)?;
         check_wait("api.lock_wait", self.lock_wait)?;
+        check_wait("api.max_wait", self.max_wait)?;
+        check_pause("api.wait_interval", self.wait_interval)?;
         check_pause("api.ticket_ttl", self.ticket_ttl)?;
         check_pause("api.retention_interval", self.retention_interval)?;
         check_wait("api.drain_time", self.drain_time)?;

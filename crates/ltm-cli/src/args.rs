@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use ltm_client::{ServerUrl, Token};
 
 use crate::{
-    commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail},
+    commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail, wait},
     dev,
     flou::{bridge, import},
     operator::{doctor, key, verify},
@@ -193,6 +193,16 @@ Examples:
 Within two seconds, calls with the credential get 401, and the sockets and streams that it opened end, at every
 gateway. The command needs a token with `admin` for all LTMs.")]
     Revoke(revoke::Args),
+    /// Wait until an LTM has a status
+    #[command(after_help = "\
+Examples:
+  ltm wait 1 --status finished,error                   prints the status that it has
+  ltm wait 1 --status finished --timeout 5m && ./next
+  ltm wait 1 --after 7-3f0c8a51d2e94b67                until something happens
+
+Exit codes: 0 if the LTM is there, 1 if it cannot get there because it is deleted or unknown, or the services
+reject the request, 124 if the time is over. The command waits on while the services are not reachable.")]
+    Wait(wait::Args),
     /// Import LTMs from Flou: documents as its GET /ltm/{id}?rollbacks=true returns them
     #[command(after_help = "\
 Examples:
@@ -272,6 +282,7 @@ mod tests {
         for line in [
             "ltm get 0",
             "ltm tail 1 --after soon",
+            "ltm wait 1 --status a --timeout soon",
             "ltm create app.Agent --state {broken",
             "ltm --url ftp://localhost list",
             "ltm play f --speed 0",

@@ -10,6 +10,8 @@ use crate::text::printable;
 
 /// What a shell reports of a program that wrote into a closed pipe: 128 and SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
+/// What `timeout` reports of a program whose time is over.
+const TIME_OVER: u8 = 124;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub(crate) enum Error {
     /// The command did its work, and the outcome is a failure.
     #[error("{0}")]
     Ended(String),
+    /// What the command waited for did not come in time.
+    #[error("{0}")]
+    TimeOver(String),
     /// Redis failed, or the data in it is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -74,6 +79,8 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         if self.is_broken_pipe() {
             BROKEN_PIPE
+        } else if matches!(self, Self::TimeOver(_)) {
+            TIME_OVER
         } else {
             1
         }

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, ClientCommand, Command};
-use commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail};
+use commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail, wait};
 use error::Error;
 use flou::{bridge, import};
 use operator::{doctor, key, verify};
@@ -61,6 +61,7 @@ fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> 
             ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
             ClientCommand::Revoke(args) => revoke::run(&client, args, output).await,
             ClientCommand::Tail(args) => tail::run(&client, args, output).await,
+            ClientCommand::Wait(args) => wait::run(&client, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }
     })

@@ -1,12 +1,16 @@
 //! The client of the services.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ltm_types::{Cursor, LtmId};
 use reqwest::{
     Method,
     header::{IF_MATCH, LINK},
 };
+use tokio::time::sleep;
 
 use crate::{
     Answer, Copied, Error, Follow, Options, Page, Producer, RawAnswer, ServerUrl, Start, StateAt,
@@ -175,6 +179,47 @@ impl Client {
         let request = self.http.request(Method::GET, &format!("/{id}/state"));
         let request = request.query(&[("index", index), ("rollback", rollback)]);
         self.http.send(request).await?.0.parse()
+    }
+
+    /// Waits until an LTM has one of these statuses, and has left the cursor `after`. Returns its row of the list, or
+    /// `None` after `limit`. The client asks again while the API has no answer, or cannot be reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the API rejects the request, for example because the LTM is deleted, or is still not reachable after
+    /// `limit`.
+    pub async fn wait(
+        &self,
+        id: LtmId,
+        statuses: &[String],
+        after: Option<Cursor>,
+        limit: Option<Duration>,
+    ) -> Result<Option<RawAnswer>, Error> {
+        let (began, mut failures) = (Instant::now(), 0);
+        let left = || limit.map_or(Duration::MAX, |limit| limit.saturating_sub(began.elapsed()));
+        loop {
+            // The API must answer before the client takes it for dead.
+            let step = left().min(self.options().answer_timeout / 2);
+            let request = self.http.request(Method::GET, &format!("/{id}/wait"));
+            let request = request
+                .query(&[("status", statuses.join(","))])
+                .query(&[("after", after)])
+                .query(&[("timeout", format!("{}ms", step.as_millis()))]);
+            let asked = Instant::now();
+            match self.http.send(request).await {
+                Ok((row, _)) if !row.text().is_empty() => return Ok(Some(row)),
+                Ok(_) if left().is_zero() => return Ok(None),
+                // An answer before its time comes from an API that stops.
+                Ok(_) if asked.elapsed() >= step => {
+                    failures = 0;
+                    continue;
+                }
+                Err(error) if !error.is_temporary() || left().is_zero() => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+            sleep(self.options().connect_backoff.pause(failures).min(left())).await;
+            failures += 1;
+        }
     }
 
     /// Copies an LTM. The client never retries: a second request would make a second copy.

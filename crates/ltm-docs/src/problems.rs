@@ -55,6 +55,8 @@ problems! {
     CreateProblems = ALWAYS, WITH_BODY, &[ProblemKind::IdTaken, ProblemKind::KeyReused, ProblemKind::StateTooLarge];
     /// Of a call that reads an LTM.
     ReadProblems = ALWAYS, OF_ONE, &[ProblemKind::Trimmed];
+    /// Of a call that waits for an LTM.
+    WaitProblems = ALWAYS, OF_ONE, &[ProblemKind::InvalidCursor];
     /// Of a call that copies an LTM.
     CopyProblems = ALWAYS, OF_ONE, &[
         ProblemKind::Trimmed, ProblemKind::InvalidCursor, ProblemKind::CursorMismatch, ProblemKind::Fenced,

@@ -7,18 +7,19 @@ mod telemetry;
 
 pub use byte_cache::{ByteCache, Bytes, byte_cache};
 pub use http::{
+    admission::trusted_proxies::TrustedProxies,
     browser::{
         cors::{CorsSettings, Origins},
         hosts::HostNames,
     },
     credential::{credential, handshake_credential},
+    head::is_head,
     health::Readiness,
     list_query::ListQuery,
     problem::{ProblemResponse, method_not_allowed},
     query::Parameters,
     server::Server,
     settings::HttpSettings,
-    trusted_proxies::TrustedProxies,
     upgrade::{Incoming, Socket, Upgrade},
 };
 pub use process::{

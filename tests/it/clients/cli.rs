@@ -375,3 +375,27 @@ fn what_ltm_dev_stores_is_for_its_owner_alone() {
     assert!(seen.iter().any(|path| is_log(&path)), "{seen:?}");
     assert_eq!(mode(&data), 0o755, "its owner opened it");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_says_by_its_exit_code_whether_the_status_came() {
+    let stack = Stack::start();
+    let url = stack.api_service.http();
+    let (id, _) = stack.api.create(json!({"_status": "active"})).await;
+    let id_text = id.to_string();
+    let wait = |more: &[&str]| ltm(&url, &[&["wait", &id_text], more].concat());
+    let late = wait(&["--status", "finished", "--timeout", "10ms"]).output();
+    assert_eq!(late.unwrap().status.code(), Some(124));
+    let mut waits = wait(&["--status", "error,finished"]);
+    let waits = waits.stdout(Stdio::piped()).spawn().unwrap();
+    stack
+        .api
+        .append(id, json!({"merge": {"_status": "finished"}}))
+        .await;
+    let output = waits.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "finished\n");
+    let row = says(&url, &["--json", "wait", &id_text, "--status", "finished"]);
+    assert_eq!(json_lines(&row)[0]["snapshots_count"], 2);
+    let unknown = ltm(&url, &["wait", "999", "--status", "finished"]).output();
+    assert!(complains(&unknown.unwrap()).contains("unknown-ltm"));
+}

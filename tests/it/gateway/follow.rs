@@ -151,7 +151,7 @@ async fn what_is_wrong_with_a_request_is_said_before_the_upgrade() {
     let answer = upgrade(&stack.gateway, Method::POST, "/ws/1", None).await;
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()["allow"]),
-        (405, &"GET".parse().unwrap())
+        (405, &"GET, HEAD".parse().unwrap())
     );
     let plain = Api::at(&stack.gateway).get_root("/ws/1").await;
     plain.problem(422, "invalid-request");

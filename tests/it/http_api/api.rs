@@ -67,7 +67,6 @@ async fn a_document_has_everything_that_a_page_shows() {
         "playground": true,
         "structure": {"name": "writer", "fqn": "writer", "ltms": [{"name": "a", "fqn": "writer.a"}]},
         "state": {"_status": "init", "a": {"b": [1]}},
-        "unknown": "is ignored",
     });
     let created = stack.api.post("/ltm", &body).await.expect(200);
     let id = created["id"].as_u64().unwrap();
@@ -363,10 +362,10 @@ async fn an_ltm_or_path_or_method_that_is_not_there_is_a_problem() {
         stack.api.get(path).await.problem(404, "not-found");
     }
     for (method, path, allow) in [
-        (Method::PUT, "/ltm", "GET, POST"),
-        (Method::PUT, "/ltm/9/snapshots", "GET, POST"),
-        (Method::POST, "/ltm/9/state", "GET"),
-        (Method::PATCH, "/ltm/9", "GET, DELETE"),
+        (Method::PUT, "/ltm", "GET, HEAD, POST"),
+        (Method::PUT, "/ltm/9/snapshots", "GET, HEAD, POST"),
+        (Method::POST, "/ltm/9/state", "GET, HEAD"),
+        (Method::PATCH, "/ltm/9", "GET, HEAD, DELETE"),
     ] {
         let answer = stack.api.send(stack.api.request(method, path)).await;
         assert_eq!(answer.header("allow"), allow, "{path}");

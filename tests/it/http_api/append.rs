@@ -93,7 +93,6 @@ async fn a_snapshot_is_kept_as_it_was_sent() {
         "patch": [{"op": "add", "path": "/a", "value": 1}],
         "execute_queue": [{"fqn": "root.child", "payload": {}}],
         "transitions_queue": [{"label": "go", "namespace": ""}],
-        "unknown": "is ignored",
     });
     let appended = stack.api.append(id, sent.clone()).await;
     let document = stack.api.document(id).await;

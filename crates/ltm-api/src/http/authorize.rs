@@ -22,7 +22,7 @@ pub(crate) async fn check<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     if api.auth().is_required() {
-        match caller_of(&api, &request).await {
+        match caller_of(&api, request.request()).await {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
             }
@@ -35,13 +35,13 @@ pub(crate) async fn check<B: MessageBody>(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-async fn caller_of(api: &Api, request: &ServiceRequest) -> Result<Caller, AuthError> {
+async fn caller_of(api: &Api, request: &HttpRequest) -> Result<Caller, AuthError> {
     let shown = credential(request);
     let caller = api.auth().caller(shown, api.store().redis()).await?;
     let access = needed(request.method());
     caller.may(access)?;
     // The call itself refuses a path with something else.
-    if let Ok(id) = path::ltm_id(request.request()) {
+    if let Ok(id) = path::ltm_id(request) {
         caller.may_with(access, id, api.store()).await?;
     }
     Ok(caller)
@@ -62,6 +62,18 @@ pub(crate) fn key_of(api: &Api, caller: &Caller, key: &str) -> String {
     } else {
         key.to_owned()
     }
+}
+
+/// Checks the credential of a request again, which waited.
+///
+/// # Errors
+///
+/// [`AuthError`] if the credential is no longer valid, or no longer allows the request.
+pub(crate) async fn again(api: &Api, request: &HttpRequest) -> Result<(), AuthError> {
+    if !api.auth().is_required() {
+        return Ok(());
+    }
+    caller_of(api, request).await.map(drop)
 }
 
 /// The caller of a request that was let through.

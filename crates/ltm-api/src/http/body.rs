@@ -10,6 +10,7 @@ use ltm_types::{Problem, ProblemKind, shorten};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::malformed::malformed;
 use crate::{Api, body_budget::Share, object::Object, settings::bytes};
 
 /// A body. Its share of the budget is returned when it is dropped.
@@ -108,17 +109,8 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
         return Ok(read);
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let Object(read) = serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
-        let field = e.path().to_string();
-        let problem = Problem::new(ProblemKind::InvalidRequest, shorten(&e.inner().to_string()));
-        ProblemResponse(if field == "." {
-            problem
-        } else {
-            problem.with_field(field)
-        })
-    })?;
-    deserializer
-        .end()
-        .map_err(|e| ProblemResponse(Problem::new(ProblemKind::InvalidRequest, e.to_string())))?;
+    let Object(read) = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|e| malformed(text, &e.path().to_string(), e.inner()))?;
+    deserializer.end().map_err(|e| malformed(text, ".", &e))?;
     Ok(read)
 }

@@ -4,6 +4,7 @@ mod authorize;
 mod body;
 mod calls;
 mod headers;
+mod malformed;
 mod openapi;
 mod path;
 mod problem;
@@ -19,8 +20,9 @@ use ltm_service::method_not_allowed;
 
 pub use calls::append::snapshot_of;
 use calls::{
-    append, copy, create, delete, document, errors, list, revocations, rollback, snapshots, state,
-    ticket,
+    append, copy, create,
+    credentials::{revocations, ticket},
+    delete, document, errors, list, rollback, snapshots, state, wait,
 };
 
 use crate::Api;
@@ -82,6 +84,7 @@ const ROUTES: &[Route] = &[
         it.get(list::list).post(create::create)
     }),
     route("/api/v0/ltm/{id}/state", "GET", |it| it.get(state::state)),
+    route("/api/v0/ltm/{id}/wait", "GET", |it| it.get(wait::wait)),
     route("/api/v0/ltm/{id}/rollback", "POST", |it| {
         it.post(rollback::rollback)
     }),

@@ -8,8 +8,9 @@ use utoipa::{
 };
 
 use super::calls::{
-    append, copy, create, delete, document, errors, list, revocations, rollback, snapshots, state,
-    ticket,
+    append, copy, create,
+    credentials::{revocations, ticket},
+    delete, document, errors, list, rollback, snapshots, state, wait,
 };
 
 #[derive(OpenApi)]
@@ -17,7 +18,7 @@ use super::calls::{
     info(
         title = "ltm-live",
         description = "Engines write the snapshots of LTMs, and clients read them. An error answer is a problem (RFC 9457); `type` \
-            names its kind. WebSockets and Server-Sent Events deliver snapshots live: see `/docs/asyncapi.json`.",
+            names its kind. HEAD gets the headers of GET on every path. WebSockets and Server-Sent Events deliver snapshots live: see `/docs/asyncapi.json`.",
         license(name = "MIT OR Apache-2.0"),
     ),
     paths(
@@ -29,6 +30,7 @@ use super::calls::{
         append::append,
         snapshots::snapshots,
         state::state,
+        wait::wait,
         rollback::rollback,
         errors::record,
         ticket::ticket,

@@ -10,7 +10,7 @@ use ltm_types::{Problem, ProblemKind};
 
 use crate::{
     body_budget::UsedUp, json_work::Overloaded, reader::ReadError, state_cache::LockError,
-    writer::WriteError,
+    waits::WaitError, writer::WriteError,
 };
 
 impl From<WriteError> for ProblemResponse {
@@ -43,6 +43,15 @@ impl From<ReadError> for ProblemResponse {
             ReadError::Lock(error) => error.into(),
             ReadError::Store(error) => error.into(),
             ReadError::Unwritable(_) => internal(detail),
+        }
+    }
+}
+
+impl From<WaitError> for ProblemResponse {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TooMany => Problem::new(ProblemKind::OverLimit, error.to_string()).into(),
+            WaitError::Store(error) => error.into(),
         }
     }
 }
@@ -87,10 +96,15 @@ fn of_field(error: &FieldError) -> ProblemResponse {
         FieldErrorKind::Shape(_)
         | FieldErrorKind::NotUnicode(_)
         | FieldErrorKind::Reserved(_)
-        | FieldErrorKind::Json(_) => ProblemKind::InvalidRequest,
+        | FieldErrorKind::Json(_)
+        | FieldErrorKind::Infinite { .. } => ProblemKind::InvalidRequest,
+    };
+    let field = match &error.kind {
+        FieldErrorKind::Infinite { path, .. } => path,
+        _ => error.field,
     };
     Problem::new(kind, error.to_string())
-        .with_field(error.field)
+        .with_field(field)
         .into()
 }
 

@@ -54,8 +54,11 @@ pub(super) async fn write_call<W: Write>(
     let id = path::ltm_id(request)?;
     let mut body = body::read(request, payload, api).await?;
     let content: Vec<&[u8]> = kind.into_iter().chain([&*body]).collect();
-    let preconditions = preconditions(request, &content)?;
+    let mut preconditions = preconditions(request, &content)?;
     let mut write = read(id, &mut body).await?;
+    if let Some(base) = write.base() {
+        preconditions.add_base(base)?;
+    }
     let written = api.writer().write(id, &preconditions, &mut write).await?;
     Ok((id, write, written))
 }

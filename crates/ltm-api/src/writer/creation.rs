@@ -27,6 +27,7 @@ const MAX_FQN: usize = 1024;
 
 /// The fields of a creation as a request gives them.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Creation, example = json!({"fqn": "app.Agent", "state": {"n": 0}}))]
 pub(crate) struct CreationFields<'a> {
     /// The LTM's class.
@@ -125,6 +126,10 @@ impl Creation {
         let mut first = match fields.snapshot {
             Some(Object(snapshot)) => {
                 only_snapshot(fields.state, fields.payload)?;
+                if snapshot.base.is_some() {
+                    let problem = "a new LTM has no cursor yet; leave `base` out";
+                    return Err(WriteError::invalid("snapshot.base", problem));
+                }
                 SnapshotWrite::read(snapshot, limits)?
             }
             None => {
@@ -242,6 +247,7 @@ fn start(
         execute_queue: raw("[]".into())?,
         transitions_queue: raw("[]".into())?,
         change: StateChange::state(state.unwrap_or(&none), &limits)?,
+        base: None,
         limits,
     })
 }

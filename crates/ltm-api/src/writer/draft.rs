@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use ltm_service::Span;
 use ltm_state::{State, patch::Undo};
-use ltm_types::{Entry, Kind};
+use ltm_types::{Cursor, Entry, Kind};
 use serde::Serialize;
 
 use super::error::WriteError;
@@ -11,6 +11,11 @@ use crate::state_cache::StateGuard;
 
 /// A write that a request asks for.
 pub(crate) trait Write {
+    /// The cursor at which the body says to write; `None` for any.
+    fn base(&self) -> Option<Cursor> {
+        None
+    }
+
     /// Looks up what the write needs, before the state is locked.
     async fn prepare(&mut self) -> Result<(), WriteError> {
         Ok(())

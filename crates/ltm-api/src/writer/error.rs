@@ -24,8 +24,8 @@ pub(crate) enum WriteError {
     /// The change cannot be read, or does not apply to the state.
     #[error(transparent)]
     Change(#[from] ChangeError),
-    /// `If-Match` does not name the LTM's cursor.
-    #[error("the LTM is at {0}, which If-Match does not name; read it again")]
+    /// `If-Match` or `base` does not name the LTM's cursor.
+    #[error("the LTM is at {0}, which If-Match or `base` does not name; read it again")]
     Precondition(Cursor),
     /// The LTM's state cannot be locked.
     #[error(transparent)]

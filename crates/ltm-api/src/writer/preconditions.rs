@@ -17,6 +17,23 @@ pub(crate) struct Preconditions<'a> {
 }
 
 impl Preconditions<'_> {
+    /// Adds the cursor that the body of the request names. It must not contradict the header.
+    pub(crate) fn add_base(&mut self, base: Cursor) -> Result<(), WriteError> {
+        match &self.if_match {
+            Some(cursors) if *cursors != [base] => {
+                let shown: Vec<String> = cursors.iter().map(ToString::to_string).collect();
+                let shown = shown.join(", ");
+                let problem =
+                    format!("`base` is {base}, and If-Match names {shown}; send one of them");
+                Err(WriteError::invalid("base", problem))
+            }
+            _ => {
+                self.if_match = Some(vec![base]);
+                Ok(())
+            }
+        }
+    }
+
     /// Checks whether the request may write to a log whose head is `position`.
     pub(crate) fn check(&self, position: Cursor) -> Result<(), WriteError> {
         match &self.if_match {

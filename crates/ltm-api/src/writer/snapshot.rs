@@ -7,8 +7,8 @@ use ltm_state::{
     Limits, State,
     json::{self, Shape, memory_of},
 };
-use ltm_types::{Kind, Snapshot, canonical_time, now};
-use serde::Deserialize;
+use ltm_types::{Cursor, Kind, Snapshot, canonical_time, now};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -20,6 +20,7 @@ use crate::json_work::JsonWork;
 
 /// The fields of a snapshot as a request gives them.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Append, example = json!({"reason": "execute", "merge": {"n": 1}}))]
 pub(crate) struct SnapshotFields<'a> {
     /// Why it was taken.
@@ -51,6 +52,13 @@ pub(crate) struct SnapshotFields<'a> {
     /// When it was taken (RFC 3339). Default: now.
     #[schema(format = DateTime)]
     time: Option<String>,
+    /// The cursor at which to write, as in `If-Match`: if the LTM is at another one, nothing is written.
+    #[schema(value_type = Option<String>)]
+    pub(crate) base: Option<Cursor>,
+    /// Ignored: a snapshot of a document can be sent as it is.
+    #[serde(default, rename = "traceparent")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _traceparent: IgnoredAny,
 }
 
 /// A snapshot to append.
@@ -62,6 +70,8 @@ pub(crate) struct SnapshotWrite {
     pub(crate) execute_queue: Box<RawValue>,
     pub(crate) transitions_queue: Box<RawValue>,
     pub(crate) change: ltm_state::Change,
+    /// The cursor at which to write; `None` for any.
+    pub(crate) base: Option<Cursor>,
     pub(crate) limits: Limits,
 }
 
@@ -89,6 +99,7 @@ impl SnapshotWrite {
             transitions_queue: queue("transitions_queue", fields.transitions_queue)?,
             change: ltm_state::Change::read(fields.patch, fields.state, fields.merge, &limits)?,
             reason: fields.reason,
+            base: fields.base,
             limits,
         })
     }
@@ -140,6 +151,10 @@ fn lock(write: &Mutex<SnapshotWrite>) -> MutexGuard<'_, SnapshotWrite> {
 }
 
 impl Write for SnapshotAppend {
+    fn base(&self) -> Option<Cursor> {
+        lock(&self.write).base
+    }
+
     async fn apply(&mut self, state: &mut State) -> Result<Change, WriteError> {
         let write = self.write.clone();
         let cost = lock(&write).change.cost(&state.tree);

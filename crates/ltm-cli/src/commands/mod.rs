@@ -10,3 +10,4 @@ pub(crate) mod list;
 pub(crate) mod revoke;
 pub(crate) mod rollback;
 pub(crate) mod tail;
+pub(crate) mod wait;

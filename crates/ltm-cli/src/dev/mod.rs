@@ -169,6 +169,7 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
         settings.retention,
         auth.clone(),
         metrics.limits().clone(),
+        tasks.shutdown().clone(),
     );
     tasks.spawn("retention", api.clone().retain());
     let gateway = Gateway::new(

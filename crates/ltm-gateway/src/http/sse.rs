@@ -1,14 +1,14 @@
 //! `GET /sse/{ltm_id}`: one LTM as Server-Sent Events, with the messages of a WebSocket.
 
-use std::rc::Rc;
+use std::{convert::Infallible, rc::Rc};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header::{self, ContentType},
-    web,
+    web::{self, Bytes},
 };
-use futures_util::{FutureExt, future::LocalBoxFuture};
-use ltm_service::{Parameters, ProblemResponse, handshake_credential, tasks::catch_panic};
+use futures_util::{FutureExt, future::LocalBoxFuture, stream::empty};
+use ltm_service::{Parameters, ProblemResponse, handshake_credential, is_head, tasks::catch_panic};
 use ltm_store::StoreError;
 use ltm_types::LtmId;
 use tokio::time::interval;
@@ -54,6 +54,11 @@ pub(crate) async fn follow(
         // After any other status, the browser reconnects.
         return Ok(HttpResponse::NoContent().finish());
     }
+    if is_head(&request) {
+        // The checks of GET, but no subscription.
+        exists(&worker, follow.id).await?;
+        return Ok(events().streaming(empty::<Result<Bytes, Infallible>>()));
+    }
     let settings = worker.gateway.settings();
     let queue = Rc::new(EventQueue::new(bytes(settings.queue)));
     let outbound = Rc::new(Outbound::events(queue.clone()));
@@ -69,13 +74,27 @@ pub(crate) async fn follow(
     };
     let serve = catch_panic("subscriber", subscriber.serve(follow.id, deliver, permit));
     tasks.spawn_local("SSE", Box::pin(serve.map(drop)));
-    Ok(HttpResponse::Ok()
+    Ok(events().streaming(EventStream(queue)))
+}
+
+/// The head of an answer with events.
+fn events() -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
         .insert_header(ContentType(mime::TEXT_EVENT_STREAM))
         // A proxy that compresses holds events back until it has enough of them.
         .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
         // Otherwise nginx holds events back until its buffer is full.
-        .insert_header((header::HeaderName::from_static("x-accel-buffering"), "no"))
-        .streaming(EventStream(queue)))
+        .insert_header((header::HeaderName::from_static("x-accel-buffering"), "no"));
+    response
+}
+
+/// Checks that the LTM exists, or did: a subscriber learns of the deletion from the stream.
+async fn exists(worker: &Worker, id: LtmId) -> Result<(), ProblemResponse> {
+    match worker.gateway.store().head(id).await {
+        Ok(_) | Err(StoreError::Deleted { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether the LTM was deleted, and the subscriber has received the deletion.

@@ -132,14 +132,16 @@ fn challenge(problem: &Problem) -> Option<HeaderValue> {
     }
 }
 
-/// The response of a path that exists, but not with this method.
-pub fn method_not_allowed(allow: &'static str) -> HttpResponse {
+/// The response of a path that exists, but not with this method. A path that answers GET answers HEAD, too.
+pub fn method_not_allowed(allow: &str) -> HttpResponse {
+    let allow = allow.replace("GET", "GET, HEAD");
     let detail = format!("this path supports only {allow}");
     let mut response =
         ProblemResponse(Problem::new(ProblemKind::MethodNotAllowed, detail)).error_response();
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allow));
+    // The names of methods are ASCII.
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
     response
 }
 

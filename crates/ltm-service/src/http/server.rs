@@ -25,6 +25,7 @@ use super::{
     admission::{Admission, admit, permit::REFUSED_AT_ONCE},
     browser::{BrowserPolicy, cors::Origins, guard},
     connection::{Connection, LINGER},
+    head::answer_head,
     health::Readiness,
     problem::{self, ProblemLog},
     settings::HttpSettings,
@@ -96,6 +97,7 @@ impl Server {
                 .app_data(admission.clone())
                 .app_data(http_metrics.clone())
                 .app_data(problem_log.clone())
+                .wrap(from_fn(answer_head))
                 .wrap(from_fn(admit))
                 .wrap(from_fn(guard))
                 .wrap(from_fn(problem::complete))

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use ltm_settings::{SettingError, check_wait, duration};
 use serde::{Deserialize, Serialize};
 
-use super::{browser::hosts::HostNames, trusted_proxies::TrustedProxies};
+use super::{admission::trusted_proxies::TrustedProxies, browser::hosts::HostNames};
 
 /// The HTTP server of a service. All limits are per process.
 #[derive(Clone, Debug, Serialize, Deserialize)]

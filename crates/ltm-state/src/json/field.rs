@@ -4,7 +4,14 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::text::{TextError, compact_new};
+use super::{
+    number,
+    position::path_at,
+    text::{TextError, compact_new},
+};
+
+/// The most digits of a number that an error shows.
+const SHOWN_DIGITS: usize = 20;
 
 /// The JSON type that a field must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +69,16 @@ pub enum FieldErrorKind {
     /// It is not valid JSON.
     #[error("is not valid JSON: {0}")]
     Json(serde_json::Error),
+    /// A number in it is too large for a double.
+    #[error(
+        "contains {number} at `{path}`, which JavaScript and Python read as Infinity; send a number below 1.8e308, or a string"
+    )]
+    Infinite {
+        /// The path to the number from the field.
+        path: String,
+        /// The begin of the number.
+        number: String,
+    },
 }
 
 /// The text of a field for the log: checked, and without white space. `absent` is the text for a field that
@@ -95,6 +112,12 @@ pub fn passthrough(
             TextError::Reserved(..) => FieldErrorKind::Reserved(e),
         })
     })?;
+    if let Some((at, number)) = number::too_large(given) {
+        return Err(error(FieldErrorKind::Infinite {
+            path: path_at(field, given, at),
+            number: number.chars().take(SHOWN_DIGITS).collect(),
+        }));
+    }
     match (text, value) {
         // The parser has already checked this text.
         (Cow::Borrowed(_), Some(value)) => Ok(value.to_owned()),

@@ -21,6 +21,42 @@ pub fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// The first number in a JSON text that is too large for a double, and the byte where it begins. JavaScript and Python
+/// read such a number as Infinity, which they cannot write.
+pub(crate) fn too_large(text: &str) -> Option<(usize, &str)> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        at += 1;
+        match bytes[start] {
+            b'"' => {
+                while at < bytes.len() && bytes[at] != b'"' {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let rest = &bytes[at..];
+                let length = rest.iter().take_while(|byte| is_of_number(**byte)).count();
+                at += length;
+                let number = &text[start..at];
+                // Only such a number can be so large.
+                let may_be = length > 300 || number.contains(['e', 'E']);
+                if may_be && number.parse().is_ok_and(f64::is_infinite) {
+                    return Some((start, number));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E')
+}
+
 /// The exact value of a number: sign, digits without zeros at either end, and exponent of the last digit.
 #[derive(PartialEq, Eq)]
 struct Decimal {
@@ -76,6 +112,25 @@ mod tests {
         assert!(same("-0.0", "0"));
         assert!(same("0.10", "1e-1"));
         assert!(same("9007199254740993", "9007199254740993.000"));
+    }
+
+    #[test]
+    fn a_number_that_would_be_infinity_elsewhere_is_found() {
+        let long = "9".repeat(310);
+        for (text, number) in [
+            (r#"{"a\"1e999":[1,1e999]}"#, "1e999"),
+            ("-1E+400", "-1E+400"),
+            (&format!("[1e5,{long}]"), &long),
+        ] {
+            let found = too_large(text).map(|(at, found)| (&text[at..], found));
+            assert!(
+                found.is_some_and(|(rest, found)| found == number && rest.starts_with(number)),
+                "{text}"
+            );
+        }
+        for text in [r#"["1e999","\\",1e308,-1e-999]"#, "true", &"9".repeat(308)] {
+            assert_eq!(too_large(text), None, "{text}");
+        }
     }
 
     #[test]

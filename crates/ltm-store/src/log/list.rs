@@ -6,13 +6,17 @@
 
 use std::collections::HashMap;
 
-use ltm_types::{LtmId, keys, shorten_to};
+use ltm_types::{Cursor, LtmId, keys, shorten_to};
 use redis::{Value, from_redis_value_ref as from_value};
 use serde::Serialize;
 
 use crate::{
-    error::StoreError, log::meta::status_of, log::read::Store, redis::connection::Answer,
-    redis::script,
+    error::StoreError,
+    log::{
+        meta::status_of,
+        read::{Store, damaged},
+    },
+    redis::{connection::Answer, script},
 };
 
 /// How long an LTM must be missing until its id is removed from the index, in milliseconds. This is much longer
@@ -157,6 +161,30 @@ impl Store {
                 });
             }
         }
+    }
+
+    /// The row of one LTM, and the head of its log.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] if a
+    /// field is missing or cannot be read.
+    pub async fn row(&self, id: LtmId) -> Result<(Row, Cursor), StoreError> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(keys::meta(id)).arg(&ROW_FIELDS);
+        let fields: Vec<Option<String>> = self.redis.query(&get).await?;
+        if fields.iter().all(Option::is_none) {
+            return Err(self.missing(id).await);
+        }
+        let cursor = ROW_FIELDS.iter().zip(&fields);
+        let cursor = cursor.into_iter().find(|(name, _)| **name == "cursor");
+        let cursor = cursor.and_then(|(_, text)| text.as_deref()?.parse().ok());
+        cursor
+            .and_then(|cursor| Some((row(id, fields)?, cursor)))
+            .ok_or_else(|| {
+                let problem = "a field of its meta is missing or cannot be read";
+                damaged(id, Cursor::ORIGIN, problem)
+            })
     }
 
     /// Up to `count` ids of an index that are lower than `before`, in descending order.

@@ -286,3 +286,31 @@ async fn an_api_key_that_is_added_or_taken_out_counts_without_a_restart() {
     .await;
     assert_eq!(list(&first).await, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_taken_out_does_not_get_what_it_waited_for() {
+    let (_folder, file) = api_keys_file();
+    let key = api_key(&file, "waiting", "*", "read");
+    let guarded = Guarded::with(
+        SigningKey::new("ES256"),
+        &[("LTM__AUTH__API_KEYS_FILE", file.to_str().unwrap())],
+    );
+    let id = guarded.create("app.Agent").await;
+    let get = |path: &str| guarded.api.request(Method::GET, path).bearer_auth(&key);
+    let state = guarded.api.send(get(&format!("/ltm/{id}/state"))).await;
+    let cursor = state.json()["cursor"].as_str().unwrap().to_owned();
+    let looks = || guarded.redis.info("commandstats", "cmdstat_hmget:calls");
+    let before = looks();
+    let wait = get(&format!("/ltm/{id}/wait?after={cursor}&timeout=50s"));
+    let api = guarded.api.clone();
+    let waits = tokio::spawn(async move { api.send(wait).await });
+    until("the request waits", async || looks() > before).await;
+    std::fs::remove_file(&file).unwrap();
+    api_key(&file, "other", "*", "read");
+    until("the service knows the keys", async || {
+        guarded.api.send(get("/ltm")).await.status == 401
+    })
+    .await;
+    guarded.append(id, 1).await;
+    assert_eq!(waits.await.unwrap().status, 401);
+}

@@ -143,7 +143,7 @@ async fn a_place_that_is_not_there_is_refused_and_nothing_is_written() {
             json!({"snapshot": {"index": 3, "replay": true}}),
             "snapshot.index",
         ),
-        (json!({"snapshot": {}}), "snapshot"),
+        (json!({"snapshot": {}}), "snapshot.index"),
         (json!({"rollback": {"index": 0}}), "rollback.index"),
         (json!({"rollback": {"index": -1}}), "rollback.index"),
         (json!({}), "snapshot"),
@@ -260,7 +260,6 @@ async fn an_error_is_recorded_updated_shown_and_broadcast() {
     assert_eq!(document["errors"], json!([error]));
     assert_eq!(document["snapshots_count"], 2);
     for (body, field) in [
-        (json!({"item": {}}), "."),
         (json!({"id": "7"}), "id"),
         (json!({"id": uuid, "retries": {}}), "retries"),
         (json!({"id": uuid, "success": "maybe"}), "success"),

@@ -5,7 +5,7 @@ use ltm_docs::{problems::WriteProblems, schemas::RecordedError};
 use ltm_service::ProblemResponse;
 use ltm_state::json::Shape;
 use ltm_types::{Cursor, LtmId};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -22,11 +22,12 @@ use crate::{
 
 /// What an engine reports about an error. A field that is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = ErrorReport, example = json!({"id": "6f6c1d7e-4c53-4a6b-9e0e-0d3a8c1b2f4d", "reason": "execute", "retrying": true}))]
 struct ErrorBody<'a> {
-    /// Which error: a UUID that the producer chooses.
-    #[schema(value_type = String, format = "uuid")]
-    id: Uuid,
+    /// Which error: a UUID that the producer chooses. Default: a new one; the answer has it.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    id: Option<Uuid>,
     /// What failed. Default: `execute`.
     reason: Option<String>,
     /// What was executed.
@@ -44,6 +45,22 @@ struct ErrorBody<'a> {
     /// When (RFC 3339). Default: now.
     #[schema(format = DateTime)]
     time: Option<String>,
+    /// Ignored, as the next three: an error of a document can be sent back as it is.
+    #[serde(default, rename = "ltm_id")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _ltm_id: IgnoredAny,
+    /// Ignored.
+    #[serde(default, rename = "created_at")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _created_at: IgnoredAny,
+    /// Ignored.
+    #[serde(default, rename = "updated_at")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _updated_at: IgnoredAny,
+    /// Ignored.
+    #[serde(default, rename = "traceparent")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    _traceparent: IgnoredAny,
 }
 
 /// The answer to a report of an error.
@@ -103,7 +120,7 @@ fn report(body: ErrorBody<'_>, ltm_id: LtmId, api: &Api) -> Result<ErrorReport, 
     Ok(ErrorReport {
         store: api.store().clone(),
         ltm_id,
-        id: body.id,
+        id: body.id.unwrap_or_else(Uuid::new_v4),
         reason: body.reason,
         item: reported_field("item", body.item, Shape::Any, max_depth)?,
         retries: reported_field("retries", body.retries, Shape::Array, max_depth)?,

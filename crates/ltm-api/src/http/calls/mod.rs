@@ -3,12 +3,12 @@
 pub(super) mod append;
 pub(super) mod copy;
 pub(super) mod create;
+pub(super) mod credentials;
 pub(super) mod delete;
 pub(super) mod document;
 pub(super) mod errors;
 pub(super) mod list;
-pub(super) mod revocations;
 pub(super) mod rollback;
 pub(super) mod snapshots;
 pub(super) mod state;
-pub(super) mod ticket;
+pub(super) mod wait;

@@ -19,6 +19,7 @@ use crate::{
 
 /// Where to go back to: `snapshot` or `rollback`.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = RollbackTo, example = json!({"snapshot": {"index": 0}}))]
 struct RollbackBody {
     /// The snapshot to go back to.
@@ -34,6 +35,7 @@ struct RollbackBody {
 
 /// A snapshot to go back to.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct ToSnapshot {
     /// The index of the last snapshot that is kept.
     index: u64,
@@ -45,6 +47,7 @@ struct ToSnapshot {
 
 /// A rollback to undo.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Undone {
     /// Its index among all rollbacks of the LTM, from 0.
     index: u64,

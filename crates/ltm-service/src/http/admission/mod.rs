@@ -2,6 +2,7 @@
 
 pub(crate) mod permit;
 mod rate;
+pub(crate) mod trusted_proxies;
 
 use std::{
     io,

@@ -10,7 +10,8 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{http::trusted_proxies::client_key, telemetry::limits_hit::LimitsHit};
+use super::trusted_proxies::client_key;
+use crate::telemetry::limits_hit::LimitsHit;
 
 /// The most connections beyond the limit that get an answer saying so. The server closes any further one at once.
 pub(crate) const REFUSED_AT_ONCE: usize = 256;

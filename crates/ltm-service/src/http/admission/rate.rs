@@ -8,7 +8,8 @@ use governor::{
 };
 use quick_cache::sync::Cache;
 
-use crate::{http::trusted_proxies::client_key, telemetry::limits_hit::LimitsHit};
+use super::trusted_proxies::client_key;
+use crate::telemetry::limits_hit::LimitsHit;
 
 /// The time over which the requests of a client are counted.
 const PERIOD: Duration = Duration::from_secs(10);

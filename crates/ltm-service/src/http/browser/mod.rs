@@ -22,8 +22,8 @@ use self::{
     hosts::{Authority, HostNames},
 };
 use super::{
-    connection::ConnectionState, problem::ProblemResponse, settings::HttpSettings,
-    trusted_proxies::TrustedProxies,
+    admission::trusted_proxies::TrustedProxies, connection::ConnectionState,
+    problem::ProblemResponse, settings::HttpSettings,
 };
 
 /// The paths that monitoring requests under any host. They name no LTM.

@@ -1,0 +1,4 @@
+//! The calls about credentials.
+
+pub(crate) mod revocations;
+pub(crate) mod ticket;
