@@ -49,6 +49,9 @@ pub enum StoreError {
     /// Retention removed the requested entries.
     #[error("retention removed that part of the history from the log of LTM {0}")]
     Trimmed(LtmId),
+    /// A failover has taken back a part of an unfinished copy.
+    #[error("a failover of Redis has lost the unfinished copy of LTM {0}; copy it again")]
+    CopyLost(LtmId),
     /// A key outside a log, or an answer of Redis, is not as expected.
     #[error("unexpected data in Redis: {0}")]
     Unexpected(String),
@@ -100,7 +103,7 @@ impl StoreError {
     /// Whether the same request, unchanged, may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::CopyLost(_) => true,
             Self::Rejected(rejection) => {
                 !matches!(rejection, Rejection::Permission(_) | Rejection::Other(_))
             }

@@ -53,9 +53,9 @@ impl From<&StoreError> for ProblemResponse {
                 let advice = format!("{detail}; run `ltm verify {id}` to check the whole log");
                 Problem::new(ProblemKind::DamagedLog, advice)
             }
-            StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => {
-                Problem::new(ProblemKind::Unavailable, detail)
-            }
+            StoreError::Unavailable(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::CopyLost(_) => Problem::new(ProblemKind::Unavailable, detail),
             StoreError::Rejected(_) if error.is_temporary() => {
                 Problem::new(ProblemKind::Unavailable, detail)
             }

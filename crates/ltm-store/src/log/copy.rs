@@ -195,7 +195,7 @@ impl Store {
                     copies.push(copy);
                 }
             }
-            self.write_part(new, base.take().as_ref(), last, &copies)
+            self.write_part(new, copy, base.take().as_ref(), last, &copies)
                 .await?;
             last = copies.last().map(|entry| entry.cursor).or(last);
         }
@@ -203,7 +203,7 @@ impl Store {
         if cursor != until {
             return Err(StoreError::Trimmed(from));
         }
-        self.write_part(new, base.as_ref(), last, &[]).await?;
+        self.write_part(new, copy, base.as_ref(), last, &[]).await?;
         Ok(CopiedLog {
             state: target,
             base: base_cursor,
@@ -215,6 +215,7 @@ impl Store {
     async fn write_part(
         &self,
         id: LtmId,
+        copy: &Copy<'_>,
         base: Option<&Base>,
         last: Option<Cursor>,
         entries: &[Entry],
@@ -222,7 +223,12 @@ impl Store {
         if base.is_none() && entries.is_empty() {
             return Ok(());
         }
-        let mut call = script::COPY.call(&[&keys::log(id), &keys::base(id)]);
+        let mut call = script::COPY.call(&[
+            &keys::log(id),
+            &keys::meta(id),
+            &keys::deleted(id),
+            &keys::base(id),
+        ]);
         call.arg(last.map_or_else(String::new, |cursor| cursor.to_string()))
             .arg(UNFINISHED_SECONDS);
         write_base(&mut call, base);
@@ -233,9 +239,7 @@ impl Store {
         }
         match script::COPY.run(&self.redis, &call).await? {
             Value::Int(1) => Ok(()),
-            _ => Err(StoreError::Unexpected(format!(
-                "another program has written to the copy {id}"
-            ))),
+            _ => Err(StoreError::CopyLost(copy.source_id)),
         }
     }
 
@@ -275,10 +279,8 @@ impl Store {
             "ok" => Ok(()),
             "lost" if copy.idempotency.is_some() => Err(CreateError::InProgress),
             "taken" if outcome.is_repeated => Err(StoreError::OutcomeUnknown(id).into()),
-            word => {
-                let problem = format!("the copy {id} cannot be finished: {word}");
-                Err(StoreError::Unexpected(problem).into())
-            }
+            // After a failover that lost the counter's last ids, another LTM may have this one.
+            _ => Err(StoreError::CopyLost(copy.source_id).into()),
         }
     }
 }
