@@ -192,7 +192,7 @@ fn no_shipped_user_reaches_beyond_its_keys_or_runs_the_server() {
         }
     }
     guarded.is_refused("ltm-operator", &["SET", "ltm:ids", "7"]);
-    guarded.is_refused("ltm-operator", &["PUBLISH", "ltm:{1}:live", ""]);
+    guarded.is_refused("ltm-operator", &["PUBLISH", "ltm:0:{1}:live", ""]);
     let nobody = guarded.redis.cli(&["GET", "ltm:ids"]);
     assert!(nobody.starts_with("NOAUTH"), "{nobody}");
 }

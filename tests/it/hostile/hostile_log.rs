@@ -396,7 +396,7 @@ async fn what_is_published_and_no_entry_is_not_believed() {
     let mut subscriber = Subscriber::connect(&stack.gateway.ws(&format!("/ws/{id}")))
         .await
         .unwrap();
-    let channel = format!("ltm:{{{id}}}:live");
+    let channel = format!("ltm:0:{{{id}}}:live");
     for (n, message) in [
         "",
         "nonsense",

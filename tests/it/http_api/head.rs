@@ -116,7 +116,7 @@ async fn head_leaves_the_connection_usable_and_opens_no_websocket() {
     let (id, _) = stack.api.create(json!({"text": "x".repeat(100_000)})).await;
     let mut connection = RawConnection::to(stack.api_service.address()).await;
     for method in ["HEAD", "GET"] {
-        let request = format!("{method} /api/v0/ltm/{id} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let request = format!("{method} /api/v0/ltm/{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         connection.send(request.as_bytes()).await.unwrap();
         let head = connection.head().await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{method}: {head}");
@@ -124,7 +124,7 @@ async fn head_leaves_the_connection_usable_and_opens_no_websocket() {
     let handshake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let mut connection = RawConnection::to(stack.gateway.address()).await;
-    let request = format!("HEAD /ws/{id} HTTP/1.1\r\nHost: test\r\n{handshake}\r\n");
+    let request = format!("HEAD /ws/{id} HTTP/1.1\r\nHost: localhost\r\n{handshake}\r\n");
     connection.send(request.as_bytes()).await.unwrap();
     let head = connection.head().await;
     assert!(head.starts_with("HTTP/1.1 422 "), "{head}");

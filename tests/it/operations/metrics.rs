@@ -137,7 +137,7 @@ async fn what_goes_wrong_at_the_gateway_is_counted() {
     let mut follower = Subscriber::connect(&stack.gateway.ws(&path)).await.unwrap();
     follower.message().await;
 
-    let channel = format!("ltm:{{{id}}}:live");
+    let channel = format!("ltm:0:{{{id}}}:live");
     let forged = "9-9 snapshot 0 {\"patch\":[]}";
     stack.redis.cli(&["PUBLISH", &channel, forged]);
     Scrape::until(&stack.gateway, "ltm_gaps_total", 1.0).await;

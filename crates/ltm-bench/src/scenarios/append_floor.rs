@@ -161,6 +161,10 @@ impl Connection {
             "PUBLISH",
             // No status.
             "",
+            &entry.cursor.seq.to_string(),
+            // The word of the request: another one for each.
+            &entry.cursor.to_string(),
+            "16",
         ];
         write_command(&mut self.command, &words);
         log.last = entry.cursor;
