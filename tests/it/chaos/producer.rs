@@ -135,12 +135,14 @@ impl Producer {
         let kind = Kind::of(number);
         let hopeless = matches!(kind, Kind::CannotApply | Kind::Mismatch);
         let began = (self.story.now(), Instant::now());
+        // A retry sends the same request: a key belongs to one content.
+        let mut base = None;
         for attempt in 0.. {
             if began.1.elapsed() > LIMIT {
                 return Err(self.failure(began.0, format!("{key} never gets an answer")));
             }
             let api = &apis[attempt % apis.len()];
-            match self.send(key, number, kind, api).await {
+            match self.send(key, number, kind, &mut base, api).await {
                 Some((200 | 201, answer)) if !hopeless => {
                     let cursor = answer["cursor"].as_str().unwrap();
                     return Ok(Outcome::Acknowledged(cursor.to_owned()));
@@ -165,7 +167,14 @@ impl Producer {
     }
 
     /// Sends a write once; `None` if there is no complete answer.
-    async fn send(&self, key: &str, number: usize, kind: Kind, api: &Api) -> Option<(u16, Value)> {
+    async fn send(
+        &self,
+        key: &str,
+        number: usize,
+        kind: Kind,
+        base: &mut Option<Value>,
+        api: &Api,
+    ) -> Option<(u16, Value)> {
         let member = (number % 5).to_string();
         // Some are so long that a follower that reads slowly falls behind.
         let text = format!("{key} {}", "x".repeat(number % 7 * 300));
@@ -188,11 +197,16 @@ impl Producer {
             }
             Kind::Merges => ("snapshots", step("merge", json!({member: {key: text}}))),
             Kind::Replaces => {
-                let state = format!("/ltm/{}/state", self.id);
-                let read = api.request(Method::GET, &state).send().await.ok()?;
-                let read: Value = read.json().await.ok()?;
-                // Without a state, the answer is a problem, and the next attempt may get one.
-                let mut state = read.get("state")?.clone();
+                if base.is_none() {
+                    let state = format!("/ltm/{}/state", self.id);
+                    let read = api.request(Method::GET, &state).send().await.ok()?;
+                    let read: Value = read.json().await.ok()?;
+                    // Without a state, the answer is a problem, and the next attempt may get one.
+                    read.get("state")?;
+                    *base = Some(read);
+                }
+                let read = base.as_ref()?;
+                let mut state = read["state"].clone();
                 state[member] = text.into();
                 expected = Some(format!("\"{}\"", read["cursor"].as_str()?));
                 ("snapshots", step("state", state))

@@ -6,7 +6,7 @@ use serde_json::json;
 
 const WAITING: &[(&str, &str)] = &[
     ("LTM__REDIS__WAIT_REPLICAS", "1"),
-    ("LTM__REDIS__WAIT_TIMEOUT", "300ms"),
+    ("LTM__REDIS__WAIT_TIMEOUT", "2s"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
