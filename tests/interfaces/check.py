@@ -144,6 +144,9 @@ def all_calls(http):
     http("GET", "/api/v0/ltm/99999999", expect=404)
     # Nobody has to show a token here, so there is none to give a ticket for.
     http("POST", "/api/v0/ws-ticket", expect=200)
+    http("POST", "/api/v0/revocations", {"jti": "1", "until": 4102444800})
+    http("GET", "/api/v0/revocations")
+    http("DELETE", "/api/v0/revocations?jti=1")
     http("DELETE", ltm)
     http("GET", ltm, expect=410)
     described = {(method, path) for path, item in http.document["paths"].items() for method in item}

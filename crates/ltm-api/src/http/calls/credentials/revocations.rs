@@ -29,8 +29,15 @@ struct RevokeBody {
 }
 
 /// The credential that a call names.
-#[derive(Default, Serialize, ToSchema)]
 struct Named {
+    jti: Option<String>,
+    sub: Option<String>,
+    api_key: Option<String>,
+}
+
+/// A credential that is not valid.
+#[derive(Serialize, ToSchema)]
+struct Revoked {
     /// The `jti` of a JWT.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -43,13 +50,6 @@ struct Named {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     api_key: Option<String>,
-}
-
-/// A credential that is not valid.
-#[derive(Serialize, ToSchema)]
-struct Revoked {
-    #[serde(flatten)]
-    named: Named,
     /// When it is valid again, in seconds since 1970; null: never.
     #[schema(required = true)]
     until: Option<u64>,
@@ -81,22 +81,17 @@ impl Named {
 
 impl From<Revocation> for Revoked {
     fn from(Revocation { revoked, until }: Revocation) -> Self {
-        let none = Named::default();
-        let named = match revoked {
-            Revocable::Jti(text) => Named {
-                jti: Some(text),
-                ..none
-            },
-            Revocable::Sub(text) => Named {
-                sub: Some(text),
-                ..none
-            },
-            Revocable::ApiKey(text) => Named {
-                api_key: Some(text),
-                ..none
-            },
+        let (jti, sub, api_key) = match revoked {
+            Revocable::Jti(text) => (Some(text), None, None),
+            Revocable::Sub(text) => (None, Some(text), None),
+            Revocable::ApiKey(text) => (None, None, Some(text)),
         };
-        Self { named, until }
+        Self {
+            jti,
+            sub,
+            api_key,
+            until,
+        }
     }
 }
 
