@@ -517,6 +517,13 @@ async fn a_state_that_fits_into_the_cache_is_read_once() {
         .await;
     let scripts = || stack.redis.info("commandstats", "cmdstat_evalsha:calls");
     stack.api.append(id, json!({"merge": {"n": 0}})).await;
+    // The API stores a state of this size in the background.
+    let checkpoint = format!("ltm:{{{id}}}:checkpoint");
+    until("the checkpoint is stored", async || {
+        let exists = stack.redis.cli(&["EXISTS", &checkpoint]);
+        if exists == "1" { Ok(()) } else { Err(exists) }
+    })
+    .await;
     let before = scripts();
     for n in 1..=20 {
         stack.api.append(id, json!({"merge": {"n": n}})).await;
