@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{
-    line::{News, Wire},
+    connection::{Delivery, Wire},
     story::Story,
 };
 
@@ -101,28 +101,28 @@ impl Follower {
     /// Follows until it is at `end`.
     pub(crate) async fn run(self, end: End, received: Received) {
         let mut urls = self.urls.iter().cycle();
-        let mut line = None;
+        let mut connection = None;
         while *end.lock().unwrap() != Some(received.cursor()) {
-            let Some(open) = &mut line else {
+            let Some(open) = &mut connection else {
                 let cursor = received.cursor();
                 let url = urls.next().unwrap();
-                line = self.wire.connect(url, self.id, cursor).await;
-                match line {
+                connection = self.wire.connect(url, self.id, cursor).await;
+                match connection {
                     Some(_) => self.tell(format_args!("connects after {cursor}")),
                     None => sleep(Duration::from_millis(50)).await,
                 }
                 continue;
             };
-            let Some(news) = open.receive().await else {
+            let Some(delivery) = open.receive().await else {
                 self.tell(format_args!("is disconnected at {}", received.cursor()));
-                line = None;
+                connection = None;
                 sleep(Duration::from_millis(20)).await;
                 continue;
             };
-            match news {
-                News::Nothing => continue,
-                News::Message(message) => received.push(&self.name, &message, &self.story),
-                News::Shown(shown) => received.push_shown(&shown, &self.story),
+            match delivery {
+                Delivery::Nothing => continue,
+                Delivery::Message(message) => received.push(&self.name, &message, &self.story),
+                Delivery::Shown(shown) => received.push_shown(&shown, &self.story),
             }
             if self.wire == Wire::SlowSocket && !self.stop.load(Ordering::SeqCst) {
                 sleep(SLOW).await;

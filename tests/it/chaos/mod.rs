@@ -7,9 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod churn;
+mod connection;
 mod fault;
 mod follower;
-mod line;
 mod live_list;
 mod log;
 mod producer;
@@ -42,9 +42,9 @@ use tokio::{
 
 use self::{
     churn::Churn,
+    connection::Wire,
     fault::Fault,
     follower::{End, Follower, Received, Seen},
-    line::Wire,
     live_list::LiveList,
     log::{Logged, read_base, read_head, read_log},
     producer::{Producer, Write},

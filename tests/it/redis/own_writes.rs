@@ -170,19 +170,26 @@ async fn on_a_cluster_a_taken_id_is_refused_although_the_request_is_the_same() {
     api.post("/ltm", &body).await.problem(409, "id-taken");
 }
 
+/// An LTM to which `behind` has written once, and `other` so often since that the log is trimmed beyond that. Returns its id
+/// and the path for snapshots.
+async fn leave_behind(behind: &Api, other: &Api) -> (u64, String) {
+    let body = json!({"fqn": "tests.Ltm", "state": {"list": []}, "retention": {"max_entries": 1}});
+    let created = other.post("/ltm", &body).await.expect(200);
+    let id = created["id"].as_u64().unwrap();
+    let path = format!("/ltm/{id}/snapshots");
+    behind.post(&path, &element("first")).await.expect(201);
+    for _ in 0..40 {
+        other.post(&path, &element("other")).await.expect(201);
+    }
+    (id, path)
+}
+
 /// An API that has not written for a while knows an old head. Its write is not of unknown outcome for that.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_cluster_a_writer_that_is_far_behind_writes() {
     let (_cluster, services) = on_a_cluster().await;
     let apis = services.each_ref().map(Api::at);
-    let body = json!({"fqn": "tests.Ltm", "state": {"list": []}, "retention": {"max_entries": 1}});
-    let created = apis[0].post("/ltm", &body).await.expect(200);
-    let id = created["id"].as_u64().unwrap();
-    let path = format!("/ltm/{id}/snapshots");
-    apis[1].post(&path, &element("first")).await.expect(201);
-    for _ in 0..40 {
-        apis[0].post(&path, &element("other")).await.expect(201);
-    }
+    let (id, path) = leave_behind(&apis[1], &apis[0]).await;
     apis[1].post(&path, &element("last")).await.expect(201);
     assert_eq!(count(&apis[0], id, "last").await, 1);
 }
@@ -192,14 +199,7 @@ async fn on_a_cluster_a_writer_that_is_far_behind_writes() {
 async fn on_a_cluster_a_writer_that_is_far_behind_an_older_version_is_refused_at_most_once() {
     let (cluster, services) = on_a_cluster().await;
     let apis = services.each_ref().map(Api::at);
-    let body = json!({"fqn": "tests.Ltm", "state": {"list": []}, "retention": {"max_entries": 1}});
-    let created = apis[0].post("/ltm", &body).await.expect(200);
-    let id = created["id"].as_u64().unwrap();
-    let path = format!("/ltm/{id}/snapshots");
-    apis[1].post(&path, &element("first")).await.expect(201);
-    for _ in 0..40 {
-        apis[0].post(&path, &element("other")).await.expect(201);
-    }
+    let (id, path) = leave_behind(&apis[1], &apis[0]).await;
     let server = &cluster.primaries[cluster.place(id)];
     until("the log is trimmed", async || {
         let log = format!("ltm:{{{id}}}:log");

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use ltm_tests::{Api, Authority, LIMIT, RedisServer, Service, SigningKey, until};
+use ltm_tests::{Answer, Api, Authority, LIMIT, RedisServer, Service, SigningKey, until};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{
@@ -77,27 +77,32 @@ impl KeyServer {
     }
 }
 
+/// An API that reads its keys from `server`, with these settings more.
+fn api_with_keys_of(server: &KeyServer, redis: &RedisServer, more: &[(&str, &str)]) -> Service {
+    let keys = [
+        ("LTM__AUTH__MODE", "required"),
+        ("LTM__AUTH__AUDIENCE", AUDIENCE),
+        ("LTM__AUTH__JWKS_URL", &server.url),
+    ];
+    Service::api(&redis.url(), &[&keys, more].concat())
+}
+
+/// The answer to a list, with a token by the key that has this id.
+async fn list_with(api: &Api, key: &SigningKey, id: &str) -> Answer {
+    let header = json!({"alg": key.algorithm(), "kid": id});
+    let token = key.token_with(&header, &claims("*", "read", 3600));
+    api.send(api.request(Method::GET, "/ltm").bearer_auth(token))
+        .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_served_somewhere_are_changed_without_a_restart() {
     let (old, new) = (SigningKey::new("RS256"), SigningKey::new("EdDSA"));
     let server = KeyServer::start(json!({"keys": [old.jwk("old"), {"kty": "new kind"}]})).await;
     let redis = RedisServer::start(&[]);
-    let service = Service::api(
-        &redis.url(),
-        &[
-            ("LTM__AUTH__MODE", "required"),
-            ("LTM__AUTH__AUDIENCE", AUDIENCE),
-            ("LTM__AUTH__JWKS_URL", &server.url),
-            ("LTM__AUTH__JWKS_PAUSE", "100ms"),
-        ],
-    );
+    let service = api_with_keys_of(&server, &redis, &[("LTM__AUTH__JWKS_PAUSE", "100ms")]);
     let api = Api::at(&service);
-    let list = async |key: &SigningKey, id: &str| {
-        let header = json!({"alg": key.algorithm(), "kid": id});
-        let token = key.token_with(&header, &claims("*", "read", 3600));
-        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
-        api.send(request).await.status.as_u16()
-    };
+    let list = async |key: &SigningKey, id: &str| list_with(&api, key, id).await.status.as_u16();
     assert_eq!(list(&old, "old").await, 200);
     assert_eq!(list(&new, "new").await, 401);
     let secret = SigningKey::HS256(old.public().into_bytes());
@@ -157,24 +162,17 @@ async fn a_server_of_keys_that_hangs_holds_up_nobody_whose_key_is_held() {
     let (old, new) = (SigningKey::new("ES256"), SigningKey::new("EdDSA"));
     let server = KeyServer::start(json!({"keys": [old.jwk("old")]})).await;
     let redis = RedisServer::start(&[]);
-    let service = Service::api(
-        &redis.url(),
+    let service = api_with_keys_of(
+        &server,
+        &redis,
         &[
-            ("LTM__AUTH__MODE", "required"),
-            ("LTM__AUTH__AUDIENCE", AUDIENCE),
-            ("LTM__AUTH__JWKS_URL", &server.url),
             ("LTM__AUTH__JWKS_MAX_AGE", "0s"),
             ("LTM__AUTH__JWKS_PAUSE", "1ms"),
             ("LTM__AUTH__JWKS_TIMEOUT", "1h"),
         ],
     );
     let api = Api::at(&service);
-    let list = async |key: &SigningKey, id: &str| {
-        let header = json!({"alg": key.algorithm(), "kid": id});
-        let token = key.token_with(&header, &claims("*", "read", 3600));
-        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
-        api.send(request).await.status.as_u16()
-    };
+    let list = async |key: &SigningKey, id: &str| list_with(&api, key, id).await.status.as_u16();
     assert_eq!(list(&old, "old").await, 200);
     server.answers.send_replace(false);
     let before = server.asked();
@@ -210,24 +208,17 @@ async fn keys_that_are_too_old_do_not_count_even_once() {
     let server = KeyServer::start(json!({"keys": [old.jwk("old")]})).await;
     let redis = RedisServer::start(&[]);
     let expiry = Duration::from_millis(50);
-    let service = Service::api(
-        &redis.url(),
+    let service = api_with_keys_of(
+        &server,
+        &redis,
         &[
-            ("LTM__AUTH__MODE", "required"),
-            ("LTM__AUTH__AUDIENCE", AUDIENCE),
-            ("LTM__AUTH__JWKS_URL", &server.url),
             ("LTM__AUTH__JWKS_MAX_AGE", "0s"),
             ("LTM__AUTH__JWKS_EXPIRY", "50ms"),
             ("LTM__AUTH__JWKS_PAUSE", "1ms"),
         ],
     );
     let api = Api::at(&service);
-    let list = async |key: &SigningKey, id: &str| {
-        let header = json!({"alg": key.algorithm(), "kid": id});
-        let token = key.token_with(&header, &claims("*", "read", 3600));
-        let request = api.request(Method::GET, "/ltm").bearer_auth(token);
-        api.send(request).await
-    };
+    let list = async |key: &SigningKey, id: &str| list_with(&api, key, id).await;
     assert_eq!(list(&old, "old").await.status, 200);
     server.serve(json!({"keys": [new.jwk("new")]}));
     sleep(expiry).await;

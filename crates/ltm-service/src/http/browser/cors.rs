@@ -44,7 +44,8 @@ impl Origins {
 }
 
 /// The response headers that a page may read, besides those that every page may read.
-const READABLE: HeaderValue = HeaderValue::from_static("etag, link, retry-after");
+const READABLE: HeaderValue =
+    HeaderValue::from_static("etag, idempotent-replayed, link, ltm-incomplete, retry-after");
 /// The methods that a page may use.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
 /// The seconds for which a browser may keep the answer to a preflight request.

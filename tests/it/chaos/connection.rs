@@ -31,7 +31,7 @@ pub(crate) enum Wire {
 }
 
 /// What a follower receives.
-pub(crate) enum News {
+pub(crate) enum Delivery {
     /// Nothing for some time. The client connects again by itself, if it has to.
     Nothing,
     /// A message, which changes the state.
@@ -46,7 +46,7 @@ const JAVASCRIPT: &str = "LTM_TEST_CLIENT_JS";
 const FOLLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/chaos/follow.mjs");
 
 /// A connection.
-pub(crate) enum Line {
+pub(crate) enum Connection {
     Socket(Subscriber),
     Events(Events),
     Client(Box<Follow>),
@@ -66,19 +66,19 @@ impl Wire {
     }
 
     /// Connects to the gateway at `url` for what comes after `cursor`.
-    pub(crate) async fn connect(self, url: &str, id: u64, cursor: Cursor) -> Option<Line> {
+    pub(crate) async fn connect(self, url: &str, id: u64, cursor: Cursor) -> Option<Connection> {
         match self {
             Self::Socket | Self::SlowSocket => {
                 let url = format!("{url}/ws/{id}?after={cursor}");
                 let subscriber = timeout(PATIENCE, Subscriber::connect(&url)).await;
-                Some(Line::Socket(subscriber.ok()?.ok()?))
+                Some(Connection::Socket(subscriber.ok()?.ok()?))
             }
             Self::Events => {
                 let url = url.replacen("ws", "http", 1);
                 let request = Events::ask(&format!("{url}/sse/{id}"), Some(&cursor.to_string()));
                 let response = timeout(PATIENCE, request.send()).await.ok()?.ok()?;
                 let events = (response.status() == 200).then(|| Events::of(response))?;
-                Some(Line::Events(events))
+                Some(Connection::Events(events))
             }
             Self::Client => {
                 let server = url.replacen("ws", "http", 1).parse().unwrap();
@@ -86,7 +86,7 @@ impl Wire {
                 options.connect_backoff.max = Duration::from_millis(200);
                 let client = Client::builder(server).options(options).build().unwrap();
                 let follow = client.follow(LtmId::new(id).unwrap(), Start::After(cursor));
-                Some(Line::Client(Box::new(follow)))
+                Some(Connection::Client(Box::new(follow)))
             }
             Self::JavaScript => {
                 let client = std::env::var(JAVASCRIPT).ok()?;
@@ -98,7 +98,7 @@ impl Wire {
                     .spawn()
                     .unwrap();
                 let lines = BufReader::new(process.stdout.take()?).lines();
-                Some(Line::JavaScript {
+                Some(Connection::JavaScript {
                     lines,
                     _process: process,
                 })
@@ -107,37 +107,40 @@ impl Wire {
     }
 }
 
-impl Line {
+impl Connection {
     /// What comes next; `None` if the follower has to connect again.
-    pub(crate) async fn receive(&mut self) -> Option<News> {
+    pub(crate) async fn receive(&mut self) -> Option<Delivery> {
         match self {
             Self::Socket(subscriber) => match timeout(PATIENCE, subscriber.hear()).await {
-                Ok(Heard::Message(message)) => Some(News::Message(message)),
+                Ok(Heard::Message(message)) => Some(Delivery::Message(message)),
                 _ => None,
             },
             Self::Events(events) => {
                 let event = timeout(PATIENCE, events.next()).await.ok()??.json();
-                event.get("end").is_none().then_some(News::Message(event))
+                event
+                    .get("end")
+                    .is_none()
+                    .then_some(Delivery::Message(event))
             }
             Self::Client(follow) => {
                 let Ok(event) = timeout(PATIENCE, follow.next()).await else {
-                    return Some(News::Nothing);
+                    return Some(Delivery::Nothing);
                 };
                 let Event::Message(message) = event?.ok()? else {
-                    return Some(News::Nothing);
+                    return Some(Delivery::Nothing);
                 };
                 if matches!(message.change, Change::Live) {
-                    return Some(News::Nothing);
+                    return Some(Delivery::Nothing);
                 }
                 let message = serde_json::from_str(message.text()).unwrap();
-                Some(News::Message(message))
+                Some(Delivery::Message(message))
             }
             Self::JavaScript { lines, .. } => {
                 let Ok(line) = timeout(PATIENCE, lines.next_line()).await else {
-                    return Some(News::Nothing);
+                    return Some(Delivery::Nothing);
                 };
                 let shown = serde_json::from_str(&line.unwrap()?).unwrap();
-                Some(News::Shown(shown))
+                Some(Delivery::Shown(shown))
             }
         }
     }
