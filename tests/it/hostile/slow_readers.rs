@@ -116,7 +116,12 @@ async fn a_document_with_large_errors_is_sent_piece_by_piece() {
     // The API that wrote the errors may still hold memory, which would hide what a reader takes.
     let fresh = Service::api(&stack.redis.url(), &[]);
     let before = resident_bytes(fresh.pid());
-    let _slow = begin(&fresh, &format!("/api/v0/ltm/{id}")).await;
+    let mut slow = begin(&fresh, &format!("/api/v0/ltm/{id}")).await;
+    // Into the first error: by now the API has read what it reads at once.
+    timeout(LIMIT, slow.read_exact(&mut vec![0; MIB]))
+        .await
+        .expect("the errors begin in time")
+        .unwrap();
     let more = peak_bytes(fresh.pid()).saturating_sub(before) / MIB;
     assert!(more < 64, "{more} MiB");
     let document = stack.api.document(id).await;
