@@ -214,7 +214,9 @@ async fn one_sentinel_that_answers_is_enough() {
     world.redis.sentinels[0].kill();
     world.redis.sentinels[1].pause();
     let urls = world.redis.urls();
-    let settings = world.redis.settings(&urls);
+    // The Sentinel that hangs holds up a lookup for longer than a command may take.
+    let soon = [("LTM__REDIS__RESPONSE_TIMEOUT", "500ms")];
+    let settings = [&world.redis.settings(&urls)[..], &soon].concat();
     let (api, gateway) = (
         Service::api(URL, &settings),
         Service::gateway(URL, &settings),

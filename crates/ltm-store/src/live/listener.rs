@@ -7,9 +7,8 @@ use ltm_types::{Entry, LtmId, keys};
 use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, interval, sleep, timeout},
+    time::{Instant, interval, sleep},
 };
-
 use uuid::Uuid;
 
 use super::{
@@ -191,7 +190,8 @@ impl Listener {
         }
         let mut subscribed = HashSet::new();
         let mut probes = interval(PROBE_INTERVAL);
-        let mut last_probe = Instant::now();
+        // When the first probe was published that has not come back.
+        let mut unanswered: Option<Instant> = None;
         let mut changes = self.shared.changes.subscribe();
         let mut moves = self.shard.as_ref().map(Shard::moves);
         loop {
@@ -209,17 +209,19 @@ impl Listener {
                 }
                 signal = signals.recv() => match signal {
                     Some(Signal::Probe) => {
-                        last_probe = Instant::now();
+                        unanswered = None;
                         self.probe_came_back();
                     }
                     Some(Signal::SlotMoved) => return MOVED.into(),
                     Some(Signal::Disconnected) | None => return "disconnected".into(),
                 },
                 _ = probes.tick() => {
-                    if last_probe.elapsed() > PROBE_INTERVAL + self.redis.settings().response_timeout {
+                    let limit = PROBE_INTERVAL + self.redis.settings().response_timeout;
+                    if unanswered.is_some_and(|since| since.elapsed() > limit) {
                         return "the probe did not come back".into();
                     }
                     self.publish_probe(probe).await;
+                    unanswered.get_or_insert_with(Instant::now);
                 }
                 () = self.sender.closed() => return "no longer needed".into(),
             }
@@ -232,16 +234,13 @@ impl Listener {
         }
     }
 
-    /// Publishes a probe. It takes the connection for commands, as entries do.
+    /// Publishes a probe. It takes the connection for commands, as entries do. That connection has its own time limits: it
+    /// takes longer to make than a command may take, if a Sentinel hangs.
     async fn publish_probe(&self, probe: &str) {
         let mut publish = redis::cmd(self.redis.publish_command());
         publish.arg(probe).arg("");
         // After a failure, the probe does not come back.
-        let _ = timeout(
-            self.redis.settings().response_timeout,
-            self.redis.query::<Value>(&publish),
-        )
-        .await;
+        let _ = self.redis.query::<Value>(&publish).await;
     }
 
     fn channels(&self, ids: &[LtmId]) -> Vec<String> {

@@ -11,7 +11,7 @@ use redis::{
 };
 use tokio::{
     sync::{Mutex, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -41,7 +41,7 @@ pub(crate) struct Primary {
 enum Discovery {
     Fixed(Box<Client>),
     Sentinels {
-        client: Box<Mutex<SentinelClient>>,
+        lookup: Box<Mutex<Lookup>>,
         /// The Sentinels, for error messages.
         shown: String,
     },
@@ -50,6 +50,14 @@ enum Discovery {
         /// The nodes, in place of an address.
         shown: Arc<str>,
     },
+}
+
+/// Asks the Sentinels for the primary.
+struct Lookup {
+    sentinels: SentinelClient,
+    /// When the last answer came, and what it was. Callers that waited for it take it: each lookup takes a second if one
+    /// Sentinel hangs, and callers that ask one after the other would wait longer than their time limit.
+    last: Option<(Instant, Result<Client, String>)>,
 }
 
 impl Primary {
@@ -69,7 +77,10 @@ impl Primary {
                 Discovery::Fixed(Box::new(client))
             }
             Deployment::Sentinels => Discovery::Sentinels {
-                client: Box::new(Mutex::new(sentinels::client(settings)?)),
+                lookup: Box::new(Mutex::new(Lookup {
+                    sentinels: sentinels::client(settings)?,
+                    last: None,
+                })),
                 shown: settings.shown_address(),
             },
             Deployment::Cluster => Discovery::Cluster {
@@ -137,7 +148,7 @@ impl Primary {
     async fn find(&self) -> Result<(Arc<str>, Client), RedisError> {
         let client = match &self.discovery {
             Discovery::Fixed(client) => Client::clone(client),
-            Discovery::Sentinels { client, shown } => ask_sentinels(client, shown).await?,
+            Discovery::Sentinels { lookup, shown } => ask_sentinels(lookup, shown).await?,
             Discovery::Cluster { shown, .. } => {
                 let text = format!("{shown} has no single primary");
                 return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, text).into());
@@ -163,18 +174,32 @@ impl Primary {
     }
 }
 
-async fn ask_sentinels(client: &Mutex<SentinelClient>, shown: &str) -> Result<Client, RedisError> {
-    let mut sentinels = client.lock().await;
-    // The client also asks the node for its ROLE, because a Sentinel may not know the latest primary. The future is
-    // boxed, because it is large and part of every command's future.
-    let find = Box::pin(sentinels.async_get_client());
-    let cause = match timeout(FIND_TIMEOUT, find).await {
-        Ok(Ok(client)) => return Ok(client),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".into(),
+async fn ask_sentinels(lookup: &Mutex<Lookup>, shown: &str) -> Result<Client, RedisError> {
+    let began = Instant::now();
+    let mut lookup = lookup.lock().await;
+    let found = match &lookup.last {
+        Some((at, found)) if *at >= began => found.clone(),
+        _ => lookup.ask().await,
     };
-    let text = format!("no primary of {shown} can be found: {cause}");
-    Err(std::io::Error::new(std::io::ErrorKind::NotConnected, text).into())
+    found.map_err(|cause| {
+        let text = format!("no primary of {shown} can be found: {cause}");
+        std::io::Error::new(std::io::ErrorKind::NotConnected, text).into()
+    })
+}
+
+impl Lookup {
+    /// Asks all Sentinels. The error is text.
+    async fn ask(&mut self) -> Result<Client, String> {
+        // The client also asks the node for its ROLE, because a Sentinel may not know the latest primary. The future is
+        // boxed, because it is large and part of every command's future.
+        let find = Box::pin(self.sentinels.async_get_client());
+        let found = match timeout(FIND_TIMEOUT, find).await {
+            Ok(found) => found.map_err(|error| error.to_string()),
+            Err(_) => Err("no answer in time".into()),
+        };
+        self.last = Some((Instant::now(), found.clone()));
+        found
+    }
 }
 
 /// Asks the Sentinels regularly. A primary that was unreachable for a while accepts writes when it returns, until the
