@@ -4,11 +4,14 @@ use clap::{Parser, Subcommand};
 use ltm_client::{ServerUrl, Token};
 
 use crate::{
-    commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail, wait},
+    commands::{
+        append, copy, create, delete, diff, errors, get, list, revoke, rollback, tail, wait,
+    },
     dev,
     flou::{bridge, import},
     operator::{doctor, key, verify},
     play,
+    shell::{completions, man, open},
 };
 
 /// The heading of the options that every command has.
@@ -21,7 +24,18 @@ Examples:
   ltm append 1 --merge '{\"n\": 1}'              append a snapshot
   ltm tail 1 --after 0                         follow it from the beginning
   ltm --json get 1 | jq .state                 read it in a script
-  ltm play history.json --speed 10             play a recorded history into a new LTM";
+  ltm play history.json --speed 10             play a recorded history into a new LTM
+
+Exit codes:
+  0    success
+  1    the command found faults, or failed for another reason
+  2    the arguments, the input or the settings cannot be used
+  3    there is no such LTM, or it was deleted
+  4    the services reject the request: the message says why
+  5    conflict: the LTM has changed meanwhile, or another producer has taken over
+  6    the services or Redis cannot be reached, or are overloaded: try again later
+  124  the time of --timeout is over
+  141  the reader of the output has gone, as in `| head`";
 
 /// Write, read and follow LTMs: long-running state machines with a history of snapshots.
 #[derive(Debug, Parser)]
@@ -99,6 +113,25 @@ persistence, replicas, clocks, and keys that do not belong together. It reads th
 LTM__REDIS__SENTINELS, LTM__REDIS__CLUSTER_NODES, LTM__REDIS__TLS_CA_FILE. If Redis cannot keep a promise
 of ltm-live, the exit code is 1; a warning leaves it 0.")]
     Doctor(doctor::Args),
+    /// Open the inspector in the browser
+    #[command(after_help = "\
+Examples:
+  ltm open                    the list
+  ltm open 1                  one LTM
+  ltm open 1 --print          only print the address")]
+    Open(open::Args),
+    /// Print a script that completes the commands in a shell
+    #[command(after_help = "\
+Examples:
+  source <(ltm completions bash)
+  ltm completions zsh > ~/.zfunc/_ltm
+  ltm completions fish > ~/.config/fish/completions/ltm.fish")]
+    Completions(completions::Args),
+    /// Write the manual pages
+    #[command(after_help = "\
+Examples:
+  ltm man ~/.local/share/man/man1 && man ltm-append")]
+    Man(man::Args),
     /// The commands that call the services.
     #[command(flatten)]
     Client(ClientCommand),
@@ -130,6 +163,12 @@ Examples:
   ltm get 1 --at 5                  the state after snapshot 5
   ltm get 1 --at 5 --rollback 0     the same in the history that the first rollback took out")]
     Get(get::Args),
+    /// Show the errors that an LTM has recorded
+    #[command(after_help = "\
+Examples:
+  ltm errors 1
+  ltm --json errors 1 | jq -r '.retries[-1].description'")]
+    Errors(errors::Args),
     /// Append snapshots to an LTM
     #[command(after_help = "\
 Examples:
@@ -177,6 +216,7 @@ Examples:
   ltm tail 1                  from now on
   ltm tail 1 --after 0        from the beginning
   ltm tail 1 --state          the state first
+  ltm tail 1 --full           whole lines; otherwise lines end at the edge of the terminal
   ltm --json tail 1 | jq -c .snapshot.patch
 
 After a disconnect the command reconnects and resumes from its cursor; no message is lost or repeated.
@@ -200,8 +240,8 @@ Examples:
   ltm wait 1 --status finished --timeout 5m && ./next
   ltm wait 1 --after 7-3f0c8a51d2e94b67                until something happens
 
-Exit codes: 0 if the LTM is there, 1 if it cannot get there because it is deleted or unknown, or the services
-reject the request, 124 if the time is over. The command waits on while the services are not reachable.")]
+Exit codes: 0 if the LTM is there, 124 if the time is over, 3 if it cannot get there because it is deleted or
+unknown. The command waits on while the services are not reachable.")]
     Wait(wait::Args),
     /// Import LTMs from Flou: documents as its GET /ltm/{id}?rollbacks=true returns them
     #[command(after_help = "\

@@ -8,10 +8,25 @@ use ltm_types::Problem;
 
 use crate::text::printable;
 
-/// What a shell reports of a program that wrote into a closed pipe: 128 and SIGPIPE.
-const BROKEN_PIPE: u8 = 141;
-/// What `timeout` reports of a program whose time is over.
-const TIME_OVER: u8 = 124;
+/// The exit codes of a command that failed, as `ltm --help` and `docs/errors.md` list them.
+mod exit {
+    /// The command did its work, and the outcome is a failure; or something else went wrong.
+    pub(super) const FAILED: u8 = 1;
+    /// The arguments, the input or the settings cannot be used.
+    pub(super) const USAGE: u8 = 2;
+    /// There is no such LTM, or it was deleted.
+    pub(super) const NOT_FOUND: u8 = 3;
+    /// The services reject the request as it is.
+    pub(super) const REFUSED: u8 = 4;
+    /// The LTM has changed meanwhile.
+    pub(super) const CONFLICT: u8 = 5;
+    /// The services or Redis cannot be reached, or ask for a later attempt.
+    pub(super) const UNAVAILABLE: u8 = 6;
+    /// What `timeout` reports of a program whose time is over.
+    pub(super) const TIME_OVER: u8 = 124;
+    /// What a shell reports of a program that wrote into a closed pipe: 128 and SIGPIPE.
+    pub(super) const BROKEN_PIPE: u8 = 141;
+}
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +51,23 @@ pub(crate) enum Error {
     /// The command did its work, and the outcome is a failure.
     #[error("{0}")]
     Ended(String),
+    /// There is no such LTM, or it was deleted.
+    #[error("{0}")]
+    NotFound(String),
     /// What the command waited for did not come in time.
     #[error("{0}")]
     TimeOver(String),
     /// Redis failed, or the data in it is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The Redis that a command reads cannot be reached.
+    #[error("{source} ({address}); start it, or name another one with --redis")]
+    Redis {
+        /// Its address.
+        address: String,
+        /// The cause.
+        source: StoreError,
+    },
     /// A setting of Redis is wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -77,13 +103,46 @@ impl Error {
 
     /// The exit code of the process.
     pub(crate) fn exit_code(&self) -> u8 {
-        if self.is_broken_pipe() {
-            BROKEN_PIPE
-        } else if matches!(self, Self::TimeOver(_)) {
-            TIME_OVER
-        } else {
-            1
+        match self {
+            _ if self.is_broken_pipe() => exit::BROKEN_PIPE,
+            Self::Client(error) => code_of_client(error),
+            Self::Store(error) | Self::Redis { source: error, .. } => code_of_store(error),
+            Self::Snapshot { source, .. } => source.exit_code(),
+            Self::Input(_) | Self::Settings(_) => exit::USAGE,
+            Self::NotFound(_) => exit::NOT_FOUND,
+            Self::TimeOver(_) => exit::TIME_OVER,
+            Self::Answered(_) | Self::Ended(_) | Self::Output(_) | Self::Setup(_) => exit::FAILED,
         }
+    }
+}
+
+fn code_of_client(error: &ltm_client::Error) -> u8 {
+    match error {
+        _ if error.is_temporary() => exit::UNAVAILABLE,
+        ltm_client::Error::Problem { problem, .. } => match problem.status {
+            404 | 410 => exit::NOT_FOUND,
+            409 | 412 => exit::CONFLICT,
+            _ => exit::REFUSED,
+        },
+        ltm_client::Error::Closed { code, .. } => match code {
+            4404 | 4410 => exit::NOT_FOUND,
+            4409 => exit::CONFLICT,
+            1012 | 1013 => exit::UNAVAILABLE,
+            _ => exit::REFUSED,
+        },
+        ltm_client::Error::Lost { .. } => exit::UNAVAILABLE,
+        ltm_client::Error::Input(_) | ltm_client::Error::Url(_) => exit::USAGE,
+        _ => exit::FAILED,
+    }
+}
+
+fn code_of_store(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Unknown(_) | StoreError::Deleted { .. } => exit::NOT_FOUND,
+        StoreError::Setting { .. } => exit::USAGE,
+        error if error.is_temporary() => exit::UNAVAILABLE,
+        StoreError::Rejected(_) => exit::REFUSED,
+        _ => exit::FAILED,
     }
 }
 
@@ -91,6 +150,11 @@ impl Error {
 pub(crate) fn said(error: &ltm_client::Error) -> String {
     match error {
         ltm_client::Error::Problem { problem, .. } => shown(problem),
+        ltm_client::Error::Refused { route } | ltm_client::Error::Transport { route, .. }
+            if route.proxy().is_some() =>
+        {
+            format!("{error}; if it is not needed for this server, name the server in NO_PROXY")
+        }
         ltm_client::Error::Refused { .. } => format!(
             "{error}; start the services with `ltm dev` or `docker compose up`, or set their URL with --url"
         ),
@@ -117,6 +181,7 @@ fn shown(problem: &Problem) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ltm_client::Client;
     use ltm_types::ProblemKind;
 
     use super::*;
@@ -131,15 +196,43 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_refused_connection_names_the_ways_to_start_the_services() {
+    #[tokio::test]
+    async fn a_refused_connection_names_the_ways_to_start_the_services() {
         let server = "http://127.0.0.1:1".parse().unwrap();
-        let error = Error::Client(ltm_client::Error::Refused { server });
+        let client = Client::builder(server).build().unwrap();
+        let error = Error::Client(client.list(false, None, 1, None).await.unwrap_err());
         assert_eq!(
             error.to_string(),
             "cannot reach http://127.0.0.1:1: connection refused; start the services with `ltm dev` or \
              `docker compose up`, or set their URL with --url"
         );
+        assert_eq!(error.exit_code(), 6);
+    }
+
+    #[test]
+    fn a_script_can_tell_failures_apart() {
+        let code = |kind| {
+            let problem = Box::new(Problem::new(kind, "what to do"));
+            let retry_after = None;
+            Error::from(ltm_client::Error::Problem {
+                problem,
+                retry_after,
+            })
+            .exit_code()
+        };
+        assert_eq!(code(ProblemKind::UnknownLtm), 3);
+        assert_eq!(code(ProblemKind::DeletedLtm), 3);
+        assert_eq!(code(ProblemKind::Forbidden), 4);
+        assert_eq!(code(ProblemKind::InvalidRequest), 4);
+        assert_eq!(code(ProblemKind::CursorMismatch), 5);
+        assert_eq!(code(ProblemKind::Fenced), 5);
+        assert_eq!(code(ProblemKind::Busy), 6);
+        assert_eq!(code(ProblemKind::Unavailable), 6);
+        let input = Error::Input("no JSON".into());
+        assert_eq!(input.exit_code(), 2);
+        assert_eq!(input.of_snapshot(3).exit_code(), 2);
+        assert_eq!(Error::TimeOver("late".into()).exit_code(), 124);
+        assert_eq!(Error::Ended("2 faults".into()).exit_code(), 1);
     }
 
     #[test]

@@ -11,18 +11,22 @@ mod input;
 mod json_argument;
 mod operator;
 mod play;
+mod shell;
 mod terminal;
 mod text;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, ClientCommand, Command};
-use commands::{append, copy, create, delete, diff, get, list, revoke, rollback, tail, wait};
+use commands::{
+    append, copy, create, delete, diff, errors, get, list, revoke, rollback, tail, wait,
+};
 use error::Error;
 use flou::{bridge, import};
 use operator::{doctor, key, verify};
+use shell::{completions, man, open};
 use terminal::{Output, report};
 
 /// Runs the command that the arguments of the process name. An error is printed on standard error.
@@ -31,9 +35,16 @@ pub fn run() -> ExitCode {
     let output = Output::new(cli.json);
     let outcome = match &cli.command {
         Command::Dev(args) => return dev::run(args),
-        Command::Doctor(args) => wait_for(doctor::run(args, output)),
-        Command::Verify(args) => wait_for(verify::run(args, output)),
+        Command::Doctor(args) => {
+            wait_for(doctor::run(args, output)).map_err(|error| args.redis.named(error))
+        }
+        Command::Verify(args) => {
+            wait_for(verify::run(args, output)).map_err(|error| args.redis.named(error))
+        }
         Command::Key(args) => key::run(args, output),
+        Command::Open(args) => open::run(&cli.url, args, output),
+        Command::Completions(args) => completions::run(Cli::command(), args, output),
+        Command::Man(args) => man::run(Cli::command(), args, output),
         Command::Client(command) => ask(&cli, command, output),
     };
     let Err(error) = outcome else {
@@ -52,6 +63,7 @@ fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> 
             ClientCommand::Create(args) => create::run(&client, args, output).await,
             ClientCommand::List(args) => list::run(&client, args, output).await,
             ClientCommand::Get(args) => get::run(&client, args, output).await,
+            ClientCommand::Errors(args) => errors::run(&client, args, output).await,
             ClientCommand::Append(args) => append::run(&client, args, output).await,
             ClientCommand::Rollback(args) => rollback::run(&client, args, output).await,
             ClientCommand::Diff(args) => diff::run(&client, args, output).await,

@@ -1,6 +1,12 @@
 //! Text for a terminal.
 
-use std::fmt::{Display, Write};
+use std::{
+    borrow::Cow,
+    fmt::{Display, Write},
+};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// A number and a noun: `1 snapshot`, `2 snapshots`, `3 entries`.
 pub(crate) fn count_of(number: impl Display, one: &str) -> String {
@@ -9,6 +15,30 @@ pub(crate) fn count_of(number: impl Display, one: &str) -> String {
         _ if number == "1" => format!("1 {one}"),
         Some(stem) => format!("{number} {stem}ies"),
         None => format!("{number} {one}s"),
+    }
+}
+
+/// A time without its fraction of a second: `2026-11-24T02:45:14.123456Z` becomes `2026-11-24T02:45:14Z`.
+pub(crate) fn to_the_second(time: &str) -> Cow<'_, str> {
+    match time.split_once('.') {
+        Some((second, _)) => format!("{second}Z").into(),
+        None => time.into(),
+    }
+}
+
+/// The name of what a step executed: the item's `label`, or else the last word of its `fqn`, or the item itself if it is a
+/// text (`docs/formats.md`).
+pub(crate) fn item_name(item: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Item {
+        Text(String),
+        Label { label: String },
+        Class { fqn: String },
+    }
+    match serde_json::from_str(item.get()).ok()? {
+        Item::Text(name) | Item::Label { label: name } => Some(name),
+        Item::Class { fqn } => fqn.rsplit('.').next().map(Into::into),
     }
 }
 
@@ -63,6 +93,35 @@ fn steers(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_has_the_name_of_its_item() {
+        let name = |json: &str| item_name(&RawValue::from_string(json.into()).unwrap());
+        assert_eq!(
+            name(r#"{"label": "a", "fqn": "b.c"}"#).as_deref(),
+            Some("a")
+        );
+        assert_eq!(
+            name(r#"{"fqn": "b.c", "payload": {}}"#).as_deref(),
+            Some("c")
+        );
+        assert_eq!(name(r#""plan""#).as_deref(), Some("plan"));
+        for nameless in ["null", "{}", r#"{"label": 7}"#, "[1]"] {
+            assert_eq!(name(nameless), None, "{nameless}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_shown_to_the_second() {
+        assert_eq!(
+            to_the_second("2026-11-24T02:45:14.123456Z"),
+            "2026-11-24T02:45:14Z"
+        );
+        assert_eq!(
+            to_the_second("2026-11-24T02:45:14Z"),
+            "2026-11-24T02:45:14Z"
+        );
+    }
 
     #[test]
     fn one_is_not_many() {

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt::Display, io, time::Duration};
 
 use ltm_types::{Cursor, Problem, ProblemKind};
 
-use crate::ServerUrl;
+use crate::{Route, ServerUrl};
 
 /// Why a call failed, or why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -30,17 +30,17 @@ pub enum Error {
         /// How long the service asks the client to wait before the next attempt.
         retry_after: Option<Duration>,
     },
-    /// No program listens at the address.
-    #[error("cannot reach {server}: connection refused")]
+    /// No program listens at the address, or at that of the proxy.
+    #[error("cannot reach {route}: connection refused")]
     Refused {
-        /// The server.
-        server: ServerUrl,
+        /// The way to the server.
+        route: Box<Route>,
     },
     /// The client could not connect, or did not get a complete answer in time.
-    #[error("cannot reach {server}: {detail}")]
+    #[error("cannot reach {route}: {detail}")]
     Transport {
-        /// The server.
-        server: ServerUrl,
+        /// The way to the server.
+        route: Box<Route>,
         /// What went wrong.
         detail: String,
     },
@@ -103,13 +103,13 @@ impl Error {
     }
 
     /// The error for a request that got no complete answer.
-    pub(crate) fn transport(server: &ServerUrl, error: &reqwest::Error) -> Self {
+    pub(crate) fn transport(route: &Route, error: &reqwest::Error) -> Self {
+        let route = Box::new(route.clone());
         let mut cause = error.source();
         let mut last = error.to_string();
         while let Some(inner) = cause {
             if is_refused(inner) {
-                let server = server.clone();
-                return Self::Refused { server };
+                return Self::Refused { route };
             }
             last = inner.to_string();
             cause = inner.source();
@@ -119,8 +119,7 @@ impl Error {
         } else {
             last
         };
-        let server = server.clone();
-        Self::Transport { server, detail }
+        Self::Transport { route, detail }
     }
 
     /// Whether a retry may succeed.

@@ -8,7 +8,7 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 
-use crate::{Error, Options, RawAnswer, ServerUrl, token::Tokens};
+use crate::{Error, Options, RawAnswer, Route, ServerUrl, token::Tokens};
 
 /// The most characters of a foreign answer that an error shows.
 const SHOWN_ANSWER: usize = 200;
@@ -19,7 +19,7 @@ pub(crate) struct Http(Arc<Inner>);
 
 struct Inner {
     client: reqwest::Client,
-    server: ServerUrl,
+    route: Route,
     tokens: Tokens,
     options: Options,
 }
@@ -31,24 +31,29 @@ impl Http {
         tokens: Tokens,
         options: Options,
     ) -> Result<Self, Error> {
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .user_agent(agent)
             // A WebSocket begins as a request of HTTP/1.1.
             .http1_only()
             .connect_timeout(options.connect_timeout)
-            .read_timeout(options.answer_timeout)
-            .build()
-            .map_err(Error::Setup)?;
+            .read_timeout(options.answer_timeout);
+        if server.is_loopback() {
+            client = client.no_proxy();
+        }
         Ok(Self(Arc::new(Inner {
-            client,
-            server,
+            client: client.build().map_err(Error::Setup)?,
+            route: Route::to(server),
             tokens,
             options,
         })))
     }
 
     pub(crate) fn server(&self) -> &ServerUrl {
-        &self.0.server
+        self.route().server()
+    }
+
+    pub(crate) fn route(&self) -> &Route {
+        &self.0.route
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {
@@ -98,7 +103,7 @@ impl Http {
             None => request,
         };
         let response = request.send().await;
-        let response = response.map_err(|e| Error::transport(self.server(), &e))?;
+        let response = response.map_err(|e| Error::transport(self.route(), &e))?;
         let status = response.status();
         if expected(status) {
             return Ok(response);
@@ -110,7 +115,7 @@ impl Http {
     }
 
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
-        let failed = |e: reqwest::Error| Error::transport(self.server(), &e);
+        let failed = |e: reqwest::Error| Error::transport(self.route(), &e);
         let mut bytes = Vec::new();
         while let Some(part) = response.chunk().await.map_err(failed)? {
             let limit = self.options().max_answer;

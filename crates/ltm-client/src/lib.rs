@@ -9,6 +9,7 @@ mod http;
 mod options;
 mod producer;
 mod revocation;
+mod route;
 mod server_url;
 mod token;
 
@@ -28,5 +29,6 @@ pub use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
 pub use options::Options;
 pub use producer::{Producer, Write};
 pub use revocation::Revocable;
+pub use route::Route;
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use token::{Token, TokenError};

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use ltm_types::LtmId;
 use reqwest::Url;
+use url::Host;
 
 /// The base URL of the API and the gateway: `http://host:port` or `https://host`, with a path if a proxy adds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,16 @@ impl ServerUrl {
         self.below(&format!("/sse/{id}"))
     }
 
+    /// Whether the server is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
     fn below(&self, path: &str) -> Url {
         let mut url = self.0.clone();
         let base = url.path().trim_end_matches('/').to_owned();
@@ -70,6 +81,26 @@ impl fmt::Display for ServerUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_on_this_machine_is_told_from_others() {
+        let is_loopback = |text: &str| text.parse::<ServerUrl>().unwrap().is_loopback();
+        for text in [
+            "http://localhost:1",
+            "http://a.localhost",
+            "http://127.3.2.1",
+            "http://[::1]:8000",
+        ] {
+            assert!(is_loopback(text), "{text}");
+        }
+        for text in [
+            "http://localhost.example",
+            "http://10.0.0.1",
+            "http://[::2]",
+        ] {
+            assert!(!is_loopback(text), "{text}");
+        }
+    }
 
     #[test]
     fn paths_come_after_the_base() {

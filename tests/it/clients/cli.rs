@@ -26,9 +26,9 @@ fn says(url: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What it complains about, where it fails.
-fn complains(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+/// What it complains about, where it fails with this exit code.
+fn complains(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -206,7 +206,7 @@ fn two_devs_do_not_share_a_data_directory() {
     .arg(dev.dir.path())
     .output()
     .unwrap();
-    assert!(complains(&second).contains("in use by another `ltm dev`"));
+    assert!(complains(&second, 1).contains("in use by another `ltm dev`"));
 }
 
 #[test]
@@ -217,23 +217,129 @@ fn without_a_redis_server_dev_says_what_to_install() {
         .env("PATH", Path::new("/nonexistent"))
         .output()
         .unwrap();
-    assert!(complains(&output).contains("redis-server is not on the PATH; install it"));
+    assert!(complains(&output, 1).contains("redis-server is not on the PATH; install it"));
 }
 
 #[test]
-fn what_goes_wrong_is_said_in_words() {
+fn a_script_tells_by_the_exit_code_what_went_wrong() {
     let dev = Dev::start();
-    for (args, words) in [
-        (&["get", "7"][..], "unknown-ltm"),
-        (&["tail", "7"], "there is no LTM 7"),
-        (&["append", "7", "--merge", "{}"], "unknown-ltm"),
-        (&["play", "/nonexistent.json"], "/nonexistent.json"),
+    says(&dev.url(), &["create", "app.Agent"]);
+    for (args, code, words) in [
+        (&["get", "7"][..], 3, "unknown-ltm"),
+        (&["tail", "7"], 3, "there is no LTM 7"),
+        (&["append", "7", "--merge", "{}"], 3, "unknown-ltm"),
+        (&["play", "/nonexistent.json"], 2, "/nonexistent.json"),
+        (&["append", "1"], 2, "Usage: ltm append"),
+        (
+            &[
+                "append",
+                "1",
+                "--patch",
+                r#"[{"op": "remove", "path": "/x"}]"#,
+            ],
+            4,
+            "patch-failed",
+        ),
+        (
+            &["append", "1", "--merge", "{}", "--if-match", "9-9"],
+            5,
+            "cursor-mismatch",
+        ),
+        (
+            &["wait", "1", "--status", "done", "--timeout", "1ms"],
+            124,
+            "not there yet",
+        ),
+        (
+            &["verify", "1", "--redis", "redis://127.0.0.1:1/0"],
+            6,
+            "redis://127.0.0.1:1/0",
+        ),
+        (&["verify", "1", "--redis", "nowhere"], 2, "redis.url"),
     ] {
         let output = ltm(&dev.url(), args).output().unwrap();
-        assert!(complains(&output).contains(words), "{args:?}: {output:?}");
+        let said = complains(&output, code);
+        assert!(said.contains(words), "{args:?}: {said}");
     }
     let nobody = ltm("http://127.0.0.1:1", &["list"]).output().unwrap();
-    assert!(complains(&nobody).contains("start the services with `ltm dev`"));
+    assert!(complains(&nobody, 6).contains("start the services with `ltm dev`"));
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_not_asked_for_this_machine_and_is_named_if_it_fails() {
+    let dev = Dev::start();
+    let through = |url: &str, args: &[&str]| {
+        let mut command = ltm(url, args);
+        command.env("HTTP_PROXY", "http://user:secret@127.0.0.1:1");
+        command.env_remove("NO_PROXY").env_remove("no_proxy");
+        command.output().unwrap()
+    };
+    assert_eq!(through(&dev.url(), &["list"]).status.code(), Some(0));
+    assert_eq!(through(&dev.url(), &["tail", "7"]).status.code(), Some(3));
+    for args in [&["list"][..], &["tail", "7"]] {
+        let said = complains(&through("http://ltm.invalid", args), 6);
+        assert!(
+            said.contains("through the proxy http://127.0.0.1:1 "),
+            "{said}"
+        );
+        assert!(!said.contains("secret"), "{said}");
+    }
+}
+
+#[test]
+fn the_errors_of_an_ltm_are_listed_with_what_failed() {
+    let stack = Stack::start();
+    let url = stack.api_service.http();
+    says(&url, &["create", "app.Agent"]);
+    assert_eq!(says(&url, &["errors", "1"]), "");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let error = json!({"reason": "execute", "item": {"fqn": "app.Agent.plan"},
+        "retries": [{"type": "TimeoutError", "description": "no answer"}]});
+    runtime
+        .block_on(stack.api.post("/ltm/1/errors", &error))
+        .expect(200);
+    let listed = says(&url, &["errors", "1"]);
+    assert!(
+        listed.contains("execute") && listed.contains(" plan "),
+        "{listed}"
+    );
+    assert!(listed.contains("TimeoutError: no answer"), "{listed}");
+    assert_eq!(
+        json_lines(&says(&url, &["--json", "errors", "1"]))[0]["reason"],
+        "execute"
+    );
+    assert_eq!(
+        says(&url, &["open", "1", "--print"]),
+        format!("{url}/#/ltm/1\n")
+    );
+}
+
+#[test]
+fn a_shell_completes_the_commands_and_each_has_a_manual_page() {
+    let url = "http://127.0.0.1:1";
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            says(url, &["completions", shell]).contains("rollback"),
+            "{shell}"
+        );
+    }
+    let dir = tempfile::tempdir().unwrap();
+    says(url, &["man", dir.path().to_str().unwrap()]);
+    let page = std::fs::read_to_string(dir.path().join("ltm-rollback.1")).unwrap();
+    assert!(page.contains("Roll an LTM back"), "{page}");
+}
+
+#[test]
+fn a_running_dev_is_the_redis_that_verify_reads() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("ltm-live");
+    let dev = Service::dev(&data);
+    says(&dev.http(), &["create", "app.Agent"]);
+    let mut verify = ltm(&dev.http(), &["verify", "--all"]);
+    let output = verify.env("XDG_DATA_HOME", home.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("LTM 1: 1 entry verified"), "{said}");
 }
 
 #[test]
@@ -272,7 +378,7 @@ fn history_is_gone_back_in_compared_copied_and_deleted_by_hand() {
     let copied = json_lines(&says(&url, &["--json", "get", &copy, "--rollbacks"]));
     assert_eq!(copied[0]["rollbacks"].as_array().unwrap().len(), 2);
     assert!(says(&url, &["list", "--fqn", "a.B", "--playground"]).contains(&copy));
-    let asked = complains(&ltm(&url, &["delete", &copy]).output().unwrap());
+    let asked = complains(&ltm(&url, &["delete", &copy]).output().unwrap(), 2);
     assert!(
         asked.contains("4 snapshots would be deleted permanently; add --yes"),
         "{asked}"
@@ -281,7 +387,7 @@ fn history_is_gone_back_in_compared_copied_and_deleted_by_hand() {
         says(&url, &["delete", &copy, "--yes"]),
         format!("LTM {copy} is deleted\n")
     );
-    let gone = complains(&ltm(&url, &["get", &copy]).output().unwrap());
+    let gone = complains(&ltm(&url, &["get", &copy]).output().unwrap(), 3);
     assert!(gone.contains("was deleted"), "{gone}");
 }
 
@@ -397,5 +503,5 @@ async fn a_wait_says_by_its_exit_code_whether_the_status_came() {
     let row = says(&url, &["--json", "wait", &id_text, "--status", "finished"]);
     assert_eq!(json_lines(&row)[0]["snapshots_count"], 2);
     let unknown = ltm(&url, &["wait", "999", "--status", "finished"]).output();
-    assert!(complains(&unknown.unwrap()).contains("unknown-ltm"));
+    assert!(complains(&unknown.unwrap(), 3).contains("unknown-ltm"));
 }

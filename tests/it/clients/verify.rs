@@ -57,7 +57,7 @@ async fn a_log_as_the_services_write_it_is_proved() {
     );
     assert!(text.contains(&format!("LTM {some}: ")), "{text}");
     let output = verify(&stack, &["99"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("there is no LTM 99"));
 }
 

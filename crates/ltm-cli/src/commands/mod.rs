@@ -5,6 +5,7 @@ pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod diff;
+pub(crate) mod errors;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod revoke;

@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Begin with the full state
     #[arg(long, conflicts_with = "after")]
     state: bool,
+    /// Print whole lines on a terminal, too
+    #[arg(long)]
+    full: bool,
 }
 
 /// Prints the messages about the LTM, until it is deleted.
@@ -45,7 +48,10 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                 } else if output.json() {
                     output.json_line(message.text())?;
                 } else if let Some(line) = line(&message, output) {
-                    output.line(&line)?;
+                    match args.full {
+                        true => output.line(&line)?,
+                        false => output.cut_line(&line)?,
+                    }
                 }
             }
             // If the first connection fails, the address is probably wrong.
@@ -58,13 +64,13 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                 output.note(&format!("{reason}; reconnecting in {seconds:.1} s"));
             }
             Err(ltm_client::Error::Closed { code: 4404, .. }) => {
-                return Err(Error::Ended(format!("there is no LTM {id}")));
+                return Err(Error::NotFound(format!("there is no LTM {id}")));
             }
             Err(ltm_client::Error::Closed { code: 4410, .. }) => break,
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::Ended(format!("LTM {id} was deleted")))
+    Err(Error::NotFound(format!("LTM {id} was deleted")))
 }
 
 /// Why there is no connection, for a terminal.

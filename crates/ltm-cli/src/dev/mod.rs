@@ -16,6 +16,7 @@ use ltm_state::Retention;
 use ltm_store::{Redis, RedisSettings, StoreError};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use redis_server::running_redis;
 use redis_server::{LocalRedis, LocalRedisError, default_data_dir};
 
 /// The arguments of `ltm dev`.

@@ -24,6 +24,8 @@ use url::Url;
 
 /// The directory with the append-only files, within the data directory. An earlier version let everybody read it.
 const DATA: &str = "appendonlydir";
+/// The socket of the server, within the data directory.
+const SOCKET: &str = "redis.sock";
 /// The longest path of a socket that every system accepts (sockaddr_un, with a margin).
 const LONGEST_SOCKET: usize = 100;
 /// How long a server may take to load its data.
@@ -109,6 +111,23 @@ pub(crate) fn default_data_dir() -> Result<PathBuf, LocalRedisError> {
         .ok_or(LocalRedisError::NoDataDir)
 }
 
+/// The URL of the Redis server of an `ltm dev` that runs with the default data directory.
+pub(crate) fn running_redis() -> Option<String> {
+    let socket = default_data_dir().ok()?.join(SOCKET);
+    BlockingUnixStream::connect(&socket).ok()?;
+    Some(socket_url(&socket))
+}
+
+/// The URL of a server that listens to this socket: `redis+unix:///…/redis.sock`.
+fn socket_url(socket: &Path) -> String {
+    // The path is absolute, so the conversion succeeds.
+    let url = Url::from_file_path(socket).map(String::from);
+    format!(
+        "redis+unix{}",
+        url.unwrap_or_default().trim_start_matches("file")
+    )
+}
+
 /// A Redis server that belongs to this process. It listens only on a socket in its data directory, and keeps
 /// its data there in an append-only file.
 ///
@@ -171,12 +190,7 @@ impl LocalRedis {
 
     /// The URL of the server: `redis+unix:///…/redis.sock`.
     pub(crate) fn url(&self) -> String {
-        // `Files::create` made the path absolute, so the conversion succeeds.
-        let url = Url::from_file_path(&self.files.socket).map(String::from);
-        format!(
-            "redis+unix{}",
-            url.unwrap_or_default().trim_start_matches("file")
-        )
+        socket_url(&self.files.socket)
     }
 
     /// The log of the server.
@@ -234,7 +248,7 @@ impl Files {
             .map_err(|e| failed(what(), e))?;
         let file = |name| dir.join(name);
         let files = Self {
-            socket: file("redis.sock"),
+            socket: file(SOCKET),
             log: file("redis.log"),
             lock: file("lock"),
             dir,

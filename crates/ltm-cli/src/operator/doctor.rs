@@ -1,5 +1,6 @@
 //! `ltm doctor`: checks the setup of Redis, and says what to change.
 
+use comfy_table::Cell;
 use indicatif::ProgressBar;
 use ltm_store::{Finding, Inspector, Redis, RedisSettings, Role, Severity};
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::{
 pub(crate) struct Args {
     /// The Redis to check.
     #[command(flatten)]
-    redis: RedisArgs,
+    pub(crate) redis: RedisArgs,
     /// The number of replicas that a write waits for [default: the setting redis.wait_replicas]
     #[arg(long, value_name = "N")]
     wait_replicas: Option<u32>,
@@ -67,18 +68,19 @@ fn print(findings: &[Finding], output: Output) -> Result<(), Error> {
             continue;
         }
         let (mark, advice) = match finding.severity {
-            Severity::Good => ("good".to_owned(), ""),
-            Severity::Warning => (output.accent(Accent::Kind, "warning"), finding.advice),
-            Severity::Failure => (output.accent(Accent::Alert, "failure"), finding.advice),
+            Severity::Good => (Cell::new("good"), ""),
+            Severity::Warning => (output.accent_cell(Accent::Kind, "warning"), finding.advice),
+            Severity::Failure => (output.accent_cell(Accent::Alert, "failure"), finding.advice),
         };
         let is = match &finding.server {
             Some(server) => format!("{server}: {}", finding.is),
             None => finding.is.clone(),
         };
-        table.add_row([&mark, finding.check, &printable(&is), advice]);
+        let texts = [finding.check, &printable(&is), advice];
+        table.add_row([mark].into_iter().chain(texts.map(Cell::new)));
     }
     if !output.json() {
-        output.line(&table.to_string())?;
+        output.line(&table.trim_fmt())?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     all: bool,
     /// The Redis to read.
     #[command(flatten)]
-    redis: RedisArgs,
+    pub(crate) redis: RedisArgs,
 }
 
 /// The LTMs of one page of the list.

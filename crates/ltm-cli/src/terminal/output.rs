@@ -8,7 +8,8 @@ use std::{
 };
 
 use clap::builder::styling::{AnsiColor, Style};
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use console::{Term, truncate_str};
 
 use crate::{
     error::{Error, said},
@@ -76,6 +77,14 @@ impl Output {
             .map_err(Error::Output)
     }
 
+    /// Prints a line, on a terminal as far as it fits.
+    pub(crate) fn cut_line(self, text: &str) -> Result<(), Error> {
+        match Term::stdout().size_checked().filter(|_| self.terminal) {
+            Some((_, columns)) => self.line(&truncate_str(text, columns.into(), "…")),
+            None => self.line(text),
+        }
+    }
+
     /// Prints a line for people on standard error.
     pub(crate) fn note(self, text: &str) {
         // A note that cannot be written is lost. One write, so that lines of other processes stay out of it.
@@ -106,6 +115,17 @@ impl Output {
             return text.to_owned();
         }
         paint(accent, text)
+    }
+
+    /// A cell of a table with a colour, if standard output shows colours. Its codes do not count as its width.
+    pub(crate) fn accent_cell(self, accent: Accent, text: &str) -> Cell {
+        let cell = Cell::new(text);
+        match accent {
+            _ if !self.colour => cell,
+            Accent::Faint => cell.add_attribute(Attribute::Dim),
+            Accent::Kind => cell.fg(Color::Cyan),
+            Accent::Alert => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+        }
     }
 
     /// An empty table.

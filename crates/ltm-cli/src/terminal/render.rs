@@ -1,9 +1,11 @@
 //! Messages of the gateway as lines for people.
 
 use ltm_client::{Change, Message, Reset, Rollback, Snapshot};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Accent, Output};
-use crate::text::{count_of, printable};
+use crate::text::{count_of, item_name, printable};
 
 /// The width of the column with the kind of a message.
 const KIND_WIDTH: usize = 12;
@@ -21,9 +23,18 @@ pub(crate) fn line(message: &Message, output: Output) -> Option<String> {
         Change::Snapshot(Snapshot {
             time,
             reason,
+            item,
             patch,
             ..
-        }) => line(Accent::Kind, time, reason, patch.get()),
+        }) => {
+            let name = item_name(item).map_or_else(String::new, |name| format!("{name}  "));
+            line(
+                Accent::Kind,
+                time,
+                reason,
+                &format!("{name}{}", patch.get()),
+            )
+        }
         Change::Rollback(Rollback {
             snapshot_index,
             time,
@@ -62,10 +73,31 @@ pub(crate) fn line(message: &Message, output: Output) -> Option<String> {
             };
             line(accent, "", kind, &text)
         }
-        Change::Error(error) => line(Accent::Alert, "", "error", error.get()),
+        Change::Error(error) => {
+            let (time, text) = error_line(error);
+            line(Accent::Alert, &time, "error", &text)
+        }
         Change::Deleted => Some(output.accent(Accent::Alert, "deleted")),
         _ => None,
     }
+}
+
+/// The time of an error, and what failed: the item, and the JSON of its last attempt.
+fn error_line(error: &RawValue) -> (String, String) {
+    #[derive(Deserialize)]
+    struct RecordedError {
+        #[serde(default)]
+        updated_at: String,
+        item: Box<RawValue>,
+        #[serde(default)]
+        retries: Vec<Box<RawValue>>,
+    }
+    let Ok(read) = serde_json::from_str::<RecordedError>(error.get()) else {
+        return (String::new(), error.get().into());
+    };
+    let name = item_name(&read.item).map_or_else(String::new, |name| format!("{name}  "));
+    let last = read.retries.last().unwrap_or(&read.item);
+    (read.updated_at, format!("{name}{}", last.get()))
 }
 
 #[cfg(test)]
@@ -85,6 +117,13 @@ mod tests {
             shown(text).unwrap(),
             r#"2026-11-24T02:45:14.123456Z  execute      [{"op":"add","path":"/n","value":0.10}]"#
         );
+    }
+
+    #[test]
+    fn a_snapshot_names_its_item() {
+        let text = r#"{"id":42,"cursor":"18-7","snapshot":{"time":"T","reason":"execute","item":{"fqn":"agent.plan"},
+            "patch":[],"execute_queue":[],"transitions_queue":[]}}"#;
+        assert_eq!(shown(text).unwrap(), "T  execute      plan  []");
     }
 
     #[test]
@@ -109,6 +148,10 @@ mod tests {
             (
                 r#""error":{"reason":"x"}"#,
                 r#"error        {"reason":"x"}"#,
+            ),
+            (
+                r#""error":{"reason":"execute","item":{"fqn":"a.plan"},"updated_at":"T","retries":[{"n":1},{"n":2}]}"#,
+                r#"T  error        plan  {"n":2}"#,
             ),
             (r#""deleted":true"#, "deleted"),
         ] {

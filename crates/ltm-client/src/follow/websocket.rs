@@ -39,10 +39,9 @@ impl WebSocket {
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
         let options = http.options();
-        let server = http.server().clone();
         let opened = timeout(options.connect_timeout, upgrade(http, id, query)).await;
         let upgraded = opened.map_err(|_| Error::Transport {
-            server: server.clone(),
+            route: Box::new(http.route().clone()),
             detail: "no answer in time".into(),
         })??;
         let config = WebSocketConfig::default()
@@ -51,7 +50,7 @@ impl WebSocket {
         Ok(Self {
             socket: WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await,
             half: options.silence / 2,
-            server,
+            server: http.server().clone(),
         })
     }
 
@@ -120,5 +119,5 @@ async fn upgrade(http: &Http, id: LtmId, query: &[(&str, &str)]) -> Result<Upgra
         return Err(Error::unreadable(http.server(), detail));
     }
     let upgraded = response.upgrade().await;
-    upgraded.map_err(|e| Error::transport(http.server(), &e))
+    upgraded.map_err(|e| Error::transport(http.route(), &e))
 }
