@@ -101,6 +101,7 @@ class Http:
         status, answer = self.service.ask(method, path, body, more.get("headers", ()))
         assert status == expect, (method, path, status, answer)
         template = re.sub(r"/ltm/\d+", "/ltm/{id}", path.split("?")[0])
+        template = re.sub(r"/by-key/[^/]+/[^/]+", "/by-key/{fqn}/{key}", template)
         described = self.document["paths"][template][method.lower()]["responses"][str(status)]
         (content,) = described["content"].values()
         fits(self.document, content["schema"], answer)
@@ -114,7 +115,9 @@ def is_described(document, asyncapi):
     jsonschema.Draft7Validator(json.loads(official.read_text())).validate(asyncapi)
     rows = re.findall(r"^\| `(GET|POST|DELETE) (/api/v0[^`? ]*)", (ROOT / "README.md").read_text(), re.M)
     told = {(method.lower(), path) for method, path in rows}
-    described = {(method, path) for path, item in document["paths"].items() for method in item}
+    calls = [(method, path, call) for path, item in document["paths"].items() for method, call in item.items()]
+    # README.md tells each call with its id only.
+    described = {(method, path) for method, path, call in calls if "x-same-as" not in call}
     missing = told ^ described
     assert not missing, f"README.md and /docs/openapi.json differ in {missing}"
 
@@ -149,8 +152,30 @@ def all_calls(http):
     http("DELETE", "/api/v0/revocations?jti=1")
     http("DELETE", ltm)
     http("GET", ltm, expect=410)
+    by_key(http)
     described = {(method, path) for path, item in http.document["paths"].items() for method in item}
     assert http.seen == described, f"never called: {described - http.seen}"
+
+
+def by_key(http):
+    """Each call again, by class and key."""
+    body = {"fqn": "app.Agent", "key": "thread/7", "id": "4243", "state": {"n": 0}}
+    for expected in (True, False):
+        assert http("POST", "/api/v0/ltm", body)["created"] is expected
+    ltm = "/api/v0/ltm/by-key/app.Agent/thread%2F7"
+    http("POST", f"{ltm}/snapshots", {"reason": "execute", "merge": {"n": 1}}, 201)
+    http("POST", f"{ltm}/rollback", {"snapshot": {"index": 0}})
+    http("POST", f"{ltm}/errors", {"id": ERROR_ID})
+    for path in ("", "/state", "/snapshots", "/wait?after=1-1"):
+        http("GET", ltm + path)
+    http("POST", f"{ltm}/copy")
+    http("GET", "/api/v0/ltm?fqn=app.Agent")
+    http("GET", "/api/v0/ltm/by-key/app.Agent/none", expect=404)
+    http("GET", "/api/v0/ltm/by-key/app.Agent/%ff", expect=422)
+    http("DELETE", ltm)
+    http("GET", ltm, expect=410)
+    http("POST", "/api/v0/ltm", body, expect=410)
+    http("POST", "/api/v0/ltm?reuse=true", {**body, "id": None})
 
 
 async def all_messages(service, http, asyncapi):
@@ -205,6 +230,16 @@ async def all_messages(service, http, asyncapi):
             is_of("ltm", await in_time(one.recv()))
             is_of("many", await in_time(many.recv()))
         assert is_of("many", await in_time(many.recv())) == "end"
+        key = {"fqn": "app.Agent", "key": "thread/7"}
+        await many.send(json.dumps({"follow": key, "init": "state"}))
+        assert is_of("many", await in_time(many.recv())) == "followed"
+        assert is_of("many", await in_time(many.recv())) == "reset"
+        await many.send(json.dumps({"unfollow": key}))
+        assert is_of("many", await in_time(many.recv())) == "end"
+        await many.send(json.dumps({"follow": {**key, "key": "none"}}))
+        assert is_of("many", await in_time(many.recv())) == "end"
+    async with socket("/ws/by-key/app.Agent/thread%2F7?init=state") as one:
+        assert is_of("ltm", await in_time(one.recv())) == "reset"
     while await in_time(event()):
         pass
     await in_time(events.wait())

@@ -35,6 +35,9 @@ mod gateway {
     mod websocket;
 }
 
+/// LTMs that engines name by class and key.
+mod keys;
+
 /// Credentials, Redis users and TLS.
 mod access {
     mod acl;

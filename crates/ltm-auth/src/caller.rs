@@ -85,20 +85,33 @@ impl Caller {
         })
     }
 
+    /// Checks that the caller may do this with all LTMs of this class, so also with one that it names by its key.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::TooLittle`], [`AuthError::NotThisClass`].
+    pub fn may_with_class(&self, access: Access, class: &str) -> Result<(), AuthError> {
+        self.may(access)?;
+        if self.grant.covers_class(class) {
+            return Ok(());
+        }
+        Err(AuthError::NotThisClass {
+            name: self.name.clone(),
+            access,
+            class: class.into(),
+        })
+    }
+
     /// Checks that the caller may create an LTM of this class, under `id` if it chose one.
     ///
     /// # Errors
     ///
     /// [`AuthError::NotThisClass`].
     pub fn may_create(&self, class: &str, id: Option<LtmId>) -> Result<(), AuthError> {
-        if self.grant.covers_class(class) || id.is_some_and(|id| self.grant.names(id)) {
+        if id.is_some_and(|id| self.grant.names(id)) {
             return Ok(());
         }
-        Err(AuthError::NotThisClass {
-            name: self.name.clone(),
-            access: Access::Write,
-            class: class.into(),
-        })
+        self.may_with_class(Access::Write, class)
     }
 
     /// Checks that the caller may revoke credentials, whosever they are.

@@ -29,12 +29,18 @@ function answer(api, [status, { description, content: of, headers = {} }]) {
   return [make('code', status), make('div', ...description.split('\n\n').map((line) => prose('p', line)), make('ul', ...told), content(api, of))];
 }
 
+/** The other path of a call that concerns an LTM. */
+function byKey(api, path, method) {
+  const other = Object.keys(api.paths).find((other) => api.paths[other][method]?.['x-same-as'] === path);
+  return other ? make('p', 'By class and key: ', make('code', other)) : '';
+}
+
 function call(api, path, [method, it]) {
   const body = it.requestBody ? [make('h4', 'Body'), content(api, it.requestBody.content)] : [];
   const answers = Object.entries(it.responses).map((one) => answer(api, one));
   const shown = folded(
     [make('code', method.toUpperCase()), ' ', make('code', path), ' ', it.summary],
-    curl(api, method, path, it), parameters(it), ...body, make('h4', 'Responses'), table(['status', 'description'], answers),
+    curl(api, method, path, it), byKey(api, path, method), parameters(it), ...body, make('h4', 'Responses'), table(['status', 'description'], answers),
   );
   shown.className = 'call';
   return shown;
@@ -42,7 +48,7 @@ function call(api, path, [method, it]) {
 
 /** Shows the OpenAPI document `api` in the element `place`. */
 export function show(api, place) {
-  const all = Object.entries(api.paths).flatMap(([path, calls]) => Object.entries(calls).map((one) => ({ tag: one[1].tags[0], path, one })));
+  const all = Object.entries(api.paths).flatMap(([path, calls]) => Object.entries(calls).map((one) => ({ tag: one[1].tags[0], path, one }))).filter(({ one }) => !one[1]['x-same-as']);
   const group = ({ name, description }) => [
     make('h3', name), prose('p', description), ...all.filter(({ tag }) => tag === name).map(({ path, one }) => call(api, path, one)),
   ];

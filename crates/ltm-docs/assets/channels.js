@@ -17,7 +17,7 @@ function channel(api, name) {
     const { title, payload } = resolved(api, reference);
     return folded([make('code', key), ' ', title], json(payload));
   };
-  return [make('h3', make('code', it.address), ' ', it.title), prose('p', it.description), parameters(it), make('h4', 'Messages'), ...Object.entries(it.messages).map(message)];
+  return [make('h3', make('code', it.address), ' ', it.title), prose('p', it.description), it['x-by-key'] ? make('p', 'By class and key: ', make('code', it['x-by-key'])) : '', parameters(it), make('h4', 'Messages'), ...Object.entries(it.messages).map(message)];
 }
 
 /** Shows the AsyncAPI document `api` in the element `place`. */

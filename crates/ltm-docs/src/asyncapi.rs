@@ -51,20 +51,25 @@ fn refs(names: &[&str]) -> Value {
 
 fn channels() -> Value {
     let one = [&OF_ONE[..], &["token"]].concat();
-    let many = [&OF_ONE[..], &["end", "follow", "unfollow", "token"]].concat();
+    let many = [
+        &OF_ONE[..],
+        &["end", "followed", "follow", "unfollow", "token"],
+    ]
+    .concat();
     let events = [&OF_ONE[..], &["end"]].concat();
     let id = json!({"description": "The id of the LTM: an integer from 1 to 2^64-1."});
     json!({
         "ltm": {
             "address": "/ws/{id}", "title": "One LTM", "messages": refs(&one),
             "parameters": {"id": id},
-            "description": "A WebSocket for one LTM.",
+            "x-by-key": "/ws/by-key/{fqn}/{key}",
+            "description": "A WebSocket for one LTM. `/ws/by-key/{fqn}/{key}` is the same for class and key, percent-encoded.",
             "x-close-codes": CLOSES,
             "bindings": {"ws": {"method": "GET", "query": query(&[AFTER, INIT, LIVE, TICKET])}},
         },
         "many": {
             "address": "/ws", "title": "Many LTMs", "messages": refs(&many),
-            "description": "A WebSocket for many LTMs, each with its own cursor. Send `follow` and `unfollow` to choose them. If a WebSocket for one LTM would close, you get `end` for that LTM here, and the socket stays open.",
+            "description": "A WebSocket for many LTMs, each with its own cursor. Send `follow` and `unfollow` to choose them, by id or by class and key. If you name one by its key, `followed` says which id it has, before its first message. If a WebSocket for one LTM would close, you get `end` for that LTM here, and the socket stays open.",
             "x-close-codes": CLOSES,
             "bindings": {"ws": {"method": "GET", "query": query(&[TICKET])}},
         },
@@ -77,6 +82,7 @@ fn channels() -> Value {
         "events": {
             "address": "/sse/{id}", "title": "One LTM, as Server-Sent Events", "messages": refs(&events),
             "parameters": {"id": id},
+            "x-by-key": "/sse/by-key/{fqn}/{key}",
             "description": "The messages of `/ws/{id}` as Server-Sent Events, with the same parameters. The header `Last-Event-ID` replaces `after`. If a WebSocket would close, you get an event named `end`. The answer is 404 if the LTM does not exist, 410 if it was deleted, and 204 if it was deleted and you have received that.",
             "x-close-codes": CLOSES,
             "bindings": {"http": {}},
@@ -146,10 +152,11 @@ fn operations() -> Value {
         })
     };
     let with_end = [&OF_ONE[..], &["end"]].concat();
+    let of_many = [&with_end[..], &["followed"]].concat();
     json!({
         "sendEntries": operation("send", "ltm", &OF_ONE, "The entries of one LTM"),
         "renewToken": operation("receive", "ltm", &["token"], "A new token on the open socket"),
-        "sendEntriesOfMany": operation("send", "many", &with_end, "The entries of each followed LTM"),
+        "sendEntriesOfMany": operation("send", "many", &of_many, "The entries of each followed LTM"),
         "follow": operation("receive", "many", &["follow", "unfollow", "token"], "The LTMs to follow"),
         "sendList": operation("send", "list", &["listReset", "listChange", "listLive"], "The rows of a list, and their changes"),
         "renewTokenOfList": operation("receive", "list", &["token"], "A new token on the open socket"),
@@ -181,8 +188,14 @@ fn messages() -> Value {
     let index = json!({"type": ["integer", "null"], "description": "The last snapshot that stays; -1 if none stays, null if a rollback was undone."});
     let trace = json!({"type": "string", "description": "The trace of the entry (W3C Trace Context), if it has one."});
     let rollback = json!({"id": id, "cursor": cursor, "snapshot_index": index, "rollback": schema("RollbackChange"), "traceparent": trace});
-    let followed = json!({
-        "follow": id,
+    let key = json!({
+        "type": "object", "required": ["fqn", "key"], "description": "An LTM by its class and key.",
+        "properties": {"fqn": {"type": "string"}, "key": {"type": "string"}},
+    });
+    let digits = json!({"type": "string", "pattern": "^[1-9][0-9]*$"});
+    let any = json!({"oneOf": [id, digits, key]});
+    let follow = json!({
+        "follow": any,
         "after": {"type": ["string", "null"]},
         "init": {"enum": ["state", null]},
         "live": {"enum": [true, false, 0, 1]},
@@ -194,12 +207,13 @@ fn messages() -> Value {
         "reset": of_one("Replace your state with this one", "reset", schema("Reset")),
         "deleted": of_one("The LTM was deleted", "deleted", yes.clone()),
         "live": of_one("You have caught up", "live", yes.clone()),
-        "end": message("The subscription to one LTM has ended", json!({"id": {"type": ["integer", "null"]}, "end": schema("End")}), &["id", "end"]),
+        "end": message("The subscription to one LTM has ended", json!({"id": {"type": ["integer", "null"]}, "follow": any, "end": schema("End")}), &["id", "end"]),
+        "followed": message("The id of an LTM that you named by its key", json!({"id": id, "follow": key}), &["id", "follow"]),
         "listReset": of_list("Replace your rows with these", "reset", schema("ListReset")),
         "listChange": of_list("Rows that changed", "change", schema("ListChange")),
         "listLive": of_list("You have caught up", "live", yes),
-        "follow": message("Follow an LTM", followed, &["follow"]),
-        "unfollow": message("Stop following an LTM", json!({"unfollow": id}), &["unfollow"]),
+        "follow": message("Follow an LTM", follow, &["follow"]),
+        "unfollow": message("Stop following an LTM", json!({"unfollow": any}), &["unfollow"]),
         "token": {
             "name": "token", "title": "A new token or ticket, before the previous one expires",
             "payload": {"oneOf": [

@@ -52,7 +52,10 @@ problems! {
     /// Of a call that revokes a credential.
     RevokeProblems = ALWAYS, WITH_BODY;
     /// Of a call that creates an LTM.
-    CreateProblems = ALWAYS, WITH_BODY, &[ProblemKind::IdTaken, ProblemKind::KeyReused, ProblemKind::StateTooLarge];
+    CreateProblems = ALWAYS, WITH_BODY, &[
+        ProblemKind::DeletedLtm, ProblemKind::DamagedLog, ProblemKind::IdTaken, ProblemKind::KeyReused,
+        ProblemKind::StateTooLarge,
+    ];
     /// Of a call that reads an LTM.
     ReadProblems = ALWAYS, OF_ONE, &[ProblemKind::Trimmed];
     /// Of a call that waits for an LTM.

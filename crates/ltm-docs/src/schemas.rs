@@ -5,7 +5,24 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{
+        KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat,
+        schema::{SchemaType, Type},
+    },
+};
+
+/// An id in a request: a number, or its text. Null stands for an absent id.
+pub fn id_or_text() -> Schema {
+    let of = |kind| ObjectBuilder::new().schema_type(SchemaType::Type(kind));
+    let number = of(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(1));
+    let text = of(Type::String).pattern(Some("^[1-9][0-9]{0,18}$"));
+    let any = OneOfBuilder::new().item(number).item(text);
+    Schema::OneOf(any.item(of(Type::Null)).build())
+}
 
 /// One operation of a JSON Patch (RFC 6902).
 #[derive(ToSchema)]
@@ -138,6 +155,9 @@ pub struct Row {
     name: String,
     /// The class.
     fqn: String,
+    /// The key, if it has one.
+    #[schema(required = true)]
+    key: Option<String>,
     /// The status: `_status` of the state, if it is known.
     #[schema(required = true)]
     status: Option<String>,

@@ -16,6 +16,7 @@ pub use http::{
     head::is_head,
     health::Readiness,
     list_query::ListQuery,
+    ltm_path::ltm_in_path,
     problem::{ProblemResponse, method_not_allowed},
     query::Parameters,
     server::Server,

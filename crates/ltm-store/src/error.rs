@@ -1,6 +1,6 @@
 //! The errors of the store.
 
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmId, LtmKey};
 use redis::RedisError;
 
 /// Why an operation of the store failed.
@@ -9,6 +9,9 @@ pub enum StoreError {
     /// There is no LTM with this id.
     #[error("there is no LTM {0}")]
     Unknown(LtmId),
+    /// No LTM has this key.
+    #[error("no LTM of class {:?} has the key {:?}", .0.fqn(), .0.key())]
+    UnknownKey(LtmKey),
     /// The LTM was deleted.
     #[error("LTM {id} was deleted")]
     Deleted {

@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use crate::LtmId;
+use crate::{LtmId, LtmKey};
 
 /// The counter for new ids.
 pub const IDS: &str = "ltm:ids";
@@ -72,6 +72,21 @@ pub fn created(key: &str) -> String {
     format!("ltm:created:{key}")
 }
 
+/// The id of the LTM that has this key. The number of bytes of the class keeps it apart from the key: both may contain
+/// any character.
+pub fn keyed(key: &LtmKey) -> String {
+    let fqn = key.fqn();
+    format!("ltm:key:{}:{fqn}:{}", fqn.len(), key.key())
+}
+
+/// The key that this [`keyed`] names.
+pub fn key_of(name: &str) -> Option<LtmKey> {
+    let (bytes, rest) = name.strip_prefix("ltm:key:")?.split_once(':')?;
+    let (fqn, rest) = rest.split_at_checked(bytes.parse().ok()?)?;
+    let known = LtmKey::new(fqn, rest.strip_prefix(':')?).ok()?;
+    (keyed(&known) == name).then_some(known)
+}
+
 /// The caller that a ticket was issued to, by the hash of the ticket.
 pub fn ticket(hash: &str) -> String {
     format!("ltm:ticket:{hash}")
@@ -97,4 +112,26 @@ pub fn live_id(channel: &str) -> Option<LtmId> {
     database.parse::<i64>().ok()?;
     let id = rest.strip_prefix('{')?.strip_suffix("}:live")?;
     id.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_name_of_a_key_leads_back_to_it(fqn in "[a:0-9{}é]{1,6}", key in "[a:0-9{}é]{1,6}") {
+            let key = LtmKey::new(fqn, key).unwrap();
+            prop_assert_eq!(key_of(&keyed(&key)), Some(key));
+        }
+
+        #[test]
+        fn other_names_name_no_key(name in "ltm:key:[0-9a-z:]{0,8}") {
+            if let Some(key) = key_of(&name) {
+                prop_assert_eq!(keyed(&key), name);
+            }
+        }
+    }
 }

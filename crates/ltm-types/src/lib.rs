@@ -20,7 +20,11 @@ mod trace_parent;
 pub use content::{Content, ContentError};
 pub use cursor::{Cursor, CursorError};
 pub use entry::Entry;
-pub use id::{LtmId, LtmIdError};
+pub use id::{
+    LtmId, LtmIdError,
+    key::{LtmKey, LtmKeyError, MAX_FQN, MAX_KEY},
+    reference::{LtmRef, LtmRefError},
+};
 pub use kind::Kind;
 pub use message::{
     EncodedMessage, ResetReason, entry_message, gone_message, live_message, reset_message,

@@ -18,7 +18,7 @@ use ltm_api::snapshot_of;
 use ltm_gateway::FollowRequest;
 use ltm_service::{Parameters, Program, read_settings};
 use ltm_state::{State, patch::Limits};
-use ltm_types::{Cursor, Entry, Kind, LtmId, entry_message};
+use ltm_types::{Cursor, Entry, Kind, LtmId, LtmKey, LtmRef, entry_message, keys};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -35,6 +35,13 @@ pub fn cursor(data: &[u8]) {
     if let Ok(id) = text.parse::<LtmId>() {
         assert_eq!(id.to_string(), text);
     }
+    let (fqn, key) = text.split_once('/').unwrap_or(("app.Agent", text));
+    if let Ok(key) = LtmKey::from_segments(fqn, key) {
+        let path = key.to_segments();
+        let (fqn, segment) = path.split_once('/').unwrap();
+        assert_eq!(LtmKey::from_segments(fqn, segment), Ok(key.clone()));
+        assert_eq!(keys::key_of(&keys::keyed(&key)), Some(key));
+    }
     if let Some((entry, appended)) = Entry::from_live(&ByteString::from(text)) {
         let again = Entry::from_live(&entry.to_live(appended).into());
         assert_eq!(again, Some((entry, appended)));
@@ -46,8 +53,9 @@ pub fn query(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let (id, query) = text.split_once('?').unwrap_or(("1", text));
-    if let Err(refused) = FollowRequest::read(id, query) {
+    let (ltm, query) = text.split_once('?').unwrap_or(("1", text));
+    let ltm = ltm.parse().unwrap_or(LtmRef::Id(LtmId::new(1).unwrap()));
+    if let Err(refused) = FollowRequest::read(ltm, query) {
         assert!(matches!(refused.status, 400 | 422), "{refused:?}");
         assert!(refused.field.is_some(), "{refused:?}");
     }

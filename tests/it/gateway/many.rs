@@ -159,7 +159,7 @@ async fn what_would_close_a_socket_of_its_own_ends_one_ltm_and_the_others_go_on(
             "init",
         ),
         (json!({"follow": 999}), json!(999), 4404, "999"),
-        (json!({"follow": "1"}), Value::Null, 4400, "follow"),
+        (json!({"follow": "x"}), Value::Null, 4400, "follow"),
         (json!({"unfollow": -1}), Value::Null, 4400, "unfollow"),
     ];
     for (command, id, code, named) in cases {

@@ -176,7 +176,8 @@ async fn ltms_are_listed_newest_first_page_by_page() {
     assert_eq!(row["fqn"], "tests.Ltm");
     assert_eq!(row["snapshots_count"], 1);
     assert!(is_time(&row["created_at"]) && is_time(&row["updated_at"]));
-    assert_eq!(row.len(), 7, "{row:?}");
+    assert_eq!(row["key"], json!(null));
+    assert_eq!(row.len(), 8, "{row:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

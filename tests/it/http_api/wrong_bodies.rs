@@ -105,7 +105,7 @@ async fn an_unknown_member_is_refused_with_the_nearest_name() {
     );
     assert_eq!(field, "colour");
     assert!(
-        detail.contains("the members are fqn, name, params"),
+        detail.contains("the members are fqn, key, name, params"),
         "{detail}"
     );
     // An error and a snapshot of a document can be sent back as they are.

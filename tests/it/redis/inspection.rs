@@ -127,6 +127,13 @@ async fn the_doctor_names_keys_that_do_not_belong_together() {
         }
         ids.push(id);
     }
+    let named = |key: &str| json!({"fqn": "app.Agent", "key": key});
+    for key in ["right", "deleted", "lost"] {
+        stack.api.post("/ltm", &named(key)).await.expect(200);
+    }
+    let deleted = "/ltm/by-key/app.Agent/deleted";
+    let gone = stack.api.request(reqwest::Method::DELETE, deleted);
+    stack.api.send(gone).await.expect(200);
     let copied = stack
         .api
         .post(&format!("/ltm/{}/copy", ids[0]), &json!({}))
@@ -161,6 +168,13 @@ async fn the_doctor_names_keys_that_do_not_belong_together() {
         &format!("{:020}", ids[5]),
     ]);
     redis.cli(&["SET", "ltm:other", "1"]);
+    let record = |key: &str| format!("ltm:key:9:app.Agent:{key}");
+    let lost = redis.cli(&["GET", &record("lost")]);
+    redis.cli(&["DEL", &record("lost")]);
+    redis.cli(&["SET", &record("foreign"), &ids[3].to_string()]);
+    redis.cli(&["SET", &record("damaged"), "x"]);
+    // A creation that ended between its two writes leaves nothing to mend.
+    redis.cli(&["SET", &record("unfinished"), "4242"]);
     let mut expected = [
         format!("{} has no log", key(1, "meta")),
         format!("{} belongs to an LTM without `meta`", key(2, "log")),
@@ -175,6 +189,9 @@ async fn the_doctor_names_keys_that_do_not_belong_together() {
         ),
         format!("{} is missing on its lists", key(5, "meta")),
         "ltm:other is not a key of the services".into(),
+        format!("ltm:{{{lost}}}:meta has a key that does not lead to it"),
+        format!("{} leads to an LTM without this key", record("foreign")),
+        format!("{} is not the id of an LTM", record("damaged")),
     ];
     expected.sort();
     assert_eq!(keys(), expected);

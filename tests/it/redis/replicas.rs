@@ -66,6 +66,7 @@ async fn with_wait_replicas_a_write_is_acknowledged_once_the_replica_is_back() {
 /// Calls that write, and what answers them once they are acknowledged. Each is sent with a key of its own.
 const CALLS: &[(&str, &str, u16)] = &[
     ("POST /ltm", r#"{"fqn":"tests.Ltm","state":{"n":7}}"#, 200),
+    ("POST /ltm", r#"{"fqn":"tests.Ltm","key":"k"}"#, 200),
     (
         "POST /ltm/{}/snapshots",
         r#"{"reason":"execute","merge":{"n":1}}"#,

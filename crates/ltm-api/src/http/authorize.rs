@@ -1,5 +1,7 @@
 //! Which caller may make which call. A call reads, writes or deletes, as its method says, and concerns the LTM in its
 //! path. The call itself checks what the path does not say: the class of a new LTM, the rows of a list.
+//!
+//! A path with a key is looked up only for a caller that may use its class: others cannot find out which keys exist.
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, ResponseError,
@@ -10,7 +12,8 @@ use actix_web::{
     web,
 };
 use ltm_auth::{Access, AuthError, Caller};
-use ltm_service::{ProblemResponse, credential};
+use ltm_service::{ProblemResponse, credential, ltm_in_path};
+use ltm_types::LtmRef;
 
 use super::path;
 use crate::Api;
@@ -32,6 +35,7 @@ pub(crate) async fn check<B: MessageBody>(
             }
         }
     }
+    path::look_up(request.request(), api.store()).await;
     Ok(next.call(request).await?.map_into_left_body())
 }
 
@@ -41,8 +45,10 @@ async fn caller_of(api: &Api, request: &HttpRequest) -> Result<Caller, AuthError
     let access = needed(request.method());
     caller.may(access)?;
     // The call itself refuses a path with something else.
-    if let Ok(id) = path::ltm_id(request) {
-        caller.may_with(access, id, api.store()).await?;
+    match ltm_in_path(request) {
+        Ok(LtmRef::Id(id)) => caller.may_with(access, id, api.store()).await?,
+        Ok(LtmRef::Key(key)) => caller.may_with_class(access, key.fqn())?,
+        Err(_) => {}
     }
     Ok(caller)
 }

@@ -30,19 +30,12 @@ use crate::Api;
 /// Mounts the routes of the API, and the inspector and the interface descriptions if the settings ask for them.
 pub fn configure(api: &Api, config: &mut ServiceConfig) {
     config.app_data(web::Data::new(api.clone()));
-    for Route {
-        path,
-        allow,
-        mount,
-        guarded,
-    } in ROUTES
-    {
-        let others = web::to(move || async move { method_not_allowed(allow) });
-        let resource = mount(web::resource(*path)).default_service(others);
-        if *guarded {
-            config.service(resource.wrap(from_fn(authorize::check)));
-        } else {
-            config.service(resource);
+    for route in ROUTES {
+        route.serve(route.path, config);
+    }
+    for route in ROUTES {
+        if let Some(path) = path::by_key(route.path) {
+            route.serve(&path, config);
         }
     }
     if api.settings().inspector {
@@ -63,6 +56,20 @@ struct Route {
     guarded: bool,
 }
 
+impl Route {
+    /// Mounts the route at a path.
+    fn serve(&self, path: &str, config: &mut ServiceConfig) {
+        let allow = self.allow;
+        let others = web::to(move || async move { method_not_allowed(allow) });
+        let resource = (self.mount)(web::resource(path)).default_service(others);
+        if self.guarded {
+            config.service(resource.wrap(from_fn(authorize::check)));
+        } else {
+            config.service(resource);
+        }
+    }
+}
+
 const fn route(path: &'static str, allow: &'static str, mount: fn(Resource) -> Resource) -> Route {
     Route {
         path,
@@ -72,7 +79,7 @@ const fn route(path: &'static str, allow: &'static str, mount: fn(Resource) -> R
     }
 }
 
-/// Every path of the API. The router tries them in this order: the most frequent first.
+/// Every path of the API. [`path::by_key`] makes another one of each with an id. The router tries them in this order: the most frequent first.
 const ROUTES: &[Route] = &[
     route("/api/v0/ltm/{id}/snapshots", "GET, POST", |it| {
         it.get(snapshots::snapshots).post(append::append)

@@ -1,16 +1,20 @@
 //! The OpenAPI document, generated from the annotations on the calls.
 
 use ltm_docs::schemas::Problem;
-use serde_json::json;
+use ltm_types::{MAX_FQN, MAX_KEY};
+use serde_json::{Value, json};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::calls::{
-    append, copy, create,
-    credentials::{revocations, ticket},
-    delete, document, errors, list, rollback, snapshots, state, wait,
+use super::{
+    calls::{
+        append, copy, create,
+        credentials::{revocations, ticket},
+        delete, document, errors, list, rollback, snapshots, state, wait,
+    },
+    path,
 };
 
 #[derive(OpenApi)]
@@ -69,7 +73,44 @@ impl Modify for Tokens {
 pub(crate) fn openapi() -> String {
     let mut description = json!(Description::openapi());
     ltm_docs::widen(&mut description);
+    if let Some(Value::Object(paths)) = description.get_mut("paths") {
+        let more: Vec<_> = paths.iter().filter_map(other_path).collect();
+        paths.extend(more);
+    }
     description.to_string()
+}
+
+/// The other path of a call that concerns an LTM: the same call, with class and key instead of the id. `x-same-as`
+/// names the first path, so that a page need not show the call twice.
+fn other_path((path, calls): (&String, &Value)) -> Option<(String, Value)> {
+    let other = path::by_key(path)?;
+    let mut calls = calls.clone();
+    for call in calls.as_object_mut()?.values_mut() {
+        call["x-same-as"] = path.as_str().into();
+        let name = call["operationId"]
+            .as_str()
+            .map(|name| format!("{name}_by_key"));
+        call["operationId"] = name.into();
+        let parameters = call["parameters"].as_array_mut()?;
+        parameters.retain(|it| it["in"] != "path");
+        parameters.splice(
+            0..0,
+            [
+                in_path("fqn", "class", MAX_FQN),
+                in_path("key", "key", MAX_KEY),
+            ],
+        );
+    }
+    Some((other, calls))
+}
+
+/// The parameter of a path.
+fn in_path(name: &str, what: &str, max: usize) -> Value {
+    let text = json!({"type": "string", "minLength": 1, "maxLength": max});
+    json!({
+        "name": name, "in": "path", "required": true, "schema": text,
+        "description": format!("The LTM's {what}, percent-encoded"),
+    })
 }
 
 #[cfg(test)]
@@ -94,8 +135,12 @@ mod tests {
             })
             .collect();
         let mounted = ROUTES.iter().flat_map(|it| {
-            let methods = it.allow.split(", ");
-            methods.map(|method| (it.path.to_owned(), method.to_owned()))
+            let paths = [Some(it.path.to_owned()), path::by_key(it.path)];
+            let pairs = paths.into_iter().flatten();
+            pairs.flat_map(|path| {
+                let methods = it.allow.split(", ");
+                methods.map(move |method| (path.clone(), method.to_owned()))
+            })
         });
         assert_eq!(described, mounted.collect());
     }

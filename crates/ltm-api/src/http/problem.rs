@@ -168,6 +168,10 @@ fn of_create(error: CreateError) -> ProblemResponse {
         CreateError::Taken(_) => Problem::new(ProblemKind::IdTaken, detail)
             .with_field("id")
             .into(),
+        CreateError::KeyDeleted { cursor, .. } => Problem::new(ProblemKind::DeletedLtm, detail)
+            .with_field("key")
+            .with_cursor(cursor)
+            .into(),
         CreateError::KeyReused => Problem::new(ProblemKind::KeyReused, detail)
             .with_field("Idempotency-Key")
             .into(),

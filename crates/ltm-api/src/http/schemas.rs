@@ -24,6 +24,9 @@ pub(crate) struct Document {
     first_index: u64,
     /// The class.
     fqn: String,
+    /// The key, if it has one.
+    #[schema(required = true)]
+    key: Option<String>,
     #[schema(value_type = Object)]
     params: Value,
     /// The machine: `name`, `fqn`, and its parts.

@@ -76,11 +76,12 @@ impl Reader {
             .map_or_else(String::new, |source| format!(r#","source_id":{source}"#));
         json.text(format!(
             concat!(
-                r#"],"first_index":{},"fqn":{},"params":{},"structure":{},"concurrent_instances":{},"#,
+                r#"],"first_index":{},"fqn":{},"key":{},"params":{},"structure":{},"concurrent_instances":{},"#,
                 r#""created_at":"{}","updated_at":"{}","snapshots_count":{}{},"errors":["#
             ),
             first,
             json!(meta.fqn),
+            json!(meta.key),
             meta.params,
             meta.structure,
             meta.concurrent_instances,

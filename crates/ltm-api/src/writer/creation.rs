@@ -1,12 +1,13 @@
 //! Creating an LTM.
 
+use ltm_docs::schemas::id_or_text;
 use ltm_service::Span;
 use ltm_state::{
     Change as StateChange, Limits, RetentionOverride, State,
     json::{self, Shape, memory_of},
 };
 use ltm_store::{CreatedLtm, Idempotency, NewLtm, ProducerEpoch};
-use ltm_types::{Cursor, Entry, Kind, LtmId, now};
+use ltm_types::{Cursor, Entry, Kind, LtmId, LtmKey, MAX_FQN, now};
 use serde::Deserialize;
 use serde_json::{
     Map, Value,
@@ -22,9 +23,6 @@ use super::{
 };
 use crate::{json_work::on_drop_thread, object::Object, state_cache::Cached};
 
-/// The longest class in bytes: it is part of the name of a list.
-const MAX_FQN: usize = 1024;
-
 /// The fields of a creation as a request gives them.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +31,10 @@ pub(crate) struct CreationFields<'a> {
     /// The LTM's class.
     #[schema(min_length = 1, max_length = 1024)]
     pub(crate) fqn: String,
+    /// The caller's own id of it, such as a UUID: 1 to 255 bytes, unique within the class for ever. If an LTM has
+    /// this key, the answer is that LTM. Default: none.
+    #[schema(min_length = 1, max_length = 255)]
+    pub(crate) key: Option<String>,
     /// Its name. Default: that of `structure`, or the last word of its class.
     pub(crate) name: Option<String>,
     /// The parameters that it was started with.
@@ -61,8 +63,8 @@ pub(crate) struct CreationFields<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
     pub(crate) concurrent_instances: Option<&'a RawValue>,
-    /// An id that the caller chooses and that was never used. Default: the next free one.
-    #[schema(value_type = Option<u64>, minimum = 1)]
+    /// An id that the caller chooses and that was never used, as a number or as its text. Default: the next free one.
+    #[schema(schema_with = id_or_text, required = false)]
     pub(crate) id: Option<LtmId>,
     /// When it was created (RFC 3339). Default: now.
     #[schema(format = DateTime)]
@@ -91,6 +93,8 @@ struct RetentionRules {
 pub(crate) struct Creation {
     id: Option<LtmId>,
     fqn: String,
+    key: Option<LtmKey>,
+    reuse: bool,
     name: String,
     params: Box<RawValue>,
     structure: Box<RawValue>,
@@ -112,9 +116,14 @@ impl CreationFields<'_> {
 }
 
 impl Creation {
-    /// Reads the fields of a request.
-    pub(crate) fn read(fields: CreationFields<'_>, limits: Limits) -> Result<Self, WriteError> {
+    /// Reads the fields of a request. `reuse` gives the key of a deleted LTM to the new one.
+    pub(crate) fn read(
+        fields: CreationFields<'_>,
+        reuse: bool,
+        limits: Limits,
+    ) -> Result<Self, WriteError> {
         check_class(&fields.fqn)?;
+        let key = key_of(&fields, reuse)?;
         let object = |field, value, absent| {
             json::passthrough(field, value, absent, Shape::Object, limits.max_depth)
         };
@@ -146,6 +155,8 @@ impl Creation {
         first.time.get_or_insert_with(|| created_at.clone());
         Ok(Self {
             id: fields.id,
+            key,
+            reuse,
             concurrent_instances: object(
                 "concurrent_instances",
                 fields.concurrent_instances,
@@ -189,6 +200,8 @@ impl Writer {
         let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload);
         let new = NewLtm {
             id: creation.id,
+            key: creation.key.as_ref(),
+            reuse: creation.reuse,
             name: &creation.name,
             fqn: &creation.fqn,
             params: creation.params.get(),
@@ -203,7 +216,7 @@ impl Writer {
         };
         let created = self.store.create(&new, idempotency).await?;
         drop(span);
-        if !created.replayed {
+        if created.is_new && !created.replayed {
             self.metrics.created(entry.payload.len());
             let mut cached = Cached::new(state, creation.retention);
             cached.advance(&entry);
@@ -227,6 +240,21 @@ fn check_class(fqn: &str) -> Result<(), WriteError> {
     }
     let problem = format!("`fqn` must name the LTM's class in 1 to {MAX_FQN} bytes");
     Err(WriteError::invalid("fqn", problem))
+}
+
+/// The key, if the request has one.
+fn key_of(fields: &CreationFields<'_>, reuse: bool) -> Result<Option<LtmKey>, WriteError> {
+    let Some(key) = &fields.key else {
+        let problem = "`reuse` gives the key of a deleted LTM to a new one; send a `key`";
+        return if reuse {
+            Err(WriteError::invalid("reuse", problem))
+        } else {
+            Ok(None)
+        };
+    };
+    LtmKey::new(&fields.fqn, key)
+        .map(Some)
+        .map_err(|e| WriteError::invalid(e.field(), e.to_string()))
 }
 
 /// Snapshot 0: from the empty state to the first one.

@@ -1,19 +1,23 @@
-//! `GET /ws/{ltm_id}`: one LTM on one WebSocket.
+//! `GET /ws/{id}` and `GET /ws/by-key/{fqn}/{key}`: one LTM on one WebSocket.
 
 use std::{future::ready, rc::Rc};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 use ltm_auth::AuthError;
-use ltm_service::{ProblemResponse, handshake_credential};
+use ltm_service::{ProblemResponse, handshake_credential, ltm_in_path};
 use ltm_store::StoreError;
+use ltm_types::{LtmId, LtmRef};
 
 use crate::{
     fanout::worker::Worker,
     http::handshake::open,
     subscriber::{
-        close::CloseCause, follow_request::FollowRequest, outbound::Outbound,
-        session_auth::SessionAuth, subscription::Subscription,
+        close::CloseCause,
+        follow_request::{FollowOptions, FollowRequest},
+        outbound::Outbound,
+        session_auth::SessionAuth,
+        subscription::Subscription,
     },
 };
 
@@ -21,19 +25,21 @@ pub(crate) async fn follow(
     request: HttpRequest,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let id = request.match_info().get("id").unwrap_or_default();
-    let follow = FollowRequest::read(id, request.query_string()).map_err(ProblemResponse)?;
-    let admitted = admit(&request, &worker, &follow).await?;
+    let ltm = ltm_in_path(&request)?;
+    let follow = FollowRequest::read(ltm, request.query_string()).map_err(ProblemResponse)?;
+    let admitted = admit(&request, &worker, &follow.ltm).await?;
     let max_messages = worker.gateway.settings().max_messages;
     let (handshake, mut socket) = open(&request, worker.clone(), max_messages).await?;
     // The subscription starts before the handshake is answered: a client that sees the answer receives
     // whatever is appended from then on.
     let outbound = socket.outbound.clone();
     let (session_auth, deliver) = match admitted {
-        Ok(session_auth) => match subscribe(&worker, follow, outbound.clone()).await {
-            Ok(subscription) => (session_auth, subscription.deliver(outbound)),
-            Err(cause) => (None, ended(cause)),
-        },
+        Ok((id, session_auth)) => {
+            match subscribe(&worker, id, follow.options, outbound.clone()).await {
+                Ok(subscription) => (session_auth, subscription.deliver(outbound)),
+                Err(cause) => (None, ended(cause)),
+            }
+        }
         Err(cause) => (None, ended(cause)),
     };
     Ok(handshake.then(async move {
@@ -43,7 +49,7 @@ pub(crate) async fn follow(
             }
         };
         socket
-            .serve(follow.id, session_auth.as_deref(), on_text, deliver)
+            .serve(follow.ltm, session_auth.as_deref(), on_text, deliver)
             .await;
     }))
 }
@@ -57,14 +63,17 @@ fn ended(cause: CloseCause) -> LocalBoxFuture<'static, CloseCause> {
 async fn admit(
     request: &HttpRequest,
     worker: &Worker,
-    follow: &FollowRequest,
-) -> Result<Result<Option<Box<SessionAuth>>, CloseCause>, ProblemResponse> {
+    ltm: &LtmRef,
+) -> Result<Result<(LtmId, Option<Box<SessionAuth>>), CloseCause>, ProblemResponse> {
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(request, request.query_string());
-    match SessionAuth::of(auth, store, follow.id, credential).await {
-        Ok(session_auth) => Ok(Ok(session_auth)),
-        Err(AuthError::Store(StoreError::Unknown(id))) => Ok(Err(CloseCause::Unknown(id))),
-        Err(AuthError::Store(StoreError::Deleted { .. })) => Ok(Err(CloseCause::Deleted)),
+    match SessionAuth::of(auth, store, ltm, credential).await {
+        Ok(admitted) => Ok(Ok(admitted)),
+        Err(AuthError::Store(
+            error @ (StoreError::Unknown(_)
+            | StoreError::UnknownKey(_)
+            | StoreError::Deleted { .. }),
+        )) => Ok(Err(error.into())),
         Err(error) => Err(error.into()),
     }
 }
@@ -76,10 +85,11 @@ async fn admit(
 /// Why it cannot start.
 pub(crate) async fn subscribe(
     worker: &Worker,
-    follow: FollowRequest,
+    id: LtmId,
+    options: FollowOptions,
     outbound: Rc<Outbound>,
 ) -> Result<Subscription, CloseCause> {
-    let handle = worker.topics.follow(follow.id)?;
+    let handle = worker.topics.follow(id)?;
     let backlog = worker.gateway.backlog().clone();
-    Subscription::start(handle, backlog, follow.options, outbound).await
+    Subscription::start(handle, backlog, options, outbound).await
 }

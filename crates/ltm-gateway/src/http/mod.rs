@@ -32,11 +32,19 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
             web::get().to(ltm_socket::follow),
         ));
         config.service(get(
+            format!("{base}/ws/by-key/{{fqn}}/{{key}}"),
+            web::get().to(ltm_socket::follow),
+        ));
+        config.service(get(
             format!("{base}/ws"),
             web::get().to(multi_socket::follow),
         ));
         config.service(get(
             format!("{base}/sse/{{id}}"),
+            web::get().to(sse::follow),
+        ));
+        config.service(get(
+            format!("{base}/sse/by-key/{{fqn}}/{{key}}"),
             web::get().to(sse::follow),
         ));
     }

@@ -13,7 +13,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use ltm_service::{LimitsHit, Parameters, ProblemResponse, handshake_credential};
-use ltm_types::LtmId;
+use ltm_types::{LtmId, LtmKey, LtmRef};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -23,9 +23,9 @@ use crate::{
     http::{handshake::open, ltm_socket::subscribe},
     subscriber::{
         close::CloseCause,
-        follow_request::{FollowOptions, FollowRequest},
+        follow_request::FollowOptions,
         outbound::Outbound,
-        session_auth::SessionAuth,
+        session_auth::{SessionAuth, find},
     },
 };
 
@@ -72,9 +72,9 @@ pub(crate) async fn follow(
 #[derive(Debug)]
 enum Command {
     /// Holds the error if an option is not valid.
-    Follow(LtmId, Result<FollowOptions, String>),
-    Unfollow(LtmId),
-    /// A `follow` or `unfollow` without a valid id; holds the error.
+    Follow(LtmRef, Result<FollowOptions, String>),
+    Unfollow(LtmRef),
+    /// A `follow` or `unfollow` that names no LTM; holds the error.
     Invalid(String),
 }
 
@@ -83,22 +83,22 @@ impl Command {
     fn read(text: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Text {
-            follow: Option<LtmId>,
-            unfollow: Option<LtmId>,
+            follow: Option<LtmRef>,
+            unfollow: Option<LtmRef>,
             after: Option<Value>,
             init: Option<Value>,
             live: Option<Value>,
         }
         match serde_json::from_str::<Text>(text) {
             Ok(Text {
-                follow: Some(id),
+                follow: Some(ltm),
                 after,
                 init,
                 live,
                 ..
             }) => {
                 let members = [("after", after), ("init", init), ("live", live)];
-                Some(Self::Follow(id, options(members)))
+                Some(Self::Follow(ltm, options(members)))
             }
             Ok(Text { unfollow, .. }) => unfollow.map(Self::Unfollow),
             Err(error) => {
@@ -188,6 +188,8 @@ struct MultiSocket {
 /// The current subscription to one LTM.
 struct Following {
     number: u64,
+    /// The key by which the client named the LTM.
+    key: Option<LtmKey>,
     stop: AbortHandle,
 }
 
@@ -217,36 +219,80 @@ impl MultiSocket {
     async fn execute(&mut self, command: Command) -> Result<(), CloseCause> {
         match command {
             Command::Invalid(detail) => self.send_end(None, &CloseCause::Invalid(detail)).await,
-            Command::Unfollow(id) => {
+            Command::Unfollow(ltm) => {
+                let cause = CloseCause::Unfollowed;
+                let Some(id) = self.known(&ltm) else {
+                    return self.send_end_of(&ltm, &cause).await;
+                };
                 self.stop(id).await?;
-                self.send_end(Some(id), &CloseCause::Unfollowed).await
+                self.send_end(Some(id), &cause).await
             }
-            Command::Follow(id, options) => {
-                self.stop(id).await?;
-                let max = self.worker.gateway.settings().max_follows;
-                if self.followed.len() >= max as usize {
-                    self.worker.gateway.limits().hit("gateway.max_follows");
-                    let text = format!("this socket follows {max} LTMs (gateway.max_follows)");
-                    return self.send_end(Some(id), &CloseCause::OverLimit(text)).await;
-                }
-                match options {
-                    Ok(options) => {
-                        self.start(FollowRequest { id, options });
-                        Ok(())
-                    }
-                    Err(detail) => self.send_end(Some(id), &CloseCause::Invalid(detail)).await,
-                }
+            Command::Follow(ltm, options) => match self.find(&ltm).await? {
+                Ok(id) => self.follow(id, ltm, options).await,
+                Err(cause) => self.send_end_of(&ltm, &cause).await,
+            },
+        }
+    }
+
+    /// The id of an LTM that the client names by its id, or by the key by which it follows it.
+    fn known(&self, ltm: &LtmRef) -> Option<LtmId> {
+        let key = match ltm {
+            LtmRef::Id(id) => return Some(*id),
+            LtmRef::Key(key) => key,
+        };
+        let mut followed = self.followed.iter();
+        let known = followed.find(|(_, following)| following.key.as_ref() == Some(key));
+        known.map(|(id, _)| *id)
+    }
+
+    /// Looks up an LTM. The others are delivered meanwhile.
+    async fn find(&mut self, ltm: &LtmRef) -> Result<Result<LtmId, CloseCause>, CloseCause> {
+        let (worker, session_auth) = (self.worker.clone(), self.session_auth.clone());
+        let store = worker.gateway.store();
+        let mut found = Box::pin(find(session_auth.as_deref(), store, ltm));
+        loop {
+            tokio::select! {
+                found = &mut found => return Ok(found.map_err(CloseCause::from)),
+                Some(ended) = self.running.next() => self.report(ended).await?,
             }
         }
     }
 
-    fn start(&mut self, follow: FollowRequest) {
+    async fn follow(
+        &mut self,
+        id: LtmId,
+        ltm: LtmRef,
+        options: Result<FollowOptions, String>,
+    ) -> Result<(), CloseCause> {
+        self.stop(id).await?;
+        let max = self.worker.gateway.settings().max_follows;
+        if self.followed.len() >= max as usize {
+            self.worker.gateway.limits().hit("gateway.max_follows");
+            let text = format!("this socket follows {max} LTMs (gateway.max_follows)");
+            return self.send_end(Some(id), &CloseCause::OverLimit(text)).await;
+        }
+        let options = match options {
+            Ok(options) => options,
+            Err(detail) => return self.send_end(Some(id), &CloseCause::Invalid(detail)).await,
+        };
+        let key = match ltm {
+            LtmRef::Id(_) => None,
+            LtmRef::Key(key) => {
+                self.send(&json!({"id": id, "follow": key})).await?;
+                Some(key)
+            }
+        };
+        self.start(id, key, options);
+        Ok(())
+    }
+
+    fn start(&mut self, id: LtmId, key: Option<LtmKey>, options: FollowOptions) {
         self.started += 1;
         let (stop, stopped) = AbortHandle::new_pair();
-        let (id, number) = (follow.id, self.started);
-        self.followed.insert(id, Following { number, stop });
+        let number = self.started;
+        self.followed.insert(id, Following { number, key, stop });
         let (worker, outbound) = (self.worker.clone(), self.outbound.clone());
-        let deliver = deliver(worker, follow, outbound, self.session_auth.clone());
+        let deliver = deliver(worker, id, options, outbound, self.session_auth.clone());
         let deliver = Abortable::new(deliver, stopped);
         self.running.push(Box::pin(async move {
             let cause = deliver.await.ok();
@@ -298,9 +344,20 @@ impl MultiSocket {
     /// Sends the message that stands for the close of a socket for one LTM.
     async fn send_end(&self, id: Option<LtmId>, cause: &CloseCause) -> Result<(), CloseCause> {
         self.worker.gateway.metrics().ended(cause);
-        let text = json!({"id": id, "end": cause.to_json()}).to_string();
+        self.send(&json!({"id": id, "end": cause.to_json()})).await
+    }
+
+    /// As [`MultiSocket::send_end`], for an LTM whose id is not known.
+    async fn send_end_of(&self, ltm: &LtmRef, cause: &CloseCause) -> Result<(), CloseCause> {
+        self.worker.gateway.metrics().ended(cause);
+        let end = cause.to_json();
+        self.send(&json!({"id": null, "follow": ltm, "end": end}))
+            .await
+    }
+
+    async fn send(&self, message: &Value) -> Result<(), CloseCause> {
         let flushed = self.outbound.flushed().await;
-        if flushed.is_err() || !self.outbound.send(&frames(&text)) {
+        if flushed.is_err() || !self.outbound.send(&frames(&message.to_string())) {
             return Err(CloseCause::Left);
         }
         Ok(())
@@ -310,18 +367,19 @@ impl MultiSocket {
 /// Delivers one LTM until its subscription ends.
 async fn deliver(
     worker: web::Data<Worker>,
-    follow: FollowRequest,
+    id: LtmId,
+    options: FollowOptions,
     outbound: Rc<Outbound>,
     session_auth: Option<Rc<SessionAuth>>,
 ) -> CloseCause {
     // The futures of these short steps are boxed: otherwise each subscription would hold their memory as
     // long as it lasts.
     if let Some(session_auth) = session_auth
-        && let Err(error) = Box::pin(session_auth.add(follow.id)).await
+        && let Err(error) = Box::pin(session_auth.add(id)).await
     {
         return error.into();
     }
-    match Box::pin(subscribe(&worker, follow, outbound.clone())).await {
+    match Box::pin(subscribe(&worker, id, options, outbound.clone())).await {
         Ok(subscription) => subscription.deliver(outbound).await,
         Err(cause) => cause,
     }
@@ -335,7 +393,9 @@ mod tests {
     #[test]
     fn a_member_of_a_command_means_what_its_text_means_in_a_query_string() {
         let follow = |text: &str| match Command::read(text) {
-            Some(Command::Follow(id, Ok(options))) => (id.get(), options.start, options.live),
+            Some(Command::Follow(LtmRef::Id(id), Ok(options))) => {
+                (id.get(), options.start, options.live)
+            }
             other => panic!("{text}: {other:?}"),
         };
         let after = Start::After("3-7".parse().unwrap());
@@ -366,5 +426,41 @@ mod tests {
             );
         }
         assert!(Command::read(r#"{"token":"x"}"#).is_none());
+    }
+
+    #[test]
+    fn a_command_names_an_ltm_by_a_number_its_text_or_class_and_key() {
+        let named = |text: &str| match Command::read(text) {
+            Some(Command::Follow(ltm, _) | Command::Unfollow(ltm)) => Ok(ltm.to_string()),
+            Some(Command::Invalid(detail)) => Err(detail),
+            None => panic!("{text}"),
+        };
+        for (text, expected) in [
+            (r#"{"follow":7}"#, "7"),
+            (r#"{"follow":"7"}"#, "7"),
+            (
+                r#"{"unfollow":"18446744073709551615"}"#,
+                "18446744073709551615",
+            ),
+            (
+                r#"{"follow":{"fqn":"app.Agent","key":"3f/2c"}}"#,
+                "app.Agent/3f/2c",
+            ),
+            (
+                r#"{"unfollow":{"fqn":"app.Agent","key":"3f"}}"#,
+                "app.Agent/3f",
+            ),
+        ] {
+            assert_eq!(named(text).as_deref(), Ok(expected), "{text}");
+        }
+        for text in [
+            r#"{"follow":0}"#,
+            r#"{"follow":"x"}"#,
+            r#"{"follow":{"fqn":"app.Agent"}}"#,
+            r#"{"follow":{"fqn":"app.Agent","key":".."}}"#,
+            r#"{"follow":{"fqn":"app.Agent","key":"a","id":1}}"#,
+        ] {
+            assert!(named(text).is_err(), "{text}");
+        }
     }
 }

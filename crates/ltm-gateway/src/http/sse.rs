@@ -1,4 +1,4 @@
-//! `GET /sse/{ltm_id}`: one LTM as Server-Sent Events, with the messages of a WebSocket.
+//! `GET /sse/{id}` and `GET /sse/by-key/{fqn}/{key}`: one LTM as Server-Sent Events, with the messages of a WebSocket.
 
 use std::{convert::Infallible, rc::Rc};
 
@@ -8,7 +8,9 @@ use actix_web::{
     web::{self, Bytes},
 };
 use futures_util::{FutureExt, future::LocalBoxFuture, stream::empty};
-use ltm_service::{Parameters, ProblemResponse, handshake_credential, is_head, tasks::catch_panic};
+use ltm_service::{
+    Parameters, ProblemResponse, handshake_credential, is_head, ltm_in_path, tasks::catch_panic,
+};
 use ltm_store::StoreError;
 use ltm_types::LtmId;
 use tokio::time::interval;
@@ -36,7 +38,7 @@ pub(crate) async fn follow(
     request: HttpRequest,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let id = request.match_info().get("id").unwrap_or_default();
+    let ltm = ltm_in_path(&request)?;
     let parameters = Parameters::of(&request)?;
     let last = match request.headers().get(LAST_EVENT_ID) {
         Some(last) => Some((LAST_EVENT_ID, last.to_str().unwrap_or("(not text)"))),
@@ -45,24 +47,25 @@ pub(crate) async fn follow(
             last.map(|last| (LAST_EVENT_ID_PARAMETER, last))
         }
     };
-    let follow = FollowRequest::read(id, request.query_string())?.after_event(last)?;
+    let follow = FollowRequest::read(ltm, request.query_string())?.after_event(last)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(&request, request.query_string());
-    let session_auth = SessionAuth::of(auth, store, follow.id, credential).await?;
+    let (id, session_auth) = SessionAuth::of(auth, store, &follow.ltm, credential).await?;
+    let start = follow.options.start;
     let permit = worker.gateway.drain().acquire()?;
-    if last.is_some() && has_all(&worker, &follow).await? {
+    if last.is_some() && has_all(&worker, id, start).await? {
         // After any other status, the browser reconnects.
         return Ok(HttpResponse::NoContent().finish());
     }
     if is_head(&request) {
         // The checks of GET, but no subscription.
-        exists(&worker, follow.id).await?;
+        exists(&worker, id).await?;
         return Ok(events().streaming(empty::<Result<Bytes, Infallible>>()));
     }
     let settings = worker.gateway.settings();
     let queue = Rc::new(EventQueue::new(bytes(settings.queue)));
     let outbound = Rc::new(Outbound::events(queue.clone()));
-    let subscription = subscribe(&worker, follow, outbound.clone()).await;
+    let subscription = subscribe(&worker, id, follow.options, outbound.clone()).await;
     let subscription = subscription.map_err(|cause| ProblemResponse(cause.problem()))?;
     let deliver = subscription.deliver(outbound.clone());
     let tasks = worker.gateway.tasks().clone();
@@ -72,7 +75,7 @@ pub(crate) async fn follow(
         outbound,
         session_auth,
     };
-    let serve = catch_panic("subscriber", subscriber.serve(follow.id, deliver, permit));
+    let serve = catch_panic("subscriber", subscriber.serve(id, deliver, permit));
     tasks.spawn_local("SSE", Box::pin(serve.map(drop)));
     Ok(events().streaming(EventStream(queue)))
 }
@@ -98,9 +101,9 @@ async fn exists(worker: &Worker, id: LtmId) -> Result<(), ProblemResponse> {
 }
 
 /// Whether the LTM was deleted, and the subscriber has received the deletion.
-async fn has_all(worker: &Worker, follow: &FollowRequest) -> Result<bool, ProblemResponse> {
-    match worker.gateway.store().head(follow.id).await {
-        Err(StoreError::Deleted { cursor, .. }) => Ok(follow.options.start == Start::After(cursor)),
+async fn has_all(worker: &Worker, id: LtmId, start: Start) -> Result<bool, ProblemResponse> {
+    match worker.gateway.store().head(id).await {
+        Err(StoreError::Deleted { cursor, .. }) => Ok(start == Start::After(cursor)),
         Err(error) => Err(error.into()),
         Ok(_) => Ok(false),
     }

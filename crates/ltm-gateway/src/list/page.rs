@@ -97,6 +97,7 @@ mod tests {
             id: LtmId::new(id).unwrap(),
             name: "a name".into(),
             fqn: "app.Agent".into(),
+            key: None,
             status: None,
             snapshots_count,
             created_at: "then".into(),

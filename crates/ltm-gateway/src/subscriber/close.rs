@@ -3,7 +3,7 @@
 use actix_ws::{CloseCode, CloseReason};
 use ltm_auth::{AuthError, Rejection};
 use ltm_store::StoreError;
-use ltm_types::{LtmId, Problem, ProblemKind};
+use ltm_types::{LtmRef, Problem, ProblemKind};
 use serde_json::{Value, json};
 
 /// The longest reason, in bytes: a control frame holds 125, two of them the code (RFC 6455 section 5.5).
@@ -13,7 +13,7 @@ const MAX_REASON: usize = 123;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CloseCause {
     #[error("there is no LTM {0}")]
-    Unknown(LtmId),
+    Unknown(LtmRef),
     #[error("the LTM was deleted")]
     Deleted,
     #[error("{0}")]
@@ -133,7 +133,8 @@ impl CloseCause {
 impl From<StoreError> for CloseCause {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unknown(id) => Self::Unknown(id),
+            StoreError::Unknown(id) => Self::Unknown(id.into()),
+            StoreError::UnknownKey(key) => Self::Unknown(key.into()),
             StoreError::Deleted { .. } => Self::Deleted,
             error if error.is_temporary() => Self::OverLimit("Redis is unavailable".into()),
             _ => Self::Damaged,
@@ -160,6 +161,7 @@ mod tests {
     use std::iter::successors;
 
     use ltm_auth::{Access, TokenError};
+    use ltm_types::LtmId;
 
     use super::*;
 
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn every_cause_has_a_code_that_the_description_lists_and_a_name_of_its_own() {
-        let first = CloseCause::Unknown(LtmId::new(1).unwrap());
+        let first = CloseCause::Unknown(LtmId::new(1).unwrap().into());
         let mut names = Vec::new();
         for cause in successors(Some(first), next) {
             let code = u16::from(cause.code());

@@ -2,12 +2,12 @@
 //! same on each of them.
 
 use ltm_service::Parameters;
-use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
+use ltm_types::{Cursor, LtmRef, Problem, ProblemKind};
 
 /// A request to follow one LTM.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FollowRequest {
-    pub(crate) id: LtmId,
+    pub(crate) ltm: LtmRef,
     pub(crate) options: FollowOptions,
 }
 
@@ -31,15 +31,14 @@ pub(crate) struct FollowOptions {
 }
 
 impl FollowRequest {
-    /// Reads the id in the path, and the query string.
+    /// Reads the query string. The path names the LTM.
     ///
     /// # Errors
     ///
     /// The problem that names the first parameter that is not valid.
-    pub fn read(id: &str, query: &str) -> Result<Self, Problem> {
-        let id = id.parse().map_err(|e| invalid("id", format!("{e}")))?;
+    pub fn read(ltm: LtmRef, query: &str) -> Result<Self, Problem> {
         let options = FollowOptions::read(&Parameters::read(query)?)?;
-        Ok(Self { id, options })
+        Ok(Self { ltm, options })
     }
 
     /// The same request, continued after the cursor of the last event, which a client that reconnects sends in the

@@ -4,7 +4,7 @@ use std::{cell::RefCell, future::pending, rc::Rc, time::Duration};
 
 use ltm_auth::{Access, Auth, AuthError, Caller, Credential, Grant};
 use ltm_store::{Store, StoreError};
-use ltm_types::LtmId;
+use ltm_types::{LtmId, LtmRef};
 use serde::Deserialize;
 use tokio::{
     sync::{Notify, RwLock},
@@ -53,8 +53,31 @@ pub(crate) async fn auth_lost(session_auth: Option<&SessionAuth>) -> CloseCause 
     }
 }
 
+/// The id of an LTM. A client may look up a key only if it may read its class: it cannot find out which keys exist
+/// elsewhere.
+///
+/// # Errors
+///
+/// The LTM does not exist, or the client may not look it up.
+pub(crate) async fn find(
+    session_auth: Option<&SessionAuth>,
+    store: &Store,
+    ltm: &LtmRef,
+) -> Result<LtmId, AuthError> {
+    let key = match ltm {
+        LtmRef::Id(id) => return Ok(*id),
+        LtmRef::Key(key) => key,
+    };
+    if let Some(session_auth) = session_auth {
+        let caller = session_auth.caller.borrow().clone();
+        caller.may_with_class(Access::Read, key.fqn())?;
+    }
+    Ok(store.id_of(key).await?)
+}
+
 impl SessionAuth {
-    /// Authenticates the client, and checks that it may read this LTM; `None` if authentication is off.
+    /// Authenticates the client, finds the LTM, and checks that the client may read it; `None` if authentication is
+    /// off.
     ///
     /// # Errors
     ///
@@ -62,14 +85,15 @@ impl SessionAuth {
     pub(crate) async fn of(
         auth: &Auth,
         store: &Store,
-        id: LtmId,
+        ltm: &LtmRef,
         credential: Result<Credential<'_>, AuthError>,
-    ) -> Result<Option<Box<Self>>, AuthError> {
+    ) -> Result<(LtmId, Option<Box<Self>>), AuthError> {
         let session_auth = Self::of_many(auth, store, credential).await?;
+        let id = find(session_auth.as_deref(), store, ltm).await?;
         if let Some(session_auth) = &session_auth {
             session_auth.add(id).await?;
         }
-        Ok(session_auth)
+        Ok((id, session_auth))
     }
 
     /// Authenticates a client that follows no LTM yet; `None` if authentication is off.

@@ -7,6 +7,7 @@ pub(crate) mod credential;
 pub(crate) mod head;
 pub(crate) mod health;
 pub(crate) mod list_query;
+pub(crate) mod ltm_path;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod server;

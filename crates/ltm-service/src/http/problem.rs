@@ -44,7 +44,9 @@ impl From<&StoreError> for ProblemResponse {
     fn from(error: &StoreError) -> Self {
         let detail = error.to_string();
         Self(match error {
-            StoreError::Unknown(_) => Problem::new(ProblemKind::UnknownLtm, detail),
+            StoreError::Unknown(_) | StoreError::UnknownKey(_) => {
+                Problem::new(ProblemKind::UnknownLtm, detail)
+            }
             StoreError::Deleted { cursor, .. } => {
                 Problem::new(ProblemKind::DeletedLtm, detail).with_cursor(*cursor)
             }

@@ -1,7 +1,7 @@
 //! Finds stray keys: keys that do not belong together after somebody deleted, renamed or restored some of them by
 //! hand.
 
-use ltm_types::{Cursor, LtmId, keys};
+use ltm_types::{Cursor, LtmId, LtmKey, keys};
 use redis::{Cmd, Value, cluster::NodeAddress, from_redis_value_ref as from_value};
 
 use crate::{
@@ -103,7 +103,10 @@ impl Redis {
         lists_are_down: &mut bool,
     ) -> Result<Option<Finding>, StoreError> {
         let wrong = match part_of(key) {
-            None if is_known(key) => None,
+            None if is_known(key) => match keys::key_of(key) {
+                Some(named) => self.wrong_record(key, &named).await?,
+                None => None,
+            },
             None => Some((
                 "is not a key of the services",
                 "find out which program wrote it; the services ignore it",
@@ -140,19 +143,82 @@ impl Redis {
                 "has another cursor than the last entry of its log",
                 "`ltm verify` says where they differ",
             ))),
-            Some(_) if is_ahead(found.checkpoint, &head) => Ok(Some((
+            Some(_) if is_ahead(found.checkpoint.as_deref(), &head) => Ok(Some((
                 "has a checkpoint that is ahead of its log",
                 "delete the checkpoint: the API makes a new one from the log",
             ))),
             Some(_) if *lists_are_down => Ok(None),
-            Some(_) => match self.unlisted(id, found.playground, &found.fqn).await {
+            Some(_) => match self
+                .not_found_elsewhere(id, found.playground, &found.fqn, &found.key)
+                .await
+            {
                 Err(StoreError::Unavailable(_)) if self.is_cluster() => {
                     *lists_are_down = true;
                     Ok(None)
                 }
-                listed => listed,
+                outcome => outcome,
             },
         }
+    }
+
+    /// Checks that an LTM is on its lists, and that its key leads to it.
+    async fn not_found_elsewhere(
+        &self,
+        id: LtmId,
+        playground: bool,
+        fqn: &str,
+        key: &str,
+    ) -> Result<Option<Wrong>, StoreError> {
+        let unlisted = self.unlisted(id, playground, fqn).await?;
+        if unlisted.is_some() || key.is_empty() {
+            return Ok(unlisted);
+        }
+        let Ok(key) = LtmKey::new(fqn, key) else {
+            return Ok(None);
+        };
+        let mut get = redis::cmd("GET");
+        let bound: Option<String> = self.query(get.arg(keys::keyed(&key))).await?;
+        if bound == Some(id.to_string()) || !self.exists(id).await? {
+            return Ok(None);
+        }
+        Ok(Some((
+            "has a key that does not lead to it",
+            "restore the record: SET ltm:key:<bytes of its class>:<its class>:<its key> <its id>",
+        )))
+    }
+
+    /// Checks that the record of a key does not lead to an LTM without this key. It may lead to none: the next creation
+    /// with the key makes the LTM.
+    async fn wrong_record(&self, record: &str, key: &LtmKey) -> Result<Option<Wrong>, StoreError> {
+        let bound: Option<String> = self.query(redis::cmd("GET").arg(record)).await?;
+        let Some(bound) = bound else {
+            return Ok(None);
+        };
+        let Ok(id) = bound.parse() else {
+            return Ok(Some((
+                "is not the id of an LTM",
+                "write the id of the LTM with this key, or delete the record",
+            )));
+        };
+        let mut get = redis::cmd("HMGET");
+        get.arg(keys::meta(id)).arg("fqn").arg("key");
+        let found: (Option<String>, Option<String>) = match self.query(&get).await {
+            Ok(found) => found,
+            // The LTM is on a server that is down.
+            Err(_) if self.is_cluster() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let is_right =
+            found.0.as_deref() == Some(key.fqn()) && found.1.as_deref() == Some(key.key());
+        Ok((found.0.is_some() && !is_right).then_some((
+            "leads to an LTM without this key",
+            "nothing is found under the key; the next creation with it corrects the record",
+        )))
+    }
+
+    async fn exists(&self, id: LtmId) -> Result<bool, StoreError> {
+        let mut exists = redis::cmd("EXISTS");
+        Ok(self.query::<u64>(exists.arg(keys::meta(id))).await? > 0)
     }
 
     /// Reads what [`Redis::wrong_meta`] compares.
@@ -175,6 +241,7 @@ impl Redis {
             get(keys::checkpoint(id), "cursor"),
             get(keys::meta(id), "playground"),
             get(keys::meta(id), "fqn"),
+            get(keys::meta(id), "key"),
             get(keys::meta(id), "cursor"),
         ];
         let answers = self.query_all(&commands).await?;
@@ -187,7 +254,8 @@ impl Redis {
             checkpoint: text(3),
             playground: text(4).as_deref() == Some("1"),
             fqn: text(5).unwrap_or_default(),
-            head_after: text(6),
+            key: text(6).unwrap_or_default(),
+            head_after: text(7),
         })
     }
 
@@ -209,10 +277,8 @@ impl Redis {
         ];
         let answers = self.query_all(&lists).await?;
         let missing = answers.contains(&Value::Nil);
-        let mut exists = redis::cmd("EXISTS");
-        exists.arg(keys::meta(id));
         // It may have been deleted in the meantime.
-        if !missing || self.query::<u64>(&exists).await? == 0 {
+        if !missing || !self.exists(id).await? {
             return Ok(None);
         }
         Ok(Some((
@@ -257,13 +323,15 @@ struct LtmKeys {
     checkpoint: Option<String>,
     playground: bool,
     fqn: String,
+    /// Empty if it has none.
+    key: String,
     /// The head in `meta`, read last.
     head_after: Option<String>,
 }
 
-fn is_ahead(checkpoint: Option<String>, head: &str) -> bool {
+fn is_ahead(checkpoint: Option<&str>, head: &str) -> bool {
     let seq = |text: &str| text.parse::<Cursor>().map(|cursor| cursor.seq);
-    checkpoint.is_some_and(|at| matches!((seq(&at), seq(head)), (Ok(at), Ok(head)) if at > head))
+    checkpoint.is_some_and(|at| matches!((seq(at), seq(head)), (Ok(at), Ok(head)) if at > head))
 }
 
 /// The LTM and the part that a key belongs to.
@@ -290,6 +358,7 @@ fn is_known(key: &str) -> bool {
         keys::ticket(""),
     ];
     single.contains(&key)
+        || keys::key_of(key).is_some()
         || prefixes
             .iter()
             .any(|prefix| key.starts_with(prefix.as_str()))
@@ -316,6 +385,7 @@ mod tests {
             keys::IDS.into(),
             keys::class_index(true, "app.A"),
             keys::created("k"),
+            keys::keyed(&LtmKey::new("app.A", "a:b").unwrap()),
             keys::ticket("h"),
             keys::RETAINED.into(),
             keys::REVOCATIONS.into(),
@@ -326,6 +396,7 @@ mod tests {
             "ltm:{7}:logs",
             "ltm:{x}:log",
             "ltm:other",
+            "ltm:key:9:app.A:b",
             "ltm:{7}:log:old",
         ] {
             assert!(part_of(key).is_none() && !is_known(key), "{key}");

@@ -122,6 +122,7 @@ impl Store {
                     id,
                     cursor,
                     replayed: true,
+                    is_new: true,
                 }))
             }
             _ => Ok(Earlier::Taken),
@@ -158,6 +159,7 @@ impl Store {
             id: new,
             cursor,
             replayed: false,
+            is_new: true,
         })
     }
 
@@ -259,6 +261,7 @@ impl Store {
         let fields = MetaFields {
             name: &meta.name,
             fqn: &meta.fqn,
+            key: None,
             params: &meta.params,
             structure: &meta.structure,
             concurrent_instances: &meta.concurrent_instances,

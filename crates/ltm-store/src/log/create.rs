@@ -1,7 +1,7 @@
 //! Creates LTMs.
 
 use ltm_state::RetentionOverride;
-use ltm_types::{Cursor, Entry, LtmId, keys};
+use ltm_types::{Cursor, Entry, LtmId, LtmKey, keys};
 use redis::{Cmd, Value};
 
 use crate::{
@@ -27,6 +27,10 @@ pub const CREATION_KEY_SECONDS: u64 = 24 * 60 * 60;
 pub struct NewLtm<'a> {
     /// The id, if the producer chose one.
     pub id: Option<LtmId>,
+    /// Its key, if it has one. If an LTM has it already, that LTM is found, and none is created.
+    pub key: Option<&'a LtmKey>,
+    /// Whether the LTM that has the key is replaced if it was deleted.
+    pub reuse: bool,
     /// Its name.
     pub name: &'a str,
     /// Its class.
@@ -60,6 +64,9 @@ pub struct CreatedLtm {
     pub cursor: Cursor,
     /// Whether an earlier request with the same Idempotency-Key created it.
     pub replayed: bool,
+    /// Whether this request created it, or the earlier one with the same Idempotency-Key. Otherwise it had the key
+    /// before.
+    pub is_new: bool,
 }
 
 /// Why an LTM was not created.
@@ -68,11 +75,22 @@ pub enum CreateError {
     /// The chosen id belongs to another LTM.
     #[error("the id {0} is taken")]
     Taken(LtmId),
+    /// The LTM that had the key was deleted.
+    #[error(
+        "LTM {id} had this key and was deleted; send `?reuse=true` to give the key to a new LTM"
+    )]
+    KeyDeleted {
+        /// Its id.
+        id: LtmId,
+        /// The cursor of the last entry of its log.
+        cursor: Cursor,
+    },
     /// The Idempotency-Key belongs to a request with other content.
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
-    /// Another request with the same Idempotency-Key is copying the LTM.
-    #[error("another request with this Idempotency-Key is in progress; try again")]
+    /// Another request with the same Idempotency-Key is copying the LTM, or others with the same key delete and create
+    /// LTMs all the time.
+    #[error("another request with the same key is in progress; try again")]
     InProgress,
     /// The store failed.
     #[error(transparent)]
@@ -83,7 +101,7 @@ impl Store {
     /// Creates an LTM with its first entry.
     ///
     /// With an Idempotency-Key it is created once: the key is bound to an id first. So a repeated request creates the
-    /// same LTM, or finds it.
+    /// same LTM, or finds it. The same holds for a [key](NewLtm::key), for ever.
     ///
     /// # Errors
     ///
@@ -94,6 +112,9 @@ impl Store {
         new: &NewLtm<'_>,
         idempotency: Option<Idempotency<'_>>,
     ) -> Result<CreatedLtm, CreateError> {
+        if let Some(key) = new.key {
+            return self.create_with_key(key, new, idempotency).await;
+        }
         for tries in 0..MAX_ID_TRIES {
             let binding = match idempotency {
                 Some(idempotency) => self.binding(new.id, idempotency).await?,
@@ -218,7 +239,7 @@ impl Store {
     }
 
     /// Creates the LTM with this id.
-    async fn create_as(
+    pub(crate) async fn create_as(
         &self,
         id: LtmId,
         new: &NewLtm<'_>,
@@ -235,7 +256,8 @@ impl Store {
             Ok(outcome) => outcome,
             Err(error) => {
                 // Nobody else knows the id, so no other request can create the LTM now.
-                if error.is_refusal() && new.id.is_none() && key.is_empty() {
+                let is_known = new.id.is_some() || new.key.is_some() || !key.is_empty();
+                if error.is_refusal() && !is_known {
                     self.try_unlist(id, new.playground, new.fqn).await;
                 }
                 return Err(error);
@@ -246,6 +268,7 @@ impl Store {
                 id,
                 cursor,
                 replayed,
+                is_new: true,
             })
         };
         match outcome.word.as_str() {
@@ -289,7 +312,7 @@ impl Store {
     }
 
     /// A chosen id, or the next id of the counter.
-    async fn new_id(&self, chosen: Option<LtmId>) -> Result<LtmId, StoreError> {
+    pub(crate) async fn new_id(&self, chosen: Option<LtmId>) -> Result<LtmId, StoreError> {
         let Some(id) = chosen else {
             return self.next_id().await;
         };
@@ -330,6 +353,7 @@ impl Store {
         let meta = MetaFields {
             name: new.name,
             fqn: new.fqn,
+            key: new.key.map(LtmKey::key),
             params: new.params,
             structure: new.structure,
             concurrent_instances: new.concurrent_instances,
@@ -363,7 +387,7 @@ impl Binding {
 }
 
 /// The outcome of a creation with one id.
-enum Attempt {
+pub(crate) enum Attempt {
     Created(CreatedLtm),
     /// Another LTM has the id.
     Taken,

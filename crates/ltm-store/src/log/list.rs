@@ -50,7 +50,7 @@ impl Shown<'_> {
     }
 }
 
-const ROW_FIELDS: [&str; 8] = [
+const ROW_FIELDS: [&str; 9] = [
     "playground",
     "name",
     "fqn",
@@ -59,6 +59,7 @@ const ROW_FIELDS: [&str; 8] = [
     "updated_at",
     "cursor",
     "status",
+    "key",
 ];
 
 /// The LTMs to list.
@@ -92,6 +93,8 @@ pub struct Row {
     pub name: String,
     /// Its class.
     pub fqn: String,
+    /// Its key, if it has one.
+    pub key: Option<String>,
     /// Its status (`_status`), if it has one.
     pub status: Option<String>,
     /// The number of its snapshots.
@@ -358,6 +361,7 @@ fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {
         id,
         name: shorten_to(&field("name")?, MAX_NAME).into_owned(),
         fqn: field("fqn")?,
+        key: field("key"),
         snapshots_count: field("snapshots_count")?.parse().ok()?,
         created_at: field("created_at")?,
         updated_at: field("updated_at")?,

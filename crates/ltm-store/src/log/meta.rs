@@ -20,6 +20,8 @@ pub struct Meta {
     pub name: String,
     /// Its class.
     pub fqn: String,
+    /// Its key, if it has one.
+    pub key: Option<String>,
     /// JSON text.
     pub params: String,
     /// JSON text.
@@ -42,6 +44,7 @@ pub struct Meta {
 pub(crate) struct MetaFields<'a> {
     pub(crate) name: &'a str,
     pub(crate) fqn: &'a str,
+    pub(crate) key: Option<&'a str>,
     pub(crate) params: &'a str,
     pub(crate) structure: &'a str,
     pub(crate) concurrent_instances: &'a str,
@@ -110,6 +113,9 @@ impl MetaFields<'_> {
             .arg(status_field(self.cursor, self.status));
         call.arg("bytes")
             .arg(bytes_field(self.cursor, self.base, self.bytes));
+        if let Some(key) = self.key {
+            call.arg("key").arg(key);
+        }
         if let Some(source) = self.source {
             call.arg("source_id").arg(source.get());
         }
@@ -139,6 +145,7 @@ impl Store {
                 cursor: field("cursor")?.parse().ok()?,
                 name: field("name")?,
                 fqn: field("fqn")?,
+                key: field("key"),
                 params: field("params")?,
                 structure: field("structure")?,
                 concurrent_instances: field("concurrent_instances")?,

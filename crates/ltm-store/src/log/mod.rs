@@ -4,6 +4,7 @@ pub(crate) mod append;
 mod copy;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod meta;
 pub(crate) mod read;

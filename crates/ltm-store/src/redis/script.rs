@@ -38,6 +38,7 @@ script!(DISCARD, "discard.lua");
 script!(AGAIN, "again.lua");
 script!(LIST, "list.lua");
 script!(UNBIND, "unbind.lua");
+script!(BIND, "bind.lua");
 script!(LEND, "lend.lua");
 script!(REVOKE, "revoke.lua");
 

@@ -23,6 +23,8 @@ async fn create(store: &Store, id: LtmId) -> Cursor {
     let first = snapshot(Cursor::ORIGIN, "start");
     let new = NewLtm {
         id: Some(id),
+        key: None,
+        reuse: false,
         name: "",
         fqn: "app.Agent",
         params: "{}",

@@ -1,8 +1,15 @@
-//! Ids of LTMs.
+//! Ids of LTMs, and their keys.
+
+pub(crate) mod key;
+pub(crate) mod reference;
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::Number;
 
 /// The id of an LTM: an integer from 1 to 2^64-1. An id is never used twice.
 ///
@@ -50,9 +57,35 @@ impl FromStr for LtmId {
     }
 }
 
+/// Reads a number, or its text: JavaScript counts exactly only up to 2^53.
 impl<'de> Deserialize<'de> for LtmId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(u64::deserialize(deserializer)?).map_err(D::Error::custom)
+        deserializer.deserialize_any(NumberOrText)
+    }
+}
+
+struct NumberOrText;
+
+impl<'de> Visitor<'de> for NumberOrText {
+    type Value = LtmId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an LTM id: a whole number from 1 to 18446744073709551615, or its text")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<LtmId, E> {
+        LtmId::new(number).map_err(E::custom)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<LtmId, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    /// A number with all its digits, as `serde_json` hands it over.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LtmId, A::Error> {
+        let number = Number::deserialize(MapAccessDeserializer::new(map))
+            .map_err(|_| A::Error::invalid_type(serde::de::Unexpected::Map, &self))?;
+        number.to_string().parse().map_err(A::Error::custom)
     }
 }
 
@@ -74,6 +107,37 @@ mod tests {
             if let Ok(id) = text.parse::<LtmId>() {
                 prop_assert_eq!(id.to_string(), text);
             }
+        }
+    }
+
+    #[test]
+    fn json_holds_an_id_as_a_number_or_as_its_text() {
+        let read = |json: &str| serde_json::from_str::<LtmId>(json);
+        for json in [
+            "7",
+            r#""7""#,
+            "18446744073709551615",
+            r#""18446744073709551615""#,
+        ] {
+            let id = read(json).unwrap();
+            assert_eq!(id.to_string(), json.trim_matches('"'));
+            let value: serde_json::Value = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::from_value::<LtmId>(value).unwrap(), id);
+        }
+        for json in [
+            "0",
+            "-1",
+            "1.0",
+            "1e3",
+            "18446744073709551616",
+            r#""07""#,
+            r#"" 7""#,
+            "true",
+            "{}",
+            r#"{"a":1}"#,
+            "[7]",
+        ] {
+            assert!(read(json).is_err(), "{json}");
         }
     }
 
