@@ -159,7 +159,7 @@ def all_calls(http):
 
 def by_key(http):
     """Each call again, by class and key."""
-    body = {"fqn": "app.Agent", "key": "thread/7", "id": "4243", "state": {"n": 0}}
+    body = {"fqn": "app.Agent", "key": "thread/7", "id": "5000", "state": {"n": 0}}
     for expected in (True, False):
         assert http("POST", "/api/v0/ltm", body)["created"] is expected
     ltm = "/api/v0/ltm/by-key/app.Agent/thread%2F7"

@@ -144,6 +144,7 @@ pub(crate) enum ClientCommand {
     #[command(after_help = "\
 Examples:
   ltm create app.Agent
+  ltm create app.Agent --key 3f2c        gets the LTM with this key, or creates it
   ltm create app.Agent --name 'My agent' --state '{\"todo\": [\"plan\"]}'
   ltm create app.Agent --state state.json --structure structure.json --playground
 

@@ -138,7 +138,9 @@ fn code_of_client(error: &ltm_client::Error) -> u8 {
 
 fn code_of_store(error: &StoreError) -> u8 {
     match error {
-        StoreError::Unknown(_) | StoreError::Deleted { .. } => exit::NOT_FOUND,
+        StoreError::Unknown(_) | StoreError::UnknownKey(_) | StoreError::Deleted { .. } => {
+            exit::NOT_FOUND
+        }
         StoreError::Setting { .. } => exit::USAGE,
         error if error.is_temporary() => exit::UNAVAILABLE,
         StoreError::Rejected(_) => exit::REFUSED,

@@ -77,10 +77,18 @@ impl<T> Deref for Answer<T> {
 /// The answer to a creation.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Created {
-    /// The new LTM.
+    /// The LTM.
     pub id: LtmId,
     /// Where its log is.
     pub cursor: Cursor,
+    /// Whether it is new; otherwise it had the key before.
+    #[serde(default = "yes")]
+    pub created: bool,
+}
+
+/// An API of an older version creates or refuses.
+fn yes() -> bool {
+    true
 }
 
 /// The answer to an append.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmId, LtmRef};
 use reqwest::{
     Method,
     header::{IF_MATCH, LINK},
@@ -15,11 +15,11 @@ use tokio::time::sleep;
 use crate::{
     Answer, Copied, Error, Follow, Options, Page, Producer, RawAnswer, ServerUrl, Start, StateAt,
     Token, Views,
-    http::{Http, quoted},
+    http::{Http, path, quoted},
     token::{TokenResult, Tokens},
 };
 
-/// A client of the services at one address. Clones are cheap and share the connections.
+/// A client of the services at one address. An [`LtmId`] or an [`LtmKey`](crate::LtmKey) names an LTM. Clones are cheap and share the connections.
 #[derive(Clone)]
 pub struct Client {
     http: Http,
@@ -112,13 +112,13 @@ impl Client {
     }
 
     /// Follows an LTM: its messages one by one, over any number of connections.
-    pub fn follow(&self, id: LtmId, start: Start) -> Follow {
-        Follow::new(self.http.clone(), id, start)
+    pub fn follow(&self, ltm: impl Into<LtmRef>, start: Start) -> Follow {
+        Follow::new(self.http.clone(), ltm.into(), start)
     }
 
     /// Follows an LTM: each message, and the state after it.
-    pub fn views(&self, id: LtmId) -> Views {
-        Views::new(self.http.clone(), id)
+    pub fn views(&self, ltm: impl Into<LtmRef>) -> Views {
+        Views::new(self.http.clone(), ltm.into())
     }
 
     /// A producer, which writes LTMs.
@@ -131,8 +131,12 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`] if the API rejects the request or does not answer.
-    pub async fn document(&self, id: LtmId, rollbacks: bool) -> Result<RawAnswer, Error> {
-        let request = self.http.request(Method::GET, &format!("/{id}"));
+    pub async fn document(
+        &self,
+        ltm: impl Into<LtmRef>,
+        rollbacks: bool,
+    ) -> Result<RawAnswer, Error> {
+        let request = self.http.request(Method::GET, &path(ltm, ""));
         let (body, _) = self
             .http
             .send(request.query(&[("rollbacks", rollbacks)]))
@@ -172,11 +176,11 @@ impl Client {
     /// [`Error`] if the API rejects the request or does not answer.
     pub async fn state(
         &self,
-        id: LtmId,
+        ltm: impl Into<LtmRef>,
         index: Option<u64>,
         rollback: Option<u64>,
     ) -> Result<Answer<StateAt>, Error> {
-        let request = self.http.request(Method::GET, &format!("/{id}/state"));
+        let request = self.http.request(Method::GET, &path(ltm, "/state"));
         let request = request.query(&[("index", index), ("rollback", rollback)]);
         self.http.send(request).await?.0.parse()
     }
@@ -190,17 +194,18 @@ impl Client {
     /// `limit`.
     pub async fn wait(
         &self,
-        id: LtmId,
+        ltm: impl Into<LtmRef>,
         statuses: &[String],
         after: Option<Cursor>,
         limit: Option<Duration>,
     ) -> Result<Option<RawAnswer>, Error> {
         let (began, mut failures) = (Instant::now(), 0);
+        let path = path(ltm, "/wait");
         let left = || limit.map_or(Duration::MAX, |limit| limit.saturating_sub(began.elapsed()));
         loop {
             // The API must answer before the client takes it for dead.
             let step = left().min(self.options().answer_timeout / 2);
-            let request = self.http.request(Method::GET, &format!("/{id}/wait"));
+            let request = self.http.request(Method::GET, &path);
             let request = request
                 .query(&[("status", statuses.join(","))])
                 .query(&[("after", after)])
@@ -227,8 +232,8 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`] if the API rejects the request or does not answer.
-    pub async fn copy(&self, id: LtmId) -> Result<Answer<Copied>, Error> {
-        let request = self.http.request(Method::POST, &format!("/{id}/copy"));
+    pub async fn copy(&self, ltm: impl Into<LtmRef>) -> Result<Answer<Copied>, Error> {
+        let request = self.http.request(Method::POST, &path(ltm, "/copy"));
         self.http.send(request).await?.0.parse()
     }
 
@@ -237,8 +242,12 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`] if the API rejects the request or does not answer.
-    pub async fn delete(&self, id: LtmId, if_match: Option<Cursor>) -> Result<RawAnswer, Error> {
-        let mut request = self.http.request(Method::DELETE, &format!("/{id}"));
+    pub async fn delete(
+        &self,
+        ltm: impl Into<LtmRef>,
+        if_match: Option<Cursor>,
+    ) -> Result<RawAnswer, Error> {
+        let mut request = self.http.request(Method::DELETE, &path(ltm, ""));
         if let Some(cursor) = if_match {
             request = request.header(IF_MATCH, quoted(cursor));
         }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ltm_types::{Cursor, Problem};
+use ltm_types::{Cursor, LtmRef, Problem};
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
@@ -127,6 +127,11 @@ impl Http {
         }
         Ok(bytes)
     }
+}
+
+/// The path of a call about an LTM, below `/api/v0/ltm`.
+pub(crate) fn path(ltm: impl Into<LtmRef>, call: &str) -> String {
+    format!("/{}{call}", ltm.into().to_path())
 }
 
 /// A cursor as an entity tag.

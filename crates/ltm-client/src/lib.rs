@@ -25,7 +25,9 @@ pub use follow::{
     stream::{Follow, Views},
     view::{Status, View},
 };
-pub use ltm_types::{Cursor, LtmId, Problem, ProblemKind};
+pub use ltm_types::{
+    Cursor, LtmId, LtmKey, LtmKeyError, LtmRef, LtmRefError, Problem, ProblemKind,
+};
 pub use options::Options;
 pub use producer::{Producer, Write};
 pub use revocation::Revocable;

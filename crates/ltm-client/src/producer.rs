@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmRef};
 use reqwest::{
     Method,
     header::{CONTENT_TYPE, IF_MATCH},
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Answer, Appended, Created, Error, Recorded, RolledBack,
-    http::{Http, quoted},
+    http::{Http, path, quoted},
 };
 
 /// Writes LTMs. Each write lands once, however often the client has to send it.
@@ -24,7 +24,7 @@ use crate::{
 /// use serde_json::json;
 ///
 /// let producer = Client::new("http://127.0.0.1:8000")?.producer().named("engine-1", 7);
-/// let new = json!({"fqn": "app.Agent", "state": {"n": 0}});
+/// let new = json!({"fqn": "app.Agent", "key": "thread-7", "state": {"n": 0}});
 /// let created = producer.create(&new).send().await?;
 /// let step = json!({"reason": "execute", "merge": {"n": 1}});
 /// let appended = producer
@@ -62,34 +62,44 @@ impl Producer {
         self
     }
 
-    /// Creates an LTM: `{"fqn": …, "state": …}`.
+    /// Creates an LTM: `{"fqn": …, "state": …}`. With a `key`, gets the LTM with this key if there is one; the answer's
+    /// `created` tells.
     pub fn create(&self, ltm: &(impl Serialize + ?Sized)) -> Write<'_, Created> {
         self.write("", ltm)
     }
 
     /// Appends a snapshot: `reason`, and one of `patch`, `merge` (RFC 7396) and `state`.
-    pub fn append(&self, id: LtmId, step: &(impl Serialize + ?Sized)) -> Write<'_, Appended> {
-        self.write(&format!("/{id}/snapshots"), step)
+    pub fn append(
+        &self,
+        ltm: impl Into<LtmRef>,
+        step: &(impl Serialize + ?Sized),
+    ) -> Write<'_, Appended> {
+        self.write(&path(ltm, "/snapshots"), step)
     }
 
     /// Rolls back to a snapshot, `{"snapshot": {"index": 5}}`, or undoes a rollback, `{"rollback": {"index": 0}}`.
-    pub fn rollback(&self, id: LtmId, target: &(impl Serialize + ?Sized)) -> Write<'_, RolledBack> {
-        self.write(&format!("/{id}/rollback"), target)
+    pub fn rollback(
+        &self,
+        ltm: impl Into<LtmRef>,
+        target: &(impl Serialize + ?Sized),
+    ) -> Write<'_, RolledBack> {
+        self.write(&path(ltm, "/rollback"), target)
     }
 
     /// Records or updates an error. The field `id`, a UUID that you choose, identifies it.
     pub fn record_error(
         &self,
-        id: LtmId,
+        ltm: impl Into<LtmRef>,
         report: &(impl Serialize + ?Sized),
     ) -> Write<'_, Recorded> {
-        self.write(&format!("/{id}/errors"), report)
+        self.write(&path(ltm, "/errors"), report)
     }
 
     fn write<T>(&self, path: &str, body: &(impl Serialize + ?Sized)) -> Write<'_, T> {
         Write {
             producer: self,
             path: path.into(),
+            reuse: false,
             body: serde_json::to_vec(body).map_err(Error::Input),
             if_match: None,
             key: None,
@@ -106,11 +116,20 @@ type OnRetry<'a> = Box<dyn Fn(&Error, Duration) + Send + Sync + 'a>;
 pub struct Write<'a, T> {
     producer: &'a Producer,
     path: String,
+    reuse: bool,
     body: Result<Vec<u8>, Error>,
     if_match: Option<Cursor>,
     key: Option<String>,
     on_retry: Option<OnRetry<'a>>,
     answer: PhantomData<fn() -> T>,
+}
+
+impl Write<'_, Created> {
+    /// If the LTM with the `key` was deleted, gives the key to a new LTM.
+    pub fn reuse(mut self, reuse: bool) -> Self {
+        self.reuse = reuse;
+        self
+    }
 }
 
 impl<'a, T: DeserializeOwned> Write<'a, T> {
@@ -175,6 +194,9 @@ impl<'a, T: DeserializeOwned> Write<'a, T> {
             .header(CONTENT_TYPE, "application/json")
             .header("Idempotency-Key", key)
             .body(body.to_vec());
+        if self.reuse {
+            request = request.query(&[("reuse", true)]);
+        }
         if let Some(cursor) = self.if_match {
             request = request.header(IF_MATCH, quoted(cursor));
         }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use ltm_types::LtmId;
+use ltm_types::LtmRef;
 use reqwest::Url;
 use url::Host;
 
@@ -45,13 +45,13 @@ impl ServerUrl {
     }
 
     /// The URL of an LTM's WebSocket, as the request of the handshake names it.
-    pub(crate) fn socket(&self, id: LtmId) -> Url {
-        self.below(&format!("/ws/{id}"))
+    pub(crate) fn socket(&self, ltm: &LtmRef) -> Url {
+        self.below(&format!("/ws/{}", ltm.to_path()))
     }
 
     /// The URL of an LTM's Server-Sent Events.
-    pub(crate) fn events(&self, id: LtmId) -> Url {
-        self.below(&format!("/sse/{id}"))
+    pub(crate) fn events(&self, ltm: &LtmRef) -> Url {
+        self.below(&format!("/sse/{}", ltm.to_path()))
     }
 
     /// Whether the server is on this machine.
@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn paths_come_after_the_base() {
-        let id = LtmId::new(42).unwrap();
+        let id: LtmRef = "42".parse().unwrap();
+        let key: LtmRef = "app.Agent/thread/7 %2F".parse().unwrap();
         for (text, shown) in [
             ("http://localhost:8000", "http://localhost:8000"),
             ("http://localhost:8000/", "http://localhost:8000"),
@@ -118,7 +119,9 @@ mod tests {
                 format!("{shown}/api/v0/ltm/42"),
                 "{text}"
             );
-            assert_eq!(url.socket(id).as_str(), format!("{shown}/ws/42"));
+            assert_eq!(url.socket(&id).as_str(), format!("{shown}/ws/42"));
+            let by_key = format!("{shown}/sse/by-key/app.Agent/thread%2F7%20%252F");
+            assert_eq!(url.events(&key).as_str(), by_key);
         }
     }
 }

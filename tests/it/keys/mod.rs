@@ -1,6 +1,7 @@
 //! Keys: an engine names an LTM by its class and a text of its own.
 
 mod access;
+mod clients;
 mod create;
 mod follow;
 mod lost_writes;

@@ -194,7 +194,7 @@ impl Target {
                 let cursor = Cursor::ORIGIN;
                 return Ok(Channel { id, cursor });
             };
-            let Created { id, cursor } = live.create(state)?;
+            let Created { id, cursor, .. } = live.create(state)?;
             Ok(Channel { id, cursor })
         };
         (0..count).map(create).collect()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ltm_client::{Client, Producer};
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmRef};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -12,8 +12,9 @@ use crate::{error::Error, input::read_values, json_argument::JsonArgument, termi
 /// The arguments of `ltm append`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The id of the LTM
-    id: LtmId,
+    /// The LTM: its id, or its class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM")]
+    ltm: LtmRef,
     /// A file with snapshots; - reads standard input
     #[arg(group = "change", required_unless_present_any = ["patch", "state", "merge"])]
     file: Option<PathBuf>,
@@ -102,7 +103,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     async fn write(&mut self, snapshot: &impl Serialize) -> Result<(), Error> {
-        let id = self.args.id;
+        let ltm = &self.args.ltm;
         let key = self
             .args
             .idempotency_key
@@ -113,7 +114,7 @@ impl Writer<'_> {
             });
         let appended = self
             .producer
-            .append(id, snapshot)
+            .append(ltm, snapshot)
             .if_match(self.if_match)
             .idempotency_key(key)
             .on_retry(self.output.notes_retry(|note| note()))
@@ -126,6 +127,6 @@ impl Writer<'_> {
             return self.output.json_line(&appended.text);
         }
         self.output
-            .line(&format!("LTM {id}, snapshot {index}, cursor {cursor}"))
+            .line(&format!("LTM {ltm}, snapshot {index}, cursor {cursor}"))
     }
 }

@@ -12,6 +12,12 @@ use crate::{error::Error, json_argument::JsonArgument, terminal::Output};
 pub(crate) struct Args {
     /// The class of the LTM: app.Agent
     fqn: String,
+    /// Your own id of it, such as a UUID: gets the LTM of the class that has this key, or creates it
+    #[arg(long)]
+    key: Option<String>,
+    /// If the LTM with the key was deleted, give the key to a new LTM
+    #[arg(long, requires = "key")]
+    reuse: bool,
     /// Its name [default: the last word of the class]
     #[arg(long)]
     name: Option<String>,
@@ -44,6 +50,8 @@ pub(crate) struct Args {
 pub(crate) struct NewLtm<'a> {
     pub(crate) fqn: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) params: Option<&'a RawValue>,
@@ -69,6 +77,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         .producer()
         .create(&NewLtm {
             fqn: &args.fqn,
+            key: args.key.as_deref(),
             name: args.name.as_deref(),
             params: raw(args.params.as_ref()),
             payload: raw(args.payload.as_ref()),
@@ -78,11 +87,13 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
             id: args.id,
             retention: raw(args.retention.as_ref()),
         })
+        .reuse(args.reuse)
         .send()
         .await?;
     if output.json() {
         return output.json_line(&created.text);
     }
     let (id, cursor) = (created.id, created.cursor);
-    output.line(&format!("LTM {id}, cursor {cursor}"))
+    let found = if created.created { "" } else { ", not new" };
+    output.line(&format!("LTM {id}, cursor {cursor}{found}"))
 }

@@ -2,15 +2,16 @@
 
 use ltm_client::Client;
 use ltm_state::diff::diff;
-use ltm_types::LtmId;
+use ltm_types::LtmRef;
 
 use crate::{error::Error, terminal::Output};
 
 /// The arguments of `ltm diff`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The id of the LTM
-    id: LtmId,
+    /// The LTM: its id, or its class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM")]
+    ltm: LtmRef,
     /// The index of the snapshot to begin at
     #[arg(value_name = "A")]
     from: u64,
@@ -25,9 +26,11 @@ pub(crate) struct Args {
 /// Prints the patch from one snapshot to another: one operation per line, or JSON.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let from = client
-        .state(args.id, Some(args.from), args.rollback)
+        .state(&args.ltm, Some(args.from), args.rollback)
         .await?;
-    let to = client.state(args.id, Some(args.to), args.rollback).await?;
+    let to = client
+        .state(&args.ltm, Some(args.to), args.rollback)
+        .await?;
     let patch = diff(&from.state, &to.state);
     let unwritable = |e: serde_json::Error| Error::Answered(format!("not JSON: {e}"));
     if output.json() {

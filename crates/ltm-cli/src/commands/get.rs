@@ -1,7 +1,7 @@
 //! `ltm get`.
 
 use ltm_client::Client;
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmId, LtmRef};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -14,8 +14,9 @@ use crate::{
 /// The arguments of `ltm get`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The id of the LTM
-    id: LtmId,
+    /// The LTM: its id, or its class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM")]
+    ltm: LtmRef,
     /// Show its rollbacks, too
     #[arg(long)]
     rollbacks: bool,
@@ -36,6 +37,7 @@ struct LtmToShow {
     cursor: Cursor,
     name: String,
     fqn: String,
+    key: Option<String>,
     state: Value,
     snapshots: Vec<SnapshotToShow>,
     #[serde(default)]
@@ -57,13 +59,13 @@ struct SnapshotToShow {
 /// Prints the document of an LTM.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     if args.at.is_some() {
-        let answer = client.state(args.id, args.at, args.rollback).await?;
+        let answer = client.state(&args.ltm, args.at, args.rollback).await?;
         return match output.json() {
             true => output.json_line(&answer.text),
             false => output.line(&pretty(&Value::Object(answer.value.state))),
         };
     }
-    let document = client.document(args.id, args.rollbacks).await?;
+    let document = client.document(&args.ltm, args.rollbacks).await?;
     if output.json() {
         return output.json_line(document.text());
     }
@@ -79,6 +81,9 @@ fn print(document: &LtmToShow, rollbacks: bool, output: Output) -> Result<(), Er
         printable(&document.name),
         printable(&document.fqn)
     ))?;
+    if let Some(key) = &document.key {
+        output.line(&format!("{} {}", head("key"), printable(key)))?;
+    }
     for (name, value) in [
         ("cursor", document.cursor.to_string()),
         ("created", printable(&document.created_at)),

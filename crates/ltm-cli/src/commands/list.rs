@@ -34,6 +34,8 @@ struct Row {
     id: LtmId,
     name: String,
     fqn: String,
+    #[serde(default)]
+    key: Option<String>,
     status: Option<String>,
     snapshots_count: u64,
     updated_at: String,
@@ -77,12 +79,21 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
 }
 
 fn print_table(rows: &[Row], output: Output) -> Result<(), Error> {
-    let mut table = output.table(&["id", "name", "class", "status", "snapshots", "updated"]);
+    let mut table = output.table(&[
+        "id",
+        "name",
+        "class",
+        "key",
+        "status",
+        "snapshots",
+        "updated",
+    ]);
     for row in rows {
         table.add_row([
             row.id.to_string(),
             printable(&row.name),
             printable(&row.fqn),
+            printable(row.key.as_deref().unwrap_or_default()),
             printable(row.status.as_deref().unwrap_or_default()),
             row.snapshots_count.to_string(),
             printable(&row.updated_at),

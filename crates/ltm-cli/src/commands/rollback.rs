@@ -1,7 +1,7 @@
 //! `ltm rollback`.
 
 use ltm_client::Client;
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmRef};
 use serde_json::{Value, json};
 
 use crate::{error::Error, terminal::Output, text::count_of};
@@ -10,8 +10,9 @@ use crate::{error::Error, terminal::Output, text::count_of};
 #[derive(clap::Args, Debug)]
 #[command(group = clap::ArgGroup::new("target").required(true))]
 pub(crate) struct Args {
-    /// The id of the LTM
-    id: LtmId,
+    /// The LTM: its id, or its class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM")]
+    ltm: LtmRef,
     /// The snapshot that becomes the last one
     #[arg(long, value_name = "INDEX", group = "target")]
     to: Option<u64>,
@@ -34,7 +35,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     let answer = client
         .producer()
         .header(args.producer.clone())
-        .rollback(args.id, &target(args))
+        .rollback(&args.ltm, &target(args))
         .if_match(args.if_match)
         .on_retry(output.notes_retry(|note| note()))
         .send()
@@ -42,9 +43,9 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     if output.json() {
         return output.json_line(&answer.text);
     }
-    let (id, cursor) = (args.id, answer.cursor);
+    let (ltm, cursor) = (&args.ltm, answer.cursor);
     let snapshots = count_of(answer.snapshots_count, "snapshot");
-    output.line(&format!("LTM {id}, {snapshots}, cursor {cursor}"))
+    output.line(&format!("LTM {ltm}, {snapshots}, cursor {cursor}"))
 }
 
 fn target(args: &Args) -> Value {

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use ltm_client::{Change, Client, Event, Start};
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmRef};
 
 use crate::{
     error::{Error, said},
@@ -13,8 +13,9 @@ use crate::{
 /// The arguments of `ltm tail`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The id of the LTM
-    id: LtmId,
+    /// The LTM: its id, or its class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM")]
+    ltm: LtmRef,
     /// Begin after this cursor; 0 is the beginning
     #[arg(long, value_name = "CURSOR")]
     after: Option<Cursor>,
@@ -28,13 +29,13 @@ pub(crate) struct Args {
 
 /// Prints the messages about the LTM, until it is deleted.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
-    let id = args.id;
+    let ltm = &args.ltm;
     let start = match args.after {
         Some(cursor) => Start::After(cursor),
         None if args.state => Start::State,
         None => Start::Now,
     };
-    let mut events = client.follow(id, start);
+    let mut events = client.follow(ltm, start);
     let (mut reached, mut live) = (false, false);
     while let Some(event) = events.next().await {
         match event {
@@ -43,7 +44,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                 if matches!(message.change, Change::Live) {
                     if !live {
                         live = true;
-                        output.note(&format!("following LTM {id} live; press Ctrl-C to stop"));
+                        output.note(&format!("following LTM {ltm} live; press Ctrl-C to stop"));
                     }
                 } else if output.json() {
                     output.json_line(message.text())?;
@@ -64,13 +65,13 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
                 output.note(&format!("{reason}; reconnecting in {seconds:.1} s"));
             }
             Err(ltm_client::Error::Closed { code: 4404, .. }) => {
-                return Err(Error::NotFound(format!("there is no LTM {id}")));
+                return Err(Error::NotFound(format!("there is no LTM {ltm}")));
             }
             Err(ltm_client::Error::Closed { code: 4410, .. }) => break,
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Error::NotFound(format!("LTM {id} was deleted")))
+    Err(Error::NotFound(format!("LTM {ltm} was deleted")))
 }
 
 /// Why there is no connection, for a terminal.

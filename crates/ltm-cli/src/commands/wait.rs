@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ltm_client::Client;
 use ltm_settings::duration;
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmRef};
 use serde::{
     Deserialize,
     de::{IntoDeserializer, value::Error as ValueError},
@@ -15,8 +15,9 @@ use crate::{error::Error, terminal::Output, text::printable};
 /// The arguments of `ltm wait`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The id of the LTM
-    id: LtmId,
+    /// The LTM: its id, or its class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM")]
+    ltm: LtmRef,
     /// The statuses to wait for, separated by commas
     #[arg(
         long,
@@ -40,10 +41,10 @@ struct Row {
 
 /// Waits until the LTM has one of the statuses, and prints the one that it has.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
-    let (id, statuses) = (args.id, &args.status);
-    let row = client.wait(id, statuses, args.after, args.timeout).await?;
+    let (ltm, statuses) = (&args.ltm, &args.status);
+    let row = client.wait(ltm, statuses, args.after, args.timeout).await?;
     let Some(row) = row else {
-        return Err(Error::TimeOver(format!("LTM {id} is not there yet")));
+        return Err(Error::TimeOver(format!("LTM {ltm} is not there yet")));
     };
     if output.json() {
         return output.line(row.text());

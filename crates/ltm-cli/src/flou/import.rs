@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The id of the LTM instead of the document's own, if there is one document
     #[arg(long, value_name = "N")]
     id: Option<LtmId>,
+    /// The key of the LTM instead of the document's own, if there is one document
+    #[arg(long)]
+    key: Option<String>,
 }
 
 /// The reason of the snapshot that corrects the state.
@@ -93,7 +96,7 @@ pub(super) struct Imported {
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let mut run = ImportRun {
         client,
-        id: args.id,
+        args,
         output,
         imported: 0,
         failed: 0,
@@ -119,7 +122,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
 /// One run of the command.
 struct ImportRun<'a> {
     client: &'a Client,
-    id: Option<LtmId>,
+    args: &'a Args,
     output: Output,
     imported: u64,
     failed: u64,
@@ -139,12 +142,13 @@ impl ImportRun<'_> {
     }
 
     async fn import_text(&mut self, text: &RawValue) -> Result<(), Error> {
-        if self.id.is_some() && self.imported + self.failed > 0 {
+        let named = self.args.id.is_some() || self.args.key.is_some();
+        if named && self.imported + self.failed > 0 {
             return Err(Error::Input(
-                "--id names one LTM, and the input has more than one document".into(),
+                "--id and --key name one LTM, and the input has more than one document".into(),
             ));
         }
-        let done = import_one(self.client, text, self.id, self.output).await?;
+        let done = import_one(self.client, text, self.args, self.output).await?;
         self.imported += 1;
         print(&done, self.output)
     }
@@ -174,14 +178,17 @@ fn documents(value: &RawValue) -> Result<Vec<&RawValue>, Error> {
 async fn import_one(
     client: &Client,
     text: &RawValue,
-    id: Option<LtmId>,
+    args: &Args,
     output: Output,
 ) -> Result<Imported, Error> {
     let (text, recorded_id) = last_document(text.get())?;
-    let document: FlouDocument = json::read(text).map_err(|e| not_a_document(&e))?;
+    let mut document: FlouDocument = json::read(text).map_err(|e| not_a_document(&e))?;
+    if args.key.is_some() {
+        document.key.clone_from(&args.key);
+    }
     let own = document.id.or(recorded_id).map(LtmId::new).transpose();
     let own = own.map_err(|e| Error::Input(e.to_string()))?;
-    import(client, &document, id.or(own), output).await
+    import(client, &document, args.id.or(own), output).await
 }
 
 /// Writes the LTM of a document, or the rest of it if an earlier import was interrupted.
@@ -244,8 +251,8 @@ impl<'a> Target<'a> {
             created = self.create(&body, id).await;
         }
         let (id, at, before) = match (created, id) {
-            (Ok(created), None) => (created.id, created.cursor, 0),
-            (Ok(_), Some(id)) => self.find(id, operations).await?,
+            (Ok(created), None) if created.created => (created.id, created.cursor, 0),
+            (Ok(created), _) => self.find(created.id, operations).await?,
             // If another document was imported under this id, the idempotency key was used, too.
             (Err(error), Some(id))
                 if error.is(ProblemKind::IdTaken) || error.is(ProblemKind::KeyReused) =>
@@ -279,6 +286,7 @@ impl<'a> Target<'a> {
 
     fn creation(&self, first: &Value, id: Option<LtmId>) -> Value {
         let FlouDocument {
+            key,
             name,
             fqn,
             params,
@@ -295,6 +303,7 @@ impl<'a> Target<'a> {
             "snapshot": first,
         });
         for (field, value) in [
+            ("key", json!(key)),
             ("name", json!(name)),
             ("id", json!(id)),
             ("time", json!(created_at)),

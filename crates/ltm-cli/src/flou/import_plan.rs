@@ -13,6 +13,8 @@ pub(super) struct FlouDocument {
     pub(super) id: Option<u64>,
     pub(super) name: Option<String>,
     pub(super) fqn: String,
+    /// Only documents of ltm-live have it.
+    pub(super) key: Option<String>,
     #[serde(default)]
     pub(super) params: Value,
     #[serde(default)]

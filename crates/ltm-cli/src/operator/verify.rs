@@ -2,7 +2,7 @@
 
 use indicatif::ProgressBar;
 use ltm_store::{Listing, Redis, Shown, Store, StoreError, Verdict};
-use ltm_types::LtmId;
+use ltm_types::{LtmId, LtmRef};
 use serde_json::json;
 
 use super::redis_args::RedisArgs;
@@ -15,11 +15,11 @@ use crate::{
 /// The arguments of `ltm verify`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The ids of the LTMs
-    #[arg(required_unless_present = "all")]
-    ids: Vec<LtmId>,
+    /// The LTMs: their ids, or class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM", required_unless_present = "all")]
+    ltms: Vec<LtmRef>,
     /// Verify all listed LTMs
-    #[arg(long, conflicts_with = "ids")]
+    #[arg(long, conflicts_with = "ltms")]
     all: bool,
     /// The Redis to read.
     #[command(flatten)]
@@ -39,7 +39,11 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
         faulty: 0,
     };
     if !args.all {
-        for &id in &args.ids {
+        for ltm in &args.ltms {
+            let id = match ltm {
+                LtmRef::Id(id) => *id,
+                LtmRef::Key(key) => store.id_of(key).await?,
+            };
             verifier.verify(id).await?;
         }
         return verifier.end();

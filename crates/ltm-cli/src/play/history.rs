@@ -89,6 +89,7 @@ impl<'a> History<'a> {
     /// The body that creates the LTM.
     pub(crate) fn creation<'h>(&'h self, name: Option<&'h str>, id: Option<LtmId>) -> NewLtm<'h> {
         NewLtm {
+            key: None,
             fqn: &self.document.fqn,
             name: name.or(self.document.name.as_deref()),
             params: object(self.start.params),

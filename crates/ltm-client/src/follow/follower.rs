@@ -2,7 +2,7 @@
 
 use std::{mem::take, time::Duration};
 
-use ltm_types::{Cursor, LtmId};
+use ltm_types::{Cursor, LtmRef};
 use tokio::time::sleep;
 
 use super::{
@@ -41,7 +41,7 @@ impl Start {
 /// One subscriber, over any number of connections.
 pub(crate) struct Follower {
     http: Http,
-    id: LtmId,
+    ltm: LtmRef,
     /// Where the next connection begins.
     start: Start,
     transport: Option<Transport>,
@@ -58,10 +58,10 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(http: Http, id: LtmId, start: Start) -> Self {
+    pub(crate) fn new(http: Http, ltm: LtmRef, start: Start) -> Self {
         Self {
             http,
-            id,
+            ltm,
             start,
             transport: None,
             pause: None,
@@ -115,7 +115,7 @@ impl Follower {
         let start = self.start.query();
         let mut query = Vec::from_iter(start.as_ref().map(|(name, value)| (*name, &**value)));
         query.push(("live", "1"));
-        Transport::open(&self.http, self.id, &query).await
+        Transport::open(&self.http, &self.ltm, &query).await
     }
 
     /// Whether an earlier connection has delivered this message.
@@ -216,7 +216,7 @@ mod tests {
         let server = "http://localhost:1".parse().unwrap();
         let http = Http::new("test", server, Tokens::None, Options::default()).unwrap();
         let after = Start::After("3-7".parse().unwrap());
-        Follower::new(http, LtmId::new(1).unwrap(), after)
+        Follower::new(http, "1".parse().unwrap(), after)
     }
 
     #[test]

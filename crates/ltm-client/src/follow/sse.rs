@@ -1,7 +1,7 @@
 //! Server-Sent Events of the gateway.
 
 use ltm_state::json;
-use ltm_types::LtmId;
+use ltm_types::LtmRef;
 use reqwest::{Response, header::CONTENT_TYPE};
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -31,10 +31,10 @@ impl SseStream {
     /// Requests the events, with the token as of now.
     pub(crate) async fn open(
         http: &Http,
-        id: LtmId,
+        ltm: &LtmRef,
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        let request = http.get(http.server().events(id)).query(query);
+        let request = http.get(http.server().events(ltm)).query(query);
         let response = http.call(request, |status| status.is_success()).await?;
         let kind = response.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();

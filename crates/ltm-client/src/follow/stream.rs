@@ -9,7 +9,7 @@ use futures_util::{
     Stream,
     stream::{BoxStream, unfold},
 };
-use ltm_types::LtmId;
+use ltm_types::LtmRef;
 
 use super::{
     event::Event,
@@ -27,8 +27,8 @@ use crate::{Error, http::Http};
 pub struct Follow(BoxStream<'static, Result<Event, Error>>);
 
 impl Follow {
-    pub(crate) fn new(http: Http, id: LtmId, start: Start) -> Self {
-        let follower = Follower::new(http, id, start);
+    pub(crate) fn new(http: Http, ltm: LtmRef, start: Start) -> Self {
+        let follower = Follower::new(http, ltm, start);
         Self(Box::pin(unfold(follower, |mut follower| async {
             let event = follower.next().await?;
             Some((event, follower))
@@ -51,8 +51,8 @@ impl Stream for Follow {
 pub struct Views(BoxStream<'static, Result<(Event, View), Error>>);
 
 impl Views {
-    pub(crate) fn new(http: Http, id: LtmId) -> Self {
-        let follower = Follower::new(http, id, Start::State);
+    pub(crate) fn new(http: Http, ltm: LtmRef) -> Self {
+        let follower = Follower::new(http, ltm, Start::State);
         Self(Box::pin(unfold(
             (follower, View::default()),
             |(mut follower, mut view)| async {

@@ -1,6 +1,6 @@
 //! One connection to the gateway.
 
-use ltm_types::{LtmId, ProblemKind};
+use ltm_types::{LtmRef, ProblemKind};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::{sse::SseStream, websocket::WebSocket};
@@ -16,15 +16,15 @@ impl Transport {
     /// Opens a WebSocket. If a proxy does not let it through, requests Server-Sent Events instead.
     pub(crate) async fn open(
         http: &Http,
-        id: LtmId,
+        ltm: &LtmRef,
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        let refused = match WebSocket::open(http, id, query).await {
+        let refused = match WebSocket::open(http, ltm, query).await {
             Ok(socket) => return Ok(Self::WebSocket(Box::new(socket))),
             Err(error) if may_lack_websockets(&error) => error,
             Err(error) => return Err(error),
         };
-        match SseStream::open(http, id, query).await {
+        match SseStream::open(http, ltm, query).await {
             Ok(stream) => Ok(Self::Sse(Box::new(stream))),
             // Another program runs there.
             Err(Error::Answer { .. } | Error::Unreadable { .. }) => Err(refused),

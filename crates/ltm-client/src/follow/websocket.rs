@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use ltm_types::LtmId;
+use ltm_types::LtmRef;
 use reqwest::{
     StatusCode, Upgraded,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
@@ -35,11 +35,11 @@ impl WebSocket {
     /// Connects, with the token as of now. Proxies and trusted certificates are those of every other request.
     pub(crate) async fn open(
         http: &Http,
-        id: LtmId,
+        ltm: &LtmRef,
         query: &[(&str, &str)],
     ) -> Result<Self, Error> {
         let options = http.options();
-        let opened = timeout(options.connect_timeout, upgrade(http, id, query)).await;
+        let opened = timeout(options.connect_timeout, upgrade(http, ltm, query)).await;
         let upgraded = opened.map_err(|_| Error::Transport {
             route: Box::new(http.route().clone()),
             detail: "no answer in time".into(),
@@ -101,10 +101,10 @@ impl WebSocket {
 }
 
 /// The handshake (RFC 6455, section 4.1).
-async fn upgrade(http: &Http, id: LtmId, query: &[(&str, &str)]) -> Result<Upgraded, Error> {
+async fn upgrade(http: &Http, ltm: &LtmRef, query: &[(&str, &str)]) -> Result<Upgraded, Error> {
     let key = generate_key();
     let request = http
-        .get(http.server().socket(id))
+        .get(http.server().socket(ltm))
         .query(query)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
