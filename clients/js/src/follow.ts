@@ -3,7 +3,7 @@ import { Feed } from './feed.js';
 import type { JsonObject } from './json.js';
 import { openSocket, openSource, type End, type Link, type SocketConstructor, type SourceConstructor } from './link.js';
 import { Problem, problemOf } from './problem.js';
-import { idOf, Server, tokenOf, type Fetch, type Token } from './server.js';
+import { idIn, pathOf, Server, tokenOf, type Fetch, type Ltm, type Token } from './server.js';
 import { emptyView, withDocument, withMessage, type Change, type Message, type Status, type View } from './view.js';
 
 /** How to follow an LTM. */
@@ -45,14 +45,14 @@ export interface Following<State = JsonObject> extends AsyncIterable<Change> {
  * Follows an LTM: fetches its document, and keeps the view up to date across disconnects until you call `close`.
  *
  * @param url Where the services are, for example `http://localhost:8000`.
- * @param id The id of the LTM. Give a large one as bigint or text.
+ * @param ltm The id of the LTM, or `{ fqn, key }`.
  */
 export function followLtm<State = JsonObject>(
   url: string | URL,
-  id: number | bigint | string,
+  ltm: Ltm,
   options: FollowOptions = {},
 ): Following<State> {
-  return new Follower(new Server(url, options.fetch), idOf(id), options) as unknown as Following<State>;
+  return new Follower(new Server(url, options.fetch), ltm, options) as unknown as Following<State>;
 }
 
 const BACKOFF = { min: 200, max: 10_000 };
@@ -67,6 +67,8 @@ type Listener = (view: View, change: Change) => void;
 class Follower implements Following {
   view: View;
   readonly closed: Promise<void>;
+  /** What names the LTM in a path. */
+  private readonly path: string;
   private readonly listeners = new Set<Listener>();
   private readonly feeds = new Set<Feed>();
   private readonly stop = new AbortController();
@@ -89,10 +91,11 @@ class Follower implements Following {
 
   constructor(
     private readonly server: Server,
-    private readonly id: string,
+    ltm: Ltm,
     private readonly options: FollowOptions,
   ) {
-    this.view = emptyView(id);
+    this.path = pathOf(ltm);
+    this.view = emptyView(ltm);
     this.history = options.history ?? true;
     this.backoff = { ...BACKOFF, ...options.backoff };
     this.WebSocket = options.WebSocket ?? globalThis.WebSocket;
@@ -185,10 +188,11 @@ class Follower implements Following {
   }
 
   private async load(token: string | undefined): Promise<void> {
-    const path = `api/v0/ltm/${this.id}?rollbacks=true`;
-    const document = await this.server.ask(path, {}, token, this.stop.signal, (response) => response.json());
+    const path = `api/v0/ltm/${this.path}?rollbacks=true`;
+    const text = await this.server.ask(path, {}, token, this.stop.signal, (response) => response.text());
+    const document = JSON.parse(text);
     this.stale = false;
-    this.emit(withDocument(this.view, document), this.reload);
+    this.emit(withDocument({ ...this.view, id: idIn(text) }, document), this.reload);
     this.reload = { type: 'document' };
   }
 
@@ -202,7 +206,7 @@ class Follower implements Following {
   private async askWhy(token: string | undefined): Promise<void> {
     if (!this.history && this.failures === 0) {
       // The smallest answer that the API has.
-      await this.server.ask(`api/v0/ltm/${this.id}/snapshots?limit=1`, {}, token, this.stop.signal, () => {});
+      await this.server.ask(`api/v0/ltm/${this.path}/snapshots?limit=1`, {}, token, this.stop.signal, () => {});
     }
   }
 
@@ -242,8 +246,8 @@ class Follower implements Following {
       this.stop.signal.addEventListener('abort', close);
       look();
       link = events
-        ? openSource(EventSource, this.server.url(`sse/${this.id}`, query), ear)
-        : openSocket(WebSocket as SocketConstructor, this.server.url(`ws/${this.id}`, query).replace(/^http/, 'ws'), ear);
+        ? openSource(EventSource, this.server.url(`sse/${this.path}`, query), ear)
+        : openSocket(WebSocket as SocketConstructor, this.server.url(`ws/${this.path}`, query).replace(/^http/, 'ws'), ear);
     });
     over = true;
     clearTimeout(quiet);
@@ -263,6 +267,9 @@ class Follower implements Following {
       if (message.deleted) {
         this.finish('deleted', undefined, message.cursor);
         return;
+      }
+      if (!this.view.id) {
+        this.view = { ...this.view, id: idIn(data) };
       }
       if (message.reset && this.history) {
         this.reload = { type: 'reset', reason: message.reset.reason };
@@ -310,7 +317,7 @@ class Follower implements Following {
     const init = { headers: { 'If-None-Match': `"${cursor}"` } };
     const read = ({ status }: Response) => status !== 304;
     try {
-      if (cursor === null || (await this.server.ask(`api/v0/ltm/${this.id}`, init, token, this.stop.signal, read))) {
+      if (cursor === null || (await this.server.ask(`api/v0/ltm/${this.path}`, init, token, this.stop.signal, read))) {
         await sleep(grace, this.stop.signal);
         return this.view.cursor === cursor;
       }

@@ -5,6 +5,7 @@ export { applyPatch, PatchError } from './patch.js';
 export { Problem } from './problem.js';
 export {
   Producer,
+  type CreateOptions,
   type ErrorReport,
   type NewLtm,
   type ProducerOptions,
@@ -12,5 +13,5 @@ export {
   type Step,
   type WriteOptions,
 } from './producer.js';
-export type { Token } from './server.js';
+export type { Ltm, Token } from './server.js';
 export type { Change, LtmError, Rollback, Snapshot, Status, View } from './view.js';

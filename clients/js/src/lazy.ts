@@ -1,4 +1,5 @@
 import { followLtm, type FollowOptions, type Following } from './follow.js';
+import type { Ltm } from './server.js';
 import { emptyView, type View } from './view.js';
 
 /** Follows an LTM while it has listeners: from the first one to the last. */
@@ -9,10 +10,10 @@ export class LazyFollowing<State> {
 
   constructor(
     private readonly url: string | URL,
-    private readonly id: number | bigint | string,
+    private readonly ltm: Ltm,
     private readonly options: () => FollowOptions,
   ) {
-    this.last = emptyView(String(id)) as unknown as View<State>;
+    this.last = emptyView(ltm) as unknown as View<State>;
   }
 
   readonly view = (): View<State> => this.following?.view ?? this.last;
@@ -24,7 +25,7 @@ export class LazyFollowing<State> {
     // A server that renders a page may have neither. Its view stays `connecting`.
     const { WebSocket = globalThis.WebSocket, EventSource = globalThis.EventSource } = options;
     if (!this.following && (WebSocket || EventSource)) {
-      this.following = followLtm<State>(this.url, this.id, options);
+      this.following = followLtm<State>(this.url, this.ltm, options);
       this.following.subscribe(() => this.listeners.forEach((each) => each()));
     }
     return () => {

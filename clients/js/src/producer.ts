@@ -1,7 +1,7 @@
 import { pause, sleep, type Backoff } from './backoff.js';
 import type { Json, JsonObject, Patch } from './json.js';
 import { Problem } from './problem.js';
-import { idOf, Server, tokenOf, type Fetch, type Token } from './server.js';
+import { idIn, pathOf, Server, tokenOf, type Fetch, type Ltm, type Token } from './server.js';
 import type { LtmError, Snapshot } from './view.js';
 
 /** How a producer writes. */
@@ -30,10 +30,18 @@ export interface WriteOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Conditions of a creation. */
+export interface CreateOptions extends WriteOptions {
+  /** If the LTM with the `key` was deleted, gives the key to a new LTM. */
+  reuse?: boolean | undefined;
+}
+
 /** An LTM to create. */
 export interface NewLtm {
   /** The class: the fully qualified name of the machine. */
   fqn: string;
+  /** Your own id of it, such as a UUID, unique within the class. If an LTM has this key, `create` returns that LTM. */
+  key?: string;
   /** A label for people. */
   name?: string;
   params?: JsonObject;
@@ -42,7 +50,7 @@ export interface NewLtm {
   structure?: JsonObject;
   state?: JsonObject;
   /** The id of the new LTM (default: the next free one). It must never have been used. */
-  id?: number;
+  id?: number | bigint | string;
   time?: string;
   /** Rules for this LTM in place of the services' `retention` settings; null switches a rule off. */
   retention?: { max_entries?: number | null; max_bytes?: number | null; max_age?: string | null; idle_ttl?: string | null };
@@ -72,8 +80,6 @@ export interface ErrorReport {
   time?: string;
 }
 
-type Id = number | bigint | string;
-
 const BACKOFF = { min: 100, max: 5_000 };
 const TRIES = 10;
 /** The longest pause that a server may ask for, in milliseconds. */
@@ -90,39 +96,40 @@ export class Producer {
     this.server = new Server(url, options.fetch);
   }
 
-  /** Creates an LTM. The id is text, because a number cannot hold every id exactly. */
-  async create(ltm: NewLtm, options?: WriteOptions): Promise<{ id: string; cursor: string }> {
-    return this.write('', ltm, options, (text) => {
-      const { cursor } = JSON.parse(text);
-      return { id: /"id":\s*(\d+)/.exec(text)?.[1] as string, cursor };
-    });
+  /**
+   * Creates an LTM, or gets the one that has the `key`: then `created` is false. The id is text, because a number cannot
+   * hold every id exactly.
+   */
+  async create(ltm: NewLtm, options: CreateOptions = {}): Promise<{ id: string; cursor: string; created: boolean }> {
+    const body = { ...ltm, id: ltm.id?.toString() };
+    return this.write(options.reuse ? '?reuse=true' : '', body, options, (text) => ({ ...JSON.parse(text), id: idIn(text) }));
   }
 
   /** Appends a snapshot. */
   async append(
-    id: Id,
+    ltm: Ltm,
     step: Step,
     options?: WriteOptions,
   ): Promise<{ cursor: string; index: number; snapshot: Snapshot }> {
-    return this.write(`/${idOf(id)}/snapshots`, step, options, JSON.parse);
+    return this.write(`/${pathOf(ltm)}/snapshots`, step, options, JSON.parse);
   }
 
   /** Goes back to a snapshot, or undoes a rollback. */
   async rollback(
-    id: Id,
+    ltm: Ltm,
     target: RollbackTarget & { time?: string },
     options?: WriteOptions,
   ): Promise<{ cursor: string; snapshot_index: number | null; snapshots_count: number }> {
-    return this.write(`/${idOf(id)}/rollback`, target, options, JSON.parse);
+    return this.write(`/${pathOf(ltm)}/rollback`, target, options, JSON.parse);
   }
 
   /** Records an error, or what became of it. */
   async recordError(
-    id: Id,
+    ltm: Ltm,
     report: ErrorReport,
     options?: WriteOptions,
   ): Promise<{ cursor: string; error: LtmError }> {
-    return this.write(`/${idOf(id)}/errors`, { id: uuid(), ...report }, options, JSON.parse);
+    return this.write(`/${pathOf(ltm)}/errors`, { id: uuid(), ...report }, options, JSON.parse);
   }
 
   /** Sends a call until it is answered, each time under the same key. */

@@ -79,11 +79,22 @@ export async function tokenOf(token: Token | undefined): Promise<string | undefi
   return typeof token === 'function' ? token() : token;
 }
 
-/** An LTM's id as text, because a number cannot hold every id exactly. */
-export function idOf(id: number | bigint | string): string {
-  const text = String(id);
-  if (!/^\d+$/.test(text) || (typeof id === 'number' && !Number.isSafeInteger(id))) {
+/** An LTM by its id (a large one as bigint or text, because a number cannot hold every id exactly), or by its class and key. */
+export type Ltm = number | bigint | string | { readonly fqn: string; readonly key: string };
+
+/** What names an LTM in a path. */
+export function pathOf(ltm: Ltm): string {
+  if (typeof ltm === 'object') {
+    return `by-key/${encodeURIComponent(ltm.fqn)}/${encodeURIComponent(ltm.key)}`;
+  }
+  const text = String(ltm);
+  if (!/^\d+$/.test(text) || (typeof ltm === 'number' && !Number.isSafeInteger(ltm))) {
     throw new TypeError(`${text} is not an LTM id: pass a whole number; a large one as bigint or string`);
   }
   return text;
+}
+
+/** The id in an answer or a message, as text. It is the first member. */
+export function idIn(json: string): string {
+  return /"id":\s*(\d+)/.exec(json)?.[1] ?? '';
 }

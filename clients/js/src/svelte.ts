@@ -1,6 +1,7 @@
 import type { FollowOptions } from './follow.js';
 import type { JsonObject } from './json.js';
 import { LazyFollowing } from './lazy.js';
+import type { Ltm } from './server.js';
 import type { View } from './view.js';
 
 /** A readable store, as Svelte defines it. */
@@ -11,10 +12,10 @@ export interface ReadableView<State> {
 /** A store with the view of an LTM. The client follows the LTM while the store has subscribers. */
 export function ltmStore<State = JsonObject>(
   url: string | URL,
-  id: number | bigint | string,
+  ltm: Ltm,
   options: FollowOptions = {},
 ): ReadableView<State> {
-  const following = new LazyFollowing<State>(url, id, () => options);
+  const following = new LazyFollowing<State>(url, ltm, () => options);
   return {
     subscribe(run) {
       const end = following.subscribe(() => run(following.view()));

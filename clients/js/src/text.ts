@@ -1,6 +1,7 @@
 import { sleep } from './backoff.js';
 import type { Json, Patch } from './json.js';
 import type { Producer } from './producer.js';
+import type { Ltm } from './server.js';
 
 /** How a text is written. */
 export interface TextOptions {
@@ -37,7 +38,7 @@ export class TextStream {
   /** Writes to the member at `path` (a JSON Pointer, such as `/messages/3/content`), which is made or replaced. */
   constructor(
     private readonly producer: Producer,
-    private readonly id: number | bigint | string,
+    private readonly ltm: Ltm,
     private readonly path: string,
     { every = 50, reason = 'tokens', item }: TextOptions = {},
   ) {
@@ -92,6 +93,6 @@ export class TextStream {
   }
 
   private append(patch: Patch): Promise<unknown> {
-    return this.producer.append(this.id, { ...this.step, patch });
+    return this.producer.append(this.ltm, { ...this.step, patch });
   }
 }

@@ -1,6 +1,7 @@
 import { share, type Json, type JsonObject, type Patch } from './json.js';
 import { applyPatch } from './patch.js';
 import type { Problem } from './problem.js';
+import type { Ltm } from './server.js';
 
 /** One step of an LTM's history. */
 export interface Snapshot {
@@ -45,7 +46,10 @@ export type Status = 'connecting' | 'live' | 'reconnecting' | 'deleted' | 'faile
 /** An LTM as the client knows it. A view never changes: each change creates a new one that shares unchanged parts. */
 export interface View<State = JsonObject> {
   readonly status: Status;
+  /** The id. If you named the LTM by its key, it is empty until the first answer. */
   readonly id: string;
+  /** The key within the class, if the LTM has one. */
+  readonly key: string | null;
   /** The cursor that this view is as of; null until the first document or state has arrived. */
   readonly cursor: string | null;
   readonly state: State;
@@ -106,10 +110,12 @@ type Document = Omit<View, 'status' | 'error' | 'firstIndex' | 'snapshotsCount' 
   first_rollback: number;
 };
 
-export function emptyView(id: string): View {
+export function emptyView(ltm: Ltm): View {
+  const { fqn, key } = typeof ltm === 'object' ? ltm : { fqn: '', key: null };
   return {
     status: 'connecting',
-    id,
+    id: key === null ? String(ltm) : '',
+    key,
     cursor: null,
     state: {},
     snapshots: [],
@@ -119,7 +125,7 @@ export function emptyView(id: string): View {
     firstRollback: 0,
     errors: [],
     name: '',
-    fqn: '',
+    fqn,
     source_id: null,
     params: {},
     structure: {},
@@ -140,6 +146,7 @@ export function withDocument(view: View, document: Document): View {
     cursor,
     name,
     fqn,
+    key: document.key ?? null,
     source_id: document.source_id ?? null,
     created_at,
     updated_at,

@@ -42,6 +42,13 @@ export async function example(signal: AbortSignal): Promise<void> {
   await new Producer('http://localhost:8000').append(1, { reason: 'execute' });
   const patched: Agent = applyPatch<Agent>({ todo: [] }, [{ op: 'add', path: '/todo/-', value: 'x' }]);
   const error: Problem | undefined = following.view.error;
+  const key = { fqn: 'app.Agent', key: '3f2c' };
+  followLtm('http://localhost:8000', key).view.key satisfies string | null;
+  new TextStream(new Producer(''), key, '/content');
+  // @ts-expect-error: a key needs its class.
+  followLtm('http://localhost:8000', { key: '3f2c' });
+  const made: boolean = (await new Producer('').create({ ...key, id: 1n }, { reuse: true })).created;
+  console.log(made, useLtm<Agent>('', key).id, ltmStore('', key));
   followLtm(new URL('http://localhost:8000'), 1, { WebSocket, EventSource, fetch });
   ltmStore<Agent>('', 1).subscribe((view) => console.log(view.state.todo, patched, error?.kind));
   console.log(useLtm<Agent>('', 1, { history: false }).state.todo);

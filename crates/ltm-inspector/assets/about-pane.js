@@ -19,7 +19,7 @@ export class AboutPane {
     const isEmpty = (value) => value === null || value === undefined || Object.keys(value).length === 0;
     this.element.replaceChildren(
       h('dl', { class: 'facts' },
-        fact('Name', String(view.name ?? '')), fact('Class', code(view.fqn ?? '')), fact('Id', code(view.id)),
+        fact('Name', String(view.name ?? '')), fact('Class', code(view.fqn ?? '')), ...(view.key == null ? [] : [fact('Key', code(view.key))]), fact('Id', code(view.id)),
         fact('Created', fullTime(view.created_at)), fact('Last change', fullTime(view.updated_at)),
         fact('Snapshots', Number(view.snapshotsCount).toLocaleString('en'), first > 0 ? ` (retention removed those before ${first})` : ''),
         fact('Cursor', code(view.cursor ?? '–'), ' ', copyButton('Copy', () => String(view.cursor), 'Cursor'))),

@@ -116,7 +116,7 @@ export class ListView {
     const wanted = this.asked.q.trim().toLocaleLowerCase().replace(/^#/, '');
     const { status } = this.asked;
     return this.page.rows.filter((row) => (!status || row.status === status)
-      && (!wanted || `${row.name} ${row.fqn} ${row.id}`.toLocaleLowerCase().includes(wanted)));
+      && (!wanted || `${row.name} ${row.fqn} ${row.key ?? ''} ${row.id}`.toLocaleLowerCase().includes(wanted)));
   }
 
   #show() {
