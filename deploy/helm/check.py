@@ -289,7 +289,7 @@ class Chart(unittest.TestCase):
     def test_one_ltm_goes_to_one_api_and_a_socket_may_be_idle(self):
         for preset, hashed, idle in (
             ("nginx", 'upstream-hash-by: "$ltm_id"', 'proxy-read-timeout: "3600"'),
-            ("haproxy", "balance hash path,field(5,/)", "timeout tunnel 1h"),
+            ("haproxy", "balance hash var(txn.ltm)", "timeout tunnel 1h"),
         ):
             ingress = {"enabled": True, "host": "ltm.example.com", "preset": preset}
             objects = render(merged(LEAST, {"ingress": ingress}))

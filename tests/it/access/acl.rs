@@ -78,6 +78,18 @@ async fn write_everything(api: &Api) -> u64 {
     let copy = copied["copy_id"].as_u64().unwrap();
     let delete = api.request(reqwest::Method::DELETE, &format!("/ltm/{copy}"));
     assert!(api.send(delete).await.status.is_success());
+    let named = json!({"fqn": "tests.Acl", "key": "k"});
+    let by_key = "/ltm/by-key/tests.Acl/k";
+    for path in ["/ltm", "/ltm", "/ltm?reuse=true"] {
+        api.post(path, &named).await.expect(200);
+        api.get(by_key).await.expect(200);
+        if path == "/ltm" {
+            continue;
+        }
+        let delete = api.request(reqwest::Method::DELETE, by_key);
+        api.send(delete).await.expect(200);
+    }
+    api.post("/ltm?reuse=true", &named).await.expect(200);
     for path in ["/ltm", "/ltm?fqn=tests.Acl", &path] {
         api.get(path).await.expect(200);
     }
@@ -113,6 +125,10 @@ async fn the_services_do_all_their_work_as_the_shipped_users_and_nothing_is_refu
     let (kept, _) = api.create(json!({"n": 0})).await;
     assert!(api.send(delete).await.status.is_success());
     assert_eq!(subscriber.message().await["deleted"], true);
+
+    let by_key = gateway.ws("/ws/by-key/tests.Acl/k?init=state");
+    let mut named = Subscriber::connect(&by_key).await.unwrap();
+    assert_eq!(named.message().await["reset"]["state"], json!({}));
 
     let mut list = Subscriber::connect(&gateway.ws("/ws/ltms")).await.unwrap();
     assert_eq!(list.message().await["reset"]["rows"][0]["id"], kept);

@@ -42,6 +42,67 @@ async fn a_creation_that_ends_between_its_two_writes_is_finished_by_the_next() {
     assert_eq!(api.get("/ltm").await.expect(200)[0]["id"], id);
 }
 
+/// Gets or creates keys until the API is gone. Returns the answers that arrived.
+async fn create_until_it_is_gone(api: Api, first: usize) -> Vec<(String, Value)> {
+    let mut answers = Vec::new();
+    for number in first.. {
+        let key = format!("key-{number}");
+        let request = api.request(reqwest::Method::POST, "/ltm");
+        match request.json(&named(&key)).send().await {
+            Ok(response) => match response.json().await {
+                Ok(answer) => answers.push((key, answer)),
+                Err(_) => break,
+            },
+            Err(_) => break,
+        }
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_an_api_is_killed_each_key_leads_to_one_ltm_and_no_acknowledged_one_is_lost() {
+    let redis = RedisServer::start(&[]);
+    for round in 0..6 {
+        let mut service = Service::api(&redis.url(), &[]);
+        let api = Api::at(&service);
+        let first = round * 1000;
+        // Two tasks for the same keys.
+        let tasks: Vec<_> = (0..8)
+            .map(|task| create_until_it_is_gone(api.clone(), first + task / 2 * 100))
+            .map(tokio::spawn)
+            .collect();
+        let seen = format!("ltm:key:9:app.Agent:key-{}", first + round);
+        until("some keys are bound", async || {
+            redis.cli(&["EXISTS", &seen]) == "1"
+        })
+        .await;
+        service.kill();
+        let answers = join_all(tasks).await;
+        let acknowledged: Vec<_> = answers.into_iter().flat_map(Result::unwrap).collect();
+
+        let service = Service::api(&redis.url(), &[]);
+        let api = Api::at(&service);
+        for (key, answer) in &acknowledged {
+            let found = get_or_create(&api, key).await;
+            assert_eq!(
+                (&found["id"], &found["created"]),
+                (&answer["id"], &json!(false))
+            );
+        }
+        let records = redis.cli(&["KEYS", "ltm:key:*"]);
+        for record in records.lines() {
+            let key = record.strip_prefix("ltm:key:9:app.Agent:").unwrap();
+            let found = get_or_create(&api, key).await;
+            assert_eq!(redis.cli(&["GET", record]), found["id"].to_string());
+        }
+        let rows = api.get("/ltm?limit=1000").await.expect(200);
+        let rows = rows.as_array().unwrap();
+        assert_eq!(rows.len(), records.lines().count());
+        let ids: std::collections::BTreeSet<_> = rows.iter().map(|it| it["key"].as_str()).collect();
+        assert_eq!(ids.len(), rows.len(), "a key has two LTMs");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_never_leads_to_an_ltm_of_another_key() {
     let stack = Stack::start();

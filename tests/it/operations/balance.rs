@@ -85,3 +85,46 @@ async fn a_full_gateway_sends_its_ltms_to_another_one() {
     let seats = deployment.of_each("ltm_subscribers").await;
     assert_eq!(seats, [1.0, 29.0]);
 }
+
+/// The requests that each API has answered for an LTM by its key.
+async fn answered(apis: &[Service]) -> Vec<f64> {
+    let mut counts = Vec::new();
+    for api in apis {
+        let scrape = Scrape::of(api).await;
+        let by_key = |series: &&str| {
+            series.starts_with("ltm_http_requests_total") && series.contains("by-key")
+        };
+        let series = scrape.series();
+        let of_key = series.iter().copied().filter(|series| by_key(series));
+        counts.push(of_key.map(|series| scrape.value(series)).sum());
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_for_one_key_go_to_one_api_and_keys_are_spread_over_all_apis() {
+    let redis = RedisServer::start(&[]);
+    let apis = [(); 3].map(|()| Service::api(&redis.url(), &[]));
+    let haproxy = Haproxy::start(&apis.iter().collect::<Vec<_>>(), &[]);
+    for number in 0..apis.len() {
+        haproxy
+            .until_seen("api", &format!("api{number}"), "UP")
+            .await;
+    }
+    let client = Api::at_url(&haproxy.http());
+    for number in 0..24 {
+        let before = answered(&apis).await;
+        let key = format!("a/{number}");
+        let new = json!({"fqn": "tests.Ltm", "key": key});
+        client.post("/ltm", &new).await.expect(200);
+        let path = format!("/ltm/by-key/tests.Ltm/a%2F{number}");
+        for call in ["", "/state", "/snapshots", "/wait?after=0"] {
+            client.get(&format!("{path}{call}")).await.expect(200);
+        }
+        let after = answered(&apis).await;
+        let more: Vec<f64> = after.iter().zip(&before).map(|(a, b)| a - b).collect();
+        assert_eq!(more.iter().copied().fold(0.0, f64::max), 4.0, "{more:?}");
+    }
+    let counts = answered(&apis).await;
+    assert!(counts.iter().all(|count| *count > 0.0), "{counts:?}");
+}

@@ -23,7 +23,9 @@ haproxy.org/backend-config-snippet: |
   timeout connect 2s
   timeout server 60s
 {{- if eq .service "api" }}
-  balance hash path,field(5,/)
+  http-request set-var(txn.ltm) path,field(5,/)
+  http-request set-var(txn.ltm) path,field(6,/,2) if { path_beg /api/v0/ltm/by-key/ }
+  balance hash var(txn.ltm)
   hash-type consistent
 {{- else }}
   balance leastconn
