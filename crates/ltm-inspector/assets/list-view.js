@@ -51,7 +51,7 @@ export class ListView {
   #build() {
     const { asked } = this;
     this.input = h('input', {
-      type: 'search', placeholder: 'Filter by name, class or id', 'aria-label': 'Filter LTMs', value: asked.q, spellcheck: 'false',
+      type: 'search', placeholder: 'Filter by name, class, key or id', 'aria-label': 'Filter LTMs', value: asked.q, spellcheck: 'false',
       oninput: () => this.#ask({ q: this.input.value }, false), onkeydown: (event) => event.key === 'Enter' && this.#open(),
     });
     this.chips = ['', ...STATUSES].map((status) => h('button', {
