@@ -138,6 +138,7 @@ def all_calls(http):
     http("GET", f"{ltm}/state")
     http("GET", f"{ltm}/wait?after=1-1")
     http("GET", ltm + "?rollbacks=true")
+    http("GET", f"{ltm}/rollbacks?limit=2")
     http("GET", f"{ltm}/snapshots?rollback=0")
     copied = http("POST", f"{ltm}/copy")["copy_id"]
     http("GET", f"/api/v0/ltm/{copied}")

@@ -4,7 +4,7 @@ import type { JsonObject } from './json.js';
 import { openSocket, openSource, type End, type Link, type SocketConstructor, type SourceConstructor } from './link.js';
 import { Problem, problemOf } from './problem.js';
 import { idIn, pathOf, Server, tokenOf, type Fetch, type Ltm, type Token } from './server.js';
-import { emptyView, withDocument, withMessage, type Change, type Message, type Status, type View } from './view.js';
+import { emptyView, withDocument, withMessage, withPage, type Change, type Document, type Message, type Status, type View } from './view.js';
 
 /** How to follow an LTM. */
 export interface FollowOptions {
@@ -14,6 +14,11 @@ export interface FollowOptions {
   signal?: AbortSignal | undefined;
   /** Whether to keep the history (default true). `false`: keep only the state, and fetch no document. */
   history?: boolean | undefined;
+  /**
+   * Whether to fetch the rollbacks that happened before (default false): the history before each of them, which can be
+   * much. Without this, `view.rollbacks` begins with the next rollback.
+   */
+  rollbacks?: boolean | undefined;
   /** The `fetch` to use (default: the runtime's). */
   fetch?: Fetch | undefined;
   /** The WebSocket to use (default: the runtime's). If the runtime has none: `import WebSocket from 'ws'`. */
@@ -188,9 +193,16 @@ class Follower implements Following {
   }
 
   private async load(token: string | undefined): Promise<void> {
-    const path = `api/v0/ltm/${this.path}?rollbacks=true`;
-    const text = await this.server.ask(path, {}, token, this.stop.signal, (response) => response.text());
-    const document = JSON.parse(text);
+    let from: number | undefined;
+    let document: Document | undefined;
+    let text: string;
+    do {
+      const query = this.options.rollbacks ? `?rollbacks=true&from_rollback=${from ?? 0}` : '';
+      text = await this.server.ask(`api/v0/ltm/${this.path}${query}`, {}, token, this.stop.signal, (response) => response.text());
+      const page: Document = JSON.parse(text);
+      document = withPage(document, page);
+      from = page.next_rollback;
+    } while (from !== undefined);
     this.stale = false;
     this.emit(withDocument({ ...this.view, id: idIn(text) }, document), this.reload);
     this.reload = { type: 'document' };

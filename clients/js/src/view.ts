@@ -58,8 +58,9 @@ export interface View<State = JsonObject> {
   /** The index of the first of `snapshots`: more than 0 if retention has removed earlier ones. */
   readonly firstIndex: number;
   readonly snapshotsCount: number;
+  /** The rollbacks since the client began to follow; with the option `rollbacks` also those before. */
   readonly rollbacks: readonly Rollback<State>[];
-  /** The index of the first of `rollbacks`: more than 0 if retention has removed earlier ones. */
+  /** The index of the first of `rollbacks` among all rollbacks of the LTM. */
   readonly firstRollback: number;
   readonly errors: readonly LtmError[];
   readonly name: string;
@@ -102,12 +103,15 @@ export interface Message {
   end?: { code: number; reason: string };
 }
 
-/** The answer of `GET /api/v0/ltm/{id}?rollbacks=true`. */
-type Document = Omit<View, 'status' | 'error' | 'firstIndex' | 'snapshotsCount' | 'firstRollback'> & {
+/** The answer of `GET /api/v0/ltm/{id}`; with `?rollbacks=true` it has a page of rollbacks. */
+export type Document = Omit<View, 'status' | 'error' | 'firstIndex' | 'snapshotsCount' | 'firstRollback' | 'rollbacks'> & {
   cursor: string;
   first_index: number;
   snapshots_count: number;
-  first_rollback: number;
+  rollbacks_count: number;
+  rollbacks?: Rollback[];
+  first_rollback?: number | undefined;
+  next_rollback?: number;
 };
 
 export function emptyView(ltm: Ltm): View {
@@ -135,10 +139,20 @@ export function emptyView(ltm: Ltm): View {
   };
 }
 
+/** A document with the rollbacks of the one before it, whose page ended where that of this one begins. */
+export function withPage(before: Document | undefined, document: Document): Document {
+  const { rollbacks = [], first_rollback: first } = document;
+  // Retention may have removed rollbacks between the pages.
+  if (before === undefined || before.next_rollback !== first) {
+    return document;
+  }
+  return { ...document, rollbacks: [...(before.rollbacks ?? []), ...rollbacks], first_rollback: before.first_rollback };
+}
+
 /** The view of a fetched document. Parts that are equal to the old view's are the same objects. */
 export function withDocument(view: View, document: Document): View {
-  const { cursor, state, snapshots, rollbacks, errors, name, fqn, params, structure } = document;
-  const { concurrent_instances, created_at, updated_at, first_index, first_rollback, snapshots_count } = document;
+  const { cursor, state, snapshots, rollbacks = [], errors, name, fqn, params, structure } = document;
+  const { concurrent_instances, created_at, updated_at, first_index, snapshots_count } = document;
   const parts = { state, snapshots, rollbacks, errors, params, structure, concurrent_instances };
   return {
     ...view,
@@ -151,7 +165,7 @@ export function withDocument(view: View, document: Document): View {
     created_at,
     updated_at,
     firstIndex: first_index,
-    firstRollback: first_rollback,
+    firstRollback: document.first_rollback ?? document.rollbacks_count,
     snapshotsCount: snapshots_count,
   };
 }

@@ -49,10 +49,35 @@ describe('with services that run', { concurrency: 4 }, () => {
 
     const copied = await fetch(`${services.url}/api/v0/ltm/${id}/copy`, { method: 'POST' });
     const { copy_id: copy } = await copied.json();
-    const ofCopy = followLtm(services.url, copy, options);
-    sameAsDocument(await untilView(ofCopy, live), await services.document(copy));
-    assert.equal(String(ofCopy.view.source_id), String(id));
-    ofCopy.close();
+    for (const rollbacks of [false, true]) {
+      const ofCopy = followLtm(services.url, copy, { ...options, rollbacks });
+      sameAsDocument(await untilView(ofCopy, live), await services.document(copy));
+      assert.deepEqual([ofCopy.view.rollbacks.length, ofCopy.view.firstRollback], rollbacks ? [5, 0] : [0, 4]);
+      assert.equal(String(ofCopy.view.source_id), String(id));
+      // To undo an unknown rollback, the client fetches the document.
+      const { cursor } = await producer.rollback(copy, { rollback: { index: 1 } });
+      sameAsDocument(await untilView(ofCopy, (view) => view.cursor === cursor), await services.document(copy));
+      ofCopy.close();
+    }
+  });
+
+  test('rollbacks are fetched page by page, and only if asked for', async () => {
+    const id = await create();
+    for (let n = 0; n < 102; n++) {
+      await producer.rollback(id, { snapshot: { index: 0, replay: true } });
+      await producer.append(id, { reason: 'execute', state: { n } });
+    }
+    const asked = [];
+    const fetcher = (url, init) => (asked.push(new URL(url).search), fetch(url, init));
+    const following = followLtm(services.url, id, { ...options, fetch: fetcher, rollbacks: true });
+    const view = await untilView(following, live);
+    assert.deepEqual(asked, ['?rollbacks=true&from_rollback=0', '?rollbacks=true&from_rollback=100']);
+    assert.deepEqual(view.rollbacks.map(({ state }) => state.n), [0, ...Array(101).keys()]);
+    following.close();
+    asked.length = 0;
+    const plain = followLtm(services.url, id, { ...options, fetch: fetcher });
+    assert.deepEqual([(await untilView(plain, live)).firstRollback, asked], [102, ['']]);
+    plain.close();
   });
 
   test('a change leaves the view before it as it was, and shares what stays', async () => {

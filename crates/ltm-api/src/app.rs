@@ -64,7 +64,12 @@ impl Api {
                     json_work.clone(),
                     metrics.clone(),
                 ),
-                reader: Reader::new(store.clone(), cache.clone(), settings.max_reads),
+                reader: Reader::new(
+                    store.clone(),
+                    cache.clone(),
+                    json_work.clone(),
+                    settings.max_reads,
+                ),
                 body_budget: BodyBudget::new(settings.bodies, limits.clone()),
                 json_work,
                 waits: Waits::new(store.clone(), &settings, limits.clone(), shutdown),

@@ -1,11 +1,14 @@
 //! The answers of the API.
 
-use std::ops::Deref;
+use std::{collections::BTreeMap, ops::Deref};
 
 use ltm_state::json;
 use ltm_types::{Cursor, LtmId};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::{Error, ServerUrl};
 
@@ -45,6 +48,62 @@ impl RawAnswer {
         let value = self.read()?;
         let text = self.text;
         Ok(Answer { text, value })
+    }
+}
+
+/// A document with all of its rollbacks, which the API returns page by page.
+#[derive(Default)]
+pub(crate) struct RollbackPages {
+    rollbacks: Vec<Box<RawValue>>,
+    /// The index of the first of them.
+    first: u64,
+    pages: usize,
+}
+
+/// What a document says about its page of rollbacks.
+#[derive(Deserialize)]
+struct RollbackPage {
+    #[serde(default)]
+    rollbacks: Vec<Box<RawValue>>,
+    #[serde(default)]
+    first_rollback: u64,
+    next_rollback: Option<u64>,
+}
+
+impl RollbackPages {
+    /// Adds the page of `document`. Returns the index with which the next page begins, if there is one.
+    pub(crate) fn add(&mut self, document: &RawAnswer) -> Result<Option<u64>, Error> {
+        let page: RollbackPage = document.read()?;
+        self.pages += 1;
+        // Retention may have removed rollbacks between two pages.
+        if self.first + self.rollbacks.len() as u64 != page.first_rollback {
+            self.rollbacks.clear();
+        }
+        if self.rollbacks.is_empty() {
+            self.first = page.first_rollback;
+        }
+        self.rollbacks.extend(page.rollbacks);
+        Ok(page.next_rollback)
+    }
+
+    /// The last document, with the rollbacks of all pages.
+    pub(crate) fn all(self, last: RawAnswer) -> Result<RawAnswer, Error> {
+        if self.pages == 1 {
+            return Ok(last);
+        }
+        let mut members: BTreeMap<String, Box<RawValue>> = last.read()?;
+        let unreadable = |e: serde_json::Error| Error::unreadable(&last.server, e);
+        members.insert(
+            "rollbacks".into(),
+            to_raw_value(&self.rollbacks).map_err(unreadable)?,
+        );
+        members.insert(
+            "first_rollback".into(),
+            to_raw_value(&self.first).map_err(unreadable)?,
+        );
+        let text = serde_json::to_string(&members).map_err(unreadable)?;
+        let server = last.server;
+        Ok(RawAnswer { text, server })
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use crate::{
     Answer, Copied, Error, Follow, Options, Page, Producer, RawAnswer, ServerUrl, Start, StateAt,
     Token, Views,
+    answer::RollbackPages,
     http::{Http, path, quoted},
     token::{TokenResult, Tokens},
 };
@@ -126,7 +127,8 @@ impl Client {
         Producer::new(self.http.clone())
     }
 
-    /// The document of an LTM; `rollbacks` adds the snapshots that rollbacks took out.
+    /// The document of an LTM. `rollbacks` adds the history before each rollback, which can be much larger than the rest:
+    /// the client asks for it page by page.
     ///
     /// # Errors
     ///
@@ -136,12 +138,25 @@ impl Client {
         ltm: impl Into<LtmRef>,
         rollbacks: bool,
     ) -> Result<RawAnswer, Error> {
-        let request = self.http.request(Method::GET, &path(ltm, ""));
-        let (body, _) = self
-            .http
-            .send(request.query(&[("rollbacks", rollbacks)]))
-            .await?;
-        Ok(body)
+        let path = path(ltm, "");
+        let (mut pages, mut from) = (RollbackPages::default(), None);
+        loop {
+            let mut request = self.http.request(Method::GET, &path);
+            if rollbacks {
+                request = request.query(&[("rollbacks", true)]);
+            }
+            if let Some(from) = from {
+                request = request.query(&[("from_rollback", from)]);
+            }
+            let (document, _) = self.http.send(request).await?;
+            if !rollbacks {
+                return Ok(document);
+            }
+            from = pages.add(&document)?;
+            if from.is_none() {
+                return pages.all(document);
+            }
+        }
     }
 
     /// A page of the list of LTMs, newest first: only of the class `fqn`, and only before the LTM `before`, if given.

@@ -28,7 +28,7 @@ export class LtmHead {
         menu('Copy as curl', [icon('terminal'), h('span', {}, 'curl'), icon('down')], [
           { label: 'This state', hint: 'GET /state?index=', act: call(() => `ltm/${id}/state?index=${this.index}`) },
           { label: 'This snapshot', hint: 'GET /snapshots?from=', act: call(() => `ltm/${id}/snapshots?from=${this.index}&limit=1`) },
-          { label: 'The whole document', hint: 'GET /ltm/{id}', act: call(() => `ltm/${id}?rollbacks=true`) },
+          { label: 'The whole document', hint: 'GET /ltm/{id}', act: call(() => `ltm/${id}`) },
           { label: 'Follow in a terminal', hint: 'ltm tail', act: () => copy(`ltm --url '${location.origin}' tail ${id} --after ${this.cursor ?? 0}`, 'Command') },
         ])));
     this.ticking = setInterval(() => this.view && this.#age(), 5000);

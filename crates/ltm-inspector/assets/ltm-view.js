@@ -178,7 +178,7 @@ export class LtmView {
     this.transport.update(model);
     this.tabs.number('changes', model.snapshot?.patch.length ?? 0);
     this.tabs.number('errors', view.errors.length, view.errors.some((error) => !error.success) ? 'bad' : null);
-    this.tabs.number('rollbacks', view.rollbacks.length);
+    this.tabs.number('rollbacks', view.firstRollback + view.rollbacks.length);
     this.#address();
     // The panes follow when the state has been folded.
     if (model.busy) return;

@@ -15,6 +15,9 @@ use crate::{
 /// A state is copied as fast as this fraction of it is shifted.
 const SHIFTED_PER_COPIED: usize = 512;
 
+/// So many bytes of a state are read to find out what a change costs.
+const READ_AT_ONCE: usize = 64 * 1024;
+
 /// A change of the state.
 #[derive(Debug)]
 pub enum Change {
@@ -118,10 +121,19 @@ impl Change {
                     // It may shift the elements of an array.
                     _ => tree.bytes() / SHIFTED_PER_COPIED,
                 };
-                text.get().len() + operations.iter().map(cost).sum::<usize>()
+                let replaced = operations.iter().filter_map(|it| replaced(tree, it));
+                text.get().len()
+                    + operations.iter().map(cost).sum::<usize>()
+                    + read_cost(tree, replaced)
             }
             Self::State { text, .. } => text.get().len().max(tree.bytes()),
-            Self::Merge { bytes, .. } => *bytes,
+            Self::Merge { bytes, members } => {
+                let mut replaced = Vec::new();
+                if let Some(now) = tree.value().as_object() {
+                    named(now, members, &mut replaced);
+                }
+                bytes + read_cost(tree, replaced.into_iter())
+            }
         }
     }
 
@@ -150,6 +162,44 @@ impl Change {
         let text = serde_json::value::to_raw_value(&operations)?;
         let undo = apply_made(operations, tree, limits).map_err(of(field))?;
         Ok((Cow::Owned(text), undo))
+    }
+}
+
+/// The bytes of JSON that it takes to read these values of `tree`: if they are large, those of the whole tree.
+fn read_cost<'a>(tree: &'a Tree, values: impl Iterator<Item = &'a Value>) -> usize {
+    if tree.bytes() <= READ_AT_ONCE {
+        return 0;
+    }
+    let left = values
+        .into_iter()
+        .try_fold(READ_AT_ONCE, |left, value| json::subtract(value, left));
+    left.map_or(tree.bytes(), |left| READ_AT_ONCE - left)
+}
+
+/// The value that an operation replaces or removes. It is measured.
+fn replaced<'a>(tree: &'a Tree, operation: &PatchOperation) -> Option<&'a Value> {
+    match operation {
+        PatchOperation::Add(_) | PatchOperation::Replace(_) | PatchOperation::Remove(_) => {
+            operation.path().resolve(tree.value()).ok()
+        }
+        _ => None,
+    }
+}
+
+/// The values of a state that a merge patch names. They are compared.
+fn named<'a>(now: &'a Map<String, Value>, merge: &Map<String, Value>, found: &mut Vec<&'a Value>) {
+    for (key, new) in merge {
+        match (now.get(key), new) {
+            (None, _) => {}
+            (Some(Value::Object(now)), Value::Object(merge))
+                if !merge
+                    .keys()
+                    .any(|key| prototype::RESERVED.contains(&key.as_str())) =>
+            {
+                named(now, merge, found);
+            }
+            (Some(now), _) => found.push(now),
+        }
     }
 }
 
@@ -317,6 +367,59 @@ mod tests {
             "{error}"
         );
         assert_eq!(tree, before);
+    }
+
+    #[test]
+    fn a_small_change_of_a_large_value_costs_as_much_as_the_state() {
+        let limits = Limits::UNLIMITED;
+        let numbers: Vec<usize> = (0..100_000).collect();
+        let tree = Tree::new(json!({"large": numbers, "deep": {"large": numbers}, "n": 1}));
+        let cost = |field: &str, change: Value| {
+            let text = to_raw_value(&change).unwrap();
+            let given = |name| (field == name).then_some(&*text);
+            let change = Change::read(given("patch"), None, given("merge"), &limits);
+            change.unwrap().cost(&tree)
+        };
+        let large = [
+            ("merge", json!({"large": [1]})),
+            ("merge", json!({"deep": {"large": null}})),
+            ("merge", json!({"deep": 1})),
+            ("merge", json!({"deep": {"__proto__": 1}})),
+            ("patch", json!([{"op": "remove", "path": "/large"}])),
+            (
+                "patch",
+                json!([{"op": "replace", "path": "/deep", "value": 1}]),
+            ),
+            (
+                "patch",
+                json!([{"op": "add", "path": "/deep/large", "value": 1}]),
+            ),
+            (
+                "patch",
+                json!([{"op": "copy", "path": "/n", "from": "/large"}]),
+            ),
+        ];
+        for (field, change) in large {
+            assert!(cost(field, change.clone()) >= tree.bytes(), "{change}");
+        }
+        let small = [
+            ("merge", json!({"n": 2, "deep": {"n": 1}})),
+            (
+                "patch",
+                json!([{"op": "replace", "path": "/n", "value": 1}]),
+            ),
+            (
+                "patch",
+                json!([{"op": "add", "path": "/large/-", "value": 1}]),
+            ),
+            (
+                "patch",
+                json!([{"op": "replace", "path": "/deep/large/7", "value": 1}]),
+            ),
+        ];
+        for (field, change) in small {
+            assert!(cost(field, change.clone()) < 10_000, "{change}");
+        }
     }
 
     #[test]

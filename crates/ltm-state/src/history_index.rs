@@ -187,6 +187,11 @@ impl HistoryIndex {
         (self.origin.rollbacks..).zip(self.rollback_seqs())
     }
 
+    /// The number of snapshots in the history right before the entry at `seq`, which the log must still contain.
+    pub fn count_before(&self, seq: u64) -> u64 {
+        self.count_at(seq.saturating_sub(1))
+    }
+
     /// The errors, in the order in which they were first recorded: the id of each, and the `seq` of its latest
     /// entry.
     pub fn errors(&self) -> Vec<(Uuid, u64)> {

@@ -161,9 +161,18 @@ impl State {
 
     /// The state in its stored form; `None` before the first entry.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.checkpoint_of(|| self.text())
+    }
+
+    /// As [`State::checkpoint`], with `text` as the state.
+    pub fn checkpoint_as(&self, text: String) -> Option<Checkpoint> {
+        self.checkpoint_of(|| text)
+    }
+
+    fn checkpoint_of(&self, text: impl FnOnce() -> String) -> Option<Checkpoint> {
         (self.cursor != Cursor::ORIGIN).then(|| Checkpoint {
             cursor: self.cursor,
-            state: self.text().into(),
+            state: text().into(),
             // Numbers, words and ids always serialize.
             index: serde_json::to_string(&self.index).unwrap_or_default(),
         })

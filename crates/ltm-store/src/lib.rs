@@ -10,6 +10,7 @@
 //! - `doctor`: checks of Redis, of its keys and of whole logs;
 //! - `flou`: the channels on which Flou's engines publish.
 
+mod apart;
 mod doctor;
 mod error;
 mod flou;
@@ -24,6 +25,7 @@ pub use self::redis::{
     client::{Redis, reconnect_pauses},
     settings::RedisSettings,
 };
+pub use apart::apart;
 pub use doctor::{
     clock::Clocks,
     permissions::Role,
@@ -44,7 +46,7 @@ pub use log::{
     list::{Choice, Listing, Page, Row, Shown},
     meta::Meta,
     read::{Read, Store, Window, WindowBounds},
-    retention::{Base, RetentionCandidate},
+    retention::{Base, BasePoint, RetentionCandidate},
     snapshots::SnapshotReader,
     state::{FoldCost, LoadedState},
 };

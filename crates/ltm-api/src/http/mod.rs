@@ -22,7 +22,9 @@ pub use calls::append::snapshot_of;
 use calls::{
     append, copy, create,
     credentials::{revocations, ticket},
-    delete, document, errors, list, rollback, snapshots, state, wait,
+    delete, document, errors, list,
+    rollbacks::{page, rollback},
+    snapshots, state, wait,
 };
 
 use crate::Api;
@@ -94,6 +96,9 @@ const ROUTES: &[Route] = &[
     route("/api/v0/ltm/{id}/wait", "GET", |it| it.get(wait::wait)),
     route("/api/v0/ltm/{id}/rollback", "POST", |it| {
         it.post(rollback::rollback)
+    }),
+    route("/api/v0/ltm/{id}/rollbacks", "GET", |it| {
+        it.get(page::rollbacks)
     }),
     route("/api/v0/ltm/{id}/errors", "POST", |it| {
         it.post(errors::record)

@@ -12,7 +12,9 @@ use super::{
     calls::{
         append, copy, create,
         credentials::{revocations, ticket},
-        delete, document, errors, list, rollback, snapshots, state, wait,
+        delete, document, errors, list,
+        rollbacks::{page, rollback},
+        snapshots, state, wait,
     },
     path,
 };
@@ -36,6 +38,7 @@ use super::{
         state::state,
         wait::wait,
         rollback::rollback,
+        page::rollbacks,
         errors::record,
         ticket::ticket,
         revocations::revoke,

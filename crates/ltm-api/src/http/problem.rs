@@ -41,6 +41,7 @@ impl From<ReadError> for ProblemResponse {
         match error {
             ReadError::Invalid { field, .. } => invalid(field, detail),
             ReadError::Lock(error) => error.into(),
+            ReadError::Overloaded(error) => error.into(),
             ReadError::Store(error) => error.into(),
             ReadError::Unwritable(_) => internal(detail),
         }

@@ -39,6 +39,8 @@ pub(crate) struct Document {
     #[schema(format = DateTime)]
     updated_at: String,
     snapshots_count: u64,
+    /// The number of rollbacks, including those that retention removed.
+    rollbacks_count: u64,
     /// The LTM that this one is a copy of.
     #[schema(nullable = false)]
     source_id: Option<u64>,
@@ -46,9 +48,49 @@ pub(crate) struct Document {
     /// The index of the first of `rollbacks`, if the request asked for them.
     #[schema(nullable = false)]
     first_rollback: Option<u64>,
-    /// The histories that rollbacks took out, if the request asked for them.
+    /// The histories that rollbacks took out, if the request asked for them: a page of at most 100.
     #[schema(nullable = false)]
     rollbacks: Option<Vec<Rollback>>,
+    /// The first rollback of the next page (`from_rollback`), if there is one.
+    #[schema(nullable = false)]
+    next_rollback: Option<u64>,
+}
+
+/// A page of the rollbacks.
+#[derive(ToSchema)]
+pub(crate) struct RollbacksPage {
+    #[schema(minimum = 1)]
+    id: u64,
+    cursor: String,
+    /// The index of the first rollback on the page.
+    from: u64,
+    rollbacks: Vec<RollbackRow>,
+    /// The index of the first rollback that is kept.
+    first_rollback: u64,
+    /// The number of rollbacks, including those that retention removed.
+    rollbacks_count: u64,
+}
+
+/// A rollback.
+#[derive(ToSchema)]
+pub(crate) struct RollbackRow {
+    /// Its index among all rollbacks, from 0.
+    index: u64,
+    /// The cursor of its entry.
+    cursor: String,
+    #[schema(format = DateTime)]
+    time: String,
+    /// `manual`, `replay`, or `recover rollback` if it undoes a rollback.
+    reason: String,
+    /// The index of the last snapshot that is kept: -1 if none is, null if it undoes a rollback.
+    #[schema(minimum = -1)]
+    snapshot_index: Option<i64>,
+    /// The rollback that it undoes.
+    rollback_index: Option<u64>,
+    /// The number of snapshots before it. `GET /ltm/{id}/snapshots?rollback=` has them.
+    snapshots_before: u64,
+    /// The number of snapshots after it.
+    snapshots_count: u64,
 }
 
 /// A page of a history.

@@ -10,6 +10,7 @@ use super::{
     json_stream::{Chunk, JsonStream},
     point_in_time::{PointInTime, despite_trims},
     read::Reader,
+    rollback_items::RollbackItems,
 };
 
 /// A document.
@@ -20,13 +21,13 @@ pub(crate) struct Document {
 }
 
 impl Reader {
-    /// The document, unless the LTM is at one of the cursors `known`. `rollbacks` adds the histories that
-    /// rollbacks took out.
+    /// The document, unless the LTM is at one of the cursors `known`. `rollbacks` adds a page of the histories that
+    /// rollbacks took out, from this index on.
     pub(crate) async fn document(
         &self,
         id: LtmId,
         known: &[Cursor],
-        rollbacks: bool,
+        rollbacks: Option<u64>,
     ) -> Result<Document, ReadError> {
         despite_trims(async || self.read_document(id, known, rollbacks).await).await
     }
@@ -35,7 +36,7 @@ impl Reader {
         &self,
         id: LtmId,
         known: &[Cursor],
-        rollbacks: bool,
+        rollbacks: Option<u64>,
     ) -> Result<Document, ReadError> {
         let (now, state) = self.now_with_state(id).await?;
         let cursor = now.cursor;
@@ -56,7 +57,7 @@ impl Reader {
         now: PointInTime,
         state: Bytes,
         meta: &Meta,
-        rollbacks: bool,
+        rollbacks: Option<u64>,
     ) -> Result<JsonStream, ReadError> {
         let branch = now.index.branch();
         let (first, count) = (branch.first_index(), branch.count());
@@ -77,7 +78,7 @@ impl Reader {
         json.text(format!(
             concat!(
                 r#"],"first_index":{},"fqn":{},"key":{},"params":{},"structure":{},"concurrent_instances":{},"#,
-                r#""created_at":"{}","updated_at":"{}","snapshots_count":{}{},"errors":["#
+                r#""created_at":"{}","updated_at":"{}","snapshots_count":{},"rollbacks_count":{}{},"errors":["#
             ),
             first,
             json!(meta.fqn),
@@ -88,6 +89,7 @@ impl Reader {
             meta.created_at,
             meta.updated_at,
             count,
+            now.index.rollbacks_count(),
             source,
         ));
         let errors = now.index.errors();
@@ -95,13 +97,17 @@ impl Reader {
             seqs: errors.into_iter().map(|(_, seq)| seq).collect(),
             has_items: false,
         });
-        if rollbacks {
-            let first = now.index.origin().rollbacks;
-            json.text(format!(r#"],"first_rollback":{first},"rollbacks":["#));
-            json.rollbacks(now);
+        match rollbacks {
+            Some(from) => {
+                let first = from.max(now.index.origin().rollbacks);
+                json.text(format!(r#"],"first_rollback":{first},"rollbacks":["#));
+                let items = RollbackItems::new(self.reads(), now, from);
+                json.push(Chunk::Rollbacks(Box::new(items)));
+            }
+            None => json.text("]"),
         }
         json.push(Chunk::Check(cursor));
-        json.text("]}");
+        json.text("}");
         Ok(json)
     }
 }

@@ -2,7 +2,7 @@
 
 use ltm_store::StoreError;
 
-use crate::state_cache::LockError;
+use crate::{json_work::Overloaded, state_cache::LockError};
 
 /// Why something cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,9 @@ pub(crate) enum ReadError {
     /// The LTM's state cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A text is large, and no thread was free to write it.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use ltm_state::{SnapshotRange, State, diff};
-use ltm_store::{SnapshotReader, Store, StoreError, WindowBounds};
+use ltm_store::{Base, BasePoint, SnapshotReader, StoreError, WindowBounds};
 use ltm_types::{Entry, Kind, LtmId, Rollback, Snapshot};
 use serde_json::{
     Map,
@@ -89,33 +89,60 @@ impl SnapshotItems {
     }
 }
 
-/// The snapshot that stands for all that were trimmed: from `{}` to the state that they led to.
-pub(super) fn trimmed_snapshot(time: &str, state: &State) -> Result<String, ReadError> {
-    let none = Map::new();
-    let members = state.tree.value().as_object().unwrap_or(&none);
-    let empty = to_raw_value::<[(); 0]>(&[])?;
-    let snapshot = Snapshot {
-        time,
-        reason: "trimmed",
-        item: RawValue::NULL,
-        patch: &to_raw_value(&diff::diff(&none, members))?,
-        execute_queue: &empty,
-        transitions_queue: &empty,
-    };
-    Ok(serde_json::to_string(&snapshot)?)
+/// The snapshot that stands for all that were trimmed, up to the entry at `seq`: from `{}` to the state that they led to.
+/// Its time is that of the base of the log, or of the rollback at `seq`.
+pub(super) async fn trimmed_snapshot(
+    reads: &SharedReads,
+    id: LtmId,
+    base: Option<&BasePoint>,
+    seq: u64,
+) -> Result<Bytes, ReadError> {
+    if let Some(base) = base.filter(|base| base.cursor.seq == seq) {
+        let (at, kind) = (base.cursor, TextKind::TrimmedSnapshot);
+        let make = async || {
+            let _permit = reads.permit().await;
+            match reads.store.base(id).await? {
+                Some(Base { state, time }) if state.cursor == at => {
+                    write_trimmed(reads, time, state).await
+                }
+                _ => Err(StoreError::Trimmed(id).into()),
+            }
+        };
+        return reads.made(id, at, kind, make).await;
+    }
+    let _permit = reads.permit().await;
+    let state = reads.store.state_after(id, seq).await?;
+    let entries = reads.store.entries(id, &[seq]).await?;
+    let time = entries.first().and_then(rollback_time);
+    let time = time.or_else(|| base.map(|base| base.time.clone()));
+    let at = state.cursor;
+    let text = write_trimmed(reads, time.unwrap_or_default(), state).await?;
+    Ok(reads.share(id, at, TextKind::TrimmedSnapshot, text))
 }
 
-/// The same for the state at `seq`, to which a rollback led, or else with the time `otherwise`.
-pub(super) async fn trimmed_snapshot_at(
-    store: &Store,
-    id: LtmId,
-    seq: u64,
-    otherwise: impl FnOnce() -> String,
-) -> Result<String, ReadError> {
-    let state = store.state_after(id, seq).await?;
-    let entries = store.entries(id, &[seq]).await?;
-    let time = entries.first().and_then(rollback_time);
-    trimmed_snapshot(&time.unwrap_or_else(otherwise), &state)
+/// Writes the snapshot that leads to `state`, on another thread if that is large.
+async fn write_trimmed(
+    reads: &SharedReads,
+    time: String,
+    state: State,
+) -> Result<Bytes, ReadError> {
+    let bytes = state.tree.bytes();
+    let write = move || {
+        let none = Map::new();
+        let members = state.tree.value().as_object().unwrap_or(&none);
+        let empty = to_raw_value::<[(); 0]>(&[])?;
+        let snapshot = Snapshot {
+            time: &time,
+            reason: "trimmed",
+            item: RawValue::NULL,
+            patch: &to_raw_value(&diff::diff(&none, members))?,
+            execute_queue: &empty,
+            transitions_queue: &empty,
+        };
+        serde_json::to_string(&snapshot)
+    };
+    let text = reads.json_work.run(bytes, write).await??;
+    Ok(text.into())
 }
 
 /// When a rollback was made.

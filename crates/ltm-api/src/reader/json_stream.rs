@@ -4,15 +4,15 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use ltm_state::{HistoryIndex, SnapshotRange, State};
+use ltm_state::SnapshotRange;
 use ltm_store::StoreError;
-use ltm_types::{Cursor, LtmId, Rollback};
-use serde_json::json;
+use ltm_types::{Cursor, LtmId};
 
 use super::{
     error::ReadError,
-    history_json::{self, SnapshotItems},
-    point_in_time::PointInTime,
+    history_json::SnapshotItems,
+    rollback_items::RollbackItems,
+    rollback_rows::RollbackRows,
     shared_reads::{SharedReads, TextKind},
 };
 
@@ -38,12 +38,10 @@ pub(super) enum Chunk {
         seqs: Vec<u64>,
         has_items: bool,
     },
-    /// The history that a rollback took out, as an item of an array.
-    Rollback {
-        index: u64,
-        seq: u64,
-        has_items: bool,
-    },
+    /// The histories that rollbacks took out, as items of an array, and the end of the array.
+    Rollbacks(Box<RollbackItems>),
+    /// The rollbacks themselves, as items of an array.
+    RollbackRows(RollbackRows),
     /// Nothing, if the log still contains this cursor.
     Check(Cursor),
 }
@@ -55,13 +53,6 @@ pub(crate) struct JsonStream {
     /// What was read ahead.
     first: VecDeque<Bytes>,
     queue: VecDeque<Chunk>,
-    /// Where the snapshots are, for the rollbacks among the chunks. The history that each took out is looked up
-    /// when it is sent, because all of them together can be large.
-    index: HistoryIndex,
-    /// The state before the last rollback that was sent.
-    state: State,
-    /// When the last of the trimmed snapshots was taken.
-    trimmed_at: String,
 }
 
 impl JsonStream {
@@ -71,9 +62,6 @@ impl JsonStream {
             id,
             first: VecDeque::new(),
             queue: VecDeque::new(),
-            index: HistoryIndex::default(),
-            state: State::default(),
-            trimmed_at: String::new(),
         }
     }
 
@@ -83,21 +71,6 @@ impl JsonStream {
 
     pub(super) fn text(&mut self, text: impl Into<Bytes>) {
         self.push(Chunk::Text(text.into()));
-    }
-
-    /// The rollbacks as items of an array.
-    pub(super) fn rollbacks(&mut self, now: PointInTime) {
-        for (nth, (index, seq)) in now.index.rollbacks().enumerate() {
-            self.push(Chunk::Rollback {
-                index,
-                seq,
-                has_items: nth > 0,
-            });
-        }
-        self.index = now.index;
-        if let Some(base) = now.base {
-            (self.state, self.trimmed_at) = (base.state, base.time);
-        }
     }
 
     /// The snapshots in `ranges`, as items of the array that the last text opened.
@@ -157,11 +130,18 @@ impl JsonStream {
                         return Ok(Some(bytes));
                     }
                 }
-                Chunk::Rollback {
-                    index,
-                    seq,
-                    has_items,
-                } => return self.rollback(index, seq, has_items).await.map(Some),
+                Chunk::Rollbacks(mut items) => {
+                    if let Some(bytes) = items.next().await? {
+                        self.queue.push_front(Chunk::Rollbacks(items));
+                        return Ok(Some(bytes));
+                    }
+                }
+                Chunk::RollbackRows(mut rows) => {
+                    if let Some(bytes) = rows.next().await? {
+                        self.queue.push_front(Chunk::RollbackRows(rows));
+                        return Ok(Some(bytes));
+                    }
+                }
                 Chunk::Check(cursor) => {
                     if !self.reads.store.has_been_at(self.id, cursor).await? {
                         return Err(StoreError::Trimmed(self.id).into());
@@ -198,56 +178,5 @@ impl JsonStream {
         // The first error of an answer has no comma before it, so this is another text than the same error later.
         let kind = TextKind::Errors { has_items, count };
         Ok(Some(self.reads.share(self.id, at, kind, text)))
-    }
-
-    /// Writes the beginning of a rollback, and puts the rest of it back into the queue.
-    async fn rollback(
-        &mut self,
-        index: u64,
-        seq: u64,
-        has_items: bool,
-    ) -> Result<Bytes, ReadError> {
-        let _permit = self.reads.permit().await;
-        let (store, id) = (&self.reads.store, self.id);
-        let gone = || StoreError::Trimmed(id);
-        let branch = self.index.branch_before(index).ok_or_else(gone)?;
-        let folded = store.fold_until(id, &mut self.state, seq - 1).await?;
-        if folded.is_none() || self.state.cursor.seq != seq - 1 {
-            return Err(gone().into());
-        }
-        let trimmed = match branch.trimmed {
-            0 => None,
-            _ => {
-                let otherwise = || self.trimmed_at.clone();
-                let snapshot =
-                    history_json::trimmed_snapshot_at(store, id, branch.base, otherwise).await?;
-                Some(snapshot)
-            }
-        };
-        let entries = store.entries(id, &[seq]).await?;
-        let back = entries
-            .first()
-            .and_then(|entry| serde_json::from_str::<Rollback<'_>>(&entry.payload).ok())
-            .ok_or_else(gone)?
-            .rollback;
-        let (time, reason) = (json!(back.time), json!(back.reason));
-        let (at, kind) = (self.state.cursor, TextKind::State);
-        let state = self.reads.held(id, at, kind).unwrap_or_else(|| {
-            let text = self.state.text().into();
-            self.reads.share(id, at, kind, text)
-        });
-        let first = branch.first_index();
-        let end = format!(r#"],"first_index":{first}}}"#);
-        let items = SnapshotItems::new(&self.reads, id, branch.ranges, trimmed.is_some());
-        self.queue.push_front(Chunk::Text(end.into()));
-        self.queue.push_front(Chunk::Snapshots(items));
-        self.queue
-            .push_front(Chunk::Text(trimmed.unwrap_or_default().into()));
-        self.queue
-            .push_front(Chunk::Text(r#","snapshots":["#.into()));
-        self.queue.push_front(Chunk::Text(state));
-        let comma = if has_items { "," } else { "" };
-        let head = format!(r#"{comma}{{"time":{time},"reason":{reason},"state":"#);
-        Ok(head.into())
     }
 }

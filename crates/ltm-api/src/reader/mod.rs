@@ -7,6 +7,9 @@ mod history_page;
 mod json_stream;
 mod point_in_time;
 mod read;
+mod rollback_items;
+mod rollback_page;
+mod rollback_rows;
 mod shared_reads;
 mod state_at;
 

@@ -1,7 +1,7 @@
 //! An LTM at one moment: where its history is in the log.
 
 use ltm_state::{Branch, HistoryIndex};
-use ltm_store::Base;
+use ltm_store::BasePoint;
 use ltm_types::{Cursor, LtmId};
 
 use super::error::ReadError;
@@ -29,8 +29,8 @@ pub(crate) struct PointInTime {
     pub(crate) cursor: Cursor,
     /// Where the snapshots are, as far as they are kept.
     pub(crate) index: HistoryIndex,
-    /// The state at the beginning of a trimmed log.
-    pub(crate) base: Option<Base>,
+    /// Where a trimmed log begins.
+    pub(crate) base: Option<BasePoint>,
 }
 
 impl PointInTime {
@@ -38,10 +38,10 @@ impl PointInTime {
         id: LtmId,
         cursor: Cursor,
         mut index: HistoryIndex,
-        base: Option<Base>,
+        base: Option<BasePoint>,
     ) -> Self {
         if let Some(base) = &base {
-            index.trim(base.state.cursor.seq);
+            index.trim(base.cursor.seq);
         }
         Self {
             id,

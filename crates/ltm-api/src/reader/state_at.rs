@@ -61,10 +61,11 @@ impl Reader {
         })?;
         let _permit = self.reads().permit().await;
         let state = self.store().state_after(id, seq).await?;
+        let cursor = state.cursor;
         Ok(StateAt {
-            cursor: state.cursor,
+            cursor,
             index: Some(index),
-            state: self.state_text(id, &state),
+            state: self.reads().state_text(id, Box::new(state)).await?,
         })
     }
 }

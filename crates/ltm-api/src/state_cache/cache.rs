@@ -10,11 +10,11 @@ use std::{
 
 use jiff::Timestamp;
 use ltm_service::{ByteCache, Bytes, LimitsHit, Span, byte_cache};
-use ltm_state::{Retention, RetentionOverride, State};
-use ltm_store::{FoldCost, LoadedState, Spawner, Store, StoreError};
+use ltm_state::{Checkpoint, Retention, RetentionOverride, State};
+use ltm_store::{FoldCost, LoadedState, Spawner, Store, StoreError, apart};
 use ltm_types::{Cursor, Entry, LtmId};
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard, Semaphore},
+    sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
@@ -27,6 +27,8 @@ const MEMORY_PER_STATE: usize = 1024;
 const EXPECTED_STATES: usize = 10_000;
 /// How many checkpoints and trims may be written at once.
 const MAX_WRITERS: usize = 8;
+/// A larger state is made text on another thread, and no other large one at the same time.
+const LARGE: usize = 64 * 1024;
 
 /// The states in memory.
 pub(crate) struct StateCache {
@@ -36,6 +38,7 @@ pub(crate) struct StateCache {
     policy: CheckpointPolicy,
     retention: Retention,
     writers: Arc<Semaphore>,
+    large_writer: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     limits: LimitsHit,
 }
@@ -119,6 +122,7 @@ impl StateCache {
             },
             retention,
             writers: Arc::new(Semaphore::new(MAX_WRITERS)),
+            large_writer: Arc::new(Semaphore::new(1)),
             metrics,
             limits,
         }
@@ -150,7 +154,7 @@ impl StateCache {
             id,
             cached,
             is_current,
-            slot,
+            slot: Some(slot),
             entry,
         })
     }
@@ -192,6 +196,22 @@ impl StateCache {
         }
     }
 
+    /// Ends the lock of a state.
+    fn put_back(
+        &self,
+        id: LtmId,
+        entry: CacheEntry,
+        mut slot: OwnedMutexGuard<Option<Cached>>,
+        cached: Cached,
+    ) {
+        let memory = memory(&cached.state);
+        *slot = Some(cached);
+        if memory.abs_diff(entry.memory) > entry.memory / 8 {
+            let slot = entry.slot;
+            self.reweigh(id, CacheEntry { slot, memory });
+        }
+    }
+
     /// Weighs an entry anew, unless it was dropped meanwhile.
     fn reweigh(&self, id: LtmId, entry: CacheEntry) {
         let slot = &entry.slot;
@@ -211,29 +231,29 @@ impl StateCache {
         }
     }
 
-    /// Writes a checkpoint if one is due, in a task of its own.
-    fn checkpoint(&self, id: LtmId, cached: &mut Cached) {
-        let stored = cached.state.tree.bytes() + cached.state.index.bytes();
+    /// The permits to write a checkpoint, if one is due.
+    fn due_checkpoint(&self, cached: &Cached) -> Option<CheckpointPermit> {
+        let bytes = cached.state.tree.bytes();
+        let stored = bytes + cached.state.index.bytes();
         if !self.policy.is_due(stored, cached.since_checkpoint) {
-            return;
+            return None;
         }
-        let Ok(permit) = self.writers.clone().try_acquire_owned() else {
-            return;
+        let large = match bytes {
+            0..=LARGE => None,
+            _ => Some(self.large_writer.clone().try_acquire_owned().ok()?),
         };
-        let (store, Some(checkpoint)) = (self.store.clone(), cached.state.checkpoint()) else {
-            return;
-        };
-        cached.since_checkpoint = FoldCost::default();
-        let metrics = self.metrics.clone();
-        self.spawner().spawn("checkpoint", async move {
-            match store.save_checkpoint(id, &checkpoint).await {
-                Ok(()) => metrics.checkpoint(),
-                Err(error) => {
-                    tracing::warn!(%id, %error, "checkpoint not written; the next one will replace it");
-                }
+        let writer = self.writers.clone().try_acquire_owned().ok()?;
+        Some(CheckpointPermit { writer, large })
+    }
+
+    /// Writes a checkpoint.
+    async fn write_checkpoint(&self, id: LtmId, checkpoint: &Checkpoint) {
+        match self.store.save_checkpoint(id, checkpoint).await {
+            Ok(()) => self.metrics.checkpoint(),
+            Err(error) => {
+                tracing::warn!(%id, %error, "checkpoint not written; the next one will replace it");
             }
-            drop(permit);
-        });
+        }
     }
 
     fn spawner(&self) -> &Spawner {
@@ -350,7 +370,7 @@ pub(crate) struct StateGuard {
     id: LtmId,
     cached: Cached,
     is_current: bool,
-    slot: OwnedMutexGuard<Option<Cached>>,
+    slot: Option<OwnedMutexGuard<Option<Cached>>>,
     entry: CacheEntry,
 }
 
@@ -427,16 +447,47 @@ impl Drop for StateGuard {
         if self.cached.state.cursor == Cursor::ORIGIN {
             return;
         }
-        let mut cached = mem::take(&mut self.cached);
-        self.cache.checkpoint(self.id, &mut cached);
-        self.cache.trim(self.id, &mut cached);
-        let memory = memory(&cached.state);
-        *self.slot = Some(cached);
-        if memory.abs_diff(self.entry.memory) > self.entry.memory / 8 {
-            let slot = self.entry.slot.clone();
-            self.cache.reweigh(self.id, CacheEntry { slot, memory });
+        let Some(slot) = self.slot.take() else { return };
+        let (cache, id) = (self.cache.clone(), self.id);
+        let (mut cached, entry) = (mem::take(&mut self.cached), mem::take(&mut self.entry));
+        cache.trim(id, &mut cached);
+        let Some(permit) = cache.due_checkpoint(&cached) else {
+            cache.put_back(id, entry, slot, cached);
+            return;
+        };
+        cached.since_checkpoint = FoldCost::default();
+        let spawner = cache.spawner().clone();
+        if permit.large.is_none() {
+            let checkpoint = cached.state.checkpoint();
+            cache.put_back(id, entry, slot, cached);
+            spawner.spawn("checkpoint", async move {
+                if let Some(checkpoint) = checkpoint {
+                    cache.write_checkpoint(id, &checkpoint).await;
+                }
+                drop(permit);
+            });
+            return;
         }
+        // The state stays locked until its text is written.
+        spawner.spawn("checkpoint", async move {
+            let bytes = cached.state.tree.bytes();
+            let write = move || (cached.state.checkpoint(), cached);
+            let (checkpoint, cached) = apart(bytes, write).await;
+            cache.put_back(id, entry, slot, cached);
+            drop(permit.large);
+            if let Some(checkpoint) = checkpoint {
+                cache.write_checkpoint(id, &checkpoint).await;
+            }
+            drop(permit.writer);
+        });
     }
+}
+
+/// The right to write a checkpoint.
+struct CheckpointPermit {
+    writer: OwnedSemaphorePermit,
+    /// For a large state.
+    large: Option<OwnedSemaphorePermit>,
 }
 
 /// What a state takes in memory, in bytes, about.

@@ -232,19 +232,16 @@ impl Writer {
                 (source, self.store.head(id).await?)
             }
             None => {
-                let source = self.cache.lock_current(id).await?.loaded();
-                let head = source.state.cursor;
+                let state = self.cache.lock_current(id).await?;
+                let (bytes, head) = (state.tree.bytes(), state.cursor);
+                let source = self.json_work.run(bytes, move || state.loaded()).await?;
                 (source, head)
             }
         };
         if let Err(error) = preconditions.check(head) {
             return Ok(Err(error));
         }
-        match self
-            .store
-            .copy(id, &source, preconditions.idempotency)
-            .await
-        {
+        match self.store.copy(id, source, preconditions.idempotency).await {
             Err(CreateError::Store(error)) => Err(error.into()),
             outcome => Ok(outcome.map_err(Into::into)),
         }

@@ -183,6 +183,11 @@ async fn import_one(
 ) -> Result<Imported, Error> {
     let (text, recorded_id) = last_document(text.get())?;
     let mut document: FlouDocument = json::read(text).map_err(|e| not_a_document(&e))?;
+    if let Some(next) = document.next_rollback {
+        return Err(Error::Input(format!(
+            "the document has only the rollbacks before {next}; `ltm --json get --rollbacks` gets all of them"
+        )));
+    }
     if args.key.is_some() {
         document.key.clone_from(&args.key);
     }

@@ -27,6 +27,8 @@ pub(super) struct FlouDocument {
     pub(super) snapshots: Vec<Value>,
     #[serde(default)]
     pub(super) rollbacks: Vec<TakenOut>,
+    /// The first rollback that is not in a document of ltm-live.
+    pub(super) next_rollback: Option<u64>,
     #[serde(default)]
     pub(super) errors: Vec<Value>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ltm_service::{ByteCache, Bytes, byte_cache};
-use ltm_store::{Read, StoreError, WindowBounds};
+use ltm_store::{Read, StoreError, WindowBounds, apart};
 use ltm_types::{Cursor, LtmId, ResetReason, reset_message};
 use tokio::sync::Semaphore;
 
@@ -154,8 +154,12 @@ impl Backlog {
         let make = async {
             let _permit = self.state_readers.acquire().await;
             let state = self.logs.state(id).await.map_err(NotShared::Failed)?;
-            let (cursor, text) = (state.cursor, state.text());
-            let reset = reset_message(id, cursor, reason, &text, state.snapshots_count()).into();
+            let cursor = state.cursor;
+            let reset = apart(state.tree.bytes(), move || {
+                let count = state.snapshots_count();
+                reset_message(id, cursor, reason, &state.text(), count).into()
+            })
+            .await;
             // A state of another cursor is not shared: if the log loses that cursor, it may have this head again.
             if cursor == head {
                 Ok(reset)

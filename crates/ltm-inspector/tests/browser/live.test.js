@@ -129,7 +129,9 @@ test('a rollback, and undoing it, show the history that there is then', async ()
   await at(page, '44 of 44');
   assert.deepEqual(await shownState(page), (await service.get(`ltm/${id}/state`)).state);
   await page.getByRole('tab', { name: 'Rollbacks' }).click();
-  await page.locator('.rollbacks .card').nth(1).waitFor();
+  const first = page.locator('.rollbacks .card').nth(1);
+  await first.locator('summary', { hasText: '45 snapshots' }).click();
+  await first.locator('.mini-steps li').nth(44).waitFor();
   assert.deepEqual(page.wrong, []);
   await page.context().close();
 });

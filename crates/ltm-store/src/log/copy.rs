@@ -1,10 +1,13 @@
 //! Copies LTMs.
 
-use ltm_state::State;
+use std::sync::Arc;
+
+use ltm_state::{Checkpoint, HistoryIndex, State};
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::{Cmd, Value};
 
 use crate::{
+    apart::apart,
     error::StoreError,
     log::append::Idempotency,
     log::create::{CreateError, CreatedLtm},
@@ -22,7 +25,7 @@ const UNFINISHED_SECONDS: u64 = 60 * 60;
 /// What a copy is made of.
 struct Copy<'a> {
     source_id: LtmId,
-    source: &'a LoadedState,
+    source: Arc<LoadedState>,
     meta: &'a Meta,
     idempotency: Option<Idempotency<'a>>,
 }
@@ -62,14 +65,14 @@ impl Store {
     pub async fn copy(
         &self,
         id: LtmId,
-        source: &LoadedState,
+        source: LoadedState,
         idempotency: Option<Idempotency<'_>>,
     ) -> Result<CreatedLtm, CreateError> {
         let meta = self.meta(id).await?;
         let new = self.next_id().await?;
         let copy = Copy {
             source_id: id,
-            source,
+            source: Arc::new(source),
             meta: &meta,
             idempotency,
         };
@@ -145,12 +148,13 @@ impl Store {
             return Err(CreateError::InProgress);
         }
         self.adopt(new, copy, &log).await?;
-        let cursor = log.state.cursor;
-        let checkpoint = State {
-            tree: copy.source.state.tree.clone(),
-            ..log.state
-        };
-        if let Some(checkpoint) = checkpoint.checkpoint()
+        let (cursor, source) = (log.state.cursor, copy.source.clone());
+        let checkpoint = apart(source.state.tree.bytes(), move || {
+            let text = source.state.text();
+            log.state.checkpoint_as(text)
+        })
+        .await;
+        if let Some(checkpoint) = checkpoint
             && let Err(error) = self.save_checkpoint(new, &checkpoint).await
         {
             tracing::warn!(id = %new, %error, "checkpoint of a copy not written; the next one will replace it");
@@ -166,11 +170,19 @@ impl Store {
     /// Copies base and entries up to the state that is copied.
     async fn copy_log(&self, new: LtmId, copy: &Copy<'_>) -> Result<CopiedLog, StoreError> {
         let (from, until) = (copy.source_id, copy.source.state.cursor);
-        let mut base = self.base(from).await?;
-        let mut target = base
-            .as_ref()
-            .map_or_else(State::default, |base| base.state.clone());
-        let (base_cursor, mut bytes) = (base.as_ref().map(|base| base.state.cursor), 0);
+        let mut base = match self.base(from).await? {
+            Some(base) => Some(stored(base).await),
+            None => None,
+        };
+        // The tree is not needed: only entries are counted.
+        let mut target = State {
+            cursor: base.as_ref().map_or(Cursor::ORIGIN, |base| base.cursor),
+            index: base
+                .as_ref()
+                .map_or_else(HistoryIndex::default, |base| base.index.clone()),
+            ..State::default()
+        };
+        let (base_cursor, mut bytes) = (base.as_ref().map(|base| base.cursor), 0);
         let mut cursor = target.cursor;
         // The log of the copy begins after its base.
         let mut last = None;
@@ -218,7 +230,7 @@ impl Store {
         &self,
         id: LtmId,
         copy: &Copy<'_>,
-        base: Option<&Base>,
+        base: Option<&StoredBase>,
         last: Option<Cursor>,
         entries: &[Entry],
     ) -> Result<(), StoreError> {
@@ -247,7 +259,7 @@ impl Store {
 
     /// Makes the copy an LTM.
     async fn adopt(&self, id: LtmId, copy: &Copy<'_>, log: &CopiedLog) -> Result<(), CreateError> {
-        let (meta, source, target) = (copy.meta, copy.source, &log.state);
+        let (meta, source, target) = (copy.meta, &copy.source, &log.state);
         let mut call = script::ADOPT.call(&[
             &keys::log(id),
             &keys::meta(id),
@@ -288,13 +300,34 @@ impl Store {
     }
 }
 
+/// A base in its stored form.
+struct StoredBase {
+    cursor: Cursor,
+    index: HistoryIndex,
+    /// `None` before the first entry.
+    checkpoint: Option<Checkpoint>,
+    time: String,
+}
+
+async fn stored(base: Base) -> StoredBase {
+    let Base { state, time } = base;
+    let (cursor, index) = (state.cursor, state.index.clone());
+    let checkpoint = apart(state.tree.bytes(), move || state.checkpoint()).await;
+    StoredBase {
+        cursor,
+        index,
+        checkpoint,
+        time,
+    }
+}
+
 /// Adds the fields of a base to a call.
-fn write_base(call: &mut Cmd, base: Option<&Base>) {
-    match base.and_then(|base| Some((base.state.checkpoint()?, &base.time))) {
+fn write_base(call: &mut Cmd, base: Option<&StoredBase>) {
+    match base.and_then(|base| Some((base.checkpoint.as_ref()?, &base.time))) {
         Some((checkpoint, time)) => {
             call.arg(checkpoint.cursor.to_string())
                 .arg(&*checkpoint.state)
-                .arg(checkpoint.index)
+                .arg(&checkpoint.index)
                 .arg(time);
         }
         None => {

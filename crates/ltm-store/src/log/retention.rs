@@ -12,10 +12,11 @@ use redis::{Value, from_redis_value_ref as from_value};
 use uuid::Uuid;
 
 use crate::{
+    apart::apart,
     error::StoreError,
     log::meta::bytes_of,
     log::read::{Read, Store, WindowBounds, damaged},
-    log::state::fold,
+    log::state::fold_all,
     redis::connection::Answer,
     redis::script,
 };
@@ -25,6 +26,15 @@ use crate::{
 pub struct Base {
     /// The state.
     pub state: State,
+    /// The time of the last removed entry that has one.
+    pub time: String,
+}
+
+/// Where a trimmed log begins.
+#[derive(Clone, Debug)]
+pub struct BasePoint {
+    /// The cursor of the last removed entry.
+    pub cursor: Cursor,
     /// The time of the last removed entry that has one.
     pub time: String,
 }
@@ -91,6 +101,25 @@ impl Store {
         Ok(Some(Base { state, time }))
     }
 
+    /// Where the log begins, without the state there; `None` if the log was never trimmed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::base`].
+    pub async fn base_point(&self, id: LtmId) -> Result<Option<BasePoint>, StoreError> {
+        let mut get = redis::cmd("HMGET");
+        get.arg(keys::base(id)).arg("cursor").arg("time");
+        let (cursor, time): (Option<String>, Option<String>) = self.redis.query(&get).await?;
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
+        let cursor: Cursor = cursor
+            .parse()
+            .map_err(|_| damaged(id, Cursor::ORIGIN, "the cursor of its base is not a cursor"))?;
+        let time = time.ok_or_else(|| damaged(id, cursor, "its base has no time"))?;
+        Ok(Some(BasePoint { cursor, time }))
+    }
+
     /// Removes the entries at the beginning of a log that `retention` does not keep at the time `now`. The head is
     /// always kept. Returns whether entries were removed.
     ///
@@ -122,7 +151,7 @@ impl Store {
             return Ok(false);
         }
         base.state.index.trim(base.state.cursor.seq);
-        self.store_base(id, from, &base, removed, counted).await
+        self.store_base(id, from, base, removed, counted).await
     }
 
     /// Counts the bytes of all payloads in a log with the base `base`. If no field says how many there are, reads the log.
@@ -172,17 +201,21 @@ impl Store {
             let detail = "the log does not continue its base";
             return Err(damaged(id, base.state.cursor, detail));
         };
-        for entry in &window.entries {
-            if !rule.removes(entry, *removed) {
-                return Ok(false);
+        let read = window.entries.len();
+        let mut removable = window.entries;
+        let kept = removable.iter().position(|entry| {
+            let removes = rule.removes(entry, *removed);
+            if removes {
+                *removed += entry.payload.len() as u64;
             }
-            *removed += entry.payload.len() as u64;
-            fold(id, &mut base.state, entry)?;
-            if let Some(time) = time_of(entry) {
-                base.time = time;
-            }
+            !removes
+        });
+        removable.truncate(kept.unwrap_or(read));
+        if let Some(time) = removable.iter().rev().find_map(time_of) {
+            base.time = time;
         }
-        Ok(!window.entries.is_empty())
+        fold_all(id, &mut base.state, removable).await?;
+        Ok(kept.is_none() && read > 0)
     }
 
     /// Removes the entries up to `base`, and stores it, if the log still has the base `from`.
@@ -190,11 +223,12 @@ impl Store {
         &self,
         id: LtmId,
         from: Option<Cursor>,
-        base: &Base,
+        base: Base,
         removed: u64,
         counted: Option<LogBytes>,
     ) -> Result<bool, StoreError> {
-        let Some(checkpoint) = base.state.checkpoint() else {
+        let Base { state, time } = base;
+        let Some(checkpoint) = apart(state.tree.bytes(), move || state.checkpoint()).await else {
             return Ok(false);
         };
         let mut call = script::TRIM.call(&[
@@ -208,7 +242,7 @@ impl Store {
             .arg(checkpoint.cursor.seq + 1)
             .arg(&*checkpoint.state)
             .arg(&checkpoint.index)
-            .arg(&base.time)
+            .arg(time)
             .arg(removed)
             .arg(counted.map_or_else(String::new, |log| log.head.to_string()))
             .arg(counted.map_or_else(String::new, |log| log.bytes.to_string()));

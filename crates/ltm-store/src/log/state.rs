@@ -4,6 +4,7 @@ use ltm_state::{Checkpoint, RetentionOverride, State};
 use ltm_types::{Cursor, Entry, LtmId, keys};
 
 use crate::{
+    apart::apart,
     error::StoreError,
     log::read::{Read, Store, WindowBounds, damaged, damaged_after},
     redis::script,
@@ -176,11 +177,9 @@ impl Store {
             .parse()
             .map_err(|_| fault("its cursor is not a cursor"))?;
         let text = String::from_utf8(text).map_err(|_| fault("its state is not a JSON object"))?;
-        let restored = if text.len() > SMALL {
-            apart(move || State::restore(cursor, &text, &index)).await
-        } else {
-            State::restore(cursor, &text, &index)
-        };
+        let bytes = text.len();
+        let restore = move || State::restore(cursor, &text, &index);
+        let restored = apart(bytes, restore).await;
         restored.map(Some).map_err(|e| fault(&e.to_string()))
     }
 
@@ -205,21 +204,19 @@ impl Store {
     }
 }
 
-/// Less JSON than this is read at once. That takes less than a millisecond.
-const SMALL: usize = 64 * 1024;
-
 /// Folds entries, on another thread if they are large. If the caller is given up meanwhile, the state is lost: what is
 /// left is a state before the first entry.
-async fn fold_all(id: LtmId, state: &mut State, entries: Vec<Entry>) -> Result<(), StoreError> {
-    let is_large = is_large(&entries, state);
+pub(crate) async fn fold_all(
+    id: LtmId,
+    state: &mut State,
+    entries: Vec<Entry>,
+) -> Result<(), StoreError> {
+    let cost = cost(&entries, state);
     let fold_all = move |state: &mut State| -> Result<(), StoreError> {
         entries.iter().try_for_each(|entry| fold(id, state, entry))
     };
-    if !is_large {
-        return fold_all(state);
-    }
     let mut taken = std::mem::take(state);
-    let (folded, outcome) = apart(move || {
+    let (folded, outcome) = apart(cost, move || {
         let outcome = fold_all(&mut taken);
         (taken, outcome)
     })
@@ -228,18 +225,13 @@ async fn fold_all(id: LtmId, state: &mut State, entries: Vec<Entry>) -> Result<(
     outcome
 }
 
-/// Whether it takes long to fold these entries. A few bytes can copy all of a state.
-fn is_large(entries: &[Entry], state: &State) -> bool {
+/// The bytes of JSON that it takes to fold these entries, about. A few bytes can copy all of a state.
+fn cost(entries: &[Entry], state: &State) -> usize {
     let bytes: usize = entries.iter().map(|entry| entry.payload.len()).sum();
-    let copies = || entries.iter().any(|it| it.payload.contains("\"copy\""));
-    bytes > SMALL || (state.tree.bytes() > SMALL && copies())
-}
-
-/// Does work on another thread, so that this one goes on with other connections.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    if entries.iter().any(|it| it.payload.contains("\"copy\"")) {
+        bytes + state.tree.bytes()
+    } else {
+        bytes
     }
 }
 

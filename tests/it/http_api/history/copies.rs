@@ -160,7 +160,7 @@ async fn a_copy_of_a_state_that_the_log_has_lost_fails_and_leaves_nothing() {
             api.post("/ltm", &body).await.expect(200);
         }
         let before = redis.cli(&["KEYS", "ltm:{*"]);
-        let copied = store.copy(id, &lost, None).await;
+        let copied = store.copy(id, lost.clone(), None).await;
         let passing = matches!(copied, Err(CreateError::Store(StoreError::Trimmed(_))));
         assert!(passing, "{copied:?}");
         assert_eq!(redis.cli(&["KEYS", "ltm:{*"]), before);

@@ -1,7 +1,8 @@
-//! Rollbacks, errors, deletion and lists. `copies` and `retention` have the rest.
+//! Rollbacks, errors, deletion and lists. `copies`, `retention` and `rollback_pages` have the rest.
 
 mod copies;
 mod retention;
+mod rollback_pages;
 
 use ltm_tests::{Api, Stack, Subscriber, fold};
 use reqwest::Method;

@@ -8,7 +8,7 @@ pub(super) mod delete;
 pub(super) mod document;
 pub(super) mod errors;
 pub(super) mod list;
-pub(super) mod rollback;
+pub(super) mod rollbacks;
 pub(super) mod snapshots;
 pub(super) mod state;
 pub(super) mod wait;

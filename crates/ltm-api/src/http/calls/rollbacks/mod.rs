@@ -1,0 +1,2 @@
+pub(crate) mod page;
+pub(crate) mod rollback;
