@@ -154,6 +154,13 @@ impl Caller {
         first.map_or_else(|| self.name.clone(), |first| first.to_string())
     }
 
+    /// A digest of [`Caller::key`]: it is short, however long the name is.
+    pub fn digest(&self) -> [u8; 16] {
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hash(&self.key())[..16]);
+        digest
+    }
+
     /// The time until the credential expires; `None`: it never does.
     pub fn time_left(&self) -> Option<Duration> {
         let expires = self.expires.map(Duration::from_secs);

@@ -7,10 +7,14 @@ mod telemetry;
 
 pub use byte_cache::{ByteCache, Bytes, byte_cache};
 pub use http::{
-    admission::trusted_proxies::TrustedProxies,
+    admission::{count_call, trusted_proxies::TrustedProxies},
     browser::{
         cors::{CorsSettings, Origins},
         hosts::HostNames,
+    },
+    connection::{
+        client_ended,
+        upgrade::{Incoming, Socket, Upgrade},
     },
     credential::{credential, handshake_credential},
     head::is_head,
@@ -21,7 +25,6 @@ pub use http::{
     query::Parameters,
     server::Server,
     settings::HttpSettings,
-    upgrade::{Incoming, Socket, Upgrade},
 };
 pub use process::{
     log::{LogFormat, LogSettings},

@@ -110,6 +110,9 @@ pub struct Problem {
     /// The error code of RFC 6750 for the token of the request. It goes into a header.
     #[serde(skip)]
     pub token_error: Option<&'static str>,
+    /// After how many seconds the client may try again, if that is known. It goes into a header.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -127,6 +130,7 @@ impl Problem {
             cursor: None,
             request_id: None,
             token_error: None,
+            retry_after: None,
         }
     }
 
@@ -145,6 +149,12 @@ impl Problem {
     /// Adds the error code of RFC 6750 for the token of the request.
     pub fn with_token_error(mut self, error: Option<&'static str>) -> Self {
         self.token_error = error;
+        self
+    }
+
+    /// Adds after how many seconds the client may try again.
+    pub fn with_retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 

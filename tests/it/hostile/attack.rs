@@ -312,6 +312,74 @@ async fn small_requests_go_on_while_large_ones_wait_for_a_thread() {
     until("no large request is left", async || waiting().await == 0.0).await;
 }
 
+/// The bounds do not hurt an engine that sends its whole state of 3.9 MiB after a small change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_state_that_an_honest_engine_sends_whole_costs_little() {
+    const OBJECTS: usize = 20_000;
+    let target = Target::start();
+    let message =
+        |n: usize| json!({"id": n, "role": "agent", "done": false, "text": "x".repeat(150)});
+    let mut state = json!({"messages": (0..OBJECTS).map(message).collect::<Vec<_>>()});
+    let id = target
+        .create("a state of 3.9 MiB", &state.to_string())
+        .await;
+    let path = format!("/ltm/{id}/snapshots");
+    let round = async |n: usize, state: &Value| {
+        let body = format!(r#"{{"reason":"execute","state":{state}}}"#);
+        let began = std::time::Instant::now();
+        let what = format!("{} bytes, round {n}", body.len());
+        let answer = target.attack(&what, &path, &body).await.expect(201);
+        let patch = answer["snapshot"]["patch"].clone();
+        let (bytes, took) = (patch.to_string().len(), began.elapsed());
+        eprintln!("{what}: {took:?}, a patch of {bytes} bytes");
+        patch
+    };
+    for n in 0..5 {
+        let at = OBJECTS / 2 + n;
+        state["messages"][at]["done"] = json!(true);
+        let path = format!("/messages/{at}/done");
+        let expected = json!([{"op": "replace", "path": path, "value": true}]);
+        assert_eq!(round(n, &state).await, expected);
+    }
+}
+
+/// Who reads a large state waits for the same threads as who writes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_state_is_made_text_on_the_threads_for_json() {
+    let redis = RedisServer::start(&[]);
+    let settings = [
+        ("LTM__API__JSON_THREADS", "1"),
+        ("LTM__API__JSON_WAIT", "1ms"),
+    ];
+    let service = Service::api(&redis.url(), &settings);
+    let api = Api::at(&service);
+    let (small, _) = api.create(json!({"n": 0})).await;
+    let state = format!(r#"{{"a":{}}}"#, numbers(size(1_000_000), |n| n as u64));
+    let body = format!(r#"{{"fqn":"tests.Large","state":{state}}}"#);
+    let created = api.post_text("/ltm", &body, &[]).await.expect(200);
+    let path = format!("/ltm/{}/state", created["id"]);
+    let busy = tokio::spawn({
+        let api = api.clone();
+        async move {
+            loop {
+                join_all((0..2).map(|_| api.post_text("/ltm", &body, &[]))).await;
+            }
+        }
+    });
+    let refused = until("a reader finds the thread busy", async || {
+        let answer = api.get(&path).await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    refused.problem(503, "over-limit");
+    api.get(&format!("/ltm/{small}/state")).await.expect(200);
+    busy.abort();
+    until("the state is read when the thread is free", async || {
+        api.get(&path).await.status == 200
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_request_waits_for_a_thread_only_so_long() {
     let redis = RedisServer::start(&[]);

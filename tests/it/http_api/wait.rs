@@ -4,6 +4,10 @@ use futures_util::future::join_all;
 use ltm_tests::{Answer, Api, Service, Stack, until};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 async fn wait(api: &Api, id: u64, query: &str) -> Answer {
     api.get(&format!("/ltm/{id}/wait?{query}")).await
@@ -133,6 +137,37 @@ async fn as_many_requests_wait_as_allowed() {
         waits.await.unwrap().expect(200);
     }
     wait(&stack.api, id, "status=finished").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_makes_room_at_once() {
+    let stack = Stack::with(&[("LTM__API__MAX_WAITS", "1")]);
+    let (id, _) = active(&stack.api).await;
+    let request = format!(
+        "GET /api/v0/ltm/{id}/wait?status=finished&timeout=50s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    );
+    for leaves in [true, false] {
+        let address = stack.api_service.address();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        until("the request waits", async || {
+            wait(&stack.api, id, "status=active").await.status == 503
+        })
+        .await;
+        if leaves {
+            drop(client);
+        } else {
+            // It sends nothing more, but reads its answer.
+            client.shutdown().await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+        }
+        until("there is room again", async || {
+            wait(&stack.api, id, "status=active").await.status == 200
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

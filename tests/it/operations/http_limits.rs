@@ -195,6 +195,43 @@ async fn requests_beyond_the_rate_of_an_address_are_refused_until_it_has_waited(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_credentials_the_calls_of_each_address_are_limited_but_not_those_of_this_machine() {
+    let settings = [
+        ("LTM__HTTP__MAX_REQUESTS_PER_CALLER", "5"),
+        ("LTM__HTTP__TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    let redis = RedisServer::start(&[]);
+    let services = [
+        (Service::api(&redis.url(), &settings), "/api/v0/ltm/1"),
+        (Service::gateway(&redis.url(), &settings), "/sse/1"),
+    ];
+    for (service, path) in services {
+        let mut connection = RawConnection::to(service.address()).await;
+        let from = "X-Forwarded-For: 203.0.113.9\r\n";
+        let mut served = 0;
+        let refused = loop {
+            let answer = connection.get(path, from).await;
+            if !answer.0.starts_with("http/1.1 404 ") {
+                break answer;
+            }
+            served += 1;
+            assert!(served < 1000, "it is never refused");
+        };
+        assert!(served >= 5, "{served}");
+        assert_eq!(refusal(&refused), (429, "too-many-requests".into()));
+        let mut here = RawConnection::from("127.0.0.2", service.address()).await;
+        for _ in 0..50 {
+            let (head, _) = here.get(path, "").await;
+            assert!(head.starts_with("http/1.1 404 "), "{head}");
+        }
+        let (other, _) = connection
+            .get(path, "X-Forwarded-For: 203.0.113.10\r\n")
+            .await;
+        assert!(other.starts_with("http/1.1 404 "), "{other}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_arrive_ends_its_connection() {
     let settings = [("LTM__HTTP__HEADER_TIMEOUT", "1s")];
     for_both(&settings, async |service| {

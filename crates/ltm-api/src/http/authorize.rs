@@ -12,7 +12,7 @@ use actix_web::{
     web,
 };
 use ltm_auth::{Access, AuthError, Caller};
-use ltm_service::{ProblemResponse, credential, ltm_in_path};
+use ltm_service::{ProblemResponse, count_call, credential, ltm_in_path};
 use ltm_types::LtmRef;
 
 use super::path;
@@ -24,24 +24,48 @@ pub(crate) async fn check<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if api.auth().is_required() {
-        match caller_of(&api, request.request()).await {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-            }
-            Err(error) => {
-                let refused = ProblemResponse::from(error).error_response();
-                return Ok(request.into_response(refused).map_into_right_body());
-            }
+    match counted(&api, request.request()).await {
+        Ok(Some(caller)) => {
+            request.extensions_mut().insert(caller);
+        }
+        Ok(None) => {}
+        Err(problem) => {
+            let refused = problem.error_response();
+            return Ok(request.into_response(refused).map_into_right_body());
         }
     }
     path::look_up(request.request(), api.store()).await;
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-async fn caller_of(api: &Api, request: &HttpRequest) -> Result<Caller, AuthError> {
+/// Authenticates the caller of a request, counts the request, and checks that the caller may make it. `None` if callers
+/// need no credential.
+async fn counted(api: &Api, request: &HttpRequest) -> Result<Option<Caller>, ProblemResponse> {
+    if !api.auth().is_required() {
+        count_call(request, None)?;
+        return Ok(None);
+    }
+    let caller = authenticated(api, request).await?;
+    authorize(api, request, &caller).await?;
+    Ok(Some(caller))
+}
+
+/// Authenticates the caller of a request, and counts the request.
+pub(crate) async fn authenticated(
+    api: &Api,
+    request: &HttpRequest,
+) -> Result<Caller, ProblemResponse> {
+    let caller = authenticate(api, request).await;
+    count_call(request, caller.as_ref().ok().map(Caller::digest))?;
+    Ok(caller?)
+}
+
+async fn authenticate(api: &Api, request: &HttpRequest) -> Result<Caller, AuthError> {
     let shown = credential(request);
-    let caller = api.auth().caller(shown, api.store().redis()).await?;
+    api.auth().caller(shown, api.store().redis()).await
+}
+
+async fn authorize(api: &Api, request: &HttpRequest, caller: &Caller) -> Result<(), AuthError> {
     let access = needed(request.method());
     caller.may(access)?;
     // The call itself refuses a path with something else.
@@ -50,7 +74,7 @@ async fn caller_of(api: &Api, request: &HttpRequest) -> Result<Caller, AuthError
         Ok(LtmRef::Key(key)) => caller.may_with_class(access, key.fqn())?,
         Err(_) => {}
     }
-    Ok(caller)
+    Ok(())
 }
 
 fn needed(method: &Method) -> Access {
@@ -79,7 +103,8 @@ pub(crate) async fn again(api: &Api, request: &HttpRequest) -> Result<(), AuthEr
     if !api.auth().is_required() {
         return Ok(());
     }
-    caller_of(api, request).await.map(drop)
+    let caller = authenticate(api, request).await?;
+    authorize(api, request, &caller).await
 }
 
 /// The caller of a request that was let through.

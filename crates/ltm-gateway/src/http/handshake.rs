@@ -6,7 +6,7 @@ use actix_http::ws::{HandshakeError, verify_handshake};
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody, web};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use ltm_auth::PROTOCOL;
-use ltm_service::{ProblemResponse, Upgrade, tasks::catch_panic};
+use ltm_service::{ProblemResponse, Upgrade, count_call, tasks::catch_panic};
 use ltm_types::{Problem, ProblemKind};
 use tokio::time::{Duration, Instant, interval, timeout};
 
@@ -79,6 +79,18 @@ pub(crate) async fn open(
         _session: session,
     };
     Ok((Handshake { response, upgrade }, socket))
+}
+
+/// Counts a handshake of a client with this credential, or else of its address.
+///
+/// # Errors
+///
+/// The client makes more handshakes than `http.max_requests_per_caller` allows.
+pub(crate) fn count(
+    request: &HttpRequest,
+    session_auth: Option<&SessionAuth>,
+) -> Result<(), ProblemResponse> {
+    count_call(request, session_auth.map(SessionAuth::caller_digest))
 }
 
 /// What a request lacks to become a WebSocket (RFC 6455 section 4.2.1).

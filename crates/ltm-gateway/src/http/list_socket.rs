@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::{
     fanout::{message::frames, worker::Worker},
-    http::handshake::open,
+    http::handshake::{count, open},
     list::feed::{Latest, ListKey, ListUpdate},
     metrics::GatewayMetrics,
     subscriber::{
@@ -32,6 +32,8 @@ pub(crate) async fn follow(
     let gateway = worker.gateway.clone();
     let credential = handshake_credential(&request, request.query_string());
     let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), credential).await;
+    let known = session_auth.as_ref().ok().and_then(Option::as_deref);
+    count(&request, known)?;
     let session_auth = session_auth.map_err(ProblemResponse::from)?;
     let grant = session_auth
         .as_ref()

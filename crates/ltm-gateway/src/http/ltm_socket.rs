@@ -11,7 +11,7 @@ use ltm_types::{LtmId, LtmRef};
 
 use crate::{
     fanout::worker::Worker,
-    http::handshake::open,
+    http::handshake::{count, open},
     subscriber::{
         close::CloseCause,
         follow_request::{FollowOptions, FollowRequest},
@@ -67,7 +67,10 @@ async fn admit(
 ) -> Result<Result<(LtmId, Option<Box<SessionAuth>>), CloseCause>, ProblemResponse> {
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(request, request.query_string());
-    match SessionAuth::of(auth, store, ltm, credential).await {
+    let admitted = SessionAuth::of(auth, store, ltm, credential).await;
+    let known = admitted.as_ref().ok().and_then(|(_, it)| it.as_deref());
+    count(request, known)?;
+    match admitted {
         Ok(admitted) => Ok(Ok(admitted)),
         Err(AuthError::Store(
             error @ (StoreError::Unknown(_)

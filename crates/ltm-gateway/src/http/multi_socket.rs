@@ -20,7 +20,10 @@ use tokio::sync::Notify;
 
 use crate::{
     fanout::{message::frames, worker::Worker},
-    http::{handshake::open, ltm_socket::subscribe},
+    http::{
+        handshake::{count, open},
+        ltm_socket::subscribe,
+    },
     subscriber::{
         close::CloseCause,
         follow_request::FollowOptions,
@@ -36,6 +39,8 @@ pub(crate) async fn follow(
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(&request, request.query_string());
     let session_auth = SessionAuth::of_many(auth, store, credential).await;
+    let known = session_auth.as_ref().ok().and_then(Option::as_deref);
+    count(&request, known)?;
     let session_auth = session_auth.map_err(ProblemResponse::from)?;
     let settings = worker.gateway.settings();
     // A client may ask for all of its LTMs at once.

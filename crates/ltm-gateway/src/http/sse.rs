@@ -17,7 +17,7 @@ use tokio::time::interval;
 
 use crate::{
     fanout::worker::Worker,
-    http::ltm_socket::subscribe,
+    http::{handshake::count, ltm_socket::subscribe},
     settings::bytes,
     subscriber::{
         close::CloseCause,
@@ -50,7 +50,10 @@ pub(crate) async fn follow(
     let follow = FollowRequest::read(ltm, request.query_string())?.after_event(last)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(&request, request.query_string());
-    let (id, session_auth) = SessionAuth::of(auth, store, &follow.ltm, credential).await?;
+    let admitted = SessionAuth::of(auth, store, &follow.ltm, credential).await;
+    let known = admitted.as_ref().ok().and_then(|(_, it)| it.as_deref());
+    count(&request, known)?;
+    let (id, session_auth) = admitted?;
     let start = follow.options.start;
     let permit = worker.gateway.drain().acquire()?;
     if last.is_some() && has_all(&worker, id, start).await? {

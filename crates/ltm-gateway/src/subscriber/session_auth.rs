@@ -152,6 +152,11 @@ impl SessionAuth {
         self.caller.borrow().key()
     }
 
+    /// A digest of [`SessionAuth::caller_key`].
+    pub(crate) fn caller_digest(&self) -> [u8; 16] {
+        self.caller.borrow().digest()
+    }
+
     /// Checks that the client may read this LTM, too; a renewal has to allow it from now on.
     ///
     /// # Errors

@@ -13,4 +13,3 @@ pub(crate) mod query;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod unread_body;
-pub(crate) mod upgrade;

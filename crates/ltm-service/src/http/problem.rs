@@ -108,7 +108,8 @@ impl ResponseError for ProblemResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();
         if matches!(self.0.status, 429 | 503) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            let seconds = self.0.retry_after.unwrap_or(1);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(challenge) = challenge(&self.0) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);

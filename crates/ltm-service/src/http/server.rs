@@ -24,13 +24,12 @@ use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 use super::{
     admission::{Admission, admit, permit::REFUSED_AT_ONCE},
     browser::{BrowserPolicy, cors::Origins, guard},
-    connection::{Connection, LINGER},
+    connection::{Connection, LINGER, upgrade::upgrade},
     head::answer_head,
     health::Readiness,
     problem::{self, ProblemLog},
     settings::HttpSettings,
     unread_body,
-    upgrade::upgrade,
 };
 use crate::telemetry::{
     http_metrics::{HttpMetrics, measure},

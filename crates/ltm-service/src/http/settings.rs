@@ -28,6 +28,12 @@ pub struct HttpSettings {
     ///
     /// Set it if clients can reach the service from the internet. Behind a proxy, set `http.trusted_proxies` first.
     pub max_requests_per_address: u32,
+    /// The most requests of one caller in ten seconds, WebSocket handshakes among them. Further ones get 429
+    /// `too-many-requests`. A caller is an API key or the `sub` of JWTs; without a valid credential, it is an address. Calls
+    /// from this machine without a credential do not count. 0: no limit.
+    ///
+    /// Raise it if an engine writes more. Lower it if one caller should leave more to others.
+    pub max_requests_per_caller: u32,
     /// The names by which clients may address the service, such as `ltm.example.com`. An IP address and `localhost` are
     /// always allowed. A request for another host gets 421 `unknown-host`. `*`: every name. Empty: every name if
     /// `auth.mode` is `required`, otherwise none.
@@ -53,6 +59,17 @@ pub struct HttpSettings {
     /// on which a request is about to arrive.
     #[serde(with = "duration")]
     pub keep_alive: Duration,
+    /// The least bytes of an answer that a client must accept in `http.progress_time` while more of the answer waits. The
+    /// server closes the connection of a slower client, WebSockets and Server-Sent Events among them. 0: no limit.
+    ///
+    /// Raise it if clients that read slowly hold too many connections. Lower it if subscribers have very slow networks. The
+    /// system accepts bytes for a client only when a third of `http.send_buffer` is free, so keep it below that.
+    pub min_progress: ByteSize,
+    /// The time in which a client must accept `http.min_progress`.
+    ///
+    /// Raise it, together with `http.min_progress`, if the networks of clients fail for longer.
+    #[serde(with = "duration")]
+    pub progress_time: Duration,
     /// The most bytes of responses that the system buffers for one client. Linux uses up to twice as much. Further
     /// bytes wait in the service.
     ///
@@ -70,12 +87,15 @@ impl Default for HttpSettings {
             max_connections: MAX_CONNECTIONS,
             max_connections_per_address: 0,
             max_requests_per_address: 0,
+            max_requests_per_caller: 20_000,
             hosts: HostNames::default(),
             trusted_proxies: TrustedProxies::default(),
             header_timeout: Duration::from_secs(10),
             // Longer than proxies and clients keep theirs: otherwise the server could close a connection on which a
             // request is about to arrive.
             keep_alive: Duration::from_secs(75),
+            min_progress: ByteSize::kib(64),
+            progress_time: Duration::from_secs(120),
             send_buffer: ByteSize::kib(128),
         }
     }
@@ -89,6 +109,7 @@ impl HttpSettings {
     /// Names the setting.
     pub fn check(&self) -> Result<(), SettingError> {
         check_wait("http.header_timeout", self.header_timeout)?;
+        check_wait("http.progress_time", self.progress_time)?;
         check_wait("http.keep_alive", self.keep_alive)
     }
 }

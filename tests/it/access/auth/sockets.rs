@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ltm_tests::{Api, Follower, Haproxy, Heard, LIMIT, SigningKey, Subscriber, until};
+use ltm_tests::{Api, Follower, Haproxy, Heard, LIMIT, Scrape, SigningKey, Subscriber, until};
 use reqwest::Method;
 use serde_json::json;
 use tokio::time::timeout;
@@ -164,6 +164,57 @@ pub(crate) async fn end_of(subscriber: &mut Subscriber) -> u16 {
             Heard::Lost => panic!("lost"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_sends_too_many_requests_is_refused_and_others_are_not() {
+    let settings = [("LTM__HTTP__MAX_REQUESTS_PER_CALLER", "5")];
+    let guarded = Guarded::with(SigningKey::new("ES256"), &settings);
+    let token = |sub: &str| {
+        let mut claims = claims("*", "read", 3600);
+        claims["sub"] = json!(sub);
+        guarded.key.token(&claims)
+    };
+    let list = async |token: &str| {
+        let request = guarded.api.request(Method::GET, "/ltm");
+        guarded.api.send(request.bearer_auth(token)).await
+    };
+    // Another token of the same caller counts as the same.
+    let mallory = [token("mallory"), token("mallory")];
+    let refused = until("the API refuses the caller", async || {
+        for token in &mallory {
+            let answer = list(token).await;
+            if answer.status != 200 {
+                return Some(answer);
+            }
+        }
+        None
+    })
+    .await;
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=3).contains(&wait), "{wait}");
+    let problem = refused.problem(429, "too-many-requests");
+    let detail = problem["detail"].to_string();
+    assert!(detail.contains("http.max_requests_per_caller"), "{detail}");
+    assert_eq!(list(&token("alice")).await.status, 200);
+    let handshake = async |sub: &str| {
+        let bearer = format!("Bearer {}", token(sub));
+        let headers = [("Authorization", bearer.as_str())];
+        guarded.handshake("/ws/ltms", &headers).await
+    };
+    until("the gateway refuses the caller", async || {
+        handshake("mallory").await == 429
+    })
+    .await;
+    assert_eq!(handshake("alice").await, 101);
+    for service in [&guarded.api_service, &guarded.gateway] {
+        let series = r#"ltm_limits_hit_total{limit="http.max_requests_per_caller"}"#;
+        Scrape::until(service, series, 1.0).await;
+    }
+    until("the caller has waited", async || {
+        list(&mallory[0]).await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

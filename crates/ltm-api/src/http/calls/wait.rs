@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use jiff::SignedDuration;
 use ltm_docs::{problems::WaitProblems, schemas::Row};
-use ltm_service::{Parameters, ProblemResponse};
+use ltm_service::{Parameters, ProblemResponse, client_ended};
 use ltm_types::{Cursor, Problem, ProblemKind};
 
 use crate::{
@@ -32,7 +32,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
     ),
     responses(
         (status = 200, description = "The LTM, as in the list", body = Row, headers(("ETag" = String, description = "The cursor"))),
-        (status = 204, description = "Not yet: the time is over, or the API stops. Ask again"),
+        (status = 204, description = "Not yet: the time is over, the client has ended its side of the connection, or the API stops. Ask again"),
         WaitProblems,
     ),
 )]
@@ -44,7 +44,10 @@ pub(crate) async fn wait(
     let parameters = Parameters::of(&request)?;
     let awaited = awaited(&parameters)?;
     let limit = timeout(&parameters, api.settings().max_wait)?;
-    let seen = api.waits().wait(id, &awaited, limit).await?;
+    let seen = tokio::select! {
+        seen = api.waits().wait(id, &awaited, limit) => seen?,
+        () = client_ended(&request) => None,
+    };
     // The credential may have ended meanwhile.
     authorize::again(&api, &request).await?;
     Ok(match seen {

@@ -6,6 +6,7 @@ pub(crate) mod trusted_proxies;
 
 use std::{
     io,
+    net::IpAddr,
     num::NonZeroU32,
     pin::Pin,
     sync::Arc,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    Error, HttpRequest, HttpResponse, ResponseError,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderValue},
@@ -25,7 +26,8 @@ use ltm_types::{Problem, ProblemKind};
 
 use self::{
     permit::{AddressLimit, AddressPermit, ConnectionLimit, Refusal},
-    rate::{RateLimit, TooFast},
+    rate::{CallerKey, RateLimit, TooFast},
+    trusted_proxies::client_key,
 };
 use super::{
     connection::{Connection, ConnectionState, RequestPermit},
@@ -39,7 +41,8 @@ pub(crate) struct Admission {
     settings: HttpSettings,
     connections: ConnectionLimit,
     addresses: Arc<AddressLimit>,
-    rates: Option<RateLimit>,
+    rates: Option<RateLimit<IpAddr>>,
+    caller_rates: Option<RateLimit<CallerKey>>,
     limits: LimitsHit,
 }
 
@@ -52,7 +55,9 @@ impl Admission {
                 limits.clone(),
             )),
             rates: NonZeroU32::new(settings.max_requests_per_address)
-                .map(|max| RateLimit::new(max, limits.clone())),
+                .map(|max| RateLimit::new(PER_ADDRESS, max, limits.clone())),
+            caller_rates: NonZeroU32::new(settings.max_requests_per_caller)
+                .map(|max| RateLimit::new(PER_CALLER, max, limits.clone())),
             limits: limits.clone(),
             settings,
         }
@@ -97,13 +102,48 @@ impl Admission {
             return Ok(None);
         };
         if let Some(rates) = &self.rates {
-            rates.count(client)?;
+            rates.count(&client_key(client))?;
         }
         if proxies.trust(peer) {
             return Ok(self.addresses.acquire(client)?);
         }
         Ok(None)
     }
+
+    /// Who makes a call without a valid credential: `None` if that is a trusted proxy itself, or a program on this machine.
+    fn anonymous(&self, request: &HttpRequest) -> Option<CallerKey> {
+        let peer = request.peer_addr()?.ip();
+        let proxies = &self.settings.trusted_proxies;
+        let client = proxies.client(peer, request.headers())?;
+        (!client.to_canonical().is_loopback()).then(|| CallerKey::at(client))
+    }
+}
+
+/// The settings that limit the requests of one client.
+const PER_ADDRESS: &str = "http.max_requests_per_address";
+const PER_CALLER: &str = "http.max_requests_per_caller";
+
+/// Counts a call of the caller whose name has this digest, or else of the address that the request comes from.
+///
+/// # Errors
+///
+/// 429 if the caller makes more calls than `http.max_requests_per_caller` allows.
+pub fn count_call(request: &HttpRequest, caller: Option<[u8; 16]>) -> Result<(), ProblemResponse> {
+    let admission = request.app_data::<web::Data<Admission>>();
+    let Some((admission, rates)) = admission.and_then(|it| Some((it, it.caller_rates.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    let caller = caller.map(CallerKey::Name);
+    let Some(caller) = caller.or_else(|| admission.anonymous(request)) else {
+        return Ok(());
+    };
+    rates.count(&caller).map_err(|too_fast| {
+        let detail = "this caller sends more requests than allowed (http.max_requests_per_caller)";
+        Problem::new(ProblemKind::TooManyRequests, detail)
+            .with_retry_after(too_fast.wait.as_secs() + 1)
+            .into()
+    })
 }
 
 /// The answer to a request that is refused.

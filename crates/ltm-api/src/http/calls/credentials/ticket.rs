@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use ltm_auth::{Access, Ticket};
 use ltm_docs::problems::ListProblems;
-use ltm_service::{ProblemResponse, credential};
+use ltm_service::ProblemResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Api;
+use crate::{Api, http::authorize};
 
 /// A ticket.
 #[derive(Serialize, ToSchema)]
@@ -29,8 +29,7 @@ pub(crate) async fn ticket(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let redis = api.store().redis();
-    let shown = credential(&request);
-    let caller = api.auth().caller(shown, redis).await?;
+    let caller = authorize::authenticated(&api, &request).await?;
     caller.may(Access::Read)?;
     let ttl = api.settings().ticket_ttl;
     let ticket = Ticket::issue(redis, &caller, ttl).await?;

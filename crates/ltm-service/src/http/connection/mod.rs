@@ -1,7 +1,11 @@
 //! The connection of a client. It ends if no request arrives on it.
 
+mod progress;
+pub(crate) mod upgrade;
+
 use std::{
     cell::Cell,
+    future::pending,
     io,
     pin::Pin,
     rc::Rc,
@@ -9,9 +13,10 @@ use std::{
     time::Duration,
 };
 
-use actix_web::rt::net::TcpStream;
+use actix_web::{HttpRequest, rt::net::TcpStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -20,6 +25,7 @@ use super::{
     settings::HttpSettings,
 };
 use crate::telemetry::limits_hit::LimitsHit;
+use progress::{Progress, too_slow};
 
 /// How long the server keeps a connection that it ends before it has read the request, so that the response reaches a
 /// client that is still sending.
@@ -37,6 +43,9 @@ pub(crate) struct Connection {
     /// The longest wait for a request after the first one.
     patience: Duration,
     wait: Option<Wait>,
+    progress: Progress,
+    /// The end of the time in which the client has to accept bytes.
+    deadline: Option<Pin<Box<Sleep>>>,
     permit: ConnectionPermit,
 }
 
@@ -67,6 +76,9 @@ pub(crate) struct ConnectionState {
 struct Requests {
     received: Cell<u64>,
     open: Cell<usize>,
+    /// Whether the client sends nothing more.
+    is_ended: Cell<bool>,
+    ended: Notify,
 }
 
 /// A request that is being handled: it lives until the response is sent.
@@ -90,18 +102,42 @@ impl Connection {
                 requests: state.requests.clone(),
                 opened: Instant::now(),
                 timeout: settings.header_timeout,
-                limits,
+                limits: limits.clone(),
             },
             state,
             patience: settings.keep_alive + settings.header_timeout,
             wait: None,
+            progress: Progress::new(settings, limits),
+            deadline: None,
             permit,
         }
     }
 
-    /// The bare socket, for a protocol other than HTTP, and the permit of the connection.
-    pub(crate) fn leave_http(self) -> (TcpStream, ConnectionPermit) {
-        (self.stream, self.permit)
+    /// The bare socket, for a protocol other than HTTP, what its client accepts, and the permit of the connection.
+    pub(crate) fn leave_http(self) -> (TcpStream, Progress, ConnectionPermit) {
+        (self.stream, self.progress, self.permit)
+    }
+
+    /// Whether the client, for which bytes wait, is given up because it reads too slowly.
+    fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let end = self.progress.blocked();
+            let deadline = match &mut self.deadline {
+                Some(deadline) => {
+                    if deadline.deadline() != end {
+                        deadline.as_mut().reset(end);
+                    }
+                    deadline
+                }
+                none => none.insert(Box::pin(sleep_until(end))),
+            };
+            if deadline.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            if self.progress.is_too_slow(&self.stream) {
+                return true;
+            }
+        }
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
@@ -140,6 +176,13 @@ impl Drop for FirstHead {
 }
 
 impl ConnectionState {
+    /// Waits until the client sends nothing more: it has left, or waits only for its answers.
+    async fn ended(&self) {
+        while !self.requests.is_ended.get() {
+            self.requests.ended.notified().await;
+        }
+    }
+
     /// Counts a request that has arrived.
     pub(crate) fn begin(&self) -> RequestPermit {
         let requests = &self.requests;
@@ -155,15 +198,32 @@ impl Drop for RequestPermit {
     }
 }
 
+/// Waits until the client of a request has ended its side of the connection: it has left, or waits only for the answer. A
+/// handler needs this only if its answer takes long and costs more than its work: a client that resets the connection ends
+/// the handler.
+pub async fn client_ended(request: &HttpRequest) {
+    match request.conn_data::<ConnectionState>().cloned() {
+        Some(connection) => connection.ended().await,
+        None => pending().await,
+    }
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             // As if the client had closed it.
             Poll::Pending if self.is_given_up(cx) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(())) if buffer.filled().len() == before => {
+                let requests = &self.state.requests;
+                requests.is_ended.set(true);
+                requests.ended.notify_waiters();
+                Poll::Ready(Ok(()))
+            }
             outcome => outcome,
         }
     }
@@ -175,7 +235,14 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Ready(Ok(count)) => {
+                self.progress.accepted(count);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending if self.is_too_slow(cx) => Poll::Ready(Err(too_slow())),
+            outcome => outcome,
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -28,13 +28,13 @@ use actix_web::{
 };
 use futures_util::{Stream, StreamExt, future::LocalBoxFuture};
 use socket2::SockRef;
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 use super::{
-    admission::permit::ConnectionPermit,
-    connection::{Connection, LINGER},
+    Connection, LINGER,
+    progress::{Progress, too_slow},
 };
-use crate::process::tasks::catch_panic;
+use crate::{http::admission::permit::ConnectionPermit, process::tasks::catch_panic};
 
 /// The most bytes of one read. Clients send little after an upgrade.
 const READ: usize = 4 * 1024;
@@ -46,6 +46,7 @@ pub struct Socket {
     early: RefCell<Bytes>,
     /// The body of the response. It holds the permits of the request.
     response_body: Cell<Option<BoxBody>>,
+    progress: RefCell<Progress>,
     _permit: ConnectionPermit,
 }
 
@@ -56,16 +57,29 @@ impl Socket {
     ///
     /// [`io::ErrorKind::WouldBlock`] if the system accepts none now; any other if the connection has ended.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.try_write(bytes)
+        let written = self.stream.try_write(bytes);
+        if let Ok(count) = written {
+            self.progress.borrow_mut().accepted(count);
+        }
+        written
     }
 
     /// Waits until the system may accept bytes.
     ///
     /// # Errors
     ///
-    /// The connection has ended.
+    /// The connection has ended, or the client accepts too little (`http.min_progress`).
     pub async fn writable(&self) -> io::Result<()> {
-        self.stream.writable().await
+        loop {
+            let end = self.progress.borrow_mut().blocked();
+            tokio::select! {
+                ready = self.stream.writable() => return ready,
+                () = sleep_until(end) => {}
+            }
+            if self.progress.borrow_mut().is_too_slow(&self.stream) {
+                return Err(too_slow());
+            }
+        }
     }
 
     /// Tells the client that nothing more will be sent.
@@ -169,12 +183,13 @@ where
         write_buf,
         ..
     } = framed.into_parts();
-    let (stream, permit) = connection.leave_http();
+    let (stream, progress, permit) = connection.leave_http();
     let socket = Rc::new(Socket {
         stream,
         // A copy, because the buffer of the server would live as long as the socket.
         early: RefCell::new(Bytes::copy_from_slice(&read_buf)),
         response_body: Cell::new(None),
+        progress: RefCell::new(progress),
         _permit: permit,
     });
     drop(read_buf);
