@@ -51,6 +51,7 @@ mod redis {
     mod backup;
     mod clock;
     mod cluster;
+    mod cluster_chaos;
     mod databases;
     mod faults;
     mod full;

@@ -1,12 +1,16 @@
 //! The ways in which a follower receives messages.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use futures_util::StreamExt;
 use ltm_client::{Change, Client, Event, Follow, LtmId, Options, Start};
-use ltm_tests::{Events, Heard, Subscriber};
+use ltm_tests::{Events, Heard, SigningKey, Subscriber};
 use ltm_types::Cursor;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -28,6 +32,33 @@ pub(crate) enum Wire {
     Client,
     /// The JavaScript client, which does so, too, and begins with the state.
     JavaScript,
+    /// A WebSocket with a token that expires soon, and is renewed again and again.
+    Renewing,
+}
+
+/// The audience of tokens.
+pub(crate) const AUDIENCE: &str = "ltm";
+/// How long a token is valid, in seconds.
+const TOKEN_SECONDS: u64 = 3;
+/// The time between two renewals.
+const RENEWAL: Duration = Duration::from_secs(1);
+
+/// Makes tokens. Clones have the same key.
+#[derive(Clone)]
+pub(crate) struct Tokens(Arc<SigningKey>);
+
+impl Tokens {
+    pub(crate) fn of(key: SigningKey) -> Self {
+        Self(Arc::new(key))
+    }
+
+    fn next(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let exp = now.as_secs() + TOKEN_SECONDS;
+        let claims =
+            json!({"sub": "follower", "aud": AUDIENCE, "exp": exp, "ltm": "*", "can": "read"});
+        self.0.token(&claims)
+    }
 }
 
 /// What a follower receives.
@@ -50,6 +81,12 @@ pub(crate) enum Connection {
     Socket(Subscriber),
     Events(Events),
     Client(Box<Follow>),
+    Renewing {
+        subscriber: Subscriber,
+        tokens: Tokens,
+        renewed: Instant,
+        heard: Instant,
+    },
     JavaScript {
         lines: Lines<BufReader<ChildStdout>>,
         /// Ends when it is dropped.
@@ -60,14 +97,37 @@ pub(crate) enum Connection {
 impl Wire {
     /// Every kind that can be used here.
     pub(crate) fn all() -> Vec<Self> {
-        let mut all = vec![Self::Socket, Self::SlowSocket, Self::Events, Self::Client];
+        let mut all = vec![
+            Self::Socket,
+            Self::SlowSocket,
+            Self::Events,
+            Self::Client,
+            Self::Renewing,
+        ];
         all.extend(std::env::var_os(JAVASCRIPT).map(|_| Self::JavaScript));
         all
     }
 
     /// Connects to the gateway at `url` for what comes after `cursor`.
-    pub(crate) async fn connect(self, url: &str, id: u64, cursor: Cursor) -> Option<Connection> {
+    pub(crate) async fn connect(
+        self,
+        url: &str,
+        tokens: &Tokens,
+        id: u64,
+        cursor: Cursor,
+    ) -> Option<Connection> {
         match self {
+            Self::Renewing => {
+                let url = format!("{url}/ws/{id}?after={cursor}");
+                let token = tokens.next();
+                let subscriber = timeout(PATIENCE, Subscriber::with_token(&url, &token)).await;
+                Some(Connection::Renewing {
+                    subscriber: subscriber.ok()?.ok()?,
+                    tokens: tokens.clone(),
+                    renewed: Instant::now(),
+                    heard: Instant::now(),
+                })
+            }
             Self::Socket | Self::SlowSocket => {
                 let url = format!("{url}/ws/{id}?after={cursor}");
                 let subscriber = timeout(PATIENCE, Subscriber::connect(&url)).await;
@@ -115,6 +175,28 @@ impl Connection {
                 Ok(Heard::Message(message)) => Some(Delivery::Message(message)),
                 _ => None,
             },
+            Self::Renewing {
+                subscriber,
+                tokens,
+                renewed,
+                heard,
+            } => match timeout(RENEWAL, subscriber.hear()).await {
+                Ok(Heard::Message(message)) => {
+                    if renewed.elapsed() >= RENEWAL {
+                        renew(subscriber, tokens).await;
+                        *renewed = Instant::now();
+                    }
+                    *heard = Instant::now();
+                    Some(Delivery::Message(message))
+                }
+                Ok(_) => None,
+                Err(_) if heard.elapsed() > PATIENCE => None,
+                Err(_) => {
+                    renew(subscriber, tokens).await;
+                    *renewed = Instant::now();
+                    Some(Delivery::Nothing)
+                }
+            },
             Self::Events(events) => {
                 let event = timeout(PATIENCE, events.next()).await.ok()??.json();
                 event
@@ -144,4 +226,10 @@ impl Connection {
             }
         }
     }
+}
+
+/// Offers a new token. If the connection is lost, the follower finds out.
+async fn renew(subscriber: &mut Subscriber, tokens: &Tokens) {
+    let token = json!({"token": tokens.next()});
+    subscriber.say(&token.to_string()).await;
 }

@@ -54,14 +54,15 @@ impl Fault {
 
     /// Breaks something and repairs it after some time.
     pub(crate) async fn strike(self, world: &mut World, rng: &mut Rng, story: &Story) {
-        let which = rng.usize(..2);
         let pause = Duration::from_millis(rng.u64(20..1500));
         match self {
             Self::ApiKilled => {
+                let which = rng.usize(..world.apis.len());
                 story.fault(format_args!("API {which} is killed"));
                 world.apis[which].restart(Service::api);
             }
             Self::GatewayKilled => {
+                let which = rng.usize(..world.gateways.len());
                 story.fault(format_args!("gateway {which} is killed"));
                 world.gateways[which].restart(Service::gateway);
             }
@@ -88,6 +89,7 @@ impl Fault {
                 world.redis.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
             }
             Self::MessagesLost => {
+                let which = rng.usize(..world.gateways.len());
                 story.fault(format_args!(
                     "gateway {which} loses pub/sub messages for {pause:?}"
                 ));
@@ -106,21 +108,14 @@ impl Fault {
                 world.empty(story);
             }
             Self::NetworkCut | Self::NetworkHeld | Self::AnswersHeld | Self::NetworkRefused => {
-                self.strike_network(world, which, pause, rng, story).await;
+                self.strike_network(world, pause, rng, story).await;
             }
         }
         story.fault("repaired");
     }
 
-    async fn strike_network(
-        self,
-        world: &World,
-        which: usize,
-        pause: Duration,
-        rng: &mut Rng,
-        story: &Story,
-    ) {
-        let (name, network) = world.network(which, rng);
+    async fn strike_network(self, world: &World, pause: Duration, rng: &mut Rng, story: &Story) {
+        let (name, network) = world.network(rng);
         match self {
             Self::NetworkHeld => {
                 story.fault(format_args!("{name} holds all bytes for {pause:?}"));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{
-    connection::{Delivery, Wire},
+    connection::{Delivery, Tokens, Wire},
     story::Story,
 };
 
@@ -45,6 +45,7 @@ pub(crate) struct Follower {
     pub(crate) name: String,
     pub(crate) wire: Wire,
     pub(crate) urls: Vec<String>,
+    pub(crate) tokens: Tokens,
     pub(crate) story: Story,
     /// Whether the producers have stopped, so that a slow follower hurries.
     pub(crate) stop: Arc<AtomicBool>,
@@ -106,7 +107,7 @@ impl Follower {
             let Some(open) = &mut connection else {
                 let cursor = received.cursor();
                 let url = urls.next().unwrap();
-                connection = self.wire.connect(url, self.id, cursor).await;
+                connection = self.wire.connect(url, &self.tokens, self.id, cursor).await;
                 match connection {
                     Some(_) => self.tell(format_args!("connects after {cursor}")),
                     None => sleep(Duration::from_millis(50)).await,

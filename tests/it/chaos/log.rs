@@ -29,7 +29,17 @@ pub(crate) struct Loss {
 
 /// Reads the log of one LTM; a missing log is empty.
 pub(crate) fn read_log(redis: &RedisServer, id: u64) -> Vec<Logged> {
-    let text = redis.cli(&["--json", "XRANGE", &format!("ltm:{{{id}}}:log"), "-", "+"]);
+    read_log_with(redis, &["--json"], id)
+}
+
+/// The same, wherever the log is in a cluster.
+pub(crate) fn read_log_on_cluster(redis: &RedisServer, id: u64) -> Vec<Logged> {
+    read_log_with(redis, &["-c", "--json"], id)
+}
+
+fn read_log_with(redis: &RedisServer, options: &[&str], id: u64) -> Vec<Logged> {
+    let log = format!("ltm:{{{id}}}:log");
+    let text = redis.cli(&[options, &["XRANGE", &log, "-", "+"]].concat());
     let entries: Vec<(String, [String; 2])> = serde_json::from_str(&text).unwrap();
     let mut state = json!({});
     let mut previous = Cursor::ORIGIN;

@@ -7,16 +7,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod churn;
-mod connection;
+pub(crate) mod connection;
 mod fault;
-mod follower;
+pub(crate) mod follower;
 mod live_list;
-mod log;
-mod producer;
-mod proof;
+pub(crate) mod log;
+pub(crate) mod producer;
+pub(crate) mod proof;
 mod reader;
 mod shared_socket;
-mod story;
+pub(crate) mod story;
 mod world;
 
 use std::{
@@ -61,8 +61,9 @@ const SECONDS: u64 = 12;
 const LTMS: usize = 3;
 /// How many producers each LTM has.
 const PRODUCERS: usize = 3;
-/// How many entries retention keeps.
+/// How many entries retention keeps, and for how long.
 const KEPT: u64 = 20;
+const KEPT_FOR: &str = "5s";
 /// How long a producer waits for an answer, and a follower for a message.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -77,11 +78,21 @@ struct Chaos {
 
 /// How long faults strike.
 #[derive(Clone, Copy, Debug)]
-enum Length {
+pub(crate) enum Length {
     /// Until so many have struck.
     Faults(usize),
     /// For this time.
     Time(Duration),
+}
+
+impl Length {
+    /// Whether another fault strikes.
+    pub(crate) fn goes_on(self, story: &Story) -> bool {
+        match self {
+            Self::Faults(most) => story.faults() < most,
+            Self::Time(most) => story.now() < most,
+        }
+    }
 }
 
 /// What happened in a run that kept every promise.
@@ -192,10 +203,7 @@ impl Chaos {
         });
         let list = LiveList::default();
         let follow_list = tokio::spawn(list.clone().follow(world.gateway_urls()));
-        while match self.length {
-            Length::Faults(most) => story.faults() < most,
-            Length::Time(most) => story.now() < most,
-        } {
+        while self.length.goes_on(&story) {
             let fault = Fault::any(&self.faults, &mut rng);
             fault.strike(&mut world, &mut rng, &story).await;
             sleep(Duration::from_millis(rng.u64(0..400))).await;
@@ -238,14 +246,19 @@ impl Chaos {
             tokio::spawn(producer.run(stop.clone()))
         };
         let follow = |(number, wire): (usize, Wire)| {
+            let (guarded, tokens) = world.guarded();
             let mut urls = world.gateway_urls();
             urls.rotate_left(number % 2);
+            if wire == Wire::Renewing {
+                urls = vec![guarded];
+            }
             let name = format!("LTM {id} follower {number} ({wire:?})");
             let follower = Follower {
                 id,
                 name: name.clone(),
                 wire,
                 urls,
+                tokens,
                 story: story.clone(),
                 stop: stop.clone(),
             };
@@ -426,8 +439,8 @@ async fn create(api: &Api, trims: bool) -> u64 {
 
 /// The request that creates an LTM.
 fn body(trims: bool) -> Value {
-    let most = trims.then_some(KEPT);
-    json!({"fqn": "tests.Ltm", "retention": {"max_entries": most}})
+    let (most, age) = (trims.then_some(KEPT), trims.then_some(KEPT_FOR));
+    json!({"fqn": "tests.Ltm", "retention": {"max_entries": most, "max_age": age}})
 }
 
 /// Checks that `ltm verify` finds no damage.
@@ -456,28 +469,33 @@ fn prove(faults: &[Fault], replicas: Replicas, known_seeds: &[(u64, usize)]) {
     for name in ["ltm", "ltm-api", "ltm-gateway"] {
         binary(name);
     }
-    let run = |seed, length| Chaos {
+    let run = |(seed, length)| Chaos {
         seed,
         length,
         faults: faults.to_vec(),
         replicas,
     };
-    let runs = match setting("LTM_CHAOS_SEED") {
-        Some(seed) => {
-            let seconds = setting("LTM_CHAOS_SECONDS").unwrap_or(SECONDS);
-            vec![run(seed, Length::Time(Duration::from_secs(seconds)))]
-        }
-        None => known_seeds
-            .iter()
-            .map(|&(seed, faults)| run(seed, Length::Faults(faults)))
-            .collect(),
-    };
+    let runs = lengths_of(known_seeds).into_iter().map(run);
     // The start of a server blocks its thread. It must not hold up the networks, which run on others.
     thread::scope(|scope| {
         for run in runs {
             scope.spawn(|| Runtime::new().unwrap().block_on(run.prove()));
         }
     });
+}
+
+/// The runs: of each known seed with a number of faults, or of the seed in `LTM_CHAOS_SEED` for `LTM_CHAOS_SECONDS`.
+pub(crate) fn lengths_of(known_seeds: &[(u64, usize)]) -> Vec<(u64, Length)> {
+    match setting("LTM_CHAOS_SEED") {
+        Some(seed) => {
+            let seconds = setting("LTM_CHAOS_SECONDS").unwrap_or(SECONDS);
+            vec![(seed, Length::Time(Duration::from_secs(seconds)))]
+        }
+        None => known_seeds
+            .iter()
+            .map(|&(seed, faults)| (seed, Length::Faults(faults)))
+            .collect(),
+    }
 }
 
 #[test]

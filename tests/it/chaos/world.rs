@@ -6,10 +6,12 @@ use std::{
 };
 
 use fastrand::Rng;
-use ltm_tests::{LIMIT, Network, RedisServer, Service};
+use ltm_tests::{LIMIT, Network, RedisServer, Service, SigningKey};
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::{
+    connection::{AUDIENCE, Tokens},
     log::{Logged, Loss, read_log},
     story::Story,
 };
@@ -45,7 +47,10 @@ pub(crate) struct World {
     pub(crate) redis: RedisServer,
     replica: Option<Replica>,
     pub(crate) apis: Vec<Behind>,
+    /// The last one needs tokens.
     pub(crate) gateways: Vec<Behind>,
+    tokens: Tokens,
+    _keys: TempDir,
     /// The entries that the log of each LTM lost.
     pub(crate) losses: HashMap<u64, Vec<Loss>>,
 }
@@ -53,7 +58,7 @@ pub(crate) struct World {
 /// A service between two networks: one to Redis, one to its clients.
 pub(crate) struct Behind {
     pub(crate) service: Service,
-    settings: Vec<(&'static str, &'static str)>,
+    settings: Vec<(&'static str, String)>,
     pub(crate) to_redis: Network,
     to_clients: Network,
 }
@@ -67,13 +72,23 @@ struct Replica {
 type Make = fn(&str, &[(&str, &str)]) -> Service;
 
 impl Behind {
-    async fn start(redis: &RedisServer, make: Make, replicas: Replicas) -> Self {
-        let mut settings = SETTINGS.to_vec();
-        if replicas == Replicas::Waited {
-            settings.extend(WAITING);
-        }
+    async fn start(
+        redis: &RedisServer,
+        make: Make,
+        replicas: Replicas,
+        more: &[(&'static str, &str)],
+    ) -> Self {
+        let waiting = if replicas == Replicas::Waited {
+            WAITING
+        } else {
+            &[]
+        };
+        let all = SETTINGS.iter().chain(waiting).chain(more);
+        let settings = all.map(|(name, value)| (*name, (*value).to_owned()));
+        let settings: Vec<(&str, String)> = settings.collect();
         let to_redis = Network::to(&redis.address()).await;
-        let service = make(&format!("redis://{}/0", to_redis.address()), &settings);
+        let url = format!("redis://{}/0", to_redis.address());
+        let service = make(&url, &borrowed(&settings));
         let to_clients = Network::to(service.address()).await;
         Self {
             service,
@@ -87,9 +102,16 @@ impl Behind {
     pub(crate) fn restart(&mut self, make: Make) {
         self.service.kill();
         let url = format!("redis://{}/0", self.to_redis.address());
-        self.service = make(&url, &self.settings);
+        self.service = make(&url, &borrowed(&self.settings));
         self.to_clients.lead_to(self.service.address());
     }
+}
+
+fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    settings
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect()
 }
 
 impl Replica {
@@ -124,7 +146,19 @@ impl World {
             Replicas::None => None,
             Replicas::Behind | Replicas::Waited => Some(Replica::of(&redis).await),
         };
+        let (key, keys) = (SigningKey::new("ES256"), TempDir::new().unwrap());
+        let file = keys.path().join("jwt");
+        std::fs::write(&file, key.public()).unwrap();
+        let guarded = [
+            ("LTM__AUTH__MODE", "required"),
+            ("LTM__AUTH__AUDIENCE", AUDIENCE),
+            ("LTM__AUTH__LEEWAY", "0s"),
+            ("LTM__AUTH__JWT_KEY_FILE", file.to_str().unwrap()),
+            ("LTM__AUTH__JWT_ALGORITHM", key.algorithm()),
+        ];
         let mut world = Self {
+            tokens: Tokens::of(key),
+            _keys: keys,
             apis: Vec::new(),
             gateways: Vec::new(),
             losses: HashMap::new(),
@@ -132,9 +166,11 @@ impl World {
             redis,
         };
         for _ in 0..2 {
-            let api = Behind::start(&world.redis, Service::api, replicas).await;
-            let gateway = Behind::start(&world.redis, Service::gateway, replicas).await;
+            let api = Behind::start(&world.redis, Service::api, replicas, &[]).await;
             world.apis.push(api);
+        }
+        for more in [&[][..], &[], &guarded] {
+            let gateway = Behind::start(&world.redis, Service::gateway, replicas, more).await;
             world.gateways.push(gateway);
         }
         world
@@ -152,16 +188,24 @@ impl World {
 
     pub(crate) fn gateway_urls(&self) -> Vec<String> {
         let url = |gateway: &Behind| format!("ws://{}", gateway.to_clients.address());
-        self.gateways.iter().map(url).collect()
+        self.gateways.iter().take(2).map(url).collect()
+    }
+
+    /// The gateway that needs tokens, and a maker of tokens for it.
+    pub(crate) fn guarded(&self) -> (String, Tokens) {
+        let gateway = &self.gateways[self.gateways.len() - 1];
+        let url = format!("ws://{}", gateway.to_clients.address());
+        (url, self.tokens.clone())
     }
 
     /// One of the networks of a service, and its name.
-    pub(crate) fn network(&self, which: usize, rng: &mut Rng) -> (String, &Network) {
+    pub(crate) fn network(&self, rng: &mut Rng) -> (String, &Network) {
         let (service, side) = if rng.bool() {
             ("API", &self.apis)
         } else {
             ("gateway", &self.gateways)
         };
+        let which = rng.usize(..side.len());
         let behind = &side[which];
         if rng.bool() {
             let name = format!("the network from {service} {which} to Redis");

@@ -8,8 +8,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, client_async, connect_async_with_config,
-    tungstenite::{Error, Message, protocol::WebSocketConfig},
+    MaybeTlsStream, WebSocketStream, client_async, connect_async, connect_async_with_config,
+    tungstenite::{Error, Message, client::IntoClientRequest, protocol::WebSocketConfig},
 };
 
 use crate::{LIMIT, rfc6902::apply};
@@ -43,6 +43,23 @@ impl Subscriber {
             .max_message_size(None)
             .max_frame_size(None);
         let connected = timeout(LIMIT, connect_async_with_config(url, Some(config), true)).await;
+        let (socket, _) = connected
+            .expect("the gateway answers in time")
+            .map_err(Box::new)?;
+        Ok(Self { socket, pings: 0 })
+    }
+
+    /// Connects with a token.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subscriber::connect`].
+    pub async fn with_token(url: &str, token: &str) -> Result<Self, Box<Error>> {
+        let mut request = url.into_client_request().map_err(Box::new)?;
+        let bearer = format!("Bearer {token}");
+        let value = bearer.parse().expect("a token is ASCII");
+        request.headers_mut().insert("Authorization", value);
+        let connected = timeout(LIMIT, connect_async(request)).await;
         let (socket, _) = connected
             .expect("the gateway answers in time")
             .map_err(Box::new)?;

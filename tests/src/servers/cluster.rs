@@ -80,8 +80,20 @@ impl Cluster {
     /// Moves an LTM's slot to another primary, key by key, as `redis-cli --cluster reshard` does. `between` runs while both
     /// primaries have some of its keys.
     pub async fn move_slot(&self, id: u64, to: usize, between: impl AsyncFnOnce()) {
-        let (slot, from) = (self.slot(id), &self.primaries[self.place(id)]);
-        let to = &self.primaries[to];
+        let from = &self.primaries[self.place(id)];
+        self.move_slot_between(id, from, &self.primaries[to], between)
+            .await;
+    }
+
+    /// As [`Cluster::move_slot`], from one server that is a primary now to another one.
+    pub async fn move_slot_between(
+        &self,
+        id: u64,
+        from: &RedisServer,
+        to: &RedisServer,
+        between: impl AsyncFnOnce(),
+    ) {
+        let slot = self.slot(id);
         let ids = [from, to].map(|server| server.cli(&["CLUSTER", "MYID"]));
         to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &ids[0]]);
         from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &ids[1]]);
@@ -105,10 +117,23 @@ impl Cluster {
 
     /// Waits until the replica with this index has the slots of its primary.
     pub async fn until_the_replica_leads(&self, place: usize) {
-        let replica = &self.replicas[place];
+        self.until_it_leads(&self.replicas[place]).await;
+    }
+
+    /// Waits until a server is a primary.
+    pub async fn until_it_leads(&self, server: &RedisServer) {
         self.until("the replica is the primary", || {
-            let role = replica.try_cli(&["ROLE"]);
+            let role = server.try_cli(&["ROLE"]);
             role.is_ok_and(|role| role.starts_with("master"))
+        })
+        .await;
+    }
+
+    /// Waits until a server follows its primary.
+    pub async fn until_it_follows(&self, server: &RedisServer) {
+        self.until("the server follows its primary", || {
+            let info = server.try_cli(&["INFO", "replication"]);
+            info.is_ok_and(|info| info.contains("master_link_status:up"))
         })
         .await;
     }
