@@ -167,7 +167,7 @@ def by_key(http):
     http("POST", f"{ltm}/snapshots", {"reason": "execute", "merge": {"n": 1}}, 201)
     http("POST", f"{ltm}/rollback", {"snapshot": {"index": 0}})
     http("POST", f"{ltm}/errors", {"id": ERROR_ID})
-    for path in ("", "/state", "/snapshots", "/wait?after=1-1"):
+    for path in ("", "/state", "/snapshots", "/rollbacks", "/wait?after=1-1"):
         http("GET", ltm + path)
     http("POST", f"{ltm}/copy")
     http("GET", "/api/v0/ltm?fqn=app.Agent")
