@@ -1,0 +1,1 @@
+"""The asynchronous half: the source of the synchronous one (scripts/halves.py)."""

@@ -1,0 +1,213 @@
+"""The client: creates and finds LTMs."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from typing_extensions import Self
+
+from ..background import BackgroundProducer, Full, OnError
+from ..data.values import Default
+from ..following.subscription import Start
+from ..sending import calls
+from ..sending.calls import Address, Conditions, ListPage, Producer
+from ..sending.retry import Backoff, Retry
+from ..sending.settings import AsyncToken, Settings
+from ..wire import Counts, NewSnapshot, Retention, Revocation, Revocations, Row, Ticket
+from .follower import AsyncFollower
+from .ltm import AsyncLtm
+from .transport import AsyncTransport
+
+
+class AsyncClient:
+    """Writes LTMs, reads them and follows them.
+
+    The client repeats a call until a service answers it, with growing random pauses. A write lands once, however often
+    it is sent. A rejected call raises a `Problem`.
+
+    - `url`: where the services are, such as `http://localhost:8000`.
+    - `token`: a JWT or an API key, or a function that returns one before each call.
+    - `producer`, `epoch`: who writes. After a write with a higher epoch, the API rejects lower ones (`Fenced`).
+    - `retry`: how often and how long a call is repeated.
+    - `timeout`: seconds for one attempt. `quiet`: seconds without a byte after which a follower reconnects.
+    - `default`: converts objects to JSON that the client does not know.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://localhost:8000",
+        *,
+        token: AsyncToken | None = None,
+        producer: str | None = None,
+        epoch: int = 0,
+        retry: Retry | None = None,
+        timeout: float = 30.0,
+        quiet: float = 60.0,
+        connections: int = 16,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        default: Default | None = None,
+    ) -> None:
+        self._producer = Producer(producer, epoch, default)
+        self._token = token
+        self._settings = Settings(
+            url, self._producer, retry or Retry(), timeout, quiet, connections, proxy, ssl_context
+        )
+        self._transport = AsyncTransport(self._settings, token)
+
+    @property
+    def default(self) -> Default | None:
+        """The function that converts objects to JSON."""
+        return self._producer.default
+
+    @property
+    def url(self) -> str:
+        """Where the services are."""
+        return self._settings.url
+
+    async def create(
+        self,
+        fqn: str,
+        *,
+        key: str | None = None,
+        state: Any = None,
+        name: str | None = None,
+        params: Any = None,
+        payload: Any = None,
+        playground: bool | None = None,
+        structure: Any = None,
+        concurrent_instances: Any = None,
+        snapshot: NewSnapshot | None = None,
+        id: int | None = None,
+        time: Any = None,
+        retention: Retention | None = None,
+        idempotency_key: str | None = None,
+        deadline: float | None = None,
+    ) -> AsyncLtm:
+        """Creates an LTM of the class `fqn`. With a `key`, returns the LTM of this class and key if there is one."""
+        body = {"fqn": fqn, "key": key, "state": state, "name": name, "params": params, "payload": payload}
+        body |= {"playground": playground, "structure": structure, "concurrent_instances": concurrent_instances}
+        body |= {"snapshot": snapshot, "id": id, "time": time, "retention": retention}
+        conditions = Conditions(None, idempotency_key, deadline)
+        answer = await self._transport.send(self._producer.create(body, conditions))
+        found = answer["id"]
+        return AsyncLtm(self._transport, Address.of(found), found, answer["cursor"], answer.get("created", True))
+
+    def ltm(self, id: int | str) -> AsyncLtm:
+        """The LTM with this id. Nothing is sent."""
+        return AsyncLtm(self._transport, Address.of(id), int(id))
+
+    def by_key(self, fqn: str, key: str) -> AsyncLtm:
+        """The LTM of this class and key. Nothing is sent."""
+        return AsyncLtm(self._transport, Address.by_key(fqn, key))
+
+    async def list(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        fqn: str | None = None,
+        name: str | None = None,
+        created_after: Any = None,
+        updated_after: Any = None,
+        has_errors: bool | None = None,
+        playground: bool | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Row]:
+        """The LTMs, newest first, page by page; at most `limit` of them."""
+        query = calls.filters(
+            status=status,
+            fqn=fqn,
+            name=name,
+            created_after=created_after,
+            updated_after=updated_after,
+            has_errors=has_errors,
+            playground=playground,
+        )
+        left, before = limit, None
+        while left is None or left > 0:
+            size = None if left is None or left > 100 else left
+            page = await self._transport.send(calls.list_page({**query, "limit": size, "before": before}))
+            for row in page.rows[:left]:
+                yield row
+            if page.next is None:
+                return
+            before = page.next
+            left = None if left is None else left - len(page.rows)
+
+    async def page(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        fqn: str | None = None,
+        name: str | None = None,
+        created_after: Any = None,
+        updated_after: Any = None,
+        has_errors: bool | None = None,
+        playground: bool | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> ListPage:
+        """One page of the list. `before` of the next page is its `next`."""
+        query = calls.filters(
+            status=status,
+            fqn=fqn,
+            name=name,
+            created_after=created_after,
+            updated_after=updated_after,
+            has_errors=has_errors,
+            playground=playground,
+        )
+        return await self._transport.send(calls.list_page({**query, "limit": limit, "before": before}))
+
+    async def counts(self, *, playground: bool | None = None) -> Counts:
+        """How many LTMs there are, by status and by class."""
+        return await self._transport.send(calls.counts({"playground": playground}))
+
+    async def ticket(self) -> Ticket:
+        """A ticket, with which a page opens one socket."""
+        return await self._transport.send(calls.ticket())
+
+    async def revoke(
+        self, *, jti: str | None = None, sub: str | None = None, api_key: str | None = None, until: int | None = None
+    ) -> Revocation:
+        """Revokes a JWT, all JWTs of a subject, or an API key."""
+        credential = {"jti": jti, "sub": sub, "api_key": api_key, "until": until}
+        return await self._transport.send(calls.revoke(credential))
+
+    async def revocations(self) -> Revocations:
+        """The revoked credentials."""
+        return await self._transport.send(calls.revocations())
+
+    async def lift(self, *, jti: str | None = None, sub: str | None = None, api_key: str | None = None) -> bool:
+        """Makes a revoked credential valid again. Returns whether it was revoked."""
+        return await self._transport.send(calls.lift({"jti": jti, "sub": sub, "api_key": api_key}))
+
+    def follow(
+        self, ltm: int | str | AsyncLtm, after: Start | None = None, *, backoff: Backoff | None = None
+    ) -> AsyncFollower:
+        """Follows an LTM: see `AsyncLtm.follow`."""
+        return AsyncLtm(self._transport, Address.of(ltm)).follow(after, backoff=backoff)
+
+    def background(
+        self,
+        *,
+        capacity: int = 1000,
+        on_full: Full = "raise",
+        on_error: OnError | None = None,
+        retry: Retry | None = None,
+        linger: float = 5.0,
+    ) -> BackgroundProducer:
+        """A producer that writes in a thread of its own, so that a slow service never delays the caller."""
+        return BackgroundProducer(self._settings, self._token, capacity, on_full, on_error, retry, linger)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,279 @@
+"""A producer that writes in a thread of its own, so that a slow service never delays an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import inspect
+import logging
+import os
+import threading
+import uuid
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from typing_extensions import Self
+
+from ._sync.transport import Transport
+from .problems import InvalidRequest, LtmError, PatchFailed, Problem
+from .sending import calls
+from .sending.calls import Address, Conditions
+from .sending.retry import Retry
+from .sending.settings import AsyncToken, Settings, Token
+from .wire import NewSnapshot
+
+#: What happens to a snapshot if the queue is full: `raise` raises `QueueFull`, `block` waits, `drop` drops it.
+#: `latest` drops the oldest whole `state` of the same LTM, which the new one replaces, or else raises `QueueFull`.
+Full = Literal["raise", "block", "drop", "latest"]
+#: Gets each snapshot that was not written, and why.
+OnError = Callable[["Queued", LtmError], None]
+
+_log = logging.getLogger("ltm_live")
+#: The most snapshots in one call.
+_BATCH = 100
+#: Retries until the queue is closed. A snapshot that no service answers for an hour is lost.
+_PATIENT = Retry(tries=1_000_000, deadline=3600.0)
+
+
+class QueueFull(LtmError):
+    """The queue of the background producer is full: the services are slower than the engine, or do not answer."""
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A snapshot that waits to be written."""
+
+    address: Address
+    snapshot: NewSnapshot
+    idempotency_key: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class BackgroundProducer:
+    """Writes snapshots in the background, in order. `Client.background` returns it.
+
+    The queue holds `capacity` snapshots. At the exit of the program, before a fork and at the end of a `with` block the
+    producer writes what is queued, for at most `linger` seconds. Several snapshots of one LTM go out in one call.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        token: AsyncToken | None,
+        capacity: int,
+        on_full: Full,
+        on_error: OnError | None,
+        retry: Retry | None,
+        linger: float,
+    ) -> None:
+        self._settings = replace(settings, retry=retry or _PATIENT)
+        self._token = _blocking(token)
+        self._capacity, self._on_full, self._linger = capacity, on_full, linger
+        self._on_error = on_error or _logged
+        self._closed = False
+        #: Snapshots that the policy `drop` or `latest` dropped.
+        self.dropped = 0
+        #: Snapshots that were not written: the API refused them, or no service answered in time.
+        self.failed = 0
+        #: Snapshots that were written.
+        self.written = 0
+        self._batches = True
+        self._fresh()
+        _producers.add(self)
+
+    def _fresh(self) -> None:
+        self._changed = threading.Condition()
+        self._queue: deque[Queued] = deque()
+        self._sending = 0
+        self._thread: threading.Thread | None = None
+        self._transport = Transport(self._settings, self._token)
+
+    def append(
+        self,
+        ltm: Any,
+        reason: str,
+        *,
+        patch: Any = None,
+        merge: Any = None,
+        state: Any = None,
+        item: Any = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Queues a snapshot. The values are converted at once, so you may change them afterwards."""
+        members = {"patch": patch, "merge": merge, "state": state, "item": item}
+        snapshot = calls.snapshot(reason, self._settings.producer.default, **members)
+        queued = Queued(Address.of(ltm), snapshot, idempotency_key or str(uuid.uuid4()))
+        with self._changed:
+            if self._closed:
+                raise ValueError("this producer is closed")
+            if len(self._queue) < self._capacity or self._makes_room(queued):
+                self._queue.append(queued)
+                self._start()
+                self._changed.notify_all()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Waits until all is written or refused. Returns whether that happened within `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue and not self._sending, timeout)
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Writes what is queued, and stops. Returns whether everything was written or refused in time."""
+        done = self.flush(self._linger if timeout is None else timeout)
+        with self._changed:
+            self._closed = True
+            if not done:
+                _log.error("snapshots are lost: the services did not take them in time", extra=self.counts())
+            self._changed.notify_all()
+        self._transport.close()
+        return done
+
+    def counts(self) -> dict[str, int]:
+        """The numbers of snapshots: queued, written, failed and dropped."""
+        queued = len(self._queue) + self._sending
+        return {"queued": queued, "written": self.written, "failed": self.failed, "dropped": self.dropped}
+
+    def _makes_room(self, new: Queued) -> bool:
+        """Whether the new snapshot has room now, by the policy."""
+        if self._on_full == "block":
+            self._changed.wait_for(lambda: len(self._queue) < self._capacity or self._closed)
+            return True
+        if self._on_full == "latest" and "state" in new.snapshot:
+            for index, old in enumerate(self._queue):
+                if old.address == new.address and "state" in old.snapshot:
+                    del self._queue[index]
+                    self.dropped += 1
+                    return True
+        if self._on_full == "drop":
+            self.dropped += 1
+            return False
+        raise QueueFull(f"{self._capacity} snapshots are queued already")
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="ltm-live producer", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closed)
+                if self._closed:
+                    return
+                batch = self._next_batch()
+                self._sending = len(batch)
+                self._changed.notify_all()
+            try:
+                self._write(batch)
+            finally:
+                with self._changed:
+                    self._sending = 0
+                    self._changed.notify_all()
+
+    def _next_batch(self) -> list[Queued]:
+        """The next snapshots of one LTM."""
+        batch = [self._queue.popleft()]
+        while self._batches and self._queue and self._queue[0].address == batch[0].address and len(batch) < _BATCH:
+            batch.append(self._queue.popleft())
+        return batch
+
+    def _write(self, batch: list[Queued]) -> None:
+        if len(batch) > 1:
+            producer, first = self._settings.producer, batch[0]
+            conditions = Conditions(idempotency_key=f"batch:{first.idempotency_key}")
+            try:
+                snapshots = [queued.snapshot for queued in batch]
+                self._transport.send(producer.append_batch(first.address, snapshots, conditions))
+                self.written += len(batch)
+                return
+            except (InvalidRequest, PatchFailed) as refused:
+                # All or nothing: nothing was written. Alone, only the wrong one is refused.
+                self._batches = self._batches and not _is_unknown(refused)
+            except LtmError as error:
+                for queued in batch:
+                    self._fail(queued, error)
+                return
+        for queued in batch:
+            self._write_one(queued)
+
+    def _write_one(self, queued: Queued) -> None:
+        conditions = Conditions(idempotency_key=queued.idempotency_key)
+        try:
+            self._transport.send(self._settings.producer.append(queued.address, queued.snapshot, conditions))
+            self.written += 1
+        except LtmError as error:
+            self._fail(queued, error)
+
+    def _fail(self, queued: Queued, error: LtmError) -> None:
+        self.failed += 1
+        try:
+            self._on_error(queued, error)
+        except Exception:
+            _log.exception("`on_error` raised an exception")
+
+    def before_fork(self) -> None:
+        """Writes what is queued: the child has a queue of its own."""
+        if self._thread is not None and not self._closed:
+            self.flush(self._linger)
+
+    def after_fork(self) -> None:
+        """Begins anew in the child. The thread and the connections stay with the parent."""
+        self._fresh()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _is_unknown(refused: Problem) -> bool:
+    """Whether the API does not know batches."""
+    return isinstance(refused, InvalidRequest) and "snapshots" in (refused.field or refused.detail)
+
+
+def _logged(queued: Queued, error: LtmError) -> None:
+    _log.error("a snapshot was not written", extra={"ltm": queued.address.path, "error": str(error)})
+
+
+def _blocking(token: AsyncToken | None) -> Token | None:
+    """The token for a thread without an event loop."""
+    if not callable(token):
+        return token
+
+    def current() -> str:
+        value = token()
+        if inspect.isawaitable(value):
+
+            async def awaited() -> str:
+                return await value
+
+            return asyncio.run(awaited())
+        return value
+
+    return current
+
+
+_producers: weakref.WeakSet[BackgroundProducer] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for producer in list(_producers):
+        if producer.counts()["queued"]:
+            producer.close()
+
+
+def _before_fork() -> None:
+    for producer in list(_producers):
+        producer.before_fork()
+
+
+def _after_fork() -> None:
+    for producer in list(_producers):
+        producer.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -1,0 +1,1 @@
+"""JSON values: the conversion, patches, and texts that grow."""
