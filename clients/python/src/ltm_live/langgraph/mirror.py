@@ -1,0 +1,237 @@
+"""Threads of LangGraph as LTMs: each superstep is a step, a fork goes back by a rollback."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .._sync.client import Client
+from .._sync.ltm import Ltm
+from ..data.difference import diff, is_takeable
+from ..data.values import to_json
+from ..problems import CursorMismatch, DeletedLtm, IdTaken, InvalidRequest, KeyReused, LtmError
+from ..wire import State
+from .checkpoints import attempt_of, interrupt_of, is_pending, item_of, node_of, nodes_run, visible
+
+_log = logging.getLogger("ltm_live")
+
+#: Where the state keeps the id of the checkpoint that it is as of.
+_CHECKPOINT = "_checkpoint"
+_INTERRUPTS = "_interrupts"
+#: How often a step is tried if other programs write to the LTM, too.
+_TRIES = 5
+#: How many LTMs one thread may have had: a deleted LTM leaves its key.
+_LIVES = 100
+
+
+class Mirror:
+    """Writes what the threads of a graph do to LTMs."""
+
+    def __init__(self, client: Client, fqn: str, structure: Callable[[], Any], strict: bool) -> None:
+        self._client, self._fqn, self._structure, self._strict = client, fqn, structure, strict
+        self._threads: dict[str, Thread] = {}
+        self._lock = threading.Lock()
+
+    def thread(self, name: str) -> Thread:
+        """The LTM of a thread."""
+        with self._lock:
+            if name not in self._threads:
+                self._threads[name] = Thread(self._client, self._fqn, name, self._structure)
+            return self._threads[name]
+
+    def checkpoint(
+        self, name: str, parent: str | None, checkpoint: Mapping[str, Any], metadata: Mapping[str, Any]
+    ) -> None:
+        """A checkpoint was stored."""
+        self.attempt(name, lambda thread: thread.checkpoint(parent, checkpoint, metadata))
+
+    def writes(self, name: str, checkpoint: str, writes: Iterable[tuple[str, Any]], task_path: str) -> None:
+        """A task has written."""
+        self.attempt(name, lambda thread: thread.writes(checkpoint, writes, task_path))
+
+    def delete(self, name: str) -> None:
+        """A thread was deleted."""
+        self.attempt(name, lambda thread: thread.delete())
+        with self._lock:
+            self._threads.pop(name, None)
+
+    def attempt(self, name: str, act: Callable[[Thread], None]) -> None:
+        """Does something with the LTM of a thread. A failure is logged, unless the mirror is strict."""
+        thread = self.thread(name)
+        with thread.lock:
+            try:
+                act(thread)
+            except LtmError as error:
+                # The next step brings the LTM up to date.
+                thread.forget()
+                if self._strict:
+                    raise
+                _log.error("a step of LangGraph is not in its LTM", extra={"thread_id": name, "error": str(error)})
+
+
+class Thread:
+    """The LTM of one thread. Its caller holds the lock."""
+
+    def __init__(self, client: Client, fqn: str, name: str, structure: Callable[[], Any]) -> None:
+        self.lock = threading.RLock()
+        self._client, self._fqn, self._name, self._structure = client, fqn, name, structure
+        self._ltm: Ltm | None = None
+        self._cursor, self._state = "", State()
+        self._is_known = False
+        #: The checkpoint of each snapshot, as far as this process has seen them.
+        self._indices: dict[str, int] = {}
+        self._seen: Mapping[str, Any] = {}
+        #: What tasks wrote before their checkpoint arrived.
+        self._early: dict[str, list[tuple[str, Any, str | None]]] = {}
+        self._pushed: dict[str, set[str]] = {}
+
+    @property
+    def ltm(self) -> Ltm:
+        """The LTM. It is made with the first step of the thread."""
+        if self._ltm is None:
+            self._ltm = self._found()
+        return self._ltm
+
+    def checkpoint(self, parent: str | None, checkpoint: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        """Appends the step that led to a checkpoint."""
+        id, source = str(checkpoint["id"]), str(metadata.get("source", "loop"))
+        self._know()
+        if parent is not None and parent != self._state.get(_CHECKPOINT):
+            self._go_back(parent)
+        nodes = self._pushed.pop(parent or "", set())
+        if source == "loop":
+            nodes |= set(nodes_run(self._seen, checkpoint["versions_seen"]))
+        self._seen = checkpoint["versions_seen"]
+        payload = {"checkpoint_id": id, "step": metadata.get("step"), "source": source}
+        values = checkpoint["channel_values"]
+        status = "active" if is_pending(values) else "finished"
+        reason = "execute" if source == "loop" else source
+        after = {**visible(values), "_status": status, _CHECKPOINT: id}
+        self._indices[id] = self.advance(reason, after, item_of(self._fqn, nodes, payload), f"checkpoint:{id}")
+        for channel, value, node in self._early.pop(id, ()):
+            self._apply(channel, value, node)
+
+    def writes(self, checkpoint: str, writes: Iterable[tuple[str, Any]], task_path: str) -> None:
+        """Notes which node ran; shows interrupts and errors at once."""
+        node = node_of(task_path)
+        if node is not None:
+            self._pushed.setdefault(checkpoint, set()).add(node)
+        for channel, value in writes:
+            if channel not in ("__interrupt__", "__error__"):
+                continue
+            if self._is_known and self._state.get(_CHECKPOINT) == checkpoint:
+                self._apply(channel, value, node)
+            else:
+                self._early.setdefault(checkpoint, []).append((channel, value, node))
+
+    def delete(self) -> None:
+        """Deletes the LTM."""
+        try:
+            self.ltm.delete()
+        except DeletedLtm:
+            pass
+
+    def forget(self) -> None:
+        """Reads the state again before the next step."""
+        self._is_known = False
+
+    def interrupted(self, interrupts: Iterable[Any], nodes: Iterable[str]) -> None:
+        """Shows what the graph waits for."""
+        self._know()
+        shown = [interrupt_of(interrupt) for interrupt in interrupts]
+        before = [old for old in self._state.get(_INTERRUPTS, []) if old["id"] not in [new["id"] for new in shown]]
+        after = {**self._state, "_status": "interrupted", _INTERRUPTS: [*before, *shown]}
+        self.advance("interrupt", after, item_of(self._fqn, nodes, {}))
+
+    def failed(self, error: Any, nodes: Iterable[str]) -> None:
+        """Records an error."""
+        self._know()
+        item = item_of(self._fqn, nodes, {})
+        self.ltm.record_error(reason="execute", item=item, retries=[attempt_of(error)])
+        self.forget()
+        self._know()
+        self.advance("error", {**self._state, "_status": "error"}, item)
+
+    def advance(self, reason: str, after: Mapping[str, Any], item: Any, key: str | None = None) -> int:
+        """Appends a step that leads to this state. Returns its index."""
+        state: State = to_json(after, self._client.default)
+        for attempt in range(_TRIES):
+            self._know()
+            patch = diff(self._state, state)
+            change: dict[str, Any] = {"patch": patch} if is_takeable(patch) else {"state": state}
+            # A step that was decided on another state is another request.
+            own = f"{key}:{attempt}" if key and attempt else key
+            try:
+                written = self.ltm.append(reason, **change, item=item, if_match=self._cursor, idempotency_key=own)
+            except (CursorMismatch, KeyReused):
+                # Another program has written, or this one before it was started again.
+                self.forget()
+                continue
+            self._cursor, self._state = written["cursor"], state
+            return written["index"]
+        raise LtmError(f"other programs write to the LTM of thread {self._name} all the time")
+
+    def _apply(self, channel: str, value: Any, node: str | None) -> None:
+        nodes = [] if node is None else [node]
+        if channel == "__interrupt__":
+            self.interrupted(value if isinstance(value, (tuple, list)) else [value], nodes)
+        else:
+            self.failed(value, nodes)
+
+    def _know(self) -> None:
+        if not self._is_known:
+            now = self.ltm.state()
+            self._cursor, self._state, self._is_known = now["cursor"], now["state"], True
+
+    def _go_back(self, parent: str) -> None:
+        """Goes back to the step of a checkpoint, from which the graph goes on."""
+        index = self._indices.get(parent)
+        if index is None or self._checkpoint_at(index) != parent:
+            found = {self._id_in(step["item"]): at for at, step in enumerate(self.ltm.history())}
+            index = found.get(parent)
+        if index is None:
+            # A rollback has removed this step, or it was never recorded: the difference leads there, too.
+            return
+        self.ltm.rollback(index)
+        self._seen = {}
+        self.forget()
+        self._know()
+
+    def _checkpoint_at(self, index: int) -> str | None:
+        page = self.ltm.snapshots(index, limit=1)["snapshots"]
+        return self._id_in(page[0]["item"]) if page else None
+
+    @staticmethod
+    def _id_in(item: Any) -> str | None:
+        payload = item.get("payload") if isinstance(item, dict) else None
+        return payload.get("checkpoint_id") if isinstance(payload, dict) else None
+
+    def _found(self) -> Ltm:
+        members = {"name": self._name, "state": {"_status": "init"}, "params": {"thread_id": self._name}}
+        members["structure"] = self._structure()
+        for life in range(_LIVES):
+            key = self._name if life == 0 else f"{self._name}~{life}"
+            try:
+                ltm = self._created(key, members)
+                ltm.state()
+            except DeletedLtm:
+                continue
+            return ltm
+        raise LtmError(f"thread {self._name} was deleted {_LIVES} times")
+
+    def _created(self, key: str, members: dict[str, Any]) -> Ltm:
+        try:
+            return self._client.create(self._fqn, key=key, **members)
+        except InvalidRequest as error:
+            if "key" not in (error.field or error.detail):
+                raise
+        # These services have no keys: the id is a hash of class and key.
+        digest = hashlib.sha256(f"{self._fqn}\0{key}".encode()).digest()
+        id = int.from_bytes(digest[:8], "big") >> 11 | 1 << 52
+        try:
+            return self._client.create(self._fqn, id=id, **members)
+        except IdTaken:
+            return self._client.ltm(id)
