@@ -36,6 +36,10 @@ inspector: ## test the inspector in a real browser, against a running service
 client: ## build the JavaScript client and run its tests, in Node and Chromium
 	@clients/js/test.sh
 
+.PHONY: python
+python: ## check the Python package and run its tests, against a running service
+	@clients/python/test.sh
+
 .PHONY: examples
 examples: ## test the examples against a running service, in a real browser and with Python
 	@examples/test.sh

@@ -10,6 +10,7 @@
 #   deploy/setup.sh --deny      cargo-deny, to check the dependencies
 #   deploy/setup.sh --sbom      cargo-cyclonedx and Python, for the bill of materials
 #   deploy/setup.sh --client    Node and Chromium, to test the JavaScript client and the inspector
+#   deploy/setup.sh --python    Python with venv, to check the Python package
 #   deploy/setup.sh --examples  Node, Chromium, Python and curl, to test the examples
 #   deploy/setup.sh --dashboard HAProxy, Prometheus, Node, Chromium, curl and jq, to draw the dashboard
 #   deploy/setup.sh --fuzz      the nightly toolchain and cargo-fuzz
@@ -165,7 +166,7 @@ case "${1:-}" in
     ;;
   --bench) need_nchan ;;
   --lint) need_lint_tools ;;
-  --chart) need_python ;;
+  --chart | --python) need_python ;;
   --deny) need_tool cargo-deny 0.20.2 ;;
   --sbom)
     need_tool cargo-cyclonedx 0.5.9

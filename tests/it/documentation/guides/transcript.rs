@@ -10,7 +10,10 @@ const NOT_RUN: &[&str] = &[
     "helm",
     "kubectl",
     "make",
+    // `make python` runs the programs of the guide for Python.
+    "pip",
     "promtool",
+    "python",
     "systemctl",
 ];
 
