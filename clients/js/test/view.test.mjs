@@ -1,6 +1,8 @@
 // A view and what a message makes of it.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { PatchError } from '../dist/patch.js';
 import { emptyView, withMessage } from '../dist/view.js';
 
 const snapshot = (n) => ({ time: `t${n}`, reason: 'execute', item: null, patch: [], execute_queue: [], transitions_queue: [] });
@@ -50,4 +52,23 @@ test('each view keeps the history that it has, also if two go on from one', () =
   const [same] = withMessage(one, { cursor: '9', live: true }, true);
   assert.equal(same.snapshots, one.snapshots);
   assert.deepEqual(JSON.parse(JSON.stringify({ ...other })).snapshots.length, 4);
+});
+
+test('each message does to a view what the vectors of all clients say', () => {
+  const vectors = JSON.parse(readFileSync(new URL('../../../tests/data/follow/vectors.json', import.meta.url), 'utf8'));
+  assert.ok(vectors.length >= 8);
+  for (const { name, begin, messages, views, misfit = false } of vectors) {
+    const { cursor = null, state = {}, snapshots_count = 0 } = begin ?? {};
+    let view = { ...emptyView('1'), cursor, state, snapshotsCount: snapshots_count };
+    const seen = [];
+    const take = (message) => {
+      let change;
+      [view, change] = withMessage(view, message, false);
+      const { cursor, state, snapshotsCount } = view;
+      if (change) seen.push({ change: change.type, cursor, index: snapshotsCount - 1, state });
+    };
+    messages.slice(0, misfit ? -1 : undefined).forEach(take);
+    if (misfit) assert.throws(() => take(messages.at(-1)), PatchError, name);
+    assert.deepEqual(seen, views, name);
+  }
 });

@@ -25,17 +25,20 @@ from ltm_live import (
     DeletedLtm,
     Forbidden,
     Ltm,
+    TokenFailed,
     Unauthenticated,
     UnknownLtm,
     View,
 )
 from ltm_live.following.events import Event, EventDecoder
 from ltm_live.following.subscription import Ended, Misfit, Subscription
+from ltm_live.following.view import view_of
 from ltm_live.problems import NoAnswer, problem_named
 from ltm_live.sending.calls import Address
 from ltm_live.testing import Server
 
 BACKOFF = Backoff(0.005, 0.1)
+DATA = Path(__file__).parents[3] / "tests" / "data"
 
 
 def write_everything(ltm: Ltm) -> str:
@@ -298,6 +301,38 @@ def test_events_are_the_same_however_their_bytes_are_cut() -> None:
         assert [event for part in parts for event in decoder.feed(part)] == expected, size
 
 
+def test_each_message_does_to_a_view_what_the_vectors_of_all_clients_say() -> None:
+    vectors = json.loads((DATA / "follow" / "vectors.json").read_text())
+    assert len(vectors) >= 8
+    for vector in vectors:
+        begin = vector["begin"]
+        subscription = Subscription(Address.of(1), None, BACKOFF, False)
+        if begin is not None:
+            subscription.view = view_of(begin["state"], begin["cursor"], begin["snapshots_count"] - 1)
+        messages = [Event("message", json.dumps(message)) for message in vector["messages"]]
+        misfits = [messages.pop()] if vector.get("misfit") else []
+        views = [view for message in messages if (view := subscription.take(message))]
+        for message in misfits:
+            before = subscription.view
+            with pytest.raises(Misfit):
+                subscription.take(message)
+            assert subscription.view is before
+        seen = [
+            {"change": view.change, "cursor": view.cursor, "index": view.index, "state": view.state} for view in views
+        ]
+        assert seen == vector["views"], vector["name"]
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.json")), ids=lambda path: path.stem)
+def test_a_recorded_history_leads_to_its_state(path: Path) -> None:
+    document = json.loads(path.read_text())["documents"][0]["document"]
+    subscription = Subscription(Address.of(1), "0", BACKOFF, False)
+    for number, snapshot in enumerate(document["snapshots"]):
+        subscription.take(Event("message", json.dumps({"cursor": f"{number}-a", "snapshot": snapshot})))
+    assert subscription.view is not None
+    assert (subscription.view.state, subscription.view.index) == (document["state"], len(document["snapshots"]) - 1)
+
+
 class Guarded:
     """Services that ask who calls, and the tokens that they take."""
 
@@ -396,3 +431,29 @@ def test_a_function_that_gave_an_old_token_is_asked_again(guarded: Guarded) -> N
         tokens.append(guarded.token("*", "admin", -5))
         with ltm.follow(backoff=BACKOFF) as follower:
             assert next(follower).state == {"n": 0}
+
+
+def test_a_function_of_the_token_that_fails_ends_only_a_follower_without_a_view(guarded: Guarded) -> None:
+    failures: list[Exception] = []
+
+    def token() -> str:
+        if failures:
+            raise failures[0]
+        return guarded.token("*", "admin", 1)
+
+    with Client(guarded.server.url, token=token, retry=QUICK) as client:
+        ltm = client.create("app.Agent", state={"n": 0})
+        with ltm.follow(backoff=BACKOFF) as follower:
+            next(follower)
+            failures.append(OSError("the login service is away"))
+            views: list[View] = []
+            reader = threading.Thread(target=lambda: views.append(next(follower)))
+            reader.start()
+            until(lambda: isinstance(follower.error, TokenFailed))
+            failures.clear()
+            ltm.append("execute", merge={"n": 1})
+            reader.join(30)
+            assert [view.state for view in views] == [{"n": 1}]
+        failures.append(OSError("the login service is away"))
+        with pytest.raises(TokenFailed):
+            next(ltm.follow())
