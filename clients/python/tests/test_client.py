@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,7 @@ from ltm_live import (
     TextStream,
     UnknownLtm,
 )
+from ltm_live.sending import calls
 from ltm_live.sending.calls import Address
 from ltm_live.testing import Server
 
@@ -78,6 +81,23 @@ def test_every_problem_of_the_documentation_has_a_class() -> None:
     kinds = {kind: int(status) for kind, status in re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", table, re.MULTILINE)}
     assert len(kinds) > 20
     assert kinds.keys() == Problem.by_kind.keys()
+
+
+def test_the_client_has_every_call_and_parameter_of_the_api(client: Client) -> None:
+    with urllib.request.urlopen(f"{client.url}/docs/openapi.json") as response:
+        document = json.load(response)
+    source = Path(str(inspect.getsourcefile(calls))).read_text()
+    offered = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+    offered = {(method, path.removeprefix("/api/v0")) for method, path in offered if "/by-key/" not in path}
+    called = set(re.findall(r'"""`(GET|POST|DELETE) (/[^`]*)`', source))
+    newer = {("GET", "/ltm/counts")}
+    assert called - newer == offered - newer
+    own = source + Path(str(inspect.getsourcefile(AsyncClient))).read_text()
+    for path, item in document["paths"].items():
+        for method, call in item.items():
+            for parameter in call.get("parameters", []):
+                if parameter["in"] == "query":
+                    assert f'"{parameter["name"]}"' in own, (method, path, parameter["name"])
 
 
 def test_every_call_of_the_api_works(client: Client) -> None:

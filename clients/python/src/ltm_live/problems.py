@@ -17,6 +17,10 @@ class NoAnswer(LtmError):
     """No service answered. A write may have landed; with the same `idempotency_key` a retry lands once."""
 
 
+class TokenFailed(LtmError):
+    """The function that returns a token raised an exception, which is the cause."""
+
+
 class DeadlineExceeded(LtmError, TimeoutError):
     """The deadline of the call is over. A write may have landed. The cause is the last failure."""
 

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from ..following.events import Event, EventDecoder
-from ..problems import LtmError, NoAnswer, problem_of
+from ..problems import LtmError, NoAnswer, TokenFailed, problem_of
 from ..sending.calls import Answer, Call, answered
 from ..sending.retry import Attempts
 from ..sending.settings import AsyncToken, Settings, event_headers, headers_of
@@ -38,8 +38,11 @@ class AsyncTransport:
         """The current token."""
         if not callable(self._token):
             return self._token
-        token = self._token()
-        return await token if inspect.isawaitable(token) else token
+        try:
+            token = self._token()
+            return await token if inspect.isawaitable(token) else token
+        except Exception as error:
+            raise TokenFailed(f"the function of the token failed: {error}") from error
 
     async def send(self, call: Call[T]) -> T:
         """Sends a call until a service answers it."""

@@ -85,15 +85,19 @@ class Client:
         id: int | None = None,
         time: Any = None,
         retention: Retention | None = None,
+        reuse: bool = False,
         idempotency_key: str | None = None,
         deadline: float | None = None,
     ) -> Ltm:
-        """Creates an LTM of the class `fqn`. With a `key`, returns the LTM of this class and key if there is one."""
+        """Creates an LTM of the class `fqn`. With a `key`, returns the LTM of this class and key if there is one.
+
+        If that LTM was deleted, the call raises `DeletedLtm`; with `reuse`, the key belongs to a new LTM from then on.
+        """
         body = {"fqn": fqn, "key": key, "state": state, "name": name, "params": params, "payload": payload}
         body |= {"playground": playground, "structure": structure, "concurrent_instances": concurrent_instances}
         body |= {"snapshot": snapshot, "id": id, "time": time, "retention": retention}
         conditions = Conditions(None, idempotency_key, deadline)
-        answer = self._transport.send(self._producer.create(body, conditions))
+        answer = self._transport.send(self._producer.create(body, reuse, conditions))
         found = answer["id"]
         return Ltm(self._transport, Address.of(found), found, answer["cursor"], answer.get("created", True))
 
@@ -112,18 +116,26 @@ class Client:
         fqn: str | None = None,
         name: str | None = None,
         created_after: Any = None,
+        created_before: Any = None,
         updated_after: Any = None,
+        updated_before: Any = None,
         has_errors: bool | None = None,
         playground: bool | None = None,
         limit: int | None = None,
     ) -> Iterator[Row]:
-        """The LTMs, newest first, page by page; at most `limit` of them."""
+        """The LTMs, newest first, page by page; at most `limit` of them.
+
+        `status` is one status or several, `fqn` a class or its beginning with `*`, `name` words or their beginnings.
+        The times are datetimes or ISO 8601.
+        """
         query = calls.filters(
             status=status,
             fqn=fqn,
             name=name,
             created_after=created_after,
+            created_before=created_before,
             updated_after=updated_after,
+            updated_before=updated_before,
             has_errors=has_errors,
             playground=playground,
         )
@@ -145,7 +157,9 @@ class Client:
         fqn: str | None = None,
         name: str | None = None,
         created_after: Any = None,
+        created_before: Any = None,
         updated_after: Any = None,
+        updated_before: Any = None,
         has_errors: bool | None = None,
         playground: bool | None = None,
         limit: int | None = None,
@@ -157,7 +171,9 @@ class Client:
             fqn=fqn,
             name=name,
             created_after=created_after,
+            created_before=created_before,
             updated_after=updated_after,
+            updated_before=updated_before,
             has_errors=has_errors,
             playground=playground,
         )

@@ -12,7 +12,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from ..following.events import Event, EventDecoder
-from ..problems import LtmError, NoAnswer, problem_of
+from ..problems import LtmError, NoAnswer, TokenFailed, problem_of
 from ..sending.calls import Answer, Call, answered
 from ..sending.retry import Attempts
 from ..sending.settings import Settings, Token, event_headers, headers_of
@@ -40,7 +40,10 @@ class Transport:
 
     def token(self) -> str | None:
         """The current token."""
-        return self._token() if callable(self._token) else self._token
+        try:
+            return self._token() if callable(self._token) else self._token
+        except Exception as error:
+            raise TokenFailed(f"the function of the token failed: {error}") from error
 
     def send(self, call: Call[T]) -> T:
         """Sends a call until a service answers it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Union, cast
 
 from ..data.patch import PatchError
-from ..problems import DeletedLtm, LtmError, NoAnswer, Problem, problem_named
+from ..problems import DeletedLtm, LtmError, NoAnswer, Problem, TokenFailed, problem_named
 from ..sending.calls import Address, with_query
 from ..sending.retry import Backoff
 from ..wire import Document, StateAt
@@ -122,6 +122,9 @@ class Subscription:
             return self._deleted(cause)
         if isinstance(cause, Problem):
             return self._refusal(cause)
+        if isinstance(cause, TokenFailed) and self.view is None:
+            self.status, self.error = "failed", cause
+            raise cause
         return self._again(cause if isinstance(cause, LtmError) else NoAnswer(str(cause)))
 
     def _ended(self, end: Ended) -> float:

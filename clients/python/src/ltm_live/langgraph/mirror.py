@@ -23,6 +23,8 @@ _CHECKPOINT = "_checkpoint"
 _INTERRUPTS = "_interrupts"
 #: How often a step is tried if other programs write to the LTM, too.
 _TRIES = 5
+#: The most bytes of a key.
+_LONGEST_KEY = 255
 #: How many LTMs one thread may have had: a deleted LTM leaves its key.
 _LIVES = 100
 
@@ -223,8 +225,10 @@ class Thread:
         raise LtmError(f"thread {self._name} was deleted {_LIVES} times")
 
     def _created(self, key: str, members: dict[str, Any]) -> Ltm:
+        if len(key.encode()) > _LONGEST_KEY or key in (".", ".."):
+            key = hashlib.sha256(key.encode()).hexdigest()
         try:
-            return self._client.create(self._fqn, key=key, **members)
+            return self._client.create(self._fqn, key=key, reuse=True, **members)
         except InvalidRequest as error:
             if "key" not in (error.field or error.detail):
                 raise

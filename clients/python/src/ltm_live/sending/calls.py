@@ -125,9 +125,9 @@ class Producer:
         text = None if body is None else to_text(body, self.default)
         return Call(method, path, read or json_of, text, headers, conditions.deadline)
 
-    def create(self, body: Mapping[str, Any], conditions: Conditions) -> Call[Any]:
+    def create(self, body: Mapping[str, Any], reuse: bool, conditions: Conditions) -> Call[Any]:
         """`POST /ltm`."""
-        return self.write("POST", _LTM, given(body), conditions)
+        return self.write("POST", with_query(_LTM, {"reuse": reuse or None}), given(body), conditions)
 
     def append(self, ltm: Address, snapshot: NewSnapshot, conditions: Conditions) -> Call[Appended]:
         """`POST /ltm/{id}/snapshots`."""
@@ -266,7 +266,9 @@ def filters(
     fqn: str | None,
     name: str | None,
     created_after: Any,
+    created_before: Any,
     updated_after: Any,
+    updated_before: Any,
     has_errors: bool | None,
     playground: bool | None,
 ) -> dict[str, Any]:
@@ -277,7 +279,9 @@ def filters(
         "fqn": fqn,
         "name": name,
         "created_after": to_json(created_after),
+        "created_before": to_json(created_before),
         "updated_after": to_json(updated_after),
+        "updated_before": to_json(updated_before),
         "has_errors": has_errors,
         "playground": playground,
     }
