@@ -273,7 +273,7 @@ def test_it_gives_up_after_its_tries_and_at_its_deadline(proxy: Proxy) -> None:
 def test_it_waits_as_long_as_the_service_asks() -> None:
     with Server({"LTM__HTTP__MAX_REQUESTS_PER_ADDRESS": "30"}) as server, Client(server.url, retry=QUICK) as client:
         ltm = client.create("app.Agent")
-        for n in range(40):
+        for n in range(33):
             assert ltm.append("execute", merge={"n": n})["index"] == n + 1
 
 

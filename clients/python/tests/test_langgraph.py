@@ -129,6 +129,16 @@ def test_an_interrupt_is_the_status_until_the_graph_goes_on(client: Client, conf
     state = ltm.state()["state"]
     assert (state["_status"], "_interrupts" in state, state["log"][-1]) == ("finished", False, "yes")
     same_as_graph(graph, config, ltm)
+    assert labels(ltm)[-2:] == ["interrupt end", "execute end"]
+
+
+def test_another_process_that_resumes_names_the_nodes_that_it_ran(client: Client, config: Any) -> None:
+    inner = InMemorySaver()
+    asks = builder(lambda state: {"log": [interrupt("?")]})
+    asks.compile(checkpointer=LtmSaver(inner, client, strict=True)).invoke({"log": []}, config)
+    saver = LtmSaver(inner, client, strict=True)
+    asks.compile(checkpointer=saver).invoke(Command(resume="yes"), config)
+    assert labels(saver.ltm(config["configurable"]["thread_id"]))[-2:] == ["interrupt end", "execute end"]
 
 
 def test_a_fork_goes_back_by_a_rollback(client: Client, config: Any) -> None:

@@ -221,6 +221,22 @@ def test_a_full_queue_does_what_its_policy_says(client: Client, proxy: Proxy, po
     assert ltm.state()["state"] == {"n": 2 if policy in ("raise", "drop") else 3}
 
 
+def test_the_queue_is_bounded_by_its_bytes_too(client: Client, proxy: Proxy) -> None:
+    ltm = client.create("app.Agent")
+    proxy.refuses = lambda _: True
+    with Client(proxy.url) as through:
+        background = through.background(max_bytes=10_000, retry=Retry(tries=10**6, backoff=QUICK.backoff), linger=30)
+        background.append(ltm, "execute", merge={"text": "x" * 20_000})
+        until(lambda: not background._queue)
+        for n in range(9):
+            background.append(ltm, "execute", merge={str(n): "x" * 1000})
+        with pytest.raises(QueueFull, match="9 snapshots with"):
+            background.append(ltm, "execute", merge={"n": "x" * 1000})
+        proxy.refuses = None
+        assert background.close()
+    assert len(ltm.state()["state"]) == 10
+
+
 PROGRAM = """
 import os, sys
 from ltm_live import Client

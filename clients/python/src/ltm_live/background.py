@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import inspect
+import json
 import logging
 import os
 import threading
@@ -12,13 +13,14 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from typing_extensions import Self
 
 from ._sync.transport import Transport
-from .problems import InvalidRequest, LtmError, PatchFailed, Problem
+from .data.values import to_text
+from .problems import InvalidRequest, LtmError, Problem
 from .sending import calls
 from .sending.calls import Address, Conditions
 from .sending.retry import Retry
@@ -32,8 +34,9 @@ Full = Literal["raise", "block", "drop", "latest"]
 OnError = Callable[["Queued", LtmError], None]
 
 _log = logging.getLogger("ltm_live")
-#: The most snapshots in one call.
+#: The most snapshots in one call, and their bytes: less than `api.max_body` (default 8 MiB).
 _BATCH = 100
+_BATCH_BYTES = 4 << 20
 #: Retries until the queue is closed. A snapshot that no service answers for an hour is lost.
 _PATIENT = Retry(tries=1_000_000, deadline=3600.0)
 
@@ -47,15 +50,25 @@ class Queued:
     """A snapshot that waits to be written."""
 
     address: Address
-    snapshot: NewSnapshot
-    idempotency_key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    #: Its JSON.
+    text: bytes
+    #: Whether it has the whole state.
+    is_whole: bool
+    idempotency_key: str
+
+    @property
+    def snapshot(self) -> NewSnapshot:
+        """The snapshot."""
+        snapshot: NewSnapshot = json.loads(self.text)
+        return snapshot
 
 
 class BackgroundProducer:
     """Writes snapshots in the background, in order. `Client.background` returns it.
 
-    The queue holds `capacity` snapshots. At the exit of the program, before a fork and at the end of a `with` block the
-    producer writes what is queued, for at most `linger` seconds. Several snapshots of one LTM go out in one call.
+    The queue holds `capacity` snapshots, of `max_bytes` together. At the exit of the program, before a fork and at the
+    end of a `with` block the producer writes what is queued, for at most `linger` seconds. Several snapshots of one LTM
+    go out in one call.
     """
 
     def __init__(
@@ -63,6 +76,7 @@ class BackgroundProducer:
         settings: Settings,
         token: AsyncToken | None,
         capacity: int,
+        max_bytes: int,
         on_full: Full,
         on_error: OnError | None,
         retry: Retry | None,
@@ -70,7 +84,8 @@ class BackgroundProducer:
     ) -> None:
         self._settings = replace(settings, retry=retry or _PATIENT)
         self._token = _blocking(token)
-        self._capacity, self._on_full, self._linger = capacity, on_full, linger
+        self._capacity, self._max_bytes = capacity, max_bytes
+        self._on_full, self._linger = on_full, linger
         self._on_error = on_error or _logged
         self._closed = False
         #: Snapshots that the policy `drop` or `latest` dropped.
@@ -86,6 +101,7 @@ class BackgroundProducer:
     def _fresh(self) -> None:
         self._changed = threading.Condition()
         self._queue: deque[Queued] = deque()
+        self._bytes = 0
         self._sending = 0
         self._thread: threading.Thread | None = None
         self._transport = Transport(self._settings, self._token)
@@ -104,12 +120,14 @@ class BackgroundProducer:
         """Queues a snapshot. The values are converted at once, so you may change them afterwards."""
         members = {"patch": patch, "merge": merge, "state": state, "item": item}
         snapshot = calls.snapshot(reason, self._settings.producer.default, **members)
-        queued = Queued(Address.of(ltm), snapshot, idempotency_key or str(uuid.uuid4()))
+        text, key = to_text(snapshot), idempotency_key or str(uuid.uuid4())
+        queued = Queued(Address.of(ltm), text, state is not None, key)
         with self._changed:
             if self._closed:
                 raise ValueError("this producer is closed")
-            if len(self._queue) < self._capacity or self._makes_room(queued):
+            if self._has_room(queued) or self._makes_room(queued):
                 self._queue.append(queued)
+                self._bytes += len(text)
                 self._start()
                 self._changed.notify_all()
 
@@ -134,21 +152,27 @@ class BackgroundProducer:
         queued = len(self._queue) + self._sending
         return {"queued": queued, "written": self.written, "failed": self.failed, "dropped": self.dropped}
 
+    def _has_room(self, new: Queued) -> bool:
+        # One snapshot always fits: the API says if it is too large.
+        fits = not self._queue or self._bytes + len(new.text) <= self._max_bytes
+        return len(self._queue) < self._capacity and fits
+
     def _makes_room(self, new: Queued) -> bool:
         """Whether the new snapshot has room now, by the policy."""
         if self._on_full == "block":
-            self._changed.wait_for(lambda: len(self._queue) < self._capacity or self._closed)
+            self._changed.wait_for(lambda: self._has_room(new) or self._closed)
             return True
-        if self._on_full == "latest" and "state" in new.snapshot:
-            for index, old in enumerate(self._queue):
-                if old.address == new.address and "state" in old.snapshot:
-                    del self._queue[index]
-                    self.dropped += 1
+        if self._on_full == "latest" and new.is_whole:
+            for old in [old for old in self._queue if old.address == new.address and old.is_whole]:
+                self._queue.remove(old)
+                self._bytes -= len(old.text)
+                self.dropped += 1
+                if self._has_room(new):
                     return True
         if self._on_full == "drop":
             self.dropped += 1
             return False
-        raise QueueFull(f"{self._capacity} snapshots are queued already")
+        raise QueueFull(f"{len(self._queue)} snapshots with {self._bytes} bytes are queued already")
 
     def _start(self) -> None:
         if self._thread is None:
@@ -166,6 +190,11 @@ class BackgroundProducer:
                 self._changed.notify_all()
             try:
                 self._write(batch)
+            except Exception as error:
+                # Such as a function of the caller that fails. The thread must not end.
+                _log.exception("snapshots were not written")
+                for queued in batch:
+                    self._fail(queued, LtmError(str(error)))
             finally:
                 with self._changed:
                     self._sending = 0
@@ -174,33 +203,39 @@ class BackgroundProducer:
     def _next_batch(self) -> list[Queued]:
         """The next snapshots of one LTM."""
         batch = [self._queue.popleft()]
+        size = len(batch[0].text)
         while self._batches and self._queue and self._queue[0].address == batch[0].address and len(batch) < _BATCH:
+            size += len(self._queue[0].text)
+            if size > _BATCH_BYTES:
+                break
             batch.append(self._queue.popleft())
+        self._bytes -= sum(len(queued.text) for queued in batch)
         return batch
 
     def _write(self, batch: list[Queued]) -> None:
         if len(batch) > 1:
             producer, first = self._settings.producer, batch[0]
             conditions = Conditions(idempotency_key=f"batch:{first.idempotency_key}")
+            text = b'{"snapshots":[' + b",".join(queued.text for queued in batch) + b"]}"
             try:
-                snapshots = [queued.snapshot for queued in batch]
-                self._transport.send(producer.append_batch(first.address, snapshots, conditions))
+                self._transport.send(producer.append_text(first.address, text, conditions))
                 self.written += len(batch)
                 return
-            except (InvalidRequest, PatchFailed) as refused:
-                # All or nothing: nothing was written. Alone, only the wrong one is refused.
-                self._batches = self._batches and not _is_unknown(refused)
             except LtmError as error:
-                for queued in batch:
-                    self._fail(queued, error)
-                return
+                if not isinstance(error, Problem) or error.passes:
+                    # It may have landed: alone, a snapshot could land twice.
+                    for queued in batch:
+                        self._fail(queued, error)
+                    return
+                # All or nothing: nothing was written. Alone, only the wrong one is refused.
+                self._batches = self._batches and not _is_unknown(error)
         for queued in batch:
             self._write_one(queued)
 
     def _write_one(self, queued: Queued) -> None:
         conditions = Conditions(idempotency_key=queued.idempotency_key)
         try:
-            self._transport.send(self._settings.producer.append(queued.address, queued.snapshot, conditions))
+            self._transport.send(self._settings.producer.append_text(queued.address, queued.text, conditions))
             self.written += 1
         except LtmError as error:
             self._fail(queued, error)

@@ -210,13 +210,14 @@ class AsyncClient:
         self,
         *,
         capacity: int = 1000,
+        max_bytes: int = 64 << 20,
         on_full: Full = "raise",
         on_error: OnError | None = None,
         retry: Retry | None = None,
         linger: float = 5.0,
     ) -> BackgroundProducer:
         """A producer that writes in a thread of its own, so that a slow service never delays the caller."""
-        return BackgroundProducer(self._settings, self._token, capacity, on_full, on_error, retry, linger)
+        return BackgroundProducer(self._settings, self._token, capacity, max_bytes, on_full, on_error, retry, linger)
 
     async def close(self) -> None:
         """Closes the connections."""

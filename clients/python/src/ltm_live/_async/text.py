@@ -37,7 +37,11 @@ class AsyncTextStream:
             await self._sending
         if self._text.failure is not None:
             raise self._text.failure
-        await self._ltm.append(self._reason, patch=self._text.end(), item=self._item)
+        try:
+            await self._ltm.append(self._reason, patch=self._text.end(), item=self._item)
+        except LtmError as error:
+            self._text.failure = error
+            raise
         return self._text.text
 
     async def _send(self) -> None:

@@ -43,7 +43,11 @@ class TextStream:
             self._sender.join()
         if self._text.failure is not None:
             raise self._text.failure
-        self._ltm.append(self._reason, patch=self._text.end(), item=self._item)
+        try:
+            self._ltm.append(self._reason, patch=self._text.end(), item=self._item)
+        except LtmError as error:
+            self._text.failure = error
+            raise
         return self._text.text
 
     def _send(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +24,10 @@ _CHECKPOINT = "_checkpoint"
 _INTERRUPTS = "_interrupts"
 #: How often a step is tried if other programs write to the LTM, too.
 _TRIES = 5
+#: How many checkpoints of a thread are kept in memory; older ones are looked up in its history.
+_INDICES = 10_000
+#: How many threads are kept in memory.
+_THREADS = 1000
 #: The most bytes of a key.
 _LONGEST_KEY = 255
 #: How many LTMs one thread may have had: a deleted LTM leaves its key.
@@ -34,7 +39,7 @@ class Mirror:
 
     def __init__(self, client: Client, fqn: str, structure: Callable[[], Any], strict: bool) -> None:
         self._client, self._fqn, self._structure, self._strict = client, fqn, structure, strict
-        self._threads: dict[str, Thread] = {}
+        self._threads: OrderedDict[str, Thread] = OrderedDict()
         self._lock = threading.Lock()
 
     def thread(self, name: str) -> Thread:
@@ -42,13 +47,28 @@ class Mirror:
         with self._lock:
             if name not in self._threads:
                 self._threads[name] = Thread(self._client, self._fqn, name, self._structure)
+            self._threads.move_to_end(name)
+            while len(self._threads) > _THREADS:
+                # It is read again if it goes on.
+                self._threads.popitem(last=False)
             return self._threads[name]
 
+    def knows(self, name: str, parent: str | None) -> bool:
+        """Whether it is known which nodes had run at a checkpoint."""
+        thread = self.thread(name)
+        with thread.lock:
+            return parent is None or thread.seen_at == parent
+
     def checkpoint(
-        self, name: str, parent: str | None, checkpoint: Mapping[str, Any], metadata: Mapping[str, Any]
+        self,
+        name: str,
+        parent: str | None,
+        checkpoint: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        seen: Mapping[str, Any] | None,
     ) -> None:
-        """A checkpoint was stored."""
-        self.attempt(name, lambda thread: thread.checkpoint(parent, checkpoint, metadata))
+        """A checkpoint was stored. `seen` is what nodes had seen at its parent, unless that is known."""
+        self.attempt(name, lambda thread: thread.checkpoint(parent, checkpoint, metadata, seen))
 
     def writes(self, name: str, checkpoint: str, writes: Iterable[tuple[str, Any]], task_path: str) -> None:
         """A task has written."""
@@ -85,7 +105,9 @@ class Thread:
         self._is_known = False
         #: The checkpoint of each snapshot, as far as this process has seen them.
         self._indices: dict[str, int] = {}
+        #: What the nodes had seen at the latest checkpoint.
         self._seen: Mapping[str, Any] = {}
+        self.seen_at: str | None = None
         #: What tasks wrote before their checkpoint arrived.
         self._early: dict[str, list[tuple[str, Any, str | None]]] = {}
         self._pushed: dict[str, set[str]] = {}
@@ -97,7 +119,13 @@ class Thread:
             self._ltm = self._found()
         return self._ltm
 
-    def checkpoint(self, parent: str | None, checkpoint: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    def checkpoint(
+        self,
+        parent: str | None,
+        checkpoint: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        seen: Mapping[str, Any] | None,
+    ) -> None:
         """Appends the step that led to a checkpoint."""
         id, source = str(checkpoint["id"]), str(metadata.get("source", "loop"))
         self._know()
@@ -105,14 +133,16 @@ class Thread:
             self._go_back(parent)
         nodes = self._pushed.pop(parent or "", set())
         if source == "loop":
-            nodes |= set(nodes_run(self._seen, checkpoint["versions_seen"]))
-        self._seen = checkpoint["versions_seen"]
+            nodes |= set(nodes_run(self._seen if seen is None else seen, checkpoint["versions_seen"]))
+        self._seen, self.seen_at = checkpoint["versions_seen"], id
         payload = {"checkpoint_id": id, "step": metadata.get("step"), "source": source}
         values = checkpoint["channel_values"]
         status = "active" if is_pending(values) else "finished"
         reason = "execute" if source == "loop" else source
         after = {**visible(values), "_status": status, _CHECKPOINT: id}
         self._indices[id] = self.advance(reason, after, item_of(self._fqn, nodes, payload), f"checkpoint:{id}")
+        if len(self._indices) > _INDICES:
+            del self._indices[next(iter(self._indices))]
         for channel, value, node in self._early.pop(id, ()):
             self._apply(channel, value, node)
 
@@ -198,7 +228,6 @@ class Thread:
             # A rollback has removed this step, or it was never recorded: the difference leads there, too.
             return
         self.ltm.rollback(index)
-        self._seen = {}
         self.forget()
         self._know()
 

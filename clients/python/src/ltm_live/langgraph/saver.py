@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -114,7 +114,9 @@ class LtmSaver(BaseCheckpointSaver[Any]):
         """Stores a checkpoint, and appends its step."""
         stored = self.inner.put(config, checkpoint, metadata, new_versions)
         if thread := _thread_of(config):
-            self._mirror.checkpoint(thread, _checkpoint_of(config), checkpoint, metadata)
+            parent = _checkpoint_of(config)
+            seen = None if self._mirror.knows(thread, parent) else _seen_in(self.inner.get_tuple(config))
+            self._mirror.checkpoint(thread, parent, checkpoint, metadata, seen)
         return stored
 
     async def aput(
@@ -127,7 +129,10 @@ class LtmSaver(BaseCheckpointSaver[Any]):
         """Stores a checkpoint, and appends its step."""
         stored = await self.inner.aput(config, checkpoint, metadata, new_versions)
         if thread := _thread_of(config):
-            await asyncio.to_thread(self._mirror.checkpoint, thread, _checkpoint_of(config), checkpoint, metadata)
+            parent = _checkpoint_of(config)
+            is_known = await asyncio.to_thread(self._mirror.knows, thread, parent)
+            seen = None if is_known else _seen_in(await self.inner.aget_tuple(config))
+            await asyncio.to_thread(self._mirror.checkpoint, thread, parent, checkpoint, metadata, seen)
         return stored
 
     def put_writes(
@@ -174,3 +179,8 @@ def _thread_of(config: RunnableConfig) -> str | None:
 def _checkpoint_of(config: RunnableConfig) -> str | None:
     """The checkpoint that a configuration names."""
     return config.get("configurable", {}).get("checkpoint_id")
+
+
+def _seen_in(found: CheckpointTuple | None) -> Mapping[str, Any]:
+    """What the nodes had seen at a checkpoint."""
+    return {} if found is None else found.checkpoint["versions_seen"]

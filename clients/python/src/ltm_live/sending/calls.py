@@ -122,7 +122,7 @@ class Producer:
             headers["If-Match"] = f'"{conditions.if_match}"'
         if self.name is not None:
             headers["Ltm-Producer"] = f"{self.name};epoch={self.epoch}"
-        text = None if body is None else to_text(body, self.default)
+        text = body if body is None or isinstance(body, bytes) else to_text(body, self.default)
         return Call(method, path, read or json_of, text, headers, conditions.deadline)
 
     def create(self, body: Mapping[str, Any], reuse: bool, conditions: Conditions) -> Call[Any]:
@@ -132,6 +132,10 @@ class Producer:
     def append(self, ltm: Address, snapshot: NewSnapshot, conditions: Conditions) -> Call[Appended]:
         """`POST /ltm/{id}/snapshots`."""
         return self.write("POST", f"{_LTM}/{ltm.path}/snapshots", snapshot, conditions)
+
+    def append_text(self, ltm: Address, text: bytes, conditions: Conditions) -> Call[Any]:
+        """The same as `append` and `append_batch`, for a body that is JSON already."""
+        return self.write("POST", f"{_LTM}/{ltm.path}/snapshots", text, conditions)
 
     def append_batch(
         self, ltm: Address, snapshots: Iterable[NewSnapshot], conditions: Conditions
