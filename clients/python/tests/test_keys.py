@@ -21,17 +21,11 @@ def offered(call: Callable[[], object]) -> None:
         raise
 
 
-@pytest.fixture
-def keys(client: Client) -> Client:
-    offered(lambda: client.create("app.Probe", key="probe"))
-    return client
-
-
-def test_an_ltm_is_found_by_its_class_and_key(keys: Client) -> None:
-    ltm = keys.create("app.Keyed", key="thread/7 ü", state={"n": 0})
-    again = keys.create("app.Keyed", key="thread/7 ü", state={"n": 9})
+def test_an_ltm_is_found_by_its_class_and_key(client: Client) -> None:
+    ltm = client.create("app.Keyed", key="thread/7 ü", state={"n": 0})
+    again = client.create("app.Keyed", key="thread/7 ü", state={"n": 9})
     assert (ltm.created, again.created, again.id) == (True, False, ltm.id)
-    by_key = keys.by_key("app.Keyed", "thread/7 ü")
+    by_key = client.by_key("app.Keyed", "thread/7 ü")
     by_key.append("execute", merge={"n": 1})
     with by_key.step("execute") as state:
         state["n"] += 1
@@ -51,13 +45,13 @@ def test_an_ltm_is_found_by_its_class_and_key(keys: Client) -> None:
         _ = by_key.id
     by_key.delete()
     with pytest.raises(DeletedLtm):
-        keys.create("app.Keyed", key="thread/7 ü")
-    assert keys.create("app.Keyed", key="thread/7 ü", reuse=True).id != ltm.id
+        client.create("app.Keyed", key="thread/7 ü")
+    assert client.create("app.Keyed", key="thread/7 ü", reuse=True).id != ltm.id
     with pytest.raises(UnknownLtm):
-        keys.by_key("app.Keyed", "none").state()
+        client.by_key("app.Keyed", "none").state()
 
 
-async def test_an_asynchronous_client_finds_it_too(keys: Client, ltm_server: Server) -> None:
+async def test_an_asynchronous_client_finds_it_too(ltm_server: Server) -> None:
     async with AsyncClient(ltm_server.url) as client:
         ltm = await client.create("app.Keyed", key="a%2Fb/../c", state={"n": 1})
         by_key = client.by_key("app.Keyed", "a%2Fb/../c")

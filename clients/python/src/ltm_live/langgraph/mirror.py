@@ -13,7 +13,7 @@ from .._sync.client import Client
 from .._sync.ltm import Ltm
 from ..data.difference import diff, is_takeable
 from ..data.values import to_json
-from ..problems import CursorMismatch, DeletedLtm, IdTaken, InvalidRequest, KeyReused, LtmError
+from ..problems import CursorMismatch, DeletedLtm, KeyReused, LtmError
 from ..wire import State
 from .checkpoints import attempt_of, interrupt_of, is_pending, item_of, node_of, nodes_run, visible
 
@@ -30,8 +30,6 @@ _INDICES = 10_000
 _THREADS = 1000
 #: The most bytes of a key.
 _LONGEST_KEY = 255
-#: How many LTMs one thread may have had: a deleted LTM leaves its key.
-_LIVES = 100
 
 
 class Mirror:
@@ -241,30 +239,16 @@ class Thread:
         return payload.get("checkpoint_id") if isinstance(payload, dict) else None
 
     def _found(self) -> Ltm:
-        members = {"name": self._name, "state": {"_status": "init"}, "params": {"thread_id": self._name}}
-        members["structure"] = self._structure()
-        for life in range(_LIVES):
-            key = self._name if life == 0 else f"{self._name}~{life}"
-            try:
-                ltm = self._created(key, members)
-                ltm.state()
-            except DeletedLtm:
-                continue
-            return ltm
-        raise LtmError(f"thread {self._name} was deleted {_LIVES} times")
-
-    def _created(self, key: str, members: dict[str, Any]) -> Ltm:
-        if len(key.encode()) > _LONGEST_KEY or key in (".", ".."):
+        key = self._name
+        if len(key.encode()) > _LONGEST_KEY or key in ("", ".", ".."):
             key = hashlib.sha256(key.encode()).hexdigest()
-        try:
-            return self._client.create(self._fqn, key=key, reuse=True, **members)
-        except InvalidRequest as error:
-            if "key" not in (error.field or error.detail):
-                raise
-        # These services have no keys: the id is a hash of class and key.
-        digest = hashlib.sha256(f"{self._fqn}\0{key}".encode()).digest()
-        id = int.from_bytes(digest[:8], "big") >> 11 | 1 << 52
-        try:
-            return self._client.create(self._fqn, id=id, **members)
-        except IdTaken:
-            return self._client.ltm(id)
+        # A thread that was deleted may begin anew.
+        return self._client.create(
+            self._fqn,
+            key=key,
+            reuse=True,
+            name=self._name,
+            state={"_status": "init"},
+            params={"thread_id": self._name},
+            structure=self._structure(),
+        )
