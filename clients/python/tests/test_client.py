@@ -123,6 +123,8 @@ def test_every_call_of_the_api_works(client: Client) -> None:
     assert document["state"] == {"a": [1], "b": True, "n": 1}
     assert [(error["id"], error["success"]) for error in document["errors"]] == [(recorded["id"], True)]
     assert len(document["rollbacks"]) == 2
+    assert [row["rollback_index"] for row in ltm.rollbacks()["rollbacks"]] == [None, 0]
+    assert len(ltm.document(rollbacks=True, from_rollback=1)["rollbacks"]) == 1
     assert ltm.state()["state"] == document["state"]
     assert ltm.state(0)["state"] == {"n": 0}
     assert ltm.state(3, rollback=0)["state"] == document["state"]

@@ -158,6 +158,35 @@ class Rollback(TypedDict):
     first_index: int
 
 
+class RollbackRow(TypedDict):
+    """A rollback, without the history that it removed."""
+
+    index: int
+    cursor: str
+    time: str
+    reason: str
+    #: The last snapshot that is kept: -1 if none is, None if it undoes a rollback.
+    snapshot_index: int | None
+    #: The rollback that it undoes.
+    rollback_index: int | None
+    snapshots_before: int
+    snapshots_count: int
+
+
+#: `from` is the index of the first rollback on the page.
+RollbacksPage = TypedDict(
+    "RollbacksPage",
+    {
+        "id": int,
+        "cursor": str,
+        "from": int,
+        "rollbacks": list[RollbackRow],
+        "first_rollback": int,
+        "rollbacks_count": int,
+    },
+)
+
+
 class Document(TypedDict):
     """An LTM: its state, its history, its errors, and the cursor to follow from."""
 
@@ -177,8 +206,11 @@ class Document(TypedDict):
     updated_at: str
     source_id: NotRequired[int]
     errors: list[RecordedError]
+    #: A page of them, if you asked for them; `next_rollback` begins the next page.
     rollbacks: NotRequired[list[Rollback]]
     first_rollback: NotRequired[int]
+    next_rollback: NotRequired[int]
+    rollbacks_count: NotRequired[int]
 
 
 class Row(TypedDict):

@@ -20,6 +20,7 @@ from ..wire import (
     Document,
     NewSnapshot,
     Recorded,
+    RollbacksPage,
     RolledBack,
     Row,
     Snapshot,
@@ -200,9 +201,16 @@ class AsyncLtm:
         """Deletes the LTM. Its id is never used again."""
         return await self._write(self._producer.delete(self.address, Conditions(if_match, idempotency_key, deadline)))
 
-    async def document(self, *, rollbacks: bool = False) -> Document:
-        """The document: state, history, errors, and the cursor to follow from."""
-        return await self._transport.send(calls.document(self.address, rollbacks))
+    async def document(self, *, rollbacks: bool = False, from_rollback: int | None = None) -> Document:
+        """The document: state, history, errors, and the cursor to follow from.
+
+        With `rollbacks` it also has a page of the histories that rollbacks removed, from `from_rollback` on.
+        """
+        return await self._transport.send(calls.document(self.address, rollbacks, from_rollback))
+
+    async def rollbacks(self, start: int = 0, *, limit: int = 100) -> RollbacksPage:
+        """One page of the rollbacks, without the histories that they removed."""
+        return await self._transport.send(calls.rollbacks(self.address, start, limit))
 
     async def state(self, index: int | None = None, *, rollback: int | None = None) -> StateAt:
         """The state: the current one, or the one after a snapshot, also in the history that a rollback removed."""

@@ -26,6 +26,7 @@ from ..wire import (
     Recorded,
     Revocation,
     Revocations,
+    RollbacksPage,
     RolledBack,
     Row,
     SnapshotsPage,
@@ -172,9 +173,15 @@ def snapshot(
     return to_json({"reason": reason, **change, **given(members)}, default)  # type: ignore[no-any-return]
 
 
-def document(ltm: Address, rollbacks: bool) -> Call[Document]:
+def document(ltm: Address, rollbacks: bool, from_rollback: int | None) -> Call[Document]:
     """`GET /ltm/{id}`."""
-    return Call("GET", with_query(f"{_LTM}/{ltm.path}", {"rollbacks": rollbacks or None}), json_of)
+    query = {"rollbacks": rollbacks or None, "from_rollback": from_rollback}
+    return Call("GET", with_query(f"{_LTM}/{ltm.path}", query), json_of)
+
+
+def rollbacks(ltm: Address, start: int, limit: int) -> Call[RollbacksPage]:
+    """`GET /ltm/{id}/rollbacks`."""
+    return Call("GET", with_query(f"{_LTM}/{ltm.path}/rollbacks", {"from": start, "limit": limit}), json_of)
 
 
 def snapshots(ltm: Address, start: int, limit: int, rollback: int | None) -> Call[SnapshotsPage]:
