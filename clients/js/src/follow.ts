@@ -195,16 +195,15 @@ class Follower implements Following {
   private async load(token: string | undefined): Promise<void> {
     let from: number | undefined;
     let document: Document | undefined;
-    let text: string;
     do {
       const query = this.options.rollbacks ? `?rollbacks=true&from_rollback=${from ?? 0}` : '';
-      text = await this.server.ask(`api/v0/ltm/${this.path}${query}`, {}, token, this.stop.signal, (response) => response.text());
-      const page: Document = JSON.parse(text);
+      const path = `api/v0/ltm/${this.path}${query}`;
+      const page: Document = await this.server.ask(path, {}, token, this.stop.signal, (response) => response.json());
       document = withPage(document, page);
       from = page.next_rollback;
     } while (from !== undefined);
     this.stale = false;
-    this.emit(withDocument({ ...this.view, id: idIn(text) }, document), this.reload);
+    this.emit(withDocument(this.view, document), this.reload);
     this.reload = { type: 'document' };
   }
 

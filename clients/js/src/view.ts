@@ -46,7 +46,7 @@ export type Status = 'connecting' | 'live' | 'reconnecting' | 'deleted' | 'faile
 /** An LTM as the client knows it. A view never changes: each change creates a new one that shares unchanged parts. */
 export interface View<State = JsonObject> {
   readonly status: Status;
-  /** The id. If you named the LTM by its key, it is empty until the first answer. */
+  /** The id. If you named the LTM by its key, it is empty until the first message of the gateway. */
   readonly id: string;
   /** The key within the class, if the LTM has one. */
   readonly key: string | null;
