@@ -9,4 +9,5 @@ cd "$(dirname "$0")"
 cargo build --locked --bin ltm
 npm ci --no-audit --no-fund
 npm test
+npm run --silent lint
 LTM_TEST_CLIENT_JS=$PWD/dist/index.js cargo test --locked --workspace --test it -- chaos::faults_lose

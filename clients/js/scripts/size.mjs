@@ -4,8 +4,8 @@ import { gzipSync } from 'node:zlib';
 
 export const LIMIT = 6.5 * 1024;
 
-export function size() {
-  return gzipSync(readFileSync(new URL('../dist/ltm-live.min.js', import.meta.url)), { level: 9 }).length;
+export function size(file = 'ltm-live.min.js') {
+  return gzipSync(readFileSync(new URL(`../dist/${file}`, import.meta.url)), { level: 9 }).length;
 }
 
 if (import.meta.url === `file://${process.argv[1]}`) {

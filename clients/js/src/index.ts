@@ -1,8 +1,8 @@
-export type { Backoff } from './backoff.js';
-export { followLtm, type Following, type FollowOptions } from './follow.js';
-export type { Json, JsonObject, Operation, Patch } from './json.js';
-export { applyPatch, PatchError } from './patch.js';
-export { Problem } from './problem.js';
+export * from './core.js';
+export type { CallOptions } from './calls.js';
+export type { ListFilter, Row } from './filter.js';
+export { followList, type FollowingList, type ListChange, type ListOptions, type ListPage, type ListStatus, type ListView } from './list.js';
+export { followMany, type FollowingMany, type ManyOptions } from './many.js';
 export {
   Producer,
   type CreateOptions,
@@ -11,7 +11,7 @@ export {
   type ProducerOptions,
   type RollbackTarget,
   type Step,
+  type StepChange,
   type WriteOptions,
 } from './producer.js';
-export type { Ltm, Token } from './server.js';
-export type { Change, LtmError, Rollback, Snapshot, Status, View } from './view.js';
+export { Reader, type Counts, type ReaderOptions, type StateAt, type WaitFor } from './reader.js';

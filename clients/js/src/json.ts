@@ -6,17 +6,32 @@ export interface JsonObject {
   [key: string]: Json;
 }
 
+/** A value that becomes JSON: an interface needs no index signature. See `Jsonable` for the exact check. */
+export type JsonInput = null | boolean | number | string | object;
+
+/** `T` if `JSON.stringify` keeps all of it; `never` where it would not, such as at a function or a Map. */
+export type Jsonable<T> = T extends Json | undefined | { toJSON(): unknown }
+  ? T
+  : T extends bigint | symbol | ((...args: never) => unknown) | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
+    ? never
+    : { [Key in keyof T]: Jsonable<T[Key]> };
+
+/** `T` if it becomes a JSON object. */
+export type JsonableObject<T> = T extends readonly unknown[] ? never : Jsonable<T>;
+
+/** A merge patch of a state (RFC 7396): any of its members, at any depth; null removes one. */
+export type Merge<State> = {
+  [Key in keyof State]?: (State[Key] extends readonly unknown[] ? State[Key] : State[Key] extends object ? Merge<State[Key]> : State[Key]) | null;
+};
+
 /** One operation of a JSON Patch (RFC 6902). */
-export interface Operation {
-  op: 'add' | 'remove' | 'replace' | 'move' | 'copy' | 'test';
-  path: string;
-  from?: string;
-  value?: Json;
-}
+export type Operation<Value = Json> =
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: Value }
+  | { readonly op: 'remove'; readonly path: string }
+  | { readonly op: 'move' | 'copy'; readonly from: string; readonly path: string };
 
 /** A JSON Patch (RFC 6902). */
-export type Patch = readonly Operation[];
-
+export type Patch<Value = Json> = readonly Operation<Value>[];
 type Container = Json[] | JsonObject;
 
 export function isContainer(value: unknown): value is Container {
@@ -25,7 +40,7 @@ export function isContainer(value: unknown): value is Container {
 
 /** Whether the object has this key itself. Inherited keys are not part of its JSON. */
 export function has(container: Container, key: string): boolean {
-  return Object.prototype.hasOwnProperty.call(container, key);
+  return Object.hasOwn(container, key);
 }
 
 /** Sets a key of an object. `__proto__` is a key like any other. */

@@ -11,10 +11,14 @@ export interface End {
 export interface Link {
   /** Closes the connection. No message arrives after this. */
   close(): void;
+  /** Whether the other end answers within this many milliseconds; absent if the connection cannot ask. */
+  answers?(milliseconds: number): Promise<boolean>;
 }
 
 /** The receiver of a connection's messages and its end. */
 export interface Ear {
+  /** The connection is open, and can send. */
+  open?(send: (data: string) => void): void;
   text(data: string): void;
   end(end: End): void;
 }
@@ -25,6 +29,7 @@ export interface SocketLike {
   onmessage: ((event: any) => void) | null;
   onclose: ((event: any) => void) | null;
   onerror: ((event: any) => void) | null;
+  send(data: string): void;
   close(code?: number): void;
 }
 
@@ -47,7 +52,7 @@ const LOST = 1006;
 export function openSocket(Socket: SocketConstructor, url: string, ear: Ear): Link {
   return open(ear, (heard) => {
     const socket = new Socket(url);
-    socket.onopen = heard.open;
+    socket.onopen = () => heard.open((data) => socket.send(data));
     socket.onmessage = ({ data }) => heard.text(data);
     socket.onclose = ({ code, reason }) => heard.end(code, reason);
     // A close follows. `ws` throws if there is no listener.
@@ -59,7 +64,7 @@ export function openSocket(Socket: SocketConstructor, url: string, ear: Ear): Li
 export function openSource(Source: SourceConstructor, url: string, ear: Ear): Link {
   return open(ear, (heard) => {
     const source = new Source(url);
-    source.onopen = heard.open;
+    source.onopen = () => heard.open(() => {});
     source.onmessage = ({ data }) => heard.text(data);
     source.addEventListener('end', ({ data }) => heard.text(data));
     // An EventSource would reconnect by itself: without a pause, and with a used ticket.
@@ -69,7 +74,7 @@ export function openSource(Source: SourceConstructor, url: string, ear: Ear): Li
 }
 
 interface Heard {
-  open: () => void;
+  open: (send: (data: string) => void) => void;
   text: (data: unknown) => void;
   end: (code: number, reason: string) => void;
 }
@@ -92,9 +97,12 @@ function open(ear: Ear, start: (heard: Heard) => () => void): Link {
   };
   const timer = setTimeout(() => end(LOST, 'it did not open in time'), OPEN);
   const heard = {
-    open: () => {
-      opened = true;
-      clearTimeout(timer);
+    open: (send: (data: string) => void) => {
+      if (!done) {
+        opened = true;
+        clearTimeout(timer);
+        ear.open?.(send);
+      }
     },
     text: (data: unknown) => {
       if (!done) {

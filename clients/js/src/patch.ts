@@ -65,7 +65,9 @@ class Draft {
 
   constructor(public root: Json) {}
 
-  apply({ op, path, from, value }: Operation): void {
+  apply(operation: Operation): void {
+    // A patch may come from anywhere.
+    const { op, path, from, value } = operation as { op: string; path: string; from: unknown; value?: Json };
     const keys = keysOf(path);
     if ((op === 'add' || op === 'replace' || op === 'test') && value === undefined) {
       fail('`value` is missing');
@@ -120,7 +122,7 @@ class Draft {
 
   private owned(value: Json): Json {
     if (!isContainer(value)) {
-      fail('the path leads into a value without members');
+      fail('nothing can be at this path');
     }
     if (this.own.has(value)) {
       return value;

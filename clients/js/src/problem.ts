@@ -1,4 +1,35 @@
+import type { Cursor } from './server.js';
+
 const PREFIX = 'urn:ltm-live:problem:';
+
+/** The names of the problems that the services report. */
+export type ProblemKind =
+  | 'invalid-request'
+  | 'invalid-cursor'
+  | 'patch-failed'
+  | 'state-too-large'
+  | 'not-found'
+  | 'unknown-ltm'
+  | 'deleted-ltm'
+  | 'trimmed'
+  | 'method-not-allowed'
+  | 'id-taken'
+  | 'busy'
+  | 'fenced'
+  | 'key-reused'
+  | 'cursor-mismatch'
+  | 'body-too-large'
+  | 'unsupported-media-type'
+  | 'request-timeout'
+  | 'unauthenticated'
+  | 'forbidden'
+  | 'origin-forbidden'
+  | 'unknown-host'
+  | 'too-many-requests'
+  | 'over-limit'
+  | 'unavailable'
+  | 'damaged-log'
+  | 'internal';
 
 /** An error answer of the services (RFC 9457). `status` is 0 if no answer arrived. */
 export class Problem extends Error {
@@ -14,7 +45,7 @@ export class Problem extends Error {
   /** The index of the patch operation that failed. */
   readonly operation?: number;
   /** The LTM's current cursor, if the call named another one. */
-  readonly cursor?: string;
+  readonly cursor?: Cursor;
   /** The id of the call in the service's log. */
   readonly requestId?: string;
   /** How many seconds to wait before the next attempt. */
@@ -40,9 +71,12 @@ export class Problem extends Error {
     }
   }
 
-  /** The last part of `type`, for example `patch-failed`. Empty if the answer does not come from the services. */
-  get kind(): string {
-    return this.type.startsWith(PREFIX) ? this.type.slice(PREFIX.length) : '';
+  /**
+   * The last part of `type`, for example `patch-failed`. Empty if the answer does not come from the services. Services
+   * that are newer than this client may send other names.
+   */
+  get kind(): ProblemKind | '' {
+    return this.type.startsWith(PREFIX) ? (this.type.slice(PREFIX.length) as ProblemKind) : '';
   }
 
   /** Whether the same call may succeed later. */
@@ -52,7 +86,7 @@ export class Problem extends Error {
 }
 
 /** A problem of a known kind. */
-export function problemOf(kind: string, status: number, detail: string): Problem {
+export function problemOf(kind: ProblemKind, status: number, detail: string): Problem {
   return new Problem({ type: PREFIX + kind, status, detail });
 }
 

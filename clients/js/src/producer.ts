@@ -1,23 +1,14 @@
-import { pause, sleep, type Backoff } from './backoff.js';
-import type { Json, JsonObject, Patch } from './json.js';
-import { Problem } from './problem.js';
-import { idIn, pathOf, Server, tokenOf, type Fetch, type Ltm, type Token } from './server.js';
+import { Caller, type CallOptions } from './calls.js';
+import type { JsonableObject, JsonInput, JsonObject, Patch } from './json.js';
+import { idIn, pathOf, type Cursor, type Id, type Ltm, type LtmId } from './server.js';
 import type { LtmError, Snapshot } from './view.js';
 
 /** How a producer writes. */
-export interface ProducerOptions {
-  /** The JWT or API key, if the services require one. The producer calls a function before each attempt. */
-  token?: Token | undefined;
+export interface ProducerOptions extends CallOptions {
   /** The producer's name. Once a higher epoch of this name has written, the services reject lower ones. */
   name?: string | undefined;
   /** The producer's epoch (default 0): raise it at each start of the engine. */
   epoch?: number | undefined;
-  /** The `fetch` to use (default: the runtime's). */
-  fetch?: Fetch | undefined;
-  /** Pauses between attempts, in milliseconds (default `{ min: 100, max: 5000 }`). */
-  backoff?: Partial<Backoff> | undefined;
-  /** The most attempts for one call (default 10). */
-  tries?: number | undefined;
 }
 
 /** Conditions of one call. */
@@ -37,33 +28,45 @@ export interface CreateOptions extends WriteOptions {
 }
 
 /** An LTM to create. */
-export interface NewLtm {
+export interface NewLtm<State = JsonObject> {
   /** The class: the fully qualified name of the machine. */
   fqn: string;
   /** Your own id of it, such as a UUID, unique within the class. If an LTM has this key, `create` returns that LTM. */
-  key?: string;
+  key?: string | undefined;
   /** A label for people. */
-  name?: string;
-  params?: JsonObject;
-  payload?: Json;
-  playground?: boolean;
-  structure?: JsonObject;
-  state?: JsonObject;
+  name?: string | undefined;
+  params?: object | undefined;
+  payload?: JsonInput | undefined;
+  playground?: boolean | undefined;
+  structure?: object | undefined;
+  state?: (State & JsonableObject<State>) | undefined;
   /** The id of the new LTM (default: the next free one). It must never have been used. */
-  id?: number | bigint | string;
-  time?: string;
+  id?: Id | undefined;
+  /** RFC 3339. */
+  time?: Date | string | undefined;
   /** Rules for this LTM in place of the services' `retention` settings; null switches a rule off. */
-  retention?: { max_entries?: number | null; max_bytes?: number | null; max_age?: string | null; idle_ttl?: string | null };
+  retention?:
+    | { max_entries?: number | null; max_bytes?: number | null; max_age?: string | null; idle_ttl?: string | null }
+    | undefined;
 }
 
-/** A step: the change as a `patch` (RFC 6902), as a `merge` patch (RFC 7396), or as the whole new `state`. */
-export type Step = {
+/** The change of a step: a `patch` (RFC 6902), a `merge` patch (RFC 7396), or the whole new `state`. */
+export type StepChange<Value = JsonObject> =
+  | { patch: Patch<JsonInput>; state?: undefined; merge?: undefined }
+  | { state: Value & JsonableObject<Value>; patch?: undefined; merge?: undefined }
+  | { merge: Value & JsonableObject<Value>; patch?: undefined; state?: undefined };
+
+/** A step of an LTM. */
+export type Step<Value = JsonObject> = StepFacts & StepChange<Value>;
+
+interface StepFacts {
   reason: string;
-  item?: Json;
-  execute_queue?: Json[];
-  transitions_queue?: Json[];
-  time?: string;
-} & ({ patch: Patch } | { state: JsonObject } | { merge: JsonObject });
+  item?: JsonInput | undefined;
+  execute_queue?: readonly JsonInput[] | undefined;
+  transitions_queue?: readonly JsonInput[] | undefined;
+  /** RFC 3339. */
+  time?: Date | string | undefined;
+}
 
 /** A snapshot to go back to, or a rollback to undo. With `replay`, the snapshot itself is dropped, too. */
 export type RollbackTarget = { snapshot: { index: number; replay?: boolean } } | { rollback: { index: number } };
@@ -71,94 +74,90 @@ export type RollbackTarget = { snapshot: { index: number; replay?: boolean } } |
 /** An error to record, or what became of a recorded one. */
 export interface ErrorReport {
   /** A UUID (default: a random one). A report with a known id changes the given members and keeps the others. */
-  id?: string;
-  reason?: string;
-  item?: Json;
-  retries?: Json[];
-  retrying?: boolean;
-  success?: boolean;
-  time?: string;
+  id?: string | undefined;
+  reason?: string | undefined;
+  item?: JsonInput | undefined;
+  retries?: readonly JsonInput[] | undefined;
+  retrying?: boolean | undefined;
+  success?: boolean | undefined;
+  /** RFC 3339. */
+  time?: Date | string | undefined;
 }
-
-const BACKOFF = { min: 100, max: 5_000 };
-const TRIES = 10;
-/** The longest pause that a server may ask for, in milliseconds. */
-const LONGEST_WAIT = 60_000;
 
 /** Writes LTMs. The producer repeats a call until it is answered; it lands once. A rejected call throws a `Problem`. */
 export class Producer {
-  private readonly server: Server;
+  private readonly caller: Caller;
 
   constructor(
     url: string | URL,
     private readonly options: ProducerOptions = {},
   ) {
-    this.server = new Server(url, options.fetch);
+    this.caller = new Caller(url, options, 10);
   }
 
-  /**
-   * Creates an LTM, or gets the one that has the `key`: then `created` is false. The id is text, because a number cannot
-   * hold every id exactly.
-   */
-  async create(ltm: NewLtm, options: CreateOptions = {}): Promise<{ id: string; cursor: string; created: boolean }> {
+  /** Creates an LTM, or gets the one that has the `key`: then `created` is false. */
+  async create<State extends object = JsonObject>(
+    ltm: NewLtm<State>,
+    { reuse, ...options }: CreateOptions = {},
+  ): Promise<{ id: LtmId; cursor: Cursor; created: boolean }> {
     const body = { ...ltm, id: ltm.id?.toString() };
-    return this.write(options.reuse ? '?reuse=true' : '', body, options, (text) => ({ ...JSON.parse(text), id: idIn(text) }));
+    return this.write('POST', reuse ? '?reuse=true' : '', body, options, (text) => ({ ...JSON.parse(text), id: idIn(text) }));
   }
 
   /** Appends a snapshot. */
-  async append(
+  async append<Value extends object = JsonObject>(
     ltm: Ltm,
-    step: Step,
+    step: Step<Value>,
     options?: WriteOptions,
-  ): Promise<{ cursor: string; index: number; snapshot: Snapshot }> {
-    return this.write(`/${pathOf(ltm)}/snapshots`, step, options, JSON.parse);
+  ): Promise<{ cursor: Cursor; index: number; snapshot: Snapshot }> {
+    return this.write('POST', `/${pathOf(ltm)}/snapshots`, step, options);
+  }
+
+  /** Appends all of these snapshots in one call, or none. `cursor` and `index` are those of the last one. */
+  async appendAll<Values extends readonly object[] = JsonObject[]>(
+    ltm: Ltm,
+    snapshots: readonly [...{ [Index in keyof Values]: Step<Values[Index]> }],
+    options?: WriteOptions,
+  ): Promise<{ cursor: Cursor; index: number; cursors: Cursor[] }> {
+    return this.write('POST', `/${pathOf(ltm)}/snapshots`, { snapshots }, options);
   }
 
   /** Goes back to a snapshot, or undoes a rollback. */
   async rollback(
     ltm: Ltm,
-    target: RollbackTarget & { time?: string },
+    target: RollbackTarget & { time?: Date | string },
     options?: WriteOptions,
-  ): Promise<{ cursor: string; snapshot_index: number | null; snapshots_count: number }> {
-    return this.write(`/${pathOf(ltm)}/rollback`, target, options, JSON.parse);
+  ): Promise<{ cursor: Cursor; snapshot_index: number | null; snapshots_count: number }> {
+    return this.write('POST', `/${pathOf(ltm)}/rollback`, target, options);
   }
 
   /** Records an error, or what became of it. */
-  async recordError(
-    ltm: Ltm,
-    report: ErrorReport,
-    options?: WriteOptions,
-  ): Promise<{ cursor: string; error: LtmError }> {
-    return this.write(`/${pathOf(ltm)}/errors`, { id: uuid(), ...report }, options, JSON.parse);
+  async recordError(ltm: Ltm, report: ErrorReport, options?: WriteOptions): Promise<{ cursor: Cursor; error: LtmError }> {
+    return this.write('POST', `/${pathOf(ltm)}/errors`, { id: uuid(), ...report }, options);
+  }
+
+  /** Deletes an LTM for good. */
+  async delete(ltm: Ltm, options?: WriteOptions): Promise<void> {
+    return this.write('DELETE', `/${pathOf(ltm)}`, undefined, options, () => {});
   }
 
   /** Sends a call until it is answered, each time under the same key. */
-  private async write<T>(path: string, body: object, options: WriteOptions = {}, read: (text: string) => T): Promise<T> {
-    const { ifMatch, idempotencyKey = uuid(), signal } = options;
-    const { name, epoch = 0, token, backoff, tries = TRIES } = this.options;
-    const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey };
-    if (ifMatch !== undefined) {
-      headers['If-Match'] = `"${ifMatch}"`;
-    }
-    if (name !== undefined) {
-      headers['Ltm-Producer'] = `${name};epoch=${epoch}`;
-    }
-    const init = { method: 'POST', headers, body: JSON.stringify(body) };
-    const answer = async (response: Response) => read(await response.text());
-    let renewed = false;
-    for (let failures = 0; ; failures++) {
-      try {
-        return await this.server.ask(`api/v0/ltm${path}`, init, await tokenOf(token), signal, answer);
-      } catch (error) {
-        const renews: boolean = error instanceof Problem && error.status === 401 && typeof token === 'function' && !renewed;
-        if (!(error instanceof Problem && (error.passes || renews)) || failures + 1 >= tries || signal?.aborted) {
-          throw error;
-        }
-        renewed ||= renews;
-        const asked = Math.min((error.retryAfter ?? 0) * 1000, LONGEST_WAIT);
-        await sleep(asked + pause({ ...BACKOFF, ...backoff }, failures), signal);
-      }
-    }
+  private async write<T>(
+    method: string,
+    path: string,
+    body: object | undefined,
+    { ifMatch, idempotencyKey = uuid(), signal }: WriteOptions = {},
+    read: (text: string) => T = JSON.parse,
+  ): Promise<T> {
+    const { name, epoch = 0 } = this.options;
+    const headers: Record<string, string> = {
+      'Idempotency-Key': idempotencyKey,
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...(ifMatch !== undefined && { 'If-Match': `"${ifMatch}"` }),
+      ...(name !== undefined && { 'Ltm-Producer': `${name};epoch=${epoch}` }),
+    };
+    const text = body && JSON.stringify(body);
+    return this.caller.call(`api/v0/ltm${path}`, { method, headers, body: text }, signal, async (response) => read(await response.text()));
   }
 }
 

@@ -3,31 +3,50 @@ import { noAnswer, Problem, problemIn } from './problem.js';
 /** A token, or a function that returns one. */
 export type Token = string | (() => string | Promise<string>);
 
+declare const brand: unique symbol;
+
+/** An LTM's id as text, because a number cannot hold every id exactly. */
+export type LtmId = string & { readonly [brand]: 'id' };
+
+/** An id as you pass it: pass a large one as bigint or text. */
+export type Id = number | bigint | string;
+
+/** An LTM by its id, or by its class and key. */
+export type Ltm = Id | { readonly fqn: string; readonly key: string };
+
+/** A cursor: an opaque text of the services. */
+export type Cursor = string & { readonly [brand]: 'cursor' };
+
 /** How long the answer may take to begin, and then to arrive completely, in milliseconds. */
 const BEGIN = 30_000;
 const END = 300_000;
 
 export type Fetch = typeof fetch;
 
+export type Query = Record<string, string>;
+
+export interface Call {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string | undefined;
+}
+
 /** Calls the services at one URL. */
 export class Server {
-  private readonly base: URL;
+  private readonly base: string;
 
   constructor(
     url: string | URL,
     private readonly fetch: Fetch = (input, init) => globalThis.fetch(input, init),
   ) {
-    this.base = new URL(url, globalThis.location?.href);
-    this.base.search = this.base.hash = '';
-    this.base.pathname = this.base.pathname.replace(/\/*$/, '/');
+    // As text: the `URL` of some runtimes cannot be changed.
+    const text = String(url);
+    const absolute = /^https?:\/\//.test(text) ? text : new URL(text, globalThis.location?.href).href;
+    this.base = absolute.replace(/[?#][^]*/, '').replace(/\/*$/, '/');
   }
 
-  url(path: string, query: Record<string, string> = {}): string {
-    const url = new URL(path, this.base);
-    for (const [name, value] of Object.entries(query)) {
-      url.searchParams.set(name, value);
-    }
-    return url.href;
+  url(path: string, query: Query = {}): string {
+    return this.base + withQuery(path, query);
   }
 
   /**
@@ -37,7 +56,7 @@ export class Server {
    */
   async ask<T>(
     path: string,
-    init: { method?: string; headers?: Record<string, string>; body?: string | undefined },
+    init: Call,
     token: string | undefined,
     signal: AbortSignal | undefined,
     read: (response: Response) => T | Promise<T>,
@@ -56,7 +75,7 @@ export class Server {
     try {
       // A browser caches an answer that broke off, and then treats a 304 as if that answer were complete.
       const request = { ...init, headers, signal: stop.signal, cache: 'no-store' } as RequestInit;
-      const response = await fetch(this.url(path), request);
+      const response = await fetch(this.base + path, request);
       clearTimeout(timer);
       timer = setTimeout(late, END);
       if (!response.ok && response.status !== 304) {
@@ -74,27 +93,29 @@ export class Server {
   }
 }
 
+export function withQuery(path: string, query: Query): string {
+  const pairs = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return pairs.length ? `${path}?${pairs.join('&')}` : path;
+}
+
 /** The current token. */
 export async function tokenOf(token: Token | undefined): Promise<string | undefined> {
   return typeof token === 'function' ? token() : token;
 }
 
-/** An LTM by its id (a large one as bigint or text, because a number cannot hold every id exactly), or by its class and key. */
-export type Ltm = number | bigint | string | { readonly fqn: string; readonly key: string };
-
-/** What names an LTM in a path. */
+/** What names an LTM in a path, after `api/v0/ltm/`, `ws/` and `sse/`. */
 export function pathOf(ltm: Ltm): string {
   if (typeof ltm === 'object') {
     return `by-key/${encodeURIComponent(ltm.fqn)}/${encodeURIComponent(ltm.key)}`;
   }
   const text = String(ltm);
   if (!/^\d+$/.test(text) || (typeof ltm === 'number' && !Number.isSafeInteger(ltm))) {
-    throw new TypeError(`${text} is not an LTM id: pass a whole number; a large one as bigint or string`);
+    throw new TypeError(`${text} is no LTM id: pass a whole number, or text`);
   }
-  return text;
+  return text.replace(/^0+(?=\d)/, '');
 }
 
 /** The id in an answer or a message, as text. It is the first member. */
-export function idIn(json: string): string {
-  return /"id":\s*(\d+)/.exec(json)?.[1] ?? '';
+export function idIn(json: string): LtmId {
+  return (/"id":\s*(\d+)/.exec(json)?.[1] ?? '') as LtmId;
 }

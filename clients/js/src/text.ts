@@ -1,5 +1,5 @@
 import { sleep } from './backoff.js';
-import type { Json, Patch } from './json.js';
+import type { JsonInput, Patch } from './json.js';
 import type { Producer } from './producer.js';
 import type { Ltm } from './server.js';
 
@@ -10,7 +10,7 @@ export interface TextOptions {
   /** The `reason` of the snapshots (default `tokens`). */
   reason?: string | undefined;
   /** The `item` of the snapshots. */
-  item?: Json | undefined;
+  item?: JsonInput | undefined;
 }
 
 /** A text in the state, as a `TextStream` writes it: a list of chunks while it grows, and one text in the end. */
@@ -27,7 +27,7 @@ export function textOf(value: StreamedText): string {
  */
 export class TextStream {
   private readonly every: number;
-  private readonly step: { reason: string; item?: Json };
+  private readonly step: { reason: string; item?: JsonInput };
   private text = '';
   private unsent = '';
   private begun = false;

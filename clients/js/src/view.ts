@@ -1,7 +1,7 @@
 import { share, type Json, type JsonObject, type Patch } from './json.js';
 import { applyPatch } from './patch.js';
 import type { Problem } from './problem.js';
-import type { Ltm } from './server.js';
+import { pathOf, type Cursor, type Ltm, type LtmId } from './server.js';
 
 /** One step of an LTM's history. */
 export interface Snapshot {
@@ -27,7 +27,6 @@ export interface Rollback<State = JsonObject> {
 /** A recorded error and its outcome. */
 export interface LtmError {
   id: string;
-  ltm_id: number;
   reason: string;
   item: Json;
   retries: Json[];
@@ -43,19 +42,15 @@ export interface LtmError {
  */
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'deleted' | 'failed' | 'closed';
 
-/** An LTM as the client knows it. A view never changes: each change creates a new one that shares unchanged parts. */
-export interface View<State = JsonObject> {
-  readonly status: Status;
-  /** The id. If you named the LTM by its key, it is empty until the first message of the gateway. */
-  readonly id: string;
+/** What a view has in every status. */
+export interface ViewFacts<State = JsonObject> {
+  /** The id. If you named the LTM by its key, it is empty until the first answer. */
+  readonly id: LtmId;
   /** The key within the class, if the LTM has one. */
   readonly key: string | null;
-  /** The cursor that this view is as of; null until the first document or state has arrived. */
-  readonly cursor: string | null;
-  readonly state: State;
   /** The history. Empty with `history: false`. */
   readonly snapshots: readonly Snapshot[];
-  /** The index of the first of `snapshots`: more than 0 if retention has removed earlier ones. */
+  /** The index of the first of `snapshots`: more than 0 if earlier ones were removed. */
   readonly firstIndex: number;
   readonly snapshotsCount: number;
   /** The rollbacks since the client began to follow; with the option `rollbacks` also those before. */
@@ -66,7 +61,7 @@ export interface View<State = JsonObject> {
   readonly name: string;
   readonly fqn: string;
   /** The LTM that this one is a copy of; null if it is not a copy. */
-  readonly source_id: number | null;
+  readonly source_id: LtmId | null;
   readonly params: JsonObject;
   readonly structure: JsonObject;
   /** The instances of parameterised machines. */
@@ -76,6 +71,26 @@ export interface View<State = JsonObject> {
   /** Why the view is not live. */
   readonly error?: Problem;
 }
+
+/**
+ * An LTM as the client knows it. A view never changes: each change creates a new one that shares unchanged parts.
+ *
+ * `state` and `cursor` are there once the first document or state has arrived, and always if the view is live. Before
+ * that, `state` is undefined and `cursor` is null. So test one of the three before you use `state`.
+ */
+export type View<State = JsonObject> = ViewFacts<State> &
+  (
+    | { readonly status: 'live' | 'reconnecting'; readonly state: State; readonly cursor: Cursor }
+    | { readonly status: Exclude<Status, 'live' | 'reconnecting'>; readonly state: State; readonly cursor: Cursor }
+    | { readonly status: Exclude<Status, 'live' | 'reconnecting'>; readonly state: undefined; readonly cursor: null }
+  );
+
+/** A view as the client builds it. */
+export type AnyView = ViewFacts & {
+  readonly status: Status;
+  readonly state: JsonObject | undefined;
+  readonly cursor: Cursor | null;
+};
 
 /** What changed from the previous view to this one. */
 export type Change =
@@ -92,7 +107,7 @@ export type Change =
 
 /** A message of the gateway. */
 export interface Message {
-  cursor: string;
+  cursor: Cursor;
   snapshot?: Snapshot;
   snapshot_index?: number | null;
   rollback?: { time: string; reason: string; patch: Patch; snapshots_count: number; rollback_index?: number };
@@ -103,25 +118,41 @@ export interface Message {
   end?: { code: number; reason: string };
 }
 
-/** The answer of `GET /api/v0/ltm/{id}`; with `?rollbacks=true` it has a page of rollbacks. */
-export type Document = Omit<View, 'status' | 'error' | 'firstIndex' | 'snapshotsCount' | 'firstRollback' | 'rollbacks'> & {
-  cursor: string;
-  first_index: number;
-  snapshots_count: number;
-  rollbacks_count: number;
-  rollbacks?: Rollback[];
-  first_rollback?: number | undefined;
-  next_rollback?: number;
-};
+/** An LTM as the API shows it: `GET /api/v0/ltm/{id}`; with `?rollbacks=true` it has a page of rollbacks. It is JSON, so a server can send it to a page. */
+export interface LtmDocument<State = JsonObject>
+  extends Omit<ViewFacts<State>, 'id' | 'key' | 'source_id' | 'error' | 'firstIndex' | 'snapshotsCount' | 'rollbacks' | 'firstRollback'> {
+  /** Beyond 2^53 a number cannot hold it exactly. */
+  readonly id: number | LtmId;
+  readonly key?: string | null;
+  readonly source_id?: number | LtmId | null;
+  readonly cursor: Cursor;
+  readonly state: State;
+  readonly first_index: number;
+  readonly snapshots_count: number;
+  /** Absent if the request did not ask for them. */
+  readonly rollbacks?: readonly Rollback<State>[];
+  readonly rollbacks_count?: number;
+  readonly first_rollback?: number;
+  readonly next_rollback?: number;
+}
 
-export function emptyView(ltm: Ltm): View {
+/** A document with the rollbacks of the one before it, whose page ended where that of this one begins. */
+export function withPage(before: LtmDocument | undefined, document: LtmDocument): LtmDocument {
+  const { rollbacks = [], first_rollback: first } = document;
+  // Retention may have removed rollbacks between the pages.
+  return before && first !== undefined && before.next_rollback === first
+    ? { ...document, rollbacks: [...(before.rollbacks ?? []), ...rollbacks], first_rollback: before.first_rollback as number }
+    : document;
+}
+
+export function emptyView(ltm: Ltm): AnyView {
   const { fqn, key } = typeof ltm === 'object' ? ltm : { fqn: '', key: null };
   return {
     status: 'connecting',
-    id: key === null ? String(ltm) : '',
+    id: (key === null ? pathOf(ltm) : '') as LtmId,
     key,
     cursor: null,
-    state: {},
+    state: undefined,
     snapshots: [],
     firstIndex: 0,
     snapshotsCount: 0,
@@ -139,46 +170,45 @@ export function emptyView(ltm: Ltm): View {
   };
 }
 
-/** A document with the rollbacks of the one before it, whose page ended where that of this one begins. */
-export function withPage(before: Document | undefined, document: Document): Document {
-  const { rollbacks = [], first_rollback: first } = document;
-  // Retention may have removed rollbacks between the pages.
-  if (before === undefined || before.next_rollback !== first) {
-    return document;
-  }
-  return { ...document, rollbacks: [...(before.rollbacks ?? []), ...rollbacks], first_rollback: before.first_rollback };
-}
-
-/** The view of a fetched document. Parts that are equal to the old view's are the same objects. */
-export function withDocument(view: View, document: Document): View {
-  const { cursor, state, snapshots, rollbacks = [], errors, name, fqn, params, structure } = document;
+/** The view of a document. Parts that are equal to the old view's are the same objects. */
+export function withDocument(view: AnyView, document: LtmDocument, history = true): AnyView {
+  const { cursor, state, errors, name, fqn, params, structure, source_id } = document;
   const { concurrent_instances, created_at, updated_at, first_index, snapshots_count } = document;
+  const [snapshots, rollbacks] = history ? [document.snapshots, document.rollbacks ?? []] : [[], []];
   const parts = { state, snapshots, rollbacks, errors, params, structure, concurrent_instances };
   return {
     ...view,
-    ...share(Object.fromEntries(Object.keys(parts).map((key) => [key, view[key as keyof View]])), parts),
+    ...share(Object.fromEntries(Object.keys(parts).map((key) => [key, view[key as keyof AnyView]])), parts),
+    id: view.id || (String(document.id) as LtmId),
     cursor,
     name,
     fqn,
     key: document.key ?? null,
-    source_id: document.source_id ?? null,
+    source_id: source_id == null ? null : (String(source_id) as LtmId),
     created_at,
     updated_at,
     firstIndex: first_index,
-    firstRollback: document.first_rollback ?? document.rollbacks_count,
+    firstRollback: document.first_rollback ?? document.rollbacks_count ?? 0,
     snapshotsCount: snapshots_count,
   };
 }
+
+/** How many errors a view keeps without history, besides the latest. */
+const ERRORS = 255;
 
 /**
  * Applies a message to a view. Returns null if it cannot be applied: then the document has to be fetched again.
  *
  * @throws {PatchError} if the patch does not apply to the state, which means the same.
  */
-export function withMessage(view: View, message: Message, history: boolean): [View, Change | undefined] | null {
+export function withMessage(view: AnyView, message: Message, history: boolean): [AnyView, Change | undefined] | null {
   const { cursor, snapshot, rollback, error, reset } = message;
+  if (view.cursor === null && !reset) {
+    // Nothing can be applied to a state that is not known.
+    return null;
+  }
   // A spread would make the lists that `append` leaves to their first reader.
-  const next = Object.defineProperties({}, Object.getOwnPropertyDescriptors(view)) as Writable<View>;
+  const next = Object.defineProperties({}, Object.getOwnPropertyDescriptors(view)) as Writable<AnyView>;
   next.cursor = cursor;
   if (snapshot) {
     const index = view.snapshotsCount;
@@ -202,7 +232,8 @@ export function withMessage(view: View, message: Message, history: boolean): [Vi
   }
   if (error) {
     const known = view.errors.findIndex(({ id }) => id === error.id);
-    next.errors = known < 0 ? [...view.errors, error] : view.errors.map((old, at) => (at === known ? error : old));
+    const older = history ? view.errors : view.errors.slice(-ERRORS);
+    next.errors = known < 0 ? [...older, error] : view.errors.map((old, at) => (at === known ? error : old));
     next.updated_at = error.updated_at;
     return [next, { type: 'error', error }];
   }
@@ -218,7 +249,7 @@ export function withMessage(view: View, message: Message, history: boolean): [Vi
 }
 
 /** Sets the history of `next` to the history after a rollback. Returns false if this view does not have it. */
-function goBack(view: View, next: Writable<View>, rollback: NonNullable<Message['rollback']>): boolean {
+function goBack(view: AnyView, next: Writable<AnyView>, rollback: NonNullable<Message['rollback']>): boolean {
   const { time, reason, snapshots_count, rollback_index } = rollback;
   let { snapshots, firstIndex } = view;
   if (rollback_index !== undefined) {
@@ -238,7 +269,7 @@ function goBack(view: View, next: Writable<View>, rollback: NonNullable<Message[
   append(view, next, 'rollbacks', {
     time,
     reason,
-    state: view.state,
+    state: view.state as JsonObject,
     snapshots: view.snapshots,
     first_index: view.firstIndex,
   });
@@ -252,7 +283,7 @@ const lists = new WeakMap<() => unknown, { items: unknown[]; length: number }>()
  * Gives `next` the list of `view` with one more item. The views share one array, so the cost does not depend on the
  * length of the list. A view gets an array of its own when somebody reads it.
  */
-function append<Key extends 'snapshots' | 'rollbacks'>(view: View, next: View, key: Key, item: View[Key][number]): void {
+function append<Key extends 'snapshots' | 'rollbacks'>(view: AnyView, next: AnyView, key: Key, item: AnyView[Key][number]): void {
   const getter = Object.getOwnPropertyDescriptor(view, key)?.get;
   let { items, length } = (getter && lists.get(getter)) ?? { items: [...view[key]], length: view[key].length };
   if (items.length > length) {

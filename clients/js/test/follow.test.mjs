@@ -347,7 +347,7 @@ describe('with services that run', { concurrency: 4 }, () => {
 describe('with services that come and go', () => {
   test('a restart, by a signal or by force, costs nothing', async () => {
     const services = await Services.start();
-    const producer = new Producer(services.url, { backoff });
+    const producer = new Producer(services.url, { backoff, tries: 1000 });
     const { id } = await producer.create({ fqn: 'app.Agent', state: { n: 0 } });
     const following = followLtm(services.url, id, options);
     const statuses = [];
@@ -371,7 +371,7 @@ describe('with services that come and go', () => {
 
   test('another log under the same id replaces everything', async () => {
     const services = await Services.start();
-    const producer = new Producer(services.url, { backoff });
+    const producer = new Producer(services.url, { backoff, tries: 1000 });
     const write = async (state) => {
       const { id } = await producer.create({ fqn: 'app.Agent', state });
       for (let n = 1; n <= 3; n++) await producer.append(id, { reason: 'execute', merge: { n } });

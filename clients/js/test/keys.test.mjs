@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import WebSocket from 'ws';
-import { followLtm, Problem, Producer } from '../dist/index.js';
-import { LazyFollowing } from '../dist/lazy.js';
+import { followLtm, followMany, Problem, Producer } from '../dist/index.js';
+import { lazyLtm } from '../dist/lazy.js';
 import { pathOf } from '../dist/server.js';
 import { Services } from './support/services.mjs';
 import { untilView } from './support/until.mjs';
@@ -58,7 +58,7 @@ describe('with services that run', () => {
       assert.equal(state.history, history);
       following.close();
     }
-    const lazy = new LazyFollowing(services.url, ltm, () => ({ WebSocket }));
+    const lazy = lazyLtm(services.url, ltm, () => ({ WebSocket }));
     await new Promise((resolve) => {
       const end = lazy.subscribe(() => live(lazy.view()) && (resolve(), end()));
     });
@@ -70,5 +70,22 @@ describe('with services that run', () => {
     await following.closed;
     assert.equal(following.view.status, 'failed');
     assert.equal(following.view.error.status, 404);
+  });
+
+  test('many LTMs are followed by their keys on one socket, and the gateway says which is not there', async () => {
+    const ltms = [{ fqn: 'app.Agent', key: 'many/1' }, { fqn: 'app.Agent', key: 'many 2' }];
+    const ids = [];
+    for (const ltm of ltms) ids.push((await producer.create({ ...ltm, state: { n: 0 } })).id);
+    const many = followMany(services.url, { WebSocket, history: false });
+    const [one, two] = ltms.map((ltm) => many.follow(ltm));
+    const none = many.follow({ fqn: 'app.Agent', key: 'no/one' });
+    await Promise.all([untilView(one, live), untilView(two, live), none.closed]);
+    assert.deepEqual([one.view.id, two.view.id, none.view.error.kind], [...ids, 'unknown-ltm']);
+    one.close();
+    const again = many.follow(ltms[0]);
+    await untilView(again, live);
+    for (const ltm of ltms) await producer.append(ltm, { reason: 'execute', merge: { n: 1 } });
+    await Promise.all([untilView(again, ({ state }) => state.n === 1), untilView(two, ({ state }) => state.n === 1)]);
+    many.close();
   });
 });

@@ -15,7 +15,8 @@ const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const blocks = [...readme.matchAll(/```(\w+)\n([^]*?)```/g)].map(([, language, text]) => ({ language, text }));
 // Within the package, so that its name means itself.
 const folder = fileURLToPath(new URL('readme/', import.meta.url));
-const read = ['follow.mjs', 'read.mjs', 'write.mjs', 'text.mjs', 'react.jsx', 'svelte.mjs'];
+const read = ['follow.mjs', 'read.mjs', 'many.mjs', 'list.mjs', 'reader.mjs', 'write.mjs', 'text.mjs', 'react.jsx', 'vue.mjs', 'svelte.mjs'];
+const typed = ['types.ts', 'page.tsx', 'agent-view.tsx'];
 
 let services;
 let producer;
@@ -42,9 +43,9 @@ function snippet(name) {
 }
 
 /** Runs a snippet; `said` is what it has printed. */
-function start(name) {
+function start(name, path = snippet(name)) {
   const { LTM_TOKEN: _, ...env } = process.env;
-  const child = spawn(process.execPath, [snippet(name)], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [path], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const running = { child, said: '', exited: new Promise((resolve) => child.once('exit', resolve)) };
   child.stdout.setEncoding('utf8').on('data', (text) => (running.said += text));
   return running;
@@ -53,7 +54,7 @@ function start(name) {
 test('every snippet is run here', () => {
   const code = blocks.filter(({ language }) => !['sh', 'text'].includes(language));
   const names = code.map(({ language, text }) => (language === 'html' ? 'html' : /^\/\/ (.*)\n/.exec(text)[1]));
-  assert.deepEqual(names.sort(), [...read, 'html'].sort());
+  assert.deepEqual(names.sort(), [...read, ...typed, 'html'].sort());
 });
 
 test('five minutes lead to live state', async () => {
@@ -61,6 +62,41 @@ test('five minutes lead to live state', async () => {
   const running = start('follow.mjs');
   await until(() => running.said.length >= text.length);
   assert.ok(running.said.startsWith(text), running.said);
+  running.child.kill();
+});
+
+test('each of many LTMs is told about', async () => {
+  const running = start('many.mjs');
+  const [, text] = /\/\/ many\.mjs\n[^]*?```\n\n```text\n([^]*?)```/.exec(readme);
+  // Which comes first is open.
+  const lines = (text) => text.split('\n').filter(Boolean).sort();
+  await until(() => lines(running.said).length >= 3);
+  assert.deepEqual(lines(running.said), lines(text));
+  running.child.kill();
+});
+
+test('a list shows its rows, and a reader reads', async () => {
+  const list = start('list.mjs');
+  await until(() => /^live \[.*'1 null'.*\] null$/m.test(list.said));
+  list.child.kill();
+  const reader = start('reader.mjs');
+  assert.equal(await reader.exited, 0);
+  assert.match(reader.said, /^1 null\n/m);
+});
+
+test('the snippets in TypeScript hold strictly, and run', async () => {
+  const paths = typed.map(snippet);
+  const compilerOptions = { noEmit: true, jsx: 'react-jsx', module: 'esnext', moduleResolution: 'bundler', rootDir: '../..', types: [] };
+  writeFileSync(`${folder}/tsconfig.json`, JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['.'] }));
+  const tsc = spawn(fileURLToPath(new URL('../node_modules/.bin/tsc', import.meta.url)), ['-p', folder], { stdio: 'inherit' });
+  assert.equal(await new Promise((resolve) => tsc.once('exit', resolve)), 0);
+  const { id } = await producer.create({ fqn: 'app.Typed', state: { todo: ['x'] } });
+  const banner = { js: `import Socket from 'ws'; globalThis.WebSocket ??= Socket;` };
+  const outfile = `${folder}/types.built.mjs`;
+  await build({ entryPoints: [paths[0]], outfile, bundle: true, format: 'esm', packages: 'external', banner });
+  writeFileSync(outfile, readFileSync(outfile, 'utf8').replace(/, 1\)/, `, ${id})`));
+  const running = start('types.ts', outfile);
+  await until(() => running.said.includes('1 to do (live)'));
   running.child.kill();
 });
 
@@ -106,16 +142,24 @@ test('pages show the state', async () => {
     import { Agent } from '${component}';
     createRoot(document.body).render(createElement(Agent, { id: 1 }));
   `;
+  const vueContents = `
+    import { createApp } from 'vue';
+    import { Agent } from '${snippet('vue.mjs')}';
+    createApp(Agent, { id: 1 }).mount(document.body);
+  `;
   const define = { 'process.env.NODE_ENV': '"production"' };
+  const vue = await build({ stdin: { contents: vueContents, resolveDir: folder }, bundle: true, write: false, format: 'esm', define });
   const stdin = { contents, resolveDir: folder };
   const react = await build({ stdin, bundle: true, write: false, format: 'esm', jsx: 'automatic', define });
   const browser = await Browser.start({
     'react.js': react.outputFiles[0].text,
+    'vue.js': vue.outputFiles[0].text,
+    'vue.html': '<!doctype html><body></body><script type="module" src="/vue.js"></script>',
     'page.html': here(html),
     'react.html': '<!doctype html><body></body><script type="module" src="/react.js"></script>',
   });
   const { state } = await services.document(1);
-  for (const name of ['page.html', 'react.html']) {
+  for (const name of ['page.html', 'react.html', 'vue.html']) {
     const page = await browser.context.newPage();
     await page.goto(`${browser.url}${name}`);
     await page.waitForFunction((text) => /^live\b/.test(document.body.innerText) && document.body.innerText.includes(text), JSON.stringify(state));
@@ -124,8 +168,10 @@ test('pages show the state', async () => {
 });
 
 test('its size is what it says', () => {
-  const said = Number(/(\d\.\d) KiB gzipped/.exec(readme)[1]);
-  assert.ok(Math.abs(said - size() / 1024) < 0.1, `${size()} bytes`);
+  for (const [said, file] of [[/(\d\.\d) KiB gzipped/, 'ltm-live.min.js'], [/is (\d\.\d) KiB\./, 'ltm-live.all.min.js']]) {
+    const bytes = size(file);
+    assert.ok(Math.abs(Number(said.exec(readme)[1]) - bytes / 1024) < 0.1, `${file}: ${bytes} bytes`);
+  }
 });
 
 test('types hold', async () => {

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { PatchError } from '../dist/patch.js';
-import { emptyView, withMessage } from '../dist/view.js';
+import { emptyView as unknownView, withMessage } from '../dist/view.js';
 
+const emptyView = (id) => ({ ...unknownView(id), state: {}, cursor: '0' });
 const snapshot = (n) => ({ time: `t${n}`, reason: 'execute', item: null, patch: [], execute_queue: [], transitions_queue: [] });
 const follow = (view, from, to) => {
   for (let n = from; n < to; n++) {

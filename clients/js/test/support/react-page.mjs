@@ -12,7 +12,7 @@ const Item = memo(function Item({ name, item }) {
 
 function Ltm({ url, id }) {
   const { status, state } = useLtm(url, id);
-  const items = Object.entries(state.items ?? {}).map(([name, item]) => createElement(Item, { key: name, name, item }));
+  const items = Object.entries(state?.items ?? {}).map(([name, item]) => createElement(Item, { key: name, name, item }));
   return createElement('p', null, status, items);
 }
 

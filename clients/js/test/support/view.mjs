@@ -7,7 +7,7 @@ export function sameAsDocument(view, document) {
   assert.equal(view.firstIndex, document.first_index);
   const known = document.rollbacks.slice(view.firstRollback - document.first_rollback);
   assert.deepEqual(view.rollbacks, known);
-  assert.equal(view.source_id, document.source_id ?? null);
+  assert.equal(view.source_id, document.source_id === undefined ? null : String(document.source_id));
   // `updated_at` is when an entry was written, which is a moment after the entry's own time.
   for (const key of ['state', 'snapshots', 'errors', 'params', 'structure', 'concurrent_instances', 'name', 'fqn', 'created_at']) {
     assert.deepEqual(view[key], document[key], key);
