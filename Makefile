@@ -40,6 +40,13 @@ client: ## build the JavaScript client and run its tests, in Node and Chromium
 python: ## check the Python package and run its tests, against a running service
 	@clients/python/test.sh
 
+.PHONY: apps
+apps: ## build an app with each bundler and the packed JavaScript client, and look at its page
+	@deploy/setup.sh --client
+	cargo build --locked --bin ltm
+	cd clients/js && npm ci --no-audit --no-fund --silent
+	cd clients/js/test/apps && npm ci --no-audit --no-fund --silent && node run.mjs
+
 .PHONY: examples
 examples: ## test the examples against a running service, in a real browser and with Python
 	@examples/test.sh

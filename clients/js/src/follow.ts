@@ -1,7 +1,7 @@
 import { sleep } from './backoff.js';
 import type { Channel } from './channel.js';
 import type { JsonObject } from './json.js';
-import { idIn, pathOf, Server, type Ltm, type Query } from './server.js';
+import { idIn, pathOf, Server, type Ltm, type LtmId, type Query } from './server.js';
 import { Session, type ConnectOptions, type Followed } from './session.js';
 import { emptyView, withDocument, withMessage, withPage, type AnyView, type Change, type LtmDocument, type Message, type View } from './view.js';
 
