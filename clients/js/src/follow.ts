@@ -37,7 +37,7 @@ export function followLtm<State = JsonObject>(url: string | URL, ltm: Ltm, optio
 /** The view before anything has arrived. */
 export function firstView<State>(ltm: Ltm, { initial, history }: FollowOptions<State>): AnyView {
   const view = emptyView(ltm);
-  return initial ? withDocument(view, initial as LtmDocument, history) : view;
+  return initial ? { ...withDocument(view, initial as LtmDocument, history), id: view.id || (String(initial.id) as LtmId) } : view;
 }
 
 export class Follower extends Session<AnyView, Change> {
@@ -68,11 +68,11 @@ export class Follower extends Session<AnyView, Change> {
       do {
         const query = this.options.rollbacks ? `?rollbacks=true&from_rollback=${document?.next_rollback ?? 0}` : '';
         const path = `api/v0/ltm/${this.path}${query}`;
-        const page: LtmDocument = await this.server.ask(path, {}, token, this.stop.signal, (response) => response.json());
+        const page = await this.server.ask(path, {}, token, this.stop.signal, (response) => response.json());
         document = withPage(document, page);
       } while (document.next_rollback !== undefined);
       this.stale = false;
-      this.emit(withDocument({ ...this.view, id: this.view.id || (String(document.id) as LtmId) }, document), this.reload);
+      this.emit(withDocument(this.view, document), this.reload);
       this.reload = { type: 'document' };
     }
   }

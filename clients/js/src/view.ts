@@ -44,7 +44,7 @@ export type Status = 'connecting' | 'live' | 'reconnecting' | 'deleted' | 'faile
 
 /** What a view has in every status. */
 export interface ViewFacts<State = JsonObject> {
-  /** The id. If you named the LTM by its key, it is empty until the first answer. */
+  /** The id. If you named the LTM by its key, it is empty until the first message of the gateway. */
   readonly id: LtmId;
   /** The key within the class, if the LTM has one. */
   readonly key: string | null;
@@ -179,7 +179,6 @@ export function withDocument(view: AnyView, document: LtmDocument, history = tru
   return {
     ...view,
     ...share(Object.fromEntries(Object.keys(parts).map((key) => [key, view[key as keyof AnyView]])), parts),
-    id: view.id || (String(document.id) as LtmId),
     cursor,
     name,
     fqn,

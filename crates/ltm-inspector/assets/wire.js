@@ -5,9 +5,7 @@ import { mark } from './digits.js';
 /** `fetch`; marks the numbers of its answers that a double cannot hold. */
 export async function exactFetch(input, init) {
   const response = await fetch(input, init);
-  const text = response.text.bind(response);
-  response.text = async () => mark(await text());
-  response.json = async () => JSON.parse(await response.text());
+  response.json = async () => JSON.parse(mark(await response.text()));
   return response;
 }
 
