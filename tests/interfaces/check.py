@@ -143,6 +143,10 @@ def all_calls(http):
     copied = http("POST", f"{ltm}/copy")["copy_id"]
     http("GET", f"/api/v0/ltm/{copied}")
     http("GET", "/api/v0/ltm?playground=true")
+    http("GET", "/api/v0/ltm?status=active,error&fqn=app.*&name=a&has_errors=false&created_after=2026-01-01T00:00:00Z")
+    http("GET", "/api/v0/ltm?status=,", expect=422)
+    http("GET", "/api/v0/ltm/counts")
+    http("GET", "/api/v0/ltm/counts?playground=true")
     http("POST", f"{ltm}/snapshots", {"reason": "execute", "patch": [{"op": "remove", "path": "/x"}]}, 422)
     http("POST", f"{ltm}/snapshots", {"reason": "x", "state": {}}, 412, headers={"If-Match": '"1-1"'})
     http("GET", "/api/v0/ltm/99999999", expect=404)
@@ -200,11 +204,28 @@ async def all_messages(service, http, asyncapi):
     in_time = lambda wait: asyncio.wait_for(wait, LIMIT)
     call = lambda *arguments: asyncio.to_thread(http, *arguments)
 
+    listed = await asyncio.create_subprocess_exec(
+        "curl", "-sN", f"{service.url}/sse/ltms?fqn=app.*&live=1", stdout=asyncio.subprocess.PIPE
+    )
+
+    async def list_event():
+        async for line in listed.stdout:
+            if line.startswith(b"data:"):
+                return is_of("listEvents", line.removeprefix(b"data:"))
+        return None
+
+    for expected in ("listReset", "listLive"):
+        assert await in_time(list_event()) == expected
     async with socket("/ws/ltms?live=1") as rows:
         for expected in ("listReset", "listLive"):
             assert is_of("list", await in_time(rows.recv())) == expected
         ltm = (await call("POST", "/api/v0/ltm", {"fqn": "app.Agent", "state": {"n": 0}}))["id"]
         assert is_of("list", await in_time(rows.recv())) == "listChange"
+    assert await in_time(list_event()) == "listChange"
+    # It ends only when the gateway stops.
+    heard["listEvents"].add("end")
+    listed.terminate()
+    await in_time(listed.wait())
     path = f"/api/v0/ltm/{ltm}"
     events = await asyncio.create_subprocess_exec(
         "curl", "-sN", f"{service.url}/sse/{ltm}?init=state&live=1", stdout=asyncio.subprocess.PIPE

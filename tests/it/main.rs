@@ -20,6 +20,15 @@ mod http_api {
     mod wrong_bodies;
 }
 
+/// The lists of LTMs: filters, numbers, and the index behind them.
+mod lists {
+    mod command;
+    mod counts;
+    mod filters;
+    mod index;
+    mod live;
+}
+
 /// What a subscriber receives, over WebSocket and Server-Sent Events.
 mod gateway {
     mod endings;

@@ -9,8 +9,9 @@ use ltm_store::{Redis, Store};
 use prometheus_client::registry::Registry;
 
 use crate::{
-    ApiSettings, body_budget::BodyBudget, json_work::JsonWork, metrics::Metrics, reader::Reader,
-    retention_sweep::RetentionSweep, state_cache::StateCache, waits::Waits, writer::Writer,
+    ApiSettings, body_budget::BodyBudget, json_work::JsonWork, list_check::ListCheck,
+    metrics::Metrics, reader::Reader, retention_sweep::RetentionSweep, state_cache::StateCache,
+    waits::Waits, writer::Writer,
 };
 
 /// What the service's requests share. Clones share it too.
@@ -100,6 +101,18 @@ impl Api {
             interval: self.inner.settings.retention_interval,
         };
         sweep.run().await;
+    }
+
+    /// Keeps the index of the lists complete, and counts LTMs for the metrics, without end.
+    pub async fn check_lists(self) {
+        let settings = &self.inner.settings;
+        let check = ListCheck {
+            store: self.inner.store.clone(),
+            metrics: self.inner.metrics.clone(),
+            interval: settings.list_interval,
+            every: settings.list_check_interval,
+        };
+        check.run().await;
     }
 
     pub(crate) fn auth(&self) -> &Auth {

@@ -11,6 +11,7 @@ mod app;
 mod body_budget;
 mod http;
 mod json_work;
+mod list_check;
 mod metrics;
 mod object;
 mod reader;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use ltm_store::ListCounts;
 use ltm_types::Kind;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
+        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::{Registry, Unit},
@@ -23,6 +25,15 @@ pub(crate) struct Metrics {
     deleted: Counter,
     checkpoints: Counter,
     trims: Counter,
+    ltms: Family<OfStatus, Gauge>,
+}
+
+/// The statuses with a series of their own. An engine can choose any word, so there is one series for all others.
+const STATUSES: [&str; 5] = ["init", "queued", "active", "finished", "error"];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfStatus {
+    status: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,6 +70,7 @@ impl Metrics {
             deleted: Counter::default(),
             checkpoints: Counter::default(),
             trims: Counter::default(),
+            ltms: Family::default(),
         }
     }
 
@@ -103,6 +115,23 @@ impl Metrics {
         self.trims.inc();
     }
 
+    /// There are so many LTMs.
+    pub(crate) fn ltms(&self, counts: &ListCounts) {
+        let mut rest = counts.total;
+        for status in STATUSES {
+            let found = counts.status.iter().find(|(word, _)| word == status);
+            let count = found.map_or(0, |(_, count)| *count);
+            rest = rest.saturating_sub(count);
+            self.set_ltms(status, count);
+        }
+        self.set_ltms("other", rest);
+    }
+
+    fn set_ltms(&self, status: &'static str, count: u64) {
+        let gauge = self.ltms.get_or_create(&OfStatus { status });
+        gauge.set(count.try_into().unwrap_or(i64::MAX));
+    }
+
     fn wrote(&self, labels: &OfKind, bytes: usize) {
         self.entries.get_or_create(labels).inc();
         self.entry_bytes.inc_by(bytes as u64);
@@ -134,6 +163,11 @@ impl Metrics {
             "append_conflicts",
             "Writes that met a log with newer entries and were applied again",
             self.conflicts.clone(),
+        );
+        registry.register(
+            "ltms",
+            "LTMs outside the playground, by status, as the last look at api.list_interval found them",
+            self.ltms.clone(),
         );
         registry.register(
             "ltms_created",

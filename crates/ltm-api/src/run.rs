@@ -30,6 +30,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         shutdown.clone(),
     );
     tasks.spawn("retention", api.clone().retain());
+    tasks.spawn("list check", api.clone().check_lists());
     redis.metrics().register(metrics.registry());
     api.register(metrics.registry());
     let inspector = Inspector::new(redis);

@@ -150,6 +150,17 @@ pub struct ApiSettings {
     /// Lower it if they must go sooner. Raise it if the search puts load on Redis.
     #[serde(with = "duration")]
     pub retention_interval: Duration,
+    /// The time between two looks at the index of the lists: the API then also counts the LTMs for its metrics.
+    ///
+    /// Lower it if `ltm_ltms` must be newer. Raise it if the looks put load on Redis.
+    #[serde(with = "duration")]
+    pub list_interval: Duration,
+    /// The time between two checks of the whole index of the lists. A check corrects what an API of an older version, or
+    /// somebody by hand, has changed beside the index.
+    ///
+    /// Lower it while APIs of two versions run. Raise it if the check puts load on Redis: it reads every LTM.
+    #[serde(with = "duration")]
+    pub list_check_interval: Duration,
     /// The longest time that the API lets open requests finish when it stops.
     ///
     /// Raise it if requests take longer. Kubernetes or systemd must wait longer than this before they kill the process.
@@ -185,6 +196,8 @@ impl Default for ApiSettings {
             wait_interval: Duration::from_millis(250),
             ticket_ttl: Duration::from_secs(30),
             retention_interval: Duration::from_secs(60),
+            list_interval: Duration::from_secs(5),
+            list_check_interval: Duration::from_secs(3600),
             drain_time: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
         }
@@ -211,6 +224,8 @@ impl ApiSettings {
         check_pause("api.wait_interval", self.wait_interval)?;
         check_pause("api.ticket_ttl", self.ticket_ttl)?;
         check_pause("api.retention_interval", self.retention_interval)?;
+        check_pause("api.list_interval", self.list_interval)?;
+        check_pause("api.list_check_interval", self.list_check_interval)?;
         check_wait("api.drain_time", self.drain_time)?;
         check_wait("api.write_stall", self.write_stall)
     }

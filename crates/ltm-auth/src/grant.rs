@@ -130,6 +130,14 @@ impl Grant {
         }
     }
 
+    /// The ids that it names.
+    pub fn named(&self) -> &[LtmId] {
+        match &self.ltms {
+            Ltms::All => &[],
+            Ltms::Some { ids, .. } => ids,
+        }
+    }
+
     /// The rows of a list that its holder may see.
     pub fn shown(&self) -> Shown<'_> {
         if self.is_for_all() {

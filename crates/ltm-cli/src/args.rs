@@ -154,6 +154,9 @@ A JSON value can also be the name of a file that holds JSON.")]
     #[command(after_help = "\
 Examples:
   ltm list --limit 5
+  ltm list --status error,active --fqn 'app.*'
+  ltm list --name 'harb li' --created-after 2026-01-31T12:00:00Z
+  ltm list --has-errors --watch
   ltm --json list --all | jq -r .name")]
     List(list::Args),
     /// Show an LTM: its state and its latest snapshots

@@ -183,7 +183,7 @@ fn shown(problem: &Problem) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ltm_client::Client;
+    use ltm_client::{Client, ListFilter};
     use ltm_types::ProblemKind;
 
     use super::*;
@@ -202,7 +202,12 @@ mod tests {
     async fn a_refused_connection_names_the_ways_to_start_the_services() {
         let server = "http://127.0.0.1:1".parse().unwrap();
         let client = Client::builder(server).build().unwrap();
-        let error = Error::Client(client.list(false, None, 1, None).await.unwrap_err());
+        let error = Error::Client(
+            client
+                .list(&ListFilter::default(), 1, None)
+                .await
+                .unwrap_err(),
+        );
         assert_eq!(
             error.to_string(),
             "cannot reach http://127.0.0.1:1: connection refused; start the services with `ltm dev` or \

@@ -114,6 +114,31 @@ pub struct Page {
     pub rows: RawAnswer,
     /// The next page begins before this LTM; `None` after the last page.
     pub next: Option<LtmId>,
+    /// Whether the page may lack LTMs: a server of a Redis Cluster is down, or the API does not know yet which have errors.
+    pub is_incomplete: bool,
+}
+
+/// Which LTMs a list shows: those for which every part holds.
+#[derive(Clone, Debug, Default)]
+pub struct ListFilter {
+    /// Whether to list the playground instead.
+    pub playground: bool,
+    /// Only LTMs with one of these statuses; empty for any.
+    pub statuses: Vec<String>,
+    /// Only LTMs of this class, or of all classes under a prefix: `app.*`.
+    pub fqn: Option<String>,
+    /// Only LTMs whose name has, for each word of this text, a word that begins with it.
+    pub name: Option<String>,
+    /// Only LTMs that were created at this time or later: RFC 3339.
+    pub created_after: Option<String>,
+    /// Only LTMs that were created before this time.
+    pub created_before: Option<String>,
+    /// Only LTMs whose last entry was written at this time or later.
+    pub updated_after: Option<String>,
+    /// Only LTMs whose last entry was written before this time.
+    pub updated_before: Option<String>,
+    /// Only LTMs with a recorded error, or only those without.
+    pub has_errors: Option<bool>,
 }
 
 /// A parsed answer, with the text that it was parsed from.

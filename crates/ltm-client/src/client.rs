@@ -13,8 +13,8 @@ use reqwest::{
 use tokio::time::sleep;
 
 use crate::{
-    Answer, Copied, Error, Follow, Options, Page, Producer, RawAnswer, ServerUrl, Start, StateAt,
-    Token, Views,
+    Answer, Copied, Error, Follow, ListFilter, Options, Page, Producer, RawAnswer, ServerUrl,
+    Start, StateAt, Token, Views,
     answer::RollbackPages,
     http::{Http, path, quoted},
     token::{TokenResult, Tokens},
@@ -159,29 +159,56 @@ impl Client {
         }
     }
 
-    /// A page of the list of LTMs, newest first: only of the class `fqn`, and only before the LTM `before`, if given.
+    /// A page of the list of LTMs, newest first: at most `limit` of them, and only before the LTM `before`, if given.
     ///
     /// # Errors
     ///
     /// [`Error`] if the API rejects the request or does not answer.
     pub async fn list(
         &self,
-        playground: bool,
-        fqn: Option<&str>,
+        filter: &ListFilter,
         limit: usize,
         before: Option<LtmId>,
     ) -> Result<Page, Error> {
+        let statuses = (!filter.statuses.is_empty()).then(|| filter.statuses.join(","));
         let request = self
             .http
             .request(Method::GET, "")
-            .query(&[("playground", playground)])
-            .query(&[("fqn", fqn)])
+            .query(&[("playground", filter.playground)])
+            .query(&[
+                ("status", &statuses),
+                ("fqn", &filter.fqn),
+                ("name", &filter.name),
+            ])
+            .query(&[
+                ("created_after", &filter.created_after),
+                ("created_before", &filter.created_before),
+                ("updated_after", &filter.updated_after),
+                ("updated_before", &filter.updated_before),
+            ])
+            .query(&[("has_errors", filter.has_errors)])
             .query(&[("limit", limit)])
             .query(&[("before", before)]);
         let (rows, headers) = self.http.send(request).await?;
         let link = headers.get(LINK).and_then(|link| link.to_str().ok());
         let next = link.and_then(|link| self.next_page(link));
-        Ok(Page { rows, next })
+        let is_incomplete = headers.contains_key("ltm-incomplete");
+        Ok(Page {
+            rows,
+            next,
+            is_incomplete,
+        })
+    }
+
+    /// The number of LTMs that the caller may see, by status and class, on the playground or outside of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the API rejects the request or does not answer.
+    pub async fn counts(&self, playground: bool) -> Result<RawAnswer, Error> {
+        let request = self.http.request(Method::GET, "/counts");
+        let request = request.query(&[("playground", playground)]);
+        Ok(self.http.send(request).await?.0)
     }
 
     /// The current state of an LTM, or the state after a snapshot, also after one that a rollback took out.

@@ -14,7 +14,7 @@ mod server_url;
 mod token;
 
 pub use answer::{
-    Answer, Appended, Copied, Created, Page, RawAnswer, Recorded, RolledBack, StateAt,
+    Answer, Appended, Copied, Created, ListFilter, Page, RawAnswer, Recorded, RolledBack, StateAt,
 };
 pub use backoff::Backoff;
 pub use client::{Builder, Client};

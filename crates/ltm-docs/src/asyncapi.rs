@@ -77,7 +77,13 @@ fn channels() -> Value {
             "address": "/ws/ltms", "title": "A list", "messages": refs(&["listReset", "listChange", "listLive", "token"]),
             "description": "A WebSocket for one page of the list of LTMs.",
             "x-close-codes": CLOSES,
-            "bindings": {"ws": {"method": "GET", "query": query(&[PLAYGROUND, FQN, LIMIT, BEFORE, AFTER, INIT, LIVE, TICKET])}},
+            "bindings": {"ws": {"method": "GET", "query": query(&[LIST, &[AFTER, INIT, LIVE, TICKET]].concat())}},
+        },
+        "listEvents": {
+            "address": "/sse/ltms", "title": "A list, as Server-Sent Events", "messages": refs(&["listReset", "listChange", "listLive", "end"]),
+            "description": "The messages of `/ws/ltms` as Server-Sent Events, with the same parameters. The header `Last-Event-ID` replaces `after`. If a WebSocket would close, you get an event named `end`, without an id.",
+            "x-close-codes": CLOSES,
+            "bindings": {"http": {}},
         },
         "events": {
             "address": "/sse/{id}", "title": "One LTM, as Server-Sent Events", "messages": refs(&events),
@@ -118,7 +124,60 @@ const PLAYGROUND: Parameter = (
     r#"{"type":"boolean"}"#,
     "true: only LTMs of the playground; false: only the others",
 );
-const FQN: Parameter = ("fqn", r#"{"type":"string"}"#, "only LTMs of this class");
+/// The parameters that choose the LTMs of a list, and the page.
+const LIST: &[Parameter] = &[
+    PLAYGROUND,
+    STATUS,
+    FQN,
+    NAME,
+    CREATED_AFTER,
+    CREATED_BEFORE,
+    UPDATED_AFTER,
+    UPDATED_BEFORE,
+    HAS_ERRORS,
+    LIMIT,
+    BEFORE,
+];
+const STATUS: Parameter = (
+    "status",
+    r#"{"type":"string"}"#,
+    "only LTMs with one of these statuses, separated by commas",
+);
+const FQN: Parameter = (
+    "fqn",
+    r#"{"type":"string"}"#,
+    "only LTMs of this class, or of all classes under a prefix: `app.*`",
+);
+const NAME: Parameter = (
+    "name",
+    r#"{"type":"string"}"#,
+    "only LTMs whose name has, for each word of this text, a word that begins with it",
+);
+const CREATED_AFTER: Parameter = (
+    "created_after",
+    r#"{"type":"string","format":"date-time"}"#,
+    "only LTMs that were created at this time or later",
+);
+const CREATED_BEFORE: Parameter = (
+    "created_before",
+    r#"{"type":"string","format":"date-time"}"#,
+    "only LTMs that were created before this time",
+);
+const UPDATED_AFTER: Parameter = (
+    "updated_after",
+    r#"{"type":"string","format":"date-time"}"#,
+    "only LTMs whose last entry was written at this time or later",
+);
+const UPDATED_BEFORE: Parameter = (
+    "updated_before",
+    r#"{"type":"string","format":"date-time"}"#,
+    "only LTMs whose last entry was written before this time",
+);
+const HAS_ERRORS: Parameter = (
+    "has_errors",
+    r#"{"type":"boolean"}"#,
+    "true: only LTMs with a recorded error; false: only those without any",
+);
 const LIMIT: Parameter = (
     "limit",
     r#"{"type":"integer","minimum":1,"maximum":1000}"#,
@@ -159,6 +218,7 @@ fn operations() -> Value {
         "sendEntriesOfMany": operation("send", "many", &of_many, "The entries of each followed LTM"),
         "follow": operation("receive", "many", &["follow", "unfollow", "token"], "The LTMs to follow"),
         "sendList": operation("send", "list", &["listReset", "listChange", "listLive"], "The rows of a list, and their changes"),
+        "sendListEvents": operation("send", "listEvents", &["listReset", "listChange", "listLive", "end"], "The rows of a list, and their changes, as events"),
         "renewTokenOfList": operation("receive", "list", &["token"], "A new token on the open socket"),
         "sendEvents": operation("send", "events", &with_end, "The entries of one LTM, as events"),
     })

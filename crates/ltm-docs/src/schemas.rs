@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "only described, never constructed")]
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{
@@ -169,6 +171,17 @@ pub struct Row {
     /// The time of the last entry: RFC 3339, UTC.
     #[schema(format = DateTime)]
     updated_at: String,
+}
+
+/// How many LTMs there are.
+#[derive(ToSchema)]
+pub struct ListCounts {
+    /// All of them.
+    total: u64,
+    /// The number of LTMs with each status, for at most 100 statuses, the most frequent ones.
+    status: BTreeMap<String, u64>,
+    /// The number of LTMs of each class, for at most 100 classes, the largest ones.
+    fqn: BTreeMap<String, u64>,
 }
 
 /// Why a subscriber gets a reset.

@@ -192,6 +192,12 @@ impl HistoryIndex {
         self.count_at(seq.saturating_sub(1))
     }
 
+    /// Whether the log still contains an error.
+    pub fn has_errors(&self) -> bool {
+        let is_error = |mark: &Mark| matches!(mark.kind, MarkKind::Error(_));
+        self.marks.iter().any(is_error)
+    }
+
     /// The errors, in the order in which they were first recorded: the id of each, and the `seq` of its latest
     /// entry.
     pub fn errors(&self) -> Vec<(Uuid, u64)> {

@@ -6,6 +6,7 @@
 //!
 //! - `redis`: connections to one server, to a primary behind Sentinels, or to a cluster; and the scripts;
 //! - `log`: the operations on logs, one file for each;
+//! - `list`: the lists of LTMs, and the index by which they filter;
 //! - `live`: the subscriptions to live channels;
 //! - `doctor`: checks of Redis, of its keys and of whole logs;
 //! - `flou`: the channels on which Flou's engines publish.
@@ -14,6 +15,7 @@ mod apart;
 mod doctor;
 mod error;
 mod flou;
+mod list;
 mod live;
 mod log;
 mod redis;
@@ -35,6 +37,12 @@ pub use doctor::{
 };
 pub use error::{Rejection, StoreError};
 pub use flou::{FlouChannels, Published};
+pub use list::{
+    check::ListCheck,
+    counts::ListCounts,
+    filter::{ClassFilter, ListFilter, TimeRange},
+    page::{Choice, Listing, Page, Shown},
+};
 pub use live::{Live, LiveEvent, LiveEvents, LiveSource};
 pub use log::{
     append::{
@@ -43,7 +51,7 @@ pub use log::{
     },
     create::{CREATION_KEY_SECONDS, CreateError, CreatedLtm, NewLtm},
     delete::{DeletedLtm, Deletion},
-    list::{Choice, Listing, Page, Row, Shown},
+    list::Row,
     meta::Meta,
     read::{Read, Store, Window, WindowBounds},
     retention::{Base, BasePoint, RetentionCandidate},

@@ -26,6 +26,35 @@ pub fn class_index(playground: bool, fqn: &str) -> String {
 /// The members of an index whose LTM was not found: a sorted set by the time since then, in milliseconds since 1970.
 pub const MISSING: &str = "ltm:index:missing";
 
+/// The terms by which lists find LTMs: a sorted set of `<playground><kind><text>`, a zero byte, and an id of twenty
+/// digits. All keys with the hash tag `{list}` are in one slot of a Redis Cluster, so one script can use them.
+pub const LIST_TERMS: &str = "ltm:{list}:terms";
+
+/// What the index of the lists holds of each LTM: a hash of ids of twenty digits.
+pub const LIST_RECORDS: &str = "ltm:{list}:records";
+
+/// How many LTMs have each class and status: a hash.
+pub const LIST_COUNTS: &str = "ltm:{list}:counts";
+
+/// The LTMs that the index may not show as they are: a sorted set by the time of the mark, in microseconds since 1970.
+pub const LIST_MARKED: &str = "ltm:{list}:marked";
+
+/// The LTMs by the time of an update that is at most a minute older than the last one: a sorted set, in milliseconds
+/// since 1970.
+pub const LIST_UPDATED: &str = "ltm:{list}:updated";
+
+/// Blocks of consecutive ids by the earliest creation or update of their LTMs: a sorted set.
+pub const LIST_FIRST: &str = "ltm:{list}:first";
+
+/// Blocks of consecutive ids by the latest creation of their LTMs: a sorted set.
+pub const LIST_LAST: &str = "ltm:{list}:last";
+
+/// Whether the index of the lists is complete, and how far its check is: a hash.
+pub const LIST_CHECK: &str = "ltm:{list}:check";
+
+/// The lock of the process that checks the index of the lists at the moment.
+pub const LIST_TURN: &str = "ltm:{list}:turn";
+
 /// Set as soon as an LTM overrides the settings of retention.
 pub const RETAINED: &str = "ltm:retention:used";
 

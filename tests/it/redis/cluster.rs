@@ -406,3 +406,67 @@ async fn the_doctor_looks_at_every_primary_and_names_one_that_is_away() {
     // The keys of the others are checked.
     assert_eq!(of(&findings, "keys"), [json!(away)]);
 }
+
+/// The ids on a list.
+async fn listed(api: &Api, query: &str) -> Vec<u64> {
+    let rows = api.get(&format!("/ltm?{query}")).await.expect(200);
+    let rows = rows.as_array().unwrap().iter();
+    rows.map(|row| row["id"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_filter_on_a_cluster_and_writes_do_not_need_the_primary_of_the_index() {
+    let settings = [
+        ("LTM__API__LIST_INTERVAL", "200ms"),
+        ("LTM__API__LIST_CHECK_INTERVAL", "200ms"),
+    ];
+    let mut world = World::start(false, &settings).await;
+    let api = &world.api;
+    let ids = world.one_on_each().await;
+    let mut newest = ids;
+    newest.sort_unstable_by(|a, b| b.cmp(a));
+    for (id, status) in ids.iter().flat_map(|id| [(id, "active"), (id, "error")]) {
+        api.append(*id, json!({"merge": {"_status": status}})).await;
+        for query in [
+            format!("status={status}"),
+            format!("status={status}&fqn=tests.*"),
+        ] {
+            assert!(listed(api, &query).await.contains(id), "{query}");
+        }
+    }
+    assert_eq!(listed(api, "status=active").await, Vec::<u64>::new());
+    let mut list = Subscriber::connect(&world.gateways[0].ws("/ws/ltms?status=error"))
+        .await
+        .unwrap();
+    assert_eq!(
+        list.message().await["reset"]["rows"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+
+    let slot = world.cluster.primaries[0].cli(&["CLUSTER", "KEYSLOT", "ltm:{list}:terms"]);
+    let place = (slot.parse::<usize>().unwrap() * 3 + 2) / 16384;
+    world.cluster.primaries[place].kill();
+    let (api, cluster) = (&world.api, &mut world.cluster);
+    let id = *ids.iter().find(|id| cluster.place(**id) != place).unwrap();
+    api.append(id, json!({"merge": {"_status": "finished"}}))
+        .await;
+    api.get("/ltm?status=finished")
+        .await
+        .problem(503, "unavailable");
+    cluster.primaries[place].restart();
+    add_shipped_users(&cluster.primaries[place]);
+    until("the list is as the LTMs are", async || {
+        let answer = api.get("/ltm?status=finished").await;
+        if answer.status == 200 && answer.json()[0]["id"] == id {
+            Ok(())
+        } else {
+            Err(answer.text)
+        }
+    })
+    .await;
+    let left: Vec<u64> = newest.into_iter().filter(|it| *it != id).collect();
+    assert_eq!(listed(api, "status=error").await, left);
+}

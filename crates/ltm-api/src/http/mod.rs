@@ -86,6 +86,8 @@ const ROUTES: &[Route] = &[
     route("/api/v0/ltm/{id}/snapshots", "GET, POST", |it| {
         it.get(snapshots::snapshots).post(append::append)
     }),
+    // `counts` is no id, so this path comes before `{id}`.
+    route("/api/v0/ltm/counts", "GET", |it| it.get(list::counts)),
     route("/api/v0/ltm/{id}", "GET, DELETE", |it| {
         it.get(document::document).delete(delete::delete)
     }),

@@ -29,6 +29,7 @@ use super::{
     ),
     paths(
         list::list,
+        list::counts,
         create::create,
         document::document,
         delete::delete,

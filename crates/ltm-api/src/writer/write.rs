@@ -8,7 +8,7 @@ use ltm_store::{
     Append, AppendError, AppendedEntry, CreateError, CreatedLtm, DeletedLtm, Deletion, Store,
     StoreError,
 };
-use ltm_types::{Cursor, LtmId, now};
+use ltm_types::{Cursor, Kind, LtmId, now};
 
 use super::{
     draft::{Draft, Write},
@@ -125,6 +125,8 @@ impl Writer {
     ) -> Result<Written, WriteError> {
         let (id, expected) = (state.id(), state.cursor);
         preconditions.check(expected)?;
+        let status = state.status().map(str::to_owned);
+        let has_errors = state.index.has_errors();
         let change = write.apply(state).await?;
         let mut span = Span::redis("EVALSHA", "append");
         let draft = Draft::new(state, change, span.as_ref());
@@ -134,6 +136,8 @@ impl Writer {
             now: &now(),
             snapshots_count: draft.snapshots_count,
             status: draft.status(),
+            changes_lists: draft.status() != status.as_deref()
+                || (draft.entry.kind == Kind::Error && !has_errors),
             idempotency: preconditions.idempotency,
             producer: preconditions.producer.as_ref(),
         };

@@ -1,33 +1,83 @@
 //! `ltm list`.
 
-use std::num::NonZeroUsize;
+use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
 
-use ltm_client::Client;
+use ltm_client::{Client, ListFilter, RawAnswer};
 use ltm_types::LtmId;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
+use tokio::time::sleep;
 
 use crate::{error::Error, terminal::Output, text::printable};
 
 /// The arguments of `ltm list`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// List the playground instead
-    #[arg(long)]
-    playground: bool,
-    /// Only LTMs of this class
-    #[arg(long)]
-    fqn: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// The most LTMs to list
     #[arg(long, value_name = "N", default_value = "20")]
     limit: NonZeroUsize,
     /// List all of them
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+    /// Keep the list up to date until Ctrl-C
+    #[arg(long, conflicts_with = "all")]
+    watch: bool,
+}
+
+/// Which LTMs to list.
+#[derive(clap::Args, Debug)]
+struct FilterArgs {
+    /// List the playground instead
+    #[arg(long)]
+    playground: bool,
+    /// Only LTMs with one of these statuses, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "STATUS")]
+    status: Vec<String>,
+    /// Only LTMs of this class, or of all classes under a prefix: 'app.*'
+    #[arg(long)]
+    fqn: Option<String>,
+    /// Only LTMs whose name has words that begin with these
+    #[arg(long, value_name = "WORDS")]
+    name: Option<String>,
+    /// Only LTMs created at this time or later: 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    created_after: Option<String>,
+    /// Only LTMs created before this time
+    #[arg(long, value_name = "TIME")]
+    created_before: Option<String>,
+    /// Only LTMs whose last entry was written at this time or later
+    #[arg(long, value_name = "TIME")]
+    updated_after: Option<String>,
+    /// Only LTMs whose last entry was written before this time
+    #[arg(long, value_name = "TIME")]
+    updated_before: Option<String>,
+    /// Only LTMs with a recorded error; with =false only those without
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    has_errors: Option<bool>,
+}
+
+impl FilterArgs {
+    fn filter(&self) -> ListFilter {
+        ListFilter {
+            playground: self.playground,
+            statuses: self.status.clone(),
+            fqn: self.fqn.clone(),
+            name: self.name.clone(),
+            created_after: self.created_after.clone(),
+            created_before: self.created_before.clone(),
+            updated_after: self.updated_after.clone(),
+            updated_before: self.updated_before.clone(),
+            has_errors: self.has_errors,
+        }
+    }
 }
 
 /// The most rows of one page of the API.
 const PAGE: usize = 1000;
+/// The pause between two looks at a list that is watched.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Deserialize)]
 struct Row {
@@ -41,33 +91,38 @@ struct Row {
     updated_at: String,
 }
 
+impl Row {
+    /// What the list shows of it, column by column.
+    fn shown(&self) -> [String; 7] {
+        [
+            self.id.to_string(),
+            printable(&self.name),
+            printable(&self.fqn),
+            printable(self.key.as_deref().unwrap_or_default()),
+            printable(self.status.as_deref().unwrap_or_default()),
+            self.snapshots_count.to_string(),
+            printable(&self.updated_at),
+        ]
+    }
+}
+
 /// Prints LTMs, newest first: JSON page by page, a table at the end.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
-    let mut rows = Vec::new();
-    let mut left = if args.all {
-        usize::MAX
-    } else {
-        args.limit.get()
-    };
-    let mut before = None;
-    loop {
-        let page = client
-            .list(args.playground, args.fqn.as_deref(), left.min(PAGE), before)
-            .await?;
-        let texts: Vec<&RawValue> = page.rows.read()?;
-        left = left.saturating_sub(texts.len());
-        for row in texts {
-            if output.json() {
-                output.json_line(row.get())?;
-            } else {
-                rows.push(page.rows.part(row.get())?);
-            }
-        }
-        before = page.next;
-        if before.is_none() || left == 0 {
-            break;
-        }
+    let filter = args.filter.filter();
+    let limit = args.limit.get();
+    if args.watch {
+        return watch(client, &filter, limit, output).await;
     }
+    let left = if args.all { usize::MAX } else { limit };
+    let mut rows = Vec::new();
+    let each = |page: &RawAnswer, row: &str| {
+        if output.json() {
+            return output.json_line(row);
+        }
+        rows.push(page.part(row)?);
+        Ok(())
+    };
+    read(client, &filter, left, output, each).await?;
     if output.json() {
         return Ok(());
     }
@@ -75,10 +130,98 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         output.note("no LTM found; create one with `ltm create app.Agent`");
         return Ok(());
     }
-    print_table(&rows, output)
+    output.line(&table(&rows, output))
 }
 
-fn print_table(rows: &[Row], output: Output) -> Result<(), Error> {
+/// Reads the first `left` rows of a list, page by page.
+async fn read(
+    client: &Client,
+    filter: &ListFilter,
+    mut left: usize,
+    output: Output,
+    mut each: impl FnMut(&RawAnswer, &str) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (mut before, mut is_incomplete) = (None, false);
+    loop {
+        let page = client.list(filter, left.min(PAGE), before).await?;
+        is_incomplete |= page.is_incomplete;
+        let texts: Vec<&RawValue> = page.rows.read()?;
+        left = left.saturating_sub(texts.len());
+        for row in texts {
+            each(&page.rows, row.get())?;
+        }
+        before = page.next;
+        if before.is_none() || left == 0 {
+            break;
+        }
+    }
+    if is_incomplete {
+        output.note("the list may lack LTMs: a server of Redis is down, or the API has not read them all yet");
+    }
+    Ok(())
+}
+
+/// Prints the list again and again: on a terminal as a table in place of the one before, elsewhere each row that
+/// changed.
+async fn watch(
+    client: &Client,
+    filter: &ListFilter,
+    limit: usize,
+    output: Output,
+) -> Result<(), Error> {
+    let mut known: HashMap<LtmId, String> = HashMap::new();
+    loop {
+        let mut rows = Vec::new();
+        let read = read(client, filter, limit, output, |page, text| {
+            rows.push((page.part::<Row>(text)?, text.to_owned()));
+            Ok(())
+        });
+        match read.await {
+            Ok(()) => {
+                let latest = rows.iter().map(|(row, text)| (row.id, text.clone()));
+                let latest: HashMap<LtmId, String> = latest.collect();
+                if known != latest || known.is_empty() {
+                    print_change(&rows, &known, &latest, output)?;
+                    known = latest;
+                }
+            }
+            Err(Error::Client(error)) if error.is_temporary() => output.note_retry(&error),
+            Err(error) => return Err(error),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn print_change(
+    rows: &[(Row, String)],
+    known: &HashMap<LtmId, String>,
+    latest: &HashMap<LtmId, String>,
+    output: Output,
+) -> Result<(), Error> {
+    if output.redraws() {
+        return output.redraw(&table(rows.iter().map(|(row, _)| row), output));
+    }
+    for id in known.keys().filter(|id| !latest.contains_key(id)) {
+        if output.json() {
+            output.line(&json!({"id": id, "removed": true}).to_string())?;
+        } else {
+            output.line(&format!("{id}  left the list"))?;
+        }
+    }
+    for (row, text) in rows.iter().rev() {
+        if known.get(&row.id) == Some(text) {
+            continue;
+        }
+        if output.json() {
+            output.json_line(text)?;
+        } else {
+            output.line(&row.shown().join("  "))?;
+        }
+    }
+    Ok(())
+}
+
+fn table<'a>(rows: impl IntoIterator<Item = &'a Row>, output: Output) -> String {
     let mut table = output.table(&[
         "id",
         "name",
@@ -89,15 +232,7 @@ fn print_table(rows: &[Row], output: Output) -> Result<(), Error> {
         "updated",
     ]);
     for row in rows {
-        table.add_row([
-            row.id.to_string(),
-            printable(&row.name),
-            printable(&row.fqn),
-            printable(row.key.as_deref().unwrap_or_default()),
-            printable(row.status.as_deref().unwrap_or_default()),
-            row.snapshots_count.to_string(),
-            printable(&row.updated_at),
-        ]);
+        table.add_row(row.shown());
     }
-    output.line(&table.trim_fmt())
+    table.trim_fmt()
 }

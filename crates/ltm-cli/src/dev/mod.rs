@@ -173,6 +173,7 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
         tasks.shutdown().clone(),
     );
     tasks.spawn("retention", api.clone().retain());
+    tasks.spawn("list check", api.clone().check_lists());
     let gateway = Gateway::new(
         redis,
         settings.gateway.clone(),

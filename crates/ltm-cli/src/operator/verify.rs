@@ -1,7 +1,7 @@
 //! `ltm verify`: verifies the logs of LTMs.
 
 use indicatif::ProgressBar;
-use ltm_store::{Listing, Redis, Shown, Store, StoreError, Verdict};
+use ltm_store::{ListFilter, Listing, Redis, Shown, Store, StoreError, Verdict};
 use ltm_types::{LtmId, LtmRef};
 use serde_json::json;
 
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
         loop {
             let listing = Listing {
                 playground,
-                fqn: None,
+                filter: &ListFilter::default(),
                 limit: PAGE,
                 before,
             };

@@ -85,6 +85,17 @@ impl Output {
         }
     }
 
+    /// Whether a text can take the place of the one before: on a terminal, for people.
+    pub(crate) fn redraws(self) -> bool {
+        self.terminal && !self.json
+    }
+
+    /// Prints a text on an empty screen. What it holds of other programs is printable.
+    pub(crate) fn redraw(self, text: &str) -> Result<(), Error> {
+        // Moves to the first place, and clears the screen.
+        self.line(&format!("\u{1b}[H\u{1b}[2J{text}"))
+    }
+
     /// Prints a line for people on standard error.
     pub(crate) fn note(self, text: &str) {
         // A note that cannot be written is lost. One write, so that lines of other processes stay out of it.

@@ -1,25 +1,11 @@
 //! `GET /ws/ltms`: a list of LTMs, live, on a WebSocket.
 
-use std::{convert::Infallible, sync::Arc};
-
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
-use ltm_auth::Grant;
-use ltm_service::{ListQuery, Parameters, ProblemResponse, handshake_credential};
-use ltm_types::{Cursor, ResetReason};
-use tokio::sync::watch;
+use ltm_service::{Parameters, ProblemResponse};
 
 use crate::{
-    fanout::{message::frames, worker::Worker},
-    http::handshake::{count, open},
-    list::feed::{Latest, ListKey, ListUpdate},
-    metrics::GatewayMetrics,
-    subscriber::{
-        close::CloseCause,
-        follow_request::{FollowOptions, Start},
-        outbound::Outbound,
-        session_auth::SessionAuth,
-    },
+    fanout::worker::Worker, http::handshake::open, list::subscriber::FollowedList,
+    subscriber::follow_request::FollowOptions,
 };
 
 pub(crate) async fn follow(
@@ -27,111 +13,20 @@ pub(crate) async fn follow(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, actix_web::Error> {
     let parameters = Parameters::of(&request)?;
-    let query = ListQuery::read(&parameters)?;
     let options = FollowOptions::read(&parameters).map_err(ProblemResponse)?;
-    let gateway = worker.gateway.clone();
-    let credential = handshake_credential(&request, request.query_string());
-    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), credential).await;
-    let known = session_auth.as_ref().ok().and_then(Option::as_deref);
-    count(&request, known)?;
-    let session_auth = session_auth.map_err(ProblemResponse::from)?;
-    let grant = session_auth
-        .as_ref()
-        .map_or_else(Grant::everything, |it| it.grant());
-    let key = ListKey { query, grant };
-    let caller = session_auth.as_ref().map(|it| it.caller_key());
-    let share = gateway.lists().share(caller, &key);
-    let share = share.map_err(|cause| ProblemResponse(cause.problem()))?;
-    let latest = gateway.lists().follow(key);
-    let mut latest = latest.map_err(|cause| ProblemResponse(cause.problem()))?;
-    let first = first(&mut latest).await?;
-    let (handshake, mut socket) = open(&request, worker, gateway.settings().max_messages).await?;
+    let list = FollowedList::of(&request, &worker, &parameters).await?;
+    let max_messages = worker.gateway.settings().max_messages;
+    let (handshake, mut socket) = open(&request, worker.clone(), max_messages).await?;
     Ok(handshake.then(async move {
-        let _share = share;
-        let outbound = socket.outbound.clone();
-        let subscriber = ListSubscriber {
-            latest,
-            known: first,
-            outbound: &outbound,
-            metrics: gateway.metrics(),
-        };
+        let session_auth = list.session_auth.clone();
         let on_text = |text: &str| {
             if let Some(session_auth) = &session_auth {
                 session_auth.offer_renewal(text);
             }
         };
-        let work = Box::pin(subscriber.run(options));
+        let work = list.deliver(worker, socket.outbound.clone(), options);
         socket
-            .serve("a list", session_auth.as_deref(), on_text, work)
+            .serve("a list", session_auth.as_deref(), on_text, Box::pin(work))
             .await;
     }))
-}
-
-/// What the list shows, as soon as it has been read.
-async fn first(latest: &mut watch::Receiver<Latest>) -> Result<Arc<ListUpdate>, ProblemResponse> {
-    let known = latest.wait_for(|it| !matches!(it, Latest::Unread)).await;
-    match known.as_deref() {
-        Ok(Latest::Read(update)) => Ok(update.clone()),
-        Ok(Latest::Failed(error)) => Err((&**error).into()),
-        Ok(Latest::Unread) | Err(_) => Err(ProblemResponse(CloseCause::Restarting.problem())),
-    }
-}
-
-/// One subscriber of a list.
-struct ListSubscriber<'a> {
-    latest: watch::Receiver<Latest>,
-    /// The last content that the subscriber received.
-    known: Arc<ListUpdate>,
-    outbound: &'a Outbound,
-    metrics: &'a GatewayMetrics,
-}
-
-impl ListSubscriber<'_> {
-    async fn run(mut self, options: FollowOptions) -> CloseCause {
-        let Err(cause) = self.deliver(options).await;
-        cause
-    }
-
-    /// Sends the page, then each change. Returns only why it ends.
-    async fn deliver(&mut self, options: FollowOptions) -> Result<Infallible, CloseCause> {
-        // A list has no history: a subscriber gets the whole page unless it has it.
-        if options.start != Start::After(self.known.page.cursor) {
-            let reason = match options.start {
-                Start::Now | Start::State | Start::After(Cursor::ORIGIN) => ResetReason::Requested,
-                Start::After(_) => ResetReason::Trimmed,
-            };
-            let reset = frames(&self.known.page.reset(reason));
-            self.send(&reset).await?;
-            self.metrics.reset(reason, reset.len());
-        }
-        if options.live {
-            self.send(&frames(&self.known.page.live())).await?;
-        }
-        loop {
-            // The next content is taken only when the socket has room: a slow subscriber gets fewer, larger
-            // changes.
-            self.flushed().await?;
-            let gone = |_| CloseCause::Restarting;
-            self.latest.changed().await.map_err(gone)?;
-            let Latest::Read(update) = self.latest.borrow_and_update().clone() else {
-                continue;
-            };
-            let change = update.frames_from(&self.known.page);
-            self.send(&change).await?;
-            self.metrics.single(change.len());
-            self.known = update;
-        }
-    }
-
-    async fn send(&self, frames: &Bytes) -> Result<(), CloseCause> {
-        self.flushed().await?;
-        if self.outbound.send(frames) {
-            return Ok(());
-        }
-        Err(CloseCause::Left)
-    }
-
-    async fn flushed(&self) -> Result<(), CloseCause> {
-        self.outbound.flushed().await.map_err(|_| CloseCause::Left)
-    }
 }

@@ -1,6 +1,7 @@
 //! The endpoints of the gateway, from a request to a subscription.
 
-mod handshake;
+pub(crate) mod handshake;
+mod list_events;
 mod list_socket;
 mod ltm_socket;
 mod multi_socket;
@@ -38,6 +39,10 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
         config.service(get(
             format!("{base}/ws"),
             web::get().to(multi_socket::follow),
+        ));
+        config.service(get(
+            format!("{base}/sse/ltms"),
+            web::get().to(list_events::follow),
         ));
         config.service(get(
             format!("{base}/sse/{{id}}"),

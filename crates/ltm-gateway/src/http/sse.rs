@@ -40,13 +40,7 @@ pub(crate) async fn follow(
 ) -> Result<HttpResponse, ProblemResponse> {
     let ltm = ltm_in_path(&request)?;
     let parameters = Parameters::of(&request)?;
-    let last = match request.headers().get(LAST_EVENT_ID) {
-        Some(last) => Some((LAST_EVENT_ID, last.to_str().unwrap_or("(not text)"))),
-        None => {
-            let last = parameters.text(LAST_EVENT_ID_PARAMETER);
-            last.map(|last| (LAST_EVENT_ID_PARAMETER, last))
-        }
-    };
+    let last = last_event(&request, &parameters);
     let follow = FollowRequest::read(ltm, request.query_string())?.after_event(last)?;
     let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
     let credential = handshake_credential(&request, request.query_string());
@@ -65,26 +59,30 @@ pub(crate) async fn follow(
         exists(&worker, id).await?;
         return Ok(events().streaming(empty::<Result<Bytes, Infallible>>()));
     }
-    let settings = worker.gateway.settings();
-    let queue = Rc::new(EventQueue::new(bytes(settings.queue)));
-    let outbound = Rc::new(Outbound::events(queue.clone()));
-    let subscription = subscribe(&worker, id, follow.options, outbound.clone()).await;
+    let session_auth: Option<Rc<SessionAuth>> = session_auth.map(Rc::from);
+    let subscriber = SseSubscriber::new(worker.clone(), session_auth);
+    let subscription = subscribe(&worker, id, follow.options, subscriber.outbound()).await;
     let subscription = subscription.map_err(|cause| ProblemResponse(cause.problem()))?;
-    let deliver = subscription.deliver(outbound.clone());
-    let tasks = worker.gateway.tasks().clone();
-    let subscriber = SseSubscriber {
-        worker,
-        queue: queue.clone(),
-        outbound,
-        session_auth,
-    };
-    let serve = catch_panic("subscriber", subscriber.serve(id, deliver, permit));
-    tasks.spawn_local("SSE", Box::pin(serve.map(drop)));
-    Ok(events().streaming(EventStream(queue)))
+    let deliver = subscription.deliver(subscriber.outbound());
+    Ok(subscriber.start(Some(id), deliver, permit))
+}
+
+/// The name of the header or parameter with the `id` of the last event, and its value.
+pub(crate) fn last_event<'a>(
+    request: &'a HttpRequest,
+    parameters: &'a Parameters,
+) -> Option<(&'static str, &'a str)> {
+    match request.headers().get(LAST_EVENT_ID) {
+        Some(last) => Some((LAST_EVENT_ID, last.to_str().unwrap_or("(not text)"))),
+        None => {
+            let last = parameters.text(LAST_EVENT_ID_PARAMETER);
+            last.map(|last| (LAST_EVENT_ID_PARAMETER, last))
+        }
+    }
 }
 
 /// The head of an answer with events.
-fn events() -> HttpResponseBuilder {
+pub(crate) fn events() -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response
         .insert_header(ContentType(mime::TEXT_EVENT_STREAM))
@@ -113,18 +111,46 @@ async fn has_all(worker: &Worker, id: LtmId, start: Start) -> Result<bool, Probl
 }
 
 /// One subscriber. Its stream ends when this is dropped, also by a panic.
-struct SseSubscriber {
+pub(crate) struct SseSubscriber {
     worker: web::Data<Worker>,
     queue: Rc<EventQueue>,
     outbound: Rc<Outbound>,
-    session_auth: Option<Box<SessionAuth>>,
+    session_auth: Option<Rc<SessionAuth>>,
 }
 
 impl SseSubscriber {
+    pub(crate) fn new(worker: web::Data<Worker>, session_auth: Option<Rc<SessionAuth>>) -> Self {
+        let queue = Rc::new(EventQueue::new(bytes(worker.gateway.settings().queue)));
+        Self {
+            worker,
+            outbound: Rc::new(Outbound::events(queue.clone())),
+            queue,
+            session_auth,
+        }
+    }
+
+    /// Takes the messages that it gets.
+    pub(crate) fn outbound(&self) -> Rc<Outbound> {
+        self.outbound.clone()
+    }
+
+    /// Serves the subscriber in a task. Returns the answer to its request. A list has no id.
+    pub(crate) fn start(
+        self,
+        id: Option<LtmId>,
+        deliver: LocalBoxFuture<'static, CloseCause>,
+        permit: SubscriberPermit,
+    ) -> HttpResponse {
+        let (tasks, queue) = (self.worker.gateway.tasks().clone(), self.queue.clone());
+        let serve = catch_panic("subscriber", self.serve(id, deliver, permit));
+        tasks.spawn_local("SSE", Box::pin(serve.map(drop)));
+        events().streaming(EventStream(queue))
+    }
+
     /// Serves the subscriber until one side ends it.
     async fn serve(
         self,
-        id: LtmId,
+        id: Option<LtmId>,
         deliver: LocalBoxFuture<'static, CloseCause>,
         permit: SubscriberPermit,
     ) {
@@ -135,7 +161,10 @@ impl SseSubscriber {
             () = permit.drained() => CloseCause::Restarting,
             () = self.queue.abandoned() => CloseCause::Left,
         };
-        tracing::debug!(%id, %cause, "a subscription ended");
+        match id {
+            Some(id) => tracing::debug!(%id, %cause, "a subscription ended"),
+            None => tracing::debug!(%cause, "a subscription to a list ended"),
+        }
         self.worker.gateway.metrics().ended(&cause);
         self.queue.end(id, &cause);
         // The server ends a connection whose peer takes nothing.

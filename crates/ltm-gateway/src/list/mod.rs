@@ -3,3 +3,4 @@
 pub(crate) mod feed;
 pub(crate) mod page;
 pub(crate) mod shares;
+pub(crate) mod subscriber;

@@ -56,20 +56,26 @@ impl ListPage {
 
     /// The message with the whole page.
     pub(crate) fn reset(&self, reason: ResetReason) -> String {
-        let (cursor, rows, next) = (self.cursor, &self.rows, self.next);
+        let (rows, next) = (&self.rows, self.next);
         let reason = reason.as_str();
-        json!({"cursor": cursor, "reset": {"reason": reason, "rows": rows, "next": next}})
-            .to_string()
+        let reset = json!({"reason": reason, "rows": rows, "next": next});
+        self.message("reset", &reset.to_string())
     }
 
     /// The message that leads from `before` to this page.
     pub(crate) fn change(&self, before: &Self) -> String {
-        json!({"cursor": self.cursor, "change": self.changed_since(before)}).to_string()
+        let change = json!(self.changed_since(before));
+        self.message("change", &change.to_string())
     }
 
     /// The message that tells a subscriber that it has caught up.
     pub(crate) fn live(&self) -> String {
-        json!({"cursor": self.cursor, "live": true}).to_string()
+        self.message("live", "true")
+    }
+
+    /// A message. The cursor comes first, so that an event finds it in the first part of a large message.
+    fn message(&self, name: &str, value: &str) -> String {
+        format!("{{\"cursor\":\"{}\",\"{name}\":{value}}}", self.cursor)
     }
 
     fn changed_since(&self, before: &Self) -> PageChange<'_> {
@@ -106,8 +112,7 @@ mod tests {
         let page = Page {
             rows: numbers.iter().map(row).collect(),
             next: next.map(|id| LtmId::new(id).unwrap()),
-            missing: Vec::new(),
-            unavailable: Vec::new(),
+            ..Page::default()
         };
         ListPage::new(page, None)
     }

@@ -134,8 +134,8 @@ impl EventQueue {
         }
     }
 
-    /// Sends the event `end` with the cause, and ends the body after it.
-    pub(crate) fn end(&self, id: LtmId, cause: &CloseCause) {
+    /// Sends the event `end` with the cause, and ends the body after it. A list has no id.
+    pub(crate) fn end(&self, id: Option<LtmId>, cause: &CloseCause) {
         let data = json!({"id": id, "end": cause.to_json()});
         let last = format!("event: end\ndata: {data}\n\n");
         self.waiting.borrow_mut().write(last.as_bytes());
@@ -178,11 +178,18 @@ fn write_event(text: Vec<Bytes>, events: &mut Waiting) {
     events.write(b"\n\n");
 }
 
-/// The cursor of a message. It is the second member, after the id, which is a number: so the first match is it.
+/// The cursor of a message. It is the first member of a message about a list. Otherwise it is the second one, after the
+/// id, which is a number: so the first match is it.
 fn cursor_of(text: &[u8]) -> Option<&[u8]> {
+    const FIRST: &[u8] = br#"{"cursor":""#;
     const NAME: &[u8] = br#","cursor":""#;
-    let begin = text.windows(NAME.len()).position(|part| part == NAME)? + NAME.len();
-    let rest = text.get(begin..)?;
+    let rest = match text.strip_prefix(FIRST) {
+        Some(rest) => rest,
+        None => {
+            let begin = text.windows(NAME.len()).position(|part| part == NAME)? + NAME.len();
+            text.get(begin..)?
+        }
+    };
     let end = rest.iter().position(|&byte| byte == b'"')?;
     rest.get(..end)
 }

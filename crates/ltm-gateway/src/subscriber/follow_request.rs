@@ -48,9 +48,7 @@ impl FollowRequest {
     ///
     /// The problem if it is no cursor.
     pub(crate) fn after_event(mut self, last: Option<(&str, &str)>) -> Result<Self, Problem> {
-        if let Some((name, id)) = last.filter(|(_, id)| !id.is_empty()) {
-            self.options.start = Start::After(cursor(name, id)?);
-        }
+        self.options = self.options.after_event(last)?;
         Ok(self)
     }
 }
@@ -78,6 +76,18 @@ impl FollowOptions {
         };
         let live = parameters.flag("live")?;
         Ok(Self { start, live })
+    }
+
+    /// As [`FollowRequest::after_event`].
+    ///
+    /// # Errors
+    ///
+    /// The problem if it is no cursor.
+    pub(crate) fn after_event(mut self, last: Option<(&str, &str)>) -> Result<Self, Problem> {
+        if let Some((name, id)) = last.filter(|(_, id)| !id.is_empty()) {
+            self.start = Start::After(cursor(name, id)?);
+        }
+        Ok(self)
     }
 }
 

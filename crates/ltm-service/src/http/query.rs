@@ -99,7 +99,8 @@ impl FromIterator<(String, String)> for Parameters {
     }
 }
 
-fn invalid(field: &str, detail: String) -> ProblemResponse {
+/// The answer to a parameter that is wrong.
+pub(super) fn invalid(field: &str, detail: String) -> ProblemResponse {
     Problem::new(ProblemKind::InvalidRequest, detail)
         .with_field(field)
         .into()

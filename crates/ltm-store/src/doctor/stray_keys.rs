@@ -271,15 +271,29 @@ impl Redis {
             score.arg(index).arg(keys::index_member(id));
             score
         };
+        let field = |key: &str, field: String| {
+            let mut get = redis::cmd("HGET");
+            get.arg(key).arg(field);
+            get
+        };
         let lists = [
             score(keys::index(playground)),
             score(&keys::class_index(playground, fqn)),
+            field(keys::LIST_CHECK, "version".into()),
+            field(keys::LIST_RECORDS, keys::index_member(id)),
         ];
         let answers = self.query_all(&lists).await?;
-        let missing = answers.contains(&Value::Nil);
+        let missing = answers[..2].contains(&Value::Nil);
+        let unindexed = answers[2] != Value::Nil && answers[3] == Value::Nil;
         // It may have been deleted in the meantime.
-        if !missing || !self.exists(id).await? {
+        if !(missing || unindexed) || !self.exists(id).await? {
             return Ok(None);
+        }
+        if !missing {
+            return Ok(Some((
+                "is missing in the index of the lists",
+                "the API adds it within api.list_check_interval; to build the index anew, delete ltm:{list}:check",
+            )));
         }
         Ok(Some((
             "is missing on its lists",
@@ -348,6 +362,15 @@ fn is_known(key: &str) -> bool {
         keys::RETAINED,
         keys::RETENTION_TURN,
         keys::REVOCATIONS,
+        keys::LIST_TERMS,
+        keys::LIST_RECORDS,
+        keys::LIST_COUNTS,
+        keys::LIST_MARKED,
+        keys::LIST_UPDATED,
+        keys::LIST_FIRST,
+        keys::LIST_LAST,
+        keys::LIST_CHECK,
+        keys::LIST_TURN,
         keys::index(false),
         keys::index(true),
     ];
@@ -389,6 +412,7 @@ mod tests {
             keys::ticket("h"),
             keys::RETAINED.into(),
             keys::REVOCATIONS.into(),
+            keys::LIST_TERMS.into(),
         ] {
             assert!(part_of(&key).is_none() && is_known(&key), "{key}");
         }

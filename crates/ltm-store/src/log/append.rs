@@ -62,6 +62,8 @@ pub struct Append<'a> {
     pub snapshots_count: u64,
     /// The LTM's status after the entry: see [`ltm_state::State::status`].
     pub status: Option<&'a str>,
+    /// Whether lists may find the LTM by other words after the entry: it has another status, or its first error.
+    pub changes_lists: bool,
     /// The idempotency of the request, if it has a key.
     pub idempotency: Option<Idempotency<'a>>,
     /// The producer, if the request names one.
@@ -119,7 +121,12 @@ impl Store {
     /// [`StoreError::OutcomeUnknown`] the outcome is unknown.
     pub async fn append(&self, id: LtmId, append: &Append<'_>) -> Result<(), AppendError> {
         let call = append_call(id, append, &self.redis);
-        let outcome = self.send(id, &script::APPEND, &call).await?;
+        let send = self.send(id, &script::APPEND, &call);
+        let outcome = if append.changes_lists {
+            self.indexed(id, send).await?
+        } else {
+            self.updating(id, send).await?
+        };
         if outcome.is_in_doubt {
             return Err(StoreError::OutcomeUnknown(id).into());
         }

@@ -141,13 +141,14 @@ impl Store {
 
     async fn copy_to(&self, new: LtmId, copy: &Copy<'_>) -> Result<CreatedLtm, CreateError> {
         let log = self.copy_log(new, copy).await?;
-        self.list_as(new, true, &copy.meta.fqn).await?;
+        let mark = self.list_as(new, true, &copy.meta.fqn).await?;
         if let Some(idempotency) = copy.idempotency
             && self.bind(new, idempotency).await? != new
         {
             return Err(CreateError::InProgress);
         }
         self.adopt(new, copy, &log).await?;
+        self.index_later(new, mark);
         let (cursor, source) = (log.state.cursor, copy.source.clone());
         let checkpoint = apart(source.state.tree.bytes(), move || {
             let text = source.state.text();

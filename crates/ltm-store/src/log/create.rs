@@ -245,7 +245,7 @@ impl Store {
         new: &NewLtm<'_>,
         idempotency: Option<Idempotency<'_>>,
     ) -> Result<Attempt, StoreError> {
-        self.list_as(id, new.playground, new.fqn).await?;
+        let mark = self.list_as(id, new.playground, new.fqn).await?;
         if new.retention != RetentionOverride::default() {
             self.mark_retention().await?;
         }
@@ -263,6 +263,7 @@ impl Store {
                 return Err(error);
             }
         };
+        self.index_later(id, mark);
         let created = |cursor, replayed| {
             Attempt::Created(CreatedLtm {
                 id,

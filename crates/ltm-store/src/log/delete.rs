@@ -72,7 +72,8 @@ impl Store {
             let head = deletion.expected.unwrap_or(head);
             let last = Entry::after(head, Kind::Deleted, "true".into());
             let call = delete_call(id, head, &last, &deletion, &word, &self.redis);
-            let outcome = self.send(id, &script::DELETE, &call).await?;
+            let send = self.send(id, &script::DELETE, &call);
+            let outcome = self.indexed(id, send).await?;
             let detail = outcome.detail;
             match outcome.word.as_str() {
                 "ok" => {

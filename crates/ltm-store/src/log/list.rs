@@ -1,8 +1,8 @@
-//! Lists LTMs.
+//! The lists that an LTM is on: of all LTMs, and of its class.
 //!
-//! The index of a list is a sorted set of ids, so every page costs the same. The index and an LTM are not written
-//! in one step. So an id in the index can belong to an LTM that is being created, was never created, or was
-//! deleted. When a list meets such an id, it removes the id after a while.
+//! A list is a sorted set of ids, so every page costs the same. The list and an LTM are not written in one step. So an
+//! id on a list can belong to an LTM that is being created, was never created, or was deleted. When somebody reads
+//! such an id, it is removed after a while.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     error::StoreError,
+    list::told::Mark,
     log::{
         meta::status_of,
         read::{Store, damaged},
@@ -26,31 +27,7 @@ const MISSING_FOR: i64 = 60_000;
 /// How long the store remembers that an LTM was missing, in milliseconds.
 const REMEMBERED_FOR: i64 = 24 * 60 * 60 * 1000;
 
-/// If the caller may see only some LTMs: how many are read at once, and how many at most for one page.
-const READ_AT_ONCE: usize = 256;
-const MAX_READ: usize = 4096;
-
-/// The LTMs that a caller may see.
-pub enum Shown<'a> {
-    /// All LTMs.
-    All,
-    /// The LTMs for which this returns true.
-    Some(Choice<'a>),
-}
-
-/// Chooses an LTM by its id and class.
-pub type Choice<'a> = Box<dyn Fn(LtmId, &str) -> bool + Send + Sync + 'a>;
-
-impl Shown<'_> {
-    fn is_shown(&self, row: &Row) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(shown) => shown(row.id, &row.fqn),
-        }
-    }
-}
-
-const ROW_FIELDS: [&str; 9] = [
+const ROW_FIELDS: [&str; 10] = [
     "playground",
     "name",
     "fqn",
@@ -60,29 +37,8 @@ const ROW_FIELDS: [&str; 9] = [
     "cursor",
     "status",
     "key",
+    "errors",
 ];
-
-/// The LTMs to list.
-#[derive(Clone, Copy, Debug)]
-pub struct Listing<'a> {
-    /// Whether to list the playground, or the other LTMs.
-    pub playground: bool,
-    /// Only LTMs of this class.
-    pub fqn: Option<&'a str>,
-    /// The most rows, at least 1.
-    pub limit: usize,
-    /// Only LTMs with lower ids.
-    pub before: Option<LtmId>,
-}
-
-impl Listing<'_> {
-    fn index(&self) -> String {
-        match self.fqn {
-            Some(fqn) => keys::class_index(self.playground, fqn),
-            None => keys::index(self.playground).into(),
-        }
-    }
-}
 
 /// One row of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -105,67 +61,26 @@ pub struct Row {
     pub updated_at: String,
 }
 
-/// A page of a list, newest first.
-#[derive(Debug)]
-pub struct Page {
-    /// The rows.
-    pub rows: Vec<Row>,
-    /// The `before` of the next page, if there is one.
-    pub next: Option<LtmId>,
-    /// Ids of the index whose LTMs were not found: for [`Store::remove_missing`].
-    pub missing: Vec<LtmId>,
-    /// In a cluster: ids of the index whose LTMs are on a server that is down. The page lacks their rows.
-    pub unavailable: Vec<LtmId>,
+/// An LTM as a list reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedLtm {
+    pub(crate) row: Row,
+    pub(crate) playground: bool,
+    pub(crate) cursor: Cursor,
+    /// Whether its log has an error; `None` if nobody has noted that.
+    pub(crate) has_errors: Option<bool>,
+}
+
+/// The result of reading the LTM of an id.
+pub(crate) enum Found {
+    Ltm(Box<ListedLtm>),
+    Missing,
+    Unreadable,
+    /// In a cluster: the server that has it is down.
+    Unavailable,
 }
 
 impl Store {
-    /// Lists LTMs, newest first. If the caller may see only some LTMs, the store reads at most a few thousand for
-    /// one page. So a page can be shorter than the limit, or empty, although there is a next page. In a cluster, LTMs
-    /// on a server that is down have no row.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn list(&self, listing: Listing<'_>, shown: &Shown<'_>) -> Result<Page, StoreError> {
-        let index = listing.index();
-        let limit = listing.limit;
-        let (read, max_read) = match shown {
-            Shown::All => (limit, usize::MAX),
-            Shown::Some(_) => (limit.max(READ_AT_ONCE), MAX_READ),
-        };
-        let mut total = 0;
-        let (mut rows, mut missing, mut unavailable) = (Vec::new(), Vec::new(), Vec::new());
-        let mut before = listing.before;
-        loop {
-            let ids = self.index_page(&index, read + 1, before).await?;
-            let more = ids.len() > read;
-            total += ids.len();
-            for (id, row) in ids.iter().zip(self.rows(&ids, listing).await?).take(read) {
-                before = Some(*id);
-                match row {
-                    Found::Row(row) if shown.is_shown(&row) => rows.push(row),
-                    Found::Missing => missing.push(*id),
-                    Found::Unavailable => unavailable.push(*id),
-                    _ => {}
-                }
-                if rows.len() + unavailable.len() >= limit {
-                    break;
-                }
-            }
-            if !more || rows.len() + unavailable.len() >= limit || total >= max_read {
-                // If there are no more ids, the page ends with the last one, or before it.
-                let next =
-                    before.filter(|_| more || ids.last().is_some_and(|last| before != Some(*last)));
-                return Ok(Page {
-                    rows,
-                    next,
-                    missing,
-                    unavailable,
-                });
-            }
-        }
-    }
-
     /// The row of one LTM, and the head of its log.
     ///
     /// # Errors
@@ -179,15 +94,11 @@ impl Store {
         if fields.iter().all(Option::is_none) {
             return Err(self.missing(id).await);
         }
-        let cursor = ROW_FIELDS.iter().zip(&fields);
-        let cursor = cursor.into_iter().find(|(name, _)| **name == "cursor");
-        let cursor = cursor.and_then(|(_, text)| text.as_deref()?.parse().ok());
-        cursor
-            .and_then(|cursor| Some((row(id, fields)?, cursor)))
-            .ok_or_else(|| {
-                let problem = "a field of its meta is missing or cannot be read";
-                damaged(id, Cursor::ORIGIN, problem)
-            })
+        let ltm = listed(id, fields).ok_or_else(|| {
+            let problem = "a field of its meta is missing or cannot be read";
+            damaged(id, Cursor::ORIGIN, problem)
+        })?;
+        Ok((ltm.row, ltm.cursor))
     }
 
     /// Up to `count` ids of an index that are lower than `before`, in descending order.
@@ -210,13 +121,17 @@ impl Store {
         Ok(members.iter().filter_map(id).collect())
     }
 
-    /// Adds an LTM to its lists. In a cluster, waits for the replicas of each list: the writes to the LTM do not.
+    /// Adds an LTM to its lists, and marks it for the index. In a cluster, waits for the replicas of each list: the
+    /// writes to the LTM do not.
     pub(crate) async fn list_as(
         &self,
         id: LtmId,
         playground: bool,
         fqn: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Mark, StoreError> {
+        let mark = Mark::now();
+        let set_mark = mark.set(id);
+        let set_mark = async { Ok(self.redis.query::<Value>(&set_mark).await?) };
         let add = async |index: &str| -> Result<(), StoreError> {
             if self.redis.is_cluster() && self.redis.waits_for_replicas() {
                 let mut call = script::LIST.call(&[index]);
@@ -230,8 +145,8 @@ impl Store {
             Ok(())
         };
         let [all, class] = lists_of(playground, fqn);
-        tokio::try_join!(add(&all), add(&class))?;
-        Ok(())
+        tokio::try_join!(add(&all), add(&class), set_mark)?;
+        Ok(mark)
     }
 
     /// Removes an LTM from its lists, as far as Redis does so now. A list that meets it later removes it, too.
@@ -250,7 +165,8 @@ impl Store {
         }
     }
 
-    async fn rows(&self, ids: &[LtmId], listing: Listing<'_>) -> Result<Vec<Found>, StoreError> {
+    /// Reads the LTMs of these ids.
+    pub(crate) async fn listed(&self, ids: &[LtmId]) -> Result<Vec<Found>, StoreError> {
         let mut pipeline = redis::pipe();
         for &id in ids {
             pipeline.cmd("HMGET").arg(keys::meta(id)).arg(&ROW_FIELDS);
@@ -263,35 +179,28 @@ impl Store {
             let Ok(answer) = answer else {
                 return Found::Unavailable;
             };
-            let fields: Vec<Option<String>> = from_value(answer).unwrap_or_default();
-            let [playground, _, fqn, ..] = fields.as_slice() else {
-                return Found::Unreadable;
+            let fields: Vec<Option<String>> = match from_value(answer) {
+                Ok(fields) => fields,
+                Err(_) => return Found::Unreadable,
             };
-            // A creation that failed because the id was taken may have added it to another list.
-            let listed = playground.as_deref() == Some(if listing.playground { "1" } else { "0" })
-                && (listing.fqn.is_none() || fqn.as_deref() == listing.fqn);
-            if !listed {
+            if fields.iter().all(Option::is_none) {
                 return Found::Missing;
             }
-            row(id, fields).map_or(Found::Unreadable, Found::Row)
+            let ltm = listed(id, fields).map(Box::new);
+            ltm.map_or(Found::Unreadable, Found::Ltm)
         };
         Ok(ids.iter().zip(&answers).map(found).collect())
     }
 
-    /// Removes from the list those of `ids` whose LTMs have been missing for [`MISSING_FOR`].
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`].
-    pub async fn remove_missing(
+    /// Removes from a list those of `ids` whose LTMs have been missing for [`MISSING_FOR`].
+    pub(crate) async fn remove_missing(
         &self,
-        listing: Listing<'_>,
+        index: &str,
         ids: &[LtmId],
     ) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
-        let index = listing.index();
         // Another API with another clock may have noted the id, so Redis's clock counts.
         let now = self.clocks().await?.redis.as_millisecond();
         let mut pipeline = redis::pipe();
@@ -308,7 +217,7 @@ impl Store {
             let since = pair.get(1).and_then(|since| from_value::<f64>(since).ok());
             // A double represents milliseconds since 1970 exactly.
             if since.is_some_and(|since| now as f64 - since >= MISSING_FOR as f64) {
-                removal.cmd("ZREM").arg(&index).arg(keys::index_member(id));
+                removal.cmd("ZREM").arg(index).arg(keys::index_member(id));
                 count += 1;
             }
         }
@@ -337,26 +246,19 @@ pub(crate) fn lists_of(playground: bool, fqn: &str) -> [String; 2] {
     ]
 }
 
-/// The result of reading the LTM of an id in an index.
-enum Found {
-    Row(Row),
-    Missing,
-    Unreadable,
-    Unavailable,
-}
-
 /// The longest name that a list shows, in characters. The API accepts no longer one, but an older API did.
 const MAX_NAME: usize = 1024;
 
-fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {
+fn listed(id: LtmId, fields: Vec<Option<String>>) -> Option<ListedLtm> {
     let mut fields: HashMap<&str, String> = ROW_FIELDS
         .into_iter()
         .zip(fields)
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
     let mut field = |name| fields.remove(name);
-    let status = status_of(field("status").as_deref(), &field("cursor")?);
-    Some(Row {
+    let cursor = field("cursor")?;
+    let status = status_of(field("status").as_deref(), &cursor);
+    let row = Row {
         status,
         id,
         name: shorten_to(&field("name")?, MAX_NAME).into_owned(),
@@ -365,5 +267,11 @@ fn row(id: LtmId, fields: Vec<Option<String>>) -> Option<Row> {
         snapshots_count: field("snapshots_count")?.parse().ok()?,
         created_at: field("created_at")?,
         updated_at: field("updated_at")?,
+    };
+    Some(ListedLtm {
+        row,
+        playground: field("playground")? == "1",
+        cursor: cursor.parse().ok()?,
+        has_errors: field("errors").map(|errors| errors == "1"),
     })
 }

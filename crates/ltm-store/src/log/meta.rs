@@ -109,6 +109,8 @@ impl MetaFields<'_> {
             call.arg(field).arg(value);
         }
         call.arg("snapshots_count").arg(self.snapshots_count);
+        // A new LTM has no errors: a copy lacks those of its source.
+        call.arg("errors").arg(0);
         call.arg("status")
             .arg(status_field(self.cursor, self.status));
         call.arg("bytes")

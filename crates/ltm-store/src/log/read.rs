@@ -5,12 +5,16 @@ use ltm_state::{Continuation, judge};
 use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::{Value, from_redis_value_ref as from_value};
 
-use crate::{error::StoreError, redis::client::Redis, redis::connection::Answer, redis::script};
+use crate::{
+    error::StoreError, list::told::Told, redis::client::Redis, redis::connection::Answer,
+    redis::script,
+};
 
 /// The logs in Redis. Clones share the connections.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) redis: Redis,
+    pub(crate) told: Told,
 }
 
 /// The size of one read. A read stops after the entry that exceeds `bytes`.
@@ -57,7 +61,8 @@ pub enum Read {
 impl Store {
     /// The logs in this Redis.
     pub fn new(redis: Redis) -> Self {
-        Self { redis }
+        let told = Told::default();
+        Self { redis, told }
     }
 
     /// The class of an LTM.

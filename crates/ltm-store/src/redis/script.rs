@@ -41,6 +41,9 @@ script!(UNBIND, "unbind.lua");
 script!(BIND, "bind.lua");
 script!(LEND, "lend.lua");
 script!(REVOKE, "revoke.lua");
+script!(INDEX, "index.lua");
+script!(WORDS, "words.lua");
+script!(NOTE_ERRORS, "note_errors.lua");
 
 impl Script {
     fn new(code: &'static str) -> Self {

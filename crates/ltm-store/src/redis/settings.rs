@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ltm_settings::{SettingError, check_wait, duration, shown_node, shown_url};
+use ltm_settings::{SettingError, check_wait, duration, shown_node, shown_url, within};
 use redis::{
     AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
     cluster::NodeAddress, io::tcp::TcpSettings,
@@ -75,6 +75,12 @@ pub struct RedisSettings {
     /// Raise it if replicas are slow to confirm writes.
     #[serde(with = "duration")]
     pub wait_timeout: Duration,
+    /// The most LTMs that the services read for one page of a list. A page whose filter shows fewer of them is shorter, and
+    /// names the place where the next page begins.
+    ///
+    /// Raise it if clients that combine filters need too many requests to find their LTMs. Each LTM costs Redis a few
+    /// microseconds.
+    pub list_reads: usize,
     /// Whether a service reports that it is not ready if Redis writes no append-only file.
     ///
     /// Set it to `false` if only replicas keep your data safe, as with many managed services.
@@ -95,6 +101,7 @@ impl Default for RedisSettings {
             connect_timeout: Duration::from_secs(3),
             wait_replicas: 0,
             wait_timeout: Duration::from_secs(1),
+            list_reads: 4096,
             require_append_only: true,
         }
     }
@@ -132,7 +139,8 @@ impl RedisSettings {
     pub fn check(&self) -> Result<(), SettingError> {
         check_wait("redis.response_timeout", self.response_timeout)?;
         check_wait("redis.connect_timeout", self.connect_timeout)?;
-        check_wait("redis.wait_timeout", self.wait_timeout)
+        check_wait("redis.wait_timeout", self.wait_timeout)?;
+        within("redis.list_reads", self.list_reads, 1..=usize::MAX)
     }
 
     /// The address of Redis for logs, without passwords.

@@ -72,6 +72,7 @@ end
 local written_at = clock[1] .. string.format('%03d', math.floor(clock[2] / 1000))
 redis.call('HSET', meta, 'cursor', ARGV[2], 'updated_at', ARGV[5], 'snapshots_count', ARGV[6],
   'written_at', written_at, 'status', ARGV[2] .. ' ' .. ARGV[15])
+if ARGV[3] == 'error' then redis.call('HSET', meta, 'errors', 1) end
 -- A field of another cursor is outdated: an older version of the services has appended without it.
 local at, base, bytes = string.match(redis.call('HGET', meta, 'bytes') or '', '^(%S+) (%S+) (%d+)$')
 if at == head then

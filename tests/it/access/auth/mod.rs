@@ -4,6 +4,7 @@ mod bounds;
 mod copies;
 mod creation_keys;
 mod keys;
+mod lists;
 mod matrix;
 mod missing;
 mod renewals;

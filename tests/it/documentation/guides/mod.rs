@@ -75,6 +75,11 @@ fn the_page_on_history_does_what_it_says() {
 }
 
 #[test]
+fn the_page_on_lists_does_what_it_says() {
+    follow("docs/lists.md", Given::MakeRun);
+}
+
+#[test]
 fn the_page_on_operations_does_what_it_says() {
     follow("docs/operations.md", Given::Services);
 }

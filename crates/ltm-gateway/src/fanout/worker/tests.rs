@@ -48,6 +48,7 @@ async fn append(store: &Store, id: LtmId, expected: Cursor, reason: &str) -> Cur
         now: "2026-01-01T00:00:00Z",
         snapshots_count: 2,
         status: None,
+        changes_lists: false,
         idempotency: None,
         producer: None,
     };
