@@ -141,6 +141,11 @@ sbom: ## write the software bill of materials of each service to target/sbom (Cy
 	@deploy/setup.sh --sbom
 	@deploy/sbom.sh
 
+.PHONY: dist
+dist: ## make the packages of a release in target/dist, install each and use it (tarball, .deb, wheel, npm)
+	@deploy/setup.sh --dist
+	@deploy/dist/build.sh
+
 .PHONY: release
 release: ## build reproducible release binaries (deploy/reproduce.sh proves that they are)
 	@deploy/setup.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the software bill of materials of each service to target/sbom/<program>.cdx.json (CycloneDX), and checks it.
+# Writes the software bill of materials of each program to target/sbom/<program>.cdx.json (CycloneDX), and checks it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,10 +21,11 @@ export SOURCE_DATE_EPOCH
 cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target "$target"
 
 here=$(pwd -P)
-for program in ltm-api ltm-gateway; do
+for package in ltm-api ltm-gateway ltm-cli; do
+  program=${package/ltm-cli/ltm}
   bom=target/sbom/$program.cdx.json
-  sed "s#file://$here/#file:///ltm-live/#g" "crates/$program/${program}_bin.cdx.json" >"$bom"
-  cargo tree --locked --package "$program" --target "$target" --edges normal,build --prefix none --format '{p}' |
+  sed "s#file://$here/#file:///ltm-live/#g" "crates/$package/${program}_bin.cdx.json" >"$bom"
+  cargo tree --locked --package "$package" --target "$target" --edges normal,build --prefix none --format '{p}' |
     awk '{ sub(/^v/, "", $2); print $1, $2 }' | sort -u >"target/sbom/$program.packages"
   "$tools/bin/python" deploy/sbom/check.py "$bom" "target/sbom/$program.packages"
 done

@@ -9,6 +9,7 @@
 #   deploy/setup.sh --chart     Python with venv, to check the Helm chart
 #   deploy/setup.sh --deny      cargo-deny, to check the dependencies
 #   deploy/setup.sh --sbom      cargo-cyclonedx and Python, for the bill of materials
+#   deploy/setup.sh --dist      debootstrap, Node, Python and binutils, to make packages and try them
 #   deploy/setup.sh --client    Node and Chromium, to test the JavaScript client and the inspector
 #   deploy/setup.sh --python    Python with venv, to check the Python package
 #   deploy/setup.sh --examples  Node, Chromium, Python and curl, to test the examples
@@ -148,6 +149,18 @@ need_tool() {
   CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev --force "$1@$2"
 }
 
+need_dist_tools() {
+  { have dpkg-deb && have strip; } || install_packages dpkg dpkg binutils
+  # Without it, check.sh says that it could not use a bare Debian.
+  have debootstrap || ! may_be_root || ! have apt-get || install_packages debootstrap debootstrap
+  case "${DIST_TARGET:-}" in
+    *-musl)
+      have musl-gcc || install_packages musl-cross musl-tools
+      have rustup && rustup target add "$DIST_TARGET"
+      ;;
+  esac
+}
+
 need_fuzzer() {
   have rustup || fail "fuzzing needs the nightly toolchain, and rustup is missing. See https://rustup.rs"
   cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
@@ -171,6 +184,11 @@ case "${1:-}" in
   --sbom)
     need_tool cargo-cyclonedx 0.5.9
     need_python
+    ;;
+  --dist)
+    need_node
+    need_python
+    need_dist_tools
     ;;
   --client)
     need_node
