@@ -3,13 +3,14 @@
 # what to try next. Runs until Ctrl-C.
 #
 #   PORT=8001 deploy/run.sh
+#   LTM=/usr/bin/ltm deploy/run.sh      with a program that is already built
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 port=${PORT:-8000}
 url=http://127.0.0.1:$port
 sample=tests/data/tutorial.json
-ltm=${CARGO_TARGET_DIR:-target}/debug/ltm
+target=${CARGO_TARGET_DIR:-target}
 # One data directory per port, so that a second instance has its own Redis.
 data=${XDG_DATA_HOME:-$HOME/.local/share}/ltm-live
 [ "$port" = 8000 ] || data+=-$port
@@ -33,8 +34,34 @@ check_port() {
   fi
 }
 
-build() {
-  say "building (the first time takes a few minutes) ..."
+# Whether this program was built from the commit of this folder, and the folder has no changes.
+is_current() {
+  [ -x "$1" ] && git diff --quiet HEAD -- crates Cargo.toml Cargo.lock 2>/dev/null || return 1
+  [[ $("$1" --version 2>/dev/null) == *"($(git rev-parse --short=12 HEAD))" ]]
+}
+
+# Sets `ltm`: the program of the variable LTM, else a release build of this commit (`make dist`, `make release`), else a
+# debug build, of which Cargo compiles what has changed.
+program() {
+  local packaged
+  ltm=${LTM:-}
+  if [ -n "$ltm" ]; then
+    ltm=$(command -v "$ltm") || fail "LTM is \"$LTM\"; it must be the path of the program ltm"
+    return
+  fi
+  for packaged in "$target/dist/ltm" "$target"/*/dist/ltm; do
+    if is_current "$packaged"; then
+      ltm=$packaged
+      return
+    fi
+  done
+  deploy/setup.sh
+  ltm=$target/debug/ltm
+  if [ -e "$ltm" ]; then
+    say "compiling what has changed ..."
+  else
+    say "compiling ltm-live and its libraries: this takes some minutes, once. Cargo shows how far it is."
+  fi
   cargo build --locked --bin ltm
 }
 
@@ -96,11 +123,14 @@ play() {
 next_steps() {
   cat <<TEXT
 
-ltm-live runs at $url. LTM $id contains the history of an agent that writes bedtime stories.
+Open it in a browser:  $url/#/ltm/$id
+  It is the history of an agent that writes bedtime stories, in LTM $id.
+  All LTMs:             $url
+  Every call:           $url/docs
+  The log:              $log
+  Ctrl-C stops ltm-live and keeps its data.
 
-Open it in a browser: $url/#/ltm/$id
-
-Follow it in JavaScript (Node 22 or newer, after "npm install fast-json-patch"; the same in a web page):
+More to try. Follow the LTM in JavaScript (Node 22 or newer, after "npm install fast-json-patch"; the same in a web page):
 
 $(sed -e "s/^const ltmId = .*/const ltmId = $id;/" -e "s/^const server = .*/const server = '127.0.0.1:$port';/" -e 's/^./  &/' deploy/follow.mjs)
 
@@ -119,14 +149,11 @@ Or in another terminal:
 
   # play the history again, slowly, into another LTM; the command prints its id
   $ltm --url $url play $sample --speed 0.2
-
-The log is in $log. Ctrl-C stops the service and keeps its data.
 TEXT
 }
 
-deploy/setup.sh
 check_port
-build
+program
 start
 wait_until_ready
 play
