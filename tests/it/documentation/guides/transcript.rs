@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The programs of which a transcript may tell: they build this project, or need machines that a test has not.
+/// The programs of which a transcript may tell: they build or install this project, or need machines that a test has not.
 const NOT_RUN: &[&str] = &[
     "cargo",
     "deploy/rolling.sh",
@@ -10,9 +10,11 @@ const NOT_RUN: &[&str] = &[
     "helm",
     "kubectl",
     "make",
+    "npx",
     // `make python` runs the programs of the guide for Python.
     "pip",
     "promtool",
+    "sudo",
     "python",
     "systemctl",
 ];
