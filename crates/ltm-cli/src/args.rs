@@ -79,7 +79,7 @@ Examples:
   ltm dev --listen 127.0.0.1:9000 --data-dir ./data
   LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm dev     use a running Redis
 
-Without LTM__REDIS__URL, `redis-server` must be on the PATH. Press Ctrl-C to stop; the data stays.
+Without LTM__REDIS__URL, `redis-server` or `valkey-server` must be on the PATH. Press Ctrl-C to stop; the data stays.
 All settings of the services apply: see `ltm-api --print-config` and `ltm-gateway --print-config`.")]
     Dev(dev::Args),
     /// Verify the logs of LTMs directly in Redis

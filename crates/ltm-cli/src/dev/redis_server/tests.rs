@@ -26,6 +26,20 @@ async fn it_answers_alone_on_its_socket_and_keeps_its_data() {
 }
 
 #[tokio::test]
+async fn the_first_program_that_is_installed_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Files::create(dir.path()).unwrap();
+    let missing = files.spawn(&["no-such-server", "no-other-server"]);
+    assert!(matches!(missing, Err(LocalRedisError::NotInstalled)));
+    let mut server = files
+        .spawn(&["no-such-server", PROGRAMS[0], "no-other-server"])
+        .unwrap();
+    wait_until_ready(&files.socket).await;
+    ask(&files.socket, "SHUTDOWN").await.unwrap();
+    assert!(server.wait().await.unwrap().success());
+}
+
+#[tokio::test]
 async fn a_directory_in_use_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let redis = LocalRedis::start(dir.path()).await.unwrap();
@@ -42,7 +56,7 @@ async fn a_directory_in_use_is_refused() {
 async fn a_server_that_a_killed_process_left_is_replaced_without_loss() {
     let dir = tempfile::tempdir().unwrap();
     let files = Files::create(dir.path()).unwrap();
-    let mut left = files.command().unwrap().spawn().unwrap();
+    let mut left = files.spawn(&PROGRAMS).unwrap();
     timeout(START_LIMIT, wait_until_ready(&files.socket))
         .await
         .unwrap();
