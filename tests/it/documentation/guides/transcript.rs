@@ -14,8 +14,8 @@ const NOT_RUN: &[&str] = &[
     // `make python` runs the programs of the guide for Python.
     "pip",
     "promtool",
-    "sudo",
     "python",
+    "sudo",
     "systemctl",
 ];
 
