@@ -140,6 +140,9 @@ def all_calls(http):
     http("GET", ltm + "?rollbacks=true")
     http("GET", f"{ltm}/rollbacks?limit=2")
     http("GET", f"{ltm}/snapshots?rollback=0")
+    steps = [{"reason": "execute", "merge": {"n": n}} for n in (2, 3)]
+    http("POST", f"{ltm}/snapshots", {"snapshots": steps}, 201)
+    http("POST", f"{ltm}/snapshots", {"snapshots": [{"reason": "execute"}]}, 422)
     copied = http("POST", f"{ltm}/copy")["copy_id"]
     http("GET", f"/api/v0/ltm/{copied}")
     http("GET", "/api/v0/ltm?playground=true")

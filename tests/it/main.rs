@@ -9,6 +9,7 @@ mod http_api {
     mod api;
     mod api_limits;
     mod append;
+    mod batches;
     mod head;
     mod history;
     mod history_model;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ltm_store::ListCounts;
-use ltm_types::Kind;
+use ltm_types::{Entry, Kind};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -74,13 +74,16 @@ impl Metrics {
         }
     }
 
-    /// An entry was appended, `after` its request was read.
-    pub(crate) fn appended(&self, kind: &Kind, bytes: usize, after: Duration) {
-        let labels = OfKind::of(kind);
+    /// Entries of one kind were appended, `after` their request was read.
+    pub(crate) fn appended(&self, entries: &[Entry], after: Duration) {
+        let Some(first) = entries.first() else { return };
+        let labels = OfKind::of(&first.kind);
         self.appends
             .get_or_create(&labels)
             .observe(after.as_secs_f64());
-        self.wrote(&labels, bytes);
+        for entry in entries {
+            self.wrote(&labels, entry.payload.len());
+        }
     }
 
     /// The log had newer entries than the write was made for.
@@ -144,7 +147,7 @@ impl Metrics {
         }
         registry.register_with_unit(
             "append_duration",
-            "Time from reading the body of a write to the entry being in Redis, including waits for other writes",
+            "Time from reading the body of a write to its entries being in Redis, including waits for other writes",
             Unit::Seconds,
             self.appends.clone(),
         );

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 /// What a state may take in memory for each byte that its text may have.
 const MEMORY_PER_BYTE: usize = 6;
+/// The most snapshots in one request: Redis does nothing else while it appends them.
+const MAX_BATCH: usize = 1000;
 /// The most threads for large JSON.
 const MAX_JSON_THREADS: usize = 256;
 /// What any state may take in memory.
@@ -94,6 +96,10 @@ pub struct ApiSettings {
     ///
     /// Raise it if engines send patches with more operations.
     pub max_operations: usize,
+    /// The most snapshots in one request. A batch with more gets 413 `body-too-large`. It can be at most 1000.
+    ///
+    /// Lower it if batches keep Redis from other commands for too long.
+    pub max_batch: usize,
     /// The memory for the states of LTMs that are being written, approximately. The API drops the least recently used
     /// ones and reads them from Redis again when it needs them.
     ///
@@ -185,6 +191,7 @@ impl Default for ApiSettings {
             max_state: ByteSize::mib(16),
             max_depth: 256,
             max_operations: 10_000,
+            max_batch: MAX_BATCH,
             cache: ByteSize::mib(256),
             checkpoint_every: 1000,
             max_reads: 8,
@@ -215,6 +222,7 @@ impl ApiSettings {
         within("api.max_body", self.max_body, ByteSize::b(0)..=most)?;
         within("api.max_state", self.max_state, ByteSize::b(0)..=most)?;
         within("api.max_depth", self.max_depth, 1..=patch::MAX_DEPTH)?;
+        within("api.max_batch", self.max_batch, 1..=MAX_BATCH)?;
         check_wait("api.body_timeout", self.body_timeout)?;
         within("api.max_reads", self.max_reads, 1..=usize::MAX)?;
         within("api.json_threads", self.json_threads, 0..=MAX_JSON_THREADS)?;

@@ -6,7 +6,7 @@ use json_patch::PatchOperation;
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
-    diff,
+    diff::{self, Budget},
     json::{self, FieldError, FieldErrorKind, Shape, memory_of},
     patch::{self, Limits, PatchError, Tree},
     prototype,
@@ -42,6 +42,49 @@ pub enum Change {
         /// Its members.
         members: Map<String, Value>,
     },
+}
+
+/// What the work of applying changes may still be. Changes that are sent together share it, so that a request costs
+/// what it sends, however many changes it has.
+#[derive(Debug)]
+pub struct Work {
+    /// The bytes that may be copied: see [`Limits::max_work`].
+    bytes: usize,
+    /// What may be compared.
+    diff: Budget,
+}
+
+impl Work {
+    /// The work of one request.
+    pub fn within(limits: &Limits) -> Self {
+        Self {
+            bytes: limits.max_work,
+            diff: Budget::default(),
+        }
+    }
+
+    /// Takes what a patch has cost. A patch that the service made may cost more than is left: its size follows what
+    /// was sent, or what the state had before.
+    fn take(&mut self, undo: &patch::Undo, made: usize) {
+        let cost = undo.work().saturating_add(made);
+        self.bytes = self.bytes.saturating_sub(cost);
+    }
+
+    /// Rejects a further change if nothing is left.
+    fn check(&self, field: &'static str, limits: &Limits) -> Result<(), ChangeError> {
+        if self.bytes > 0 || limits.max_work == 0 {
+            return Ok(());
+        }
+        let max = limits.max_work;
+        let detail = format!(
+            "the changes before it have copied and written {max} bytes; send fewer at once"
+        );
+        let source = PatchError::TooLarge {
+            operation: 0,
+            detail,
+        };
+        Err(ChangeError::Patch { field, source })
+    }
 }
 
 /// Why a change cannot be read, or does not apply. The state is unchanged.
@@ -138,7 +181,7 @@ impl Change {
     }
 
     /// Applies the change to `tree`. Returns the text of the patch that makes the change, and the means to undo
-    /// it.
+    /// it. Takes what that costs from `work`.
     ///
     /// # Errors
     ///
@@ -147,20 +190,31 @@ impl Change {
         &mut self,
         tree: &mut Tree,
         limits: &Limits,
+        work: &mut Work,
     ) -> Result<(Cow<'_, RawValue>, patch::Undo), ChangeError> {
         let none = Map::new();
         let now = tree.value().as_object().unwrap_or(&none);
         let (field, operations) = match self {
             Self::Patch { text, operations } => {
-                let undo = tree.apply(operations, limits).map_err(of("patch"))?;
+                let applied = tree.apply_within(operations, limits, work.bytes);
+                let undo = applied.map_err(of("patch"))?;
+                work.take(&undo, 0);
                 return Ok((Cow::Borrowed(text), undo));
             }
             // The size was checked when the state was read.
-            Self::State { text, members } => ("state", operations(now, members.take(), text)?),
-            Self::Merge { members, .. } => ("merge", diff::merge(now, members)),
+            Self::State { text, members } => {
+                work.check("state", limits)?;
+                let made = operations(now, members.take(), text, &mut work.diff)?;
+                ("state", made)
+            }
+            Self::Merge { members, .. } => {
+                work.check("merge", limits)?;
+                ("merge", diff::merge_within(now, members, &mut work.diff))
+            }
         };
         let text = serde_json::value::to_raw_value(&operations)?;
         let undo = apply_made(operations, tree, limits).map_err(of(field))?;
+        work.take(&undo, text.get().len());
         Ok((Cow::Owned(text), undo))
     }
 }
@@ -209,6 +263,7 @@ fn operations(
     now: &Map<String, Value>,
     members: Option<Map<String, Value>>,
     text: &RawValue,
+    budget: &mut Budget,
 ) -> Result<Vec<PatchOperation>, ChangeError> {
     let members = match members {
         Some(members) => members,
@@ -217,7 +272,7 @@ fn operations(
     Ok(if now.is_empty() {
         diff::additions(members)
     } else {
-        diff::diff(now, &members)
+        diff::diff_within(now, &members, budget)
     })
 }
 
@@ -341,7 +396,10 @@ mod tests {
                 Change::read(None, None, Some(&text), &limits),
             ] {
                 let mut tree = before.clone();
-                let (_, undo) = change.unwrap().apply(&mut tree, &limits).unwrap();
+                let (_, undo) = change
+                    .unwrap()
+                    .apply(&mut tree, &limits, &mut Work::within(&limits))
+                    .unwrap();
                 assert_eq!(tree.value(), &state);
                 tree.undo(undo);
                 assert_eq!(tree, before);
@@ -355,7 +413,10 @@ mod tests {
         let before = tree.clone();
         let text = to_raw_value(&json!({"b": "x".repeat(80)})).unwrap();
         let mut merge = Change::read(None, None, Some(&text), &LIMITS).unwrap();
-        let error = merge.apply(&mut tree, &LIMITS).map(drop).unwrap_err();
+        let error = merge
+            .apply(&mut tree, &LIMITS, &mut Work::within(&LIMITS))
+            .map(drop)
+            .unwrap_err();
         assert!(
             matches!(
                 &error,
@@ -434,7 +495,9 @@ mod tests {
         let mut tree = Tree::new(messages(300));
         let text = to_raw_value(&messages(301)).unwrap();
         let mut merge = Change::read(None, None, Some(&text), &limits).unwrap();
-        let (patch, _undo) = merge.apply(&mut tree, &limits).unwrap();
+        let (patch, _undo) = merge
+            .apply(&mut tree, &limits, &mut Work::within(&limits))
+            .unwrap();
         let expected = json!([{"op": "add", "path": "/chat/messages/300", "value": message(300)}]);
         let patch: Value = serde_json::from_str(patch.get()).unwrap();
         assert!(patch == expected, "{} bytes", patch.to_string().len());

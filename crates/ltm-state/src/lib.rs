@@ -19,7 +19,7 @@ mod prototype;
 mod retention;
 mod state;
 
-pub use change::{Change, ChangeError};
+pub use change::{Change, ChangeError, Work};
 pub use history_index::{Branch, HistoryIndex, Origin, SnapshotRange};
 pub use join::{Continuation, Join, join, judge};
 pub use patch::{Limits, MAX_STATE_BYTES, PatchError, Tree};

@@ -46,7 +46,7 @@ pub use list::{
 pub use live::{Live, LiveEvent, LiveEvents, LiveSource};
 pub use log::{
     append::{
-        Append, AppendError, AppendedEntry, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS,
+        Append, AppendError, AppendedEntries, IDEMPOTENCY_SLOTS, Idempotency, MAX_PRODUCERS,
         ProducerEpoch, fingerprint,
     },
     create::{CREATION_KEY_SECONDS, CreateError, CreatedLtm, NewLtm},

@@ -59,6 +59,17 @@ impl Target {
         self.attack(what, &path, &body).await
     }
 
+    /// Appends a batch of these changes to an LTM within the budget.
+    async fn batch(&self, what: &str, id: u64, changes: impl Iterator<Item = String>) -> Answer {
+        let snapshots: Vec<String> = changes
+            .map(|change| format!(r#"{{"reason":"x",{change}}}"#))
+            .collect();
+        let body = format!(r#"{{"snapshots":[{}]}}"#, snapshots.join(","));
+        assert!(body.len() <= 8 * MIB, "{} bytes", body.len());
+        let path = format!("/ltm/{id}/snapshots");
+        self.attack(what, &path, &body).await
+    }
+
     /// Creates an LTM with a state that is text, within the budget.
     async fn create(&self, what: &str, state: &str) -> u64 {
         let body = format!(r#"{{"fqn":"tests.Attack","state":{state}}}"#);
@@ -160,6 +171,79 @@ async fn elements_that_are_shifted_again_and_again_take_no_time() {
         }
     }
     target.is_readable(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_costs_what_it_sends_as_one_snapshot_does() {
+    let target = Target::start();
+    let state = format!(r#"{{"a":{},"c":{{}}}}"#, numbers(size(1_200_000), |_| 0));
+    let id = target.create("an array of zeros", &state).await;
+    for (what, operation) in [
+        ("a batch of copies", copy("/b")),
+        (
+            "a batch of adds",
+            json!({"op": "add", "path": "/a/0", "value": 1}),
+        ),
+        (
+            "a batch of moves",
+            json!({"op": "move", "from": "/a/0", "path": "/a/-"}),
+        ),
+        (
+            "a batch of moves down",
+            json!({"op": "move", "from": "/a", "path": "/c/a"}),
+        ),
+    ] {
+        let back = json!({"op": "move", "from": "/c/a", "path": "/a"});
+        let patch = match what {
+            "a batch of moves down" => json!([operation, back]),
+            _ => json!([operation]),
+        };
+        let changes = (0..1000).map(|_| format!(r#""patch":{patch}"#));
+        let problem = target
+            .batch(what, id, changes)
+            .await
+            .problem(422, "state-too-large");
+        let field = problem["field"].as_str().unwrap();
+        assert!(field.starts_with("snapshots["), "{problem}");
+    }
+    if FULL {
+        // Each of them writes the whole object anew, because clients cannot name the member.
+        let large = format!(r#"{{"a":{{"b":"{}","__proto__":0}}}}"#, "x".repeat(6 * MIB));
+        let id = target.create("a large text", &large).await;
+        let changes = (1..1000).map(|n| format!(r#""merge":{{"a":{{"__proto__":{n}}}}}"#));
+        let refused = target.batch("a batch of large patches", id, changes).await;
+        refused.problem(422, "state-too-large");
+        target.is_readable(id).await;
+    }
+
+    let id = target.create("an empty state", "{}").await;
+    let count = size(1000) as u64;
+    let changes = (0..count).map(|n| format!(r#""state":{{"a":{}}}"#, bits(1200, n)));
+    let accepted = target.batch("a batch of bits", id, changes).await;
+    assert_eq!(accepted.status, 201, "{}", accepted.text);
+    let mut order: Vec<usize> = (0..500).collect();
+    let changes = (0..count).map(|n| {
+        fastrand::Rng::with_seed(n).shuffle(&mut order);
+        format!(
+            r#""merge":{{"a":{}}}"#,
+            numbers(order.len(), |n| order[n] as u64)
+        )
+    });
+    let accepted = target
+        .batch("a batch of shuffled numbers", id, changes)
+        .await;
+    assert_eq!(accepted.status, 201, "{}", accepted.text);
+    target.is_readable(id).await;
+    let large = format!("[{}]", vec![r#"{"a":0}"#; 900].join(","));
+    let changes = (0..1000).map(|_| format!(r#""state":{{"a":{large}}}"#));
+    let refused = target.batch("a batch of objects", id, changes).await;
+    assert_eq!(
+        refused.problem(422, "state-too-large")["field"],
+        "snapshots"
+    );
+    let changes = (0..100_000).map(|_| r#""merge":{}"#.to_owned());
+    let refused = target.batch("a batch that is too long", id, changes).await;
+    refused.problem(413, "body-too-large");
 }
 
 #[tokio::test(flavor = "multi_thread")]

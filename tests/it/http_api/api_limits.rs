@@ -72,6 +72,26 @@ async fn a_state_does_not_grow_beyond_its_limit_and_can_always_shrink() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_has_as_many_snapshots_as_allowed() {
+    let stack = Stack::with(&[("LTM__API__MAX_BATCH", "3")]);
+    let (id, _) = stack.api.create(json!({})).await;
+    let batch = |count| json!({"snapshots": vec![json!({"reason": "x", "merge": {}}); count]});
+    try_append(&stack.api, id, &batch(3)).await.expect(201);
+    for count in [4, 2000] {
+        let refused = try_append(&stack.api, id, &batch(count)).await;
+        let problem = refused.problem(413, "body-too-large");
+        assert_eq!(problem["field"], "snapshots");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(&format!("has {count} snapshots")),
+            "{detail}"
+        );
+    }
+    stack.api_service.until_logged("api.max_batch").await;
+    assert_eq!(stack.api.document(id).await["snapshots_count"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_patch_has_a_limited_number_of_operations() {
     let stack = Stack::with(&[("LTM__API__MAX_OPERATIONS", "10")]);
     let (id, _) = stack.api.create(json!({"a": 1})).await;

@@ -20,6 +20,7 @@ const SHRINK_LIMIT_MS: u32 = 60_000;
 #[derive(Clone, Debug)]
 enum Act {
     Append(Value),
+    Batch(Vec<Value>),
     Rollback(u64),
     Replay(u64),
     Undo(u64),
@@ -58,6 +59,7 @@ fn states() -> impl Strategy<Value = Value> {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         12 => states().prop_map(Act::Append),
+        4 => prop::collection::vec(states(), 1..6).prop_map(Act::Batch),
         3 => any::<u64>().prop_map(Act::Rollback),
         1 => any::<u64>().prop_map(Act::Replay),
         3 => any::<u64>().prop_map(Act::Undo),
@@ -188,6 +190,7 @@ impl<'a> History<'a> {
         let count = self.model.current.len() as u64;
         match act {
             Act::Append(state) => self.append(state).await,
+            Act::Batch(states) => self.batch(states).await,
             Act::Rollback(n) if count > 0 => {
                 let index = n % count;
                 let body = json!({"snapshot": {"index": index}});
@@ -236,6 +239,24 @@ impl<'a> History<'a> {
         let state = state.clone();
         self.model.current.push(Step { number, state });
         self.note(&appended);
+    }
+
+    async fn batch(&mut self, states: &[Value]) {
+        let mut snapshots = Vec::new();
+        for state in states {
+            self.number += 1;
+            let (number, state) = (json!(self.number), state.clone());
+            snapshots.push(json!({"reason": "execute", "item": number, "state": state}));
+            self.model.current.push(Step { number, state });
+        }
+        let body = json!({ "snapshots": snapshots });
+        let appended = self.post("snapshots", &body).await.expect(201);
+        assert_eq!(appended["index"], self.model.current.len() - 1);
+        for (cursor, state) in appended["cursors"].as_array().unwrap().iter().zip(states) {
+            let cursor = cursor.as_str().unwrap().to_owned();
+            self.states.insert(cursor.clone(), state.clone());
+            self.log.push(cursor);
+        }
     }
 
     async fn go_back(&mut self, body: &Value, index: u64, keep: u64, reason: &'static str) {

@@ -51,8 +51,18 @@ async fn count(api: &Api, id: u64, value: &str) -> usize {
     list.iter().filter(|element| *element == value).count()
 }
 
+/// As many elements in one request.
+fn batch(value: &str, count: usize) -> Value {
+    json!({"snapshots": vec![element(value); count]})
+}
+
 /// `others` writes hide a write whose answer is lost, and retention removes it.
 async fn a_hidden_write(others: usize) -> u16 {
+    hidden(&element("once"), 1, &vec![element("other"); others], others).await
+}
+
+/// `others` hide a write of `writes` elements whose answer is lost, and retention removes it.
+async fn hidden(write: &Value, writes: usize, others: &[Value], elements: usize) -> u16 {
     let world = World::start().await;
     let body = json!({"fqn": "tests.Ltm", "state": {"list": []}, "retention": {"max_entries": 1}});
     let created = world.near.post("/ltm", &body).await.expect(200);
@@ -63,8 +73,8 @@ async fn a_hidden_write(others: usize) -> u16 {
     world.network.hold_answers();
     let far = world.far.clone();
     let sent = tokio::spawn({
-        let path = path.clone();
-        async move { far.post(&path, &element("once")).await }
+        let (path, write) = (path.clone(), write.clone());
+        async move { far.post(&path, &write).await }
     });
     let log = format!("ltm:{{{id}}}:log");
     until("the write is in the log", async || {
@@ -72,19 +82,34 @@ async fn a_hidden_write(others: usize) -> u16 {
         found.contains("once")
     })
     .await;
-    for _ in 0..others {
-        world.near.post(&path, &element("other")).await.expect(201);
+    for other in others {
+        world.near.post(&path, other).await.expect(201);
     }
+    let last = (2 + writes).to_string();
     until("retention has removed the write", async || {
-        world.redis.cli(&["XRANGE", &log, "3", "3"]).is_empty()
+        world.redis.cli(&["XRANGE", &log, &last, &last]).is_empty()
     })
     .await;
     world.network.cut();
     world.network.release();
     let status = sent.await.unwrap().status.as_u16();
-    assert_eq!(count(&world.near, id, "once").await, 1, "{status}");
-    assert_eq!(count(&world.near, id, "other").await, others);
+    assert_eq!(count(&world.near, id, "once").await, writes, "{status}");
+    assert_eq!(count(&world.near, id, "other").await, elements);
     status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_answer_is_lost_lands_once_although_batches_hide_it_and_retention_removes_it()
+{
+    let (once, other) = (batch("once", 3), batch("other", 25));
+    assert_eq!(hidden(&once, 3, &[other.clone(), other], 50).await, 201);
+}
+
+/// A batch takes the place of the word of the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_word_is_gone_is_of_unknown_outcome_and_not_written_again() {
+    let (once, other) = (batch("once", 3), batch("other", 16));
+    assert_eq!(hidden(&once, 3, &[other.clone(), other], 32).await, 503);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,14 +197,14 @@ async fn on_a_cluster_a_taken_id_is_refused_although_the_request_is_the_same() {
 
 /// An LTM to which `behind` has written once, and `other` so often since that the log is trimmed beyond that. Returns its id
 /// and the path for snapshots.
-async fn leave_behind(behind: &Api, other: &Api) -> (u64, String) {
+async fn leave_behind(behind: &Api, other: &Api, others: &[Value]) -> (u64, String) {
     let body = json!({"fqn": "tests.Ltm", "state": {"list": []}, "retention": {"max_entries": 1}});
     let created = other.post("/ltm", &body).await.expect(200);
     let id = created["id"].as_u64().unwrap();
     let path = format!("/ltm/{id}/snapshots");
     behind.post(&path, &element("first")).await.expect(201);
-    for _ in 0..40 {
-        other.post(&path, &element("other")).await.expect(201);
+    for write in others {
+        other.post(&path, write).await.expect(201);
     }
     (id, path)
 }
@@ -189,9 +214,11 @@ async fn leave_behind(behind: &Api, other: &Api) -> (u64, String) {
 async fn on_a_cluster_a_writer_that_is_far_behind_writes() {
     let (_cluster, services) = on_a_cluster().await;
     let apis = services.each_ref().map(Api::at);
-    let (id, path) = leave_behind(&apis[1], &apis[0]).await;
-    apis[1].post(&path, &element("last")).await.expect(201);
-    assert_eq!(count(&apis[0], id, "last").await, 1);
+    for others in [vec![element("other"); 40], vec![batch("other", 25); 3]] {
+        let (id, path) = leave_behind(&apis[1], &apis[0], &others).await;
+        apis[1].post(&path, &element("last")).await.expect(201);
+        assert_eq!(count(&apis[0], id, "last").await, 1);
+    }
 }
 
 /// An older version of the services appends without a word.
@@ -199,7 +226,8 @@ async fn on_a_cluster_a_writer_that_is_far_behind_writes() {
 async fn on_a_cluster_a_writer_that_is_far_behind_an_older_version_is_refused_at_most_once() {
     let (cluster, services) = on_a_cluster().await;
     let apis = services.each_ref().map(Api::at);
-    let (id, path) = leave_behind(&apis[1], &apis[0]).await;
+    let others = vec![element("other"); 40];
+    let (id, path) = leave_behind(&apis[1], &apis[0], &others).await;
     let server = &cluster.primaries[cluster.place(id)];
     until("the log is trimmed", async || {
         let log = format!("ltm:{{{id}}}:log");

@@ -72,6 +72,11 @@ const CALLS: &[(&str, &str, u16)] = &[
         r#"{"reason":"execute","merge":{"n":1}}"#,
         201,
     ),
+    (
+        "POST /ltm/{}/snapshots",
+        r#"{"snapshots":[{"reason":"execute","merge":{"n":1}},{"reason":"execute","merge":{"n":2}}]}"#,
+        201,
+    ),
     ("POST /ltm/{}/rollback", r#"{"snapshot":{"index":0}}"#, 200),
     (
         "POST /ltm/{}/errors",

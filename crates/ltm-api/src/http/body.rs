@@ -48,6 +48,14 @@ impl Body {
     }
 }
 
+/// The media type of a body with a JSON value in each line.
+pub(crate) const LINES: &str = "application/x-ndjson";
+
+/// Whether the body is declared to have a JSON value in each line.
+pub(crate) fn has_lines(request: &HttpRequest) -> bool {
+    request.content_type().eq_ignore_ascii_case(LINES)
+}
+
 /// Reads a body that is declared as JSON, within the limits of size and time.
 pub(crate) async fn read(
     request: &HttpRequest,
@@ -66,6 +74,22 @@ pub(crate) async fn read(
             .with_field("Content-Type")
             .into());
     }
+    read_undeclared(payload, api).await
+}
+
+/// Reads a body that is declared as JSON, or as lines of JSON, within the limits of size and time.
+pub(crate) async fn read_lines(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+) -> Result<Body, ProblemResponse> {
+    if has_lines(request) {
+        return read_undeclared(payload, api).await;
+    }
+    read(request, payload, api).await
+}
+
+async fn read_undeclared(payload: Payload, api: &Api) -> Result<Body, ProblemResponse> {
     let limit = api.settings().body_timeout;
     let late = |_| {
         api.limits().hit("api.body_timeout");
@@ -99,11 +123,19 @@ async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemRespons
 
 /// Reads the fields of a body. The error names the wrong field.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ProblemResponse> {
-    // The parser does not check strings that are passed through.
-    let text = std::str::from_utf8(body).map_err(|e| {
+    parse_text(text(body)?)
+}
+
+/// The body as text. The parser does not check strings that are passed through.
+pub(crate) fn text(body: &[u8]) -> Result<&str, ProblemResponse> {
+    std::str::from_utf8(body).map_err(|e| {
         let detail = format!("the body is not UTF-8: byte {} is invalid", e.valid_up_to());
         ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail))
-    })?;
+    })
+}
+
+/// Reads the fields of a body that is text. The error names the wrong field.
+pub(crate) fn parse_text<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ProblemResponse> {
     // Only a malformed body pays for tracking where the parser is.
     if let Ok(Object(read)) = serde_json::from_str(text) {
         return Ok(read);

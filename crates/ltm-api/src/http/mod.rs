@@ -1,6 +1,7 @@
 //! The HTTP API: paths, calls, and the answers to errors.
 
 mod authorize;
+mod batch;
 mod body;
 mod calls;
 mod headers;

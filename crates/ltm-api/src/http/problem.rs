@@ -20,6 +20,7 @@ impl From<WriteError> for ProblemResponse {
             WriteError::Invalid { field, .. } => invalid(field, detail),
             WriteError::Field(error) => of_field(&error),
             WriteError::Change(error) => of_change(error),
+            WriteError::InSnapshot { index, source } => in_snapshot((*source).into(), index),
             WriteError::Precondition(cursor) => Problem::new(ProblemKind::CursorMismatch, detail)
                 .with_cursor(cursor)
                 .into(),
@@ -83,6 +84,23 @@ pub(super) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Pr
     Problem::new(ProblemKind::InvalidRequest, detail)
         .with_field(field)
         .into()
+}
+
+/// The problem of a snapshot in a batch: its field is a path from the body.
+pub(super) fn in_snapshot(mut problem: ProblemResponse, index: usize) -> ProblemResponse {
+    let Problem { field, detail, .. } = &mut problem.0;
+    let snapshot = format!("snapshots[{index}]");
+    let path = match field {
+        Some(field) => format!("{snapshot}.{field}"),
+        None => snapshot.clone(),
+    };
+    let named = field.as_ref().and_then(|field| {
+        let rest = detail.strip_prefix('`')?.strip_prefix(field.as_str())?;
+        Some(format!("`{path}{rest}"))
+    });
+    *detail = named.unwrap_or_else(|| format!("`{snapshot}`: {detail}"));
+    *field = Some(path);
+    problem
 }
 
 fn internal(detail: String) -> ProblemResponse {

@@ -3,7 +3,6 @@
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header},
-    web::Payload,
 };
 use ltm_service::ProblemResponse;
 use ltm_store::{Idempotency, fingerprint};
@@ -12,10 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::IntoParams;
 
-use super::{
-    body::{self, Body},
-    headers, path,
-};
+use super::{body::Body, headers, path};
 use crate::{
     Api,
     writer::{Preconditions, Write, Written},
@@ -42,17 +38,17 @@ pub(super) struct WriteHeaders {
     ltm_producer: Option<String>,
 }
 
-/// Carries out a call that appends an entry: `read` makes the write of the body. `kind` keeps calls of different
+/// Carries out a call that appends entries: `read` makes the write of the body. `kind` keeps calls of different
 /// kinds apart that have the same Idempotency-Key and body.
 pub(super) async fn write_call<W: Write>(
     request: &HttpRequest,
-    payload: Payload,
+    body: impl Future<Output = Result<Body, ProblemResponse>>,
     api: &Api,
     kind: Option<&[u8]>,
     read: impl AsyncFnOnce(LtmId, &mut Body) -> Result<W, ProblemResponse>,
 ) -> Result<(LtmId, W, Written), ProblemResponse> {
     let id = path::ltm_id(request)?;
-    let mut body = body::read(request, payload, api).await?;
+    let mut body = body.await?;
     let content: Vec<&[u8]> = kind.into_iter().chain([&*body]).collect();
     let mut preconditions = preconditions(request, &content)?;
     let mut write = read(id, &mut body).await?;
@@ -78,14 +74,14 @@ pub(super) fn preconditions<'a>(
     })
 }
 
-/// The answer of a call that appended an entry.
+/// The answer of a call that appended entries.
 pub(super) fn written_answer(
     status: StatusCode,
     written: &Written,
     answer: &impl Serialize,
 ) -> HttpResponse {
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::ETAG, format!("\"{}\"", written.cursor)));
+    response.insert_header((header::ETAG, format!("\"{}\"", written.cursor())));
     mark_replayed(&mut response, written.replayed);
     response.json(answer)
 }

@@ -3,7 +3,7 @@
 use ltm_docs::schemas::id_or_text;
 use ltm_service::Span;
 use ltm_state::{
-    Change as StateChange, Limits, RetentionOverride, State,
+    Change as StateChange, Limits, RetentionOverride, State, Work,
     json::{self, Shape, memory_of},
 };
 use ltm_store::{CreatedLtm, Idempotency, NewLtm, ProducerEpoch};
@@ -190,13 +190,14 @@ impl Writer {
         let cost = creation.first.change.cost(&state.tree);
         let first = move || {
             let mut creation = creation;
-            let first = creation.first.apply_to(&mut state);
+            let mut work = Work::within(&creation.first.limits);
+            let first = creation.first.apply_to(&mut state, &mut work);
             (creation, state, first)
         };
         let (creation, state, first) = self.json_work.run(cost, first).await?;
-        let first = first?;
+        let (first, _) = first?;
         let span = Span::redis("EVALSHA", "create");
-        let payload = with_trace_parent(first.payload, span.as_ref());
+        let payload = with_trace_parent(first, span.as_ref());
         let entry = Entry::after(Cursor::ORIGIN, Kind::Snapshot, payload);
         let new = NewLtm {
             id: creation.id,

@@ -1,4 +1,6 @@
-//! An entry that is made for a state, and taken back unless it is committed.
+//! Entries that are made for a state, and taken back unless they are committed.
+
+use std::mem;
 
 use bytestring::ByteString;
 use ltm_service::Span;
@@ -21,35 +23,43 @@ pub(crate) trait Write {
         Ok(())
     }
 
-    /// Applies the write to `state`, and returns the entry's content. After an error the state is as it was.
+    /// Applies the write to `state`, and returns the content of its entries. After an error the state is as it was.
     async fn apply(&mut self, state: &mut State) -> Result<Change, WriteError>;
 }
 
-/// What a write did to a state, and the entry that says so.
+/// What a write did to a state, and the entries that say so.
 pub(crate) struct Change {
+    /// The kind of all entries.
     pub(crate) kind: Kind,
-    pub(crate) payload: ByteString,
-    /// The LTM's snapshots once the entry is in the log.
+    /// Their payloads: at least one.
+    pub(crate) payloads: Vec<ByteString>,
+    /// The LTM's snapshots once the entries are in the log.
     pub(crate) snapshots_count: u64,
-    /// What takes the change of the state back; `None` if it changed nothing.
-    pub(crate) undo: Option<Undo>,
+    /// What takes the changes of the state back, the last one first.
+    pub(crate) undo: Vec<Undo>,
 }
 
-/// An entry that was made for a locked state. When it is dropped, the state is as it was before, unless the
+/// Entries that were made for a locked state. When it is dropped, the state is as it was before, unless the
 /// draft was committed.
 pub(crate) struct Draft<'a> {
     state: &'a mut StateGuard,
-    undo: Option<Undo>,
-    pub(crate) entry: Entry,
+    undo: Vec<Undo>,
+    pub(crate) entries: Vec<Entry>,
     pub(crate) snapshots_count: u64,
 }
 
 impl<'a> Draft<'a> {
-    /// The draft of a change that was applied to `state`. The entry carries the trace of `span`.
+    /// The draft of a change that was applied to `state`. The entries carry the trace of `span`.
     pub(crate) fn new(state: &'a mut StateGuard, change: Change, span: Option<&Span>) -> Self {
-        let payload = with_trace_parent(change.payload, span);
+        let mut head = state.cursor;
+        let entry = |payload| {
+            let payload = with_trace_parent(payload, span);
+            let entry = Entry::after(head, change.kind.clone(), payload);
+            head = entry.cursor;
+            entry
+        };
         Self {
-            entry: Entry::after(state.cursor, change.kind, payload),
+            entries: change.payloads.into_iter().map(entry).collect(),
             undo: change.undo,
             snapshots_count: change.snapshots_count,
             state,
@@ -61,18 +71,26 @@ impl<'a> Draft<'a> {
         self.state.status()
     }
 
-    /// Keeps the change: the entry is in the log. Returns what the change took out of the state, which can be large.
-    pub(crate) fn commit(mut self) -> Option<Undo> {
-        self.state.advance(&self.entry);
-        self.undo.take()
+    /// Keeps the change: the entries are in the log. Returns them, and what the change took out of the state, which can
+    /// be large.
+    pub(crate) fn commit(mut self) -> (Vec<Entry>, Vec<Undo>) {
+        for entry in &self.entries {
+            self.state.advance(entry);
+        }
+        (mem::take(&mut self.entries), mem::take(&mut self.undo))
     }
 }
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
-        if let Some(undo) = self.undo.take() {
-            self.state.tree.undo(undo);
-        }
+        undo_all(mem::take(&mut self.undo), self.state);
+    }
+}
+
+/// Takes changes of a state back.
+pub(super) fn undo_all(changes: Vec<Undo>, state: &mut State) {
+    for undo in changes.into_iter().rev() {
+        state.tree.undo(undo);
     }
 }
 

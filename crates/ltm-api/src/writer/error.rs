@@ -1,5 +1,7 @@
 //! Why a write was not carried out.
 
+use std::borrow::Cow;
+
 use ltm_state::{ChangeError, json::FieldError};
 use ltm_store::{AppendError, CreateError, StoreError};
 use ltm_types::{Cursor, LtmId};
@@ -14,7 +16,7 @@ pub(crate) enum WriteError {
     #[error("{problem}")]
     Invalid {
         /// Which field.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// What is wrong with it, and what would be right.
         problem: String,
     },
@@ -24,6 +26,14 @@ pub(crate) enum WriteError {
     /// The change cannot be read, or does not apply to the state.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// A snapshot of a batch cannot be appended.
+    #[error("snapshots[{index}]: {source}")]
+    InSnapshot {
+        /// Which snapshot.
+        index: usize,
+        /// Why.
+        source: Box<Self>,
+    },
     /// `If-Match` or `base` does not name the LTM's cursor.
     #[error("the LTM is at {0}, which If-Match or `base` does not name; read it again")]
     Precondition(Cursor),
@@ -60,11 +70,17 @@ pub(crate) enum WriteError {
 
 impl WriteError {
     /// A field with a value that is not allowed.
-    pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn invalid(field: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
         Self::Invalid {
-            field,
+            field: field.into(),
             problem: problem.into(),
         }
+    }
+
+    /// The same in a snapshot of a batch.
+    pub(crate) fn in_snapshot(self, index: usize) -> Self {
+        let source = Box::new(self);
+        Self::InSnapshot { index, source }
     }
 
     /// Whether a newer state may have another outcome.
@@ -73,6 +89,7 @@ impl WriteError {
             Self::Invalid { .. } | Self::Change(_) | Self::Precondition(_) => true,
             Self::Store(error) => matches!(error, StoreError::Trimmed(_)),
             Self::Read(error) => error.depends_on_state(),
+            Self::InSnapshot { source, .. } => source.depends_on_state(),
             Self::Field(_)
             | Self::Lock(_)
             | Self::Overloaded(_)

@@ -85,9 +85,9 @@ impl Write for ErrorReport {
         error.success = self.success.unwrap_or(error.success);
         Ok(Change {
             kind: Kind::Error,
-            payload: to_payload(&error)?,
+            payloads: vec![to_payload(&error)?],
             snapshots_count: state.snapshots_count(),
-            undo: None,
+            undo: Vec::new(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Writing to logs. Nothing here knows of HTTP.
 //!
 //! [`Writer::write`] locks the LTM's cached state, lets a [`Write`] make a [`Draft`] of it, and appends the
-//! draft's entry. A draft that is dropped before it is committed leaves the state as it was.
+//! draft's entries. A draft that is dropped before it is committed leaves the state as it was.
 
 mod creation;
 mod draft;
@@ -10,6 +10,7 @@ mod error_report;
 mod preconditions;
 mod rollback;
 mod snapshot;
+mod snapshots;
 mod write;
 
 pub(crate) use creation::{Creation, CreationFields};
@@ -18,5 +19,6 @@ pub(crate) use error::WriteError;
 pub(crate) use error_report::{ErrorReport, reported_field};
 pub(crate) use preconditions::Preconditions;
 pub(crate) use rollback::{RollbackTarget, RollbackTo};
-pub(crate) use snapshot::{SnapshotAppend, SnapshotFields, SnapshotWrite, check_text, time};
+pub(crate) use snapshot::{SnapshotFields, SnapshotWrite, check_text, time};
+pub(crate) use snapshots::{Snapshots, SnapshotsAppend};
 pub(crate) use write::{Writer, Written};

@@ -139,9 +139,9 @@ impl Earlier {
             })?;
         Ok(Change {
             kind: Kind::Rollback,
-            payload,
+            payloads: vec![payload],
             snapshots_count: self.snapshots_count,
-            undo: Some(undo),
+            undo: vec![undo],
         })
     }
 }

@@ -1,22 +1,18 @@
 //! Appending a snapshot: a step, and what it changed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
+use bytestring::ByteString;
 use ltm_docs::schemas::Operation;
 use ltm_state::{
-    Limits, State,
+    Limits, State, Work,
     json::{self, Shape, memory_of},
+    patch::Undo,
 };
-use ltm_types::{Cursor, Kind, Snapshot, canonical_time, now};
+use ltm_types::{Cursor, Snapshot, canonical_time, now};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{
-    draft::{Change, Write, to_payload},
-    error::WriteError,
-};
-use crate::json_work::JsonWork;
+use super::{draft::to_payload, error::WriteError};
 
 /// The fields of a snapshot as a request gives them.
 #[derive(Deserialize, ToSchema)]
@@ -104,10 +100,13 @@ impl SnapshotWrite {
         })
     }
 
-    /// Applies the change to `state`.
-    pub(crate) fn apply_to(&mut self, state: &mut State) -> Result<Change, WriteError> {
-        let snapshots_count = state.snapshots_count() + 1;
-        let (patch, undo) = self.change.apply(&mut state.tree, &self.limits)?;
+    /// Applies the change to `state`. Returns the payload of the entry, and the means to undo the change.
+    pub(crate) fn apply_to(
+        &mut self,
+        state: &mut State,
+        work: &mut Work,
+    ) -> Result<(ByteString, Undo), WriteError> {
+        let (patch, undo) = self.change.apply(&mut state.tree, &self.limits, work)?;
         let snapshot = Snapshot {
             time: &self.time.clone().unwrap_or_else(now),
             reason: &self.reason,
@@ -117,49 +116,12 @@ impl SnapshotWrite {
             transitions_queue: &self.transitions_queue,
         };
         match to_payload(&snapshot) {
-            Ok(payload) => Ok(Change {
-                kind: Kind::Snapshot,
-                payload,
-                snapshots_count,
-                undo: Some(undo),
-            }),
+            Ok(payload) => Ok((payload, undo)),
             Err(error) => {
                 state.tree.undo(undo);
                 Err(error)
             }
         }
-    }
-}
-
-/// A snapshot to append to an LTM whose state may be large.
-pub(crate) struct SnapshotAppend {
-    write: Arc<Mutex<SnapshotWrite>>,
-    json_work: JsonWork,
-}
-
-impl SnapshotAppend {
-    pub(crate) fn new(write: SnapshotWrite, json_work: JsonWork) -> Self {
-        Self {
-            write: Arc::new(Mutex::new(write)),
-            json_work,
-        }
-    }
-}
-
-fn lock(write: &Mutex<SnapshotWrite>) -> MutexGuard<'_, SnapshotWrite> {
-    write.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Write for SnapshotAppend {
-    fn base(&self) -> Option<Cursor> {
-        lock(&self.write).base
-    }
-
-    async fn apply(&mut self, state: &mut State) -> Result<Change, WriteError> {
-        let write = self.write.clone();
-        let cost = lock(&write).change.cost(&state.tree);
-        let work = move |state: &mut State| lock(&write).apply_to(state);
-        self.json_work.run_on(cost, state, work).await?
     }
 }
 

@@ -1,11 +1,12 @@
-//! Appending an entry to an LTM's log: the same for snapshots, rollbacks and errors.
+//! Appending entries to an LTM's log: the same for snapshots, rollbacks and errors.
 
 use std::{sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 use ltm_service::Span;
+use ltm_state::patch::Undo;
 use ltm_store::{
-    Append, AppendError, AppendedEntry, CreateError, CreatedLtm, DeletedLtm, Deletion, Store,
+    Append, AppendError, AppendedEntries, CreateError, CreatedLtm, DeletedLtm, Deletion, Store,
     StoreError,
 };
 use ltm_types::{Cursor, Kind, LtmId, now};
@@ -35,14 +36,21 @@ pub(crate) struct Writer {
 
 /// What was written, now or by an earlier request with the same Idempotency-Key.
 pub(crate) struct Written {
-    /// The entry's cursor.
-    pub(crate) cursor: Cursor,
-    /// The LTM's snapshots once it was written.
+    /// The cursors of the entries: at least one.
+    pub(crate) cursors: Vec<Cursor>,
+    /// The LTM's snapshots once they were written.
     pub(crate) snapshots_count: u64,
-    /// The entry's payload; `None` if it is no longer kept.
+    /// The payload of the last entry; `None` if it is no longer kept.
     pub(crate) payload: Option<ByteString>,
-    /// Whether an earlier request wrote it.
+    /// Whether an earlier request wrote them.
     pub(crate) replayed: bool,
+}
+
+impl Written {
+    /// The cursor of the last entry.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.cursors.last().copied().unwrap_or(Cursor::ORIGIN)
+    }
 }
 
 impl Writer {
@@ -60,7 +68,7 @@ impl Writer {
         }
     }
 
-    /// Appends what `write` makes of the LTM's state. If other producers write meanwhile, `write` is applied
+    /// Appends the entries that `write` makes of the LTM's state. If other producers write meanwhile, `write` is applied
     /// again to the state that they left.
     pub(crate) async fn write(
         &self,
@@ -105,17 +113,17 @@ impl Writer {
         }
     }
 
-    async fn replay(&self, id: LtmId, appended: AppendedEntry) -> Result<Written, WriteError> {
-        let entry = self.store.entry(id, appended.cursor).await?;
+    async fn replay(&self, id: LtmId, appended: AppendedEntries) -> Result<Written, WriteError> {
+        let entry = self.store.entry(id, appended.head()).await?;
         Ok(Written {
-            cursor: appended.cursor,
+            cursors: appended.cursors,
             snapshots_count: appended.snapshots_count,
             payload: entry.map(|entry| entry.payload),
             replayed: true,
         })
     }
 
-    /// Drafts the entry for the locked state, and appends it.
+    /// Drafts the entries for the locked state, and appends them.
     async fn attempt(
         &self,
         state: &mut StateGuard,
@@ -131,7 +139,7 @@ impl Writer {
         let mut span = Span::redis("EVALSHA", "append");
         let draft = Draft::new(state, change, span.as_ref());
         let append = Append {
-            entry: &draft.entry,
+            entries: &draft.entries,
             expected,
             now: &now(),
             snapshots_count: draft.snapshots_count,
@@ -159,16 +167,14 @@ impl Writer {
                 return Err(error.into());
             }
         }
-        let (entry, snapshots_count) = (draft.entry.clone(), draft.snapshots_count);
-        if let Some(undo) = draft.commit() {
-            drop_elsewhere(undo.memory(), undo).await;
-        }
-        self.metrics
-            .appended(&entry.kind, entry.payload.len(), began.elapsed());
+        let snapshots_count = draft.snapshots_count;
+        let (mut entries, undo) = draft.commit();
+        drop_elsewhere(undo.iter().map(Undo::memory).sum(), undo).await;
+        self.metrics.appended(&entries, began.elapsed());
         Ok(Written {
-            cursor: entry.cursor,
+            cursors: entries.iter().map(|entry| entry.cursor).collect(),
             snapshots_count,
-            payload: Some(entry.payload),
+            payload: entries.pop().map(|last| last.payload),
             replayed: false,
         })
     }

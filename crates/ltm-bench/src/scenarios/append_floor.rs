@@ -147,14 +147,13 @@ impl Connection {
             &log.last.to_string(),
             &entry.cursor.to_string(),
             entry.kind.as_str(),
-            &entry.payload,
             NOW,
             &entry.cursor.seq.to_string(),
             &keys::live(0, id),
-            // Idempotency-Key, answer, slot, producer, epoch: none of them is given.
+            // Idempotency-Key, answer, producer, epoch: none of them is given.
             "",
             "",
-            &(entry.cursor.seq % 1024).to_string(),
+            "1024",
             "",
             "0",
             "256",
@@ -165,6 +164,8 @@ impl Connection {
             // The word of the request: another one for each.
             &entry.cursor.to_string(),
             "16",
+            &entry.cursor.to_string(),
+            &entry.payload,
         ];
         write_command(&mut self.command, &words);
         log.last = entry.cursor;

@@ -24,7 +24,8 @@ const MAX_PAIRS: usize = 1 << 16;
 const SHORT: usize = 1 << 10;
 
 /// What the work of a diff may still be. It is shared by all arrays of the two states.
-pub(super) struct Budget {
+#[derive(Debug)]
+pub struct Budget {
     /// The bytes that may be compared to pair elements that are similar but not equal.
     pub(super) bytes: usize,
     /// The steps that may be taken to find equal elements.

@@ -11,7 +11,7 @@ use crate::{
     prototype::is_reserved,
 };
 
-impl Differ {
+impl Differ<'_> {
     /// Changes the object at the path as `merge` does. Returns a lower bound of its new size in bytes, as far as the
     /// comparison shows one.
     pub(super) fn merge(&mut self, from: &Map<String, Value>, merge: &Map<String, Value>) -> usize {

@@ -16,7 +16,8 @@ mod merge;
 mod moves;
 mod shortest;
 
-use alignment::{Alignment, Budget, align, by_index};
+pub use alignment::Budget;
+use alignment::{Alignment, align, by_index};
 use edit::Edit;
 use moves::{Action, Moves, PatchedArray};
 
@@ -30,7 +31,16 @@ use moves::{Action, Moves, PatchedArray};
 /// The work is bounded. It is about that of reading both states [`MAX_ALIGNED_LEVELS`] times, plus [`Budget`]. If
 /// that does not suffice, the patch is longer than it could be.
 pub fn diff(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOperation> {
-    let mut differ = Differ::new();
+    diff_within(from, to, &mut Budget::default())
+}
+
+/// As [`diff`], with work that may be shared with other comparisons. The function subtracts from `budget` what it uses.
+pub fn diff_within(
+    from: &Map<String, Value>,
+    to: &Map<String, Value>,
+    budget: &mut Budget,
+) -> Vec<PatchOperation> {
+    let mut differ = Differ::new(budget);
     differ.objects(from, to);
     differ.operations
 }
@@ -38,7 +48,16 @@ pub fn diff(from: &Map<String, Value>, to: &Map<String, Value>) -> Vec<PatchOper
 /// The patch (RFC 6902) that changes `state` as the merge patch (RFC 7396) `merge` does: that of [`diff`] to the
 /// merged state, at a cost that depends on what the merge patch names.
 pub fn merge(state: &Map<String, Value>, merge: &Map<String, Value>) -> Vec<PatchOperation> {
-    let mut differ = Differ::new();
+    merge_within(state, merge, &mut Budget::default())
+}
+
+/// As [`merge`], with work that may be shared: see [`diff_within`].
+pub fn merge_within(
+    state: &Map<String, Value>,
+    merge: &Map<String, Value>,
+    budget: &mut Budget,
+) -> Vec<PatchOperation> {
+    let mut differ = Differ::new(budget);
     differ.merge(state, merge);
     differ.operations
 }
@@ -48,23 +67,23 @@ const MAX_ALIGNED_LEVELS: usize = 16;
 /// An array with more elements is given up as soon as its operations are longer than the array.
 const LONG_ARRAY: usize = 1 << 10;
 
-struct Differ {
+struct Differ<'a> {
     path: PointerBuf,
     operations: Vec<PatchOperation>,
     /// Their approximate length as text, in bytes.
     length: usize,
-    budget: Budget,
+    budget: &'a mut Budget,
     /// The number of arrays around the current path.
     levels: usize,
 }
 
-impl Differ {
-    fn new() -> Self {
+impl<'a> Differ<'a> {
+    fn new(budget: &'a mut Budget) -> Self {
         Self {
             path: PointerBuf::new(),
             operations: Vec::new(),
             length: 0,
-            budget: Budget::default(),
+            budget,
             levels: 0,
         }
     }
@@ -178,7 +197,7 @@ impl Differ {
     /// better.
     fn arrays(&mut self, from: &[Value], to: &[Value]) -> Option<usize> {
         let Alignment { edits, moves } = match self.levels {
-            ..MAX_ALIGNED_LEVELS => align(from, to, self.path_bytes(), &mut self.budget),
+            ..MAX_ALIGNED_LEVELS => align(from, to, self.path_bytes(), self.budget),
             _ => Alignment {
                 edits: by_index(from.len(), to.len()).collect(),
                 moves: Moves::default(),

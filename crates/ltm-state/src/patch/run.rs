@@ -29,7 +29,7 @@ pub(super) enum Inverse {
 pub(super) struct Run<'a> {
     limits: &'a Limits,
     /// The bytes that may still be copied: see [`Limits::max_work`].
-    work: usize,
+    pub(super) work: usize,
     /// The memory of the values that the operations took out of the state.
     pub(super) kept: usize,
     /// `None` if nothing needs to be undone.
@@ -56,7 +56,7 @@ impl Run<'_> {
     pub(super) fn work(&mut self, bytes: usize) -> Result<(), OperationError> {
         let Some(left) = self.work.checked_sub(bytes) else {
             return Err(OperationError::TooLarge(format!(
-                "the patch copies and shifts more than {} bytes; send smaller patches, or `state`",
+                "more than {} bytes would be copied and shifted; send smaller patches, fewer at once, or `state`",
                 self.limits.max_work
             )));
         };

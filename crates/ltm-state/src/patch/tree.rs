@@ -26,12 +26,19 @@ pub struct Undo {
     size: JsonSize,
     /// The memory of the values in it.
     kept: usize,
+    /// What the patch copied and shifted.
+    work: usize,
 }
 
 impl Undo {
     /// The approximate memory of the values that it holds, in bytes.
     pub fn memory(&self) -> usize {
         self.kept
+    }
+
+    /// What applying the patch took of [`Limits::max_work`].
+    pub fn work(&self) -> usize {
+        self.work
     }
 }
 
@@ -95,10 +102,22 @@ impl Tree {
         operations: &[PatchOperation],
         limits: &Limits,
     ) -> Result<Undo, PatchError> {
-        self.apply_undoable(
-            operations.iter().map(|it| (it, value_of(it).cloned())),
-            limits,
-        )
+        self.apply_within(operations, limits, limits.max_work)
+    }
+
+    /// As [`Tree::apply`], with `work` of [`Limits::max_work`] left.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tree::apply`].
+    pub(crate) fn apply_within(
+        &mut self,
+        operations: &[PatchOperation],
+        limits: &Limits,
+        work: usize,
+    ) -> Result<Undo, PatchError> {
+        let operations = operations.iter().map(|it| (it, value_of(it).cloned()));
+        self.apply_undoable(operations, limits, work)
     }
 
     /// As [`Tree::apply`]. Takes the values out of the operations instead of copying them.
@@ -115,21 +134,24 @@ impl Tree {
             let value = value_of_mut(&mut operation).map(take);
             (operation, value)
         });
-        self.apply_undoable(owned, limits)
+        self.apply_undoable(owned, limits, limits.max_work)
     }
 
     fn apply_undoable<T: std::borrow::Borrow<PatchOperation>>(
         &mut self,
         operations: impl Iterator<Item = (T, Option<Value>)>,
         limits: &Limits,
+        work: usize,
     ) -> Result<Undo, PatchError> {
         let size = self.size;
         let mut run = Run::new(limits, Some(Vec::new()));
+        run.work = work;
         let applied = self.run(operations, &mut run);
         let undo = Undo {
             inverses: run.inverses.unwrap_or_default(),
             size,
             kept: run.kept,
+            work: work - run.work,
         };
         match applied {
             Ok(()) => Ok(undo),

@@ -1,6 +1,8 @@
 //! Appends entries to an LTM's log.
 
-use ltm_types::{Cursor, Entry, LtmId, keys};
+use std::fmt::Write as _;
+
+use ltm_types::{Cursor, Entry, Kind, LtmId, keys};
 use redis::Cmd;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -17,6 +19,8 @@ pub const MAX_PRODUCERS: u32 = 256;
 pub const IDEMPOTENCY_SLOTS: u64 = 1024;
 /// The words of the last this many appends to an LTM are stored.
 const WORDS: u64 = 16;
+/// The bytes of a cursor as text, at most.
+const CURSOR: usize = 41;
 
 /// The idempotency of a request: sent twice, it must be carried out once.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +31,26 @@ pub struct Idempotency<'a> {
     pub fingerprint: u64,
 }
 
+/// The length of a check as [`Idempotency::stored`] spells it.
+const CHECK_DIGITS: usize = 16;
+
 impl Idempotency<'_> {
-    /// What is stored for the key of an entry: [`earlier_append`] reads it.
-    pub(crate) fn stored(&self, cursor: Cursor, snapshots_count: u64) -> String {
-        format!("{cursor} {snapshots_count} {}", self.fingerprint)
+    /// What is stored for the key of entries: [`earlier_append`] reads it. The checks of those before the last one are
+    /// hexadecimal.
+    pub(crate) fn stored(&self, cursors: impl Iterator<Item = Cursor>, snapshots: u64) -> String {
+        let (mut checks, mut last) = (String::new(), None);
+        for cursor in cursors {
+            if let Some(Cursor { check, .. }) = last.replace(cursor) {
+                // Writing to a text does not fail.
+                let _ = write!(checks, "{check:0CHECK_DIGITS$x}");
+            }
+        }
+        let last = last.unwrap_or(Cursor::ORIGIN);
+        let mut stored = format!("{last} {snapshots} {}", self.fingerprint);
+        if !checks.is_empty() {
+            stored = stored + " " + &checks;
+        }
+        stored
     }
 }
 
@@ -50,17 +70,17 @@ pub struct ProducerEpoch {
     pub epoch: u64,
 }
 
-/// An entry to append, and the conditions for that.
+/// Entries to append, and the conditions for that.
 pub struct Append<'a> {
-    /// The entry.
-    pub entry: &'a Entry,
+    /// The entries: at least one. All have the same kind.
+    pub entries: &'a [Entry],
     /// The head that the log must have.
     pub expected: Cursor,
     /// The time of the write.
     pub now: &'a str,
-    /// The number of snapshots in the history after the entry.
+    /// The number of snapshots in the history after the entries.
     pub snapshots_count: u64,
-    /// The LTM's status after the entry: see [`ltm_state::State::status`].
+    /// The LTM's status after the entries: see [`ltm_state::State::status`].
     pub status: Option<&'a str>,
     /// Whether lists may find the LTM by other words after the entry: it has another status, or its first error.
     pub changes_lists: bool,
@@ -70,16 +90,23 @@ pub struct Append<'a> {
     pub producer: Option<&'a ProducerEpoch>,
 }
 
-/// An entry that an earlier request with the same Idempotency-Key appended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppendedEntry {
-    /// The entry's cursor.
-    pub cursor: Cursor,
-    /// The number of snapshots in the history after the entry.
+/// The entries that an earlier request with the same Idempotency-Key appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendedEntries {
+    /// Their cursors: at least one.
+    pub cursors: Vec<Cursor>,
+    /// The number of snapshots in the history after them.
     pub snapshots_count: u64,
 }
 
-/// Why an entry was not appended.
+impl AppendedEntries {
+    /// The cursor of the last entry.
+    pub fn head(&self) -> Cursor {
+        self.cursors.last().copied().unwrap_or(Cursor::ORIGIN)
+    }
+}
+
+/// Why entries were not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// The log has another head: read, fold, and try again.
@@ -88,9 +115,9 @@ pub enum AppendError {
         /// The head of the log.
         current: Cursor,
     },
-    /// An earlier request with this Idempotency-Key appended an entry.
-    #[error("an earlier request with this Idempotency-Key appended the entry {}", .0.cursor)]
-    Duplicate(AppendedEntry),
+    /// An earlier request with this Idempotency-Key appended entries.
+    #[error("an earlier request with this Idempotency-Key appended the entry {}", .0.head())]
+    Duplicate(AppendedEntries),
     /// The Idempotency-Key belongs to a request with other content.
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
@@ -111,9 +138,9 @@ pub enum AppendError {
 }
 
 impl Store {
-    /// Appends one entry, if the log has the expected head.
+    /// Appends entries, all or none, if the log has the expected head.
     ///
-    /// If Redis's answer is lost, the entry is sent again. Its word shows whether the first try wrote it.
+    /// If Redis's answer is lost, they are sent again. The word of the call shows whether the first try wrote them.
     ///
     /// # Errors
     ///
@@ -144,11 +171,11 @@ impl Store {
                 current: head_of(id, append.expected, &detail)?,
             }),
             "foreign" => Err(foreign_entry(id, append.expected, &detail).into()),
-            _ => Err(damaged(id, append.entry.cursor, &detail).into()),
+            _ => Err(damaged(id, append.expected, &detail).into()),
         }
     }
 
-    /// The entry that an earlier request with this Idempotency-Key appended.
+    /// The entries that an earlier request with this Idempotency-Key appended.
     ///
     /// # Errors
     ///
@@ -157,7 +184,7 @@ impl Store {
         &self,
         id: LtmId,
         idempotency: Idempotency<'_>,
-    ) -> Result<Option<AppendedEntry>, AppendError> {
+    ) -> Result<Option<AppendedEntries>, AppendError> {
         let mut get = redis::cmd("HGET");
         get.arg(keys::idempotency(id))
             .arg(format!("k:{}", idempotency.key));
@@ -210,36 +237,44 @@ fn foreign_entry(id: LtmId, head: Cursor, entry: &str) -> StoreError {
 }
 
 fn append_call(id: LtmId, append: &Append<'_>, redis: &Redis) -> Cmd {
-    let entry = append.entry;
+    let entries = append.entries;
+    let (head, kind) = match entries.last() {
+        Some(last) => (last.cursor, &last.kind),
+        None => (append.expected, &Kind::Snapshot),
+    };
     let (key, stored) = append
         .idempotency
         .map_or(("", String::new()), |idempotency| {
-            let stored = idempotency.stored(entry.cursor, append.snapshots_count);
+            let cursors = entries.iter().map(|entry| entry.cursor);
+            let stored = idempotency.stored(cursors, append.snapshots_count);
             (idempotency.key, stored)
         });
     let (producer, epoch) = append
         .producer
         .map_or(("", 0), |producer| (producer.name.as_str(), producer.epoch));
     let logged = [&*keys::log(id), &keys::meta(id), &keys::idempotency(id)];
-    let mut call = script::APPEND.call_with_capacity(&logged, entry.payload.len());
+    let bytes = entries.iter().map(|entry| CURSOR + entry.payload.len());
+    let mut call = script::APPEND.call_with_capacity(&logged, bytes.sum());
     call.arg(append.expected.to_string())
-        .arg(entry.cursor.to_string())
-        .arg(entry.kind.as_str())
-        .arg(&*entry.payload)
+        .arg(head.to_string())
+        .arg(kind.as_str())
         .arg(append.now)
         .arg(append.snapshots_count)
         .arg(redis.live_channel(id))
         .arg(key)
         .arg(stored)
-        .arg(entry.cursor.seq % IDEMPOTENCY_SLOTS)
+        .arg(IDEMPOTENCY_SLOTS)
         .arg(producer)
         .arg(epoch)
         .arg(MAX_PRODUCERS)
         .arg(redis.publish_command())
         .arg(append.status.unwrap_or_default())
-        .arg(entry.cursor.seq)
+        .arg(head.seq)
         .arg(request_word())
         .arg(WORDS);
+    for entry in entries {
+        call.arg(entry.cursor.to_string()).arg(&*entry.payload);
+    }
     call
 }
 
@@ -249,26 +284,64 @@ pub(crate) fn head_of(id: LtmId, expected: Cursor, text: &str) -> Result<Cursor,
     head.map_err(|_| damaged(id, expected, "its head is not a cursor"))
 }
 
-/// Reads `<cursor> <snapshots_count> <fingerprint>`, and compares the fingerprint with that of the request.
+/// Reads what [`Idempotency::stored`] wrote, and compares the fingerprint with that of the request.
 pub(crate) fn earlier_append(
     id: LtmId,
     text: &str,
     idempotency: Option<Idempotency<'_>>,
-) -> Result<AppendedEntry, AppendError> {
-    let read = || {
-        let mut words = text.split(' ');
-        let entry = AppendedEntry {
-            cursor: words.next()?.parse().ok()?,
-            snapshots_count: words.next()?.parse().ok()?,
-        };
-        Some((entry, words.next()?.parse::<u64>().ok()?))
-    };
-    match read() {
-        Some((entry, of)) if idempotency.is_some_and(|it| it.fingerprint == of) => Ok(entry),
+) -> Result<AppendedEntries, AppendError> {
+    match read_stored(text) {
+        Some((entries, of)) if idempotency.is_some_and(|it| it.fingerprint == of) => Ok(entries),
         Some(_) => Err(AppendError::KeyReused),
         None => {
             let detail = format!("{} has an unreadable field", keys::idempotency(id));
             Err(damaged(id, Cursor::ORIGIN, &detail).into())
+        }
+    }
+}
+
+/// The entries of a key, and the fingerprint of the request.
+fn read_stored(text: &str) -> Option<(AppendedEntries, u64)> {
+    let mut words = text.split(' ');
+    let last: Cursor = words.next()?.parse().ok()?;
+    let snapshots_count = words.next()?.parse().ok()?;
+    let fingerprint = words.next()?.parse().ok()?;
+    let checks = words.next().unwrap_or_default().as_bytes();
+    let checks = checks.chunks(CHECK_DIGITS).map(|digits| {
+        let digits = std::str::from_utf8(digits).ok()?;
+        u64::from_str_radix(digits, 16).ok()
+    });
+    let mut checks = checks.collect::<Option<Vec<u64>>>()?;
+    checks.push(last.check);
+    let first = last.seq.checked_sub(checks.len() as u64 - 1)?;
+    let cursors = (first..).zip(checks);
+    let cursors = cursors.map(|(seq, check)| Cursor { seq, check }).collect();
+    let entries = AppendedEntries {
+        cursors,
+        snapshots_count,
+    };
+    Some((entries, fingerprint))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_stored_for_a_key_gives_the_entries_back(
+            first in 1_u64..1 << 53,
+            checks in prop::collection::vec(any::<u64>(), 1..1000),
+            snapshots_count: u64,
+            fingerprint: u64,
+        ) {
+            let cursors = (first..).zip(checks).map(|(seq, check)| Cursor { seq, check });
+            let entries = AppendedEntries { cursors: cursors.collect(), snapshots_count };
+            let idempotency = Idempotency { key: "k", fingerprint };
+            let stored = idempotency.stored(entries.cursors.iter().copied(), snapshots_count);
+            prop_assert_eq!(read_stored(&stored), Some((entries, fingerprint)));
         }
     }
 }

@@ -54,7 +54,7 @@ impl Store {
         if let Some(idempotency) = deletion.idempotency
             && let Some(earlier) = self.earlier_append(id, idempotency).await?
         {
-            let cursor = earlier.cursor;
+            let cursor = earlier.head();
             return Ok(DeletedLtm {
                 cursor,
                 replayed: true,
@@ -131,7 +131,10 @@ fn delete_call(
     let (key, stored) = deletion
         .idempotency
         .map_or(("", String::new()), |idempotency| {
-            (idempotency.key, idempotency.stored(last.cursor, 0))
+            (
+                idempotency.key,
+                idempotency.stored([last.cursor].into_iter(), 0),
+            )
         });
     let seconds = if key.is_empty() {
         WORD_SECONDS

@@ -1,10 +1,10 @@
-//! `POST /ltm/{id}/snapshots`: appends a snapshot.
+//! `POST /ltm/{id}/snapshots`: appends a snapshot, or a batch of them.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use ltm_docs::{problems::WriteProblems, schemas::Snapshot};
 use ltm_service::ProblemResponse;
-use ltm_state::{Limits, State};
-use ltm_types::{Cursor, Entry, LtmId};
+use ltm_state::{Limits, State, Work};
+use ltm_types::{Cursor, Entry, Kind, LtmId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -13,14 +13,15 @@ use crate::{
     Api,
     body_budget::Share,
     http::{
+        batch,
         body::{self, Body},
         write_call::{WriteHeaders, payload, write_call, written_answer},
     },
     json_work::drop_elsewhere,
-    writer::{SnapshotAppend, SnapshotFields, SnapshotWrite},
+    writer::{SnapshotFields, SnapshotWrite, SnapshotsAppend},
 };
 
-/// The answer to an append.
+/// The answer to one snapshot.
 #[derive(Serialize, ToSchema)]
 struct Appended<'a> {
     #[schema(value_type = u64, minimum = 1)]
@@ -35,15 +36,68 @@ struct Appended<'a> {
     snapshot: Option<&'a RawValue>,
 }
 
+/// The answer to a batch.
+#[derive(Serialize, ToSchema)]
+struct AppendedBatch<'a> {
+    #[schema(value_type = u64, minimum = 1)]
+    id: LtmId,
+    /// The cursor of the last entry.
+    #[schema(value_type = String)]
+    cursor: Cursor,
+    /// The index of the last snapshot in the history.
+    index: u64,
+    /// The cursors of all entries, in order.
+    #[schema(value_type = Vec<String>)]
+    cursors: &'a [Cursor],
+}
+
+/// Snapshots of which all are appended, or none.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"snapshots": [{"reason": "execute", "merge": {"n": 1}}, {"reason": "execute", "merge": {"n": 2}}]}))]
+#[expect(dead_code, reason = "only described: `batch` reads it")]
+struct Batch<'a> {
+    /// The snapshots, in order.
+    #[schema(min_items = 1, max_items = 1000)]
+    snapshots: Vec<SnapshotFields<'a>>,
+    /// The cursor at which to write, as in `If-Match`: if the LTM is at another one, nothing is written.
+    base: Option<String>,
+}
+
+/// The body of an append.
+#[derive(ToSchema)]
+#[schema(as = AppendBody)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described: `batch` reads it")]
+enum AppendBody<'a> {
+    One(SnapshotFields<'a>),
+    Batch(Batch<'a>),
+}
+
+/// The answer to one snapshot, or to a batch.
+#[derive(ToSchema)]
+#[schema(as = AppendAnswer)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described")]
+enum AppendAnswer<'a> {
+    One(Appended<'a>),
+    Batch(AppendedBatch<'a>),
+}
+
 #[utoipa::path(
     post,
     path = "/api/v0/ltm/{id}/snapshots",
     tag = "History",
-    summary = "Append a snapshot: a step and its change",
+    summary = "Append a snapshot: a step and its change; or a batch of them",
+    description = "A batch is `{\"snapshots\": [...]}`, or a body with a snapshot in each line (`application/x-ndjson`). \
+        All of its snapshots are appended, or none. Subscribers get them one by one.",
     params(("id" = u64, Path, description = "The LTM's id", minimum = 1), WriteHeaders),
-    request_body = SnapshotFields,
+    request_body(
+        content((AppendBody = "application/json"), (String = "application/x-ndjson")),
+        description = "A snapshot, or a batch"
+    ),
     responses(
-        (status = 201, description = "The snapshot is in the log", body = Appended, headers(
+        (status = 201, description = "The snapshots are in the log", body = AppendAnswer, headers(
             ("ETag" = String, description = "The cursor"),
             ("Idempotent-Replayed" = String, description = "`true` if this is the answer to an earlier request with this key"),
         )),
@@ -55,24 +109,37 @@ pub(crate) async fn append(
     body: web::Payload,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let limits = api.settings().limits();
+    let has_lines = body::has_lines(&request);
     let mut memory = 0;
     let read = async |_, body: &mut Body| {
-        let read = move |bytes: &[u8], share: &mut Share| {
-            let fields: SnapshotFields<'_> = body::parse(bytes)?;
-            share.add(fields.memory())?;
-            Ok(SnapshotWrite::read(fields, limits)?)
-        };
-        let write = body.read(&api, read).await?;
+        let of_read = api.clone();
+        let read =
+            move |bytes: &[u8], share: &mut Share| batch::read(bytes, has_lines, &of_read, share);
+        let snapshots = body.read(&api, read).await?;
         memory = body.memory();
-        Ok(SnapshotAppend::new(write, api.json_work().clone()))
+        Ok(SnapshotsAppend::new(snapshots, api.json_work().clone()))
     };
-    let (id, write, written) = write_call(&request, body, &api, None, read).await?;
+    let body = body::read_lines(&request, body, &api);
+    // One line may be the same text as the body of one snapshot.
+    let kind = has_lines.then_some(body::LINES.as_bytes());
+    let (id, write, written) = write_call(&request, body, &api, kind, read).await?;
+    let is_batch = write.is_batch();
     drop_elsewhere(memory, write).await;
+    let cursor = written.cursor();
+    let index = written.snapshots_count.saturating_sub(1);
+    if is_batch {
+        let answer = AppendedBatch {
+            id,
+            cursor,
+            index,
+            cursors: &written.cursors,
+        };
+        return Ok(written_answer(StatusCode::CREATED, &written, &answer));
+    }
     let answer = Appended {
         id,
-        cursor: written.cursor,
-        index: written.snapshots_count.saturating_sub(1),
+        cursor,
+        index,
         snapshot: payload(&written),
     };
     Ok(written_answer(StatusCode::CREATED, &written, &answer))
@@ -89,8 +156,9 @@ pub fn snapshot_of(
     state: &mut State,
     limits: &Limits,
 ) -> Result<Entry, ProblemResponse> {
-    let change = SnapshotWrite::read(body::parse(body)?, *limits)?.apply_to(state)?;
-    let entry = Entry::after(state.cursor, change.kind, change.payload);
+    let mut write = SnapshotWrite::read(body::parse(body)?, *limits)?;
+    let (payload, _) = write.apply_to(state, &mut Work::within(limits))?;
+    let entry = Entry::after(state.cursor, Kind::Snapshot, payload);
     state.advance(&entry);
     Ok(entry)
 }

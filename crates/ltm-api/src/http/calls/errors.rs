@@ -103,10 +103,17 @@ pub(crate) async fn record(
         };
         body.read(&api, read).await
     };
-    let (id, _, written) = write_call(&request, body, &api, Some(b"error"), read).await?;
+    let (id, _, written) = write_call(
+        &request,
+        body::read(&request, body, &api),
+        &api,
+        Some(b"error"),
+        read,
+    )
+    .await?;
     let answer = Reported {
         id,
-        cursor: written.cursor,
+        cursor: written.cursor(),
         error: payload(&written),
     };
     Ok(written_answer(StatusCode::OK, &written, &answer))

@@ -43,7 +43,7 @@ async fn create(store: &Store, id: LtmId) -> Cursor {
 async fn append(store: &Store, id: LtmId, expected: Cursor, reason: &str) -> Cursor {
     let entry = snapshot(expected, reason);
     let append = Append {
-        entry: &entry,
+        entries: std::slice::from_ref(&entry),
         expected,
         now: "2026-01-01T00:00:00Z",
         snapshots_count: 2,

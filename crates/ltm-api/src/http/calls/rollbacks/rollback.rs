@@ -100,11 +100,18 @@ pub(crate) async fn rollback(
             time,
         ))
     };
-    let (id, rollback, written) = write_call(&request, body, &api, Some(b"rollback"), read).await?;
+    let (id, rollback, written) = write_call(
+        &request,
+        body::read(&request, body, &api),
+        &api,
+        Some(b"rollback"),
+        read,
+    )
+    .await?;
     let answer = RolledBack {
         success: true,
         id,
-        cursor: written.cursor,
+        cursor: written.cursor(),
         snapshot_index: rollback.target.snapshot_index(),
         snapshots_count: written.snapshots_count,
     };
