@@ -48,6 +48,16 @@ pub(crate) enum Error {
         /// The cause.
         source: Box<Error>,
     },
+    /// One of the snapshots that were sent together cannot be written, so none of them was.
+    #[error("snapshot {index}: {}; no snapshot from {first} on was written", said(.source))]
+    Batch {
+        /// Its index in the input, from 0.
+        index: usize,
+        /// The index of the first one that was not written.
+        first: usize,
+        /// The cause.
+        source: ltm_client::Error,
+    },
     /// The command did its work, and the outcome is a failure.
     #[error("{0}")]
     Ended(String),
@@ -105,7 +115,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             _ if self.is_broken_pipe() => exit::BROKEN_PIPE,
-            Self::Client(error) => code_of_client(error),
+            Self::Client(error) | Self::Batch { source: error, .. } => code_of_client(error),
             Self::Store(error) | Self::Redis { source: error, .. } => code_of_store(error),
             Self::Snapshot { source, .. } => source.exit_code(),
             Self::Input(_) | Self::Settings(_) => exit::USAGE,

@@ -23,7 +23,7 @@ const READ_AHEAD: usize = 16;
 const DOCUMENTS_AHEAD: usize = 1;
 
 /// A value as it is in the input, or why reading ended.
-type Item = Result<Box<RawValue>, Error>;
+pub(crate) type Item = Result<Box<RawValue>, Error>;
 
 /// The JSON values of a file, or of standard input for `-`, one by one.
 ///

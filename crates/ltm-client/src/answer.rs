@@ -184,6 +184,19 @@ pub struct Appended {
     pub index: u64,
 }
 
+/// The answer to a batch.
+#[derive(Clone, Debug, Deserialize)]
+pub struct AppendedBatch {
+    /// The id of the LTM.
+    pub id: LtmId,
+    /// The cursor of the log after the write.
+    pub cursor: Cursor,
+    /// The index of the last snapshot, from 0.
+    pub index: u64,
+    /// The cursors of all snapshots, in order.
+    pub cursors: Vec<Cursor>,
+}
+
 /// The answer to a rollback.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RolledBack {

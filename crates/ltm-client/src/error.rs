@@ -149,6 +149,13 @@ impl Error {
         }
     }
 
+    /// The snapshot of a batch for which the service rejected the request, from 0.
+    pub fn snapshot(&self) -> Option<usize> {
+        let field = self.problem()?.field.as_deref()?;
+        let (index, _) = field.strip_prefix("snapshots[")?.split_once(']')?;
+        index.parse().ok()
+    }
+
     /// How long the service asks the client to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -14,7 +14,8 @@ mod server_url;
 mod token;
 
 pub use answer::{
-    Answer, Appended, Copied, Created, ListFilter, Page, RawAnswer, Recorded, RolledBack, StateAt,
+    Answer, Appended, AppendedBatch, Copied, Created, ListFilter, Page, RawAnswer, Recorded,
+    RolledBack, StateAt,
 };
 pub use backoff::Backoff;
 pub use client::{Builder, Client};

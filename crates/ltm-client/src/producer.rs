@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::{
-    Answer, Appended, Created, Error, Recorded, RolledBack,
+    Answer, Appended, AppendedBatch, Created, Error, Recorded, RolledBack,
     http::{Http, path, quoted},
 };
 
@@ -75,6 +75,35 @@ impl Producer {
         step: &(impl Serialize + ?Sized),
     ) -> Write<'_, Appended> {
         self.write(&path(ltm, "/snapshots"), step)
+    }
+
+    /// Appends snapshots in one request: all or none. A request may have up to 1,000, unless the API allows fewer, and a
+    /// body of up to 8 MiB. An error names the snapshot: `snapshots[3].patch[0]`
+    /// ([`Error::snapshot`](crate::Error::snapshot)).
+    ///
+    /// ```no_run
+    /// # async fn run(producer: ltm_client::Producer, id: ltm_client::LtmId) -> Result<(), ltm_client::Error> {
+    /// use serde_json::json;
+    ///
+    /// let steps: Vec<_> = (1..=50)
+    ///     .map(|n| json!({"reason": "execute", "merge": {"n": n}}))
+    ///     .collect();
+    /// let appended = producer.append_all(id, &steps).send().await?;
+    /// assert_eq!(appended.cursors.len(), 50);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn append_all(
+        &self,
+        ltm: impl Into<LtmRef>,
+        steps: &[impl Serialize],
+    ) -> Write<'_, AppendedBatch> {
+        #[derive(Serialize)]
+        struct Batch<'a, T> {
+            snapshots: &'a [T],
+        }
+
+        self.write(&path(ltm, "/snapshots"), &Batch { snapshots: steps })
     }
 
     /// Rolls back to a snapshot, `{"snapshot": {"index": 5}}`, or undoes a rollback, `{"rollback": {"index": 0}}`.

@@ -157,6 +157,58 @@ fn snapshots_come_from_arguments_a_file_and_the_input() {
     );
 }
 
+#[test]
+fn a_file_of_snapshots_is_appended_in_batches_once_and_a_wrong_one_is_named() {
+    let stack = Stack::with(&[("LTM__API__MAX_BATCH", "40")]);
+    let (url, dir) = (stack.api_service.http(), tempfile::tempdir().unwrap());
+    let created = says(&url, &["--json", "create", "app.Agent"]);
+    let id = json_lines(&created)[0]["id"].to_string();
+    let steps = |count: usize| -> Vec<String> {
+        let step = |n| json!({"reason": "execute", "merge": {"n": n}}).to_string();
+        (0..count).map(step).collect()
+    };
+    let file = dir.path().join("steps.jsonl");
+    let append = [
+        "--json",
+        "append",
+        &id,
+        file.to_str().unwrap(),
+        "--idempotency-key",
+        "file",
+    ];
+    // The API takes smaller batches than the command sends first.
+    for _ in 0..2 {
+        std::fs::write(&file, steps(100).join("\n")).unwrap();
+        let lines = json_lines(&says(&url, &append));
+        let indices: Vec<_> = lines
+            .iter()
+            .map(|line| line["index"].as_u64().unwrap())
+            .collect();
+        assert_eq!(indices, (1..=100).collect::<Vec<_>>());
+        assert_eq!(lines[0]["id"].to_string(), id);
+    }
+    let document = says(&url, &["--json", "get", &id]);
+    assert_eq!(json_lines(&document)[0]["snapshots_count"], 101);
+
+    let mut wrong = steps(60);
+    wrong[55] =
+        json!({"reason": "execute", "patch": [{"op": "remove", "path": "/gone"}]}).to_string();
+    std::fs::write(&file, wrong.join("\n")).unwrap();
+    let refused = ltm(&url, &["append", &id, file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    // The services reject it.
+    assert_eq!(refused.status.code(), Some(4));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("snapshot 55: "), "{said}");
+    assert!(
+        said.contains("no snapshot from 30 on was written"),
+        "{said}"
+    );
+    let document = says(&url, &["--json", "get", &id]);
+    assert_eq!(json_lines(&document)[0]["snapshots_count"], 131);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_goes_on_after_a_restart_of_the_services_without_gap_or_double() {
     let stack = Stack::start();

@@ -37,6 +37,10 @@ pub(crate) struct Args {
     key: Option<String>,
 }
 
+/// The most snapshots that are sent together.
+const MAX_BATCH: usize = 1000;
+/// The bytes after which no further snapshot joins those that are sent together.
+const MAX_BYTES: usize = 1024 * 1024;
 /// The reason of the snapshot that corrects the state.
 const IMPORT: &str = "import";
 
@@ -217,17 +221,31 @@ pub(super) async fn import(
         bar: &bar,
     };
     let mut importer = target.begin(first, id, &operations).await?;
-    for (nth, operation) in operations
-        .iter()
-        .enumerate()
-        .skip(importer.imported.before.max(1))
-    {
+    let mut nth = importer.imported.before.max(1);
+    while let Some(operation) = operations.get(nth) {
         bar.set_position(nth as u64);
-        importer.write(nth, operation).await?;
+        let steps = appends(&operations[nth..]);
+        nth += match steps.len() {
+            0 | 1 => importer.write(nth, operation).await?,
+            _ => importer.write_all(nth, &steps).await?,
+        };
     }
     importer.correct(operations.len()).await?;
     bar.finish_and_clear();
     Ok(importer.imported)
+}
+
+/// The snapshots at the beginning of the operations, as many as are sent together.
+fn appends<'a>(operations: &'a [Operation<'_>]) -> Vec<&'a Value> {
+    let mut bytes = 0;
+    let step = |operation: &'a Operation<'_>| match operation {
+        Operation::Append(step) if bytes < MAX_BYTES => {
+            bytes += step.to_string().len();
+            Some(*step)
+        }
+        _ => None,
+    };
+    operations.iter().take(MAX_BATCH).map_while(step).collect()
 }
 
 /// What is imported, and where to.
@@ -373,14 +391,39 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    async fn write(&mut self, nth: usize, operation: &Operation<'_>) -> Result<(), Error> {
+    /// Writes snapshots in one request, or the first of them if one behind them does not apply or if they are too large
+    /// together. Returns how many it wrote.
+    async fn write_all(&mut self, nth: usize, steps: &[&Value]) -> Result<usize, Error> {
+        let (producer, id) = (self.target.client.producer(), self.imported.id);
+        let mut count = steps.len();
+        loop {
+            if count == 1 {
+                return self.write(nth, &Operation::Append(steps[0])).await;
+            }
+            let append = producer.append_all(id, &steps[..count]);
+            match self.once(nth, append).send().await {
+                Ok(appended) => {
+                    self.at = appended.cursor;
+                    return Ok(count);
+                }
+                Err(error) if error.is(ProblemKind::BodyTooLarge) => count = count.div_ceil(2),
+                Err(error) => match error.snapshot() {
+                    Some(wrong) if wrong < count => count = wrong.max(1),
+                    _ => return Err(Error::from(error).of_snapshot(nth)),
+                },
+            }
+        }
+    }
+
+    /// Writes one operation. Returns how many it wrote.
+    async fn write(&mut self, nth: usize, operation: &Operation<'_>) -> Result<usize, Error> {
         let written = self.send(nth, operation).await;
         match written.map_err(|error| error.of_snapshot(nth))? {
             Written::Whole => {}
             Written::WithoutPatch => self.imported.without_patch.push(nth),
             Written::LeftOut => self.imported.errors_left_out += 1,
         }
-        Ok(())
+        Ok(1)
     }
 
     async fn send(&mut self, nth: usize, operation: &Operation<'_>) -> Result<Written, Error> {

@@ -21,6 +21,36 @@ async fn until_there_are(api: &Api, id: u64, count: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_lands_once_though_its_answer_is_lost_and_an_error_names_the_snapshot() {
+    let stack = Stack::start();
+    let network = Network::to(stack.api_service.address()).await;
+    let producer = client(network.address()).producer();
+    let created = producer.create(&json!({"fqn": "a.B"})).send().await;
+    let id = created.unwrap().id;
+    let mut steps: Vec<_> = (0..50)
+        .map(|n| json!({"reason": "execute", "item": n, "merge": {"n": n}}))
+        .collect();
+    network.hold_answers();
+    let append = producer.append_all(id, &steps).send();
+    let lose = async {
+        until_there_are(&stack.api, id.get(), 51).await;
+        network.cut();
+        network.release();
+    };
+    let (appended, ()) = tokio::join!(append, lose);
+    let appended = appended.unwrap();
+    assert_eq!((appended.index, appended.cursors.len()), (50, 50));
+    assert_eq!(appended.cursors.last(), Some(&appended.cursor));
+    let written: Vec<usize> = (0..50).collect();
+    assert_eq!(items(&stack.api, id.get()).await, written);
+
+    steps[7]["merge"] = json!(7);
+    let refused = producer.append_all(id, &steps).send().await.unwrap_err();
+    assert_eq!(refused.snapshot(), Some(7), "{refused}");
+    assert!(refused.is(ProblemKind::InvalidRequest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_step_lands_once_though_every_answer_is_lost_the_first_time() {
     const STEPS: u64 = 10;
     let stack = Stack::start();
