@@ -4,7 +4,7 @@ use crate::{error::Error, scenarios::Scenario, session::Session};
 
 /// The commands that the suite runs. The number of connections stays within the usual limit of 20,000 open
 /// files.
-const FULL: [&str; 17] = [
+const FULL: [&str; 18] = [
     "fan-out",
     "fan-out --subscribers 500 --rate 0",
     "fan-out --ltms 2000 --subscribers 1 --rate 2000",
@@ -20,12 +20,13 @@ const FULL: [&str; 17] = [
     "append --producers 1 --ltms 1 --state 10000000",
     "append --producers 1 --ltms 1 --body state",
     "append --producers 1 --ltms 1 --body state --state 100000",
+    "batch",
     "late",
     "document",
 ];
 
 /// The same with a small load, to check that everything runs.
-const QUICK: [&str; 10] = [
+const QUICK: [&str; 11] = [
     "fan-out --subscribers 20 --seconds 1",
     "fan-out --subscribers 20 --seconds 1 --rate 0",
     "catch-up --subscribers 20 --entries 50",
@@ -34,6 +35,7 @@ const QUICK: [&str; 10] = [
     "stalled --peers 5 --messages 20",
     "latency --rate 100 --seconds 1",
     "append --producers 2 --ltms 2 --seconds 1",
+    "batch --batches 3",
     "late --entries 100 --window 50 --rounds 1",
     "document --snapshots 50 --rounds 1",
 ];

@@ -56,7 +56,7 @@ fn figure(row: &Value, name: &str) -> f64 {
 #[test]
 fn every_scenario_gives_its_figures() {
     let rows = measure(&["all", "--quick"]);
-    let expected: [(&str, &str, &[&str]); 11] = [
+    let expected: [(&str, &str, &[&str]); 12] = [
         (
             "fan-out",
             "ltm-live",
@@ -79,6 +79,7 @@ fn every_scenario_gives_its_figures() {
             "ltm-live",
             &["appends/s", "CPU µs each", "× floor"],
         ),
+        ("batch", "ltm-live", &["single / batched"]),
         ("late", "ltm-live", &["late / early"]),
         ("document", "ltm-live", &["GET / redis-cli"]),
     ];

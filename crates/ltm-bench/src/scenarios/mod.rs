@@ -2,6 +2,7 @@
 
 mod append;
 mod append_floor;
+mod batch;
 mod burst;
 mod catch_up;
 mod document;
@@ -43,6 +44,8 @@ pub(crate) enum Scenario {
     Latency(latency::Load),
     /// Appends, each as soon as the one before is answered; the floor is the script alone (live and floor).
     Append(append::Load),
+    /// Snapshots in batches, compared with the same snapshots one by one (live only).
+    Batch(batch::Load),
     /// Appends late in a long history, compared with appends early in a short one (live only).
     Late(late_append::Load),
     /// GET of a document with a long history, compared with `redis-cli` on the stream (live only).
@@ -68,6 +71,7 @@ impl Scenario {
             Self::Stalled(_) => "stalled",
             Self::Latency(_) => "latency",
             Self::Append(_) => "append",
+            Self::Batch(_) => "batch",
             Self::Late(_) => "late",
             Self::Document(_) => "document",
         }
@@ -84,9 +88,11 @@ impl Scenario {
             Self::Append(load) => {
                 kind == Kind::Live || kind == Kind::Floor && load.body == append::RequestBody::Patch
             }
-            Self::Stalled(_) | Self::CatchUp(_) | Self::Late(_) | Self::Document(_) => {
-                kind == Kind::Live
-            }
+            Self::Stalled(_)
+            | Self::CatchUp(_)
+            | Self::Batch(_)
+            | Self::Late(_)
+            | Self::Document(_) => kind == Kind::Live,
         }
     }
 
@@ -110,6 +116,7 @@ impl Scenario {
             Self::Append(load) if target.kind == Kind::Floor => append_floor::run(target, load),
             Self::Latency(load) => latency::run(target, load),
             Self::Append(load) => append::run(target, load),
+            Self::Batch(load) => batch::run(target, load),
             Self::Late(load) => late_append::run(target, load),
             Self::Document(load) => document::run(target, load),
         }
