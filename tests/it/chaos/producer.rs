@@ -29,10 +29,12 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
-/// A write.
+/// A write, or one snapshot of a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) key: String,
+    /// Its place in the batch.
+    pub(crate) part: usize,
     /// When the producer sent it first, and when its outcome was known.
     pub(crate) during: (Duration, Duration),
     pub(crate) outcome: Outcome,
@@ -45,6 +47,8 @@ enum Kind {
     Insists,
     /// The same, with a merge patch.
     Merges,
+    /// The same, with several snapshots in one request.
+    Batches,
     /// The same, with the whole state, if it is still as the producer read it.
     Replaces,
     /// The same, with a report of an error.
@@ -57,6 +61,8 @@ enum Kind {
     Undoes,
     /// Sends the write once.
     GivesUp,
+    /// The same, with several snapshots in one request.
+    BatchesAndGivesUp,
     /// Sends a patch that does not apply.
     CannotApply,
     /// Sends an `If-Match` with a cursor of another log.
@@ -71,11 +77,21 @@ impl Kind {
             21 | 34 => Self::Undoes,
             5 | 25 => Self::Reports,
             3 | 13 | 33 => Self::Merges,
+            1 | 14 | 28 => Self::Batches,
             9 | 27 => Self::Replaces,
-            7 | 15 | 23 | 31 => Self::GivesUp,
+            7 | 23 | 31 => Self::GivesUp,
+            15 => Self::BatchesAndGivesUp,
             11 | 29 => Self::CannotApply,
             17 => Self::Mismatch,
             _ => Self::Insists,
+        }
+    }
+
+    /// The snapshots of one request.
+    fn parts(self) -> usize {
+        match self {
+            Self::Batches | Self::BatchesAndGivesUp => 3,
+            _ => 1,
         }
     }
 
@@ -85,6 +101,14 @@ impl Kind {
             self,
             Self::Replaces | Self::RollsBack | Self::Replays | Self::Undoes
         )
+    }
+}
+
+/// The key in the item of a snapshot of a batch.
+fn key_of(key: &str, part: usize) -> String {
+    match part {
+        0 => key.to_owned(),
+        part => format!("{key}+{part}"),
     }
 }
 
@@ -117,21 +141,24 @@ impl Producer {
             }
             let key = format!("{}/{number}", self.name);
             let began = self.story.now();
-            let outcome = self.write(&key, number, &apis).await?;
+            let outcomes = self.write(&key, number, &apis).await?;
             let during = (began, self.story.now());
             self.story
-                .tell(&self.name, format_args!("{key}: {outcome:?}"));
-            writes.push(Write {
-                key,
+                .tell(&self.name, format_args!("{key}: {outcomes:?}"));
+            let parts = outcomes.into_iter().enumerate();
+            writes.extend(parts.map(|(part, outcome)| Write {
+                key: key_of(&key, part),
+                part,
                 during,
                 outcome,
-            });
+            }));
             sleep(PAUSE).await;
         }
         Ok(writes)
     }
 
-    async fn write(&self, key: &str, number: usize, apis: &[Api]) -> Result<Outcome, Failure> {
+    /// Writes; returns the outcome of each snapshot.
+    async fn write(&self, key: &str, number: usize, apis: &[Api]) -> Result<Vec<Outcome>, Failure> {
         let kind = Kind::of(number);
         let hopeless = matches!(kind, Kind::CannotApply | Kind::Mismatch);
         let began = (self.story.now(), Instant::now());
@@ -144,12 +171,14 @@ impl Producer {
             let api = &apis[attempt % apis.len()];
             match self.send(key, number, kind, &mut base, api).await {
                 Some((200 | 201, answer)) if !hopeless => {
-                    let cursor = answer["cursor"].as_str().unwrap();
-                    return Ok(Outcome::Acknowledged(cursor.to_owned()));
+                    let one = std::slice::from_ref(&answer["cursor"]);
+                    let all = answer["cursors"].as_array().map_or(one, Vec::as_slice);
+                    let cursors = all.iter().map(|it| it.as_str().unwrap().to_owned());
+                    return Ok(cursors.map(Outcome::Acknowledged).collect());
                 }
-                Some((412 | 422, _)) if hopeless => return Ok(Outcome::Refused),
+                Some((412 | 422, _)) if hopeless => return Ok(vec![Outcome::Refused]),
                 Some((409 | 412 | 422, _)) if kind.may_come_too_late() => {
-                    return Ok(Outcome::Refused);
+                    return Ok(vec![Outcome::Refused]);
                 }
                 Some((404, _)) if self.recreates.is_some() => self.recreate(api).await,
                 Some((503, _)) | None => {}
@@ -158,8 +187,8 @@ impl Producer {
                     return Err(self.failure(began.0, what));
                 }
             }
-            if kind == Kind::GivesUp {
-                return Ok(Outcome::Unknown);
+            if matches!(kind, Kind::GivesUp | Kind::BatchesAndGivesUp) {
+                return Ok(vec![Outcome::Unknown; kind.parts()]);
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -214,6 +243,15 @@ impl Producer {
             Kind::CannotApply => {
                 let wrong = json!({"op": "test", "path": "", "value": "never"});
                 ("snapshots", step("patch", json!([wrong, change])))
+            }
+            Kind::Batches | Kind::BatchesAndGivesUp => {
+                let snapshot = |part| {
+                    let mut snapshot = step("patch", json!([change]));
+                    snapshot["item"]["key"] = key_of(key, part).into();
+                    snapshot
+                };
+                let snapshots: Vec<Value> = (0..kind.parts()).map(snapshot).collect();
+                ("snapshots", json!({ "snapshots": snapshots }))
             }
             Kind::Insists | Kind::GivesUp | Kind::Mismatch => {
                 ("snapshots", step("patch", json!([change])))

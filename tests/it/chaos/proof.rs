@@ -51,6 +51,7 @@ impl Proof<'_> {
             let what = format!("{} {wrong}", write.key);
             return Err(self.story.failure(what, who, write.during, &write.key));
         }
+        self.batches(writes)?;
         if self.may_lose {
             return Ok(());
         }
@@ -69,6 +70,28 @@ impl Proof<'_> {
                 self.log.len()
             );
             return Err(self.story.failure(what, "", Default::default(), ""));
+        }
+        Ok(())
+    }
+
+    /// Proves that the log holds each batch as a whole and in one piece, or nothing of it.
+    fn batches(&self, writes: &[Write]) -> Result<(), Failure> {
+        let keys = self.log.iter().enumerate();
+        let places: HashMap<&str, usize> = keys
+            .filter_map(|(place, entry)| Some((entry.key.as_deref()?, place)))
+            .collect();
+        for batch in writes.chunk_by(|_, next| next.part > 0) {
+            let first = places.get(batch[0].key.as_str());
+            let is_whole = batch.iter().all(|write| {
+                let place = places.get(write.key.as_str()).copied();
+                place == first.map(|first| first + write.part)
+            });
+            if !is_whole {
+                let key = &batch[0].key;
+                let (who, _) = key.split_once('/').unwrap();
+                let what = format!("the batch {key} is in the log in part, or not in one piece");
+                return Err(self.story.failure(what, who, batch[0].during, key));
+            }
         }
         Ok(())
     }
@@ -444,6 +467,43 @@ mod tests {
         let mut seen = all();
         seen[1].state = json!("another");
         finds(&[], &seen, "holds \"another\" at 2-0");
+    }
+
+    #[test]
+    fn a_batch_that_landed_in_part_or_in_two_pieces_is_found() {
+        let writes: Vec<Write> = ["p/1", "p/1+1", "p/1+2"]
+            .into_iter()
+            .enumerate()
+            .map(|(part, key)| Write {
+                key: key.into(),
+                part,
+                during: Default::default(),
+                outcome: Outcome::Unknown,
+            })
+            .collect();
+        for (keys, is_right) in [
+            (&["p/0", "p/2"][..], true),
+            (&["p/0", "p/1", "p/1+1", "p/1+2"], true),
+            (&["p/0", "p/1", "p/1+1"], false),
+            (&["p/0", "p/1+1", "p/1+2"], false),
+            (&["p/0", "p/1", "p/2", "p/1+1", "p/1+2"], false),
+        ] {
+            let log: Vec<Logged> = keys
+                .iter()
+                .zip(1..)
+                .map(|(key, seq)| Logged {
+                    key: Some((*key).into()),
+                    ..logged(at(seq, 0), at(seq - 1, 0))
+                })
+                .collect();
+            let proof = Proof {
+                story: &Story::new(),
+                log: &log,
+                losses: &[],
+                may_lose: true,
+            };
+            assert_eq!(proof.writes(&writes).is_ok(), is_right, "{keys:?}");
+        }
     }
 
     #[test]
