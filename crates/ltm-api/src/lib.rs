@@ -5,10 +5,12 @@
 //! - `http`: paths, headers, bodies and answers; the only part that knows of HTTP;
 //! - `writer`: appends entries to logs;
 //! - `reader`: documents, histories and states;
+//! - `formats`: what the members of a structure or an item must be;
 //! - `state_cache`: the states in memory, which both use.
 
 mod app;
 mod body_budget;
+mod formats;
 mod http;
 mod json_work;
 mod list_check;

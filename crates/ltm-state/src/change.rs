@@ -154,6 +154,15 @@ impl Change {
         Ok(Self::State { text, members })
     }
 
+    /// The field of the request that it comes from.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Patch { .. } => "patch",
+            Self::State { .. } => "state",
+            Self::Merge { .. } => "merge",
+        }
+    }
+
     /// The bytes of JSON that it takes to apply the change to `tree`, at a guess.
     pub fn cost(&self, tree: &Tree) -> usize {
         match self {

@@ -117,7 +117,7 @@ fn messages(recording: &Recording) -> Vec<Value> {
 /// A made history, in the words of the reference, as its in-line engine publishes it.
 fn made(id: u64) -> (Vec<Value>, Value) {
     let step = |n: u64, reason: &str| {
-        json!({"time": format!("2026-01-01 10:00:0{n}.5"), "reason": reason, "item": {"item_id": n, "fqn": "root.child"},
+        json!({"time": format!("2026-01-01 10:00:0{n}.5"), "reason": reason, "item": {"item_id": n.to_string(), "fqn": "root.child"},
             "patch": [{"op": "add", "path": "/n", "value": n}],
             "execute_queue": if n == 0 { json!([{"fqn": "root", "payload": {}}]) } else { json!([]) }, "transitions_queue": []})
     };

@@ -110,6 +110,231 @@ fn each_example_on_the_page_follows_the_schema() {
     assert_eq!(found.len(), 2, "{found:?}");
 }
 
+/// The names of the schemas in the OpenAPI document, by those on the page.
+const COMPONENTS: &[(&str, &str)] = &[
+    ("structure", "Structure"),
+    ("transition", "Transition"),
+    ("concurrent_instances", "ConcurrentInstances"),
+    ("item", "Item"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schemas_on_the_page_are_those_of_the_openapi_document() {
+    let stack = Stack::start();
+    let openapi = stack.api.get_root("/docs/openapi.json").await.expect(200);
+    let schemas = &openapi["components"]["schemas"];
+    let mut page = schema().to_string();
+    for (name, component) in COMPONENTS {
+        let reference = |name: &str| format!(r##""$ref":"#{name}""##);
+        let (from, to) = (
+            format!("/$defs/{name}"),
+            format!("/components/schemas/{component}"),
+        );
+        page = page.replace(&reference(&from), &reference(&to));
+    }
+    let page: Value = serde_json::from_str(&page).unwrap();
+    for (name, component) in COMPONENTS {
+        assert_eq!(schemas[component], page["$defs"][name], "{name}");
+    }
+    let retry = &page["$defs"]["error"]["properties"]["retries"]["items"];
+    assert_eq!(&schemas["Retry"], retry);
+    // The calls take these.
+    let described = |call: &str, member: &str| {
+        let schema = &schemas[call]["properties"][member];
+        assert!(schema.is_object(), "{call}.{member}");
+        schema.to_string()
+    };
+    for (call, member, component) in [
+        ("Creation", "structure", "Structure"),
+        ("Creation", "concurrent_instances", "ConcurrentInstances"),
+        ("Append", "item", "Item"),
+        ("Append", "execute_queue", "Item"),
+        ("Append", "transitions_queue", "Item"),
+        ("ErrorReport", "item", "Item"),
+        ("ErrorReport", "retries", "Retry"),
+    ] {
+        let described = described(call, member);
+        let reference = format!("#/components/schemas/{component}\"");
+        assert!(
+            described.contains(&reference),
+            "{call}.{member}: {described}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_with_another_type_is_refused_with_its_path_and_what_would_be_right() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({"_status": "active"})).await;
+    let created = |member: Value| {
+        let mut body = json!({"fqn": "app.Agent"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(member.as_object().unwrap().clone());
+        ("/ltm".to_owned(), body)
+    };
+    let appended = |member: Value| {
+        let mut body = json!({"reason": "execute", "merge": {}});
+        body.as_object_mut()
+            .unwrap()
+            .extend(member.as_object().unwrap().clone());
+        (format!("/ltm/{id}/snapshots"), body)
+    };
+    let changed = |change: Value| {
+        let mut body = change;
+        body["reason"] = "execute".into();
+        (format!("/ltm/{id}/snapshots"), body)
+    };
+    let reported = |report: Value| (format!("/ltm/{id}/errors"), report);
+    let arrow = json!({"from": "a", "to": 7, "label": "x"});
+    let patch = json!([{"op": "replace", "path": "/_status", "value": {"word": "active"}}]);
+    for ((path, body), field, detail) in [
+        (
+            created(json!({"structure": {"transitions": [arrow]}})),
+            "structure.transitions[0].to",
+            "must be a text",
+        ),
+        (
+            created(json!({"structure": {"ltms": [{"init": "a"}]}})),
+            "structure.ltms[0].init",
+            "must be an array",
+        ),
+        (
+            created(json!({"structure": {"transitions": [{"to": "a", "label": "b"}]}})),
+            "structure.transitions[0].from",
+            "is missing",
+        ),
+        (
+            created(json!({"concurrent_instances": {"a": [{"fqn": "a.b"}]}})),
+            "concurrent_instances.a[0].fname",
+            "is missing",
+        ),
+        (
+            created(json!({"snapshot": {"reason": "start", "state": {}, "item": {"label": 1}}})),
+            "item.label",
+            "must be a text",
+        ),
+        (
+            created(json!({"params": [1]})),
+            "params",
+            "must be an object",
+        ),
+        (
+            created(json!({"playground": "yes"})),
+            "playground",
+            "a boolean",
+        ),
+        (
+            created(json!({"state": {"_status": 3}})),
+            "state._status",
+            "send a text",
+        ),
+        (
+            appended(json!({"item": {"fqn": ["a"]}})),
+            "item.fqn",
+            "must be a text",
+        ),
+        (
+            appended(json!({"item": {"playground": 0.50}})),
+            "item.playground",
+            "must be true or false",
+        ),
+        (
+            appended(json!({"execute_queue": [{}, {"item_id": null}]})),
+            "execute_queue[1].item_id",
+            "must be a text",
+        ),
+        (
+            appended(json!({"merge": {"_status": 3}})),
+            "merge._status",
+            "send a text",
+        ),
+        (
+            changed(json!({"state": {"_status": null}})),
+            "state._status",
+            "send a text",
+        ),
+        (changed(json!({"patch": patch})), "patch", "send a text"),
+        (
+            reported(json!({"retries": [{"time": 7}]})),
+            "retries[0].time",
+            "must be a text",
+        ),
+        (
+            reported(json!({"retries": ["failed"]})),
+            "retries[0]",
+            "must be an object",
+        ),
+        (
+            reported(json!({"item": {"namespace": {}}})),
+            "item.namespace",
+            "must be a text",
+        ),
+    ] {
+        let problem = stack
+            .api
+            .post(&path, &body)
+            .await
+            .problem(422, "invalid-request");
+        assert_eq!(problem["field"], field, "{problem}");
+        let said = problem["detail"].as_str().unwrap();
+        assert!(said.contains(detail), "{problem}");
+        if path.ends_with("snapshots") {
+            let batch = json!({"snapshots": [{"reason": "x", "merge": {}}, body]});
+            let problem = stack
+                .api
+                .post(&path, &batch)
+                .await
+                .problem(422, "invalid-request");
+            assert_eq!(
+                problem["field"],
+                format!("snapshots[1].{field}"),
+                "{problem}"
+            );
+        }
+    }
+    let document = stack.api.document(id).await;
+    assert_eq!(
+        (&document["state"], &document["snapshots_count"]),
+        (&json!({"_status": "active"}), &json!(1))
+    );
+}
+
+/// What an older version of the services accepted can be read, and written on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ltm_whose_status_is_no_text_goes_on() {
+    let stack = Stack::start();
+    let (id, first) = stack.api.create(json!({"n": 0})).await;
+    let payload = r#"{"time":"2026-01-01T00:00:00.000000Z","reason":"x","item":{"label":7},"patch":[{"op":"add","path":"/_status","value":3}],"execute_queue":[],"transitions_queue":[]}"#;
+    let first: ltm_types::Cursor = first.parse().unwrap();
+    let next = first.next(&ltm_types::Kind::Snapshot, payload).to_string();
+    let key = |name: &str| format!("ltm:{{{id}}}:{name}");
+    stack
+        .redis
+        .cli(&["XADD", &key("log"), &next, "snapshot", payload]);
+    stack.redis.cli(&[
+        "HSET",
+        &key("meta"),
+        "cursor",
+        &next,
+        "snapshots_count",
+        "2",
+    ]);
+    assert_eq!(
+        stack.api.document(id).await["state"],
+        json!({"n": 0, "_status": 3})
+    );
+    stack.api.append(id, json!({"merge": {"n": 1}})).await;
+    stack
+        .api
+        .append(id, json!({"merge": {"_status": "active"}}))
+        .await;
+    assert_eq!(
+        stack.api.document(id).await["state"],
+        json!({"n": 1, "_status": "active"})
+    );
+}
+
 #[test]
 fn the_recorded_histories_follow_the_schema() {
     let root = schema();
@@ -171,6 +396,20 @@ async fn the_services_accept_the_examples_and_give_them_back() {
         let snapshot = stack.api.append(id, step).await["snapshot"].clone();
         assert_eq!(snapshot["item"], item);
         assert_eq!(snapshot["execute_queue"], queue);
+    }
+    for item in [
+        "0",
+        "-7",
+        "0.50",
+        "true",
+        "\"plan\"",
+        "[1]",
+        "123456789012345678901234567890",
+    ] {
+        let item: Value = serde_json::from_str(item).unwrap();
+        let step = json!({"item": item, "merge": {}, "execute_queue": [item]});
+        let snapshot = stack.api.append(id, step).await["snapshot"].clone();
+        assert_eq!(snapshot["item"], item);
     }
     let error = first("error");
     let path = format!("/ltm/{id}/errors");

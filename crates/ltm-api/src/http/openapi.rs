@@ -8,6 +8,8 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
+use crate::formats::components;
+
 use super::{
     calls::{
         append, copy, create,
@@ -76,6 +78,9 @@ impl Modify for Tokens {
 /// The document as JSON text.
 pub(crate) fn openapi() -> String {
     let mut description = json!(Description::openapi());
+    for (name, schema) in components() {
+        description["components"]["schemas"][name] = schema;
+    }
     ltm_docs::widen(&mut description);
     if let Some(Value::Object(paths)) = description.get_mut("paths") {
         let more: Vec<_> = paths.iter().filter_map(other_path).collect();

@@ -19,6 +19,7 @@ impl From<WriteError> for ProblemResponse {
         match error {
             WriteError::Invalid { field, .. } => invalid(field, detail),
             WriteError::Field(error) => of_field(&error),
+            WriteError::Format(error) => invalid(error.path, detail),
             WriteError::Change(error) => of_change(error),
             WriteError::InSnapshot { index, source } => in_snapshot((*source).into(), index),
             WriteError::Precondition(cursor) => Problem::new(ProblemKind::CursorMismatch, detail)

@@ -21,7 +21,12 @@ use super::{
     snapshot::{SnapshotFields, SnapshotWrite, check_text, time},
     write::Writer,
 };
-use crate::{json_work::on_drop_thread, object::Object, state_cache::Cached};
+use crate::{
+    formats::{CONCURRENT_INSTANCES, ConcurrentInstances, STRUCTURE, Structure},
+    json_work::on_drop_thread,
+    object::Object,
+    state_cache::Cached,
+};
 
 /// The fields of a creation as a request gives them.
 #[derive(Deserialize, ToSchema)]
@@ -49,7 +54,7 @@ pub(crate) struct CreationFields<'a> {
     pub(crate) playground: Option<bool>,
     /// The machine: `name`, `fqn`, and its parts.
     #[serde(borrow)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Structure>)]
     pub(crate) structure: Option<&'a RawValue>,
     /// The first state. Default: `{}`.
     #[serde(borrow)]
@@ -61,7 +66,7 @@ pub(crate) struct CreationFields<'a> {
     pub(crate) snapshot: Option<Object<SnapshotFields<'a>>>,
     /// The instances of parameterised machines.
     #[serde(borrow)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<ConcurrentInstances>)]
     pub(crate) concurrent_instances: Option<&'a RawValue>,
     /// An id that the caller chooses and that was never used, as a number or as its text. Default: the next free one.
     #[schema(schema_with = id_or_text, required = false)]
@@ -129,6 +134,9 @@ impl Creation {
         };
         let params = object("params", fields.params, "null")?;
         let structure = object("structure", fields.structure, "{}")?;
+        STRUCTURE.check("structure", structure.get())?;
+        let instances = object("concurrent_instances", fields.concurrent_instances, "{}")?;
+        CONCURRENT_INSTANCES.check("concurrent_instances", instances.get())?;
         let (name, structure) = identity(&fields, structure, &limits)?;
         check_text("name", &name)?;
         let created_at = time(fields.time.as_deref())?.unwrap_or_else(now);
@@ -157,11 +165,7 @@ impl Creation {
             id: fields.id,
             key,
             reuse,
-            concurrent_instances: object(
-                "concurrent_instances",
-                fields.concurrent_instances,
-                "{}",
-            )?,
+            concurrent_instances: instances,
             params: if params.get() == "null" {
                 RawValue::from_string("{}".into()).map_err(WriteError::Unwritable)?
             } else {

@@ -6,7 +6,9 @@ use ltm_state::{ChangeError, json::FieldError};
 use ltm_store::{AppendError, CreateError, StoreError};
 use ltm_types::{Cursor, LtmId};
 
-use crate::{json_work::Overloaded, reader::ReadError, state_cache::LockError};
+use crate::{
+    formats::FormatError, json_work::Overloaded, reader::ReadError, state_cache::LockError,
+};
 
 /// Why a write was not carried out. Nothing is written, except that after an unavailable Redis the outcome is
 /// not known.
@@ -23,6 +25,9 @@ pub(crate) enum WriteError {
     /// A field of the request cannot be passed through to the log.
     #[error(transparent)]
     Field(#[from] FieldError),
+    /// A member of a field does not have the documented format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The change cannot be read, or does not apply to the state.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -91,6 +96,7 @@ impl WriteError {
             Self::Read(error) => error.depends_on_state(),
             Self::InSnapshot { source, .. } => source.depends_on_state(),
             Self::Field(_)
+            | Self::Format(_)
             | Self::Lock(_)
             | Self::Overloaded(_)
             | Self::Overtaken { .. }

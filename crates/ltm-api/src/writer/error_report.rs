@@ -2,7 +2,7 @@
 
 use ltm_state::{
     State,
-    json::{self, FieldError, Shape},
+    json::{self, Shape},
 };
 use ltm_store::Store;
 use ltm_types::{Kind, LtmId, now};
@@ -14,6 +14,7 @@ use super::{
     draft::{Change, Write, to_payload},
     error::WriteError,
 };
+use crate::formats::Format;
 
 /// What a request reports about an error. A field that is left out stays as it is.
 pub(crate) struct ErrorReport {
@@ -47,11 +48,13 @@ pub(crate) fn reported_field(
     field: &'static str,
     value: Option<&RawValue>,
     shape: Shape,
+    format: &'static Format,
     max_depth: usize,
-) -> Result<Option<Box<RawValue>>, FieldError> {
-    value
-        .map(|value| json::passthrough(field, Some(value), "", shape, max_depth))
-        .transpose()
+) -> Result<Option<Box<RawValue>>, WriteError> {
+    let Some(value) = value else { return Ok(None) };
+    let text = json::passthrough(field, Some(value), "", shape, max_depth)?;
+    format.check(field, text.get())?;
+    Ok(Some(text))
 }
 
 impl Write for ErrorReport {

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{draft::to_payload, error::WriteError};
+use crate::formats::{ITEM, Item, QUEUE};
 
 /// The fields of a snapshot as a request gives them.
 #[derive(Deserialize, ToSchema)]
@@ -23,7 +24,7 @@ pub(crate) struct SnapshotFields<'a> {
     reason: String,
     /// What was executed.
     #[serde(borrow)]
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<Item>)]
     item: Option<&'a RawValue>,
     /// The change (RFC 6902). Give exactly one of `patch`, `state` and `merge`.
     #[serde(borrow)]
@@ -39,11 +40,11 @@ pub(crate) struct SnapshotFields<'a> {
     merge: Option<&'a RawValue>,
     /// The executions that it queued.
     #[serde(borrow)]
-    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    #[schema(value_type = Option<Vec<Item>>)]
     execute_queue: Option<&'a RawValue>,
     /// The transitions that it queued.
     #[serde(borrow)]
-    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    #[schema(value_type = Option<Vec<Item>>)]
     transitions_queue: Option<&'a RawValue>,
     /// When it was taken (RFC 3339). Default: now.
     #[schema(format = DateTime)]
@@ -86,11 +87,19 @@ impl SnapshotWrite {
         let pass = |field, value, absent, shape| {
             json::passthrough(field, value, absent, shape, limits.max_depth)
         };
-        let queue = |field, value| pass(field, value, "[]", Shape::Array);
+        let queue = |field, value: Option<_>| {
+            let queue = pass(field, value, "[]", Shape::Array)?;
+            if value.is_some() {
+                QUEUE.check(field, queue.get())?;
+            }
+            Ok::<_, WriteError>(queue)
+        };
+        let item = pass("item", fields.item, "null", Shape::Any)?;
+        ITEM.check("item", item.get())?;
         check_text("reason", &fields.reason)?;
         Ok(Self {
             time: time(fields.time.as_deref())?,
-            item: pass("item", fields.item, "null", Shape::Any)?,
+            item,
             execute_queue: queue("execute_queue", fields.execute_queue)?,
             transitions_queue: queue("transitions_queue", fields.transitions_queue)?,
             change: ltm_state::Change::read(fields.patch, fields.state, fields.merge, &limits)?,
@@ -106,7 +115,19 @@ impl SnapshotWrite {
         state: &mut State,
         work: &mut Work,
     ) -> Result<(ByteString, Undo), WriteError> {
+        let had_status = has_wrong_status(state);
+        let field = self.change.field();
         let (patch, undo) = self.change.apply(&mut state.tree, &self.limits, work)?;
+        // An LTM that an older version let have one can go on.
+        if !had_status && has_wrong_status(state) {
+            state.tree.undo(undo);
+            let (field, set) = match field {
+                "patch" => ("patch".to_owned(), "the patch makes `_status`".to_owned()),
+                field => (format!("{field}._status"), format!("`{field}._status` is")),
+            };
+            let problem = format!("{set} a value that is no text; send a text, such as \"active\"");
+            return Err(WriteError::invalid(field, problem));
+        }
         let snapshot = Snapshot {
             time: &self.time.clone().unwrap_or_else(now),
             reason: &self.reason,
@@ -123,6 +144,12 @@ impl SnapshotWrite {
             }
         }
     }
+}
+
+/// Whether `_status` of a state is no text.
+fn has_wrong_status(state: &State) -> bool {
+    let status = state.tree.value().get("_status");
+    status.is_some_and(|status| !status.is_string())
 }
 
 /// The longest name, or reason, in bytes. Lists and histories show it.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Api,
     body_budget::Share,
+    formats::{ITEM, Item, RETRIES, Retry},
     http::{
         body::{self, Body},
         write_call::{WriteHeaders, payload, write_call, written_answer},
@@ -32,11 +33,11 @@ struct ErrorBody<'a> {
     reason: Option<String>,
     /// What was executed.
     #[serde(borrow)]
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = Option<Item>)]
     item: Option<&'a RawValue>,
     /// The attempts since.
     #[serde(borrow)]
-    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    #[schema(value_type = Option<Vec<Retry>>)]
     retries: Option<&'a RawValue>,
     /// Whether the engine is trying again. Default: false.
     retrying: Option<bool>,
@@ -129,8 +130,8 @@ fn report(body: ErrorBody<'_>, ltm_id: LtmId, api: &Api) -> Result<ErrorReport, 
         ltm_id,
         id: body.id.unwrap_or_else(Uuid::new_v4),
         reason: body.reason,
-        item: reported_field("item", body.item, Shape::Any, max_depth)?,
-        retries: reported_field("retries", body.retries, Shape::Array, max_depth)?,
+        item: reported_field("item", body.item, Shape::Any, &ITEM, max_depth)?,
+        retries: reported_field("retries", body.retries, Shape::Array, &RETRIES, max_depth)?,
         retrying: body.retrying,
         success: body.success,
         time: time(body.time.as_deref())?,
