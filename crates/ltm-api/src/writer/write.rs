@@ -138,14 +138,14 @@ impl Writer {
         let change = write.apply(state).await?;
         let mut span = Span::redis("EVALSHA", "append");
         let draft = Draft::new(state, change, span.as_ref());
+        let is_error = draft.entries.iter().any(|it| it.kind == Kind::Error);
         let append = Append {
             entries: &draft.entries,
             expected,
             now: &now(),
             snapshots_count: draft.snapshots_count,
             status: draft.status(),
-            changes_lists: draft.status() != status.as_deref()
-                || (draft.entry.kind == Kind::Error && !has_errors),
+            changes_lists: draft.status() != status.as_deref() || (is_error && !has_errors),
             idempotency: preconditions.idempotency,
             producer: preconditions.producer.as_ref(),
         };

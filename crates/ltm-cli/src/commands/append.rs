@@ -203,7 +203,9 @@ impl Writer<'_> {
     }
 
     fn print_all(&mut self, appended: AppendedBatch) -> Result<(), Error> {
-        let AppendedBatch { id, index, cursors, .. } = appended;
+        let AppendedBatch {
+            id, index, cursors, ..
+        } = appended;
         let first = (index + 1).saturating_sub(cursors.len() as u64);
         self.written += cursors.len();
         let last = cursors.last().copied();
