@@ -203,15 +203,20 @@ fn what_is_wrong_with_tls_and_sentinels_is_named() {
 #[test]
 fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
     let redis = RedisServer::start(&[]);
-    let api = Service::api(&redis.url(), &[]);
-    let gateway = Service::gateway(&redis.url(), &[]);
+    let hosts = [("LTM__HTTP__HOSTS", "ltm.invalid")];
+    let api = Service::api(&redis.url(), &hosts);
+    let gateway = Service::gateway(&redis.url(), &hosts);
     let authority = Authority::generate();
-    authority.sign("proxy", "localhost");
-    let read = |name: &str| std::fs::read_to_string(authority.file(name)).unwrap();
-    let pem = authority.file("both.pem");
-    std::fs::write(&pem, read("proxy.pem") + &read("proxy.key")).unwrap();
+    let certificate = |host: &str| {
+        authority.sign("proxy", host);
+        let read = |name: &str| std::fs::read_to_string(authority.file(name)).unwrap();
+        let pem = authority.file(&format!("{host}.both"));
+        std::fs::write(&pem, read("proxy.pem") + &read("proxy.key")).unwrap();
+        format!("crt {}", pem.display())
+    };
     let port = free_port();
-    let bind = format!("bind 127.0.0.1:{port} ssl crt {}", pem.display());
+    let certificates = ["localhost", "ltm.invalid"].map(certificate).join(" ");
+    let bind = format!("bind 127.0.0.1:{port} ssl {certificates}");
     let page = "    acl is_page path / /docs\n";
     let with_tls = format!("    {bind}\n{page}");
     let _haproxy = Haproxy::with(&[&api], &[&gateway], &[(page, &with_tls)]);
@@ -238,12 +243,12 @@ fn the_command_line_follows_and_writes_through_a_proxy_that_it_trusts() {
         .env("HTTPS_PROXY", tunnel.url())
         .env_remove("NO_PROXY")
         .env_remove("no_proxy")
-        .args(["--json", "--url", &format!("https://localhost:{port}")])
+        .args(["--json", "--url", &format!("https://ltm.invalid:{port}")])
         .args(["tail", "1", "--after", "0"])
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(tail.stdout).unwrap(), heard);
-    let connect = format!("CONNECT localhost:{port} HTTP/1.1");
+    let connect = format!("CONNECT ltm.invalid:{port} HTTP/1.1");
     assert!(tunnel.heads()[0].starts_with(&connect));
     let stranger = Authority::generate();
     for arguments in [&["list"][..], &["tail", "1"]] {

@@ -269,7 +269,10 @@ fn without_a_redis_server_dev_says_what_to_install() {
         .env("PATH", Path::new("/nonexistent"))
         .output()
         .unwrap();
-    assert!(complains(&output, 1).contains("redis-server is not on the PATH; install it"));
+    assert!(
+        complains(&output, 1)
+            .contains("neither redis-server nor valkey-server is on the PATH. Install one")
+    );
 }
 
 #[test]

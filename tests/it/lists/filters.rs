@@ -49,7 +49,7 @@ async fn each_filter_shows_what_it_says_and_nothing_else() {
         body("apple.Agent", "An apple", json!("waiting_for_human")),
     )
     .await;
-    let none = create(api, body("app.Agent", "", json!(7))).await;
+    let none = create(api, json!({"fqn": "app.Agent", "name": ""})).await;
     let copy = json!({"fqn": "app.Agent", "playground": true, "state": {"_status": "error"}});
     let copy = create(api, copy).await;
     let error = json!({"id": "6f6c1d7e-4c53-4a6b-9e0e-0d3a8c1b2f4d"});
