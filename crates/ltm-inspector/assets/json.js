@@ -11,10 +11,18 @@ export function pretty(value) {
   return text.length > MOST ? `${text.slice(0, MOST)}\n… ${(text.length - MOST).toLocaleString('en')} more characters` : text;
 }
 
+/** The text so far, if the value is a text that still grows: an object with nothing but `chunks`, a list of texts. */
+export function growingText(value) {
+  if (typeOf(value) !== 'object' || !Array.isArray(value.chunks) || Object.keys(value).length > 1) return undefined;
+  return value.chunks.every((chunk) => typeof chunk === 'string') ? value.chunks.join('') : undefined;
+}
+
 /** A value on one line, cut; objects and arrays as a summary. */
 export function brief(value, most = 160) {
   const digits = digitsOf(value);
   if (digits !== undefined) return digits;
+  const growing = growingText(value);
+  if (growing !== undefined) return `${JSON.stringify(growing.length > most ? `…${growing.slice(-most)}` : growing)} …`;
   if (typeof value === 'string') return JSON.stringify(value.length > most ? `${value.slice(0, most)}…` : value);
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `[ ${count(value.length, 'item')} ]`;
   if (value !== null && typeof value === 'object') {

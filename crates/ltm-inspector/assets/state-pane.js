@@ -6,7 +6,7 @@ import { stringify } from './digits.js';
 import { h, setAttribute, setText } from './dom.js';
 import { find, partsOf } from './find.js';
 import { icon } from './icons.js';
-import { brief, count, pretty, typeOf } from './json.js';
+import { brief, count, growingText, pretty, typeOf } from './json.js';
 import { above, at } from './pointer.js';
 import { STATUSES } from './status.js';
 import { rowsOf } from './tree-rows.js';
@@ -107,7 +107,8 @@ export class StatePane {
     row.index = index;
     row.style.setProperty('--depth', Math.min(it.depth, 40));
     setAttribute(row, 'data-mark', it.mark);
-    setAttribute(row, 'data-type', typeOf(it.value));
+    const growing = growingText(it.value);
+    setAttribute(row, 'data-type', growing === undefined ? typeOf(it.value) : 'string');
     setAttribute(row, 'aria-level', it.depth + 1);
     setAttribute(row, 'aria-posinset', it.place);
     setAttribute(row, 'aria-setsize', it.of);
@@ -210,14 +211,15 @@ export class StatePane {
   #showDetail() {
     const pointer = this.#chosen;
     const value = pointer === null || pointer === '' ? undefined : at(this.state, pointer);
-    this.detail.hidden = value === undefined || (value !== null && typeof value === 'object');
+    const growing = growingText(value);
+    this.detail.hidden = value === undefined || (value !== null && typeof value === 'object' && growing === undefined);
     if (this.detail.hidden) {
       this.shown = undefined;
       return;
     }
     if (this.shown?.pointer === pointer && this.shown.value === value) return;
     this.shown = { pointer, value };
-    const text = typeOf(value) === 'string' ? value : pretty(value);
+    const text = growing ?? (typeOf(value) === 'string' ? value : pretty(value));
     const close = () => {
       this.detail.hidden = true;
       this.tree.focus();
@@ -226,7 +228,7 @@ export class StatePane {
       h('div', { class: 'detail-head' }, h('code', { title: pointer }, pointer),
         copyButton('Copy path', () => pointer, 'Path'), copyButton('Copy value', () => text, 'Value'),
         h('button', { class: 'icon-button', 'aria-label': 'Close', title: 'Close', onclick: close }, icon('close'))),
-      h('pre', { tabindex: '0', 'aria-label': 'Full value', 'data-type': typeOf(value) }, text.length > 60_000 ? `${text.slice(0, 60_000)}…` : text));
+      h('pre', { tabindex: '0', 'aria-label': 'Full value', 'data-type': growing === undefined ? typeOf(value) : 'string' }, text.length > 60_000 ? `${text.slice(0, 60_000)}…` : text));
   }
 }
 

@@ -1,11 +1,11 @@
 // A value as the rows of a tree: only open parts have rows.
 
 import { below, member } from './pointer.js';
-import { typeOf } from './json.js';
+import { growingText, typeOf } from './json.js';
 
 /** The most rows. Further ones are left out. */
 const MOST = 50_000;
-/** Parts up to this depth and size are open at first. */
+/** Parts up to this depth and size are open at first, unless they are a text that grows. */
 const OPEN_DEPTH = 2;
 const OPEN_SIZE = 30;
 
@@ -19,8 +19,8 @@ export function rowsOf(state, before, marks, toggled) {
   return rows;
 }
 
-function isOpen(toggled, pointer, depth, size) {
-  return toggled.get(pointer) ?? (depth === 0 || (depth < OPEN_DEPTH && size <= OPEN_SIZE));
+function isOpen(toggled, pointer, depth, size, value) {
+  return toggled.get(pointer) ?? (depth === 0 || (depth < OPEN_DEPTH && size <= OPEN_SIZE && growingText(value) === undefined));
 }
 
 function add(context, { pointer, key, value, was, depth, place, of }) {
@@ -29,7 +29,7 @@ function add(context, { pointer, key, value, was, depth, place, of }) {
   const type = typeOf(value);
   const keys = type === 'object' ? Object.keys(value) : null;
   const size = type === 'array' ? value.length : keys?.length;
-  const open = size > 0 && isOpen(toggled, pointer, depth, size);
+  const open = size > 0 && isOpen(toggled, pointer, depth, size, value);
   rows.push({ pointer, key, value, depth, size, open, mark: marks.get(pointer), place, of });
   if (!open) return;
   const inner = (name, i) => add(context, { pointer: below(pointer, name), key: name, value: value[name], was: member(was, name), depth: depth + 1, place: i + 1, of: size });

@@ -69,6 +69,9 @@ export class Service {
     const args = ['dev', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.data];
     this.child = spawn(binary, args, { env: { ...process.env, ...this.settings }, stdio: ['ignore', 'ignore', 'pipe'] });
     running.add(this.child);
+    // A test that fails leaves it behind; the process ends then, too, and ends it.
+    this.child.unref();
+    this.child.stderr.unref();
     this.log = '';
     this.child.stderr.on('data', (text) => (this.log = (this.log + text).slice(-20_000)));
     await until('ready', async () => (await fetch(`${this.url}/readyz`)).ok);

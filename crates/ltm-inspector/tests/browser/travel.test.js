@@ -143,3 +143,16 @@ test('a history that has lost its begin keeps its indices', async () => {
   await page.context().close();
   await short.remove();
 });
+
+test('a text that still grows is shown as text', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Chat', state: { answer: { chunks: ['Harbours '] } } });
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  const answer = page.getByRole('treeitem', { name: 'answer' }).locator('.value');
+  await answer.getByText('"Harbours " …').waitFor();
+  await service.post(`ltm/${id}/snapshots`, { reason: 'tokens', patch: [{ op: 'add', path: '/answer/chunks/-', value: 'are safe.' }] });
+  await answer.getByText('"Harbours are safe." …').waitFor();
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { answer: 'Harbours are safe.' } });
+  await answer.getByText('"Harbours are safe."', { exact: true }).waitFor();
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
