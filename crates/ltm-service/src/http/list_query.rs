@@ -97,7 +97,7 @@ fn filter(parameters: &Parameters) -> Result<ListFilter, ProblemResponse> {
         created: range(parameters, "created_after", "created_before")?,
         updated: range(parameters, "updated_after", "updated_before")?,
         has_errors: parameters
-            .text("has_errors")
+            .given("has_errors")
             .map(|_| parameters.flag("has_errors"))
             .transpose()?,
     })
@@ -196,7 +196,7 @@ fn range(parameters: &Parameters, from: &str, before: &str) -> Result<TimeRange,
 }
 
 fn time(parameters: &Parameters, name: &str) -> Result<Option<Timestamp>, ProblemResponse> {
-    let Some(text) = parameters.text(name) else {
+    let Some(text) = parameters.given(name) else {
         return Ok(None);
     };
     text.parse().map(Some).map_err(|_| {

@@ -65,7 +65,7 @@ impl Parameters {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A whole number between two bounds; `None` if it is absent or empty.
+    /// A whole number between two bounds; `None` if it is absent.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl Parameters {
         least: u64,
         most: u64,
     ) -> Result<Option<u64>, ProblemResponse> {
-        let Some(text) = self.0.get(name).filter(|text| !text.is_empty()) else {
+        let Some(text) = self.given(name) else {
             return Ok(None);
         };
         match text.parse() {
