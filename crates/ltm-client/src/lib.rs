@@ -11,6 +11,7 @@ mod producer;
 mod revocation;
 mod route;
 mod server_url;
+mod text;
 mod token;
 
 pub use answer::{
@@ -34,4 +35,5 @@ pub use producer::{Producer, Write};
 pub use revocation::Revocable;
 pub use route::Route;
 pub use server_url::{ServerUrl, ServerUrlError};
+pub use text::TextStream;
 pub use token::{Token, TokenError};

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use ltm_client::{Client, Error, Options, ProblemKind};
+use ltm_client::{Client, Error, Options, ProblemKind, TextStream};
 use ltm_tests::{Api, Network, RedisServer, Service, Stack, items, until};
 use serde_json::json;
 
@@ -265,4 +265,45 @@ async fn an_answer_that_is_longer_than_allowed_is_not_taken() {
         .document(ltm(id), false)
         .await;
     assert!(whole.unwrap().text().len() > 20_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_grows_by_chunks_and_is_one_text_in_the_end() {
+    let stack = Stack::start();
+    let producer = client(stack.api_service.address()).producer();
+    let new = json!({"fqn": "a.Chat", "key": "k", "state": {"messages": [{}]}});
+    let id = producer.create(&new).send().await.unwrap().id;
+    let mut text = TextStream::begin(producer.clone(), id, "/messages/0/content");
+    for (word, so_far) in [
+        ("Harbours ", json!(["Harbours "])),
+        ("are ", json!(["Harbours ", "are "])),
+    ] {
+        text.write(word);
+        until(&format!("{word:?} is there"), async || {
+            let state = stack.api.document(id.get()).await["state"].clone();
+            let chunks = &state["messages"][0]["content"]["chunks"];
+            if *chunks == so_far {
+                Ok(())
+            } else {
+                Err(state)
+            }
+        })
+        .await;
+    }
+    text.write("safe.");
+    assert_eq!(text.text(), "Harbours are safe.");
+    text.end().await.unwrap();
+    let document = stack.api.document(id.get()).await;
+    assert_eq!(
+        document["state"]["messages"][0]["content"],
+        "Harbours are safe."
+    );
+
+    // A text that is over before its first chunk, and one whose place is gone.
+    let empty = TextStream::begin(producer.clone(), id, "/summary");
+    empty.end().await.unwrap();
+    assert_eq!(stack.api.document(id.get()).await["state"]["summary"], "");
+    let mut lost = TextStream::begin(producer, id, "/nowhere/content");
+    lost.write("x");
+    assert!(lost.end().await.unwrap_err().is(ProblemKind::PatchFailed));
 }
