@@ -1,6 +1,6 @@
 //! What the ways to write cost in the log: the tables of `docs/guide-engine.md` on messages and on tokens.
 //!
-//! `cargo run --release --package ltm-tests --example log_cost` prints them, within a minute.
+//! `cargo run --release --example log_cost` prints them, within a minute.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
