@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ltm_tests::{Api, RawConnection, Scrape, Service, Stack, Subscriber};
+use ltm_tests::{Api, RawConnection, Scrape, Service, Stack, Subscriber, until};
 use reqwest::Method;
 use serde_json::json;
 
@@ -242,8 +242,12 @@ async fn the_documentation_names_every_metric_and_no_other() {
     let url = stack.gateway.ws(&format!("/ws/{id}?after=0"));
     Subscriber::connect(&url).await.unwrap().leave().await;
     let left = r#"ltm_subscriptions_ended_total{reason="left"}"#;
+    let counted = until("the LTMs are counted", async || {
+        let scrape = Scrape::of(&stack.api_service).await;
+        scrape.families.contains_key("ltm_ltms").then_some(scrape)
+    });
     let services = [
-        Scrape::of(&stack.api_service).await,
+        counted.await,
         Scrape::until(&stack.gateway, left, 1.0).await,
     ];
     let shown: BTreeSet<&str> = services

@@ -19,6 +19,8 @@ pub(crate) struct Progress {
     window: Option<Window>,
     /// Whether bytes wait.
     is_blocked: bool,
+    /// Whether the connection is given up. It counts once, however often somebody tries to write to it afterwards.
+    is_cut: bool,
     limits: LimitsHit,
 }
 
@@ -34,6 +36,7 @@ impl Progress {
             period: settings.progress_time,
             window: None,
             is_blocked: false,
+            is_cut: false,
             limits,
         }
     }
@@ -58,6 +61,9 @@ impl Progress {
 
     /// Whether the client accepted too little in the time that is over. Then the connection is reset when it is dropped.
     pub(crate) fn is_too_slow(&mut self, stream: &TcpStream) -> bool {
+        if self.is_cut {
+            return true;
+        }
         let Some(window) = self.window.as_ref() else {
             return false;
         };
@@ -68,6 +74,7 @@ impl Progress {
             self.window = None;
             return false;
         }
+        self.is_cut = true;
         self.limits.hit("http.min_progress");
         // Otherwise the system would go on sending what it has buffered.
         let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
