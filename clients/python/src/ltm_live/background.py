@@ -161,6 +161,8 @@ class BackgroundProducer:
         """Whether the new snapshot has room now, by the policy."""
         if self._on_full == "block":
             self._changed.wait_for(lambda: self._has_room(new) or self._closed)
+            if self._closed:
+                raise ValueError("this producer is closed")
             return True
         if self._on_full == "latest" and new.is_whole:
             for old in [old for old in self._queue if old.address == new.address and old.is_whole]:

@@ -1,7 +1,7 @@
 //! `ltm errors`.
 
 use ltm_client::Client;
-use ltm_types::LtmId;
+use ltm_types::LtmRef;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,8 +14,9 @@ use crate::{
 /// The arguments of `ltm errors`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The id of the LTM
-    id: LtmId,
+    /// The LTM: its id, or its class and key as app.Agent/3f2c
+    #[arg(value_name = "LTM")]
+    ltm: LtmRef,
 }
 
 #[derive(Deserialize)]
@@ -43,13 +44,13 @@ struct Attempt {
 
 /// Prints the errors that an LTM has recorded, oldest first.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
-    let document = client.document(args.id, false).await?;
+    let document = client.document(&args.ltm, false).await?;
     let errors = document.read::<Document>()?.errors;
     if output.json() {
         return errors.iter().try_for_each(|it| output.json_line(it.get()));
     }
     if errors.is_empty() {
-        output.note(&format!("LTM {} has no errors", args.id));
+        output.note(&format!("LTM {} has no errors", args.ltm));
         return Ok(());
     }
     let mut table = output.table(&["updated", "reason", "item", "attempts", "last error"]);

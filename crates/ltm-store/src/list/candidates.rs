@@ -365,7 +365,7 @@ fn updated(filter: &ListFilter) -> Vec<UnorderedIds> {
     if filter.updated.is_open() {
         return Vec::new();
     }
-    // The index may not know of the last update. It knows of one that is not much older.
+    // The index may not know of the last update. It knows of one that is not much older; or, by another clock, of a later one.
     let from = filter.updated.from.map_or_else(
         || "-inf".into(),
         |from| {
@@ -374,10 +374,15 @@ fn updated(filter: &ListFilter) -> Vec<UnorderedIds> {
                 .to_string()
         },
     );
-    let before = filter
-        .updated
-        .before
-        .map_or_else(|| "+inf".into(), |it| it.as_millisecond().to_string());
+    let before = filter.updated.before.map_or_else(
+        || "+inf".into(),
+        |before| {
+            before
+                .as_millisecond()
+                .saturating_add(STALE_FOR.as_millis() as i64)
+                .to_string()
+        },
+    );
     vec![UnorderedIds::Updated(from, before)]
 }
 

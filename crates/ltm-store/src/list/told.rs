@@ -61,11 +61,10 @@ impl Told {
             return false;
         }
         if times.len() >= MAX_REMEMBERED {
-            times.retain(|_, then| is_recent(then));
+            // An LTM that is forgotten is told once more.
+            times.clear();
         }
-        if times.len() < MAX_REMEMBERED {
-            times.insert(id, now);
-        }
+        times.insert(id, now);
         true
     }
 

@@ -122,7 +122,8 @@ impl Store {
         };
         if bound.earlier {
             // A list that met the id long before may have removed it meanwhile.
-            self.list_as(id, new.playground, new.fqn).await?;
+            let mark = self.list_as(id, new.playground, new.fqn).await?;
+            self.index_later(id, mark);
         }
         Ok(Some(created))
     }

@@ -31,12 +31,14 @@ from ..wire import (
 from .follower import AsyncFollower
 from .step import AsyncStep
 from .text import AsyncTextStream
-from .transport import AsyncTransport
+from .transport import AsyncBell, AsyncTransport
 
 T = TypeVar("T")
 
 #: The longest wait of one call, in seconds: shorter than the time-outs of proxies.
 _LONGEST_WAIT = 30.0
+#: The shortest time from one look to the next: an API that stops answers at once.
+_SHORTEST_WAIT = 1.0
 
 
 class AsyncLtm:
@@ -241,9 +243,11 @@ class AsyncLtm:
             left = _LONGEST_WAIT if end is None else min(_LONGEST_WAIT, end - clock.monotonic())
             if left <= 0:
                 raise DeadlineExceeded(f"the LTM did not get the status {', '.join(statuses)} within {timeout} s")
+            begun = clock.monotonic()
             row: Row | None = await self._transport.send(calls.wait(self.address, statuses, after, left))
             if row is not None:
                 return row
+            await AsyncBell().wait(max(0.0, min(left, _SHORTEST_WAIT) - (clock.monotonic() - begun)))
 
     def follow(self, after: Start | None = None, *, backoff: Backoff | None = None) -> AsyncFollower:
         """Follows the LTM: an iterator that gives a `View` after each change, across disconnects.
