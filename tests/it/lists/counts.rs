@@ -90,3 +90,32 @@ async fn combinations_of_class_and_status_are_counted_up_to_a_limit() {
     let rows = stack.api.get("/ltm?status=odd").await.expect(200);
     assert_eq!(rows.as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metric_counts_a_status_that_a_hundred_others_exceed() {
+    let stack = Stack::start();
+    let fill =
+        "for n = 1, 100 do redis.call('HSET', KEYS[1], '0app.Agent\\31odd' .. n, 2) end return 1";
+    until_counts_are(
+        &stack.api,
+        "",
+        &json!({"total": 0, "status": {}, "fqn": {}}),
+    )
+    .await;
+    stack.redis.cli(&["EVAL", fill, "1", "ltm:{list}:counts"]);
+    create(&stack.api, "app.Agent", Some("active")).await;
+    until("the metric shows the counts", async || {
+        let scrape = Scrape::of(&stack.api_service).await;
+        let value = |status: &str| scrape.value(&format!("ltm_ltms{{status=\"{status}\"}}"));
+        let values = ["active", "other"].map(value);
+        if values == [1.0, 200.0] {
+            Ok(())
+        } else {
+            Err(values)
+        }
+    })
+    .await;
+    let answer = stack.api.get("/ltm/counts").await;
+    assert_eq!(answer.header("ltm-incomplete"), "true");
+    assert_eq!(answer.expect(200)["status"].as_object().unwrap().len(), 100);
+}

@@ -99,17 +99,27 @@ impl Store {
         }
         Ok(ListCounts {
             total: sums.total,
-            status: largest(sums.status),
-            fqn: largest(sums.fqn),
+            status: sorted(sums.status),
+            fqn: sorted(sums.fqn),
             is_incomplete,
         })
     }
 }
 
-/// The largest of these counts, the largest first.
-fn largest(counts: HashMap<String, u64>) -> Vec<(String, u64)> {
+impl ListCounts {
+    /// Keeps the 100 most frequent statuses and the 100 largest classes: an answer has a bound.
+    #[must_use]
+    pub fn largest(mut self) -> Self {
+        self.is_incomplete |= self.status.len().max(self.fqn.len()) > MAX_SHOWN;
+        self.status.truncate(MAX_SHOWN);
+        self.fqn.truncate(MAX_SHOWN);
+        self
+    }
+}
+
+/// These counts, the largest first.
+fn sorted(counts: HashMap<String, u64>) -> Vec<(String, u64)> {
     let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
     counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    counts.truncate(MAX_SHOWN);
     counts
 }

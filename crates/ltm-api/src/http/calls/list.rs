@@ -96,7 +96,8 @@ pub(crate) async fn counts(
     let counts = api
         .store()
         .counts(playground, covers, grant.named())
-        .await?;
+        .await?
+        .largest();
     let mut response = HttpResponse::Ok();
     if counts.is_incomplete {
         response.insert_header((INCOMPLETE, "true"));
