@@ -74,6 +74,12 @@ impl Reader {
         Ok(PointInTime::new(id, cursor, index, base))
     }
 
+    /// The state after the entry `seq`, as one of the reads that run at once.
+    pub(crate) async fn state_after(&self, id: LtmId, seq: u64) -> Result<State, ReadError> {
+        let _permit = self.reads.permit().await;
+        Ok(self.store().state_after(id, seq).await?)
+    }
+
     /// The snapshot that stands for the trimmed ones at the beginning of `branch`.
     pub(super) async fn trimmed_snapshot(
         &self,

@@ -85,7 +85,7 @@ impl<'a> RollbackTo<'a> {
         let (seq, snapshots_count) = self.target.seq(now.id, &now.index)?;
         let tree = match seq {
             None => Tree::default(),
-            Some(seq) => self.store().state_after(now.id, seq).await?.tree,
+            Some(seq) => self.reader.state_after(now.id, seq).await?.tree,
         };
         Ok(Arc::new(Earlier {
             tree,

@@ -17,7 +17,7 @@ use crate::{
     params(
         ("id" = u64, Path, description = "The LTM's id", minimum = 1),
         ("rollbacks" = Option<bool>, Query, description = "Whether to add the histories that rollbacks took out: a page of them", nullable = false),
-        ("from_rollback" = Option<u64>, Query, description = "The index of the first rollback on the page: `next_rollback` of the page before", nullable = false),
+        ("from_rollback" = Option<u64>, Query, description = "The index of the first rollback on the page: `next_rollback` of the page before. It asks for `rollbacks`, too", nullable = false),
         ("If-None-Match" = Option<String>, Header, description = "A cursor: the answer is 304 if the LTM is still at it", nullable = false),
     ),
     responses(
@@ -33,7 +33,7 @@ pub(crate) async fn document(
     let id = path::ltm_id(&request)?;
     let parameters = Parameters::of(&request)?;
     let from = parameters.number("from_rollback", 0, u64::MAX)?;
-    let asked = parameters.flag("rollbacks")?;
+    let asked = parameters.flag("rollbacks")? || from.is_some();
     let rollbacks = asked.then_some(from.unwrap_or(0));
     let known = headers::if_none_match(&request);
     let document = api.reader().document(id, &known, rollbacks).await?;
