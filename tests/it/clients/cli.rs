@@ -123,6 +123,23 @@ fn a_history_is_played_and_read_back() {
 }
 
 #[test]
+fn a_history_is_played_under_a_key_once() {
+    let dev = Dev::start();
+    let play = ["play", SAMPLE, "--speed", "max", "--limit", "2"];
+    let keyed = [&play[..], &["--key", "run/1"]].concat();
+    let played = json_lines(&says(&dev.url(), &[&["--json"], &keyed[..]].concat()));
+    let id = &played[0]["id"];
+    let again = ltm(&dev.url(), &keyed).output().unwrap();
+    let said = complains(&again, 2);
+    assert!(said.contains(&format!("LTM {id} ")), "{said}");
+    let get = |ltm: &str| json_lines(&says(&dev.url(), &["--json", "get", ltm])).remove(0);
+    let document = get(&id.to_string());
+    assert_eq!(document["snapshots"].as_array().unwrap().len(), 2);
+    let class = document["fqn"].as_str().unwrap();
+    assert_eq!(get(&format!("{class}/run/1")), document);
+}
+
+#[test]
 fn snapshots_come_from_arguments_a_file_and_the_input() {
     let dev = Dev::start();
     let created = says(

@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// The id of the new LTM [default: the next free one]
     #[arg(long, value_name = "N")]
     id: Option<LtmId>,
+    /// Your own id of it, such as a UUID: no LTM of the class may have this key yet
+    #[arg(long)]
+    key: Option<String>,
     /// Its name [default: the recorded one]
     #[arg(long)]
     name: Option<String>,
@@ -45,11 +48,16 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         .map_err(|e| Error::Input(format!("{}: {e}", args.file.display())))?;
     let history = History::read(&text)?;
     let producer = client.producer();
-    let created = producer
-        .create(&history.creation(args.name.as_deref(), args.id))
-        .send()
-        .await?;
+    let mut new = history.creation(args.name.as_deref(), args.id);
+    new.key = args.key.as_deref();
+    let created = producer.create(&new).send().await?;
     let id = created.id;
+    if !created.created {
+        return Err(Error::Input(format!(
+            "LTM {id} of the class {} has this key already; choose another --key",
+            new.fqn
+        )));
+    }
     if output.json() {
         output.json_line(&created.text)?;
     } else {
