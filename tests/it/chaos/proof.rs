@@ -115,8 +115,10 @@ impl Proof<'_> {
                     (before, since) = (*cursor, message.at);
                     continue;
                 }
+                // A client ends if the LTM is unknown, which it is while its log is lost. The next one begins anew.
                 (Some(reason), ..)
-                    if reason != "forked" || !self.justifies(&known, before, message) =>
+                    if !["forked", "requested"].contains(&reason.as_str())
+                        || !self.justifies(&known, before, message) =>
                 {
                     format!("got a reset ({reason}) for no reason at {cursor} after {before}")
                 }
@@ -382,6 +384,18 @@ mod tests {
     fn a_reset_is_right_if_the_lost_entry_came_back_later() {
         let mut seen = all();
         seen.push(reset(11, at(1, 0)));
+        seen.extend([patch(12, at(2, 0)), patch(12, at(3, 0))]);
+        assert_eq!(wrong(&[loss()], &seen), None);
+    }
+
+    #[test]
+    fn a_client_that_begins_anew_is_right_only_after_a_loss() {
+        let mut seen = all();
+        seen.push(Seen {
+            reset: Some("requested".into()),
+            ..reset(11, at(1, 0))
+        });
+        finds(&[], &seen, "got a reset (requested) for no reason");
         seen.extend([patch(12, at(2, 0)), patch(12, at(3, 0))]);
         assert_eq!(wrong(&[loss()], &seen), None);
     }
