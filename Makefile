@@ -30,7 +30,7 @@ test: build ## build everything and run all tests (ARGS=resume:: make test runs 
 inspector: ## test the inspector in a real browser, against a running service
 	@deploy/setup.sh --client
 	cargo build --locked --bin ltm
-	cd crates/ltm-inspector && npm ci --no-audit --no-fund --silent && node scripts/client.mjs && npm test
+	cd crates/ltm-inspector && npm ci --no-audit --no-fund --silent && npm test
 
 .PHONY: client
 client: ## build the JavaScript client and run its tests, in Node and Chromium

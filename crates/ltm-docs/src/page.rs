@@ -1,7 +1,7 @@
 //! The page at `/docs`, its files, and the two documents.
 
 use actix_web::web::{Bytes, ServiceConfig};
-use ltm_page::{File, mount};
+use ltm_page::{Compressed, File, mount};
 
 use crate::asyncapi;
 
@@ -62,6 +62,7 @@ fn serve(config: &mut ServiceConfig, path: &str, media_type: &'static str, conte
     let file = File {
         media_type,
         content,
+        compressed: Compressed::default(),
         headers: HEADERS,
     };
     mount(config, path, file);

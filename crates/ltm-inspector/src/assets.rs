@@ -8,11 +8,33 @@ static FOLDER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/assets");
 /// The file that is served at `/`. It loads the others.
 pub(crate) const PAGE: &str = "index.html";
 
-/// The name of each file, its media type and its content.
-pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static [u8])> {
+/// A file that the page loads.
+pub(crate) struct Asset {
+    pub(crate) name: &'static str,
+    pub(crate) media_type: &'static str,
+    pub(crate) content: &'static [u8],
+    /// The content compressed: the file `<name>.br`.
+    pub(crate) brotli: Option<&'static [u8]>,
+    /// The same by gzip: `<name>.gz`.
+    pub(crate) gzip: Option<&'static [u8]>,
+}
+
+/// All files that the page loads.
+pub(crate) fn all() -> impl Iterator<Item = Asset> {
     FOLDER.files().filter_map(|file| {
         let name = file.path().to_str()?;
-        Some((name, media_type(file)?, file.contents()))
+        let compressed = |suffix| {
+            FOLDER
+                .get_file(format!("{name}.{suffix}"))
+                .map(File::contents)
+        };
+        Some(Asset {
+            name,
+            media_type: media_type(file)?,
+            content: file.contents(),
+            brotli: compressed("br"),
+            gzip: compressed("gz"),
+        })
     })
 }
 
@@ -23,6 +45,7 @@ fn media_type(file: &File<'_>) -> Option<&'static str> {
         "html" => Some("text/html; charset=utf-8"),
         "js" => Some("text/javascript; charset=utf-8"),
         "svg" => Some("image/svg+xml"),
+        "txt" => Some("text/plain; charset=utf-8"),
         _ => None,
     }
 }
@@ -34,18 +57,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_served() {
-        assert_eq!(all().count(), FOLDER.entries().len());
-        assert!(all().any(|(name, ..)| name == PAGE));
+    fn every_file_of_the_folder_is_served_plain_and_compressed() {
+        assert_eq!(all().count() * 3, FOLDER.entries().len());
+        assert!(all().any(|asset| asset.name == PAGE));
+        assert!(all().all(|asset| asset.brotli.is_some() && asset.gzip.is_some()));
     }
 
     #[test]
     fn every_file_that_a_file_names_is_there() {
-        let names: BTreeSet<&str> = all().map(|(name, ..)| name).collect();
-        for (asset, _, content) in all() {
-            let quoted = str::from_utf8(content).unwrap().split(['\'', '"']);
-            for name in quoted.filter_map(local) {
-                assert!(names.contains(name), "{asset} names {name}");
+        let names: BTreeSet<&str> = all().map(|asset| asset.name).collect();
+        for Asset { name, content, .. } in all() {
+            let quoted = str::from_utf8(content).unwrap().split(['\'', '"', '`']);
+            for other in quoted.filter_map(local) {
+                assert!(names.contains(other), "{name} names {other}");
             }
         }
     }

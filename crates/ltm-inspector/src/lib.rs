@@ -9,20 +9,25 @@ mod policy;
 mod serve_tests;
 
 use actix_web::web::{Bytes, ServiceConfig};
+use ltm_page::Compressed;
 
 /// The folder of the files that the page loads. The page itself is at `/`.
 pub const FOLDER: &str = "/inspector";
 
 /// Mounts the page and its files.
 pub fn configure(config: &mut ServiceConfig) {
-    for (name, media_type, content) in assets::all() {
-        let path = match name {
+    for asset in assets::all() {
+        let path = match asset.name {
             assets::PAGE => "/".to_owned(),
             name => format!("{FOLDER}/{name}"),
         };
         let file = ltm_page::File {
-            media_type,
-            content: Bytes::from_static(content),
+            media_type: asset.media_type,
+            content: Bytes::from_static(asset.content),
+            compressed: Compressed {
+                brotli: asset.brotli.map(Bytes::from_static),
+                gzip: asset.gzip.map(Bytes::from_static),
+            },
             headers: policy::HEADERS,
         };
         ltm_page::mount(config, &path, file);

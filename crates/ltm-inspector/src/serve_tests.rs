@@ -40,11 +40,8 @@ async fn the_page_and_its_files_have_the_types_that_they_are() {
     for (path, media_type) in [
         ("/", "text/html; charset=utf-8"),
         ("/inspector/main.js", "text/javascript; charset=utf-8"),
-        (
-            "/inspector/ltm-live.min.js",
-            "text/javascript; charset=utf-8",
-        ),
-        ("/inspector/theme.css", "text/css; charset=utf-8"),
+        ("/inspector/style.css", "text/css; charset=utf-8"),
+        ("/inspector/licences.txt", "text/plain; charset=utf-8"),
         ("/inspector/favicon.svg", "image/svg+xml"),
     ] {
         let response = get(path).await;
@@ -123,6 +120,39 @@ async fn what_a_browser_has_is_not_sent_again() {
         header_of(&tags[1], "etag"),
         "each file has its own"
     );
+}
+
+#[actix_web::test]
+async fn a_file_is_compressed_as_the_browser_accepts_it() {
+    let path = "/inspector/main.js";
+    let plain = body_of(get(path).await).await;
+    let mut tags = Vec::new();
+    for (accepted, encoding) in [
+        ("", ""),
+        ("gzip, deflate", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("br;q=0.5, gzip", "gzip"),
+        ("br;q=0, gzip;q=0", ""),
+        ("zstd", ""),
+        ("identity", ""),
+    ] {
+        let response = answer(Method::GET, path, Some(("accept-encoding", accepted))).await;
+        assert_eq!(
+            header_of(&response, "content-encoding"),
+            encoding,
+            "{accepted}"
+        );
+        assert_eq!(header_of(&response, "vary"), "accept-encoding");
+        assert!(header_of(&response, "content-type").starts_with("text/javascript"));
+        let tag = header_of(&response, "etag").to_owned();
+        let body = body_of(response).await;
+        assert_eq!(body == plain, encoding.is_empty(), "{accepted}");
+        assert!(encoding.is_empty() || body.len() < plain.len() / 2);
+        tags.push((encoding, tag));
+    }
+    let of = |encoding| tags.iter().find(|(it, _)| *it == encoding).unwrap();
+    assert_ne!(of("br").1, of("gzip").1, "each form has a tag of its own");
+    assert_ne!(of("").1, of("gzip").1);
 }
 
 #[actix_web::test]

@@ -2,7 +2,9 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, ETag, EntityTag, Header, IfNoneMatch},
+    http::header::{
+        self, AcceptEncoding, ContentEncoding, ETag, Encoding, EntityTag, Header, IfNoneMatch,
+    },
     web::{self, Bytes, ServiceConfig},
 };
 use xxhash_rust::xxh3::xxh3_64;
@@ -14,15 +16,46 @@ pub struct File {
     pub media_type: &'static str,
     /// The content.
     pub content: Bytes,
+    /// The same content, compressed.
+    pub compressed: Compressed,
     /// The headers that say what a browser may do with it.
     pub headers: &'static [(&'static str, &'static str)],
 }
 
+/// The compressed forms of a file, as far as there are any.
+#[derive(Clone, Default)]
+pub struct Compressed {
+    /// By Brotli. Browsers take it over TLS and from `localhost`.
+    pub brotli: Option<Bytes>,
+    /// By gzip.
+    pub gzip: Option<Bytes>,
+}
+
+/// One form of a file, as it is sent.
+#[derive(Clone)]
+struct Form {
+    encoding: ContentEncoding,
+    content: Bytes,
+    tag: EntityTag,
+}
+
+impl Form {
+    fn new(encoding: ContentEncoding, content: Bytes) -> Self {
+        // The hash is the same in every build.
+        let tag = EntityTag::new_strong(format!("{:016x}", xxh3_64(&content)));
+        Self {
+            encoding,
+            content,
+            tag,
+        }
+    }
+}
+
 /// Mounts a file at `path`.
 pub fn mount(config: &mut ServiceConfig, path: &str, file: File) {
-    let tag = tag(&file.content);
+    let forms = forms(&file);
     let serve = move |request: HttpRequest| {
-        let answer = answer(&request, &file, &tag);
+        let answer = answer(&request, &file, &forms);
         async move { answer }
     };
     let refuse = || async {
@@ -37,26 +70,65 @@ pub fn mount(config: &mut ServiceConfig, path: &str, file: File) {
     config.service(resource);
 }
 
-fn answer(request: &HttpRequest, file: &File, tag: &EntityTag) -> HttpResponse {
-    let is_cached = is_cached(request, tag);
+/// The forms of a file, the plain one first.
+fn forms(file: &File) -> Vec<Form> {
+    let Compressed { brotli, gzip } = file.compressed.clone();
+    let compressed = [
+        (ContentEncoding::Brotli, brotli),
+        (ContentEncoding::Gzip, gzip),
+    ];
+    let compressed = compressed
+        .into_iter()
+        .filter_map(|(encoding, content)| Some(Form::new(encoding, content?)));
+    std::iter::once(Form::new(ContentEncoding::Identity, file.content.clone()))
+        .chain(compressed)
+        .collect()
+}
+
+fn answer(request: &HttpRequest, file: &File, forms: &[Form]) -> HttpResponse {
+    let form = chosen(request, forms);
+    let is_cached = is_cached(request, &form.tag);
     let mut response = if is_cached {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
     };
     response
-        .insert_header(ETag(tag.clone()))
+        .insert_header(ETag(form.tag.clone()))
         // A browser stores the file and asks each time whether it has changed; an unchanged file costs a 304.
         .insert_header((header::CACHE_CONTROL, "no-cache"));
+    if forms.len() > 1 {
+        response.insert_header((header::VARY, header::ACCEPT_ENCODING.as_str()));
+    }
     for (name, value) in file.headers {
         response.insert_header((*name, *value));
     }
     if is_cached {
         return response.finish();
     }
+    if form.encoding != ContentEncoding::Identity {
+        response.insert_header(form.encoding);
+    }
     response
         .content_type(file.media_type)
-        .body(file.content.clone())
+        .body(form.content.clone())
+}
+
+/// The form that the client likes best; the plain one if it does not say.
+fn chosen<'a>(request: &HttpRequest, forms: &'a [Form]) -> &'a Form {
+    let plain = &forms[0];
+    let Ok(accepted) = AcceptEncoding::parse(request) else {
+        return plain;
+    };
+    let encodings: Vec<Encoding> = forms
+        .iter()
+        .map(|form| Encoding::Known(form.encoding))
+        .collect();
+    let best = accepted.negotiate(encodings.iter());
+    forms
+        .iter()
+        .find(|form| best == Some(Encoding::Known(form.encoding)))
+        .unwrap_or(plain)
 }
 
 /// Whether the client has this content.
@@ -66,9 +138,4 @@ fn is_cached(request: &HttpRequest, tag: &EntityTag) -> bool {
         Ok(IfNoneMatch::Items(held)) => held.iter().any(|it| it.weak_eq(tag)),
         Err(_) => false,
     }
-}
-
-/// The hash of the content. It is the same in every build.
-fn tag(content: &[u8]) -> EntityTag {
-    EntityTag::new_strong(format!("{:016x}", xxh3_64(content)))
 }

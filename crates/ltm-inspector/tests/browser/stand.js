@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,6 +124,7 @@ export async function openBrowser() {
 /** A page of its own; `page.wrong` collects errors, and what the content policy refused. */
 export async function openPage(browser, address, { width = 1440, height = 900, theme = 'light', ...more } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, permissions: ['clipboard-read', 'clipboard-write'], ...more });
+  if (process.env.LTM_INSPECTOR_ASSETS) await context.route((url) => url.pathname.startsWith('/inspector/'), fromFolder);
   const page = await context.newPage();
   page.setDefaultTimeout(LIMIT);
   page.wrong = [];
@@ -134,6 +135,19 @@ export async function openPage(browser, address, { width = 1440, height = 900, t
   });
   await page.goto(address);
   return page;
+}
+
+const TYPES = { css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml', txt: 'text/plain' };
+
+/** With `LTM_INSPECTOR_ASSETS=1`: what the page loads comes from the folder, not from the binary, with the headers of the service. */
+async function fromFolder(route) {
+  const { pathname, origin } = new URL(route.request().url());
+  const name = pathname.slice('/inspector/'.length);
+  const file = join(root, 'crates/ltm-inspector/assets', name);
+  if (!existsSync(file)) return route.fallback();
+  const { headers } = await fetch(origin, { headers: { 'Accept-Encoding': 'identity' } });
+  const kept = [...headers].filter(([key]) => !/^(content-length|etag)$/.test(key));
+  return route.fulfill({ headers: { ...Object.fromEntries(kept), 'content-type': TYPES[name.split('.').at(-1)] }, body: readFileSync(file) });
 }
 
 /** What the page says that the state is. */

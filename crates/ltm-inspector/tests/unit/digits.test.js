@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { digitsOf, mark, stringify } from '../../assets/digits.js';
+import { digitsOf, mark, stringify } from '../../web/wire/digits.js';
 
 test('numbers that a double cannot hold keep their digits, and come out as they went in', () => {
   for (const number of ['9007199254740993', '-9007199254740993', '123456789012345678901234567890', '0.12345678901234567890', '1e400', '1.0000000000000000001', '18446744073709551615']) {

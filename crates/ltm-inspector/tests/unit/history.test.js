@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { changes } from '../../assets/changes.js';
-import { History } from '../../assets/history.js';
-import { Queues } from '../../assets/steps.js';
+import { changes } from '../../web/data/changes.js';
+import { History } from '../../web/data/history.js';
+import { Queues } from '../../web/data/steps.js';
 
 const step = (n) => ({ patch: [{ op: n ? 'replace' : 'add', path: '/n', value: n }] });
 const many = (count) => Array.from({ length: count }, (_, n) => step(n));

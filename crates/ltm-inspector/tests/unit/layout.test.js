@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { layered } from '../../assets/layout.js';
-import { machineOf, walk } from '../../assets/machine.js';
+import { layered } from '../../web/graph/layout.js';
+import { machineOf, walk } from '../../web/graph/machine.js';
 
 const node = (id) => ({ id, w: 100, h: 30 });
 

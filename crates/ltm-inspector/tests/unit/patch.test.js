@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { Draft } from '../../assets/patch.js';
+import { Draft } from '../../web/data/patch.js';
 
 const data = new URL('../../../../tests/data/', import.meta.url);
 const read = (name) => JSON.parse(readFileSync(new URL(name, data), 'utf8'));

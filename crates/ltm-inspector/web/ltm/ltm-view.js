@@ -1,0 +1,211 @@
+// One LTM: its panes, and the snapshot that they show.
+
+import { AboutPane } from './panes/about-pane.js';
+import { ORIGIN } from '../wire/api.js';
+import { ChangesPane } from './panes/changes-pane.js';
+import { h, setAttribute } from '../elements/dom.js';
+import { ErrorsPane } from './panes/errors-pane.js';
+import { MachinePane } from '../graph/graph.js';
+import { LtmHead } from './ltm-head.js';
+import { errorNotice, notice, skeleton } from '../elements/notice.js';
+import { RollbacksPane } from './panes/rollbacks-pane.js';
+import { lastList, ltmLink, replace } from '../app/router.js';
+import { onToken, refused, token } from '../wire/session.js';
+import { splitter } from '../elements/splitter.js';
+import { StatePane } from './panes/state-pane.js';
+import { StepPane } from './panes/step-pane.js';
+import { Tabs } from '../elements/tabs.js';
+import { Timeline } from './timeline.js';
+import { toast } from '../elements/toast.js';
+import { Transport } from './transport.js';
+import { Travel } from './travel.js';
+import { ExactSocket, ExactSource, exactFetch } from '../wire/wire.js';
+import { followLtm } from 'ltm-live';
+
+const TABS = ['state', 'changes', 'step', 'errors', 'rollbacks', 'about'];
+const PLACES = [['steps', 'Steps'], ['machine', 'Machine'], ['details', 'Details']];
+
+export class LtmView {
+  #leaving = new AbortController();
+  #frame = 0;
+
+  constructor({ id, parameters, shell, askToken }) {
+    Object.assign(this, { id, shell, askToken });
+    const at = parameters.get('at');
+    this.tab = TABS.includes(parameters.get('tab')) ? parameters.get('tab') : 'state';
+    this.travel = new Travel(at !== null && /^\d{1,15}$/.test(at) ? Number(at) : null, () => this.#schedule());
+    this.#build();
+    shell.crumbs([{ label: `LTM ${id}` }]);
+    document.title = `LTM ${id} – LTM inspector`;
+    onToken(() => this.#follow(), this.#leaving.signal);
+    this.#follow();
+  }
+
+  destroy() {
+    this.#leaving.abort();
+    this.handle?.close();
+    this.transport.destroy();
+    this.head.destroy();
+    this.travel.destroy();
+    cancelAnimationFrame(this.#frame);
+  }
+
+  help() {
+    return [
+      ['J, K', 'Next, previous snapshot'], ['Home, End', 'First, last snapshot'], ['Space', 'Play, pause'], ['L', 'Follow new snapshots'],
+      ['1 – 6', 'State, changes, step, errors, rollbacks, about'], ['/', 'Search in the state'], ['C', 'Open what the step changed'],
+      ['+, −, F', 'Zoom the machine, show all of it'], ['Y', 'Copy the link to this snapshot'], ['U', 'Back to the list'],
+    ];
+  }
+
+  key(key) {
+    if (!this.model) return key === 'u' && ((location.hash = lastList()), true);
+    const acts = {
+      j: () => this.transport.go(1), k: () => this.transport.go(-1), ArrowRight: () => this.transport.go(1), ArrowLeft: () => this.transport.go(-1),
+      Home: () => this.transport.go(-Infinity), End: () => this.transport.go(Infinity), ' ': () => this.transport.toggle(), l: () => this.pick(null),
+      '/': () => {
+        this.#show('state');
+        this.panes.state.focusSearch();
+      },
+      c: () => {
+        this.#show('state');
+        this.panes.state.showChanges();
+      },
+      '+': () => this.machine.zoom(1.25), '=': () => this.machine.zoom(1.25), '-': () => this.machine.zoom(0.8), f: () => this.machine.fit(),
+      y: () => this.head.copyLink(), u: () => (location.hash = lastList()),
+    };
+    if (/^[1-6]$/.test(key)) this.#show(TABS[key - 1]);
+    else acts[key]?.();
+    return /^[1-6]$/.test(key) || key in acts;
+  }
+
+  /** Goes to a snapshot; null: to the live end. */
+  pick(index) {
+    this.travel.go(index);
+    this.#schedule();
+  }
+
+  #build() {
+    const pick = (index) => this.pick(index);
+    const reveal = (pointer) => {
+      this.#show('state');
+      this.panes.state.reveal(pointer);
+    };
+    this.head = new LtmHead({ id: this.id, link: () => this.#link() });
+    this.timeline = new Timeline({ onPick: pick });
+    this.machine = new MachinePane({ onPick: reveal });
+    this.transport = new Transport({ onPick: pick });
+    this.panes = {
+      state: new StatePane(), changes: new ChangesPane({ onPointer: reveal }), step: new StepPane({ onStep: pick }),
+      errors: new ErrorsPane(), rollbacks: new RollbacksPane(), about: new AboutPane(),
+    };
+    const tabs = TABS.map((name) => ({ name, label: name[0].toUpperCase() + name.slice(1), pane: this.panes[name] }));
+    this.tabs = new Tabs(tabs, { label: 'Details', onChange: (name) => this.#show(name) });
+    this.tabs.show(this.tab);
+    this.places = PLACES.map(([place, label]) => h('button', { onclick: () => this.#place(place) }, label));
+    this.body = h('div', { class: 'ltm-body' });
+    this.body.append(
+      this.timeline.element, splitter(this.body, 'timeline-width', { label: 'Width of the timeline', side: 'left', least: 200, most: 700, usual: 290 }),
+      this.machine.element, splitter(this.body, 'details-width', { label: 'Width of the details', side: 'right', least: 300, most: 1100, usual: 440 }), this.tabs.element);
+    this.banner = h('div', { class: 'banner', role: 'status', hidden: true });
+    this.ready = [this.head.element, this.banner, h('div', { class: 'places segments', role: 'group', 'aria-label': 'What to show' }, this.places), this.body, this.transport.element];
+    this.element = h('main', { class: 'ltm-view' }, skeleton(8));
+    this.#place('machine');
+  }
+
+  /** Chooses the one pane that a small screen shows. */
+  #place(place) {
+    setAttribute(this.element, 'data-place', place);
+    this.places.forEach((button, i) => setAttribute(button, 'aria-pressed', String(PLACES[i][0] === place)));
+    if (this.model) this.#update();
+    if (place === 'steps') this.timeline.show();
+  }
+
+  #show(name) {
+    this.tab = name;
+    this.tabs.show(name);
+    this.#place('details');
+    if (this.model) this.panes[name].update(this.model);
+    this.#address();
+  }
+
+  #link() {
+    const at = this.travel.pinned;
+    return ltmLink(this.id, { at, tab: this.tab === 'state' ? null : this.tab });
+  }
+
+  #address() {
+    replace(this.#link());
+  }
+
+  #follow() {
+    this.handle?.close();
+    const handle = followLtm(ORIGIN.href, this.id, { token: token() ?? undefined, fetch: exactFetch, WebSocket: ExactSocket, EventSource: ExactSource });
+    this.handle = handle;
+    handle.subscribe(() => handle === this.handle && this.#schedule());
+    this.#schedule();
+  }
+
+  /** Draws the page at most once per frame, however fast snapshots arrive. */
+  #schedule() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#update();
+    });
+  }
+
+  #update() {
+    const { view } = this.handle;
+    this.shell.connection(view.status, view.error);
+    if (view.status === 'failed' || (view.status === 'deleted' && view.cursor === null)) {
+      this.#fail(view);
+      return;
+    }
+    if (view.status === 'live') this.asked = false;
+    if (view.cursor === null) {
+      if (view.error) this.element.replaceChildren(errorNotice(view.error));
+      return;
+    }
+    if (this.element.firstChild !== this.ready[0]) this.element.replaceChildren(...this.ready);
+    const kept = this.travel.update(view);
+    if (!kept) toast('Rolled back: the snapshot that you were viewing is no longer in the history');
+    const model = this.travel.model();
+    this.model = model;
+    setAttribute(this.element, 'aria-busy', String(model.busy));
+    this.#announce(model);
+    this.head.update(model);
+    this.timeline.update(model);
+    this.transport.update(model);
+    this.tabs.number('changes', model.snapshot?.patch.length ?? 0);
+    this.tabs.number('errors', view.errors.length, view.errors.some((error) => !error.success) ? 'bad' : null);
+    this.tabs.number('rollbacks', view.firstRollback + view.rollbacks.length);
+    this.#address();
+    // The panes follow when the state has been folded.
+    if (model.busy) return;
+    this.machine.update(model);
+    this.panes[this.tab].update(model);
+  }
+
+  #announce({ view, error }) {
+    const text = error ? `The page cannot show this snapshot: ${error.message}`
+      : view.status === 'deleted' ? 'This LTM was deleted. The page shows the last data that it received.'
+        : view.status === 'reconnecting' ? 'The connection is lost. The data may be out of date. The page reconnects by itself.' : '';
+    this.banner.hidden = text === '';
+    setAttribute(this.banner, 'data-kind', view.status);
+    if (this.banner.textContent !== text) this.banner.textContent = text;
+  }
+
+  #fail(view) {
+    const back = h('a', { class: 'button quiet', href: lastList() }, 'All LTMs');
+    const error = view.error;
+    if (error?.status === 401 && !this.asked) {
+      this.asked = true;
+      refused();
+    }
+    const noEntry = [401, 403].includes(error?.status);
+    const element = view.status === 'deleted'
+      ? notice('This LTM was deleted', 'Its history is gone. Its id is never assigned again.', back)
+      : errorNotice(error, noEntry ? h('button', { class: 'primary', onclick: this.askToken }, 'Enter a token') : h('button', { class: 'primary', onclick: () => this.#follow() }, 'Try again'), back);
+    this.element.replaceChildren(element);
+  }
+}

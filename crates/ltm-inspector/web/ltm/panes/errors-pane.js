@@ -1,0 +1,54 @@
+// The errors of an LTM and their outcome.
+
+import { jsonBlock, textBlock } from '../../elements/block.js';
+import { h } from '../../elements/dom.js';
+import { count } from '../../data/json.js';
+import { filled } from '../../data/steps.js';
+import { clockTime, fullTime, moment } from '../../data/time.js';
+
+const MOST = 100;
+
+export class ErrorsPane {
+  constructor() {
+    this.element = h('div', { class: 'scroll errors', tabindex: '0', role: 'region', 'aria-label': 'Errors' });
+  }
+
+  update({ view }) {
+    if (view.errors === this.errors) return;
+    this.errors = view.errors;
+    if (view.errors.length === 0) {
+      this.element.replaceChildren(h('p', { class: 'hint' }, 'No errors. Errors that the engine records with POST /errors appear here.'));
+      return;
+    }
+    const newest = view.errors.toSorted((a, b) => (moment(latest(b)) || 0) - (moment(latest(a)) || 0));
+    this.element.replaceChildren(
+      h('ul', {}, newest.slice(0, MOST).map(card)),
+      newest.length > MOST ? h('p', { class: 'hint small' }, `and ${count(newest.length - MOST, 'older error')}`) : '');
+  }
+}
+
+function latest(error) {
+  return error.updated_at ?? retriesOf(error).at(-1)?.time;
+}
+
+function retriesOf(error) {
+  return Array.isArray(error.retries) ? error.retries : [];
+}
+
+function card(error) {
+  const [word, status] = error.success ? ['recovered', 'finished'] : error.retrying ? ['retrying', 'queued'] : ['failed', 'error'];
+  const item = error.item ?? {};
+  const name = typeof item.label === 'string' ? filled(item.label, item.params) : item.fqn ?? String(error.reason);
+  const tries = retriesOf(error);
+  const last = tries.at(-1);
+  return h('li', { class: 'card' },
+    h('div', { class: 'card-head' },
+      h('span', { class: 'badge', 'data-status': status }, h('i', { class: 'dot', 'aria-hidden': 'true' }), word),
+      h('strong', {}, String(name)), h('span', { class: 'muted' }, String(error.reason ?? '')),
+      h('time', { title: fullTime(latest(error)) }, clockTime(latest(error)))),
+    last ? h('p', { class: 'said' }, `${last.type ?? 'Error'}: ${last.description ?? ''}`) : null,
+    tries.map((attempt, i) => h('details', {},
+      h('summary', {}, `Attempt ${i + 1} · ${clockTime(attempt?.time)}`),
+      typeof attempt?.details === 'string' ? textBlock(attempt.details) : jsonBlock(attempt))),
+    h('details', {}, h('summary', {}, 'Item'), jsonBlock(error.item ?? null)));
+}
