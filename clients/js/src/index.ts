@@ -3,6 +3,7 @@ export type { CallOptions } from './calls.js';
 export type { ListFilter, Row } from './filter.js';
 export { followList, type FollowingList, type ListChange, type ListOptions, type ListPage, type ListStatus, type ListView } from './list.js';
 export { followMany, type FollowingMany, type ManyOptions } from './many.js';
+export { pointerAbove, pointerBelow, pointerKeys, valueAt } from './pointer.js';
 export {
   Producer,
   type CreateOptions,

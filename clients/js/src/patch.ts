@@ -1,4 +1,5 @@
 import { has, isContainer, isSame, put, type Json, type JsonObject, type Operation, type Patch } from './json.js';
+import { pointerKeys } from './pointer.js';
 
 type Container = Json[] | JsonObject;
 
@@ -37,15 +38,6 @@ function fail(message: string): never {
   throw new Error(message);
 }
 
-/** The keys of a JSON Pointer (RFC 6901). */
-function keysOf(pointer: unknown): string[] {
-  if (typeof pointer !== 'string' || (pointer && pointer[0] !== '/') || /~(?![01])/.test(pointer)) {
-    fail(`${JSON.stringify(pointer)} is not a JSON Pointer`);
-  }
-  const keys = pointer.split('/').slice(1);
-  return keys.map((key) => key.replace(/~1/g, '/').replace(/~0/g, '~'));
-}
-
 /** The key, if the container has it. The index of an array must be below `end`. */
 function checked(container: Container, key: string, end: number): string {
   const there = Array.isArray(container) ? /^(0|[1-9]\d*)$/.test(key) && +key < end : has(container, key);
@@ -68,7 +60,7 @@ class Draft {
   apply(operation: Operation): void {
     // A patch may come from anywhere.
     const { op, path, from, value } = operation as { op: string; path: string; from: unknown; value?: Json };
-    const keys = keysOf(path);
+    const keys = pointerKeys(path);
     if ((op === 'add' || op === 'replace' || op === 'test') && value === undefined) {
       fail('`value` is missing');
     }
@@ -81,9 +73,9 @@ class Draft {
       case 'replace':
         return this.replace(keys, value as Json);
       case 'copy':
-        return this.add(keys, this.shown(this.get(keysOf(from))));
+        return this.add(keys, this.shown(this.get(pointerKeys(from))));
       case 'move': {
-        const source = keysOf(from);
+        const source = pointerKeys(from);
         if (path.startsWith(`${from}/`)) {
           fail('a value cannot move into itself');
         }

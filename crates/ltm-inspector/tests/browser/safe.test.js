@@ -37,6 +37,29 @@ test('whatever an engine writes is text', async () => {
   await service.remove();
 });
 
+test('a browser that denies storage shows the page as if nothing had been kept', async () => {
+  const service = await Service.start();
+  const { id } = await service.post('ltm', { fqn: 'app.Agent', state: { n: 0 } });
+  const page = await openPage(browser, 'about:blank');
+  await page.addInitScript(() => {
+    for (const name of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, name, { get() {
+        throw new DOMException('denied', 'SecurityError');
+      } });
+    }
+  });
+  await page.goto(service.url);
+  await live(page);
+  await page.locator(`tr[data-id="${id}"] .name`).click();
+  await live(page);
+  await page.keyboard.press('t');
+  await page.locator('html[data-theme="light"]').waitFor();
+  await page.getByRole('separator', { name: 'Width of the details' }).press('ArrowLeft');
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+  await service.remove();
+});
+
 test('where a token is wanted it is asked for, kept in the tab, and shown to API and gateway', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'ltm-inspector-keys-'));
   const file = join(folder, 'keys.toml');

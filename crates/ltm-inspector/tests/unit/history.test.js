@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { changes } from '../../web/data/changes.js';
@@ -13,6 +14,16 @@ test('the state after any snapshot is the fold up to there, in whatever order it
   history.update(many(1000));
   for (const index of [999, 0, 500, 63, 64, 65, 127, 998, 1]) assert.deepEqual(await history.at(index), { n: index });
   assert.deepEqual(await history.at(-1), {});
+});
+
+test('every recorded history folds to its state', async () => {
+  const data = new URL('../../../../tests/data/', import.meta.url);
+  for (const name of readdirSync(data).filter((it) => it.endsWith('.json'))) {
+    const { document } = JSON.parse(readFileSync(new URL(name, data), 'utf8')).documents.at(-1);
+    const history = new History();
+    history.update(document.snapshots);
+    assert.deepEqual(await history.at(document.snapshots.length - 1), document.state, name);
+  }
 });
 
 test('a history that became another one from some snapshot on is folded anew from there', async () => {

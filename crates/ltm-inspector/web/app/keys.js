@@ -1,14 +1,15 @@
 // Single keys as commands. Users who dictate, or who hit keys by accident, can switch them off.
 
+import { keep, kept } from '../wire/storage.js';
+
 const KEY = 'ltm-keys';
 
 export function keysAreOn() {
-  return localStorage.getItem(KEY) !== 'off';
+  return kept('browser', KEY) !== 'off';
 }
 
 export function setKeysOn(on) {
-  if (on) localStorage.removeItem(KEY);
-  else localStorage.setItem(KEY, 'off');
+  keep('browser', KEY, on ? null : 'off');
 }
 
 /** Whether the focused element needs the key itself. */

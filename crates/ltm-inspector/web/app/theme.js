@@ -1,12 +1,14 @@
 // Light or dark: the theme of the system, or the user's choice.
 
+import { keep, kept } from '../wire/storage.js';
+
 const KEY = 'ltm-theme';
 const THEMES = ['auto', 'light', 'dark'];
 
 /** The chosen theme. */
 export function theme() {
-  const kept = localStorage.getItem(KEY);
-  return THEMES.includes(kept) ? kept : 'auto';
+  const chosen = kept('browser', KEY);
+  return THEMES.includes(chosen) ? chosen : 'auto';
 }
 
 /** Applies the chosen theme. */
@@ -16,6 +18,6 @@ export function applyTheme() {
 
 /** Chooses the next theme. */
 export function nextTheme() {
-  localStorage.setItem(KEY, THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+  keep('browser', KEY, THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
   applyTheme();
 }

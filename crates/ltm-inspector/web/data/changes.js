@@ -1,6 +1,7 @@
 // The differences between two states that share equal parts: equal objects are the same object and are skipped.
 
-import { below } from './pointer.js';
+import { pointerBelow } from 'ltm-live';
+
 
 /** The most differences to mark. Beyond this limit, only their parents are marked. */
 const MOST = 20_000;
@@ -33,7 +34,7 @@ function compareObjects(before, after, pointer, marks) {
   let differs = Object.keys(before).some((key) => !Object.hasOwn(after, key));
   for (const key of Object.keys(after)) {
     const was = Object.hasOwn(before, key) ? before[key] : undefined;
-    if (compare(was, after[key], below(pointer, key), marks)) differs = true;
+    if (compare(was, after[key], pointerBelow(pointer, key), marks)) differs = true;
   }
   return differs;
 }
@@ -51,7 +52,7 @@ function compareArrays(before, after, pointer, marks) {
   for (let i = start; i < after.length - end; i += 1) {
     if (moved.has(after[i])) continue;
     const was = i - start < old.length ? old[i - start] : undefined;
-    if (compare(was, after[i], below(pointer, i), marks)) differs = true;
+    if (compare(was, after[i], pointerBelow(pointer, i), marks)) differs = true;
   }
   return differs;
 }

@@ -1,7 +1,7 @@
 // Finds a text in the keys and scalar values of a state.
 
+import { pointerBelow } from 'ltm-live';
 import { plain } from '../wire/digits.js';
-import { below } from './pointer.js';
 
 const MOST_FOUND = 1000;
 const MOST_LOOKED_AT = 400_000;
@@ -20,7 +20,7 @@ export function find(state, text) {
     if ((typeof key === 'string' && holds(key)) || (plain && holds(value))) found.push(pointer);
     if (plain) continue;
     const keys = Array.isArray(value) ? [...value.keys()] : Object.keys(value);
-    for (const name of keys.toReversed()) stack.push([below(pointer, name), name, value[name]]);
+    for (const name of keys.toReversed()) stack.push([pointerBelow(pointer, name), name, value[name]]);
   }
   return { found, more: stack.length > 0 };
 }

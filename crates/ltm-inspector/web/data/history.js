@@ -1,7 +1,7 @@
 // The state after any snapshot. Keeps the state of every 64th snapshot and folds the others from the nearest kept state.
 // States share equal parts, so keeping them is cheap.
 
-import { Draft } from './patch.js';
+import { applyPatch } from 'ltm-live';
 
 /** The number of snapshots between two kept states. */
 const STRIDE = 64;
@@ -48,9 +48,9 @@ export class History {
     while (at.count < count) {
       if (performance.now() > deadline) return undefined;
       const next = Math.min(count, (Math.floor(at.count / STRIDE) + 1) * STRIDE);
-      const draft = new Draft(at.state);
-      for (let i = at.count; i < next; i += 1) draft.apply(this.#snapshots[i].patch);
-      at = { count: next, state: draft.value, last: this.#snapshots[next - 1] };
+      // One patch for all of them: a part that several change is copied once.
+      const patch = this.#snapshots.slice(at.count, next).flatMap((snapshot) => snapshot.patch);
+      at = { count: next, state: applyPatch(at.state, patch), last: this.#snapshots[next - 1] };
       if (next % STRIDE === 0 && next / STRIDE <= this.#frames.length) this.#frames[next / STRIDE] = at;
       this.#latest = at;
     }

@@ -46,3 +46,8 @@ export function typeOf(value) {
 export function count(number, noun) {
   return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 }
+
+/** An own member of an object or array; undefined if there is none. */
+export function member(value, key) {
+  return value !== null && typeof value === 'object' && Object.hasOwn(value, key) ? value[key] : undefined;
+}

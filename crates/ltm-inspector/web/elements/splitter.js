@@ -1,13 +1,15 @@
 // The lines between panes. Drag them, or move them with the arrow keys.
 
+import { keep, kept } from '../wire/storage.js';
 import { h, setAttribute } from './dom.js';
 
 const STEP = 24;
 const KEY = 'ltm-panes';
 
-function kept() {
+/** The chosen widths by name. */
+function widths() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+    return JSON.parse(kept('browser', KEY)) ?? {};
   } catch {
     return {};
   }
@@ -17,7 +19,7 @@ function kept() {
 export function splitter(body, name, { label, side, least, most, usual }) {
   const clamp = (width) => Math.round(Math.min(Math.max(least, Math.min(most, body.clientWidth * 0.6 || most)), Math.max(least, width)));
   const sign = side === 'left' ? 1 : -1;
-  let width = Number(kept()[name]) || null;
+  let width = Number(widths()[name]) || null;
   const show = () => {
     if (width === null) body.style.removeProperty(`--${name}`);
     else body.style.setProperty(`--${name}`, `${width}px`);
@@ -26,7 +28,7 @@ export function splitter(body, name, { label, side, least, most, usual }) {
   const set = (wanted) => {
     width = wanted === null ? null : clamp(wanted);
     show();
-    localStorage.setItem(KEY, JSON.stringify({ ...kept(), [name]: width ?? undefined }));
+    keep('browser', KEY, JSON.stringify({ ...widths(), [name]: width ?? undefined }));
   };
   const now = () => (side === 'left' ? line.previousElementSibling : line.nextElementSibling).getBoundingClientRect().width;
   const line = h('div', {

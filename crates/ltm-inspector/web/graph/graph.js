@@ -1,10 +1,10 @@
 // The machine as a picture: boxes coloured by status, with marks for what the snapshot executed. Pointer and buttons move and zoom it.
 
+import { pointerBelow, valueAt } from 'ltm-live';
 import { h, s, setAttribute } from '../elements/dom.js';
 import { clipped, draw } from './drawing.js';
 import { icon } from '../elements/icons.js';
 import { machineOf, ranIn, signature, walk } from './machine.js';
-import { at, below } from '../data/pointer.js';
 import { statusOf } from '../data/status.js';
 import { Viewport } from './viewport.js';
 
@@ -75,7 +75,7 @@ export class MachinePane {
   }
 
   #box({ node, x, y, w, h: height }) {
-    const pointer = node.path.reduce(below, '');
+    const pointer = node.path.reduce(pointerBelow, '');
     const pick = () => this.onPick(pointer);
     const isState = node.kind === 'state';
     const middle = isState ? height / 2 : 17;
@@ -108,7 +108,7 @@ export class MachinePane {
     const ran = ranIn(this.machine, snapshot);
     for (const [id, { node, pointer, element }] of this.#boxes) {
       if (node.kind === 'group') continue;
-      const status = statusOf(at(state, pointer)) ?? 'none';
+      const status = statusOf(valueAt(state, pointer)) ?? 'none';
       setAttribute(element, 'data-status', status);
       setAttribute(element, 'data-ran', ran.state === id ? 'yes' : null);
       setAttribute(element, 'aria-label', `${node.name}: ${status === 'none' ? 'no status' : status}${ran.state === id ? ', executed in this step' : ''}`);
@@ -123,7 +123,7 @@ export class MachinePane {
     this.viewport.follow(this.#centre(ran));
     const counts = new Map();
     for (const node of walk(this.machine)) {
-      const status = node.kind === 'state' ? statusOf(at(state, node.path.reduce(below, ''))) : null;
+      const status = node.kind === 'state' ? statusOf(valueAt(state, node.path.reduce(pointerBelow, ''))) : null;
       if (status) counts.set(status, (counts.get(status) ?? 0) + 1);
     }
     const summary = [...counts].map(([status, count]) => `${count} ${status}`).join(', ');

@@ -1,6 +1,7 @@
 // An LTM's machine as a tree of states: the states of its structure, with the instances of parameterised states.
 
-import { member } from '../data/pointer.js';
+import { member } from '../data/json.js';
+
 
 /** The most instances of one state to show one by one. */
 const MOST_INSTANCES = 24;

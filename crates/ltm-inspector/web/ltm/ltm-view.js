@@ -1,28 +1,22 @@
 // One LTM: its panes, and the snapshot that they show.
 
-import { AboutPane } from './panes/about-pane.js';
 import { ORIGIN } from '../wire/api.js';
-import { ChangesPane } from './panes/changes-pane.js';
 import { h, setAttribute } from '../elements/dom.js';
-import { ErrorsPane } from './panes/errors-pane.js';
 import { MachinePane } from '../graph/graph.js';
 import { LtmHead } from './ltm-head.js';
 import { errorNotice, notice, skeleton } from '../elements/notice.js';
-import { RollbacksPane } from './panes/rollbacks-pane.js';
 import { lastList, ltmLink, replace } from '../app/router.js';
 import { onToken, refused, token } from '../wire/session.js';
 import { splitter } from '../elements/splitter.js';
-import { StatePane } from './panes/state-pane.js';
-import { StepPane } from './panes/step-pane.js';
 import { Tabs } from '../elements/tabs.js';
 import { Timeline } from './timeline.js';
 import { toast } from '../elements/toast.js';
 import { Transport } from './transport.js';
 import { Travel } from './travel.js';
+import { NAMES, views } from './views.js';
 import { ExactSocket, ExactSource, exactFetch } from '../wire/wire.js';
 import { followLtm } from 'ltm-live';
 
-const TABS = ['state', 'changes', 'step', 'errors', 'rollbacks', 'about'];
 const PLACES = [['steps', 'Steps'], ['machine', 'Machine'], ['details', 'Details']];
 
 export class LtmView {
@@ -32,7 +26,7 @@ export class LtmView {
   constructor({ id, parameters, shell, askToken }) {
     Object.assign(this, { id, shell, askToken });
     const at = parameters.get('at');
-    this.tab = TABS.includes(parameters.get('tab')) ? parameters.get('tab') : 'state';
+    this.tab = NAMES.includes(parameters.get('tab')) ? parameters.get('tab') : 'state';
     this.travel = new Travel(at !== null && /^\d{1,15}$/.test(at) ? Number(at) : null, () => this.#schedule());
     this.#build();
     shell.crumbs([{ label: `LTM ${id}` }]);
@@ -53,7 +47,7 @@ export class LtmView {
   help() {
     return [
       ['J, K', 'Next, previous snapshot'], ['Home, End', 'First, last snapshot'], ['Space', 'Play, pause'], ['L', 'Follow new snapshots'],
-      ['1 – 6', 'State, changes, step, errors, rollbacks, about'], ['/', 'Search in the state'], ['C', 'Open what the step changed'],
+      ['1 – 9', 'The tabs, from left to right'], ['/', 'Search in the state'], ['C', 'Open what the step changed'],
       ['+, −, F', 'Zoom the machine, show all of it'], ['Y', 'Copy the link to this snapshot'], ['U', 'Back to the list'],
     ];
   }
@@ -74,9 +68,10 @@ export class LtmView {
       '+': () => this.machine.zoom(1.25), '=': () => this.machine.zoom(1.25), '-': () => this.machine.zoom(0.8), f: () => this.machine.fit(),
       y: () => this.head.copyLink(), u: () => (location.hash = lastList()),
     };
-    if (/^[1-6]$/.test(key)) this.#show(TABS[key - 1]);
+    const tab = /^[1-9]$/.test(key) ? this.tabs.offered()[key - 1] : undefined;
+    if (tab) this.#show(tab.name);
     else acts[key]?.();
-    return /^[1-6]$/.test(key) || key in acts;
+    return tab !== undefined || key in acts;
   }
 
   /** Goes to a snapshot; null: to the live end. */
@@ -95,11 +90,8 @@ export class LtmView {
     this.timeline = new Timeline({ onPick: pick });
     this.machine = new MachinePane({ onPick: reveal });
     this.transport = new Transport({ onPick: pick });
-    this.panes = {
-      state: new StatePane(), changes: new ChangesPane({ onPointer: reveal }), step: new StepPane({ onStep: pick }),
-      errors: new ErrorsPane(), rollbacks: new RollbacksPane(), about: new AboutPane(),
-    };
-    const tabs = TABS.map((name) => ({ name, label: name[0].toUpperCase() + name.slice(1), pane: this.panes[name] }));
+    const tabs = views({ pick, reveal });
+    this.panes = Object.fromEntries(tabs.map(({ name, pane }) => [name, pane]));
     this.tabs = new Tabs(tabs, { label: 'Details', onChange: (name) => this.#show(name) });
     this.tabs.show(this.tab);
     this.places = PLACES.map(([place, label]) => h('button', { onclick: () => this.#place(place) }, label));
@@ -176,6 +168,7 @@ export class LtmView {
     this.head.update(model);
     this.timeline.update(model);
     this.transport.update(model);
+    this.tabs.offer(model);
     this.tabs.number('changes', model.snapshot?.patch.length ?? 0);
     this.tabs.number('errors', view.errors.length, view.errors.some((error) => !error.success) ? 'bad' : null);
     this.tabs.number('rollbacks', view.firstRollback + view.rollbacks.length);

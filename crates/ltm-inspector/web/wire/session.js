@@ -1,17 +1,18 @@
 // The caller's token. Only this tab has it; closing the tab removes it.
 
+import { keep, kept } from './storage.js';
+
 const KEY = 'ltm-token';
 const changed = new EventTarget();
 
 /** The token, or null. */
 export function token() {
-  return sessionStorage.getItem(KEY);
+  return kept('tab', KEY);
 }
 
 /** Sets the token; an empty text removes it. */
 export function setToken(text) {
-  if (text) sessionStorage.setItem(KEY, text);
-  else sessionStorage.removeItem(KEY);
+  keep('tab', KEY, text || null);
   changed.dispatchEvent(new Event('token'));
 }
 

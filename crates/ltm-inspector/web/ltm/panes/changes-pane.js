@@ -1,11 +1,10 @@
 // The patch of the step: each operation with the value before it.
 
+import { applyPatch, valueAt } from 'ltm-live';
 import { copyButton } from '../../elements/clipboard.js';
 import { stringify } from '../../wire/digits.js';
 import { h } from '../../elements/dom.js';
 import { brief, count, pretty, typeOf } from '../../data/json.js';
-import { Draft } from '../../data/patch.js';
-import { at } from '../../data/pointer.js';
 
 /** Operations per page; a button shows more. */
 const PAGE = 100;
@@ -32,16 +31,16 @@ export class ChangesPane {
       copyButton('Copy patch', () => stringify(snapshot.patch, 2), 'Patch'));
     this.list = h('ol', { class: 'operations' });
     this.element.replaceChildren(head, this.list);
-    this.draft = new Draft(before);
+    this.state = before;
     this.#more(0);
   }
 
   #more(from) {
     const { patch } = this.snapshot;
     for (const operation of patch.slice(from, from + PAGE)) {
-      const was = at(this.draft.value, operation.op === 'move' || operation.op === 'copy' ? operation.from : operation.path);
+      const was = valueAt(this.state, operation.op === 'move' || operation.op === 'copy' ? operation.from : operation.path);
       this.list.append(this.#item(operation, operation.op === 'add' ? undefined : was));
-      this.draft.apply([operation]);
+      this.state = applyPatch(this.state, [operation]);
     }
     const rest = patch.length - from - PAGE;
     if (rest <= 0) return;

@@ -1,5 +1,6 @@
 // The state as a tree, with marks for what the step changed, and a search.
 
+import { pointerAbove, valueAt } from 'ltm-live';
 import { changes } from '../../data/changes.js';
 import { copy, copyButton } from '../../elements/clipboard.js';
 import { stringify } from '../../wire/digits.js';
@@ -7,7 +8,6 @@ import { h, setAttribute, setText } from '../../elements/dom.js';
 import { find, partsOf } from '../../data/find.js';
 import { icon } from '../../elements/icons.js';
 import { brief, count, growingText, pretty, typeOf } from '../../data/json.js';
-import { above, at } from '../../data/pointer.js';
 import { STATUSES } from '../../data/status.js';
 import { rowsOf } from './tree-rows.js';
 import { VirtualList } from '../../elements/virtual.js';
@@ -58,7 +58,7 @@ export class StatePane {
 
   /** Brings the value at a pointer into view and selects it. */
   reveal(pointer) {
-    for (let it = pointer; it !== ''; it = above(it)) this.#toggled.set(above(it), true);
+    for (let it = pointer; it !== ''; it = pointerAbove(it)) this.#toggled.set(pointerAbove(it), true);
     this.#toggled.set(pointer, true);
     this.#chosen = pointer;
     this.#refresh();
@@ -76,7 +76,7 @@ export class StatePane {
   showChanges() {
     this.#toggled.clear();
     const open = new Set(['']);
-    for (const pointer of this.marks.keys()) for (let it = pointer; it !== ''; it = above(it)) open.add(above(it));
+    for (const pointer of this.marks.keys()) for (let it = pointer; it !== ''; it = pointerAbove(it)) open.add(pointerAbove(it));
     for (const row of rowsOf(this.state, this.before, this.marks, new Map())) if (row.size !== undefined) this.#toggled.set(row.pointer, false);
     for (const pointer of open) this.#toggled.set(pointer, true);
     this.#refresh();
@@ -162,7 +162,7 @@ export class StatePane {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key in moves) this.#choose(Math.min(this.#rows.length - 1, Math.max(0, moves[event.key])));
     else if (event.key === 'ArrowRight') it.size > 0 && !it.open ? this.#toggle(it) : this.#choose(Math.min(index + 1, this.#rows.length - 1));
-    else if (event.key === 'ArrowLeft') it.open ? this.#toggle(it) : this.#choose(this.#rows.findIndex((row) => row.pointer === above(it.pointer)));
+    else if (event.key === 'ArrowLeft') it.open ? this.#toggle(it) : this.#choose(this.#rows.findIndex((row) => row.pointer === pointerAbove(it.pointer)));
     else if (event.key === 'Enter') it.size > 0 ? this.#toggle(it) : this.#choose(index);
     else return;
     event.preventDefault();
@@ -194,7 +194,7 @@ export class StatePane {
     if (found.length === 0) return;
     this.#foundAt = (this.#foundAt + by + found.length) % found.length;
     const pointer = found[this.#foundAt];
-    for (let it = pointer; it !== ''; it = above(it)) this.#toggled.set(above(it), true);
+    for (let it = pointer; it !== ''; it = pointerAbove(it)) this.#toggled.set(pointerAbove(it), true);
     this.#refresh();
     const index = this.#rows.findIndex((row) => row.pointer === pointer);
     this.#choose(index);
@@ -210,7 +210,7 @@ export class StatePane {
   /** Shows the selected value in full. */
   #showDetail() {
     const pointer = this.#chosen;
-    const value = pointer === null || pointer === '' ? undefined : at(this.state, pointer);
+    const value = pointer === null || pointer === '' ? undefined : valueAt(this.state, pointer);
     const growing = growingText(value);
     this.detail.hidden = value === undefined || (value !== null && typeof value === 'object' && growing === undefined);
     if (this.detail.hidden) {

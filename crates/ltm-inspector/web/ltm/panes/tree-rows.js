@@ -1,7 +1,7 @@
 // A value as the rows of a tree: only open parts have rows.
 
-import { below, member } from '../../data/pointer.js';
-import { growingText, typeOf } from '../../data/json.js';
+import { pointerBelow } from 'ltm-live';
+import { growingText, member, typeOf } from '../../data/json.js';
 
 /** The most rows. Further ones are left out. */
 const MOST = 50_000;
@@ -32,7 +32,7 @@ function add(context, { pointer, key, value, was, depth, place, of }) {
   const open = size > 0 && isOpen(toggled, pointer, depth, size, value);
   rows.push({ pointer, key, value, depth, size, open, mark: marks.get(pointer), place, of });
   if (!open) return;
-  const inner = (name, i) => add(context, { pointer: below(pointer, name), key: name, value: value[name], was: member(was, name), depth: depth + 1, place: i + 1, of: size });
+  const inner = (name, i) => add(context, { pointer: pointerBelow(pointer, name), key: name, value: value[name], was: member(was, name), depth: depth + 1, place: i + 1, of: size });
   if (keys) {
     keys.forEach(inner);
     if (marks.get(pointer) === 'within') addGone(rows, { pointer, value, was, depth });
@@ -45,6 +45,6 @@ function addGone(rows, { pointer, value, was, depth }) {
   if (typeOf(was) !== 'object') return;
   for (const key of Object.keys(was)) {
     if (Object.hasOwn(value, key)) continue;
-    rows.push({ pointer: below(pointer, key), key, value: was[key], depth: depth + 1, gone: true, mark: 'removed', place: 1, of: 1 });
+    rows.push({ pointer: pointerBelow(pointer, key), key, value: was[key], depth: depth + 1, gone: true, mark: 'removed', place: 1, of: 1 });
   }
 }
