@@ -38,62 +38,6 @@ test('while a history plays, the page follows it, and ends in what the API says'
   await page.context().close();
 });
 
-test('the list shows what is there, and what comes', async () => {
-  const page = await openPage(browser, `${service.url}/`);
-  await live(page);
-  const { id } = await service.post('ltm', { fqn: 'app.Fresh', name: 'a fresh one', state: { _status: 'finished' } });
-  const row = page.locator(`tr[data-id="${id}"]`);
-  await row.locator('.badge[data-status="finished"]').waitFor();
-  assert.equal(await row.locator('.count').textContent(), '1');
-  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { _status: 'error' } });
-  await row.locator('.badge[data-status="error"]').waitFor();
-  const rows = await service.get('ltm');
-  assert.equal(await page.locator('tbody tr').count(), rows.length);
-
-  await page.getByLabel('Filter LTMs').fill('fresh');
-  assert.equal(await page.locator('tbody tr').count(), 1);
-  await page.getByLabel('Filter LTMs').press('Enter');
-  await page.locator('.ltm-head h1', { hasText: 'a fresh one' }).waitFor();
-  await page.getByRole('link', { name: 'All LTMs' }).click();
-  await page.locator('tbody tr').first().waitFor();
-  assert.equal(await page.getByLabel('Filter LTMs').inputValue(), 'fresh', 'the list is as it was left');
-  assert.deepEqual(page.wrong, []);
-  await page.context().close();
-});
-
-test('the list goes on after the service was killed, with what happened meanwhile', async () => {
-  const page = await openPage(browser, `${service.url}/#/?fqn=app.Again`);
-  await live(page);
-  const { id } = await service.post('ltm', { fqn: 'app.Again', state: { _status: 'active' } });
-  await page.locator(`tr[data-id="${id}"]`).waitFor();
-  await service.down('SIGKILL');
-  await page.locator('.connection[data-connection="reconnecting"]').waitFor();
-  assert.equal(await page.locator('tbody tr').count(), 1, 'what was known is still there');
-  await service.up();
-  const later = await service.post('ltm', { fqn: 'app.Again', state: { _status: 'active' } });
-  await page.locator(`tr[data-id="${later.id}"]`).waitFor();
-  await live(page);
-  const deleted = await fetch(`${service.url}/api/v0/ltm/${id}`, { method: 'DELETE' });
-  assert.ok(deleted.ok);
-  await page.locator(`tr[data-id="${id}"]`).waitFor({ state: 'detached' });
-  assert.deepEqual(page.wrong, []);
-  await page.context().close();
-});
-
-test('a long list has pages', async () => {
-  for (let n = 0; n < 60; n += 1) await service.post('ltm', { fqn: 'app.Many', playground: true });
-  const page = await openPage(browser, `${service.url}/#/?playground=1`);
-  const first = page.locator('tbody tr').first();
-  await first.waitFor();
-  assert.equal(await page.locator('tbody tr').count(), 50);
-  const newest = await first.getAttribute('data-id');
-  await page.getByRole('button', { name: 'Older' }).click();
-  await until('the second page', async () => (await page.locator('tbody tr').count()) === 10);
-  await page.getByRole('button', { name: 'Newer' }).click();
-  await until('the first page again', async () => (await first.getAttribute('data-id')) === newest);
-  await page.context().close();
-});
-
 test('the service is killed and started again, and the page goes on where it was', async () => {
   const { id, done } = await service.play('lists', '--speed', 'max');
   await done;

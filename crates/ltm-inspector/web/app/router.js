@@ -1,6 +1,6 @@
 // The URL names the view, so that a link shows the same view to another person.
 //
-//   #/?q=story&fqn=app.Agent&status=active&before=120&playground=1
+//   #/?q=story&fqn=app.Agent&status=active,error&since=24h&before=120&playground=1
 //   #/ltm/42?at=5&tab=changes
 
 /** The view that the URL names. */

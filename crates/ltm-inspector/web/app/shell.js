@@ -7,8 +7,10 @@ import { nextTheme, theme } from './theme.js';
 import { toasts } from '../elements/toast.js';
 
 const CONNECTION = {
-  connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting', deleted: 'Deleted', failed: 'No connection', closed: 'Closed',
+  connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting', deleted: 'Deleted', failed: 'No connection', closed: 'Closed', missing: 'Not live',
 };
+/** The answers that are no lack of connection. */
+const REFUSED = { 401: 'Token needed', 403: 'No access', 404: 'Not there', 410: 'Deleted' };
 
 export class Shell {
   constructor({ askToken, showHelp }) {
@@ -44,7 +46,7 @@ export class Shell {
   connection(status, error) {
     setAttribute(this.pill, 'data-connection', status);
     setAttribute(this.pill, 'title', error?.message);
-    setText(this.word, CONNECTION[status] ?? status);
+    setText(this.word, (status === 'failed' && REFUSED[error?.status]) || (CONNECTION[status] ?? status));
   }
 
   showToken() {

@@ -2,9 +2,10 @@
 
 import { s } from './dom.js';
 
-const PATHS = {
+export const PATHS = {
   back: 'M10 3.5 5.5 8l4.500 4.500',
   check: 'M3.500 8.500 6.500 11.500 12.500 4.500',
+  class: 'M3 3h10v3H3zM5 6v7M5 9.500h4M9 8h4v3H9zM5 13h4',
   close: 'M4 4l8 8M12 4l-8 8',
   copy: 'M5.500 5.500V3h7.500v7.500h-2.500M3 5.500h7.500V13H3z',
   down: 'M4 6l4 4 4-4',

@@ -5,7 +5,7 @@ import { h, s, setAttribute } from '../elements/dom.js';
 import { clipped, draw } from './drawing.js';
 import { icon } from '../elements/icons.js';
 import { machineOf, ranIn, signature, walk } from './machine.js';
-import { statusOf } from '../data/status.js';
+import { statusOf, toneOf } from '../data/status.js';
 import { Viewport } from './viewport.js';
 
 export class MachinePane {
@@ -108,10 +108,10 @@ export class MachinePane {
     const ran = ranIn(this.machine, snapshot);
     for (const [id, { node, pointer, element }] of this.#boxes) {
       if (node.kind === 'group') continue;
-      const status = statusOf(valueAt(state, pointer)) ?? 'none';
-      setAttribute(element, 'data-status', status);
+      const status = statusOf(valueAt(state, pointer));
+      setAttribute(element, 'data-status', toneOf(status));
       setAttribute(element, 'data-ran', ran.state === id ? 'yes' : null);
-      setAttribute(element, 'aria-label', `${node.name}: ${status === 'none' ? 'no status' : status}${ran.state === id ? ', executed in this step' : ''}`);
+      setAttribute(element, 'aria-label', `${node.name}: ${status ?? 'no status'}${ran.state === id ? ', executed in this step' : ''}`);
     }
     for (const { edge, element } of this.#edges) {
       const taken = edge.keys?.some((key) => ran.transitions.has(key)) ?? false;

@@ -7,7 +7,7 @@ import { h, setAttribute, setText } from '../elements/dom.js';
 import { icon } from '../elements/icons.js';
 import { menu } from '../elements/menu.js';
 import { lastList } from '../app/router.js';
-import { statusOf } from '../data/status.js';
+import { statusOf, toneOf } from '../data/status.js';
 import { ago, fullTime } from '../data/time.js';
 
 export class LtmHead {
@@ -41,7 +41,7 @@ export class LtmHead {
     const status = statusOf(state ?? view.state);
     setText(this.name, String(view.name ?? `LTM ${view.id}`));
     setText(this.fqn, String(view.fqn ?? ''));
-    setAttribute(this.badge, 'data-status', status ?? 'none');
+    setAttribute(this.badge, 'data-status', toneOf(status));
     setText(this.status, status ?? 'no status');
     this.#age();
   }

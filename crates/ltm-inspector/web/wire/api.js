@@ -20,11 +20,10 @@ class ApiError extends Error {
   }
 }
 
-/** A ticket that opens one socket for the caller's token; null if there is no token. */
-export async function ticket(signal) {
-  if (!token()) return null;
-  const response = await ask('ws-ticket', { method: 'POST', signal });
-  return (await response.json()).ticket;
+/** Whether the address of the page leads to an API without a gateway: then nothing is live. */
+export async function gatewayIsMissing(signal) {
+  const response = await fetch(new URL('ws/ltms', ORIGIN), { signal, cache: 'no-store' }).catch(() => null);
+  return response?.status === 404;
 }
 
 /** Makes a call. Returns the response if it is a success; otherwise throws. */

@@ -29,5 +29,6 @@ function exact(Base) {
   };
 }
 
-export const ExactSocket = exact(WebSocket);
-export const ExactSource = exact(EventSource);
+// A browser may have only one of them.
+export const ExactSocket = globalThis.WebSocket && exact(WebSocket);
+export const ExactSource = globalThis.EventSource && exact(EventSource);
