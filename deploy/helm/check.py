@@ -274,7 +274,7 @@ class Chart(unittest.TestCase):
 
     @of_each_case
     def test_each_path_leads_to_its_service(self, values, objects):
-        wanted = {"/": "api", "/inspector": "api", "/docs": "api", "/api/v0/ltm": "api", "/api/v0/ws-ticket": "api", "/api/v0/revocations": "api", "/ws": "gateway", "/sse": "gateway", "/api/v0/ws": "gateway", "/api/v0/sse": "gateway"}
+        wanted = {"/": "api", "/inspector": "api", "/docs": "api", "/api/v0/ltm": "api", "/api/v0/ws-ticket": "api", "/api/v0/revocations": "api", "/ws": "gateway", "/sse": "gateway", "/agui": "gateway", "/api/v0/ws": "gateway", "/api/v0/sse": "gateway", "/api/v0/agui": "gateway"}
         found = {}
         for item in of_kind(objects, "Ingress"):
             for rule in item["spec"]["rules"]:

@@ -268,6 +268,13 @@ async def all_messages(service, http, asyncapi):
     while await in_time(event()):
         pass
     await in_time(events.wait())
+    await call("POST", "/api/v0/ltm", {"fqn": "app.Agent", "key": "run-1", "state": {"_status": "finished"}})
+    run = await asyncio.create_subprocess_exec(
+        "curl", "-sN", "-X", "POST", f"{service.url}/agui/app.Agent/run-1?steps=1", stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await in_time(run.communicate())
+    told = [line.removeprefix(b"data:") for line in told.splitlines() if line.startswith(b"data:")]
+    assert [is_of("agui", event) for event in told] == ["aguiEvent"] * 3, told
     for channel, names in heard.items():
         said_by_clients = {"follow", "unfollow", "token"}
         missing = set(asyncapi["channels"][channel]["messages"]) - said_by_clients - names

@@ -32,6 +32,7 @@ mod lists {
 
 /// What a subscriber receives, over WebSocket and Server-Sent Events.
 mod gateway {
+    mod agui;
     mod endings;
     mod follow;
     mod follow_parameters;

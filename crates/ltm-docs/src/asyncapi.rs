@@ -93,6 +93,13 @@ fn channels() -> Value {
             "x-close-codes": CLOSES,
             "bindings": {"http": {}},
         },
+        "agui": {
+            "address": "/agui/{id}", "title": "One LTM, as the run of an agent", "messages": refs(&["aguiEvent"]),
+            "parameters": {"id": id},
+            "x-by-key": "/agui/{fqn}/{key}",
+            "description": "One LTM for the clients of AG-UI (https://docs.ag-ui.com), with GET or POST. The body is a `RunAgentInput`; the gateway reads `threadId`, `runId`, `protocolVersion`, and the cursor in `forwardedProps.ltm.after`. The query may have `after`, `steps=1`, `live=1` and `until=never`; the header `Last-Event-ID` replaces `after`. The events are those of AG-UI, and their ids are cursors. The answer ends with the run. It also ends if the gateway stops or the token expires: resume with the last cursor. The paths below `/agui` of a CopilotKit runtime (`info`, `agent/{agentId}/connect`, `agent/{agentId}/run`, `stop/{threadId}`, and POST to `/agui` itself) take a class as agent and a key as thread.",
+            "bindings": {"http": {}},
+        },
     })
 }
 
@@ -220,6 +227,7 @@ fn operations() -> Value {
         "sendList": operation("send", "list", &["listReset", "listChange", "listLive"], "The rows of a list, and their changes"),
         "sendListEvents": operation("send", "listEvents", &["listReset", "listChange", "listLive", "end"], "The rows of a list, and their changes, as events"),
         "renewTokenOfList": operation("receive", "list", &["token"], "A new token on the open socket"),
+        "sendAguiEvents": operation("send", "agui", &["aguiEvent"], "One LTM as the run of an agent"),
         "sendEvents": operation("send", "events", &with_end, "The entries of one LTM, as events"),
     })
 }
@@ -274,6 +282,18 @@ fn messages() -> Value {
         "listLive": of_list("You have caught up", "live", yes),
         "follow": message("Follow an LTM", follow, &["follow"]),
         "unfollow": message("Stop following an LTM", json!({"unfollow": any}), &["unfollow"]),
+        "aguiEvent": {
+            "name": "aguiEvent", "title": "An event of AG-UI", "contentType": "application/json",
+            // The members are those of AG-UI.
+            "payload": {"required": ["type"], "properties": {"type": {"enum": [
+                "RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "STEP_STARTED", "STEP_FINISHED", "STATE_SNAPSHOT", "STATE_DELTA",
+                "MESSAGES_SNAPSHOT", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END", "TOOL_CALL_START",
+                "TOOL_CALL_ARGS", "TOOL_CALL_END", "TOOL_CALL_RESULT", "REASONING_START", "REASONING_END",
+                "REASONING_MESSAGE_START", "REASONING_MESSAGE_CONTENT", "REASONING_MESSAGE_END",
+                "REASONING_ENCRYPTED_VALUE", "ACTIVITY_SNAPSHOT", "ACTIVITY_DELTA", "SUBAGENT_STARTED",
+                "SUBAGENT_FINISHED", "SUBAGENT_ERROR", "RAW", "CUSTOM",
+            ]}}},
+        },
         "token": {
             "name": "token", "title": "A new token or ticket, before the previous one expires",
             "payload": {"oneOf": [

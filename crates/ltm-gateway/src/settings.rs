@@ -8,7 +8,7 @@ use ltm_service::{
     Common, CorsSettings, HttpSettings, LogSettings, OtherSection, Program, TracingSettings,
 };
 pub(crate) use ltm_settings::bytes;
-use ltm_settings::{SettingError, check_pause, check_wait, duration, within};
+use ltm_settings::{SettingError, check_pause, check_wait, duration, list, within};
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -156,6 +156,27 @@ pub struct GatewaySettings {
     ///
     /// Raise it if Redis is idle while subscribers catch up slowly. Lower it if reads delay writes.
     pub max_reads: usize,
+    /// The list of messages in the state of an LTM that is not recorded from AG-UI, for the clients of AG-UI: a JSON
+    /// Pointer through objects, such as `/messages`.
+    ///
+    /// Set it if your engine has a conversation in its state under another name.
+    pub agui_messages: String,
+    /// The classes that `/agui/info` names as agents: a list, or text with commas. Empty: the classes of the newest 100
+    /// LTMs that the caller may read.
+    ///
+    /// Set it if a CopilotKit page names a class that has no LTM yet.
+    #[serde(deserialize_with = "list")]
+    pub agui_agents: Vec<String>,
+    /// The largest body of a request to `/agui`. A client of AG-UI sends all messages and the state that it holds. The
+    /// gateway answers a larger one with 413. It reads only four bodies of more than 64 KiB at once.
+    ///
+    /// Raise it if pages hold states and messages that are larger together.
+    pub agui_max_input: ByteSize,
+    /// The longest time that the body of a request to `/agui` may take to arrive. After that the client gets 408.
+    ///
+    /// Raise it if pages with long conversations have slow networks.
+    #[serde(with = "duration")]
+    pub agui_input_timeout: Duration,
 }
 
 impl Default for GatewaySettings {
@@ -184,6 +205,10 @@ impl Default for GatewaySettings {
             page: ByteSize::kib(64),
             cache: ByteSize::mib(64),
             max_reads: 32,
+            agui_messages: "/_messages".into(),
+            agui_agents: Vec::new(),
+            agui_max_input: ByteSize::mib(16),
+            agui_input_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -206,6 +231,7 @@ impl GatewaySettings {
         within("gateway.max_subscribers", self.max_subscribers, permits)?;
         let frames = ByteSize::b(0)..=LARGEST_FRAME;
         within("gateway.max_frame", self.max_frame, frames)?;
+        check_wait("gateway.agui_input_timeout", self.agui_input_timeout)?;
         let reads = 1..=Semaphore::MAX_PERMITS;
         within("gateway.max_reads", self.max_reads, reads)
     }

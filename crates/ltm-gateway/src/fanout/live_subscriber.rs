@@ -20,8 +20,8 @@ pub(crate) struct LiveSubscriber {
 pub(crate) enum Taken {
     /// Everything, and it can take more.
     All,
-    /// Everything, but it needs its own task from now on: its socket did not accept all bytes, or nothing
-    /// comes after this batch.
+    /// Everything, but it needs its own task from now on: its socket did not accept all bytes, it needs a `reset`,
+    /// or nothing comes after this batch.
     Last,
     /// Nothing: it needs its own task from now on.
     Nothing,
@@ -54,13 +54,18 @@ impl LiveSubscriber {
         self.ended.set(last);
     }
 
+    /// Whether it needs a `reset`, which its own task sends from now on.
+    pub(crate) fn take_needs_reset(&self) -> bool {
+        self.outbound.take_needs_reset()
+    }
+
     /// Sends a batch.
     pub(crate) fn take(&self, batch: &Batch) -> Taken {
         if !self.outbound.send(&batch.frames) {
             return Taken::Nothing;
         }
         self.advance(batch.to, batch.last);
-        if !batch.last && self.outbound.is_clear() {
+        if !batch.last && self.outbound.is_clear() && !self.outbound.needs_reset() {
             Taken::All
         } else {
             Taken::Last

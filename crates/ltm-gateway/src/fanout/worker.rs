@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ltm_store::Live;
 
 use crate::{
+    dialect::agui::Translations,
     fanout::{fan_out::fan_out, run_queue::RunQueue, topics::Topics},
     gateway::Gateway,
     settings::bytes,
@@ -15,6 +16,7 @@ use crate::{
 pub(crate) struct Worker {
     pub gateway: Gateway,
     pub topics: Rc<Topics>,
+    pub translations: Rc<Translations>,
 }
 
 impl Worker {
@@ -40,7 +42,12 @@ impl Worker {
             fan_out.await;
         });
         gateway.tasks().spawn_local("sweep", topics.clone().sweep());
-        Self { gateway, topics }
+        let translations = Translations::new(&gateway.settings().agui_messages);
+        Self {
+            gateway,
+            topics,
+            translations,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::{FutureExt, stream::empty};
 use ltm_service::{Parameters, ProblemResponse, is_head};
 
 use crate::{
+    dialect::messages::Messages,
     fanout::worker::Worker,
     http::sse::{SseSubscriber, events, last_event},
     list::subscriber::FollowedList,
@@ -30,7 +31,7 @@ pub(crate) async fn follow(
         return Ok(events().streaming(empty::<Result<Bytes, Infallible>>()));
     }
     let session_auth = list.session_auth.clone();
-    let subscriber = SseSubscriber::new(worker.clone(), session_auth);
+    let subscriber = SseSubscriber::new(worker.clone(), session_auth, Box::new(Messages));
     let outbound = subscriber.outbound();
     let deliver = list.deliver(worker, outbound, options).boxed_local();
     Ok(subscriber.start(None, deliver, permit))

@@ -1,5 +1,6 @@
 //! The endpoints of the gateway, from a request to a subscription.
 
+mod agui;
 pub(crate) mod handshake;
 mod list_events;
 mod list_socket;
@@ -52,5 +53,6 @@ pub fn configure(gateway: &Gateway, config: &mut ServiceConfig) {
             format!("{base}/sse/by-key/{{fqn}}/{{key}}"),
             web::get().to(sse::follow),
         ));
+        agui::configure(base, config);
     }
 }

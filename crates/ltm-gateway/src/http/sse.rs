@@ -16,6 +16,7 @@ use ltm_types::LtmId;
 use tokio::time::interval;
 
 use crate::{
+    dialect::{answer::Dialect, messages::Messages},
     fanout::worker::Worker,
     http::{handshake::count, ltm_socket::subscribe},
     settings::bytes,
@@ -60,7 +61,7 @@ pub(crate) async fn follow(
         return Ok(events().streaming(empty::<Result<Bytes, Infallible>>()));
     }
     let session_auth: Option<Rc<SessionAuth>> = session_auth.map(Rc::from);
-    let subscriber = SseSubscriber::new(worker.clone(), session_auth);
+    let subscriber = SseSubscriber::new(worker.clone(), session_auth, Box::new(Messages));
     let subscription = subscribe(&worker, id, follow.options, subscriber.outbound()).await;
     let subscription = subscription.map_err(|cause| ProblemResponse(cause.problem()))?;
     let deliver = subscription.deliver(subscriber.outbound());
@@ -94,7 +95,7 @@ pub(crate) fn events() -> HttpResponseBuilder {
 }
 
 /// Checks that the LTM exists, or did: a subscriber learns of the deletion from the stream.
-async fn exists(worker: &Worker, id: LtmId) -> Result<(), ProblemResponse> {
+pub(crate) async fn exists(worker: &Worker, id: LtmId) -> Result<(), ProblemResponse> {
     match worker.gateway.store().head(id).await {
         Ok(_) | Err(StoreError::Deleted { .. }) => Ok(()),
         Err(error) => Err(error.into()),
@@ -119,8 +120,14 @@ pub(crate) struct SseSubscriber {
 }
 
 impl SseSubscriber {
-    pub(crate) fn new(worker: web::Data<Worker>, session_auth: Option<Rc<SessionAuth>>) -> Self {
-        let queue = Rc::new(EventQueue::new(bytes(worker.gateway.settings().queue)));
+    /// A subscriber whose events a dialect writes.
+    pub(crate) fn new(
+        worker: web::Data<Worker>,
+        session_auth: Option<Rc<SessionAuth>>,
+        dialect: Box<dyn Dialect>,
+    ) -> Self {
+        let max = bytes(worker.gateway.settings().queue);
+        let queue = Rc::new(EventQueue::new(max, dialect));
         Self {
             worker,
             outbound: Rc::new(Outbound::events(queue.clone())),
@@ -154,7 +161,12 @@ impl SseSubscriber {
         deliver: LocalBoxFuture<'static, CloseCause>,
         permit: SubscriberPermit,
     ) {
+        // The server cuts a connection whose peer accepts nothing for `gateway.write_stall`.
+        let stall = self.worker.gateway.settings().write_stall / 2;
         let cause = tokio::select! {
+            biased;
+            () = self.queue.finished() => CloseCause::Finished,
+            () = self.queue.stalled(stall) => CloseCause::Stalled,
             cause = deliver => cause,
             cause = auth_lost(self.session_auth.as_deref()) => cause,
             () = self.ping() => CloseCause::Left,

@@ -48,6 +48,10 @@ pub(crate) enum CloseCause {
     Silent,
     #[error("the client left")]
     Left,
+    #[error("the client accepts nothing (gateway.write_stall)")]
+    Stalled,
+    #[error("the run has ended")]
+    Finished,
 }
 
 impl CloseCause {
@@ -71,6 +75,8 @@ impl CloseCause {
             Self::Damaged => "damaged",
             Self::Silent => "silent",
             Self::Left => "left",
+            Self::Stalled => "stalled",
+            Self::Finished => "finished",
         }
     }
 
@@ -124,8 +130,8 @@ impl CloseCause {
             Self::FrameTooBig => CloseCode::Size,
             Self::Malformed => CloseCode::Protocol,
             Self::NotUtf8 => CloseCode::Invalid,
-            Self::Damaged | Self::Silent => CloseCode::Error,
-            Self::Left | Self::Unfollowed => CloseCode::Normal,
+            Self::Damaged | Self::Silent | Self::Stalled => CloseCode::Error,
+            Self::Left | Self::Unfollowed | Self::Finished => CloseCode::Normal,
         }
     }
 }
@@ -185,7 +191,9 @@ mod tests {
             CloseCause::NotUtf8 => CloseCause::Damaged,
             CloseCause::Damaged => CloseCause::Silent,
             CloseCause::Silent => CloseCause::Left,
-            CloseCause::Left => return None,
+            CloseCause::Left => CloseCause::Stalled,
+            CloseCause::Stalled => CloseCause::Finished,
+            CloseCause::Finished => return None,
         })
     }
 

@@ -1,11 +1,8 @@
-//! The events of one subscriber by Server-Sent Events (HTML, section 9.2): the body of its response.
-//!
-//! The `id` of each event is the cursor of its message. A browser that reconnects sends it back in
-//! `Last-Event-ID`.
+//! The events of one subscriber by Server-Sent Events (HTML, section 9.2): the body of its response. A dialect writes
+//! them.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     convert::Infallible,
     io,
     pin::Pin,
@@ -13,68 +10,52 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::Stream;
 use ltm_types::LtmId;
-use serde_json::json;
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Duration, Instant, timeout_at},
+};
 
-use crate::{fanout::message::texts, subscriber::close::CloseCause};
+use crate::{
+    dialect::answer::{Dialect, Events, Then},
+    fanout::message::texts,
+    subscriber::close::CloseCause,
+};
 
 /// The events that wait to be sent.
 pub(crate) struct EventQueue {
-    waiting: RefCell<Waiting>,
+    waiting: RefCell<Events>,
+    dialect: Box<dyn Dialect>,
     /// The queue takes events while fewer bytes than this wait.
     max: usize,
     /// Whether nothing comes after the waiting events.
     closed: Cell<bool>,
     /// Whether the client has left.
     left: Cell<bool>,
+    /// Whether the dialect has ended the answer.
+    finished: Cell<bool>,
+    /// Whether the dialect needs a `reset`.
+    needs_reset: Cell<bool>,
+    /// When the client last accepted something, or something began to wait for it.
+    accepted: Cell<Option<Instant>>,
     reader: RefCell<Option<Waker>>,
     changed: Notify,
 }
 
-/// The bytes that wait, in order. The parts of a large message share its memory with other subscribers.
-#[derive(Default)]
-struct Waiting {
-    parts: VecDeque<Bytes>,
-    /// What comes after the parts: small messages and the lines between large ones.
-    last: BytesMut,
-    bytes: usize,
-}
-
-impl Waiting {
-    fn write(&mut self, text: &[u8]) {
-        self.last.put_slice(text);
-        self.bytes += text.len();
-    }
-
-    fn share(&mut self, part: Bytes) {
-        self.bytes += part.len();
-        if !self.last.is_empty() {
-            self.parts.push_back(self.last.split().freeze());
-        }
-        self.parts.push_back(part);
-    }
-
-    fn take(&mut self) -> Option<Bytes> {
-        let part = self
-            .parts
-            .pop_front()
-            .unwrap_or_else(|| std::mem::take(&mut self.last).freeze());
-        self.bytes -= part.len();
-        (!part.is_empty()).then_some(part)
-    }
-}
-
 impl EventQueue {
     /// An empty queue that takes messages while fewer than `max` bytes wait.
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize, dialect: Box<dyn Dialect>) -> Self {
         Self {
             waiting: RefCell::default(),
+            dialect,
             max: max.max(1),
             closed: Cell::new(false),
             left: Cell::new(false),
+            finished: Cell::new(false),
+            needs_reset: Cell::new(false),
+            accepted: Cell::new(None),
             reader: RefCell::default(),
             changed: Notify::new(),
         }
@@ -86,15 +67,62 @@ impl EventQueue {
             return false;
         }
         for text in texts(frames) {
-            write_event(text, &mut self.waiting.borrow_mut());
+            match self.dialect.message(text, &mut self.waiting.borrow_mut()) {
+                Then::Continue => continue,
+                Then::Reset => self.needs_reset.set(true),
+                Then::End => {
+                    self.finished.set(true);
+                    self.closed.set(true);
+                    self.changed.notify_waiters();
+                }
+            }
+            // A `reset` replaces the rest of these messages.
+            break;
         }
         self.wake();
         true
     }
 
+    /// Whether the dialect needs a `reset`.
+    pub(crate) fn needs_reset(&self) -> bool {
+        self.needs_reset.get()
+    }
+
+    /// Takes note that the subscription sends a `reset`; whether the dialect needs one.
+    pub(crate) fn take_needs_reset(&self) -> bool {
+        self.needs_reset.take()
+    }
+
+    /// Waits until the dialect has ended the answer.
+    pub(crate) async fn finished(&self) {
+        while !self.finished.get() {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until the client has accepted nothing for this long, if that ends the answer.
+    pub(crate) async fn stalled(&self, longest: Duration) {
+        if !self.dialect.ends_when_stalled() {
+            return std::future::pending().await;
+        }
+        loop {
+            let begun = self.accepted.get().filter(|_| !self.is_empty());
+            let Some(begun) = begun else {
+                self.changed.notified().await;
+                continue;
+            };
+            if timeout_at(begun + longest, self.changed.notified())
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+
     /// Whether the queue takes events.
     pub(crate) fn is_clear(&self) -> bool {
-        self.waiting.borrow().bytes < self.max
+        self.waiting.borrow().bytes() < self.max
     }
 
     /// Waits until the queue takes events.
@@ -114,7 +142,7 @@ impl EventQueue {
 
     /// Waits until all events are sent, or the client has left.
     pub(crate) async fn emptied(&self) {
-        while !self.left.get() && self.waiting.borrow().bytes > 0 {
+        while !self.left.get() && !self.is_empty() {
             self.changed.notified().await;
         }
     }
@@ -134,11 +162,11 @@ impl EventQueue {
         }
     }
 
-    /// Sends the event `end` with the cause, and ends the body after it. A list has no id.
+    /// Sends what the dialect says about the cause, and ends the body after it. A list has no id.
     pub(crate) fn end(&self, id: Option<LtmId>, cause: &CloseCause) {
-        let data = json!({"id": id, "end": cause.to_json()});
-        let last = format!("event: end\ndata: {data}\n\n");
-        self.waiting.borrow_mut().write(last.as_bytes());
+        if !self.closed.get() {
+            self.dialect.end(id, cause, &mut self.waiting.borrow_mut());
+        }
         self.close();
     }
 
@@ -148,50 +176,19 @@ impl EventQueue {
         self.wake();
     }
 
+    fn is_empty(&self) -> bool {
+        self.waiting.borrow().bytes() == 0
+    }
+
     fn wake(&self) {
+        if !self.is_empty() && self.accepted.get().is_none() {
+            self.accepted.set(Some(Instant::now()));
+            self.changed.notify_waiters();
+        }
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
     }
-}
-
-/// Writes one event. Line ends in the text are white space between JSON tokens, so spaces can replace them.
-fn write_event(text: Vec<Bytes>, events: &mut Waiting) {
-    if let Some(cursor) = text.first().and_then(|part| cursor_of(part)) {
-        events.write(b"id: ");
-        events.write(cursor);
-        events.write(b"\n");
-    }
-    events.write(b"data: ");
-    let is_line_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    let is_large = text.len() > 1;
-    for part in text {
-        if part.iter().any(is_line_end) {
-            let line = |byte: &u8| if is_line_end(byte) { b' ' } else { *byte };
-            events.write(&part.iter().map(line).collect::<Vec<u8>>());
-        } else if is_large {
-            events.share(part);
-        } else {
-            events.write(&part);
-        }
-    }
-    events.write(b"\n\n");
-}
-
-/// The cursor of a message. It is the first member of a message about a list. Otherwise it is the second one, after the
-/// id, which is a number: so the first match is it.
-fn cursor_of(text: &[u8]) -> Option<&[u8]> {
-    const FIRST: &[u8] = br#"{"cursor":""#;
-    const NAME: &[u8] = br#","cursor":""#;
-    let rest = match text.strip_prefix(FIRST) {
-        Some(rest) => rest,
-        None => {
-            let begin = text.windows(NAME.len()).position(|part| part == NAME)? + NAME.len();
-            text.get(begin..)?
-        }
-    };
-    let end = rest.iter().position(|&byte| byte == b'"')?;
-    rest.get(..end)
 }
 
 /// The body of the response.
@@ -204,6 +201,8 @@ impl Stream for EventStream {
         let queue = &self.0;
         let part = queue.waiting.borrow_mut().take();
         if let Some(part) = part {
+            let waits = !queue.is_empty();
+            queue.accepted.set(waits.then(Instant::now));
             queue.changed.notify_waiters();
             return Poll::Ready(Some(Ok(part)));
         }
@@ -219,28 +218,5 @@ impl Drop for EventStream {
     fn drop(&mut self) {
         self.0.left.set(true);
         self.0.changed.notify_waiters();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fanout::message::frames;
-
-    #[test]
-    fn a_message_is_one_event_with_its_cursor_whatever_its_size() {
-        let queue = EventQueue::new(1);
-        let large = "x".repeat(40_000);
-        let first = format!("{{\"id\":7,\"cursor\":\"1-2\",\"snapshot\":\n\"{large}\"}}");
-        let second = r#"{"id":7,"cursor":"2-3","live":true}"#;
-        let both = [frames(&first), frames(second)].concat().into();
-        assert!(queue.send(&both) && !queue.send(&both));
-        let mut waiting = queue.waiting.borrow_mut();
-        let sent = std::iter::from_fn(|| waiting.take()).flatten();
-        let sent: Vec<u8> = sent.collect();
-        assert_eq!(waiting.bytes, 0);
-        let one_line = first.replace('\n', " ");
-        let expected = format!("id: 1-2\ndata: {one_line}\n\nid: 2-3\ndata: {second}\n\n");
-        assert_eq!(sent, expected.as_bytes());
     }
 }

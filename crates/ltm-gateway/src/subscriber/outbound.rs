@@ -113,6 +113,22 @@ impl Outbound {
         }
     }
 
+    /// Whether the subscriber cannot go on without a `reset`.
+    pub(crate) fn needs_reset(&self) -> bool {
+        match &self.wire {
+            Wire::WebSocket(_) => false,
+            Wire::Events(queue) => queue.needs_reset(),
+        }
+    }
+
+    /// As [`Outbound::needs_reset`], and takes note that a `reset` follows.
+    pub(crate) fn take_needs_reset(&self) -> bool {
+        match &self.wire {
+            Wire::WebSocket(_) => false,
+            Wire::Events(queue) => queue.take_needs_reset(),
+        }
+    }
+
     /// Waits until everything is sent.
     ///
     /// # Errors

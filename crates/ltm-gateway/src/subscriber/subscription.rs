@@ -149,6 +149,9 @@ impl Subscription {
             if self.handle.has_failed() {
                 return Err(CloseCause::Restarting);
             }
+            if self.subscriber.take_needs_reset() {
+                self.reset.get_or_insert(ResetReason::Requested);
+            }
             if let Some(reason) = self.reset {
                 // The futures of steps that few subscribers need are boxed, so that the others do not hold
                 // their memory.

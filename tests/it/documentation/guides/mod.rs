@@ -50,6 +50,11 @@ fn the_guide_of_engine_developers_does_what_it_says() {
 }
 
 #[test]
+fn the_guide_of_ag_ui_does_what_it_says() {
+    follow("docs/guide-agui.md", Given::MakeRun);
+}
+
+#[test]
 fn the_guide_of_operators_does_what_it_says() {
     follow("docs/guide-operator.md", Given::Nothing);
 }

@@ -1,0 +1,114 @@
+//! What a client gets of a whole state.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// The member of the state with the status.
+pub(super) const STATUS: &str = "_status";
+/// The member that only a recorded LTM has: the run that it recorded last.
+pub(super) const RUN: &str = "_run";
+/// The messages of a recorded LTM.
+pub(super) const MESSAGES: &str = "_messages";
+
+/// The value of `_status`, if it is a text.
+pub(super) type Status = Option<Box<str>>;
+
+/// A member of a recorded LTM that belongs to the recording, and not to the state of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hidden {
+    Status,
+    Run,
+    Messages,
+}
+
+/// The members of an object, in their order.
+pub(super) struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// The members of the object in a text; none if it is another value.
+    pub(super) fn of(text: &'a RawValue) -> Self {
+        serde_json::from_str(text.get()).unwrap_or(Self(Vec::new()))
+    }
+
+    /// The value of a member.
+    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        // The last one counts, as in every parser.
+        let mut found = self.0.iter().rev().filter(|(other, _)| other == name);
+        found.next().map(|(_, value)| *value)
+    }
+
+    /// The value that a JSON Pointer through objects names.
+    pub(super) fn at(&self, pointer: &str) -> Option<&'a RawValue> {
+        let mut tokens = pointer.strip_prefix('/')?.split('/');
+        let mut value = self.get(&unescaped(tokens.next()?))?;
+        for token in tokens {
+            value = Members::of(value).get(&unescaped(token))?;
+        }
+        Some(value)
+    }
+
+    /// The object without the members of the recording.
+    pub(super) fn without_recording(&self) -> String {
+        let kept = |(name, value): &(String, &RawValue)| {
+            let is_hidden = [STATUS, RUN, MESSAGES].contains(&&**name);
+            (!is_hidden).then(|| format!("{}:{}", quoted(name), value.get()))
+        };
+        let kept: Vec<String> = self.0.iter().filter_map(kept).collect();
+        format!("{{{}}}", kept.join(","))
+    }
+}
+
+/// A text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn unescaped(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Collect).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_members_of_the_recording_are_left_out_and_the_others_keep_their_spelling() {
+        let text =
+            r#"{"_status":"active","a/b":{"c~d":[1.00]},"_run":{},"_messages":[],"n":1e400}"#;
+        let text: &RawValue = serde_json::from_str(text).unwrap();
+        let members = Members::of(text);
+        assert_eq!(
+            members.without_recording(),
+            r#"{"a/b":{"c~d":[1.00]},"n":1e400}"#
+        );
+        assert_eq!(members.at("/a~1b/c~0d").unwrap().get(), "[1.00]");
+        assert!(members.at("/a~1b/x").is_none() && members.at("").is_none());
+    }
+}

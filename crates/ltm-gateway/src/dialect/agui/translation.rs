@@ -1,0 +1,284 @@
+//! What each message becomes, for all subscribers of a thread at once.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+use bytes::Bytes;
+use ltm_types::parse_time;
+use serde_json::{Map, Value, json, value::RawValue};
+
+use super::{
+    delta::{View, delta},
+    event::{Encoded, custom, event, recorded, small},
+    message_list::{MessageList, added, read},
+    open::{Effect, Opened, effect},
+    state::{MESSAGES, Members, RUN, STATUS, Status, quoted},
+};
+use crate::dialect::content::{self, Change, Content, Reset};
+
+/// The reason of an entry that records an AG-UI event.
+const RECORDED: &str = "agui";
+/// The most bytes of messages whose translations are kept; the last message may be larger.
+const MAX_KEPT: usize = 1 << 20;
+
+/// What a message becomes.
+pub(super) enum Translation {
+    Entry(Entry),
+    State(Whole),
+    /// Nothing but the state after it can tell.
+    NeedsState,
+    Live,
+    Deleted,
+    Nothing,
+}
+
+/// The events of an entry, in this order.
+#[derive(Default)]
+pub(super) struct Entry {
+    /// The events before and after those of a step.
+    pub step: Option<(Bytes, Bytes)>,
+    /// The recorded event.
+    pub item: Option<Item>,
+    /// Events without a cursor.
+    pub more: Vec<Encoded>,
+    /// The event with the patch.
+    pub delta: Option<Encoded>,
+    /// The status after the entry, if it sets it.
+    pub status: Option<Status>,
+}
+
+/// A recorded event.
+pub(super) enum Item {
+    /// The begin or the end of a run.
+    Run(Map<String, Value>),
+    /// An event, and what it does to something that can be open.
+    Event(Encoded, Option<(Opened, Effect, String)>),
+}
+
+/// The events of a whole state.
+pub(super) struct Whole {
+    /// Whether the LTM was recorded from AG-UI events.
+    pub recorded: bool,
+    pub status: Status,
+    /// The outcome of the run that has ended, if it was recorded.
+    pub outcome: Option<Value>,
+    /// The error of the run that has ended, if it was recorded.
+    pub error: Option<Value>,
+    pub snapshot: Encoded,
+    /// The messages, if the state has some.
+    pub messages: Option<MessageList>,
+}
+
+/// The translations of the latest messages. All subscribers of an LTM get the same bytes, so they share these.
+pub(crate) struct Translations {
+    /// Where a plain LTM has its messages: a JSON Pointer.
+    messages: String,
+    known: RefCell<Known>,
+}
+
+/// Where a text is in memory, its length, and whether the LTM was recorded. The text is kept, so its place is not used
+/// again.
+type Key = (usize, usize, bool);
+
+#[derive(Default)]
+struct Known {
+    all: HashMap<Key, (Vec<Bytes>, Rc<Translation>)>,
+    bytes: usize,
+}
+
+impl Translations {
+    /// No translations yet. Plain LTMs have their messages at this JSON Pointer.
+    pub(crate) fn new(messages: &str) -> Rc<Self> {
+        Rc::new(Self {
+            messages: messages.into(),
+            known: RefCell::default(),
+        })
+    }
+
+    /// What a message becomes.
+    pub(super) fn of(&self, text: Vec<Bytes>, is_recorded: bool) -> Rc<Translation> {
+        let length = text.iter().map(Bytes::len).sum();
+        let place = text.first().map_or(0, |part| part.as_ptr().addr());
+        let key = (place, length, is_recorded);
+        if let Some((_, translation)) = self.known.borrow().all.get(&key) {
+            return translation.clone();
+        }
+        let translation = match &text[..] {
+            [part] => self.translate(part, is_recorded),
+            parts => self.translate(&parts.concat(), is_recorded),
+        };
+        let translation = Rc::new(translation);
+        let mut known = self.known.borrow_mut();
+        known.bytes += length;
+        if known.bytes > MAX_KEPT {
+            known.all.clear();
+            known.bytes = length;
+        }
+        known.all.insert(key, (text, translation.clone()));
+        translation
+    }
+
+    fn translate(&self, text: &[u8], is_recorded: bool) -> Translation {
+        let Some((cursor, content)) = content::read(text) else {
+            return Translation::Nothing;
+        };
+        match content {
+            Content::Snapshot(change)
+                if is_recorded && change.reason.as_deref() == Some(RECORDED) =>
+            {
+                recorded_event(&cursor, &change)
+            }
+            Content::Snapshot(change) => self.step(&cursor, &change, is_recorded, Vec::new()),
+            Content::Rollback(index, change) => {
+                let value = json!({"snapshot_index": index, "reason": change.reason});
+                let rollback = custom(None, "rollback", &value.to_string());
+                self.step(&cursor, &change, is_recorded, vec![rollback])
+            }
+            Content::Error(error) => Translation::Entry(Entry {
+                more: vec![custom(Some(&cursor), "error", error.get())],
+                ..Entry::default()
+            }),
+            Content::Reset(reset) => self.whole(&cursor, &reset),
+            Content::Deleted => Translation::Deleted,
+            Content::Live => Translation::Live,
+        }
+    }
+
+    /// An entry of an engine.
+    fn step(
+        &self,
+        cursor: &str,
+        change: &Change<'_>,
+        is_recorded: bool,
+        mut more: Vec<Encoded>,
+    ) -> Translation {
+        let view = View {
+            recorded: is_recorded,
+            has_event: false,
+            messages: &self.messages,
+        };
+        let Some(delta) = delta(change.patch, view) else {
+            return Translation::NeedsState;
+        };
+        for message in &delta.added {
+            match added(message.get()) {
+                Some(events) => more.push(Ok(events)),
+                None => return Translation::NeedsState,
+            }
+        }
+        let names = json!({"type": "STEP_STARTED", "stepName": step_name(change)});
+        let ended = json!({"type": "STEP_FINISHED", "stepName": step_name(change)});
+        Translation::Entry(Entry {
+            step: more.is_empty().then(|| (small(&names), small(&ended))),
+            item: None,
+            more,
+            delta: Some(state_delta(cursor, change, &delta.patch, change.item)),
+            status: delta.status,
+        })
+    }
+
+    fn whole(&self, cursor: &str, reset: &Reset<'_>) -> Translation {
+        let members = Members::of(reset.state);
+        let run = members.get(RUN).map(Members::of);
+        let state = match &run {
+            Some(_) => members.without_recording(),
+            None => reset.state.get().to_owned(),
+        };
+        let data = format!(
+            r#"{{"type":"STATE_SNAPSHOT","snapshot":{state},"metadata":{{"ltm-live":{{"cursor":"{cursor}","reason":{}}}}}}}"#,
+            quoted(&reset.reason)
+        );
+        let pointer = format!("/{MESSAGES}");
+        let pointer = if run.is_some() {
+            &pointer
+        } else {
+            &self.messages
+        };
+        let of_run = |name: &str| serde_json::from_str(run.as_ref()?.get(name)?.get()).ok();
+        Translation::State(Whole {
+            recorded: run.is_some(),
+            status: members
+                .get(STATUS)
+                .and_then(|it| serde_json::from_str(it.get()).ok()),
+            outcome: of_run("outcome"),
+            error: of_run("error"),
+            snapshot: event(Some(cursor), &data),
+            messages: members.at(pointer).and_then(|list| read(list.get())),
+        })
+    }
+}
+
+/// An entry that records an AG-UI event.
+fn recorded_event(cursor: &str, change: &Change<'_>) -> Translation {
+    let item = change
+        .item
+        .and_then(|item| serde_json::from_str(item.get()).ok());
+    let item: Map<String, Value> = item.unwrap_or_default();
+    let r#type = item
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    // What these do to the state and the messages is in the patch.
+    let is_patch = matches!(
+        &*r#type,
+        "STATE_SNAPSHOT" | "STATE_DELTA" | "MESSAGES_SNAPSHOT" | ""
+    );
+    let view = View {
+        recorded: true,
+        has_event: !is_patch,
+        messages: "",
+    };
+    let Some(delta) = delta(change.patch, view) else {
+        return Translation::NeedsState;
+    };
+    let shows_patch = !delta.is_hidden && (is_patch || delta.patch != "[]");
+    let item = match &*r#type {
+        _ if is_patch => None,
+        "RUN_STARTED" | "RUN_FINISHED" | "RUN_ERROR" => Some(Item::Run(item)),
+        _ => {
+            let effect = effect(&r#type).and_then(|(kind, effect, member)| {
+                let id = item.get(member)?.as_str()?.to_owned();
+                Some((kind, effect, id))
+            });
+            Some(Item::Event(recorded(cursor, item), effect))
+        }
+    };
+    Translation::Entry(Entry {
+        item,
+        delta: shows_patch.then(|| state_delta(cursor, change, &delta.patch, None)),
+        status: delta.status,
+        ..Entry::default()
+    })
+}
+
+fn state_delta(cursor: &str, change: &Change<'_>, patch: &str, item: Option<&RawValue>) -> Encoded {
+    let time = change
+        .time
+        .as_deref()
+        .and_then(|time| parse_time(time).ok());
+    let timestamp = time.map(|time| format!(r#","timestamp":{}"#, time.as_millisecond()));
+    let reason = change
+        .reason
+        .as_deref()
+        .map(|reason| format!(r#","reason":{}"#, quoted(reason)));
+    let item = item.map(|item| format!(r#","item":{}"#, item.get()));
+    let data = format!(
+        r#"{{"type":"STATE_DELTA","delta":{patch}{},"metadata":{{"ltm-live":{{"cursor":"{cursor}"{}{}}}}}}}"#,
+        timestamp.unwrap_or_default(),
+        reason.unwrap_or_default(),
+        item.unwrap_or_default()
+    );
+    event(Some(cursor), &data)
+}
+
+/// The name of a step: the label or the class of its item, or else its reason.
+fn step_name(change: &Change<'_>) -> String {
+    let item: Option<Value> = change
+        .item
+        .and_then(|item| serde_json::from_str(item.get()).ok());
+    let text = |name: &str| item.as_ref()?.get(name)?.as_str();
+    let name = text("label")
+        .or_else(|| text("fqn"))
+        .or(change.reason.as_deref());
+    name.unwrap_or("step").to_owned()
+}

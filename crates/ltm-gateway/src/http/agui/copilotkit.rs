@@ -1,0 +1,183 @@
+//! The paths of a CopilotKit runtime: an agent is a class, and a thread is an LTM of this class by its key. The agent
+//! `ltm` has every LTM, by its id.
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{self, Payload},
+};
+use ltm_auth::Grant;
+use ltm_service::{ProblemResponse, VERSION, handshake_credential};
+use ltm_store::{ListFilter, Listing};
+use ltm_types::{LtmKey, LtmRef, Problem, ProblemKind};
+use serde_json::{Map, Value, json};
+
+use super::{
+    follow::answer,
+    input::{RunInput, envelope},
+};
+use crate::{
+    dialect::agui::lone_run,
+    fanout::worker::Worker,
+    http::{handshake::count, sse::events},
+    subscriber::session_auth::SessionAuth,
+};
+
+/// The agent that has every LTM.
+const EVERY: &str = "ltm";
+/// How many of the newest LTMs are asked for their classes.
+const NEWEST: usize = 100;
+
+type Answer = Result<HttpResponse, ProblemResponse>;
+
+pub(super) async fn info(request: HttpRequest, worker: web::Data<Worker>) -> Answer {
+    agents(&request, &worker).await
+}
+
+pub(super) async fn connect(
+    request: HttpRequest,
+    payload: Payload,
+    worker: web::Data<Worker>,
+) -> Answer {
+    let agent = agent_in_path(&request)?;
+    let input = RunInput::read(payload, &worker).await?;
+    watch(&request, &worker, &agent, input, false).await
+}
+
+pub(super) async fn run(
+    request: HttpRequest,
+    payload: Payload,
+    worker: web::Data<Worker>,
+) -> Answer {
+    let agent = agent_in_path(&request)?;
+    let input = RunInput::read(payload, &worker).await?;
+    watch(&request, &worker, &agent, input, true).await
+}
+
+pub(super) async fn stop() -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "stopped": false,
+        "message": "this gateway delivers runs and does not run agents: stop the run at its engine",
+    }))
+}
+
+/// The single endpoint: one path for all of these.
+pub(super) async fn single(
+    request: HttpRequest,
+    payload: Payload,
+    worker: web::Data<Worker>,
+) -> Answer {
+    let (method, params, input) = envelope(payload, &worker).await?;
+    let agent = || {
+        let detail = "name the agent: its class, or `ltm`";
+        let missing =
+            || Problem::new(ProblemKind::InvalidRequest, detail).with_field("params.agentId");
+        params.agent_id.ok_or_else(missing)
+    };
+    match &*method {
+        "info" => agents(&request, &worker).await,
+        "agent/connect" => watch(&request, &worker, &agent()?, input, false).await,
+        "agent/run" => watch(&request, &worker, &agent()?, input, true).await,
+        "agent/stop" => Ok(stop().await),
+        other => {
+            let detail = format!(
+                "{other:?} is not a method here; send `info`, `agent/connect`, `agent/run` or `agent/stop`"
+            );
+            Err(Problem::new(ProblemKind::InvalidRequest, detail)
+                .with_field("method")
+                .into())
+        }
+    }
+}
+
+/// Follows the thread of an agent. A thread without an LTM has nothing to show, and cannot run here.
+async fn watch(
+    request: &HttpRequest,
+    worker: &web::Data<Worker>,
+    agent: &str,
+    input: RunInput,
+    runs: bool,
+) -> Answer {
+    let thread = input.thread_id.clone().unwrap_or_default();
+    let run = input.run_id.clone().unwrap_or_else(|| thread.clone());
+    let ltm = ltm(agent, &thread)?;
+    match answer(request, worker, &ltm, input).await {
+        Err(ProblemResponse(problem)) if problem.is(ProblemKind::UnknownLtm) => {
+            let error = format!("there is no LTM {ltm}, and this gateway does not run agents");
+            let error = runs.then_some(("unknown-ltm", &*error));
+            Ok(events().body(lone_run(&thread, &run, error)))
+        }
+        other => other,
+    }
+}
+
+/// The LTM of a thread.
+fn ltm(agent: &str, thread: &str) -> Result<LtmRef, Problem> {
+    let invalid = |field: &str, detail: String| {
+        Problem::new(ProblemKind::InvalidRequest, detail).with_field(field)
+    };
+    if agent == EVERY {
+        let id = thread.parse().map(LtmRef::Id);
+        return id.map_err(|error| invalid("threadId", format!("{error}")));
+    }
+    LtmKey::new(agent, thread)
+        .map(LtmRef::Key)
+        .map_err(|error| {
+            let field = if error.field() == "key" {
+                "threadId"
+            } else {
+                "agentId"
+            };
+            invalid(field, error.to_string())
+        })
+}
+
+fn agent_in_path(request: &HttpRequest) -> Result<String, Problem> {
+    let agent = request.match_info().get("agentId").unwrap_or_default();
+    // The router replaces what is not UTF-8, so two different texts would be one.
+    if agent.contains(char::REPLACEMENT_CHARACTER) {
+        let detail = "it is not UTF-8";
+        return Err(Problem::new(ProblemKind::InvalidRequest, detail).with_field("agentId"));
+    }
+    Ok(agent.to_owned())
+}
+
+/// The agents of the settings; or else the classes of the newest LTMs that the client may read.
+async fn agents(request: &HttpRequest, worker: &Worker) -> Answer {
+    let gateway = &worker.gateway;
+    let credential = handshake_credential(request, request.query_string());
+    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), credential).await;
+    let known = session_auth.as_ref().ok().and_then(Option::as_deref);
+    count(request, known)?;
+    let session_auth = session_auth?.map(Rc::from);
+    let grant = session_auth.map_or_else(Grant::everything, |it: Rc<SessionAuth>| it.grant());
+    let mut names: BTreeSet<String> = gateway.settings().agui_agents.iter().cloned().collect();
+    if names.is_empty() {
+        let listing = Listing {
+            playground: false,
+            filter: &ListFilter::default(),
+            limit: NEWEST,
+            before: None,
+        };
+        let page = gateway.store().list(listing, &grant.shown()).await?;
+        names.extend(page.rows.into_iter().map(|row| row.fqn));
+    }
+    names.insert(EVERY.into());
+    let agent = |name: String| {
+        let description = if name == EVERY {
+            "every LTM, by its id"
+        } else {
+            "LTMs of this class, by their keys"
+        };
+        let agent = json!({"name": name, "description": description, "className": "LtmLive"});
+        (name, agent)
+    };
+    let agents: Map<String, Value> = names.into_iter().map(agent).collect();
+    Ok(HttpResponse::Ok().json(json!({
+        "version": VERSION,
+        "agents": agents,
+        "audioFileTranscriptionEnabled": false,
+        "mode": "sse",
+    })))
+}
