@@ -56,6 +56,11 @@ interfaces: ## check the services against their OpenAPI and AsyncAPI documents
 	@deploy/setup.sh --examples
 	@tests/interfaces/check.sh
 
+.PHONY: agui
+agui: ## check /agui with clients of AG-UI and CopilotKit that others publish, and with a validator
+	@deploy/setup.sh --examples
+	@tests/agui/check.sh
+
 .PHONY: valkey
 valkey: build ## run the tests that use Redis against Valkey
 	@deploy/setup.sh --test

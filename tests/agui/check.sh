@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Clients of AG-UI that others publish, unchanged, against the services: in Node (*.test.mjs), and the validator of the
+# Python package ag-ui-validate. What is missing is installed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cargo build --quiet --locked --bin ltm
+npm --prefix tests/agui ci --no-audit --no-fund --silent
+npm --prefix tests/agui test
+
+tools=target/agui
+if ! cmp -s tests/agui/requirements.txt "$tools/installed"; then
+  rm -rf "$tools"
+  python3 -m venv "$tools"
+  "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+    --requirement tests/agui/requirements.txt
+  cp tests/agui/requirements.txt "$tools/installed"
+fi
+PATH="$PWD/$tools/bin:$PATH" node tests/agui/validate.mjs
+LTM_GUIDES_NODE=1 cargo test --quiet --locked --workspace --test it -- guides::the_guide_of_ag_ui
