@@ -49,6 +49,14 @@ mod gateway {
 /// LTMs that engines name by class and key.
 mod keys;
 
+/// AG-UI: agents that are recorded.
+mod agui {
+    mod record;
+    mod record_access;
+    mod record_faults;
+    mod recorder;
+}
+
 /// Credentials, Redis users and TLS.
 mod access {
     mod acl;

@@ -7,6 +7,7 @@
 
 /// The programs that tests start.
 mod servers {
+    pub(crate) mod agent;
     pub(crate) mod binaries;
     pub(crate) mod cluster;
     pub(crate) mod forward_proxy;
@@ -62,6 +63,7 @@ pub use faults::{clock::Clock, network::Network};
 pub use recording::{Recording, data};
 pub use rfc6902::{apply, fold, same};
 pub use servers::{
+    agent::{Agent, AgentRun},
     binaries::binary,
     cluster::Cluster,
     forward_proxy::ForwardProxy,

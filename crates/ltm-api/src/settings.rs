@@ -48,6 +48,9 @@ pub struct Settings {
     /// The section of the gateway, which reads it itself.
     #[serde(skip_serializing)]
     pub gateway: OtherSection,
+    /// The section of the recorder of AG-UI agents, which reads it itself.
+    #[serde(skip_serializing)]
+    pub agui: OtherSection,
 }
 
 /// The API. All limits are per process.

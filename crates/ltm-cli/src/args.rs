@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use ltm_client::{ServerUrl, Token};
 
 use crate::{
+    agui,
     commands::{
         append, copy, create, delete, diff, errors, get, list, revoke, rollback, tail, wait,
     },
@@ -82,6 +83,17 @@ Examples:
 Without LTM__REDIS__URL, `redis-server` or `valkey-server` must be on the PATH. Press Ctrl-C to stop; the data stays.
 All settings of the services apply: see `ltm-api --print-config` and `ltm-gateway --print-config`.")]
     Dev(dev::Args),
+    /// Record AG-UI agents: pages talk to this proxy, and any page can come back to a run
+    #[command(after_help = "\
+Examples:
+  ltm agui --upstream http://127.0.0.1:8123/agui                  records every agent id
+  ltm agui --upstream app.Agent=http://agent:8123/agui --listen 0.0.0.0:8010
+  LTM_URL=https://ltm.example LTM_TOKEN=ltm_... ltm agui --upstream http://agent:8123
+
+In the page, only the URL of the agent changes: http://127.0.0.1:8010/agui/app.Agent, or as the `runtimeUrl` of CopilotKit
+http://127.0.0.1:8010/agui. The proxy writes each run to the LTM whose class is the id of the agent and whose key is the
+id of the thread (docs/guide-agui-record.md). Press Ctrl-C to stop.")]
+    Agui(agui::Args),
     /// Verify the logs of LTMs directly in Redis
     #[command(after_help = "\
 Examples:

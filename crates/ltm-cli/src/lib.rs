@@ -1,6 +1,7 @@
 //! The command `ltm`: runs the services on a laptop, writes, reads and follows LTMs, and plays recorded
 //! histories.
 
+mod agui;
 mod args;
 mod client;
 mod commands;
@@ -34,7 +35,8 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.json);
     let outcome = match &cli.command {
-        Command::Dev(args) => return dev::run(args),
+        Command::Dev(args) => return dev::run(args, cli.token),
+        Command::Agui(args) => return agui::run(args, cli.url, cli.token),
         Command::Doctor(args) => {
             wait_for(doctor::run(args, output)).map_err(|error| args.redis.named(error))
         }

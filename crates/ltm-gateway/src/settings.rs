@@ -40,6 +40,9 @@ pub struct Settings {
     /// As `api`.
     #[serde(skip_serializing)]
     pub retention: OtherSection,
+    /// The section of the recorder of AG-UI agents, which reads it itself.
+    #[serde(skip_serializing)]
+    pub agui: OtherSection,
 }
 
 /// The gateway. All limits are per process.

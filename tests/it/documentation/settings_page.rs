@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt::Write, path::PathBuf};
 use toml::Table;
 
 /// Every section: its name, the services that read it, and the struct and file that describe it.
-const SECTIONS: [(&str, &str, &str, &str); 9] = [
+const SECTIONS: [(&str, &str, &str, &str); 10] = [
     (
         "redis",
         "API and gateway",
@@ -21,6 +21,12 @@ const SECTIONS: [(&str, &str, &str, &str); 9] = [
         "gateway",
         "GatewaySettings",
         "ltm-gateway/src/settings.rs",
+    ),
+    (
+        "agui",
+        "`ltm agui` and `ltm dev`",
+        "AguiSettings",
+        "ltm-agui/src/proxy/settings.rs",
     ),
     (
         "retention",
@@ -219,6 +225,7 @@ fn page() -> String {
     let defaults = [
         Table::try_from(ltm_api::Settings::default()).unwrap(),
         Table::try_from(ltm_gateway::Settings::default()).unwrap(),
+        Table::try_from(ltm_agui::Settings::default()).unwrap(),
     ];
     let mut page = String::from(INTRODUCTION);
     for (section, services, name, file) in SECTIONS {

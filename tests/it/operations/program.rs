@@ -319,8 +319,13 @@ fn names_tests(text: &str) -> bool {
 fn every_limit_in_the_documentation_is_a_setting_with_that_default_and_a_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(folder.join("../docs/limits.md")).unwrap();
-    let shown = PROGRAMS.map(|program| run(program, &["--print-config"], &[]).stdout);
+    let mut shown = PROGRAMS
+        .map(|program| run(program, &["--print-config"], &[]).stdout)
+        .to_vec();
+    shown.push(run("ltm", &["agui", "--print-config"], &[]).stdout);
+    let shown = shown.into_iter();
     let shown = shown.map(|bytes| String::from_utf8(bytes).unwrap().replace('"', ""));
+    let shown: Vec<String> = shown.collect();
     let mut limits = 0;
     for row in page.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.split(" | ").collect();

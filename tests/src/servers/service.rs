@@ -62,6 +62,26 @@ impl Service {
         Self::start(DEV, command)
     }
 
+    /// As [`Service::dev`], with settings.
+    pub fn dev_with(data_dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary("ltm"));
+        command
+            .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .envs(settings.iter().copied());
+        Self::start(DEV, command)
+    }
+
+    /// Starts a recorder of AG-UI agents that writes to the services at `server`.
+    pub fn recorder(server: &str, upstream: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary("ltm"));
+        command
+            .args(["agui", "--listen", "127.0.0.1:0", "--upstream", upstream])
+            .env("LTM_URL", server)
+            .envs(settings.iter().copied());
+        Self::start("ltm agui", command)
+    }
+
     fn on_redis(name: &str, redis_url: &str, settings: &[(&str, &str)]) -> Self {
         Self::with_redis(name, Command::new(binary(name)), redis_url, settings)
     }

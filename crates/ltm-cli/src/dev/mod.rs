@@ -4,8 +4,11 @@ mod redis_server;
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
+use futures_util::FutureExt;
+use ltm_agui::AguiSettings;
 use ltm_api::{Api, ApiSettings};
 use ltm_auth::{Auth, AuthSettings};
+use ltm_client::{ServerUrl, ServerUrlError, Token};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
     Arguments, Common, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, Tasks,
@@ -15,7 +18,9 @@ use ltm_settings::SettingError;
 use ltm_state::Retention;
 use ltm_store::{Redis, RedisSettings, StoreError};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
+use crate::agui;
 pub(crate) use redis_server::running_redis;
 use redis_server::{LocalRedis, LocalRedisError, default_data_dir};
 
@@ -31,6 +36,12 @@ pub(crate) struct Args {
     /// A TOML file with settings; environment variables such as LTM__API__MAX_BODY override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Also record this AG-UI agent, as `ltm agui --upstream` does
+    #[arg(long, value_name = "[ID=]URL")]
+    agui_upstream: Vec<String>,
+    /// The address of the recorder of AG-UI agents [default: 127.0.0.1:8010]
+    #[arg(long, value_name = "ADDRESS", requires = "agui_upstream")]
+    agui_listen: Option<String>,
 }
 
 /// On a laptop there is no reason to spread the closes over a long time.
@@ -44,6 +55,7 @@ struct DevSettings {
     redis: RedisSettings,
     api: ApiSettings,
     gateway: GatewaySettings,
+    agui: AguiSettings,
     retention: Retention,
     http: HttpSettings,
     auth: AuthSettings,
@@ -68,6 +80,10 @@ impl Default for DevSettings {
                 drain_notice: Duration::ZERO,
                 drain_time: DRAIN_TIME,
                 ..GatewaySettings::default()
+            },
+            agui: AguiSettings {
+                drain_time: DRAIN_TIME,
+                ..AguiSettings::default()
             },
             retention: Retention::default(),
             http: HttpSettings::default(),
@@ -98,7 +114,8 @@ impl Program for DevSettings {
 
     fn check(&self) -> Result<(), SettingError> {
         self.api.check()?;
-        self.gateway.check()
+        self.gateway.check()?;
+        self.agui.check()
     }
 }
 
@@ -117,23 +134,35 @@ enum DevError {
     /// The HTTP server failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The recorder of AG-UI agents failed.
+    #[error(transparent)]
+    Agui(#[from] ltm_agui::StartError),
 }
 
 /// Runs both services until a signal.
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &Args, token: Option<Token>) -> ExitCode {
     let arguments = Arguments {
         config: args.config.clone(),
         ..Arguments::default()
     };
-    ltm_service::run(&arguments, |settings, tasks| develop(args, settings, tasks))
+    ltm_service::run(&arguments, |mut settings: DevSettings, tasks| {
+        let listen = args.agui_listen.as_deref();
+        agui::apply(&mut settings.agui, &args.agui_upstream, listen);
+        develop(args, settings, token, tasks)
+    })
 }
 
-async fn develop(args: &Args, mut settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
+async fn develop(
+    args: &Args,
+    mut settings: DevSettings,
+    token: Option<Token>,
+    tasks: Tasks,
+) -> Result<(), DevError> {
     if !settings.redis.url.is_empty()
         || !settings.redis.sentinels.is_empty()
         || !settings.redis.cluster_nodes.is_empty()
     {
-        return serve(&args.listen, settings, tasks).await;
+        return serve(&args.listen, settings, token, tasks).await;
     }
     let shutdown = tasks.shutdown().clone();
     let data_dir = args.data_dir.clone().map_or_else(default_data_dir, Ok)?;
@@ -143,7 +172,7 @@ async fn develop(args: &Args, mut settings: DevSettings, tasks: Tasks) -> Result
     };
     tracing::info!(data = %data_dir.display(), log = %redis.log().display(), "started a Redis server");
     settings.redis.url = redis.url();
-    let served = serve(&args.listen, settings, tasks);
+    let served = serve(&args.listen, settings, token, tasks);
     let mut served = std::pin::pin!(served);
     tokio::select! {
         served = &mut served => served?,
@@ -156,8 +185,63 @@ async fn develop(args: &Args, mut settings: DevSettings, tasks: Tasks) -> Result
     Ok(redis.stop().await?)
 }
 
+/// The services on one port, and the recorder of AG-UI agents on another one.
+async fn serve(
+    listen: &str,
+    settings: DevSettings,
+    token: Option<Token>,
+    tasks: Tasks,
+) -> Result<(), DevError> {
+    let shutdown = tasks.shutdown().clone();
+    let recorder = record_agents(listen, &settings, token, tasks.clone());
+    let (recording, recorded) = oneshot::channel::<()>();
+    let recorder = Box::pin(async {
+        let outcome = recorder.await;
+        drop(recording);
+        if outcome.is_err() {
+            shutdown.begin();
+        }
+        outcome
+    });
+    // When the process stops, the recorder still writes the ends of its runs.
+    let services = Box::pin(serve_ltms(listen, settings, tasks, recorded.map(drop)));
+    let (served, recorded) = tokio::join!(services, recorder);
+    served.and(recorded)
+}
+
+/// Records the AG-UI agents of the settings, if there are any.
+fn record_agents(
+    listen: &str,
+    settings: &DevSettings,
+    token: Option<Token>,
+    tasks: Tasks,
+) -> impl Future<Output = Result<(), DevError>> + use<> {
+    let mut recorder = ltm_agui::Settings::default();
+    recorder.agui.clone_from(&settings.agui);
+    recorder.http.clone_from(&settings.http);
+    recorder.cors.clone_from(&settings.cors);
+    // An address that stands for all addresses of this machine has no name that a client can use.
+    let server = listen
+        .replace("0.0.0.0", "127.0.0.1")
+        .replace("[::]", "[::1]");
+    async move {
+        if recorder.agui.upstreams.is_empty() {
+            return Ok(());
+        }
+        let server = format!("http://{server}").parse();
+        let server: ServerUrl =
+            server.map_err(|e: ServerUrlError| SettingError::new("--listen", e.to_string()))?;
+        Ok(ltm_agui::serve(recorder, server, token, tasks).await?)
+    }
+}
+
 /// Both services on one port.
-async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), DevError> {
+async fn serve_ltms(
+    listen: &str,
+    settings: DevSettings,
+    tasks: Tasks,
+    recorded: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), DevError> {
     let auth = Auth::new(&settings.auth, listen, tasks.spawner())?;
     let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
@@ -193,7 +277,11 @@ async fn serve(listen: &str, settings: DevSettings, tasks: Tasks) -> Result<(), 
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
     };
-    let stop = gateway.clone().stopped();
+    let stopped = gateway.clone().stopped();
+    let stop = async {
+        stopped.await;
+        recorded.await;
+    };
     let routes = move |config: &mut _| {
         ltm_api::configure(&api, config);
         ltm_gateway::configure(&gateway, config);

@@ -60,6 +60,11 @@ fn the_guide_of_operators_does_what_it_says() {
 }
 
 #[test]
+fn the_guide_of_recorded_agents_does_what_it_says() {
+    follow("docs/guide-agui-record.md", Given::MakeRun);
+}
+
+#[test]
 fn the_page_on_redis_does_what_it_says() {
     follow("docs/redis.md", Given::Services);
 }

@@ -1,0 +1,111 @@
+//! The calls of a CopilotKit page whose `runtimeUrl` is `…/agui`. The id of an agent is the class of its LTMs.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use ltm_service::{ProblemResponse, VERSION};
+use ltm_types::{Problem, ProblemKind};
+use serde_json::{Map, Value, json};
+
+use super::{page, reading, running};
+use crate::proxy::recorder_service::RecorderService;
+
+/// `GET /agui/info`: which agents there are.
+pub(super) async fn info(service: web::Data<RecorderService>) -> HttpResponse {
+    HttpResponse::Ok().json(described(&service))
+}
+
+fn described(service: &RecorderService) -> Value {
+    let mut agents = Map::new();
+    for id in service.agent_ids() {
+        let agent =
+            json!({"name": id, "description": "recorded by ltm-live", "className": "HttpAgent"});
+        agents.insert(id.into(), agent);
+    }
+    json!({
+        "version": VERSION, "agents": agents, "audioFileTranscriptionEnabled": false, "mode": "sse",
+    })
+}
+
+/// `POST /agui/agent/{agent}/run`.
+pub(super) async fn run(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+    body: web::Payload,
+) -> Result<HttpResponse, ProblemResponse> {
+    let agent = page::agent_of(page::segment(&request, 2))?;
+    let input = page::object(&service, body).await?;
+    let thread = page::thread_in_input(&agent, &input)?;
+    running::run_or_attach(&request, &service, thread, input).await
+}
+
+/// `POST /agui/agent/{agent}/connect`: what a page asks that shows a thread.
+pub(super) async fn connect(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+    body: web::Payload,
+) -> Result<HttpResponse, ProblemResponse> {
+    let agent = page::agent_of(page::segment(&request, 2))?;
+    let input = page::object(&service, body).await?;
+    connect_to(&request, &service, &agent, &input).await
+}
+
+/// The gateway knows what a page gets whose thread has not begun.
+async fn connect_to(
+    request: &HttpRequest,
+    service: &RecorderService,
+    agent: &str,
+    input: &Map<String, Value>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let thread = page::thread_in_input(agent, input)?;
+    let segments = thread.to_segments();
+    let encoded = segments.split('/').next().unwrap_or_default();
+    let path = format!("/agui/agent/{encoded}/connect");
+    let body = Some(reading::input_of(input));
+    reading::ask(request, service, reqwest::Method::POST, &path, "", body).await
+}
+
+/// `POST /agui/agent/{agent}/stop/{thread}`.
+pub(super) async fn stop(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let thread = page::thread_of(page::segment(&request, 2), page::segment(&request, 4))?;
+    running::stop_run(&request, &service, &thread).await
+}
+
+/// `POST /agui`: all calls at one address, `{"method", "params", "body"}`.
+pub(super) async fn single(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+    body: web::Payload,
+) -> Result<HttpResponse, ProblemResponse> {
+    let mut call = page::object(&service, body).await?;
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let params = call.get("params").cloned().unwrap_or_default();
+    let agent = text(params.get("agentId"));
+    let input = match call.remove("body") {
+        Some(Value::Object(input)) => input,
+        _ => Map::new(),
+    };
+    match text(call.get("method")).as_str() {
+        "info" => Ok(info(service).await),
+        "agent/run" => {
+            let thread = page::thread_in_input(&agent, &input)?;
+            running::run_or_attach(&request, &service, thread, input).await
+        }
+        "agent/connect" => connect_to(&request, &service, &agent, &input).await,
+        "agent/stop" => {
+            let mut named = Map::new();
+            named.insert("threadId".into(), params["threadId"].clone());
+            let thread = page::thread_in_input(&agent, &named)?;
+            running::stop_run(&request, &service, &thread).await
+        }
+        method => {
+            let detail = format!(
+                "{method:?} is no call; there are info, agent/run, agent/connect and agent/stop"
+            );
+            Err(Problem::new(ProblemKind::InvalidRequest, detail)
+                .with_field("method")
+                .into())
+        }
+    }
+}

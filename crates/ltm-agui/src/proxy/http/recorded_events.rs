@@ -1,0 +1,109 @@
+//! `POST /agui/{fqn}/{key}/events`: records events that the caller has, as Server-Sent Events or a JSON object on each line.
+//! The body may go on for as long as the run does. The caller writes with its own credential.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use futures_util::StreamExt;
+use ltm_service::ProblemResponse;
+use ltm_types::{Problem, ProblemKind};
+use serde_json::json;
+
+use super::page::{self, refused};
+use crate::{
+    proxy::{
+        recorder_service::RecorderService,
+        recording::{Outcome, Recording},
+        runs::{Permit, Turn},
+        source::{Source, form_of},
+        thread_log::{LogError, ThreadLog},
+    },
+    record::{End, Recorder},
+};
+
+/// A caller that is quiet is no lost run: it has no lease.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+pub(super) async fn record(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+    body: web::Payload,
+) -> Result<HttpResponse, ProblemResponse> {
+    let thread = page::thread_in_path(&request)?;
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let Some(form) = form_of(kind) else {
+        let detail = "send events as text/event-stream or application/x-ndjson";
+        let problem = Problem::new(ProblemKind::UnsupportedMediaType, detail);
+        return Err(problem.with_field("Content-Type").into());
+    };
+    let log = service.log(thread, Some(page::token(&request)?));
+    let log = log.map_err(|e| refused(&e))?;
+    log.create().await.map_err(|e| refused(&e))?;
+    let permit = permit(&service, &log)?;
+    let now = log.state().await.map_err(|e| refused(&e))?.value;
+    let mut recording = Recording {
+        log,
+        recorder: Recorder::new(now.state, service.settings().raw),
+        cursor: now.cursor,
+        batch_interval: service.settings().batch_interval,
+        quiet: NEVER,
+    };
+    permit.has_begun();
+    let body = body.map(|piece| piece.map_err(|e| e.to_string()));
+    let source = Source::new(body, form, service.source_limits());
+    let mut events = 0;
+    let recorded = recording
+        .record(source, &permit.stop, |more| events += more)
+        .await;
+    answer(&service, &recording, recorded, events)
+}
+
+/// The right to record the thread: two writers at once would mix their events.
+fn permit(service: &RecorderService, log: &ThreadLog) -> Result<Box<Permit>, ProblemResponse> {
+    match service.runs().take(log.key()) {
+        Turn::Mine(permit) => Ok(permit),
+        Turn::Other(_) => {
+            let detail = "a run of this thread is being recorded; send the events after its end";
+            Err(Problem::new(ProblemKind::Busy, detail).into())
+        }
+        Turn::Full => {
+            service.limits().hit("agui.max_runs");
+            let detail = "this recorder has as many runs as it may (`agui.max_runs`)";
+            Err(Problem::new(ProblemKind::OverLimit, detail).into())
+        }
+    }
+}
+
+fn answer(
+    service: &RecorderService,
+    recording: &Recording,
+    recorded: Result<Outcome, LogError>,
+    events: usize,
+) -> Result<HttpResponse, ProblemResponse> {
+    let kept = |why: &str| {
+        format!("{why}; {events} events before it are recorded, so send the others from there")
+    };
+    match recorded {
+        Ok(Outcome::Complete | Outcome::Stopped) => Ok(HttpResponse::Ok().json(json!({
+            "fqn": recording.log.key().fqn(),
+            "key": recording.log.key().key(),
+            "cursor": recording.cursor,
+            "events": events,
+            "running": recording.recorder.is_running(),
+        }))),
+        Ok(Outcome::Ended(End::Failed { code, message })) => {
+            if code == "event-too-large" {
+                service.limits().hit("agui.max_event");
+            }
+            Err(Problem::new(ProblemKind::InvalidRequest, kept(&message)).into())
+        }
+        Ok(Outcome::Ended(End::Cancelled)) => {
+            Err(Problem::new(ProblemKind::Unavailable, kept("the recorder stops")).into())
+        }
+        Err(LogError::Client(error)) => Err(refused(&error)),
+        Err(error) => {
+            Err(Problem::new(ProblemKind::InvalidRequest, kept(&error.to_string())).into())
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `POST /agui/{fqn}/{key}`: runs the agent, or attaches to the run that is under way. `POST /agui/{fqn}/{key}/stop`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use ltm_client::{Cursor, LtmKey};
+use ltm_service::ProblemResponse;
+use ltm_types::{Problem, ProblemKind};
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+
+use super::{
+    page::{self, refused},
+    reading,
+};
+use crate::proxy::{
+    recorder_service::RecorderService,
+    run::{Begun, Wish, perform},
+    runs::{Permit, Turn},
+};
+
+/// How often a page tries to be the one that runs, if others begin and fail.
+const TURNS: usize = 5;
+
+pub(super) async fn run(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+    body: web::Payload,
+) -> Result<HttpResponse, ProblemResponse> {
+    let thread = page::thread_in_path(&request)?;
+    let input = page::object(&service, body).await?;
+    run_or_attach(&request, &service, thread, input).await
+}
+
+/// As [`run`], with the thread in the body: an agent at one address for all threads.
+pub(super) async fn run_thread(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+    body: web::Payload,
+) -> Result<HttpResponse, ProblemResponse> {
+    let input = page::object(&service, body).await?;
+    let agent = page::agent_of(page::segment(&request, 1))?;
+    let thread = page::thread_in_input(&agent, &input)?;
+    run_or_attach(&request, &service, thread, input).await
+}
+
+/// Runs the agent of a thread, or attaches to its run. The answer is that of the gateway.
+pub(super) async fn run_or_attach(
+    request: &HttpRequest,
+    service: &RecorderService,
+    thread: LtmKey,
+    mut input: Map<String, Value>,
+) -> Result<HttpResponse, ProblemResponse> {
+    let Some(agent) = service.agent(thread.fqn()) else {
+        let detail = format!(
+            "no agent {:?} is configured (`agui.upstreams`)",
+            thread.fqn()
+        );
+        return Err(Problem::new(ProblemKind::NotFound, detail).into());
+    };
+    if !input.get("runId").is_some_and(Value::is_string) {
+        return Err(page::invalid("runId", "send the id of the run: `runId`"));
+    }
+    may_write(request, service, &thread).await?;
+    let asked = reading::input_of(&input);
+    input.insert("threadId".into(), thread.key().into());
+    let wish = Wish {
+        thread: thread.clone(),
+        agent,
+        input,
+        headers: page::forwarded(request, service),
+    };
+    let after = begin(service, wish).await?;
+    reading::read_thread(request, service, &thread, after, asked).await
+}
+
+/// Begins the run, unless there is one. Returns the cursor before the run that this call has begun.
+async fn begin(service: &RecorderService, wish: Wish) -> Result<Option<Cursor>, ProblemResponse> {
+    for _ in 0..TURNS {
+        match service.runs().take(&wish.thread) {
+            Turn::Mine(permit) => return begin_mine(service, wish, permit).await,
+            Turn::Other(mut begun) => {
+                let _ = begun.wait_for(|begun| *begun).await;
+                if *begun.borrow() {
+                    return Ok(None);
+                }
+            }
+            Turn::Full => {
+                service.limits().hit("agui.max_runs");
+                let detail = "this recorder has as many runs as it may (`agui.max_runs`)";
+                return Err(Problem::new(ProblemKind::OverLimit, detail).into());
+            }
+        }
+    }
+    let detail = "the run could not begin; try again";
+    Err(Problem::new(ProblemKind::Unavailable, detail).into())
+}
+
+async fn begin_mine(
+    service: &RecorderService,
+    wish: Wish,
+    permit: Box<Permit>,
+) -> Result<Option<Cursor>, ProblemResponse> {
+    let (sender, receiver) = oneshot::channel();
+    service.spawn(perform(service.clone(), wish, permit, sender));
+    match receiver.await {
+        Ok(Ok(Begun::After(cursor))) => Ok(Some(cursor)),
+        Ok(Ok(Begun::Elsewhere)) => Ok(None),
+        Ok(Err(problem)) => Err(problem.into()),
+        Err(_) => {
+            let detail = "the recorder is stopping; try again";
+            Err(Problem::new(ProblemKind::Unavailable, detail).into())
+        }
+    }
+}
+
+/// Checks that the page may write the LTM of a thread, by creating it as the page, if it is not there.
+async fn may_write(
+    request: &HttpRequest,
+    service: &RecorderService,
+    thread: &LtmKey,
+) -> Result<(), ProblemResponse> {
+    let token = page::token(request)?;
+    let log = service.log(thread.clone(), Some(token));
+    let log = log.map_err(|e| refused(&e))?;
+    log.create().await.map_err(|e| refused(&e))
+}
+
+pub(super) async fn stop(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+) -> Result<HttpResponse, ProblemResponse> {
+    stop_run(&request, &service, &page::thread_in_path(&request)?).await
+}
+
+/// Stops the run of a thread. A page that may not write learns nothing about it.
+pub(super) async fn stop_run(
+    request: &HttpRequest,
+    service: &RecorderService,
+    thread: &LtmKey,
+) -> Result<HttpResponse, ProblemResponse> {
+    if service.agent(thread.fqn()).is_none() {
+        let detail = format!(
+            "no agent {:?} is configured (`agui.upstreams`)",
+            thread.fqn()
+        );
+        return Err(Problem::new(ProblemKind::NotFound, detail).into());
+    }
+    may_write(request, service, thread).await?;
+    let stopped = service.runs().stop(thread);
+    Ok(HttpResponse::Ok().json(json!({"stopped": stopped})))
+}

@@ -1,0 +1,144 @@
+//! A run from its beginning to its end, in a task that no page owns.
+
+use ltm_client::{Cursor, LtmKey};
+use ltm_types::{Problem, ProblemKind};
+use reqwest::{Url, header::HeaderMap};
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+use super::{
+    recorder_service::RecorderService,
+    recording::{Outcome, Recording},
+    runs::Permit,
+    source::{ask, failed},
+    thread_log::{LogError, ThreadLog},
+};
+use crate::record::{Recorder, Run};
+
+/// The wish of a page to run an agent.
+pub(super) struct Wish {
+    pub(super) thread: LtmKey,
+    pub(super) agent: Url,
+    /// The `RunAgentInput` of the page, with the key of the LTM as `threadId`.
+    pub(super) input: Map<String, Value>,
+    /// The headers for the agent.
+    pub(super) headers: HeaderMap,
+}
+
+/// How a run began.
+pub(super) enum Begun {
+    /// The log is at this cursor before the run.
+    After(Cursor),
+    /// Another recorder runs the thread.
+    Elsewhere,
+}
+
+/// Runs an agent and records it. `begun` learns how it began.
+pub(super) async fn perform(
+    service: RecorderService,
+    wish: Wish,
+    permit: Box<Permit>,
+    begun: oneshot::Sender<Result<Begun, Problem>>,
+) {
+    let started = match service.log(wish.thread.clone(), None) {
+        Ok(log) => start(&service, log, &wish).await,
+        Err(error) => Err(error.into()),
+    };
+    let (before, mut recording) = match started {
+        Ok(Some(started)) => started,
+        Ok(None) => return drop(begun.send(Ok(Begun::Elsewhere))),
+        Err(error) => return drop(begun.send(Err(not_begun(&wish.thread, &error)))),
+    };
+    permit.has_begun();
+    // The page may have left; the run goes on.
+    let _ = begun.send(Ok(Begun::After(before)));
+    tracing::debug!(ltm = %wish.thread, "a run began");
+    let recorded = record(&service, &wish, &permit, &mut recording).await;
+    let ended = match recorded {
+        Ok(Outcome::Complete) => recording.end_complete().await,
+        Ok(Outcome::Stopped) => recording.end(&service.runs().stopped()).await,
+        Ok(Outcome::Ended(end)) => recording.end(&end).await,
+        Err(LogError::Event(error)) => recording.end(&failed("bad-event", error.to_string())).await,
+        Err(LogError::Client(error)) => {
+            let message = format!("events of the agent could not be recorded: {error}");
+            recording.end(&failed("not-recorded", message)).await
+        }
+        Err(error @ LogError::Taken) => Err(error),
+    };
+    if let Err(error) = ended {
+        tracing::error!(ltm = %wish.thread, %error, "the end of a run could not be recorded");
+    }
+}
+
+/// Begins the run in the log. `None` if another recorder runs the thread.
+async fn start(
+    service: &RecorderService,
+    log: ThreadLog,
+    wish: &Wish,
+) -> Result<Option<(Cursor, Recording)>, LogError> {
+    let now = log.state().await?.value;
+    if Run::is_active(&now.state) {
+        // If that one has died, its run ends after its lease.
+        return Ok(None);
+    }
+    let before = now.cursor;
+    let settings = service.settings();
+    let mut recording = Recording {
+        log,
+        recorder: Recorder::new(now.state, settings.raw),
+        cursor: before,
+        batch_interval: settings.batch_interval,
+        quiet: service.quiet(),
+    };
+    let run = Run {
+        thread: wish.thread.key().into(),
+        run: text(&wish.input, "runId"),
+        lease: Some(settings.lease.as_secs().max(1)),
+    };
+    match recording.begin(&run, &wish.input).await {
+        Ok(()) => Ok(Some((before, recording))),
+        Err(LogError::Taken) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn record(
+    service: &RecorderService,
+    wish: &Wish,
+    permit: &Permit,
+    recording: &mut Recording,
+) -> Result<Outcome, LogError> {
+    let asked = ask(
+        service.http(),
+        wish.agent.clone(),
+        &wish.input,
+        wish.headers.clone(),
+        service.source_limits(),
+    );
+    let source = recording.alive_while(asked, &permit.stop).await?;
+    match source {
+        Some(Ok(source)) => recording.record(source, &permit.stop, |_| {}).await,
+        Some(Err(end)) => Ok(Outcome::Ended(end)),
+        None => Ok(Outcome::Stopped),
+    }
+}
+
+/// A member of an input that is text.
+fn text(input: &Map<String, Value>, member: &str) -> String {
+    let text = input.get(member).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
+}
+
+/// The answer to a page whose run did not begin. The recorder's own credential is no business of the page.
+fn not_begun(thread: &LtmKey, error: &LogError) -> Problem {
+    tracing::error!(ltm = %thread, %error, "a run could not begin");
+    if let LogError::Client(error) = error
+        && let Some(problem) = error.problem()
+        && !problem.is(ProblemKind::Unauthenticated)
+        && !problem.is(ProblemKind::Forbidden)
+    {
+        return problem.clone();
+    }
+    let detail = "the recorder cannot write to the LTM of this thread; its log says why";
+    Problem::new(ProblemKind::Unavailable, detail)
+}

@@ -1,0 +1,249 @@
+//! The recorder against a model of the reducer of `@ag-ui/client` 1.0.0 (`defaultApplyEvents`).
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod stream;
+
+use ltm_state::patch;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use self::{client::Client, stream::stream};
+use super::{End, Event, KEPT, MESSAGES, Record, Recorder, Run, join};
+
+fn event(value: &Value) -> Event {
+    Event::read(&value.to_string()).unwrap()
+}
+
+fn started() -> (Recorder, Vec<Record>) {
+    let mut recorder = Recorder::new(Map::new(), false);
+    let records = recorder.start(run("r"), &Map::new());
+    (recorder, records)
+}
+
+fn run(id: &str) -> Run {
+    Run {
+        thread: "t".into(),
+        run: id.into(),
+        lease: Some(30),
+    }
+}
+
+/// The state after these records.
+fn fold(mut state: Value, records: &[Record]) -> Value {
+    for record in records {
+        let patch = serde_json::to_string(&record.patch).unwrap();
+        patch::replay(&mut state, &patch).unwrap();
+    }
+    state
+}
+
+fn record_all(recorder: &mut Recorder, events: &[Value]) -> Vec<Record> {
+    let record = |value| recorder.record(event(value)).unwrap();
+    events.iter().flat_map(record).collect()
+}
+
+/// A state without the members of the recording.
+fn own(state: &Value) -> Value {
+    let mut state = state.clone();
+    for name in KEPT {
+        state.as_object_mut().unwrap().remove(name);
+    }
+    state
+}
+
+proptest! {
+    /// The state has what a page that read the agent itself would have, and so does a page that reads the items.
+    #[test]
+    fn a_recorded_run_has_the_messages_and_the_state_that_a_client_of_the_agent_has(
+        choices in proptest::collection::vec(any::<(u8, u8, u8)>(), 0..60),
+        pieces in any::<bool>(),
+    ) {
+        let events = stream(&choices);
+        let mut direct = Client::default();
+        let (mut recorder, mut records) = started();
+        let mut joined = Vec::new();
+        for value in &events {
+            direct.apply(value);
+            if pieces {
+                join(&mut joined, event(value));
+            } else {
+                records.extend(recorder.record(event(value)).unwrap());
+            }
+        }
+        for event in joined {
+            records.extend(recorder.record(event).unwrap());
+        }
+        let state = fold(json!({}), &records);
+        prop_assert_eq!(own(&state), own(&direct.state));
+        prop_assert_eq!(client::plain(&state[MESSAGES]), client::plain(&direct.messages()));
+
+        let mut replay = Client::default();
+        let mut at = json!({});
+        for record in &records {
+            at = fold(at, std::slice::from_ref(record));
+            replay.apply_recorded(&record.item, &at);
+        }
+        prop_assert_eq!(client::plain(&replay.messages()), client::plain(&direct.messages()));
+        prop_assert_eq!(&own(&replay.state), &own(&direct.state));
+    }
+
+    /// A recorder that begins with the state of the LTM, after any entry, continues as the first one would have.
+    #[test]
+    fn another_recorder_can_continue_after_any_event(
+        choices in proptest::collection::vec(any::<(u8, u8, u8)>(), 0..40),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let events = stream(&choices);
+        let (mut recorder, begun) = started();
+        let cut = cut.index(events.len() + 1);
+        let mut state = fold(json!({}), &begun);
+        state = fold(state, &record_all(&mut recorder, &events[..cut]));
+        let mut other = Recorder::new(state.as_object().unwrap().clone(), false);
+        prop_assert_eq!(other.is_running(), recorder.is_running());
+        let end = End::Failed { code: "upstream-cut", message: "gone".into() };
+        let ended = fold(state, &other.end(&end));
+        let (texts, calls) = super::messages::Messages(ended[MESSAGES].as_array().unwrap()).unfinished();
+        prop_assert!(texts.is_empty() && calls.is_empty(), "{ended}");
+    }
+}
+
+#[test]
+fn a_text_is_pieces_while_it_grows_and_one_text_at_its_end() {
+    let (mut recorder, begun) = started();
+    let start = json!({"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"});
+    let piece = |text| json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": text});
+    let growing = record_all(&mut recorder, &[start, piece("Har"), piece("bours")]);
+    let state = fold(fold(json!({}), &begun), &growing);
+    assert_eq!(
+        state[MESSAGES][0]["content"],
+        json!({"chunks": ["Har", "bours"]})
+    );
+    let end = json!({"type": "TEXT_MESSAGE_END", "messageId": "m"});
+    let ended = record_all(&mut recorder, &[end]);
+    let state = fold(state, &ended);
+    assert_eq!(
+        state[MESSAGES],
+        json!([{"id": "m", "role": "assistant", "content": "Harbours"}])
+    );
+}
+
+#[test]
+fn a_run_that_does_not_end_what_it_began_is_ended_by_the_recorder() {
+    let (mut recorder, _) = started();
+    let events = [
+        json!({"type": "STEP_STARTED", "stepName": "plan"}),
+        json!({"type": "TEXT_MESSAGE_START", "messageId": "m"}),
+        json!({"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "f", "parentMessageId": "m"}),
+        json!({"type": "RUN_FINISHED", "threadId": "other", "runId": "other", "outcome": {"type": "interrupt", "interrupts": []}}),
+    ];
+    let records = record_all(&mut recorder, &events);
+    let kinds: Vec<&str> = records
+        .iter()
+        .map(|it| it.item["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds[3..],
+        [
+            "TEXT_MESSAGE_END",
+            "TOOL_CALL_END",
+            "STEP_FINISHED",
+            "RUN_FINISHED"
+        ]
+    );
+    let last = records.last().unwrap();
+    assert_eq!(
+        (&last.item["threadId"], &last.item["runId"]),
+        (&json!("t"), &json!("r"))
+    );
+    assert_eq!(
+        json!(last.patch),
+        json!([{"op": "add", "path": "/_status", "value": "interrupted"}])
+    );
+    assert!(
+        recorder.record(event(&events[0])).is_err(),
+        "the run is over"
+    );
+}
+
+#[test]
+fn a_patch_that_does_not_apply_is_reported_and_the_run_goes_on() {
+    let (mut recorder, _) = started();
+    let state = json!({"type": "STATE_SNAPSHOT", "snapshot": {"n": 1, "_status": "mine"}});
+    let wrong = json!({"type": "STATE_DELTA", "delta": [{"op": "remove", "path": "/m"}]});
+    let stolen = json!({"type": "STATE_DELTA", "delta": [{"op": "remove", "path": "/_messages"}]});
+    let list = json!({"type": "STATE_SNAPSHOT", "snapshot": [1]});
+    let root =
+        json!({"type": "STATE_DELTA", "delta": [{"op": "replace", "path": "", "value": {"n": 2}}]});
+    let records = record_all(&mut recorder, &[state, wrong, stolen, list, root]);
+    let failed: Vec<bool> = records.iter().map(|it| it.failure.is_some()).collect();
+    assert_eq!(failed, [false, true, true, true, false]);
+    assert_eq!(
+        json!(records[0].patch),
+        json!([{"op": "add", "path": "/n", "value": 1}])
+    );
+    assert_eq!(
+        json!(records[4].patch),
+        json!([{"op": "replace", "path": "/n", "value": 2}])
+    );
+}
+
+#[test]
+fn raw_events_and_unknown_ones_are_left_out() {
+    let raw = json!({"type": "RAW", "event": {"a": 1}, "source": "graph"});
+    let new = json!({"type": "FROM_THE_FUTURE"});
+    let custom = json!({"type": "CUSTOM", "name": "a.b", "value": null, "rawEvent": {"large": 1}});
+    let (mut recorder, _) = started();
+    let records = record_all(&mut recorder, &[raw.clone(), new, custom]);
+    assert_eq!(records.len(), 1);
+    assert_eq!(
+        records[0].item,
+        json!({"type": "CUSTOM", "name": "a.b", "value": null})
+    );
+    let mut recorder = Recorder::new(Map::new(), true);
+    recorder.start(run("r"), &Map::new());
+    assert_eq!(record_all(&mut recorder, &[raw]).len(), 1);
+}
+
+#[test]
+fn a_run_begins_with_the_messages_and_the_state_that_the_page_sent() {
+    let mut recorder = Recorder::new(Map::new(), false);
+    let input = json!({"state": {"n": 1}, "messages": [{"id": "u", "role": "user", "content": "hi"}], "tools": [{"secret": 1}]});
+    let records = recorder.start(run("r"), input.as_object().unwrap());
+    let state = fold(json!({}), &records);
+    assert_eq!(
+        state,
+        json!({
+            "_status": "active", "_run": {"threadId": "t", "runId": "r", "lease": 30}, "n": 1,
+            "_messages": [{"id": "u", "role": "user", "content": "hi"}],
+        })
+    );
+    assert!(!json!(records).to_string().contains("secret"));
+    recorder
+        .record(event(&json!({"type": "RUN_FINISHED"})))
+        .unwrap();
+    // The page sends all messages with each run; the second one lacks none.
+    let again = recorder.start(run("s"), input.as_object().unwrap());
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].item["input"]["messages"], json!([]));
+}
+
+#[test]
+fn an_event_that_lacks_a_member_is_named() {
+    for (text, detail) in [
+        ("[]", "an event is not a JSON object"),
+        ("{\"type\": 1}", "no valid `type`"),
+        (
+            "{\"type\": \"TEXT_MESSAGE_CONTENT\", \"messageId\": \"m\", \"delta\": null}",
+            "no valid `delta`",
+        ),
+        (
+            "{\"type\": \"STATE_DELTA\", \"delta\": {}}",
+            "no valid `delta`",
+        ),
+    ] {
+        let error = Event::read(text).unwrap_err().to_string();
+        assert!(error.contains(detail), "{error}");
+    }
+}

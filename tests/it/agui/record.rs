@@ -1,0 +1,230 @@
+//! What a recorded run leaves, whoever watches it.
+
+use ltm_tests::until;
+use serde_json::{Value, json};
+
+use super::recorder::{AGENT, Recorded, input, path};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_recorded_to_its_end_after_its_page_has_left() {
+    let mut recorded = Recorded::start(&[]).await;
+    recorded.run("t1", "r1");
+    let mut run = recorded.agent.asked().await;
+    assert_eq!(
+        (&run.input["threadId"], &run.input["runId"]),
+        (&json!("t1"), &json!("r1"))
+    );
+    run.begin().await;
+    let state = json!({"type": "STATE_SNAPSHOT", "snapshot": {"todo": ["plan"]}});
+    run.event(&state).await;
+    // The page asked in a task that is gone by now, or soon.
+    run.say("m1", &["By ", "the ", "sea"]).await;
+    let delta = json!([{"op": "add", "path": "/todo/-", "value": "sail"}]);
+    run.event(&json!({"type": "STATE_DELTA", "delta": delta}))
+        .await;
+    run.event(&json!({"type": "RAW", "event": {"much": "text"}}))
+        .await;
+    run.finish().await;
+    let state = recorded.until_status("t1", "finished").await;
+    let messages = json!([
+        {"id": "r1-question", "role": "user", "content": "Which way?"},
+        {"id": "m1", "role": "assistant", "content": "By the sea"},
+    ]);
+    assert_eq!(state["_messages"], messages);
+    assert_eq!(state["todo"], json!(["plan", "sail"]));
+    assert_eq!(state["_run"]["runId"], "r1");
+    assert!(recorded.items("t1", "RAW").await.is_empty());
+    assert_eq!(recorded.items("t1", "RUN_FINISHED").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_goes_on_with_the_next_run() {
+    let mut recorded = Recorded::start(&[]).await;
+    for run in ["r1", "r2"] {
+        recorded.run("t", run);
+        let mut asked = recorded.agent.asked().await;
+        asked.begin().await;
+        asked.say(&format!("{run}-answer"), &["yes"]).await;
+        asked.finish().await;
+        until("the run has ended", async || {
+            let state = recorded.state("t").await;
+            state["_status"] == "finished" && state["_run"]["runId"] == run
+        })
+        .await;
+    }
+    let state = recorded.state("t").await;
+    let ids: Vec<&str> = state["_messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        ids,
+        ["r1-question", "r1-answer", "r2-question", "r2-answer"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_of_a_running_thread_does_not_ask_the_agent_again() {
+    let mut recorded = Recorded::start(&[]).await;
+    recorded.run("t", "r1");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    let pages: Vec<_> = (2..6)
+        .map(|n| recorded.run("t", &format!("r{n}")))
+        .collect();
+    drop(pages);
+    // Another thread shows that the recorder has looked at the others before.
+    recorded.run("other", "r");
+    let other = recorded.agent.asked().await;
+    assert_eq!(other.input["threadId"], "other");
+    run.finish().await;
+    let state = recorded.until_status("t", "finished").await;
+    assert_eq!(state["_run"]["runId"], "r1");
+    assert_eq!(recorded.items("t", "RUN_STARTED").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_run_ends_at_the_agent_and_in_the_log() {
+    let mut recorded = Recorded::start(&[]).await;
+    recorded.run("t", "r1");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    let start = json!({"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"});
+    run.event(&start).await;
+    until("the message is there", async || {
+        recorded.state("t").await["_messages"][1]["id"] == "m"
+    })
+    .await;
+    let stopped = recorded
+        .post(&format!("/agui/{AGENT}/t/stop"), &json!({}))
+        .await;
+    assert_eq!(
+        stopped.json::<Value>().await.unwrap(),
+        json!({"stopped": true})
+    );
+    run.left().await;
+    let state = recorded.until_status("t", "finished").await;
+    assert_eq!(
+        state["_messages"][1]["content"], "",
+        "what was open is closed"
+    );
+    let finished = recorded.items("t", "RUN_FINISHED").await;
+    assert_eq!(finished[0]["outcome"], json!({"type": "cancelled"}));
+    let again = recorded
+        .post(&format!("/agui/agent/{AGENT}/stop/t"), &json!({}))
+        .await;
+    assert_eq!(
+        again.json::<Value>().await.unwrap(),
+        json!({"stopped": false})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_can_be_run_at_the_addresses_that_copilotkit_calls() {
+    let mut recorded = Recorded::start(&[]).await;
+    let url = format!("{}/agui/info", recorded.recorder.http());
+    let info: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    assert_eq!(info["agents"]["default"]["name"], "default");
+    let single = json!({"method": "info"});
+    let same: Value = recorded.post("/agui", &single).await.json().await.unwrap();
+    assert_eq!(same, info);
+    let run = format!("/agui/agent/{AGENT}/run");
+    let single =
+        json!({"method": "agent/run", "params": {"agentId": AGENT}, "body": input("b", "r")});
+    for (path, body, thread) in [
+        (run.as_str(), &input("a", "r"), "a"),
+        ("/agui", &single, "b"),
+        (&format!("/agui/{AGENT}"), &input("c", "r"), "c"),
+    ] {
+        recorded.call(path, body);
+        let mut run = recorded.agent.asked().await;
+        assert_eq!(run.input["threadId"], thread);
+        run.begin().await;
+        run.finish().await;
+        recorded.until_status(thread, "finished").await;
+    }
+    let wrong = recorded
+        .post("/agui", &json!({"method": "agent/fly"}))
+        .await;
+    assert_eq!(wrong.status(), 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_somebody_has_can_be_recorded() {
+    let recorded = Recorded::start(&[]).await;
+    let events =
+        |thread: &str| format!("{}/agui/{AGENT}/{thread}/events", recorded.recorder.http());
+    let send = async |thread: &str, kind: &str, body: String| {
+        let request = reqwest::Client::new()
+            .post(events(thread))
+            .header("content-type", kind);
+        request.body(body).send().await.unwrap()
+    };
+    let first = [
+        json!({"type": "RUN_STARTED", "threadId": "t", "runId": "r"}),
+        json!({"type": "TEXT_MESSAGE_CHUNK", "messageId": "m", "delta": "By "}),
+    ];
+    let lines: String = first.iter().map(|it| format!("{it}\n")).collect();
+    let answer: Value = send("t", "application/x-ndjson", lines)
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&answer["events"], &answer["running"]),
+        (&json!(2), &json!(true))
+    );
+    // The caller may go on in another request.
+    let rest = [
+        json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": "sea"}),
+        json!({"type": "RUN_FINISHED", "threadId": "t", "runId": "r"}),
+    ];
+    let rest: String = rest.iter().map(|it| format!("data: {it}\n\n")).collect();
+    let answer: Value = send("t", "text/event-stream", rest)
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&answer["events"], &answer["running"]),
+        (&json!(2), &json!(false))
+    );
+    let state = recorded.state("t").await;
+    assert_eq!(
+        state["_messages"],
+        json!([{"id": "m", "role": "assistant", "content": "By sea"}])
+    );
+    assert_eq!(state["_status"], "finished");
+    let document = recorded.api.get(&path("t")).await.expect(200);
+    assert_eq!(document["cursor"], answer["cursor"]);
+
+    let wrong = format!("{}\n{{\"type\": \"TEXT_MESSAGE_END\"}}\n", first[0]);
+    for (kind, body, status, detail) in [
+        (
+            "application/json",
+            "{}".to_owned(),
+            415,
+            "text/event-stream",
+        ),
+        (
+            "application/x-ndjson",
+            wrong,
+            422,
+            "1 events before it are recorded",
+        ),
+        (
+            "application/x-ndjson",
+            "{\"type\": \"RUN_FINISHED\"}".into(),
+            422,
+            "RUN_STARTED",
+        ),
+    ] {
+        let thread = format!("wrong-{status}-{}", detail.len());
+        let answer = send(&thread, kind, body).await;
+        assert_eq!(answer.status(), status);
+        let problem = answer.text().await.unwrap();
+        assert!(problem.contains(detail), "{problem}");
+    }
+}
