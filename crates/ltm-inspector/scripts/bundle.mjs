@@ -1,6 +1,6 @@
 // Bundles the sources in web/: gives the files that the page loads, by name.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -62,7 +62,9 @@ function licences({ outputs }) {
   const inputs = Object.values(outputs).flatMap((it) => Object.keys(it.inputs));
   const packages = inputs.map((it) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(it)?.[1]).filter(Boolean);
   return [...new Set(packages)].sort().map((name) => {
-    const { version, license } = JSON.parse(readFileSync(path(`node_modules/${name}/package.json`), 'utf8'));
-    return `${name} ${version} (${license})\n\n${readFileSync(path(`node_modules/${name}/LICENSE`), 'utf8').trim()}\n`;
+    const folder = path(`node_modules/${name}/`);
+    const { version, license } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
+    const file = readdirSync(folder).find((it) => /^LICENSE/i.test(it));
+    return `${name} ${version} (${license})\n\n${readFileSync(folder + file, 'utf8').trim()}\n`;
   }).join(`\n${'-'.repeat(72)}\n\n`) || 'The page has no code of other projects.\n';
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
+import { chat } from './chat.js';
 import { Service, live, openBrowser, openPage } from './stand.js';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core'), 'utf8');
@@ -10,11 +11,13 @@ let service;
 let browser;
 let id;
 let rolled;
+let talk;
 before(async () => {
   [service, browser] = await Promise.all([Service.start(), openBrowser()]);
   const played = await service.play('tutorial', '--speed', 'max');
   await played.done;
   id = played.id;
+  talk = await chat(service, 26);
   rolled = (await service.post('ltm', { fqn: 'app.Agent', params: { a: 1 }, state: { _status: 'error', n: 0 } })).id;
   for (let n = 1; n <= 4; n += 1) await service.post(`ltm/${rolled}/snapshots`, { reason: 'execute', merge: { n } });
   await service.post(`ltm/${rolled}/rollback`, { snapshot: { index: 2 } });
@@ -38,6 +41,7 @@ const views = () => [
   ['list', '#/'], ['filtered', '#/?q=a&fqn=app.*&status=error,waiting&from=2026-01-01T00:00'], ['nothing matches', '#/?q=zzz'], ['empty', '#/?playground=1'], ['not there', '#/ltm/999'],
   ...['state', 'changes', 'step', 'about'].map((tab) => [tab, `#/ltm/${id}?at=8&tab=${tab}`]),
   ['transition', `#/ltm/${id}?at=7`], ['errors', `#/ltm/${rolled}?tab=errors`], ['rollbacks', `#/ltm/${rolled}?tab=rollbacks`],
+  ['messages', `#/ltm/${talk}?tab=messages`], ['a step of messages', `#/ltm/${talk}?tab=messages&at=3`],
 ];
 
 for (const theme of ['light', 'dark']) {
@@ -48,8 +52,9 @@ for (const theme of ['light', 'dark']) {
       for (const [name, hash] of views()) {
         await page.goto(`${service.url}/${hash}`);
         await page.locator('.transport, .list-body, .notice').first().waitFor();
-        for (const place of width < 1000 && hash.includes('/ltm/1') ? ['Steps', 'Machine', 'Details'] : ['']) {
+        for (const place of width < 1000 && /ltm\/(?!999)/.test(hash) ? ['Steps', 'Machine', 'Details'] : ['']) {
           if (place) await page.getByRole('button', { name: place, exact: true }).click();
+          if (/messages/.test(hash) && ['', 'Details'].includes(place)) await page.locator('.message').first().waitFor();
           await page.waitForTimeout(60);
           assert.deepEqual(await findings(page), [], `${name} ${place}`);
         }

@@ -40,6 +40,8 @@ export class Tabs {
       setAttribute(tab.button, 'tabindex', on ? '0' : '-1');
       tab.panel.hidden = !on;
     }
+    // There may be more tabs than fit.
+    shown.button.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     return shown;
   }
 

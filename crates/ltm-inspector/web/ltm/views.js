@@ -4,6 +4,7 @@
 // `offered(model)`: whether the LTM has anything to show there; without it, the tab is always there.
 
 import { LazyPane } from '../elements/lazy-pane.js';
+import { conversationsOf } from '../data/conversations.js';
 import { AboutPane } from './panes/about-pane.js';
 import { ChangesPane } from './panes/changes-pane.js';
 import { ErrorsPane } from './panes/errors-pane.js';
@@ -13,6 +14,7 @@ import { StepPane } from './panes/step-pane.js';
 
 const VIEWS = [
   { name: 'state', label: 'State', make: () => new StatePane() },
+  { name: 'messages', label: 'Messages', load: () => import('./messages/messages-pane.js'), offered: ({ view }) => conversationsOf(view.state).length > 0 },
   { name: 'changes', label: 'Changes', make: ({ reveal }) => new ChangesPane({ onPointer: reveal }) },
   { name: 'step', label: 'Step', make: ({ pick }) => new StepPane({ onStep: pick }) },
   { name: 'errors', label: 'Errors', make: () => new ErrorsPane() },
