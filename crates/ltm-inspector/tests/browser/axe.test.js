@@ -42,6 +42,7 @@ const views = () => [
   ...['state', 'changes', 'step', 'about'].map((tab) => [tab, `#/ltm/${id}?at=8&tab=${tab}`]),
   ['transition', `#/ltm/${id}?at=7`], ['errors', `#/ltm/${rolled}?tab=errors`], ['rollbacks', `#/ltm/${rolled}?tab=rollbacks`],
   ['messages', `#/ltm/${talk}?tab=messages`], ['a step of messages', `#/ltm/${talk}?tab=messages&at=3`],
+  ['waterfall', `#/ltm/${id}?tab=waterfall`], ['waterfall of a chat', `#/ltm/${talk}?tab=waterfall&at=3`],
 ];
 
 for (const theme of ['light', 'dark']) {
@@ -54,7 +55,7 @@ for (const theme of ['light', 'dark']) {
         await page.locator('.transport, .list-body, .notice').first().waitFor();
         for (const place of width < 1000 && /ltm\/(?!999)/.test(hash) ? ['Steps', 'Machine', 'Details'] : ['']) {
           if (place) await page.getByRole('button', { name: place, exact: true }).click();
-          if (/messages/.test(hash) && ['', 'Details'].includes(place)) await page.locator('.message').first().waitFor();
+          if (/messages|waterfall/.test(hash) && ['', 'Details'].includes(place)) await page.locator('.message, .bar-row').first().waitFor();
           await page.waitForTimeout(60);
           assert.deepEqual(await findings(page), [], `${name} ${place}`);
         }

@@ -47,11 +47,14 @@ export function dayOf(text) {
 export function gap(before, after) {
   const ms = moment(after) - moment(before);
   if (Number.isNaN(ms)) return '';
-  const sign = ms < 0 ? '−' : '+';
-  const size = Math.abs(ms);
-  if (size < 1000) return `${sign}${Math.round(size)} ms`;
-  if (size < 60_000) return `${sign}${(size / 1000).toFixed(1)} s`;
-  if (size < 3_600_000) return `${sign}${Math.round(size / 60_000)} min`;
-  if (size < 86_400_000) return `${sign}${Math.round(size / 3_600_000)} h`;
-  return `${sign}${Math.round(size / 86_400_000)} d`;
+  return `${ms < 0 ? '−' : '+'}${duration(Math.abs(ms))}`;
+}
+
+/** A time span: `12 ms`, `1.4 s`, `3 min`. */
+export function duration(ms) {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 3_600_000) return `${Math.round(ms / 60_000)} min`;
+  if (ms < 86_400_000) return `${Math.round(ms / 3_600_000)} h`;
+  return `${Math.round(ms / 86_400_000)} d`;
 }

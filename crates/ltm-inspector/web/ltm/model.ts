@@ -1,6 +1,7 @@
 // What the panes of an LTM show.
 
 import type { JsonObject, Snapshot, View } from 'ltm-live';
+import type { Queues } from '../data/steps.js';
 
 /** One view of an LTM, at the chosen snapshot. Each change makes another one. */
 export interface Model {
@@ -11,6 +12,8 @@ export interface Model {
   /** The chosen snapshot: `view.snapshots[index - first]`. */
   index: number;
   snapshot: Snapshot | undefined;
+  /** Which step queued an item, and which one took it. */
+  queues: Queues;
   /** Whether the page follows new snapshots. */
   live: boolean;
   /** The state after the chosen snapshot, and before it. Equal parts are the same objects. */

@@ -15,6 +15,7 @@ import { StepPane } from './panes/step-pane.js';
 const VIEWS = [
   { name: 'state', label: 'State', make: () => new StatePane() },
   { name: 'messages', label: 'Messages', load: () => import('./messages/messages-pane.js'), offered: ({ view }) => conversationsOf(view.state).length > 0 },
+  { name: 'waterfall', label: 'Waterfall', load: () => import('./waterfall/waterfall-pane.js') },
   { name: 'changes', label: 'Changes', make: ({ reveal }) => new ChangesPane({ onPointer: reveal }) },
   { name: 'step', label: 'Step', make: ({ pick }) => new StepPane({ onStep: pick }) },
   { name: 'errors', label: 'Errors', make: () => new ErrorsPane() },
