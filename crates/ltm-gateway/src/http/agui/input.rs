@@ -87,7 +87,7 @@ impl RunInput {
         let wire: Wire<'_> = parse(text)?;
         let props = wire
             .forwarded_props
-            .map(|props| lenient::<ForwardedProps>(props));
+            .map(lenient::<ForwardedProps>);
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         Ok(Self {
             thread_id: owned(wire.thread_id),
