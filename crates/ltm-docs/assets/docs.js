@@ -6,3 +6,7 @@ const fetched = async (name) => (await fetch(new URL(`docs/${name}`, document.ba
 
 showCalls(await fetched('openapi.json'), document.getElementById('http'));
 showChannels(await fetched('asyncapi.json'), document.getElementById('channels'));
+
+// `api.inspector` may be off.
+const inspector = document.getElementById('inspector');
+inspector.hidden = !(await fetch(inspector.href, { method: 'HEAD' }).then(({ ok }) => ok, () => false));

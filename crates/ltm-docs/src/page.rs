@@ -1,6 +1,10 @@
 //! The page at `/docs`, its files, and the two documents.
 
-use actix_web::web::{Bytes, ServiceConfig};
+use actix_web::{
+    HttpResponse,
+    http::header,
+    web::{self, Bytes, ServiceConfig},
+};
 use ltm_page::{Compressed, File, mount};
 
 use crate::asyncapi;
@@ -38,7 +42,7 @@ const FILES: &[(&str, &str, &str)] = &[
     file!("/docs/elements.js", SCRIPT, "elements.js"),
 ];
 
-/// Mounts the page at `/docs`, and next to its files the documents `openapi.json` (which is `openapi`) and
+/// Mounts the page at `/docs`, to which `/docs/` leads, and next to its files the documents `openapi.json` (which is `openapi`) and
 /// `asyncapi.json`.
 pub fn configure(config: &mut ServiceConfig, openapi: String) {
     let descriptions = [
@@ -48,6 +52,12 @@ pub fn configure(config: &mut ServiceConfig, openapi: String) {
     for (path, content) in descriptions {
         serve(config, path, JSON, content.into());
     }
+    // Its links are relative: under another address they would lead elsewhere.
+    config.service(web::resource("/docs/").to(|| async {
+        HttpResponse::PermanentRedirect()
+            .insert_header((header::LOCATION, "../docs"))
+            .finish()
+    }));
     for (path, media_type, content) in FILES {
         serve(
             config,
@@ -66,4 +76,27 @@ fn serve(config: &mut ServiceConfig, path: &str, media_type: &'static str, conte
         headers: HEADERS,
     };
     mount(config, path, file);
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{
+        App,
+        http::{StatusCode, header},
+        test::{TestRequest, call_service, init_service},
+    };
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn the_page_has_one_address_and_a_slash_at_its_end_leads_there() {
+        let app = App::new().configure(|config| configure(config, "{}".to_owned()));
+        let app = init_service(app).await;
+        let request = TestRequest::with_uri("/docs/").to_request();
+        let answer = call_service(&app, request).await;
+        assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(answer.headers().get(header::LOCATION).unwrap(), "../docs");
+        let request = TestRequest::with_uri("/docs").to_request();
+        assert_eq!(call_service(&app, request).await.status(), StatusCode::OK);
+    }
 }

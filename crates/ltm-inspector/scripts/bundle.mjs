@@ -63,8 +63,9 @@ function licences({ outputs }) {
   const packages = inputs.map((it) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(it)?.[1]).filter(Boolean);
   return [...new Set(packages)].sort().map((name) => {
     const folder = path(`node_modules/${name}/`);
-    const { version, license } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
+    const { version, license, author } = JSON.parse(readFileSync(`${folder}package.json`, 'utf8'));
     const file = readdirSync(folder).find((it) => /^LICENSE/i.test(it));
-    return `${name} ${version} (${license})\n\n${readFileSync(folder + file, 'utf8').trim()}\n`;
+    const text = file ? readFileSync(folder + file, 'utf8').trim() : `Copyright ${author?.name ?? author}. The package has no other text.`;
+    return `${name} ${version} (${license})\n\n${text}\n`;
   }).join(`\n${'-'.repeat(72)}\n\n`) || 'The page has no code of other projects.\n';
 }

@@ -54,8 +54,12 @@ for (const theme of ['light', 'dark']) {
         await page.goto(`${service.url}/${hash}`);
         await page.locator('.transport, .list-body, .notice').first().waitFor();
         for (const place of width < 1000 && /ltm\/(?!999)/.test(hash) ? ['Steps', 'Machine', 'Details'] : ['']) {
-          if (place) await page.getByRole('button', { name: place, exact: true }).click();
+          const button = page.getByRole('button', { name: place, exact: true });
+          // Without a machine there is no button for it.
+          if (place && !(await button.isVisible())) continue;
+          if (place) await button.click();
           if (/messages|waterfall/.test(hash) && ['', 'Details'].includes(place)) await page.locator('.message, .bar-row').first().waitFor();
+          await page.locator('.tabpanel:not([hidden]) .skeleton').waitFor({ state: 'detached' });
           await page.waitForTimeout(60);
           assert.deepEqual(await findings(page), [], `${name} ${place}`);
         }

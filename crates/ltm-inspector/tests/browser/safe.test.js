@@ -54,7 +54,7 @@ test('a browser that denies storage shows the page as if nothing had been kept',
   await live(page);
   await page.keyboard.press('t');
   await page.locator('html[data-theme="light"]').waitFor();
-  await page.getByRole('separator', { name: 'Width of the details' }).press('ArrowLeft');
+  await page.getByRole('separator', { name: 'Width of the timeline' }).press('ArrowLeft');
   assert.deepEqual(page.wrong, []);
   await page.context().close();
   await service.remove();
@@ -79,7 +79,7 @@ test('where a token is wanted it is asked for, kept in the tab, and shown to API
   await page.getByRole('button', { name: 'Use token' }).click();
   await live(page);
   await call(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n: 1 } });
-  await page.locator('.where', { hasText: '1 of 1' }).waitFor();
+  await page.locator('.where[data-index="1"]').waitFor();
   await page.goto(`${service.url}/#/`);
   await page.locator('tbody .name', { hasText: 'secret' }).waitFor();
   assert.equal(await page.evaluate(() => sessionStorage.getItem('ltm-token')), made.key);

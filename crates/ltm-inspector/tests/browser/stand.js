@@ -162,8 +162,10 @@ export async function live(page) {
   await page.locator('.connection[data-connection="live"]').waitFor();
 }
 
-/** Waits until the page shows a snapshot. */
+/** Waits until the page shows a snapshot: `7 of 22`, by its index and the last one. */
 export async function at(page, text) {
-  await page.locator('.where', { hasText: new RegExp(`^${text}$`) }).waitFor();
+  const [index, last] = text.replaceAll(',', '').split(' of ');
+  const place = /^\d+$/.test(last) ? `[data-last="${last}"]` : '';
+  await page.locator(`.where[data-index="${index}"]${place}`).waitFor();
   await page.locator('.ltm-view[aria-busy="false"]').waitFor();
 }

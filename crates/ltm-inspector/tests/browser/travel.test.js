@@ -45,7 +45,7 @@ test('a link names an LTM, a snapshot and a pane', async () => {
   await page.context().close();
 });
 
-test('what is looked at stays, whatever comes; and Live goes back to the end', async () => {
+test('what is looked at stays, whatever comes; and Latest goes back to the end', async () => {
   const { id: other } = await service.post('ltm', { fqn: 'app.Agent', state: { n: 0 } });
   for (let n = 1; n <= 5; n += 1) await service.post(`ltm/${other}/snapshots`, { reason: 'execute', merge: { n } });
   const page = await openPage(browser, `${service.url}/#/ltm/${other}?at=2`);
@@ -54,7 +54,7 @@ test('what is looked at stays, whatever comes; and Live goes back to the end', a
   await service.post(`ltm/${other}/snapshots`, { reason: 'execute', merge: { n: 6 } });
   await at(page, '2 of 6');
   assert.deepEqual(await shownState(page), { n: 2 });
-  await page.getByRole('button', { name: 'Live' }).click();
+  await page.getByRole('button', { name: 'Latest' }).click();
   await at(page, '6 of 6');
   assert.deepEqual(await shownState(page), { n: 6 });
   await page.context().close();
@@ -79,6 +79,13 @@ test('a text is found in the state, wherever it is', async () => {
   await page.locator('.row[data-found="yes"] mark', { hasText: 'afraid of the dark' }).waitFor();
   await page.keyboard.press('Enter');
   await page.locator('.state-pane .tally', { hasText: /^2 of \d/ }).waitFor();
+  // Another word leaves no mark of this one.
+  const input = page.getByLabel('Search in the state');
+  await input.fill('i');
+  await page.locator('.row mark').first().waitFor();
+  await input.fill('instructions');
+  await page.locator('.state-pane .tally', { hasText: /^1 of \d/ }).waitFor();
+  assert.deepEqual([...new Set((await page.locator('.row mark').allTextContents()).map((text) => text.toLowerCase()))], ['instructions']);
   await page.context().close();
 });
 

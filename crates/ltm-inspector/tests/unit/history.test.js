@@ -4,7 +4,8 @@ import { test } from 'node:test';
 
 import { changes } from '../../web/data/changes.js';
 import { History } from '../../web/data/history.js';
-import { Queues } from '../../web/data/steps.js';
+import { brief } from '../../web/data/json.js';
+import { Queues, titleOf } from '../../web/data/steps.js';
 
 const step = (n) => ({ patch: [{ op: n ? 'replace' : 'add', path: '/n', value: n }] });
 const many = (count) => Array.from({ length: count }, (_, n) => step(n));
@@ -52,6 +53,35 @@ test('changes are what differs, and where', () => {
   const shared = { deep: [1, 2] };
   const marks = changes({ a: 1, gone: 1, shared, list: [shared, 'x'] }, { a: 2, fresh: 1, shared, list: ['new', shared, 'x'] });
   assert.deepEqual([...marks].sort(), [['', 'within'], ['/a', 'changed'], ['/fresh', 'added'], ['/list', 'within'], ['/list/0', 'added']]);
+});
+
+test('a list that was replaced by an equal one is not marked, and one that grew only where it grew', () => {
+  const messages = () => [{ type: 'human', content: 'Hello' }, { type: 'ai', content: 'Hi', tool_calls: [] }];
+  assert.deepEqual([...changes({ messages: messages() }, { messages: messages() })], []);
+  const grown = changes({ messages: messages() }, { messages: [...messages(), { type: 'human', content: 'Bye' }] });
+  assert.deepEqual([...grown].sort(), [['', 'within'], ['/messages', 'within'], ['/messages/2', 'added']]);
+  const shorter = changes({ messages: messages() }, { messages: messages().slice(0, 1) });
+  assert.deepEqual([...shorter].sort(), [['', 'within'], ['/messages', 'within']]);
+});
+
+test('a step is named by whatever its item has', () => {
+  const title = (item) => titleOf({ reason: 'execute', item });
+  assert.equal(title({ fqn: 'agent.write.draft' }), 'draft');
+  assert.equal(title({ label: 'search_{topic}', params: [{ topic: 'bears' }] }), 'search_bears');
+  assert.equal(title({ task: 'plan' }), 'plan');
+  assert.equal(title({ id: 'f2b8', type: 'TEXT_MESSAGE_START', role: 'assistant' }), 'TEXT_MESSAGE_START');
+  assert.equal(title({ n: 1, node: 'agent', step: 3 }), 'agent');
+  assert.equal(title({ text: 'a long text '.repeat(20) }).length <= 61, true);
+  assert.equal(title('by hand'), 'by hand');
+  for (const item of [null, { payload: { a: 1 } }, {}, 7, []]) assert.equal(title(item), 'execute');
+});
+
+test('a value on one line says what it is, not only which keys it has', () => {
+  assert.equal(brief({ content: 'How were harbours lit?', id: 'a', response_metadata: {}, type: 'human' }), '{ human · How were harbours lit? }');
+  assert.equal(brief({ role: 'assistant', content: [{ type: 'text', text: 'x' }], id: 1 }), '{ assistant · content, id }');
+  assert.equal(brief({ title: 'Light', pages: 3 }), '{ Light · pages }');
+  assert.equal(brief({ a: 1, b: 2 }), '{ a, b }');
+  assert.equal(brief({}), '{}');
 });
 
 test('an item waits from the snapshot that queued it to the one that took it', () => {

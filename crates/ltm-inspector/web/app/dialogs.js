@@ -48,8 +48,16 @@ export function showHelp(view) {
   on.checked = keysAreOn();
   dialog('Keys',
     h('dl', { class: 'keys' }, rows.map(([keys, text]) => [h('dt', {}, keyCaps(keys)), h('dd', {}, text)])),
+    apiDocs(),
     h('label', { class: 'check' }, on, 'Use single keys as commands'),
     h('p', { class: 'hint small' }, 'The state tree and the timeline use the arrow keys while they have the focus.'));
+}
+
+/** A link to the API's own page, unless `api.docs` is off. */
+function apiDocs() {
+  const link = h('p', { hidden: true }, h('a', { class: 'link', href: 'docs' }, 'The calls of the API'));
+  fetch('docs', { method: 'HEAD' }).then(({ ok }) => (link.hidden = !ok), () => {});
+  return link;
 }
 
 function keyCaps(text) {

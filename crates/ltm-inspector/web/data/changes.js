@@ -48,9 +48,13 @@ function compareArrays(before, after, pointer, marks) {
   while (end < shorter - start && before.at(-1 - end) === after.at(-1 - end)) end += 1;
   const old = before.slice(start, before.length - end);
   const moved = new Set(old.filter(isContainer));
-  let differs = old.length > 0;
+  // Equal elements may be other objects, if the step replaced the whole list.
+  let differs = before.length !== after.length;
   for (let i = start; i < after.length - end; i += 1) {
-    if (moved.has(after[i])) continue;
+    if (moved.has(after[i])) {
+      differs = true;
+      continue;
+    }
     const was = i - start < old.length ? old[i - start] : undefined;
     if (compare(was, after[i], pointerBelow(pointer, i), marks)) differs = true;
   }

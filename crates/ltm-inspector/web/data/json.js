@@ -28,10 +28,25 @@ export function brief(value, most = 160) {
   if (value !== null && typeof value === 'object') {
     const keys = Object.keys(value);
     if (keys.length === 0) return '{}';
+    const telling = tellingOf(value, keys, most);
+    if (telling !== undefined) return telling;
     const names = keys.slice(0, 4).map((key) => (key.length > 24 ? `${key.slice(0, 24)}…` : key));
     return `{ ${names.join(', ')}${keys.length > 4 ? ', …' : ''} }`;
   }
   return JSON.stringify(value) ?? '–';
+}
+
+/** The members that say what an object is, in their order. */
+const TELLING = ['type', 'role', 'name', 'title', 'content', '_status'];
+
+/** An object by the values that say what it is: `{ ai · How were harbours lit? }`; undefined if it has none. */
+function tellingOf(value, keys, most) {
+  const told = TELLING.filter((key) => typeof member(value, key) === 'string' && value[key] !== '' && digitsOf(value[key]) === undefined);
+  if (told.length === 0) return undefined;
+  const texts = told.slice(0, 3).map((key) => value[key].replace(/\s+/g, ' ').trim());
+  const rest = texts.length > 1 ? [] : keys.filter((key) => !told.includes(key)).slice(0, 3);
+  const text = [...texts, ...(rest.length ? [rest.join(', ')] : [])].join(' · ');
+  return `{ ${text.length > most ? `${text.slice(0, most)}…` : text} }`;
 }
 
 /** The name of a value's type; the style sheet has a colour for each. */

@@ -1,6 +1,7 @@
 // A title for each snapshot, and the steps that queued and took its item.
 
-import { plain } from '../wire/digits.js';
+import { digitsOf, plain } from '../wire/digits.js';
+import { member } from './json.js';
 
 /** The last part of the name of a class or state. */
 function lastWord(fqn) {
@@ -15,7 +16,21 @@ export function titleOf(snapshot) {
     if (typeof item.fqn === 'string') return lastWord(item.fqn);
   }
   if (typeof item === 'string') return item;
-  return snapshot.reason;
+  return nameIn(item) ?? snapshot.reason;
+}
+
+/** The members that name an item best, if it has neither a label nor a class. */
+const NAMING = ['type', 'name', 'title', 'task', 'node'];
+const LONGEST = 60;
+
+/** The text that names an object of any form: a member that usually does, or the first short text that is no id. */
+function nameIn(item) {
+  if (item === null || typeof item !== 'object' || Array.isArray(item)) return undefined;
+  const isName = (value) => typeof value === 'string' && value.trim() !== '' && digitsOf(value) === undefined;
+  const key = NAMING.find((it) => isName(member(item, it))) ?? Object.keys(item).find((it) => !/id$/i.test(it) && isName(item[it]));
+  if (key === undefined) return undefined;
+  const text = item[key];
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
 /** A label with its parameters filled in, if there is exactly one set. */

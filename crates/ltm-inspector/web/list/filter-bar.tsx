@@ -4,7 +4,7 @@ import { useSignal } from '@preact/signals';
 import type { Counts } from 'ltm-live';
 import { useEffect, useRef } from 'preact/hooks';
 import { STATUSES, toneOf } from '../data/status.js';
-import { Icon } from '../elements/icon.js';
+import { Icon } from '../components/icon.js';
 import { SINCE, type Filter } from './filter.js';
 
 /** The pause after a key until the services are asked, in milliseconds. */

@@ -2,8 +2,8 @@
 
 import type { Problem } from 'ltm-live';
 import { count } from '../data/json.js';
-import { Icon } from '../elements/icon.js';
-import { Notice, Skeleton } from '../elements/notices.js';
+import { Icon } from '../components/icon.js';
+import { Notice, Skeleton } from '../components/notices.js';
 import { FilterBar } from './filter-bar.js';
 import { narrows, type Filter } from './filter.js';
 import type { ListModel } from './list-model.js';

@@ -6,6 +6,7 @@ import { MachinePane } from '../graph/graph.js';
 import { LtmHead } from './ltm-head.js';
 import { errorNotice, notice, skeleton } from '../elements/notice.js';
 import { lastList, ltmLink, replace } from '../app/router.js';
+import { keep, kept } from '../wire/storage.js';
 import { onToken, refused, token } from '../wire/session.js';
 import { splitter } from '../elements/splitter.js';
 import { Tabs } from '../elements/tabs.js';
@@ -18,6 +19,8 @@ import { ExactSocket, ExactSource, exactFetch } from '../wire/wire.js';
 import { followLtm } from 'ltm-live';
 
 const PLACES = [['steps', 'Steps'], ['machine', 'Machine'], ['details', 'Details']];
+/** Kept once the hint about machines was closed. */
+const HINT = 'ltm-no-machine';
 
 export class LtmView {
   #leaving = new AbortController();
@@ -28,7 +31,7 @@ export class LtmView {
     const at = parameters.get('at');
     this.tab = NAMES.includes(parameters.get('tab')) ? parameters.get('tab') : 'state';
     this.travel = new Travel(at !== null && /^\d{1,15}$/.test(at) ? Number(at) : null, () => this.#schedule());
-    this.#build();
+    this.#build(parameters);
     shell.crumbs([{ label: `LTM ${id}` }]);
     document.title = `LTM ${id} – LTM inspector`;
     onToken(() => this.#follow(), this.#leaving.signal);
@@ -80,7 +83,7 @@ export class LtmView {
     this.#schedule();
   }
 
-  #build() {
+  #build(parameters) {
     const pick = (index) => this.pick(index);
     const reveal = (pointer) => {
       this.#show('state');
@@ -100,9 +103,12 @@ export class LtmView {
       this.timeline.element, splitter(this.body, 'timeline-width', { label: 'Width of the timeline', side: 'left', least: 200, most: 700, usual: 290 }),
       this.machine.element, splitter(this.body, 'details-width', { label: 'Width of the details', side: 'right', least: 300, most: 1100, usual: 440 }), this.tabs.element);
     this.banner = h('div', { class: 'banner', role: 'status', hidden: true });
+    this.hint = noMachine(() => keep('browser', HINT, 'seen'));
     this.ready = [this.head.element, this.banner, h('div', { class: 'places segments', role: 'group', 'aria-label': 'What to show' }, this.places), this.body, this.transport.element];
+    this.tabs.element.append(this.hint);
     this.element = h('main', { class: 'ltm-view' }, skeleton(8));
-    this.#place('machine');
+    // A link to a tab shows the tab.
+    this.#place(parameters.has('tab') ? 'details' : 'machine');
   }
 
   /** Chooses the one pane that a small screen shows. */
@@ -164,6 +170,7 @@ export class LtmView {
     const model = this.travel.model();
     this.model = model;
     setAttribute(this.element, 'aria-busy', String(model.busy));
+    this.#room(view);
     this.#announce(model);
     this.head.update(model);
     this.timeline.update(model);
@@ -177,6 +184,15 @@ export class LtmView {
     if (model.busy) return;
     this.machine.update(model);
     this.panes[this.tab].update(model);
+  }
+
+  /** Gives the room of the machine to the state if there is none to draw. */
+  #room(view) {
+    const none = !view.structure?.ltms?.length;
+    setAttribute(this.element, 'data-machine', none ? 'none' : null);
+    this.places[1].hidden = none;
+    this.hint.hidden = !none || kept('browser', HINT) !== null;
+    if (none && this.element.dataset.place === 'machine') this.#place('details');
   }
 
   #announce({ view, error }) {
@@ -201,4 +217,15 @@ export class LtmView {
       : errorNotice(error, noEntry ? h('button', { class: 'primary', onclick: this.askToken }, 'Enter a token') : h('button', { class: 'primary', onclick: () => this.#follow() }, 'Try again'), back);
     this.element.replaceChildren(element);
   }
+}
+
+/** Says how a machine comes into the picture. */
+function noMachine(onClose) {
+  const close = h('button', { class: 'quiet', onclick: () => {
+    onClose();
+    element.hidden = true;
+  } }, 'Got it');
+  const element = h('p', { class: 'hint no-machine', hidden: true },
+    h('span', {}, 'This LTM has no machine to draw. An engine sends it as ', h('code', {}, 'structure'), ' when it creates the LTM: docs/formats.md says how.'), close);
+  return element;
 }

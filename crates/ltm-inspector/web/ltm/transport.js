@@ -2,6 +2,7 @@
 
 import { h, setAttribute, setText } from '../elements/dom.js';
 import { icon } from '../elements/icons.js';
+import { count } from '../data/json.js';
 import { paintTrack } from './track.js';
 import { fullTime } from '../data/time.js';
 
@@ -18,7 +19,7 @@ export class Transport {
     this.track = h('canvas', { class: 'track', 'aria-hidden': 'true' });
     this.where = h('output', { class: 'where' });
     this.when = h('time', { class: 'when' });
-    this.live = h('button', { class: 'live', 'aria-pressed': 'true', title: 'Follow new snapshots (L)', onclick: () => this.onPick(null) }, h('i', { class: 'dot', 'aria-hidden': 'true' }), 'Live');
+    this.live = h('button', { class: 'live', 'aria-pressed': 'true', title: 'Show the latest snapshot, and follow new ones (L)', onclick: () => this.onPick(null) }, h('i', { class: 'dot', 'aria-hidden': 'true' }), 'Latest');
     this.speed = h('select', { 'aria-label': 'Speed', title: 'Speed', onchange: () => this.playing && this.#start() },
       SPEEDS.map((it) => h('option', { value: it, selected: it === 2 }, `${it}/s`)));
     this.element = h('footer', { class: 'transport', 'aria-label': 'Time travel', role: 'group' },
@@ -43,7 +44,10 @@ export class Transport {
     setAttribute(this.slider, 'max', Math.max(first, last));
     if (Number(this.slider.value) !== index) this.slider.value = index;
     setAttribute(this.slider, 'aria-valuetext', `snapshot ${index} of ${last}`);
-    setText(this.where, last < first ? 'no snapshots' : `${index.toLocaleString('en')} of ${last.toLocaleString('en')}`);
+    // Indices begin at 0: the last one is not the number of snapshots.
+    setText(this.where, last < first ? 'no snapshots' : `#${index.toLocaleString('en')} · ${count(last - first + 1, 'snapshot')}`);
+    setAttribute(this.where, 'data-index', index);
+    setAttribute(this.where, 'data-last', last);
     setText(this.when, snapshot ? fullTime(snapshot.time) : '');
     setAttribute(this.live, 'aria-pressed', String(live));
     if (anew) this.#paint();

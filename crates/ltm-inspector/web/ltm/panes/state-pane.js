@@ -241,6 +241,7 @@ function snippet(value, wanted) {
 
 function highlight(element, text, wanted) {
   const parts = partsOf(text, wanted);
-  if (parts.length === 1) setText(element, text);
+  // A mark of an earlier search may be left, although the text is the same.
+  if (parts.length === 1 && element.firstElementChild === null) setText(element, text);
   else element.replaceChildren(...parts.map((part, i) => (i === 1 ? h('mark', {}, part) : part)));
 }

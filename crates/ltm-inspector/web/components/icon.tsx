@@ -1,6 +1,6 @@
 // An icon in a part that Preact draws.
 
-import { PATHS } from './icons.js';
+import { PATHS } from '../elements/icons.js';
 
 /** An icon that screen readers pass over: what it stands for is said by the button. */
 export function Icon({ name }: { name: string }) {

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { Service, at, live, openBrowser, openPage } from './stand.js';
+
+let service;
+let browser;
+let drawn;
+let plain;
+before(async () => {
+  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+  const played = await service.play('tutorial', '--speed', 'max');
+  await played.done;
+  drawn = played.id;
+  plain = (await service.post('ltm', { fqn: 'app.Agent', state: { n: 0 } })).id;
+});
+after(async () => {
+  await browser?.close();
+  await service?.remove();
+});
+
+/** The panes that can be seen, with their widths. */
+const panes = (page) => page.$$eval('.ltm-body > .pane', (all) => Object.fromEntries(all.filter((it) => it.offsetWidth > 0).map((it) => [it.classList[1], it.offsetWidth])));
+
+test('a link to a tab shows the tab on every screen', async () => {
+  for (const [width, height] of [[1440, 900], [1024, 768], [390, 780]]) {
+    const page = await openPage(browser, `${service.url}/#/ltm/${drawn}?at=7&tab=changes`, { width, height });
+    await at(page, '7 of 22');
+    await page.locator('.operations').waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  }
+});
+
+test('two panes are beside each other at 1,024 px, and one fills a phone', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${drawn}`, { width: 1024, height: 768 });
+  await live(page);
+  assert.deepEqual(Object.keys(await panes(page)), ['timeline', 'machine']);
+  await page.getByRole('button', { name: 'Details', exact: true }).click();
+  assert.deepEqual(Object.keys(await panes(page)), ['timeline', 'details']);
+  await page.setViewportSize({ width: 390, height: 780 });
+  assert.deepEqual(await panes(page), { details: 390 });
+  await page.getByRole('button', { name: 'Steps', exact: true }).click();
+  assert.deepEqual(await panes(page), { timeline: 390 });
+  await page.context().close();
+});
+
+test('without a machine the state has its room, and the page says how to draw one', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${plain}`);
+  await live(page);
+  const shown = await panes(page);
+  assert.deepEqual(Object.keys(shown), ['timeline', 'details']);
+  assert.ok(shown.details > 1440 / 2);
+  const hint = page.locator('.no-machine', { hasText: 'structure' });
+  await hint.getByRole('button', { name: 'Got it' }).click();
+  await page.reload();
+  await live(page);
+  await page.locator('.tree .row').first().waitFor();
+  assert.equal(await hint.isVisible(), false, 'it was closed for good');
+  await page.goto(`${service.url}/#/ltm/${drawn}`);
+  await page.locator('.machine .node').first().waitFor();
+  await page.context().close();
+});
