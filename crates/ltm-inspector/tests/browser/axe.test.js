@@ -39,7 +39,7 @@ async function findings(page) {
 
 const views = () => [
   ['list', '#/'], ['filtered', '#/?q=a&fqn=app.*&status=error,waiting&from=2026-01-01T00:00'], ['nothing matches', '#/?q=zzz'], ['empty', '#/?playground=1'], ['not there', '#/ltm/999'],
-  ...['state', 'changes', 'step', 'about'].map((tab) => [tab, `#/ltm/${id}?at=8&tab=${tab}`]),
+  ...['state', 'changes', 'step', 'about', 'act'].map((tab) => [tab, `#/ltm/${id}?at=8&tab=${tab}`]),
   ['transition', `#/ltm/${id}?at=7`], ['errors', `#/ltm/${rolled}?tab=errors`], ['rollbacks', `#/ltm/${rolled}?tab=rollbacks`],
   ['messages', `#/ltm/${talk}?tab=messages`], ['a step of messages', `#/ltm/${talk}?tab=messages&at=3`],
   ['waterfall', `#/ltm/${id}?tab=waterfall`], ['waterfall of a chat', `#/ltm/${talk}?tab=waterfall&at=3`],

@@ -21,6 +21,7 @@ const VIEWS = [
   { name: 'errors', label: 'Errors', make: () => new ErrorsPane() },
   { name: 'rollbacks', label: 'Rollbacks', make: () => new RollbacksPane() },
   { name: 'about', label: 'About', make: () => new AboutPane() },
+  { name: 'act', label: 'Act', load: () => import('./act/act-pane.js') },
 ];
 
 /** The names, in the order of the tabs. The digits of the keyboard choose them. */

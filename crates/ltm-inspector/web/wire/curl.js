@@ -3,12 +3,16 @@
 import { token } from './session.js';
 
 /** A word quoted for a shell. */
-function quoted(text) {
+export function quoted(text) {
   return `'${String(text).replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** The command for a call. It does not contain the token, because people paste commands into chats. */
 export function curl(address) {
-  const shown = token() ? ' -H "Authorization: Bearer $LTM_TOKEN"' : '';
-  return `curl -sS ${quoted(address)}${shown}`;
+  return `curl -sS ${quoted(address)}${withToken()}`;
+}
+
+/** The header with the token, by the name of a variable, if the page has a token. */
+export function withToken() {
+  return token() ? ' -H "Authorization: Bearer $LTM_TOKEN"' : '';
 }

@@ -1,0 +1,53 @@
+// What a user can have an LTM do, as calls.
+
+import type { JsonObject } from 'ltm-live';
+import { createPatch } from 'rfc6902';
+import { mark, stringify } from '../../wire/digits.js';
+import type { Call } from '../../wire/calls.js';
+
+export interface Place {
+  id: string;
+  /** The cursor that the user sees. */
+  cursor: string;
+}
+
+/** Goes back to a snapshot, if nothing was written since. */
+export function rollBack({ id, cursor }: Place, index: number): Call {
+  return { method: 'POST', path: `ltm/${id}/rollback`, body: { snapshot: { index } }, match: cursor };
+}
+
+/** Brings back what a rollback took out. */
+export function undo({ id, cursor }: Place, rollback: number): Call {
+  return { method: 'POST', path: `ltm/${id}/rollback`, body: { rollback: { index: rollback } }, match: cursor };
+}
+
+/** Copies the LTM to the playground. */
+export function copyOf({ id }: Pick<Place, 'id'>): Call {
+  return { method: 'POST', path: `ltm/${id}/copy` };
+}
+
+export function remove({ id, cursor }: Place): Call {
+  return { method: 'DELETE', path: `ltm/${id}`, match: cursor };
+}
+
+/** Appends a snapshot that changes the state so. */
+export function append({ id, cursor }: Place, patch: readonly object[], reason: string): Call {
+  return { method: 'POST', path: `ltm/${id}/snapshots`, body: { reason: reason.trim() || 'manual', patch }, match: cursor };
+}
+
+/** The state as a text to edit. */
+export function textOf(state: JsonObject): string {
+  return stringify(state, 2) ?? '{}';
+}
+
+/** The patch from a state to an edited text of it; a sentence if the text is no state. */
+export function patchTo(state: JsonObject, text: string): readonly object[] | string {
+  let edited: unknown;
+  try {
+    edited = JSON.parse(mark(text));
+  } catch (error) {
+    return `This is not JSON: ${(error as Error).message}`;
+  }
+  if (edited === null || typeof edited !== 'object' || Array.isArray(edited)) return 'A state is an object: { … }';
+  return createPatch(state, edited);
+}
