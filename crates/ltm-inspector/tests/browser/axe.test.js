@@ -42,7 +42,7 @@ const views = () => [
   ...['state', 'changes', 'step', 'about', 'act'].map((tab) => [tab, `#/ltm/${id}?at=8&tab=${tab}`]),
   ['transition', `#/ltm/${id}?at=7`], ['errors', `#/ltm/${rolled}?tab=errors`], ['rollbacks', `#/ltm/${rolled}?tab=rollbacks`],
   ['messages', `#/ltm/${talk}?tab=messages`], ['a step of messages', `#/ltm/${talk}?tab=messages&at=3`],
-  ['waterfall', `#/ltm/${id}?tab=waterfall`], ['waterfall of a chat', `#/ltm/${talk}?tab=waterfall&at=3`],
+  ['waterfall', `#/ltm/${id}?tab=waterfall`], ['compare', `#/ltm/${talk}?tab=compare&with=@2`], ['compare with another', `#/ltm/${id}?tab=compare&with=${talk}`], ['waterfall of a chat', `#/ltm/${talk}?tab=waterfall&at=3`],
 ];
 
 for (const theme of ['light', 'dark']) {
@@ -58,7 +58,7 @@ for (const theme of ['light', 'dark']) {
           // Without a machine there is no button for it.
           if (place && !(await button.isVisible())) continue;
           if (place) await button.click();
-          if (/messages|waterfall/.test(hash) && ['', 'Details'].includes(place)) await page.locator('.message, .bar-row').first().waitFor();
+          if (/messages|waterfall|compare/.test(hash) && ['', 'Details'].includes(place)) await page.locator('.message, .bar-row, .differences').first().waitFor();
           await page.locator('.tabpanel:not([hidden]) .skeleton').waitFor({ state: 'detached' });
           await page.waitForTimeout(60);
           assert.deepEqual(await findings(page), [], `${name} ${place}`);

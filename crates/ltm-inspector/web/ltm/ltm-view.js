@@ -29,6 +29,7 @@ export class LtmView {
   constructor({ id, parameters, shell, askToken }) {
     Object.assign(this, { id, shell, askToken });
     const at = parameters.get('at');
+    this.compared = parameters.get('with');
     this.tab = NAMES.includes(parameters.get('tab')) ? parameters.get('tab') : 'state';
     this.travel = new Travel(at !== null && /^\d{1,15}$/.test(at) ? Number(at) : null, () => this.#schedule());
     this.#build(parameters);
@@ -93,7 +94,11 @@ export class LtmView {
     this.timeline = new Timeline({ onPick: pick });
     this.machine = new MachinePane({ onPick: reveal });
     this.transport = new Transport({ onPick: pick });
-    const tabs = views({ pick, reveal });
+    const compare = (other) => {
+      this.compared = other;
+      this.#schedule();
+    };
+    const tabs = views({ pick, reveal, compare });
     this.panes = Object.fromEntries(tabs.map(({ name, pane }) => [name, pane]));
     this.tabs = new Tabs(tabs, { label: 'Details', onChange: (name) => this.#show(name) });
     this.tabs.show(this.tab);
@@ -129,7 +134,7 @@ export class LtmView {
 
   #link() {
     const at = this.travel.pinned;
-    return ltmLink(this.id, { at, tab: this.tab === 'state' ? null : this.tab });
+    return ltmLink(this.id, { at, tab: this.tab === 'state' ? null : this.tab, with: this.tab === 'compare' ? this.compared : null });
   }
 
   #address() {
@@ -167,7 +172,7 @@ export class LtmView {
     if (this.element.firstChild !== this.ready[0]) this.element.replaceChildren(...this.ready);
     const kept = this.travel.update(view);
     if (!kept) toast('Rolled back: the snapshot that you were viewing is no longer in the history');
-    const model = this.travel.model();
+    const model = { ...this.travel.model(), compared: this.compared };
     this.model = model;
     setAttribute(this.element, 'aria-busy', String(model.busy));
     this.#room(view);

@@ -19,6 +19,10 @@ export interface Model {
   /** The state after the chosen snapshot, and before it. Equal parts are the same objects. */
   state: JsonObject;
   before: JsonObject;
+  /** The state after another snapshot; undefined if folding it takes longer than a frame: ask again in the next one. */
+  stateAt(index: number): JsonObject | undefined;
+  /** What the chosen snapshot is compared with, as in the URL: `@5`, `43`, `43@5`; null: with the snapshot before it. */
+  compared: string | null;
 }
 
 /** What a pane can have the page do. */
@@ -27,4 +31,6 @@ export interface Acts {
   pick(index: number | null): void;
   /** Shows the value at a JSON Pointer in the state. */
   reveal(pointer: string): void;
+  /** Chooses what to compare with: `compared` of the model. */
+  compare(other: string | null): void;
 }

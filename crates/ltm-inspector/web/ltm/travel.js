@@ -45,7 +45,7 @@ export class Travel {
     const place = index - first;
     const model = {
       view, first, last, index, live: pinned === null, queues: this.#queues,
-      snapshot: view.snapshots[place], state: undefined, before: undefined, busy: false, error: this.#error,
+      snapshot: view.snapshots[place], stateAt: (wanted) => this.#history.now(Math.min(last, Math.max(first, wanted)) - first), state: undefined, before: undefined, busy: false, error: this.#error,
     };
     if (place < 0 || this.#error) return { ...model, state: view.state, before: view.state };
     try {

@@ -17,6 +17,7 @@ const VIEWS = [
   { name: 'messages', label: 'Messages', load: () => import('./messages/messages-pane.js'), offered: ({ view }) => conversationsOf(view.state).length > 0 },
   { name: 'waterfall', label: 'Waterfall', load: () => import('./waterfall/waterfall-pane.js') },
   { name: 'changes', label: 'Changes', make: ({ reveal }) => new ChangesPane({ onPointer: reveal }) },
+  { name: 'compare', label: 'Compare', load: () => import('./compare/compare-pane.js') },
   { name: 'step', label: 'Step', make: ({ pick }) => new StepPane({ onStep: pick }) },
   { name: 'errors', label: 'Errors', make: () => new ErrorsPane() },
   { name: 'rollbacks', label: 'Rollbacks', make: () => new RollbacksPane() },

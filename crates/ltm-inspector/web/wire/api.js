@@ -26,7 +26,12 @@ export async function gatewayIsMissing(signal) {
   return response?.status === 404;
 }
 
-/** Makes a call. Returns the response if it is a success; otherwise throws. */
+/**
+ * Makes a call. Returns the response if it is a success; otherwise throws.
+ *
+ * @param {string} path
+ * @param {{ method?: string, signal?: AbortSignal }} [options]
+ */
 export async function ask(path, { method = 'GET', signal } = {}) {
   const shown = token();
   let response;
