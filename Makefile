@@ -40,6 +40,10 @@ client: ## build the JavaScript client and run its tests, in Node and Chromium
 python: ## check the Python package and run its tests, against a running service
 	@clients/python/test.sh
 
+.PHONY: hooks
+hooks: ## test the hooks of the Python package, with the frameworks that they record
+	@clients/python/test.sh hooks
+
 .PHONY: apps
 apps: ## build an app with each bundler and the packed JavaScript client, and look at its page
 	@deploy/setup.sh --client

@@ -1,26 +1,54 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds `ltm`, and checks the Python package: lints, types, and tests on real services.
+# Installs what is missing, builds `ltm`, and checks the Python package on real services:
+#
+#   test.sh [-k …]         lints, types, and the tests of the package
+#   test.sh hooks [-k …]   types and tests of the hooks, with the frameworks that they record
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+what=package
+case "${1:-}" in
+  hooks)
+    what=$1
+    shift
+    ;;
+esac
 
 deploy/setup.sh --python
 cargo build --locked --bin ltm
 target=${CARGO_TARGET_DIR:-$PWD/target}
-tools=$target/python
-# The mark holds the pins that are installed: other pins make the tools anew.
-if ! cmp -s clients/python/requirements.txt "$tools/installed"; then
-  rm -rf "$tools"
-  python3 -m venv "$tools"
-  "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
-    --requirement clients/python/requirements.txt
-  cp clients/python/requirements.txt "$tools/installed"
-fi
-
+export LTM_BIN=${LTM_BIN:-$target/debug/ltm} PYTHONDONTWRITEBYTECODE=1
 cd clients/python
-"$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
-export LTM_BIN=${LTM_BIN:-$target/debug/ltm} PATH=$tools/bin:$PATH
-ruff format --check --quiet .
-ruff check --quiet .
-mypy --no-error-summary --cache-dir "$target/python/mypy"
-pyright --pythonpath "$tools/bin/python" >"$target/python/pyright.log" || { cat "$target/python/pyright.log"; exit 1; }
-PYTHONDONTWRITEBYTECODE=1 timeout 600 python -m pytest "$@"
+
+# Makes an environment with these packages, and the package of this folder.
+environment() { # name, requirements
+  tools=$target/$1
+  # The mark holds the pins that are installed: other pins make the tools anew.
+  if ! cmp -s "$2" "$tools/installed"; then
+    rm -rf "$tools"
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement "$2"
+    cp "$2" "$tools/installed"
+  fi
+  "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
+  export PATH=$tools/bin:$PATH
+}
+
+case $what in
+  package)
+    environment python requirements.txt
+    ruff format --check --quiet .
+    ruff check --quiet .
+    mypy --no-error-summary --cache-dir "$tools/mypy"
+    pyright --pythonpath "$tools/bin/python" >"$tools/pyright.log" || { cat "$tools/pyright.log"; exit 1; }
+    timeout 600 python -m pytest "$@"
+    ;;
+  hooks)
+    environment python-hooks requirements-hooks.txt
+    mypy --no-error-summary --cache-dir "$tools/mypy" src/ltm_live/hooks/*.py tests/hooks/*.py
+    pyright --pythonpath "$tools/bin/python" src/ltm_live/hooks/*.py >"$tools/pyright.log" || { cat "$tools/pyright.log"; exit 1; }
+    # Event loops that the frameworks leave open are theirs.
+    timeout 600 python -m pytest tests/hooks -W ignore::ResourceWarning -W ignore::DeprecationWarning \
+      -W ignore::pytest.PytestUnraisableExceptionWarning "$@"
+    ;;
+esac

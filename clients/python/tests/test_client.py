@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import QUICK
 from proxy import Proxy
+from repository import ROOT
 
 import ltm_live
 from ltm_live import (
@@ -38,8 +39,6 @@ from ltm_live import (
 from ltm_live.sending import calls
 from ltm_live.sending.calls import Address
 from ltm_live.testing import Server
-
-ROOT = Path(__file__).parents[3]
 
 
 def members(cls: type) -> dict[str, str]:

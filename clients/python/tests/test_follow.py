@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from conftest import QUICK, until
 from proxy import Proxy
+from repository import ROOT
 
 from ltm_live import (
     AsyncClient,
@@ -38,7 +39,7 @@ from ltm_live.sending.calls import Address
 from ltm_live.testing import Server
 
 BACKOFF = Backoff(0.005, 0.1)
-DATA = Path(__file__).parents[3] / "tests" / "data"
+DATA = ROOT / "tests" / "data"
 
 
 def write_everything(ltm: Ltm) -> str:

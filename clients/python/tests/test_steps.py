@@ -23,7 +23,7 @@ from ltm_live import (
     Retry,
     text_of,
 )
-from ltm_live.background import Full
+from ltm_live.sending.background import Full
 from ltm_live.testing import Server
 
 

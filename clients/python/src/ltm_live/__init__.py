@@ -13,7 +13,6 @@ from ._sync.client import Client
 from ._sync.follower import Follower
 from ._sync.ltm import Ltm
 from ._sync.text import TextStream
-from .background import BackgroundProducer, Queued, QueueFull
 from .data.difference import diff
 from .data.patch import PatchError, apply_patch, pointer
 from .data.texts import text_of
@@ -44,6 +43,7 @@ from .problems import (
     Unavailable,
     UnknownLtm,
 )
+from .sending.background import BackgroundProducer, Queued, QueueFull
 from .sending.calls import ListPage
 from .sending.retry import Backoff, Retry
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from typing_extensions import Self
 
-from ..background import BackgroundProducer, Full, OnError
 from ..data.values import Default
 from ..following.subscription import Start
 from ..sending import calls
+from ..sending.background import BackgroundProducer, Full, OnError
 from ..sending.calls import Address, Conditions, ListPage, Producer
 from ..sending.retry import Backoff, Retry
 from ..sending.settings import AsyncToken, Settings

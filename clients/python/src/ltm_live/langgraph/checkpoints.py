@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 _TASKS = "__pregel_tasks"
@@ -52,14 +50,6 @@ def item_of(fqn: str, nodes: Iterable[str], payload: Mapping[str, Any]) -> dict[
 def interrupt_of(interrupt: Any) -> dict[str, Any]:
     """An interrupt, as the state shows it."""
     return {"id": getattr(interrupt, "id", None), "value": getattr(interrupt, "value", interrupt)}
-
-
-def attempt_of(error: Any) -> dict[str, Any]:
-    """A failed attempt, for the `retries` of an error."""
-    attempt = {"time": datetime.now(timezone.utc), "type": type(error).__name__, "description": str(error)}
-    if isinstance(error, BaseException):
-        attempt["details"] = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return attempt
 
 
 def _is_control(name: str) -> bool:

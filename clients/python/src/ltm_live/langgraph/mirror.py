@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections import OrderedDict
@@ -10,26 +9,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .._sync.client import Client
-from .._sync.ltm import Ltm
-from ..data.difference import diff, is_takeable
-from ..data.values import to_json
-from ..problems import CursorMismatch, DeletedLtm, KeyReused, LtmError
-from ..wire import State
-from .checkpoints import attempt_of, interrupt_of, is_pending, item_of, node_of, nodes_run, visible
+from ..hooks.mirrored import Mirrored
+from ..problems import DeletedLtm, LtmError
+from .checkpoints import interrupt_of, is_pending, item_of, node_of, nodes_run, visible
 
 _log = logging.getLogger("ltm_live")
 
 #: Where the state keeps the id of the checkpoint that it is as of.
 _CHECKPOINT = "_checkpoint"
 _INTERRUPTS = "_interrupts"
-#: How often a step is tried if other programs write to the LTM, too.
-_TRIES = 5
 #: How many checkpoints of a thread are kept in memory; older ones are looked up in its history.
 _INDICES = 10_000
 #: How many threads are kept in memory.
 _THREADS = 1000
-#: The most bytes of a key.
-_LONGEST_KEY = 255
 
 
 class Mirror:
@@ -92,15 +84,11 @@ class Mirror:
                 _log.error("a step of LangGraph is not in its LTM", extra={"thread_id": name, "error": str(error)})
 
 
-class Thread:
+class Thread(Mirrored):
     """The LTM of one thread. Its caller holds the lock."""
 
     def __init__(self, client: Client, fqn: str, name: str, structure: Callable[[], Any]) -> None:
-        self.lock = threading.RLock()
-        self._client, self._fqn, self._name, self._structure = client, fqn, name, structure
-        self._ltm: Ltm | None = None
-        self._cursor, self._state = "", State()
-        self._is_known = False
+        super().__init__(client, fqn, name, params={"thread_id": name}, structure=structure)
         #: The checkpoint of each snapshot, as far as this process has seen them.
         self._indices: dict[str, int] = {}
         #: What the nodes had seen at the latest checkpoint.
@@ -109,13 +97,6 @@ class Thread:
         #: What tasks wrote before their checkpoint arrived.
         self._early: dict[str, list[tuple[str, Any, str | None]]] = {}
         self._pushed: dict[str, set[str]] = {}
-
-    @property
-    def ltm(self) -> Ltm:
-        """The LTM. It is made with the first step of the thread."""
-        if self._ltm is None:
-            self._ltm = self._found()
-        return self._ltm
 
     def checkpoint(
         self,
@@ -126,8 +107,7 @@ class Thread:
     ) -> None:
         """Appends the step that led to a checkpoint."""
         id, source = str(checkpoint["id"]), str(metadata.get("source", "loop"))
-        self._know()
-        if parent is not None and parent != self._state.get(_CHECKPOINT):
+        if parent is not None and parent != self.known().get(_CHECKPOINT):
             self._go_back(parent)
         nodes = self._pushed.pop(parent or "", set())
         if source == "loop":
@@ -164,57 +144,20 @@ class Thread:
         except DeletedLtm:
             pass
 
-    def forget(self) -> None:
-        """Reads the state again before the next step."""
-        self._is_known = False
-
     def interrupted(self, interrupts: Iterable[Any], nodes: Iterable[str]) -> None:
         """Shows what the graph waits for."""
-        self._know()
+        state = self.known()
         shown = [interrupt_of(interrupt) for interrupt in interrupts]
-        before = [old for old in self._state.get(_INTERRUPTS, []) if old["id"] not in [new["id"] for new in shown]]
-        after = {**self._state, "_status": "interrupted", _INTERRUPTS: [*before, *shown]}
+        before = [old for old in state.get(_INTERRUPTS, []) if old["id"] not in [new["id"] for new in shown]]
+        after = {**state, "_status": "interrupted", _INTERRUPTS: [*before, *shown]}
         self.advance("interrupt", after, item_of(self._fqn, nodes, {}))
-
-    def failed(self, error: Any, nodes: Iterable[str]) -> None:
-        """Records an error."""
-        self._know()
-        item = item_of(self._fqn, nodes, {})
-        self.ltm.record_error(reason="execute", item=item, retries=[attempt_of(error)])
-        self.forget()
-        self._know()
-        self.advance("error", {**self._state, "_status": "error"}, item)
-
-    def advance(self, reason: str, after: Mapping[str, Any], item: Any, key: str | None = None) -> int:
-        """Appends a step that leads to this state. Returns its index."""
-        state: State = to_json(after, self._client.default)
-        for attempt in range(_TRIES):
-            self._know()
-            patch = diff(self._state, state)
-            change: dict[str, Any] = {"patch": patch} if is_takeable(patch) else {"state": state}
-            # A step that was decided on another state is another request.
-            own = f"{key}:{attempt}" if key and attempt else key
-            try:
-                written = self.ltm.append(reason, **change, item=item, if_match=self._cursor, idempotency_key=own)
-            except (CursorMismatch, KeyReused):
-                # Another program has written, or this one before it was started again.
-                self.forget()
-                continue
-            self._cursor, self._state = written["cursor"], state
-            return written["index"]
-        raise LtmError(f"other programs write to the LTM of thread {self._name} all the time")
 
     def _apply(self, channel: str, value: Any, node: str | None) -> None:
         nodes = [] if node is None else [node]
         if channel == "__interrupt__":
             self.interrupted(value if isinstance(value, (tuple, list)) else [value], nodes)
         else:
-            self.failed(value, nodes)
-
-    def _know(self) -> None:
-        if not self._is_known:
-            now = self.ltm.state()
-            self._cursor, self._state, self._is_known = now["cursor"], now["state"], True
+            self.failed(value, item_of(self._fqn, nodes, {}))
 
     def _go_back(self, parent: str) -> None:
         """Goes back to the step of a checkpoint, from which the graph goes on."""
@@ -227,7 +170,6 @@ class Thread:
             return
         self.ltm.rollback(index)
         self.forget()
-        self._know()
 
     def _checkpoint_at(self, index: int) -> str | None:
         page = self.ltm.snapshots(index, limit=1)["snapshots"]
@@ -237,18 +179,3 @@ class Thread:
     def _id_in(item: Any) -> str | None:
         payload = item.get("payload") if isinstance(item, dict) else None
         return payload.get("checkpoint_id") if isinstance(payload, dict) else None
-
-    def _found(self) -> Ltm:
-        key = self._name
-        if len(key.encode()) > _LONGEST_KEY or key in ("", ".", ".."):
-            key = hashlib.sha256(key.encode()).hexdigest()
-        # A thread that was deleted may begin anew.
-        return self._client.create(
-            self._fqn,
-            key=key,
-            reuse=True,
-            name=self._name,
-            state={"_status": "init"},
-            params={"thread_id": self._name},
-            structure=self._structure(),
-        )

@@ -153,7 +153,7 @@ class _Run:
 
     def fail(self, error: BaseException) -> None:
         """The run has failed."""
-        self._thread.failed(error, self._nodes)
+        self._thread.failed(error, item_of(self._fqn, self._nodes, {}))
 
     def _advance(self, reason: str, status: str, nodes: Any) -> None:
         item = item_of(self._fqn, nodes, {"step": self._step})

@@ -18,14 +18,14 @@ from typing import Any, Literal
 
 from typing_extensions import Self
 
-from ._sync.transport import Transport
-from .data.values import to_text
-from .problems import InvalidRequest, LtmError, Problem
-from .sending import calls
-from .sending.calls import Address, Conditions
-from .sending.retry import Retry
-from .sending.settings import AsyncToken, Settings, Token
-from .wire import NewSnapshot
+from .._sync.transport import Transport
+from ..data.values import to_text
+from ..problems import InvalidRequest, LtmError, Problem
+from ..wire import NewSnapshot
+from . import calls
+from .calls import Address, Conditions
+from .retry import Retry
+from .settings import AsyncToken, Settings, Token
 
 #: What happens to a snapshot if the queue is full: `raise` raises `QueueFull`, `block` waits, `drop` drops it.
 #: `latest` drops the oldest whole `state` of the same LTM, which the new one replaces, or else raises `QueueFull`.
