@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import pytest
 from conftest import QUICK
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.memory import InMemorySaver
@@ -294,3 +295,41 @@ async def test_a_graph_without_a_checkpointer_is_recorded_asynchronously(client:
         await failing.ainvoke({"log": []})
     document = await asyncio.to_thread(failing.ltm.document)
     assert (document["state"]["_status"], len(document["errors"])) == ("error", 1)
+
+
+def extended(lines: list[str], writes: list[list[str]]) -> list[str]:
+    return [*lines, *(line for write in writes for line in write)]
+
+
+class Deltas(TypedDict, total=False):
+    lines: Annotated[list[str], DeltaChannel(extended, snapshot_frequency=3)]
+    n: int
+
+
+def deltas() -> Any:
+    graph: Any = StateGraph(Deltas)
+    for n in range(4):
+        graph.add_node(f"node{n}", lambda state, n=n: {"lines": [f"line {n}"], "n": n})
+        graph.add_edge(f"node{n - 1}" if n else START, f"node{n}")
+    return graph
+
+
+@pytest.mark.filterwarnings("ignore::Warning:langgraph")
+def test_a_graph_with_a_delta_channel_is_recorded_with_all_its_values(client: Client, config: Any) -> None:
+    graph = record(deltas().compile(checkpointer=InMemorySaver()), client, strict=True)
+    assert isinstance(graph, Recorder)
+    for _ in range(2):
+        result = graph.invoke({"lines": ["in"]}, config)
+    assert graph.ltm is not None
+    assert values(graph.ltm.state()["state"]) == result == graph.get_state(config).values
+    assert len(result["lines"]) == 10
+    assert values(graph.ltm.state(3)["state"]) == {"lines": ["in", "line 0", "line 1"], "n": 1}
+
+
+@pytest.mark.filterwarnings("ignore::Warning:langgraph")
+def test_a_saver_refuses_a_graph_with_a_delta_channel_or_leaves_the_channel_out(client: Client, config: Any) -> None:
+    with pytest.raises(ValueError, match="lines: the checkpoints do not have the values"):
+        LtmSaver(InMemorySaver(), client, graph=deltas())
+    saver = LtmSaver(InMemorySaver(), client, strict=True)
+    deltas().compile(checkpointer=saver).invoke({"lines": ["in"]}, config)
+    assert values(saver.ltm(config["configurable"]["thread_id"]).state()["state"]) == {"n": 3}

@@ -9,8 +9,15 @@ _TASKS = "__pregel_tasks"
 
 
 def visible(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the graph, without the channels by which LangGraph controls it."""
-    return {name: value for name, value in values.items() if not _is_control(name)}
+    """The values of the graph, without the channels by which LangGraph controls it.
+
+    Of a `DeltaChannel` only some checkpoints have the value, so none is shown.
+    """
+    return {
+        name: value
+        for name, value in values.items()
+        if not _is_control(name) and type(value).__name__ != "_DeltaSnapshot"
+    }
 
 
 def is_pending(values: Mapping[str, Any]) -> bool:

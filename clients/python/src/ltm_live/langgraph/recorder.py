@@ -1,4 +1,4 @@
-"""Records the runs of a graph without a checkpointer."""
+"""Records the runs of a graph whose checkpoints do not have its values, or that has no checkpointer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._sync.ltm import Ltm
 from .checkpoints import item_of
 from .mirror import Mirror, Thread
 from .saver import LtmSaver
-from .structure import name_of, structure_of
+from .structure import delta_channels, name_of, structure_of
 
 _OWN_MODES = ("values", "tasks")
 
@@ -23,12 +23,13 @@ _OWN_MODES = ("values", "tasks")
 def record(graph: Any, client: Client, *, fqn: str | None = None, strict: bool = False) -> Any:
     """Records a compiled graph: after each superstep, the state of an LTM equals the values of the graph.
 
-    Returns the graph with an `LtmSaver` around its checkpointer; or a `Recorder` if it has none.
+    Returns the graph with an `LtmSaver` around its checkpointer. Returns a `Recorder` if it has none, or if it has a
+    `DeltaChannel`: its checkpoints do not have the values of such channels.
     """
     inner = graph.checkpointer
     if isinstance(inner, LtmSaver):
         return graph
-    if isinstance(inner, BaseCheckpointSaver):
+    if isinstance(inner, BaseCheckpointSaver) and not delta_channels(graph):
         saver = LtmSaver(inner, client, fqn=fqn, graph=graph, strict=strict)
         return graph.copy({"checkpointer": saver})
     return Recorder(graph, client, fqn or f"langgraph.{name_of(graph) or 'Graph'}", strict)

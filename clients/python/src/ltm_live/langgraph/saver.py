@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
 from .._sync.client import Client
 from .._sync.ltm import Ltm
 from .mirror import Mirror
-from .structure import name_of, structure_of
+from .structure import delta_channels, name_of, structure_of
 
 
 class LtmSaver(BaseCheckpointSaver[Any]):
@@ -29,6 +29,8 @@ class LtmSaver(BaseCheckpointSaver[Any]):
       rollback.
     - `_status` is `active`, `finished`, `error`, or `interrupted`; then `_interrupts` says what the graph waits for.
     - `graph` (compiled, or its builder) is drawn by the inspector. You may also set it later, before the first step.
+    - A graph with a `DeltaChannel` is refused, because its checkpoints do not have the values: use `record`. If the
+      saver does not know its graph, such channels are left out.
     - With `strict`, a step that cannot be written fails the graph. Else the failure is logged, and the next step brings
       the LTM up to date.
     """
@@ -43,6 +45,11 @@ class LtmSaver(BaseCheckpointSaver[Any]):
         strict: bool = False,
     ) -> None:
         super().__init__(serde=inner.serde)
+        if names := delta_channels(graph):
+            raise ValueError(
+                f"{', '.join(names)}: the checkpoints do not have the values of a DeltaChannel. "
+                "Use record(graph, client), which takes them from the graph"
+            )
         self.inner = inner
         self.graph = graph
         self._fqn = fqn or f"langgraph.{name_of(graph) or 'Graph'}"

@@ -29,6 +29,12 @@ def structure_of(graph: Any, fqn: str) -> dict[str, Any]:
     }
 
 
+def delta_channels(graph: Any) -> list[str]:
+    """The channels of a graph whose values are not in its checkpoints, only what was written to them."""
+    channels = getattr(graph, "channels", None) or {}
+    return sorted(name for name, channel in channels.items() if type(channel).__name__ == "DeltaChannel")
+
+
 def name_of(graph: Any) -> str | None:
     """The name of a graph, if it has one of its own."""
     name = getattr(graph, "name", None)
