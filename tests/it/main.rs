@@ -94,6 +94,7 @@ mod clients {
 /// What an operator relies on: settings, metrics, traces, load balancing and rolling updates.
 mod operations {
     mod balance;
+    mod by_hand;
     mod http_limits;
     mod metrics;
     mod program;

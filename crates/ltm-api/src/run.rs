@@ -3,11 +3,11 @@
 use std::io;
 
 use ltm_auth::Auth;
-use ltm_service::{Metrics, Readiness, Server, Tasks, VERSION};
+use ltm_service::{Metrics, Readiness, Server, Tasks, log_start};
 use ltm_settings::SettingError;
 use ltm_store::{Inspector, Redis, StoreError};
 
-use crate::{Api, Settings, configure};
+use crate::{Api, Settings, configure, http::name_gateway};
 
 /// Runs the service until the shutdown of `tasks` begins.
 ///
@@ -19,6 +19,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let auth = Auth::new(&settings.auth, &settings.api.listen, tasks.spawner())?;
     let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    log_start("API", &redis, &settings.tracing.endpoint).await;
     tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     let api = Api::new(
@@ -48,16 +49,12 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         drain_time: settings.api.drain_time,
         write_stall: settings.api.write_stall,
     };
-    tracing::info!(
-        version = VERSION,
-        redis = settings.redis.shown_address(),
-        traces = settings.tracing.endpoint,
-        "starting the API"
-    );
+    let routes = move |config: &mut _| {
+        configure(&api, config);
+        name_gateway(&api, config);
+    };
     server
-        .run(move |config| configure(&api, config), async move {
-            shutdown.begun().await
-        })
+        .run(routes, async move { shutdown.begun().await })
         .await?;
     Ok(())
 }

@@ -16,6 +16,8 @@ use ltm_state::{
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::http::gateway_of;
+
 /// What a state may take in memory for each byte that its text may have.
 const MEMORY_PER_BYTE: usize = 6;
 /// The most snapshots in one request: Redis does nothing else while it appends them.
@@ -61,6 +63,12 @@ pub struct ApiSettings {
     ///
     /// Set it to `0.0.0.0:8000`, and set `auth.mode`, if other machines must reach the API.
     pub listen: String,
+    /// The URL of the gateway, such as `http://127.0.0.1:8001`. Empty: the gateway is at the URL of the API, because a proxy
+    /// gives both one port. The inspector follows LTMs at this URL.
+    ///
+    /// Set it if browsers reach the gateway at another URL than the API. Unless both are on `localhost`, also add the origin
+    /// of the API to `cors.origins` of the gateway.
+    pub gateway_url: String,
     /// Whether the API serves the inspector at `/`.
     ///
     /// Set it to `false` if no person should look at LTMs with a browser.
@@ -186,6 +194,7 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8000".into(),
+            gateway_url: String::new(),
             inspector: true,
             docs: true,
             max_body: ByteSize::mib(8),
@@ -222,6 +231,7 @@ impl ApiSettings {
     /// Names the setting.
     pub fn check(&self) -> Result<(), SettingError> {
         let most = ByteSize::b(MAX_STATE_BYTES as u64);
+        gateway_of(&self.gateway_url)?;
         within("api.max_body", self.max_body, ByteSize::b(0)..=most)?;
         within("api.max_state", self.max_state, ByteSize::b(0)..=most)?;
         within("api.max_depth", self.max_depth, 1..=patch::MAX_DEPTH)?;

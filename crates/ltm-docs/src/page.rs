@@ -73,7 +73,10 @@ fn serve(config: &mut ServiceConfig, path: &str, media_type: &'static str, conte
         media_type,
         content,
         compressed: Compressed::default(),
-        headers: HEADERS,
+        headers: HEADERS
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
     };
     mount(config, path, file);
 }

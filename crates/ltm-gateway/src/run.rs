@@ -3,11 +3,15 @@
 use std::{io, time::Duration};
 
 use ltm_auth::Auth;
-use ltm_service::{Metrics, Server, Tasks, VERSION};
+use ltm_service::{Metrics, Server, Tasks, log_start};
 use ltm_settings::SettingError;
 use ltm_store::{Redis, StoreError};
 
-use crate::{gateway::Gateway, http::configure, settings::Settings};
+use crate::{
+    gateway::Gateway,
+    http::{configure, name_api},
+    settings::Settings,
+};
 
 /// Runs the service until the shutdown of `tasks` begins.
 ///
@@ -18,6 +22,7 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     let auth = Auth::new(&settings.auth, &settings.gateway.listen, tasks.spawner())?;
     let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    log_start("gateway", &redis, &settings.tracing.endpoint).await;
     tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());
@@ -39,16 +44,12 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         drain_time: Duration::from_secs(1),
         write_stall: settings.gateway.write_stall,
     };
-    tracing::info!(
-        version = VERSION,
-        redis = settings.redis.shown_address(),
-        traces = settings.tracing.endpoint,
-        "starting the gateway"
-    );
     let stop = gateway.clone().stopped();
-    server
-        .run(move |config| configure(&gateway, config), stop)
-        .await?;
+    let routes = move |config: &mut _| {
+        configure(&gateway, config);
+        name_api(config);
+    };
+    server.run(routes, stop).await?;
     Ok(())
 }
 

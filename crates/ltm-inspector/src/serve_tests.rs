@@ -8,13 +8,26 @@ use actix_web::{
     test::{TestRequest, call_service, init_service},
 };
 
+use crate::Gateway;
+
 /// The answer to a request with this header.
 async fn answer(
     method: Method,
     path: &str,
     header: Option<(&str, &str)>,
 ) -> ServiceResponse<BoxBody> {
-    let app = init_service(App::new().configure(crate::configure)).await;
+    answer_of(None, method, path, header).await
+}
+
+/// The answer of a server whose gateway is elsewhere.
+async fn answer_of(
+    gateway: Option<&Gateway>,
+    method: Method,
+    path: &str,
+    header: Option<(&str, &str)>,
+) -> ServiceResponse<BoxBody> {
+    let app = App::new().configure(|config| crate::configure(config, gateway));
+    let app = init_service(app).await;
     let mut request = TestRequest::with_uri(path).method(method);
     if let Some(header) = header {
         request = request.insert_header(header);
@@ -60,7 +73,7 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
             "default-src 'none'",
             "script-src 'self';",
             "style-src 'self';",
-            "connect-src 'self';",
+            "connect-src 'self'",
             "frame-ancestors 'none'",
             "base-uri 'none'",
             "form-action 'none'",
@@ -170,4 +183,28 @@ async fn only_what_is_there_can_be_read() {
     assert_eq!(header_of(&refused, header::ALLOW.as_str()), "GET, HEAD");
     let head = answer(Method::HEAD, "/", None).await;
     assert_eq!(head.status(), StatusCode::OK);
+}
+
+#[actix_web::test]
+async fn the_page_names_a_gateway_elsewhere_and_may_connect_to_it_alone() {
+    let page = String::from_utf8(body_of(get("/").await).await).unwrap();
+    assert!(page.contains(crate::NO_GATEWAY), "{page}");
+    let gateway = Gateway {
+        url: "https://live.example.com/ltm/".into(),
+        origin: "https://live.example.com".into(),
+        socket_origin: "wss://live.example.com".into(),
+    };
+    let response = answer_of(Some(&gateway), Method::GET, "/", None).await;
+    let policy = header_of(&response, "content-security-policy");
+    assert!(
+        policy.ends_with("connect-src 'self' https://live.example.com wss://live.example.com"),
+        "{policy}"
+    );
+    let tag = header_of(&response, "etag").to_owned();
+    assert_ne!(tag, header_of(&get("/").await, "etag"));
+    let page = String::from_utf8(body_of(response).await).unwrap();
+    assert!(
+        page.contains(r#"<meta name="ltm-gateway" content="https://live.example.com/ltm/">"#),
+        "{page}"
+    );
 }

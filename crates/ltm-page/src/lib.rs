@@ -1,5 +1,7 @@
 //! Serves files from the binary: the pages of the services and the files that the pages load.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{
@@ -19,7 +21,7 @@ pub struct File {
     /// The same content, compressed.
     pub compressed: Compressed,
     /// The headers that say what a browser may do with it.
-    pub headers: &'static [(&'static str, &'static str)],
+    pub headers: Arc<[(&'static str, String)]>,
 }
 
 /// The compressed forms of a file, as far as there are any.
@@ -100,8 +102,8 @@ fn answer(request: &HttpRequest, file: &File, forms: &[Form]) -> HttpResponse {
     if forms.len() > 1 {
         response.insert_header((header::VARY, header::ACCEPT_ENCODING.as_str()));
     }
-    for (name, value) in file.headers {
-        response.insert_header((*name, *value));
+    for (name, value) in file.headers.iter() {
+        response.insert_header((*name, value.as_str()));
     }
     if is_cached {
         return response.finish();

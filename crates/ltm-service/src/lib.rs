@@ -31,6 +31,7 @@ pub use process::{
     program::{Arguments, Common, Program, load_redis, read_settings, run},
     settings::{OtherSection, SettingsError},
     shutdown::Shutdown,
+    start_line::log_start,
     tasks::{self, Tasks},
     version::VERSION,
 };

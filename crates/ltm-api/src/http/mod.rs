@@ -4,6 +4,8 @@ mod authorize;
 mod batch;
 mod body;
 mod calls;
+mod gateway_paths;
+mod gateway_url;
 mod headers;
 mod malformed;
 mod openapi;
@@ -27,6 +29,8 @@ use calls::{
     rollbacks::{page, rollback},
     snapshots, state, wait,
 };
+pub(crate) use gateway_paths::name_gateway;
+pub(crate) use gateway_url::gateway_of;
 
 use crate::Api;
 
@@ -42,7 +46,9 @@ pub fn configure(api: &Api, config: &mut ServiceConfig) {
         }
     }
     if api.settings().inspector {
-        ltm_inspector::configure(config);
+        // The settings were checked.
+        let gateway = gateway_of(&api.settings().gateway_url).ok().flatten();
+        ltm_inspector::configure(config, gateway.as_ref());
     }
     if api.settings().docs {
         ltm_docs::configure(config, openapi::openapi());

@@ -23,8 +23,13 @@ impl Worker {
     /// Connects to Redis and starts the tasks of this thread. If one of them panics, the process stops.
     pub(crate) fn start(gateway: Gateway) -> Self {
         let redis = gateway.store().redis().clone();
-        let (live, events) = Live::start(redis, bytes(gateway.settings().live_queue));
-        gateway.listeners().push(live.clone());
+        let (live, events) = {
+            let mut listeners = gateway.listeners();
+            let number = listeners.len() + 1;
+            let (live, events) = Live::start(redis, number, bytes(gateway.settings().live_queue));
+            listeners.push(live.clone());
+            (live, events)
+        };
         let run_queue = Rc::<RunQueue>::default();
         let topics = Topics::new(
             gateway.logs().clone(),

@@ -1,6 +1,7 @@
 //! The endpoints of the gateway, from a request to a subscription.
 
 mod agui;
+mod api_paths;
 pub(crate) mod handshake;
 mod list_events;
 mod list_socket;
@@ -13,6 +14,8 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use ltm_service::method_not_allowed;
+
+pub(crate) use api_paths::name_api;
 
 use crate::{fanout::worker::Worker, gateway::Gateway};
 

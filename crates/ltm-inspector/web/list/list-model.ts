@@ -3,6 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { followList, Reader, type Counts, type FollowingList, type ListView, type Row } from 'ltm-live';
 import { gatewayIsMissing, ORIGIN } from '../wire/api.js';
+import { sockets } from '../wire/wire.js';
 import { onToken, refused, token } from '../wire/session.js';
 import { narrows, toQuery, type Filter } from './filter.js';
 
@@ -54,7 +55,7 @@ export class ListModel {
 
   #follow(filter: Filter): void {
     this.#following?.close();
-    const handle = followList(ORIGIN.href, toQuery(filter), { token: token() ?? undefined });
+    const handle = followList(ORIGIN.href, toQuery(filter), { token: token() ?? undefined, ...sockets });
     this.#following = handle;
     this.arrived.value = new Set();
     this.view.value = handle.view;

@@ -47,7 +47,7 @@ export function ListPage({ model, acts }: Props) {
 function Missing({ model }: { model: ListModel }) {
   return (
     <div class="banner" role="status" hidden={!model.missing.value}>
-      {model.missing.value && <>This address leads to an API without a gateway, so nothing here is live: the page asks the API every 15 seconds. Have a proxy send <code>/ws/</code> and <code>/sse/</code> to the gateway (docs/proxies.md), or use <code>ltm dev</code>.</>}
+      {model.missing.value && <>This address leads to an API without a gateway, so nothing here is live: the page asks the API every 15 seconds. Have a proxy send <code>/ws/</code> and <code>/sse/</code> to the gateway (docs/proxies.md), set <code>api.gateway_url</code>, or use <code>ltm dev</code>.</>}
     </div>
   );
 }

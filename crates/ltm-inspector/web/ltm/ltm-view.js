@@ -15,7 +15,7 @@ import { toast } from '../elements/toast.js';
 import { Transport } from './transport.js';
 import { Travel } from './travel.js';
 import { NAMES, views } from './views.js';
-import { ExactSocket, ExactSource, exactFetch } from '../wire/wire.js';
+import { ExactSocket, ExactSource, exactFetch, onMissingGateway } from '../wire/wire.js';
 import { followLtm } from 'ltm-live';
 
 const PLACES = [['steps', 'Steps'], ['machine', 'Machine'], ['details', 'Details']];
@@ -145,6 +145,7 @@ export class LtmView {
     this.handle?.close();
     const handle = followLtm(ORIGIN.href, this.id, { token: token() ?? undefined, fetch: exactFetch, WebSocket: ExactSocket, EventSource: ExactSource });
     this.handle = handle;
+    onMissingGateway((error) => handle === this.handle && ((this.missing = error), this.#schedule()));
     handle.subscribe(() => handle === this.handle && this.#schedule());
     this.#schedule();
   }
@@ -159,7 +160,8 @@ export class LtmView {
 
   #update() {
     const { view } = this.handle;
-    this.shell.connection(view.status, view.error);
+    if (view.status === 'live') this.missing = null;
+    this.shell.connection(this.missing ? 'failed' : view.status, this.missing ?? view.error);
     if (view.status === 'failed' || (view.status === 'deleted' && view.cursor === null)) {
       this.#fail(view);
       return;
@@ -202,6 +204,7 @@ export class LtmView {
 
   #announce({ view, error }) {
     const text = error ? `The page cannot show this snapshot: ${error.message}`
+      : this.missing ? `${this.missing.title}: ${this.missing.detail}`
       : view.status === 'deleted' ? 'This LTM was deleted. The page shows the last data that it received.'
         : view.status === 'reconnecting' ? 'The connection is lost. The data may be out of date. The page reconnects by itself.' : '';
     this.banner.hidden = text === '';

@@ -5,6 +5,26 @@ import { refused, token } from './session.js';
 /** The URL of the services: the same as the page's. */
 export const ORIGIN = new URL('.', document.baseURI);
 
+/** The URL of the gateway: the page names it if it is elsewhere. */
+export const GATEWAY = new URL(document.querySelector('meta[name=ltm-gateway]')?.content || '.', document.baseURI);
+
+/** The address of a socket at the gateway, for one under `ORIGIN`. */
+export function atGateway(address) {
+  const url = new URL(String(address).replace(/^ws/, 'http').replace(ORIGIN.href, GATEWAY.href));
+  if (String(address).startsWith('ws')) url.protocol = url.protocol.replace('http', 'ws');
+  return url.href;
+}
+
+/** Throws if no gateway is at its URL. A browser does not report why a socket did not open. */
+export async function askGateway(signal) {
+  const url = new URL('ws/ltms', GATEWAY);
+  const response = await fetch(url, { signal, cache: 'no-store' }).catch(() => null);
+  if (response?.status === 404) throw await problemOf(response);
+  if (response || signal?.aborted || GATEWAY.origin === ORIGIN.origin) return;
+  const advice = `It is not running, or its setting cors.origins does not name ${ORIGIN.origin}.`;
+  throw new ApiError(0, `No answer from the gateway at ${GATEWAY.origin}`, advice);
+}
+
 /** The URL of a call, for example `ltm/42/state`. */
 export function address(path) {
   return new URL(`api/v0/${path}`, ORIGIN);
@@ -20,10 +40,9 @@ class ApiError extends Error {
   }
 }
 
-/** Whether the address of the page leads to an API without a gateway: then nothing is live. */
+/** Whether no gateway is at its URL: then nothing is live. */
 export async function gatewayIsMissing(signal) {
-  const response = await fetch(new URL('ws/ltms', ORIGIN), { signal, cache: 'no-store' }).catch(() => null);
-  return response?.status === 404;
+  return askGateway(signal).then(() => false, (error) => error.status === 404);
 }
 
 /**

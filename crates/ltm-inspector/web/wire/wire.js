@@ -1,5 +1,6 @@
 // `fetch` and sockets for the client, with numbers that keep their digits.
 
+import { askGateway, atGateway } from './api.js';
 import { mark } from './digits.js';
 
 /** `fetch`; marks the numbers of its answers that a double cannot hold. */
@@ -8,6 +9,22 @@ export async function exactFetch(input, init) {
   response.json = async () => JSON.parse(mark(await response.text()));
   return response;
 }
+
+/** A kind of socket, to the gateway. */
+function moved(Base) {
+  return class extends Base {
+    constructor(address, ...more) {
+      super(atGateway(address), ...more);
+    }
+  };
+}
+
+// A browser may have only one of them.
+const GatewaySocket = globalThis.WebSocket && moved(WebSocket);
+const GatewaySource = globalThis.EventSource && moved(EventSource);
+
+/** The sockets of the client, at the gateway. */
+export const sockets = { WebSocket: GatewaySocket, EventSource: GatewaySource };
 
 /** A kind of socket; marks the numbers of its messages that a double cannot hold. */
 function exact(Base) {
@@ -29,6 +46,17 @@ function exact(Base) {
   };
 }
 
-// A browser may have only one of them.
-export const ExactSocket = globalThis.WebSocket && exact(WebSocket);
-export const ExactSource = globalThis.EventSource && exact(EventSource);
+let missing = () => {};
+
+/** Calls `listener` with the reason if a socket did not open because no gateway is at its URL. */
+export const onMissingGateway = (listener) => (missing = listener);
+
+export const ExactSocket = GatewaySocket && class extends exact(GatewaySocket) {
+  constructor(...address) {
+    super(...address);
+    const ask = () => askGateway().catch(missing);
+    this.addEventListener('close', ask);
+    this.addEventListener('open', () => this.removeEventListener('close', ask));
+  }
+};
+export const ExactSource = GatewaySource && exact(GatewaySource);

@@ -4,5 +4,6 @@ pub(crate) mod log;
 pub(crate) mod program;
 pub(crate) mod settings;
 pub(crate) mod shutdown;
+pub(crate) mod start_line;
 pub mod tasks;
 pub(crate) mod version;

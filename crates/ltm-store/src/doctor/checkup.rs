@@ -173,7 +173,7 @@ impl Redis {
 
     /// Whether a message that is published on a channel is received.
     async fn pubsub(&self) -> Finding {
-        let (live, _events) = Live::start(self.clone(), 1);
+        let (live, _events) = Live::start(self.clone(), 1, 1);
         let began = Instant::now();
         let limit = self.settings().response_timeout + self.settings().connect_timeout;
         while !live.is_healthy() {

@@ -98,6 +98,7 @@ impl Listener {
             }
             let pause = pauses.next().unwrap_or_default();
             tracing::warn!(
+                listener = self.shared.number,
                 address = &*self.address,
                 error,
                 retry_in = ?pause,
@@ -230,7 +231,8 @@ impl Listener {
 
     fn probe_came_back(&self) {
         if self.set_health(Health::Receiving) != Some(Health::Receiving) {
-            tracing::info!(address = &*self.address, "listening to Redis");
+            let listener = self.shared.number;
+            tracing::info!(listener, address = &*self.address, "listening to Redis");
         }
     }
 

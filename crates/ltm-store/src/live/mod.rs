@@ -50,9 +50,9 @@ pub struct LiveSource {
 
 impl Live {
     /// Starts to listen to the Redis of `redis`, in a task that ends when the events are dropped. Entries of up to
-    /// `max_bytes` wait for the receiver.
-    pub fn start(redis: Redis, max_bytes: usize) -> (Self, LiveEvents) {
-        let (live, events, source) = Self::without_listener(max_bytes);
+    /// `max_bytes` wait for the receiver. The log names the listener by `number`.
+    pub fn start(redis: Redis, number: usize, max_bytes: usize) -> (Self, LiveEvents) {
+        let (live, events, source) = Self::queue(number, max_bytes);
         let LiveSource { shared, sender } = source;
         let spawner = redis.spawner().clone();
         if redis.is_cluster() {
@@ -67,8 +67,12 @@ impl Live {
 
     /// The queue alone. The caller is the listener, as in a simulation.
     pub fn without_listener(max_bytes: usize) -> (Self, LiveEvents, LiveSource) {
+        Self::queue(0, max_bytes)
+    }
+
+    fn queue(number: usize, max_bytes: usize) -> (Self, LiveEvents, LiveSource) {
         let (sender, receiver) = mpsc::channel(MAX_EVENTS);
-        let shared = Arc::new(Shared::new(max_bytes));
+        let shared = Arc::new(Shared::new(number, max_bytes));
         let live = Self {
             shared: shared.clone(),
         };
@@ -178,7 +182,7 @@ mod tests {
             ..RedisSettings::default()
         };
         let redis = Redis::open_with(&settings, spawner).unwrap();
-        let (live, mut events) = Live::start(redis, 1);
+        let (live, mut events) = Live::start(redis, 1, 1);
         while live.shared.health().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

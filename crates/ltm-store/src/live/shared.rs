@@ -24,6 +24,8 @@ pub enum LiveEvent {
 
 /// What the receiver and the listeners share.
 pub(super) struct Shared {
+    /// The number of the receiver, for logs.
+    pub(super) number: usize,
     pub(super) wanted: Mutex<HashSet<LtmId>>,
     /// Counts the changes of `wanted`.
     pub(super) changes: watch::Sender<u64>,
@@ -46,8 +48,9 @@ pub(super) enum Health {
 }
 
 impl Shared {
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(number: usize, max_bytes: usize) -> Self {
         Self {
+            number,
             wanted: Mutex::default(),
             changes: watch::Sender::new(0),
             health: Mutex::default(),

@@ -120,6 +120,11 @@ impl Redis {
         &self.inner.settings
     }
 
+    /// The address of Redis, without secrets.
+    pub fn shown_address(&self) -> String {
+        self.inner.settings.shown_address()
+    }
+
     /// Starts background tasks.
     pub fn spawner(&self) -> &Spawner {
         &self.inner.spawner
