@@ -67,6 +67,7 @@ mod access {
 
 /// What happens to Redis, and how the services find out.
 mod redis {
+    mod archive;
     mod backup;
     mod clock;
     mod cluster;

@@ -10,7 +10,7 @@ use crate::{
     },
     dev,
     flou::{bridge, import},
-    operator::{doctor, key, verify},
+    operator::{backup, doctor, key, restore, verify},
     play,
     shell::{completions, man, open},
 };
@@ -104,6 +104,28 @@ Every entry must continue the one before it, every patch must apply to the state
 checkpoints and counters must agree with the log. The command prints every fault; if there is one,
 the exit code is 1.")]
     Verify(verify::Args),
+    /// Write LTMs to a file, directly from Redis
+    #[command(after_help = "\
+Examples:
+  ltm backup monday.ltm.zst                    everything in Redis
+  ltm backup agents.ltm.zst --fqn 'app.*'      the LTMs of these classes
+  ltm backup two.ltm.zst 42 app.Agent/3f2c     these LTMs
+  zstd -dc monday.ltm.zst | head -n 3 | jq     look into it
+
+The services keep running. Each LTM is in the file as it was at one moment; an LTM that is created meanwhile may be
+missing. If the command is interrupted, start it again: it continues where it stopped.")]
+    Backup(backup::Args),
+    /// Restore LTMs from a file of `ltm backup`, directly into Redis
+    #[command(after_help = "\
+Examples:
+  ltm restore monday.ltm.zst
+  ltm restore monday.ltm.zst 42                only this LTM
+  ltm restore monday.ltm.zst --redis redis://127.0.0.1:6379/1
+
+Restored LTMs have their ids, keys and cursors, so subscribers go on where they were. The command never changes an LTM
+that is there. If it is interrupted, start it again: it continues where it stopped. Start the services afterwards, or
+engines may create LTMs anew that are still to be restored.")]
+    Restore(restore::Args),
     /// Make an API key, for services that require authentication
     #[command(after_help = "\
 Examples:

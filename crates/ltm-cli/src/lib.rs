@@ -26,7 +26,7 @@ use commands::{
 };
 use error::Error;
 use flou::{bridge, import};
-use operator::{doctor, key, verify};
+use operator::{backup, doctor, key, restore, verify};
 use shell::{completions, man, open};
 use terminal::{Output, report};
 
@@ -42,6 +42,12 @@ pub fn run() -> ExitCode {
         }
         Command::Verify(args) => {
             wait_for(verify::run(args, output)).map_err(|error| args.redis.named(error))
+        }
+        Command::Backup(args) => {
+            wait_for(backup::run(args, output)).map_err(|error| args.redis.named(error))
+        }
+        Command::Restore(args) => {
+            wait_for(restore::run(args, output)).map_err(|error| args.redis.named(error))
         }
         Command::Key(args) => key::run(args, output),
         Command::Open(args) => open::run(&cli.url, args, output),

@@ -8,10 +8,14 @@
 //! - `log`: the operations on logs, one file for each;
 //! - `list`: the lists of LTMs, and the index by which they filter;
 //! - `live`: the subscriptions to live channels;
+//! - `backup`: reads LTMs with everything that Redis holds of them, and restores them;
+//! - `credentials`: revocations and tickets;
 //! - `doctor`: checks of Redis, of its keys and of whole logs;
 //! - `flou`: the channels on which Flou's engines publish.
 
 mod apart;
+mod backup;
+mod credentials;
 mod doctor;
 mod error;
 mod flou;
@@ -19,15 +23,18 @@ mod list;
 mod live;
 mod log;
 mod redis;
-mod revocations;
 mod spawner;
-mod ticket;
 
 pub use self::redis::{
     client::{Redis, reconnect_pauses},
     settings::RedisSettings,
 };
 pub use apart::apart;
+pub use backup::{
+    Count, Found, KeyScan, LtmBackup, LtmKeys, Record, Restore, Restored, Skipped, Start,
+    StoredEntry,
+};
+pub use credentials::revocations::{NewRevocation, RevocationSet};
 pub use doctor::{
     clock::Clocks,
     permissions::Role,
@@ -58,5 +65,4 @@ pub use log::{
     snapshots::SnapshotReader,
     state::{FoldCost, LoadedState},
 };
-pub use revocations::{NewRevocation, RevocationSet};
 pub use spawner::{BoxedTask, Spawner};

@@ -330,7 +330,7 @@ impl Store {
     }
 
     /// Raises the counter of ids, if it is lower.
-    async fn raise_counter(&self, to: u64) -> Result<(), StoreError> {
+    pub(crate) async fn raise_counter(&self, to: u64) -> Result<(), StoreError> {
         let mut call = script::RESERVE.call(&[keys::IDS]);
         call.arg(to);
         script::RESERVE.run(&self.redis, &call).await?;

@@ -44,6 +44,9 @@ script!(REVOKE, "revoke.lua");
 script!(INDEX, "index.lua");
 script!(WORDS, "words.lua");
 script!(NOTE_ERRORS, "note_errors.lua");
+script!(KEYS, "keys.lua");
+script!(RESTORE, "restore.lua");
+script!(BURY, "bury.lua");
 
 impl Script {
     fn new(code: &'static str) -> Self {

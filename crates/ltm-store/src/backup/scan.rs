@@ -1,0 +1,162 @@
+//! Finds everything that a backup holds: a scan over all keys, while Redis keeps serving.
+
+use jiff::Timestamp;
+use ltm_types::{Cursor, LtmId, LtmKey, keys};
+use redis::{Value, cluster::NodeAddress, from_redis_value_ref as from_value};
+
+use super::{read::text, record::Record};
+use crate::{error::StoreError, log::read::Store};
+
+/// The approximate number of keys of one SCAN.
+const STEP: usize = 512;
+
+/// What a key of Redis names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// An LTM.
+    Ltm(LtmId),
+    /// Something else that a backup holds: one record, or none if it is gone or belongs to an LTM.
+    Other(Record),
+}
+
+/// A scan over all keys. It can find a key twice.
+pub struct KeyScan {
+    store: Store,
+    /// The servers that were not scanned yet, the current one last.
+    primaries: Vec<Option<NodeAddress>>,
+    position: u64,
+}
+
+impl Store {
+    /// Begins a scan over all keys.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn scan(&self) -> Result<KeyScan, StoreError> {
+        Ok(KeyScan {
+            primaries: self.redis.primaries().await?,
+            store: self.clone(),
+            position: 0,
+        })
+    }
+
+    /// The number of LTMs on all lists.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn number_of_ltms(&self) -> Result<u64, StoreError> {
+        let mut sum = 0;
+        for playground in [false, true] {
+            let mut count = redis::cmd("ZLEXCOUNT");
+            count.arg(keys::index(playground)).arg("-").arg("+");
+            sum += self.redis.query::<u64>(&count).await?;
+        }
+        Ok(sum)
+    }
+
+    /// The records that belong to no LTM and to no key of their own: the revoked credentials, and the counter of ids.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`].
+    pub async fn back_up_rest(&self) -> Result<Vec<Record>, StoreError> {
+        let mut get = redis::cmd("HGETALL");
+        let revocations = self.redis.query(get.arg(keys::REVOCATIONS)).await?;
+        let ids: Option<u64> = self.redis.query(redis::cmd("GET").arg(keys::IDS)).await?;
+        Ok(vec![
+            Record::Revocations(revocations),
+            Record::Ids(ids.unwrap_or_default()),
+        ])
+    }
+
+    /// Reads the record of a key that names no LTM.
+    async fn other(&self, name: &str) -> Result<Option<Record>, StoreError> {
+        if let Some(id) = id_of_part(name, "deleted") {
+            let value: Option<String> = self.redis.query(redis::cmd("GET").arg(name)).await?;
+            let cursor = value.and_then(|cursor| cursor.parse::<Cursor>().ok());
+            return Ok(cursor.map(|cursor| Record::Deleted { id, cursor }));
+        }
+        if let Some(key) = keys::key_of(name) {
+            return self.other_key(name, &key).await;
+        }
+        match name.strip_prefix(keys::created("").as_str()) {
+            Some(key) => self.creation(name, key).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The record of a key, if its LTM does not hold it: a restore makes the others from their LTMs.
+    async fn other_key(&self, name: &str, key: &LtmKey) -> Result<Option<Record>, StoreError> {
+        let bound: Option<String> = self.redis.query(redis::cmd("GET").arg(name)).await?;
+        let Some(id) = bound.and_then(|id| id.parse::<LtmId>().ok()) else {
+            return Ok(None);
+        };
+        let is_deleted = match self.head(id).await {
+            Err(StoreError::Deleted { .. }) => true,
+            Ok(_) | Err(StoreError::Unknown(_)) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(is_deleted.then(|| Record::Key {
+            fqn: key.fqn().to_owned(),
+            key: key.key().to_owned(),
+            id,
+        }))
+    }
+
+    async fn creation(&self, name: &str, key: &str) -> Result<Option<Record>, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GET").arg(name);
+        pipeline.cmd("PTTL").arg(name);
+        let answers = self.redis.pipeline(&pipeline, 2).await?;
+        let value = answers.first().and_then(text);
+        let left = answers.get(1).and_then(|left| from_value::<i64>(left).ok());
+        let (Some(value), Some(left @ 1..)) = (value, left) else {
+            return Ok(None);
+        };
+        Ok(Some(Record::Creation {
+            key: key.to_owned(),
+            value,
+            until: Timestamp::now().as_millisecond() + left,
+        }))
+    }
+}
+
+impl KeyScan {
+    /// What the next keys name; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`]; [`StoreError::Rejected`] if the user may not scan keys.
+    pub async fn next(&mut self) -> Result<Option<Vec<Found>>, StoreError> {
+        let Some(primary) = self.primaries.last() else {
+            return Ok(None);
+        };
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(self.position).arg("MATCH").arg("ltm:*");
+        scan.arg("COUNT").arg(STEP);
+        let redis = &self.store.redis;
+        let answer: Value = redis.query_on(primary.as_ref(), &scan).await?;
+        let unexpected = |_| StoreError::Unexpected("the answer to SCAN cannot be read".into());
+        let (next, names): (u64, Vec<String>) = from_value(&answer).map_err(unexpected)?;
+        self.position = next;
+        if next == 0 {
+            self.primaries.pop();
+        }
+        let mut found = Vec::new();
+        for name in &names {
+            match id_of_part(name, "meta") {
+                Some(id) => found.push(Found::Ltm(id)),
+                None => found.extend(self.store.other(name).await?.map(Found::Other)),
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+/// The LTM of a key with this last part.
+fn id_of_part(name: &str, part: &str) -> Option<LtmId> {
+    let (id, rest) = name.strip_prefix("ltm:{")?.split_once("}:")?;
+    (rest == part).then(|| id.parse().ok()).flatten()
+}

@@ -1,0 +1,273 @@
+//! `ltm backup` and `ltm restore`, as docs/backup.md describes them.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use ltm_tests::{Api, Cluster, Follower, RedisServer, Service, Stack, Subscriber, binary, until};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn ltm(redis: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary("ltm"));
+    command.args(arguments).env("LTM__REDIS__URL", redis);
+    command.output().unwrap()
+}
+
+/// What it prints as JSON, if it succeeds.
+fn says(redis: &str, arguments: &[&str]) -> Value {
+    let output = ltm(redis, &[&["--json"], arguments].concat());
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn complains(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn verified(redis: &str) {
+    let output = ltm(redis, &["verify", "--all"]);
+    assert!(output.status.success(), "{output:?}");
+    let output = ltm(redis, &["doctor"]);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(text.contains("all belong together"), "{output:?}");
+}
+
+async fn delete(api: &Api, id: u64) {
+    let request = api.request(Method::DELETE, &format!("/ltm/{id}"));
+    let answer = api.send(request).await;
+    assert!(answer.status.is_success(), "{}", answer.text);
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_ltm_has_its_id_key_cursors_and_place_in_the_lists() {
+    let stack = Stack::with(&[("LTM__API__RETENTION_INTERVAL", "50ms")]);
+    let body = json!({"fqn": "app.Agent", "key": "k/1", "name": "harbour lights", "id": 4242,
+        "state": {"n": 0}, "retention": {"max_entries": 4}});
+    stack.api.post("/ltm", &body).await.expect(200);
+    for n in 1..=9 {
+        stack.api.append(4242, json!({"merge": {"n": n}})).await;
+    }
+    let error = json!({"reason": "execute", "item": {"fqn": "a"}, "retries": []});
+    stack.api.post("/ltm/4242/errors", &error).await.expect(200);
+    let copied = stack
+        .api
+        .post("/ltm/4242/copy", &json!({}))
+        .await
+        .expect(200);
+    let (gone, _) = stack.api.create(json!({})).await;
+    delete(&stack.api, gone).await;
+    let keyed = [("Idempotency-Key", "once")];
+    let step = json!({"reason": "execute", "merge": {"n": 10}}).to_string();
+    let first = stack
+        .api
+        .post_text("/ltm/4242/snapshots", &step, &keyed)
+        .await;
+    let first = first.expect(201);
+    until("retention trims the log", async || {
+        let length = stack.redis.cli(&["XLEN", "ltm:{4242}:log"]);
+        if length.trim() == "4" {
+            Ok(())
+        } else {
+            Err(length)
+        }
+    })
+    .await;
+    let document = stack.api.document(4242).await;
+    let list = stack
+        .api
+        .get("/ltm?name=harb&has_errors=true")
+        .await
+        .expect(200);
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.ltm.zst");
+    let written = says(&stack.redis.url(), &["backup", text(&file)]);
+    assert_eq!(written["ltms"], 2);
+    drop(stack);
+
+    let redis = RedisServer::start(&[]);
+    let restored = says(&redis.url(), &["restore", text(&file)]);
+    assert_eq!(restored["restored"], 2);
+    assert_eq!(restored["entries"], written["entries"]);
+    verified(&redis.url());
+    let api_service = Service::api(&redis.url(), &[]);
+    let gateway = Service::gateway(&redis.url(), &[]);
+    let api = Api::at(&api_service);
+    assert_eq!(api.document(4242).await, document);
+    until("the list finds it", async || {
+        let found = api.get("/ltm?name=harb&has_errors=true").await.expect(200);
+        if found == list { Ok(()) } else { Err(found) }
+    })
+    .await;
+    // The key leads to it, an Idempotency-Key still counts, and a deleted id stays gone.
+    let again = api.post("/ltm", &body).await.expect(200);
+    assert_eq!(again["created"], false);
+    let repeated = api.post_text("/ltm/4242/snapshots", &step, &keyed).await;
+    assert_eq!(repeated.expect(201)["cursor"], first["cursor"]);
+    api.get(&format!("/ltm/{gone}"))
+        .await
+        .problem(410, "deleted-ltm");
+    api.get(&format!("/ltm/{}", copied["id"])).await.expect(200);
+    // A subscriber goes on.
+    let after = document["cursor"].as_str().unwrap();
+    let url = gateway.ws(&format!("/ws/4242?after={after}&live=1"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    assert_eq!(subscriber.message().await["live"], true);
+    let appended = api.append(4242, json!({"merge": {"n": 11}})).await;
+    assert_eq!(subscriber.message().await["cursor"], appended["cursor"]);
+    // No id is given twice.
+    let (new, _) = api.create(json!({})).await;
+    assert!(new > 4242, "{new}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_busy_ltms_has_each_as_it_was_at_one_moment() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({"n": 0})).await;
+    let early = stack.api.document(id).await;
+    let api = std::sync::Arc::new(Api::at(&stack.api_service));
+    let writer = tokio::spawn({
+        let api = api.clone();
+        async move {
+            for n in 1..400 {
+                api.append(id, json!({"merge": {"n": n}})).await;
+            }
+        }
+    });
+    until("the LTM grows", async || {
+        let state = api.get(&format!("/ltm/{id}/state")).await.expect(200);
+        (state["index"].as_u64().unwrap() > 20)
+            .then_some(())
+            .ok_or(state)
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("busy.ltm.zst");
+    says(&stack.redis.url(), &["backup", text(&file)]);
+    writer.await.unwrap();
+    let redis = RedisServer::start(&[]);
+    says(&redis.url(), &["restore", text(&file)]);
+    verified(&redis.url());
+    let (api_service, gateway) = (
+        Service::api(&redis.url(), &[]),
+        Service::gateway(&redis.url(), &[]),
+    );
+    let document = Api::at(&api_service).document(id).await;
+    let mut follower = Follower::of(&early);
+    let url = gateway.ws(&format!("/ws/{id}?after={}", follower.cursor));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    while json!(follower.cursor) != document["cursor"] {
+        follower.take(&subscriber.message().await);
+    }
+    assert_eq!(json!(follower.state), document["state"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_leaves_what_is_there_and_names_what_it_could_not_restore() {
+    let stack = Stack::start();
+    let (kept, _) = stack.api.create(json!({"n": 0})).await;
+    let (other, _) = stack.api.create(json!({"n": 0})).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.ltm.zst");
+    says(&stack.redis.url(), &["backup", text(&file)]);
+    let taken = ltm(&stack.redis.url(), &["backup", text(&file)]);
+    assert!(complains(&taken, 2).contains("exists"), "{taken:?}");
+    stack.api.append(kept, json!({"merge": {"n": 1}})).await;
+    delete(&stack.api, other).await;
+    let restored = ltm(&stack.redis.url(), &["restore", text(&file)]);
+    let said = complains(&restored, 1);
+    assert!(said.contains("an LTM with this id was deleted"), "{said}");
+    assert!(said.contains("1 LTM not restored"), "{said}");
+    let state = stack
+        .api
+        .get(&format!("/ltm/{kept}/state"))
+        .await
+        .expect(200);
+    assert_eq!(state["state"], json!({"n": 1}));
+    // One LTM of the file.
+    let redis = RedisServer::start(&[]);
+    let id = other.to_string();
+    let restored = says(&redis.url(), &["restore", text(&file), &id]);
+    assert_eq!(restored["restored"], 1);
+    let missing = ltm(&redis.url(), &["restore", text(&file), "99"]);
+    assert!(complains(&missing, 3).contains("no LTM 99"), "{missing:?}");
+    verified(&redis.url());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_backup_goes_on_and_a_file_that_breaks_off_is_said() {
+    let stack = Stack::start();
+    for _ in 0..3 {
+        // Each is longer than a frame.
+        let filler = "x".repeat(5 * 1024 * 1024);
+        stack.api.create(json!({"filler": filler})).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.ltm.zst");
+    says(&stack.redis.url(), &["backup", text(&file)]);
+    let whole = std::fs::read(&file).unwrap();
+    let part = folder.path().join("all.ltm.zst.part");
+    std::fs::rename(&file, &part).unwrap();
+    std::fs::write(&part, &whole[..whole.len() / 2]).unwrap();
+    let broken = RedisServer::start(&[]);
+    let restored = ltm(&broken.url(), &["restore", text(&part)]);
+    assert!(
+        complains(&restored, 1).contains("breaks off"),
+        "{restored:?}"
+    );
+
+    let other = ltm(
+        &stack.redis.url(),
+        &["backup", text(&file), "--fqn", "app.*"],
+    );
+    assert!(complains(&other, 2).contains("other LTMs"), "{other:?}");
+    let written = ltm(&stack.redis.url(), &["--json", "backup", text(&file)]);
+    assert!(complains(&written, 0).contains("going on"), "{written:?}");
+    let written: Value = serde_json::from_slice(&written.stdout).unwrap();
+    assert_eq!(written["ltms"], 3);
+    // What the first attempt restored is left.
+    let restored = says(&broken.url(), &["restore", text(&file)]);
+    let sum = restored["restored"].as_u64().unwrap() + restored["present"].as_u64().unwrap();
+    assert_eq!(sum, 3, "{restored}");
+    verified(&broken.url());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_moves_ltms_to_a_cluster_and_back() {
+    let stack = Stack::start();
+    let mut ids = Vec::new();
+    for n in 0..8 {
+        let (id, _) = stack.api.create(json!({"n": n})).await;
+        stack.api.append(id, json!({"merge": {"more": n}})).await;
+        ids.push(id);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (there, back) = (folder.path().join("there"), folder.path().join("back"));
+    says(&stack.redis.url(), &["backup", text(&there)]);
+    let cluster = Cluster::start(false).await;
+    let on_cluster = |arguments: &[&str]| {
+        let mut command = Command::new(binary("ltm"));
+        command.arg("--json").args(arguments);
+        command.env("LTM__REDIS__CLUSTER_NODES", cluster.nodes());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    on_cluster(&["restore", text(&there)]);
+    on_cluster(&["verify", "--all"]);
+    on_cluster(&["backup", text(&back)]);
+    let redis = RedisServer::start(&[]);
+    assert_eq!(says(&redis.url(), &["restore", text(&back)])["restored"], 8);
+    verified(&redis.url());
+    let service = Service::api(&redis.url(), &[]);
+    let api = Api::at(&service);
+    for id in ids {
+        assert_eq!(api.document(id).await, stack.api.document(id).await);
+    }
+}
