@@ -44,6 +44,10 @@ python: ## check the Python package and run its tests, against a running service
 hooks: ## test the hooks of the Python package, with the frameworks that they record
 	@clients/python/test.sh hooks
 
+.PHONY: flou
+flou: ## test the engines of the Python package for Flou, with Flou, PostgreSQL and Redis
+	@clients/python/test.sh flou
+
 .PHONY: apps
 apps: ## build an app with each bundler and the packed JavaScript client, and look at its page
 	@deploy/setup.sh --client

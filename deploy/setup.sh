@@ -12,6 +12,7 @@
 #   deploy/setup.sh --dist      debootstrap, Node, Python and binutils, to make packages and try them
 #   deploy/setup.sh --client    Node and Chromium, to test the JavaScript client and the inspector
 #   deploy/setup.sh --python    Python with venv, to check the Python package
+#   deploy/setup.sh --flou      Python and PostgreSQL, to test the Python package with Flou
 #   deploy/setup.sh --examples  Node, Chromium, Python and curl, to test the examples
 #   deploy/setup.sh --dashboard HAProxy, Prometheus, Node, Chromium, curl and jq, to draw the dashboard
 #   deploy/setup.sh --fuzz      the nightly toolchain and cargo-fuzz
@@ -132,6 +133,13 @@ need_curl() {
   have curl || fail "curl is installed, but it is not on PATH"
 }
 
+have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+
+need_postgres() {
+  have_postgres || install_packages postgresql postgresql
+  have_postgres || fail "PostgreSQL is not in /usr/lib/postgresql, where Debian has it"
+}
+
 need_jq() {
   have jq || install_packages jq jq
   have jq || fail "jq is installed, but it is not on PATH"
@@ -180,6 +188,10 @@ case "${1:-}" in
   --bench) need_nchan ;;
   --lint) need_lint_tools ;;
   --chart | --python) need_python ;;
+  --flou)
+    need_python
+    need_postgres
+    ;;
   --deny) need_tool cargo-deny 0.20.2 ;;
   --sbom)
     need_tool cargo-cyclonedx 0.5.9

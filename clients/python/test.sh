@@ -3,18 +3,22 @@
 #
 #   test.sh [-k …]         lints, types, and the tests of the package
 #   test.sh hooks [-k …]   types and tests of the hooks, with the frameworks that they record
+#   test.sh flou [-k …]    types and tests of the engines for Flou, with Flou and PostgreSQL
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 what=package
 case "${1:-}" in
-  hooks)
+  hooks | flou)
     what=$1
     shift
     ;;
 esac
 
-deploy/setup.sh --python
+case $what in
+  flou) deploy/setup.sh --flou ;;
+  *) deploy/setup.sh --python ;;
+esac
 cargo build --locked --bin ltm
 target=${CARGO_TARGET_DIR:-$PWD/target}
 export LTM_BIN=${LTM_BIN:-$target/debug/ltm} PYTHONDONTWRITEBYTECODE=1
@@ -50,5 +54,11 @@ case $what in
     # Event loops that the frameworks leave open are theirs.
     timeout 600 python -m pytest tests/hooks -W ignore::ResourceWarning -W ignore::DeprecationWarning \
       -W ignore::pytest.PytestUnraisableExceptionWarning "$@"
+    ;;
+  flou)
+    environment python-flou requirements-flou.txt
+    # Flou has no types.
+    mypy --no-error-summary --cache-dir "$tools/mypy" --disable-error-code import-untyped src/ltm_live/flou/*.py tests/flou/*.py
+    timeout 900 python -m pytest tests/flou -W ignore::DeprecationWarning "$@"
     ;;
 esac
