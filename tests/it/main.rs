@@ -21,6 +21,12 @@ mod http_api {
     mod wrong_bodies;
 }
 
+/// Answers and requests that are compressed.
+mod compression {
+    mod answers;
+    mod requests;
+}
+
 /// The lists of LTMs: filters, numbers, and the index behind them.
 mod lists {
     mod command;

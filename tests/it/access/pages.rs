@@ -355,7 +355,8 @@ async fn every_page_has_to_be_allowed_in_so_many_words_and_then_gets_no_cookies(
         assert_eq!(allowed, Some("https://app.example"));
         let cookies = answer.header("access-control-allow-credentials");
         assert_eq!(cookies, Some("true"));
-        assert_eq!(answer.header("vary"), Some("origin"));
+        let vary = answer.header("vary").unwrap();
+        assert!(vary.split(", ").any(|name| name == "origin"), "{vary}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod browser;
+pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod credential;
 pub(crate) mod head;
@@ -13,3 +14,4 @@ pub(crate) mod query;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod unread_body;
+pub(crate) mod vary;

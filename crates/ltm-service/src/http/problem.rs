@@ -111,6 +111,12 @@ impl ResponseError for ProblemResponse {
             let seconds = self.0.retry_after.unwrap_or(1);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        let field = self.0.field.as_deref();
+        if self.0.status == 415 && field == Some(header::CONTENT_ENCODING.as_str()) {
+            // RFC 9110 section 15.5.16.
+            let known = HeaderValue::from_static("gzip");
+            headers.insert(header::ACCEPT_ENCODING, known);
+        }
         if let Some(challenge) = challenge(&self.0) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }

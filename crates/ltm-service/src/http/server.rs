@@ -24,6 +24,7 @@ use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 use super::{
     admission::{Admission, admit, permit::REFUSED_AT_ONCE},
     browser::{BrowserPolicy, cors::Origins, guard},
+    compression::{Compression, compress},
     connection::{Connection, LINGER, upgrade::upgrade},
     head::answer_head,
     health::Readiness,
@@ -87,6 +88,9 @@ impl Server {
         let http_metrics = HttpMetrics::new();
         http_metrics.register(metrics.registry(), admission.clone().into_inner());
         let http_metrics = web::Data::new(http_metrics);
+        let compression = Compression::new(&http, metrics.limits().clone());
+        compression.register(metrics.registry());
+        let compression = web::Data::new(compression);
         let problem_log = web::Data::new(ProblemLog::default());
         let metrics = Arc::new(metrics).configure();
         let send_buffer = bytes(http.send_buffer);
@@ -96,6 +100,8 @@ impl Server {
                 .app_data(admission.clone())
                 .app_data(http_metrics.clone())
                 .app_data(problem_log.clone())
+                .app_data(compression.clone())
+                .wrap(from_fn(compress))
                 .wrap(from_fn(answer_head))
                 .wrap(from_fn(admit))
                 .wrap(from_fn(guard))

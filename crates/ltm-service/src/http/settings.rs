@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use bytesize::ByteSize;
-use ltm_settings::{SettingError, check_wait, duration};
+use ltm_settings::{SettingError, check_wait, duration, within};
 use serde::{Deserialize, Serialize};
 
 use super::{admission::trusted_proxies::TrustedProxies, browser::hosts::HostNames};
@@ -76,6 +76,19 @@ pub struct HttpSettings {
     /// Raise it for single fast downloads over a long distance. Lower it if many subscribers are slow and the memory
     /// counts against a container's limit.
     pub send_buffer: ByteSize,
+    /// Whether answers to `GET` are compressed for clients that accept `zstd` or `gzip`. Event streams are not.
+    ///
+    /// Set it to `false` if a proxy in front of the service compresses, or if processor time costs more than bandwidth.
+    pub compression: bool,
+    /// The smallest answer that is compressed. It can be at most 1 MiB.
+    ///
+    /// Raise it if many answers are small and processor time matters more than bandwidth.
+    pub compression_min: ByteSize,
+    /// The most answers that are compressed at once. Further ones are sent as they are. Each takes 200 KiB of memory with
+    /// `gzip`, 450 KiB with `zstd`, until the client has read it.
+    ///
+    /// Raise it if more clients read large answers at the same time. Lower it if memory is short.
+    pub max_compressions: usize,
 }
 
 /// More than `gateway.max_subscribers`, so that the gateway itself answers a subscriber that it rejects.
@@ -97,6 +110,9 @@ impl Default for HttpSettings {
             min_progress: ByteSize::kib(64),
             progress_time: Duration::from_secs(120),
             send_buffer: ByteSize::kib(128),
+            compression: true,
+            compression_min: ByteSize::kib(1),
+            max_compressions: 128,
         }
     }
 }
@@ -108,6 +124,12 @@ impl HttpSettings {
     ///
     /// Names the setting.
     pub fn check(&self) -> Result<(), SettingError> {
+        let min = self.compression_min;
+        within(
+            "http.compression_min",
+            min,
+            ByteSize::b(0)..=ByteSize::mib(1),
+        )?;
         check_wait("http.header_timeout", self.header_timeout)?;
         check_wait("http.progress_time", self.progress_time)?;
         check_wait("http.keep_alive", self.keep_alive)

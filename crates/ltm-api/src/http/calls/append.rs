@@ -90,7 +90,8 @@ enum AppendAnswer<'a> {
     tag = "History",
     summary = "Append a snapshot: a step and its change; or a batch of them",
     description = "A batch is `{\"snapshots\": [...]}`, or a body with a snapshot in each line (`application/x-ndjson`). \
-        All of its snapshots are appended, or none. Subscribers get them one by one.",
+        All of its snapshots are appended, or none. Subscribers get them one by one. Every request may have \
+        `Content-Encoding: gzip`.",
     params(("id" = u64, Path, description = "The LTM's id", minimum = 1), WriteHeaders),
     request_body(
         content((AppendBody = "application/json"), (String = "application/x-ndjson")),

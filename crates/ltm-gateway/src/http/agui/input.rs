@@ -85,9 +85,7 @@ impl RunInput {
             return Ok(Self::default());
         }
         let wire: Wire<'_> = parse(text)?;
-        let props = wire
-            .forwarded_props
-            .map(lenient::<ForwardedProps>);
+        let props = wire.forwarded_props.map(lenient::<ForwardedProps>);
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         Ok(Self {
             thread_id: owned(wire.thread_id),

@@ -23,7 +23,7 @@ use self::{
 };
 use super::{
     admission::trusted_proxies::TrustedProxies, connection::ConnectionState,
-    problem::ProblemResponse, settings::HttpSettings,
+    problem::ProblemResponse, settings::HttpSettings, vary::vary_by,
 };
 
 /// The paths that monitoring requests under any host. They name no LTM.
@@ -199,7 +199,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         }
     }
     if page != Page::Any {
-        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        vary_by(headers, header::ORIGIN);
     }
     Ok(response)
 }

@@ -1,15 +1,18 @@
 //! Reading the body of a request.
 
+mod inflate;
+
 use std::ops::Deref;
 
-use actix_web::{HttpMessage, HttpRequest, web::Payload};
+use actix_web::{HttpMessage, HttpRequest, error::PayloadError, web::Payload};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind, shorten};
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 
+use self::inflate::Inflate;
 use super::malformed::malformed;
 use crate::{Api, body_budget::Share, object::Object, settings::bytes};
 
@@ -74,7 +77,7 @@ pub(crate) async fn read(
             .with_field("Content-Type")
             .into());
     }
-    read_undeclared(payload, api).await
+    read_undeclared(request, payload, api).await
 }
 
 /// Reads a body that is declared as JSON, or as lines of JSON, within the limits of size and time.
@@ -84,41 +87,108 @@ pub(crate) async fn read_lines(
     api: &Api,
 ) -> Result<Body, ProblemResponse> {
     if has_lines(request) {
-        return read_undeclared(payload, api).await;
+        return read_undeclared(request, payload, api).await;
     }
     read(request, payload, api).await
 }
 
-async fn read_undeclared(payload: Payload, api: &Api) -> Result<Body, ProblemResponse> {
+async fn read_undeclared(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+) -> Result<Body, ProblemResponse> {
+    let inflate = Inflate::of(request)?;
     let limit = api.settings().body_timeout;
     let late = |_| {
         api.limits().hit("api.body_timeout");
         let detail = format!("the body did not arrive within {limit:?} (api.body_timeout)");
         ProblemResponse(Problem::new(ProblemKind::RequestTimeout, detail))
     };
-    timeout(limit, collect(payload, api)).await.map_err(late)?
+    let read = async {
+        match inflate {
+            None => collect(payload, api).await,
+            Some(inflate) => collect_inflated(payload, inflate, api).await,
+        }
+    };
+    timeout(limit, read).await.map_err(late)?
 }
 
 async fn collect(mut payload: Payload, api: &Api) -> Result<Body, ProblemResponse> {
-    let max = api.settings().max_body;
-    let (mut bytes_read, mut share) = (Vec::new(), api.body_budget().share());
+    let mut collected = Collected::new(api);
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|e| {
-            let detail = format!("the body ended early: {e}");
-            Problem::new(ProblemKind::InvalidRequest, detail)
-        })?;
-        if bytes_read.len() + chunk.len() > bytes(max) {
-            api.limits().hit("api.max_body");
-            let detail = format!("the body is larger than {max} (api.max_body)");
-            return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
-        }
-        share.add(chunk.len())?;
-        bytes_read.extend_from_slice(&chunk);
+        collected.add(&chunk.map_err(ended_early)?)?;
     }
-    Ok(Body {
-        bytes: bytes_read.into(),
-        share,
-    })
+    Ok(collected.body())
+}
+
+/// Collects a compressed body. Neither its text nor what arrives may be larger than a body may be: a small body can
+/// become a thousand times as large, and a large one can become nothing.
+async fn collect_inflated(
+    mut payload: Payload,
+    mut inflate: Inflate,
+    api: &Api,
+) -> Result<Body, ProblemResponse> {
+    let (mut collected, mut arrived) = (Collected::new(api), 0);
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(ended_early)?;
+        arrived += chunk.len();
+        check_size(arrived, api)?;
+        for slice in chunk.chunks(inflate::SLICE) {
+            let part = inflate.inflate(slice)?;
+            collected.add(&part)?;
+            if part.len() > inflate::SLICE * 16 {
+                yield_now().await;
+            }
+        }
+    }
+    collected.add(&inflate.finish()?)?;
+    Ok(collected.body())
+}
+
+fn ended_early(error: PayloadError) -> ProblemResponse {
+    let detail = format!("the body ended early: {error}");
+    Problem::new(ProblemKind::InvalidRequest, detail).into()
+}
+
+/// What has arrived of a body.
+struct Collected<'a> {
+    bytes: Vec<u8>,
+    share: Share,
+    api: &'a Api,
+}
+
+impl<'a> Collected<'a> {
+    fn new(api: &'a Api) -> Self {
+        Self {
+            bytes: Vec::new(),
+            share: api.body_budget().share(),
+            api,
+        }
+    }
+
+    fn add(&mut self, part: &[u8]) -> Result<(), ProblemResponse> {
+        check_size(self.bytes.len() + part.len(), self.api)?;
+        self.share.add(part.len())?;
+        self.bytes.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn body(self) -> Body {
+        Body {
+            bytes: self.bytes.into(),
+            share: self.share,
+        }
+    }
+}
+
+fn check_size(size: usize, api: &Api) -> Result<(), ProblemResponse> {
+    let max = api.settings().max_body;
+    if size <= bytes(max) {
+        return Ok(());
+    }
+    api.limits().hit("api.max_body");
+    let detail = format!("the body is larger than {max} (api.max_body)");
+    Err(Problem::new(ProblemKind::BodyTooLarge, detail).into())
 }
 
 /// Reads the fields of a body. The error names the wrong field.
