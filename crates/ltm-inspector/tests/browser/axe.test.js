@@ -54,7 +54,7 @@ for (const theme of ['light', 'dark']) {
         await page.goto(`${service.url}/${hash}`);
         await page.locator('.transport, .list-body, .notice').first().waitFor();
         for (const place of width < 1000 && /ltm\/(?!999)/.test(hash) ? ['Steps', 'Machine', 'Details'] : ['']) {
-          const button = page.getByRole('button', { name: place, exact: true });
+          const button = page.locator('.places').getByRole('button', { name: place, exact: true });
           // Without a machine there is no button for it.
           if (place && !(await button.isVisible())) continue;
           if (place) await button.click();

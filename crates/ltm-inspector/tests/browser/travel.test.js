@@ -151,6 +151,34 @@ test('a history that has lost its begin keeps its indices', async () => {
   await short.remove();
 });
 
+test('equal steps are one row, steps without a change can be hidden, and errors are marked where they happened', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Writer', state: { text: { chunks: [] } } });
+  const step = (item, patch = []) => service.post(`ltm/${id}/snapshots`, { reason: 'execute', item, patch });
+  await step({ fqn: 'writer.search' });
+  for (let n = 0; n < 12; n += 1) await step({ fqn: 'writer.write' }, [{ op: 'add', path: '/text/chunks/-', value: `${n} ` }]);
+  await step({ fqn: 'writer.review' });
+  await service.post(`ltm/${id}/errors`, { id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'writer.search' }, retries: [], retrying: false, success: false });
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await at(page, '14 of 14');
+  const titles = () => page.locator('.step .title').allTextContents();
+  const are = (wanted) => until(wanted.join(), async () => (await titles()).join() === wanted.join());
+  await are(['start', 'search', 'write × 12', 'review']);
+  await page.locator('.step[data-error="bad"]', { hasText: 'search' }).waitFor();
+  await page.getByRole('tab', { name: 'Errors' }).click();
+  await page.getByRole('button', { name: 'show step' }).click();
+  await at(page, '1 of 14');
+  await page.locator('.step', { hasText: 'write × 12' }).click();
+  await at(page, '2 of 14');
+  await are(['start', 'search', ...Array(12).fill('write'), 'review']);
+  await page.getByRole('button', { name: 'Only steps that changed the state' }).click();
+  await are(['start', ...Array(12).fill('write')]);
+  await page.getByRole('button', { name: 'One row for equal steps' }).click();
+  await page.getByRole('button', { name: 'One row for equal steps' }).click();
+  await are(['start', 'write × 12']);
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
 test('a text that still grows is shown as text', async () => {
   const { id } = await service.post('ltm', { fqn: 'app.Chat', state: { answer: { chunks: ['Harbours '] } } });
   const page = await openPage(browser, `${service.url}/#/ltm/${id}`);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 
 import { changes } from '../../web/data/changes.js';
 import { History } from '../../web/data/history.js';
+import { errorPlaces, Runs } from '../../web/ltm/step-rows.js';
 import { brief } from '../../web/data/json.js';
 import { Queues, titleOf } from '../../web/data/steps.js';
 
@@ -82,6 +83,30 @@ test('a value on one line says what it is, not only which keys it has', () => {
   assert.equal(brief({ title: 'Light', pages: 3 }), '{ Light · pages }');
   assert.equal(brief({ a: 1, b: 2 }), '{ a, b }');
   assert.equal(brief({}), '{}');
+});
+
+test('equal steps in a row are one row until it is opened, also if they came one by one', () => {
+  const named = (name, n = 1) => Array.from({ length: n }, () => ({ reason: 'execute', item: name, patch: [] }));
+  const all = [...named('plan'), ...named('write', 60), ...named('review', 2)];
+  const runs = new Runs();
+  for (let count = 1; count <= all.length; count += 1) runs.update(all.slice(0, count));
+  const shown = (open = new Set(), keeps) => runs.rows(open, keeps).map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`));
+  assert.deepEqual(shown(), ['0', '1-60', '61', '62']);
+  assert.equal(shown(new Set([1])).length, 63);
+  assert.deepEqual(shown(new Set(), (place) => place % 20 === 0), ['0', '20', '40', '60']);
+  runs.update(all.slice(0, 5));
+  assert.deepEqual(shown(), ['0', '1-4'], 'rolled back');
+});
+
+test('an error belongs to the step that took its item, or to the last before it that did the same', () => {
+  const snapshots = ['a', 'b', 'a', 'c'].map((fqn, n) => ({ item: { fqn, item_id: `i${n}` }, time: `2026-01-01T00:00:0${n}Z` }));
+  const error = (item, second, success = false) => ({ item, created_at: `2026-01-01T00:00:0${second}Z`, success });
+  const places = (...errors) => [...errorPlaces(errors, snapshots)];
+  assert.deepEqual(places(error({ item_id: 'i1' }, 9)), [[1, 'bad']]);
+  assert.deepEqual(places(error({ fqn: 'a' }, 1)), [[0, 'bad']]);
+  assert.deepEqual(places(error({ fqn: 'a' }, 5, true)), [[2, 'recovered']]);
+  assert.deepEqual(places(error({ fqn: 'x' }, 1)), [[1, 'bad']]);
+  assert.deepEqual(places(error({ fqn: 'a' }, 5, true), error({ fqn: 'a' }, 5)), [[2, 'bad']]);
 });
 
 test('an item waits from the snapshot that queued it to the one that took it', () => {

@@ -4,14 +4,23 @@ import { h, setAttribute, setText } from '../elements/dom.js';
 import { icon } from '../elements/icons.js';
 import { count } from '../data/json.js';
 import { kindOf, titleOf } from '../data/steps.js';
+import { errorPlaces, Runs } from './step-rows.js';
 import { clockTime, fullTime, gap } from '../data/time.js';
 import { VirtualList } from '../elements/virtual.js';
 
 const ROW = 46;
+const ERROR_WORDS = { bad: 'error', recovered: 'error, recovered' };
 
 export class Timeline {
-  #items = [];
+  /** The rows, by place: `{ from, to, run, count }`. */
+  #rows = [];
   #ids = 0;
+  #runs = new Runs();
+  /** The runs of equal steps that the user opened. */
+  #open = new Set();
+  #grouped = true;
+  #onlyChanges = false;
+  #errors = new Map();
 
   /** Calls `onPick` with the index of the chosen snapshot, or null for the live end. */
   constructor({ onPick }) {
@@ -21,6 +30,18 @@ export class Timeline {
       oninput: () => this.#filter(),
     });
     this.tally = h('span', { class: 'tally', role: 'status' });
+    const toggle = (label, name, on, act) => {
+      const button = h('button', { class: 'icon-button', title: label, 'aria-label': label, 'aria-pressed': String(on), onclick: () => {
+        setAttribute(button, 'aria-pressed', String(act()));
+        this.#filter();
+      } }, icon(name));
+      return button;
+    };
+    this.group = toggle('One row for equal steps', 'group', true, () => {
+      this.#open.clear();
+      return (this.#grouped = !this.#grouped);
+    });
+    this.changes = toggle('Only steps that changed the state', 'changes', false, () => (this.#onlyChanges = !this.#onlyChanges));
     this.scroll = h('div', {
       class: 'steps', role: 'listbox', tabindex: '0', 'aria-label': 'Snapshots',
       onclick: (event) => this.#click(event), onkeydown: (event) => this.#key(event),
@@ -28,7 +49,7 @@ export class Timeline {
     this.list = new VirtualList(this.scroll, { rowHeight: ROW, make: () => this.#makeRow(), fill: (row, place) => this.#fill(row, place) });
     this.empty = h('p', { class: 'hint', hidden: true }, 'No step matches.');
     this.element = h('section', { class: 'pane timeline', 'aria-label': 'Timeline' },
-      h('div', { class: 'bar' }, h('label', { class: 'search' }, icon('search'), this.input), this.tally),
+      h('div', { class: 'bar' }, h('label', { class: 'search' }, icon('search'), this.input), this.tally, this.group, this.changes),
       this.scroll, this.empty);
   }
 
@@ -38,24 +59,29 @@ export class Timeline {
     const moved = index !== this.model?.index || anew;
     const atEnd = this.#isAtEnd();
     this.model = model;
+    if (anew) this.#runs.update(view.snapshots);
+    if (anew || view.errors !== this.errors) {
+      this.errors = view.errors;
+      this.#errors = errorPlaces(view.errors, view.snapshots);
+    }
     if (anew) this.#select();
-    this.list.update(this.#items.length);
+    this.list.update(this.#rows.length);
     if (moved && !(live && this.held && !atEnd)) this.#reveal();
     this.#point();
   }
 
   /** The index of the snapshot `by` rows further among the visible ones. */
   step(by) {
-    const { index } = this.model;
-    const place = this.#placeOf(index);
-    if (this.#items.length === 0) return index;
-    const next = place >= 0 ? place + by : this.#items.findIndex((it) => it > index) + (by > 0 ? 0 : -1);
-    return this.#items[Math.min(this.#items.length - 1, Math.max(0, next))];
+    const { index, first } = this.model;
+    if (this.#rows.length === 0) return index;
+    const row = this.#rowOf(index);
+    const next = row >= 0 ? row + by : this.#rows.findIndex((it) => it.from > index - first) + (by > 0 ? 0 : -1);
+    return first + this.#rows[Math.min(this.#rows.length - 1, Math.max(0, next))].to;
   }
 
   /** Brings the chosen snapshot into view again after the pane was hidden. */
   show() {
-    this.list.update(this.#items.length);
+    this.list.update(this.#rows.length);
     if (this.model) this.#reveal();
   }
 
@@ -66,31 +92,44 @@ export class Timeline {
   #filter() {
     this.#select();
     this.scroll.scrollTop = 0;
-    this.list.update(this.#items.length);
+    this.list.update(this.#rows.length);
     this.#reveal();
   }
 
   #select() {
     const { view, first } = this.model;
+    const { snapshots } = view;
     const wanted = this.input.value.trim().toLocaleLowerCase();
-    const all = view.snapshots.map((_, i) => first + i);
-    this.#items = wanted ? all.filter((index) => textOf(view.snapshots[index - first], index).includes(wanted)) : all;
-    setText(this.tally, wanted ? `${this.#items.length.toLocaleString('en')} of ${all.length.toLocaleString('en')}` : '');
-    this.empty.hidden = this.#items.length > 0 || all.length === 0;
+    const keeps = (place) => (!this.#onlyChanges || snapshots[place].patch.length > 0) && (!wanted || textOf(snapshots[place], first + place).includes(wanted));
+    const filters = wanted !== '' || this.#onlyChanges;
+    const single = { has: () => true };
+    this.#rows = this.#runs.rows(this.#grouped ? this.#open : single, filters ? keeps : undefined);
+    const shown = this.#rows.reduce((sum, row) => sum + row.count, 0);
+    setText(this.tally, filters ? `${shown.toLocaleString('en')} of ${snapshots.length.toLocaleString('en')}` : '');
+    this.empty.hidden = this.#rows.length > 0 || snapshots.length === 0;
   }
 
-  #placeOf(index) {
-    if (this.#items.length === this.model.view.snapshots.length) return index - this.model.first;
-    return this.#items.indexOf(index);
+  /** The row that shows a snapshot; -1 if none does. */
+  #rowOf(index) {
+    const place = index - this.model.first;
+    let [low, high] = [0, this.#rows.length - 1];
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const { from, to } = this.#rows[middle];
+      if (place < from) high = middle - 1;
+      else if (place > to) low = middle + 1;
+      else return middle;
+    }
+    return -1;
   }
 
   #reveal() {
-    const place = this.#placeOf(this.model.index);
-    if (place >= 0) this.list.reveal(place);
+    const row = this.#rowOf(this.model.index);
+    if (row >= 0) this.list.reveal(row);
   }
 
   #point() {
-    const row = this.list.row(this.#placeOf(this.model.index));
+    const row = this.list.row(this.#rowOf(this.model.index));
     setAttribute(this.scroll, 'aria-activedescendant', row?.id);
   }
 
@@ -105,28 +144,43 @@ export class Timeline {
     return row;
   }
 
-  #fill(row, place) {
+  #fill(row, nth) {
     const { view, first, index: chosen } = this.model;
-    const index = this.#items[place];
-    const snapshot = view.snapshots[index - first];
-    const before = view.snapshots[index - first - 1];
+    const { from, to, count: many } = this.#rows[nth];
+    const snapshot = view.snapshots[to];
+    const before = view.snapshots[from - 1];
     const { number, title, about, time } = row.parts;
-    row.index = index;
+    row.nth = nth;
+    const errors = this.#errorsIn(from, to);
+    const changes = many === 1 ? count(snapshot.patch.length, 'change') : `steps ${first + from} to ${first + to}`;
     setAttribute(row, 'data-kind', kindOf(snapshot.reason));
-    setAttribute(row, 'aria-selected', String(index === chosen));
-    setAttribute(row, 'aria-posinset', place + 1);
-    setAttribute(row, 'aria-setsize', this.#items.length);
-    setText(number, String(index));
-    setText(title, titleOf(snapshot));
+    setAttribute(row, 'data-error', errors);
+    setAttribute(row, 'data-many', many > 1 ? 'yes' : null);
+    setAttribute(row, 'aria-selected', String(chosen - first >= from && chosen - first <= to));
+    setAttribute(row, 'aria-posinset', nth + 1);
+    setAttribute(row, 'aria-setsize', this.#rows.length);
+    setText(number, String(first + from));
+    setText(title, many === 1 ? titleOf(snapshot) : `${titleOf(snapshot)} × ${many.toLocaleString('en')}`);
     setText(row.parts.gap, before ? gap(before.time, snapshot.time) : '');
-    setText(about, `${snapshot.reason} · ${count(snapshot.patch.length, 'change')}`);
+    setText(about, `${errors ? `${ERROR_WORDS[errors]} · ` : ''}${snapshot.reason} · ${changes}`);
     setText(time, clockTime(snapshot.time));
     setAttribute(time, 'title', fullTime(snapshot.time));
   }
 
+  /** Whether an error happened in these steps: `bad`, `recovered`, or null. */
+  #errorsIn(from, to) {
+    let found = null;
+    for (const [place, kind] of this.#errors) if (place >= from && place <= to && found !== 'bad') found = kind;
+    return found;
+  }
+
   #click(event) {
-    const row = event.target.closest('.step');
-    if (row) this.onPick(row.index);
+    const element = event.target.closest('.step');
+    if (!element) return;
+    const { from, run, count: many } = this.#rows[element.nth];
+    if (many > 1) this.#open.add(run);
+    if (many > 1) this.#select();
+    this.onPick(this.model.first + from);
   }
 
   #key(event) {

@@ -5,9 +5,11 @@ import { kindOf } from '../data/steps.js';
 /** The width of a stripe, in pixels. */
 const WIDEST = 6;
 const KINDS = ['start', 'execute', 'transition', 'other'];
+/** The height of the mark of an error, in pixels. */
+const MARK = 4;
 
 /** Draws the stripes. If there are more snapshots than columns, a column shows its snapshot with the most changes. */
-export function paintTrack(canvas, snapshots) {
+export function paintTrack(canvas, snapshots, errors = new Map()) {
   const ratio = devicePixelRatio || 1;
   const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
   if (width === 0 || height === 0) return;
@@ -26,6 +28,13 @@ export function paintTrack(canvas, snapshots) {
     // The stripe of the chosen snapshot is under the slider's thumb.
     const left = columns > 1 ? (column * (width - WIDEST * ratio)) / (columns - 1) + (WIDEST * ratio - wide) / 2 : 0;
     context.fillRect(left, height * (1 - size), wide, height * size);
+  }
+  canvas.style.color = 'var(--status-error)';
+  context.fillStyle = getComputedStyle(canvas).color;
+  for (const [place, kind] of errors) {
+    if (kind !== 'bad') continue;
+    const left = snapshots.length > 1 ? (place * (width - WIDEST * ratio)) / (snapshots.length - 1) : 0;
+    context.fillRect(left, 0, WIDEST * ratio, MARK * ratio);
   }
 }
 

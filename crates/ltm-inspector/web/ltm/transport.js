@@ -2,7 +2,7 @@
 
 import { h, setAttribute, setText } from '../elements/dom.js';
 import { icon } from '../elements/icons.js';
-import { count } from '../data/json.js';
+import { errorPlaces } from './step-rows.js';
 import { paintTrack } from './track.js';
 import { fullTime } from '../data/time.js';
 
@@ -38,14 +38,14 @@ export class Transport {
 
   update(model) {
     const { first, last, index, live, snapshot, view } = model;
-    const anew = view.snapshots !== this.model?.view.snapshots;
+    const anew = view.snapshots !== this.model?.view.snapshots || view.errors !== this.model?.view.errors;
     this.model = model;
     setAttribute(this.slider, 'min', first);
     setAttribute(this.slider, 'max', Math.max(first, last));
     if (Number(this.slider.value) !== index) this.slider.value = index;
     setAttribute(this.slider, 'aria-valuetext', `snapshot ${index} of ${last}`);
     // Indices begin at 0: the last one is not the number of snapshots.
-    setText(this.where, last < first ? 'no snapshots' : `#${index.toLocaleString('en')} · ${count(last - first + 1, 'snapshot')}`);
+    this.where.replaceChildren(...(last < first ? ['no snapshots'] : [`#${index.toLocaleString('en')} · ${(last - first + 1).toLocaleString('en')}`, h('span', {}, last === first ? ' snapshot' : ' snapshots')]));
     setAttribute(this.where, 'data-index', index);
     setAttribute(this.where, 'data-last', last);
     setText(this.when, snapshot ? fullTime(snapshot.time) : '');
@@ -103,6 +103,8 @@ export class Transport {
   }
 
   #paint() {
-    if (this.model) paintTrack(this.track, this.model.view.snapshots);
+    if (!this.model) return;
+    const { snapshots, errors } = this.model.view;
+    paintTrack(this.track, snapshots, errorPlaces(errors, snapshots));
   }
 }

@@ -4,16 +4,20 @@ import { jsonBlock, textBlock } from '../../elements/block.js';
 import { h } from '../../elements/dom.js';
 import { count } from '../../data/json.js';
 import { filled } from '../../data/steps.js';
+import { placeOf } from '../step-rows.js';
 import { clockTime, fullTime, moment } from '../../data/time.js';
 
 const MOST = 100;
 
 export class ErrorsPane {
-  constructor() {
+  /** Calls `onStep` with the index of a step. */
+  constructor({ onStep }) {
+    this.onStep = onStep;
     this.element = h('div', { class: 'scroll errors', tabindex: '0', role: 'region', 'aria-label': 'Errors' });
   }
 
-  update({ view }) {
+  update({ view, first }) {
+    Object.assign(this, { snapshots: view.snapshots, first });
     if (view.errors === this.errors) return;
     this.errors = view.errors;
     if (view.errors.length === 0) {
@@ -22,8 +26,13 @@ export class ErrorsPane {
     }
     const newest = view.errors.toSorted((a, b) => (moment(latest(b)) || 0) - (moment(latest(a)) || 0));
     this.element.replaceChildren(
-      h('ul', {}, newest.slice(0, MOST).map(card)),
+      h('ul', {}, newest.slice(0, MOST).map((error) => card(error, () => this.#show(error)))),
       newest.length > MOST ? h('p', { class: 'hint small' }, `and ${count(newest.length - MOST, 'older error')}`) : '');
+  }
+
+  #show(error) {
+    const place = placeOf(error, this.snapshots);
+    if (place >= 0) this.onStep(this.first + place);
   }
 }
 
@@ -35,7 +44,7 @@ function retriesOf(error) {
   return Array.isArray(error.retries) ? error.retries : [];
 }
 
-function card(error) {
+function card(error, onStep) {
   const [word, status] = error.success ? ['recovered', 'finished'] : error.retrying ? ['retrying', 'queued'] : ['failed', 'error'];
   const item = error.item ?? {};
   const name = typeof item.label === 'string' ? filled(item.label, item.params) : item.fqn ?? String(error.reason);
@@ -44,7 +53,8 @@ function card(error) {
   return h('li', { class: 'card' },
     h('div', { class: 'card-head' },
       h('span', { class: 'badge', 'data-status': status }, h('i', { class: 'dot', 'aria-hidden': 'true' }), word),
-      h('strong', {}, String(name)), h('span', { class: 'muted' }, String(error.reason ?? '')),
+      h('strong', {}, String(name)), h('span', { class: 'muted' }, error.reason === name ? '' : String(error.reason ?? '')),
+      h('button', { class: 'step-link', title: 'Go to the step at which it happened', onclick: onStep }, 'show step'),
       h('time', { title: fullTime(latest(error)) }, clockTime(latest(error)))),
     last ? h('p', { class: 'said' }, `${last.type ?? 'Error'}: ${last.description ?? ''}`) : null,
     tries.map((attempt, i) => h('details', {},
