@@ -23,7 +23,11 @@ function moved(Base) {
 const GatewaySocket = globalThis.WebSocket && moved(WebSocket);
 const GatewaySource = globalThis.EventSource && moved(EventSource);
 
-/** The sockets of the client, at the gateway. */
+/**
+ * The sockets of the client, at the gateway.
+ *
+ * @type {Pick<import('ltm-live').ConnectOptions, 'WebSocket' | 'EventSource'>}
+ */
 export const sockets = { WebSocket: GatewaySocket, EventSource: GatewaySource };
 
 /** A kind of socket; marks the numbers of its messages that a double cannot hold. */
