@@ -212,13 +212,14 @@ fn read_earlier(
     let (mut end, mut entries) = (0, 0);
     let (mut read, mut found) = (Count::default(), Vec::new());
     loop {
-        // A frame that breaks off is written again.
-        let Ok(record) = earlier.next() else { break };
+        let record = earlier.next();
         if earlier.frames_end() > end {
             end = earlier.frames_end();
             *count = read;
             done.extend(found.drain(..));
         }
+        // A frame that breaks off is written again.
+        let Ok(record) = record else { break };
         match record {
             None => break,
             Some(Record::Start(start)) if start.form != Start::FORM || start.chosen != chosen => {
