@@ -4,6 +4,8 @@ import { after, before, test } from 'node:test';
 import { Service, at, live, openBrowser, openPage, shownState, until } from './stand.js';
 
 const COUNT = 10_000;
+/** The snapshots of one call. */
+const BATCH = 500;
 /** Elements of the whole page, however long the history is. */
 const MOST_ELEMENTS = 1500;
 /** Of the work for one change, no piece may take a second, on whatever machine: folding all anew takes many. */
@@ -15,17 +17,15 @@ let id;
 before(async () => {
   [service, browser] = await Promise.all([Service.start(), openBrowser()]);
   id = (await service.post('ltm', { fqn: 'app.Counter', name: 'counter', state: { n: 0, log: [] } })).id;
-  let n = 0;
-  const write = async () => {
-    while (n < COUNT - 1) {
-      n += 1;
-      const patch = [{ op: 'replace', path: '/n', value: n }];
-      if (n % 10 === 0) patch.push({ op: 'add', path: '/log/-', value: `line ${n}` });
-      await service.post(`ltm/${id}/snapshots`, { reason: n % 2 ? 'execute' : 'transition', patch });
-    }
+  const step = (n) => {
+    const patch = [{ op: 'replace', path: '/n', value: n }];
+    if (n % 10 === 0) patch.push({ op: 'add', path: '/log/-', value: `line ${n}` });
+    return { reason: n % 2 ? 'execute' : 'transition', patch };
   };
-  // Several at once, in whatever order they land: what is compared is what the service says.
-  await Promise.all(Array.from({ length: 8 }, write));
+  for (let from = 1; from < COUNT; from += BATCH) {
+    const snapshots = Array.from({ length: Math.min(BATCH, COUNT - from) }, (_, i) => step(from + i));
+    await service.post(`ltm/${id}/snapshots`, { snapshots });
+  }
 }, { timeout: 180_000 });
 after(async () => {
   await browser?.close();
