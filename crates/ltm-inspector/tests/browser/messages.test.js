@@ -66,6 +66,7 @@ test('tokens appear as they are streamed, at the end of 300 messages, and change
   await live(page);
   await row(page, 299).locator('h3').waitFor();
   await until('the end', () => isAtEnd(page));
+  await until('all is parsed', async () => (await page.locator('.markdown .plain').count()) === 0);
   // A token must not cost more because there are many messages: nothing but the last one is touched.
   await page.evaluate(() => {
     globalThis.touched = 0;

@@ -26,7 +26,7 @@ test('whatever an engine writes is text', async () => {
   const page = await openPage(browser, service.url);
   await live(page);
   await page.locator('tbody .name', { hasText: '<img src=x' }).click();
-  for (const tab of ['State', 'Changes', 'Step', 'Errors', 'Rollbacks', 'About', 'Compare', 'Act']) {
+  for (const tab of ['State', 'Changes', 'Step', 'Errors', 'Rollbacks', 'About', 'Waterfall', 'Compare', 'Act']) {
     await page.getByRole('tab', { name: tab }).click();
     for (const key of ['Home', 'End']) await page.keyboard.press(key);
   }

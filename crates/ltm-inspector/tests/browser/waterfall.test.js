@@ -49,7 +49,7 @@ test('the waterfall shows what ran when, what waited, and what failed; a click g
   const box = await row(page, /^agent, active/).locator('svg').boundingBox();
   await page.mouse.click(box.x + box.width / 2, box.y + 13);
   await at(page, '32 of 63');
-  await page.getByRole('group', { name: 'Horizontal axis' }).getByRole('button', { name: 'Steps' }).click();
+  await page.getByRole('button', { name: 'By step' }).click();
   await page.mouse.click(box.x + box.width - 1, box.y + 13);
   await at(page, '63 of 63');
   assert.deepEqual(page.wrong, []);

@@ -11,6 +11,10 @@ export class VirtualList {
   #rows = new Map();
   #count = 0;
   #frame = 0;
+  // As they were after the last layout: to ask the element after a change makes the browser lay out the whole page at once.
+  #top = 0;
+  #height = 0;
+  #wanted = null;
 
   /**
    * `make()` returns an empty row; `fill(row, index)` shows an item in it.
@@ -24,8 +28,8 @@ export class VirtualList {
     this.spare = [];
     this.space = h('div', { class: 'virtual-space', role: 'presentation' });
     element.append(this.space);
-    element.addEventListener('scroll', () => this.#schedule(), { passive: true });
-    this.resized = new ResizeObserver(() => this.#schedule());
+    element.addEventListener('scroll', () => this.#look(), { passive: true });
+    this.resized = new ResizeObserver(() => this.#look());
     this.resized.observe(element);
   }
 
@@ -36,21 +40,45 @@ export class VirtualList {
   /** Shows this many items, and fills all rows again. */
   update(count) {
     this.#count = count;
+    this.#measure();
     this.space.style.height = `${Math.min(count * this.rowHeight, HIGHEST)}px`;
     this.#render(true);
   }
 
   /** Brings an item into view with the least scrolling, or to the middle. */
   reveal(index, middle = false) {
-    const { element, rowHeight } = this;
+    this.#measure();
+    const { rowHeight } = this;
     const top = index * rowHeight;
-    const height = element.clientHeight;
+    const height = this.#height;
     const margin = Math.min(rowHeight, height / 4);
-    if (middle && (top < element.scrollTop || top + rowHeight > element.scrollTop + height)) {
-      element.scrollTop = top - height / 2 + rowHeight / 2;
-    } else if (top - margin < element.scrollTop) element.scrollTop = top - margin;
-    else if (top + rowHeight + margin > element.scrollTop + height) element.scrollTop = top + rowHeight + margin - height;
+    if (middle && (top < this.#top || top + rowHeight > this.#top + height)) this.#scroll(top - height / 2 + rowHeight / 2);
+    else if (top - margin < this.#top) this.#scroll(top - margin);
+    else if (top + rowHeight + margin > this.#top + height) this.#scroll(top + rowHeight + margin - height);
     this.#render(false);
+  }
+
+  /** Scrolls after all other changes of this task, so that the browser lays out once. */
+  #scroll(top) {
+    this.#top = Math.max(0, Math.min(top, Math.min(this.#count * this.rowHeight, HIGHEST) - this.#height));
+    if (this.#wanted === null) queueMicrotask(() => {
+      this.element.scrollTop = this.#wanted;
+      this.#wanted = null;
+    });
+    this.#wanted = this.#top;
+  }
+
+  /** Before the first layout, and after the element was hidden, its size is not known. */
+  #measure() {
+    if (this.#height > 0) return;
+    this.#height = this.element.clientHeight;
+    if (this.#wanted === null) this.#top = this.element.scrollTop;
+  }
+
+  #look() {
+    if (this.#wanted === null) this.#top = this.element.scrollTop;
+    this.#height = this.element.clientHeight;
+    this.#schedule();
   }
 
   /** The row of an item, if it is in view. */
@@ -71,9 +99,9 @@ export class VirtualList {
   }
 
   #render(anew) {
-    const { element, rowHeight } = this;
-    const first = Math.max(0, Math.floor(element.scrollTop / rowHeight) - OVERSCAN);
-    const last = Math.min(this.#count, Math.ceil((element.scrollTop + element.clientHeight) / rowHeight) + OVERSCAN);
+    const { rowHeight } = this;
+    const first = Math.max(0, Math.floor(this.#top / rowHeight) - OVERSCAN);
+    const last = Math.min(this.#count, Math.ceil((this.#top + this.#height) / rowHeight) + OVERSCAN);
     for (const [index, row] of this.#rows) {
       if (index >= first && index < last) continue;
       this.#rows.delete(index);

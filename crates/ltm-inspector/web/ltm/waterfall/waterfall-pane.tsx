@@ -37,7 +37,7 @@ function Waterfall({ model, acts }: { model: Model; acts: Acts }) {
     <div class="waterfall-body" style={{ '--label-width': `${size.label}px` }}>
       <div class="pane-head">
         <div class="segments" role="group" aria-label="Horizontal axis">
-          {(['time', 'steps'] as const).map((it) => <button key={it} aria-pressed={unit === it} onClick={() => setUnit(it)}>{it === 'time' ? 'Time' : 'Steps'}</button>)}
+          {(['time', 'steps'] as const).map((it) => <button key={it} aria-pressed={unit === it} onClick={() => setUnit(it)}>{it === 'time' ? 'By time' : 'By step'}</button>)}
         </div>
         <span class="tally" role="status">{rest > 0 ? `${rest.toLocaleString('en')} steps to read` : scale.last > 0 ? scale.took(0, scale.last) : ''}</span>
       </div>
