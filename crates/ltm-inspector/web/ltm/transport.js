@@ -33,7 +33,12 @@ export class Transport {
       h('div', { class: 'slide' }, this.track, this.slider),
       h('div', { class: 'readout' }, this.where, this.when),
       this.live);
-    new ResizeObserver(() => this.#paint()).observe(this.track);
+    // To ask for the size at each change would make the browser lay out the page at once.
+    this.size = { width: 0, height: 0 };
+    new ResizeObserver((entries) => {
+      this.size = entries.at(-1).contentRect;
+      this.#paint();
+    }).observe(this.track);
   }
 
   update(model) {
@@ -105,6 +110,6 @@ export class Transport {
   #paint() {
     if (!this.model) return;
     const { snapshots, errors } = this.model.view;
-    paintTrack(this.track, snapshots, errorPlaces(errors, snapshots));
+    paintTrack(this.track, this.size, snapshots, errorPlaces(errors, snapshots));
   }
 }
