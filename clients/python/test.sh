@@ -3,13 +3,15 @@
 #
 #   test.sh [-k …]         lints, types, and the tests of the package
 #   test.sh hooks [-k …]   types and tests of the hooks, with the frameworks that they record
+#   test.sh sdist [python…] builds sdist and wheel, installs the sdist with each Python, and runs its tests
+#   test.sh reference       writes the API reference, from the docstrings, to target/python-reference
 #   test.sh flou [-k …]    types and tests of the engines for Flou, with Flou and PostgreSQL
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 what=package
 case "${1:-}" in
-  hooks | flou)
+  hooks | flou | reference | sdist)
     what=$1
     shift
     ;;
@@ -60,5 +62,31 @@ case $what in
     # Flou has no types.
     mypy --no-error-summary --cache-dir "$tools/mypy" --disable-error-code import-untyped src/ltm_live/flou/*.py tests/flou/*.py
     timeout 900 python -m pytest tests/flou -W ignore::DeprecationWarning "$@"
+    ;;
+  reference)
+    environment python requirements.txt
+    python -W ignore scripts/reference.py "$target/python-reference"
+    ;;
+  sdist)
+    environment python requirements.txt
+    folder=$target/python-sdist
+    rm -rf "$folder"
+    python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir "$folder" .
+    python -m hatchling build --target sdist --directory "$folder" >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
+    python scripts/packed.py "$folder"
+    tar -xzf "$folder"/*.tar.gz -C "$folder"
+    LTM_REPOSITORY=$(cd ../.. && pwd)
+    export LTM_REPOSITORY
+    [ $# -gt 0 ] || set -- python3
+    for python in "$@"; do
+      version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+      "$python" -m venv "$folder/$version"
+      # The pins are for one version of Python, so each takes what fits it; the tools that check are left out.
+      grep -vE '^#|mypy|pdoc|pyright|ruff' requirements.in >"$folder/$version/requirements"
+      "$folder/$version/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement "$folder/$version/requirements" "$(echo "$folder"/*.tar.gz)"
+      (cd "$folder"/ltm_live-*/ && PATH=$folder/$version/bin:$PATH timeout 900 python -m pytest)
+      echo "the sdist works with Python $version"
+    done
     ;;
 esac

@@ -51,7 +51,7 @@ def run(folder: Path, *args: str) -> str:
     """Runs Python in a folder."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     result = subprocess.run(
-        [sys.executable, *args], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, *args], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=110
     )
     assert result.returncode == 0, result.stderr + result.stdout
     return result.stdout

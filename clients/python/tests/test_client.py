@@ -63,6 +63,8 @@ def test_both_clients_have_the_same_methods_with_the_same_arguments(asynchronous
 
 
 def test_the_synchronous_half_is_up_to_date() -> None:
+    # Those who test an sdist need not have it.
+    pytest.importorskip("ruff")
     script = Path(__file__).parent.parent / "scripts" / "halves.py"
     result = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
