@@ -33,6 +33,52 @@ async fn events_are_for_who_may_read_and_end_with_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_of_ag_ui_are_for_who_may_read_and_end_in_order_with_the_token() {
+    let guarded = Guarded::start();
+    let id = guarded.create("app.Agent").await;
+    let http = guarded.gateway.http();
+    let post = |path: &str| reqwest::Client::new().post(format!("{http}/agui{path}"));
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status();
+    let run = format!("/{id}");
+    assert_eq!(status(post(&run)).await, 401);
+    assert_eq!(
+        status(post(&run).bearer_auth(guarded.token(id + 1, "read"))).await,
+        403
+    );
+    let thread = json!({"threadId": id.to_string()});
+    assert_eq!(status(post("/agent/ltm/connect").json(&thread)).await, 401);
+    assert_eq!(
+        status(post("/agent/app.Agent/connect").json(&thread)).await,
+        401,
+        "not whether there is one"
+    );
+    let info = |grant: &str| {
+        post("")
+            .json(&json!({"method": "info"}))
+            .bearer_auth(guarded.token(grant, "read"))
+    };
+    assert_eq!(status(post("").json(&json!({"method": "info"}))).await, 401);
+    for (grant, known) in [("app.*", true), ("other.*", false)] {
+        let answer: serde_json::Value = info(grant).send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["agents"]["app.Agent"].is_object(), known, "{answer}");
+    }
+    let ticket = guarded.ticket(&guarded.token(id, "read")).await;
+    Events::open(post(&format!("{run}?ticket={ticket}"))).await;
+
+    let short = guarded.key.token(&claims(id, "read", 4));
+    let mut events = Events::open(post(&run).bearer_auth(short)).await;
+    let first = [events.next().await.unwrap(), events.next().await.unwrap()];
+    assert_eq!(first[1].json()["type"], "STATE_SNAPSHOT");
+    assert_eq!(events.next().await, None, "it ends without an error");
+    guarded.append(id, 1).await;
+    let again =
+        post(&format!("{run}?after={}", first[1].id)).bearer_auth(guarded.token(id, "read"));
+    let mut events = Events::open(again).await;
+    assert_eq!(events.next().await.unwrap().json()["type"], "RUN_STARTED");
+    assert_eq!(events.next().await.unwrap().json()["delta"][0]["value"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn on_a_socket_for_many_each_ltm_is_for_who_may_read_it() {
     let guarded = Guarded::start();
     let (own, foreign) = (

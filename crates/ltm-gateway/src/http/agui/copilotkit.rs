@@ -1,28 +1,23 @@
 //! The paths of a CopilotKit runtime: an agent is a class, and a thread is an LTM of this class by its key. The agent
 //! `ltm` has every LTM, by its id.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::collections::BTreeSet;
 
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Payload},
 };
 use ltm_auth::Grant;
-use ltm_service::{ProblemResponse, VERSION, handshake_credential};
+use ltm_service::{ProblemResponse, VERSION};
 use ltm_store::{ListFilter, Listing};
 use ltm_types::{LtmKey, LtmRef, Problem, ProblemKind};
 use serde_json::{Map, Value, json};
 
 use super::{
-    follow::answer,
+    follow::{Caller, answer, authenticate},
     input::{RunInput, envelope},
 };
-use crate::{
-    dialect::agui::lone_run,
-    fanout::worker::Worker,
-    http::{handshake::count, sse::events},
-    subscriber::session_auth::SessionAuth,
-};
+use crate::{dialect::agui::lone_run, fanout::worker::Worker, http::sse::events};
 
 /// The agent that has every LTM.
 const EVERY: &str = "ltm";
@@ -32,7 +27,8 @@ const NEWEST: usize = 100;
 type Answer = Result<HttpResponse, ProblemResponse>;
 
 pub(super) async fn info(request: HttpRequest, worker: web::Data<Worker>) -> Answer {
-    agents(&request, &worker).await
+    let caller = authenticate(&request, &worker).await?;
+    agents(&worker, caller).await
 }
 
 pub(super) async fn connect(
@@ -41,8 +37,9 @@ pub(super) async fn connect(
     worker: web::Data<Worker>,
 ) -> Answer {
     let agent = agent_in_path(&request)?;
+    let caller = authenticate(&request, &worker).await?;
     let input = RunInput::read(payload, &worker).await?;
-    watch(&request, &worker, &agent, input, false).await
+    watch(&request, &worker, caller, &agent, input, false).await
 }
 
 pub(super) async fn run(
@@ -51,8 +48,9 @@ pub(super) async fn run(
     worker: web::Data<Worker>,
 ) -> Answer {
     let agent = agent_in_path(&request)?;
+    let caller = authenticate(&request, &worker).await?;
     let input = RunInput::read(payload, &worker).await?;
-    watch(&request, &worker, &agent, input, true).await
+    watch(&request, &worker, caller, &agent, input, true).await
 }
 
 pub(super) async fn stop() -> HttpResponse {
@@ -68,6 +66,7 @@ pub(super) async fn single(
     payload: Payload,
     worker: web::Data<Worker>,
 ) -> Answer {
+    let caller = authenticate(&request, &worker).await?;
     let (method, params, input) = envelope(payload, &worker).await?;
     let agent = || {
         let detail = "name the agent: its class, or `ltm`";
@@ -76,9 +75,9 @@ pub(super) async fn single(
         params.agent_id.ok_or_else(missing)
     };
     match &*method {
-        "info" => agents(&request, &worker).await,
-        "agent/connect" => watch(&request, &worker, &agent()?, input, false).await,
-        "agent/run" => watch(&request, &worker, &agent()?, input, true).await,
+        "info" => agents(&worker, caller).await,
+        "agent/connect" => watch(&request, &worker, caller, &agent()?, input, false).await,
+        "agent/run" => watch(&request, &worker, caller, &agent()?, input, true).await,
         "agent/stop" => Ok(stop().await),
         other => {
             let detail = format!(
@@ -95,6 +94,7 @@ pub(super) async fn single(
 async fn watch(
     request: &HttpRequest,
     worker: &web::Data<Worker>,
+    caller: Caller,
     agent: &str,
     input: RunInput,
     runs: bool,
@@ -102,7 +102,7 @@ async fn watch(
     let thread = input.thread_id.clone().unwrap_or_default();
     let run = input.run_id.clone().unwrap_or_else(|| thread.clone());
     let ltm = ltm(agent, &thread)?;
-    match answer(request, worker, &ltm, input).await {
+    match answer(request, worker, caller, &ltm, input).await {
         Err(ProblemResponse(problem)) if problem.is(ProblemKind::UnknownLtm) => {
             let error = format!("there is no LTM {ltm}, and this gateway does not run agents");
             let error = runs.then_some(("unknown-ltm", &*error));
@@ -144,14 +144,9 @@ fn agent_in_path(request: &HttpRequest) -> Result<String, Problem> {
 }
 
 /// The agents of the settings; or else the classes of the newest LTMs that the client may read.
-async fn agents(request: &HttpRequest, worker: &Worker) -> Answer {
+async fn agents(worker: &Worker, caller: Caller) -> Answer {
     let gateway = &worker.gateway;
-    let credential = handshake_credential(request, request.query_string());
-    let session_auth = SessionAuth::of_list(gateway.auth(), gateway.store(), credential).await;
-    let known = session_auth.as_ref().ok().and_then(Option::as_deref);
-    count(request, known)?;
-    let session_auth = session_auth?.map(Rc::from);
-    let grant = session_auth.map_or_else(Grant::everything, |it: Rc<SessionAuth>| it.grant());
+    let grant = caller.map_or_else(Grant::everything, |caller| caller.grant());
     let mut names: BTreeSet<String> = gateway.settings().agui_agents.iter().cloned().collect();
     if names.is_empty() {
         let listing = Listing {

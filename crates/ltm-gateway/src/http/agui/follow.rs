@@ -23,7 +23,7 @@ use crate::{
     subscriber::{
         close::CloseCause,
         follow_request::{FollowOptions, Start},
-        session_auth::SessionAuth,
+        session_auth::{SessionAuth, find},
     },
 };
 
@@ -33,9 +33,29 @@ pub(super) async fn follow(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let ltm = ltm_in_path(&request)?;
+    let caller = authenticate(&request, &worker).await?;
     let input = RunInput::read(payload, &worker).await?;
-    answer(&request, &worker, &ltm, input).await
+    answer(&request, &worker, caller, &ltm, input).await
 }
+
+/// The credential of a client; `None` if authentication is off. A body is read only after that.
+///
+/// # Errors
+///
+/// Why the credential is not good.
+pub(super) async fn authenticate(
+    request: &HttpRequest,
+    worker: &Worker,
+) -> Result<Caller, ProblemResponse> {
+    let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
+    let credential = handshake_credential(request, request.query_string());
+    let caller = SessionAuth::of_many(auth, store, credential).await;
+    count(request, caller.as_ref().ok().and_then(Option::as_deref))?;
+    Ok(caller?)
+}
+
+/// A client whose credential is good.
+pub(super) type Caller = Option<Box<SessionAuth>>;
 
 /// Answers with the LTM as a run.
 ///
@@ -45,6 +65,7 @@ pub(super) async fn follow(
 pub(super) async fn answer(
     request: &HttpRequest,
     worker: &web::Data<Worker>,
+    caller: Caller,
     ltm: &LtmRef,
     input: RunInput,
 ) -> Result<HttpResponse, ProblemResponse> {
@@ -52,19 +73,16 @@ pub(super) async fn answer(
     let last = last_event(request, &parameters);
     let options = options(&parameters, &input, last)?;
     let asked = run_request(&parameters, input, options.live)?;
-    let (auth, store) = (worker.gateway.auth(), worker.gateway.store());
-    let credential = handshake_credential(request, request.query_string());
-    let admitted = SessionAuth::of(auth, store, ltm, credential).await;
-    let known = admitted.as_ref().ok().and_then(|(_, it)| it.as_deref());
-    count(request, known)?;
-    let (id, session_auth) = admitted?;
+    let id = find(caller.as_deref(), worker.gateway.store(), ltm).await?;
+    if let Some(caller) = &caller {
+        caller.add(id).await?;
+    }
     let permit = worker.gateway.drain().acquire()?;
     if is_head(request) {
         // The checks of GET, but no subscription.
         exists(worker, id).await?;
         return Ok(events().streaming(empty::<Result<Bytes, Infallible>>()));
     }
-    let session_auth: Option<Rc<SessionAuth>> = session_auth.map(Rc::from);
     let (head, gone) = match options.start {
         Start::After(_) => head(worker, id).await?,
         Start::Now | Start::State => (None, None),
@@ -80,7 +98,7 @@ pub(super) async fn answer(
         // After any other status, a browser reconnects.
         return Ok(HttpResponse::NoContent().finish());
     }
-    let subscriber = SseSubscriber::new(worker.clone(), session_auth, Box::new(dialect));
+    let subscriber = SseSubscriber::new(worker.clone(), caller.map(Rc::from), Box::new(dialect));
     // The dialect waits for the message that says that the client has caught up.
     let options = FollowOptions {
         live: true,
