@@ -394,7 +394,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::subscriber::{event_queue::EventQueue, outbound::Outbound};
+    use crate::{
+        dialect::messages::Messages,
+        subscriber::{event_queue::EventQueue, outbound::Outbound},
+    };
 
     fn history(from: Cursor, payloads: &[&str]) -> Vec<Entry> {
         let mut position = from;
@@ -509,7 +512,7 @@ mod tests {
     fn news_is_reported_once_until_every_subscriber_has_it() {
         let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
         let topic = topic_at(Cursor::ORIGIN, 1000);
-        let queue = Rc::new(EventQueue::new(1 << 20));
+        let queue = Rc::new(EventQueue::new(1 << 20, Box::new(Messages)));
         let outbound = Rc::new(Outbound::events(queue));
         let subscribers = [Cursor::ORIGIN; 3].map(|at| LiveSubscriber::new(outbound.clone(), at));
         for subscriber in &subscribers {
