@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Clients of AG-UI that others publish, unchanged, against the services: in Node (*.test.mjs), and the validator of the
-# Python package ag-ui-validate. What is missing is installed.
+# Python package ag-ui-validate; then agents that others publish, recorded (record.mjs). What is missing is installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -18,3 +18,14 @@ if ! cmp -s tests/agui/requirements.txt "$tools/installed"; then
 fi
 PATH="$PWD/$tools/bin:$PATH" node tests/agui/validate.mjs
 LTM_GUIDES_NODE=1 cargo test --quiet --locked --workspace --test it -- guides::the_guide_of_ag_ui
+
+# Agents of others that `ltm agui` records. Some of their packages need Python 3.11 or newer.
+agents=target/agui-record
+if ! cmp -s tests/agui/record-requirements.txt "$agents/installed"; then
+  rm -rf "$agents"
+  python3 -m venv "$agents"
+  "$agents/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+    --requirement tests/agui/record-requirements.txt
+  cp tests/agui/record-requirements.txt "$agents/installed"
+fi
+LTM_AGUI_PYTHON="$PWD/$agents/bin/python" node --test --test-timeout 120000 tests/agui/record.mjs
