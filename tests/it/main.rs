@@ -60,6 +60,7 @@ mod agui {
     mod record;
     mod record_access;
     mod record_faults;
+    mod record_pages;
     mod recorder;
 }
 

@@ -111,7 +111,7 @@ async fn a_stopped_run_ends_at_the_agent_and_in_the_log() {
         "what was open is closed"
     );
     let finished = recorded.items("t", "RUN_FINISHED").await;
-    assert_eq!(finished[0]["outcome"], json!({"type": "cancelled"}));
+    assert_eq!(finished[0]["result"], json!({"cancelled": true}));
     let again = recorded
         .post(&format!("/agui/agent/{AGENT}/stop/t"), &json!({}))
         .await;

@@ -27,8 +27,10 @@ pub(super) struct Wish {
 
 /// How a run began.
 pub(super) enum Begun {
-    /// The log is at this cursor before the run.
+    /// The log is at this cursor after the beginning of the run, and the page that asked for it has all that comes before.
     After(Cursor),
+    /// The page lacks messages or the state of the thread.
+    WithMore,
     /// Another recorder runs the thread.
     Elsewhere,
 }
@@ -44,14 +46,17 @@ pub(super) async fn perform(
         Ok(log) => start(&service, log, &wish).await,
         Err(error) => Err(error.into()),
     };
-    let (before, mut recording) = match started {
+    let mut recording = match started {
         Ok(Some(started)) => started,
         Ok(None) => return drop(begun.send(Ok(Begun::Elsewhere))),
         Err(error) => return drop(begun.send(Err(not_begun(&wish.thread, &error)))),
     };
     permit.has_begun();
     // The page may have left; the run goes on.
-    let _ = begun.send(Ok(Begun::After(before)));
+    let _ = begun.send(Ok(match recording.recorder.is_known_to(&wish.input) {
+        true => Begun::After(recording.cursor),
+        false => Begun::WithMore,
+    }));
     tracing::debug!(ltm = %wish.thread, "a run began");
     let recorded = record(&service, &wish, &permit, &mut recording).await;
     let ended = match recorded {
@@ -75,18 +80,17 @@ async fn start(
     service: &RecorderService,
     log: ThreadLog,
     wish: &Wish,
-) -> Result<Option<(Cursor, Recording)>, LogError> {
+) -> Result<Option<Recording>, LogError> {
     let now = log.state().await?.value;
     if Run::is_active(&now.state) {
         // If that one has died, its run ends after its lease.
         return Ok(None);
     }
-    let before = now.cursor;
     let settings = service.settings();
     let mut recording = Recording {
         log,
         recorder: Recorder::new(now.state, settings.raw),
-        cursor: before,
+        cursor: now.cursor,
         batch_interval: settings.batch_interval,
         quiet: service.quiet(),
     };
@@ -96,7 +100,7 @@ async fn start(
         lease: Some(settings.lease.as_secs().max(1)),
     };
     match recording.begin(&run, &wish.input).await {
-        Ok(()) => Ok(Some((before, recording))),
+        Ok(()) => Ok(Some(recording)),
         Err(LogError::Taken) => Ok(None),
         Err(error) => Err(error),
     }

@@ -159,6 +159,20 @@ impl Recorder {
         Messages(all.map_or(&[], Vec::as_slice))
     }
 
+    /// Whether a page that sent this input holds the messages and the state of the thread, so that it needs only what comes
+    /// after them.
+    pub fn is_known_to(&self, input: &Map<String, Value>) -> bool {
+        let empty = Value::Object(Map::new());
+        let state = input.get("state").filter(|it| !it.is_null());
+        let sent = input.get("messages").and_then(Value::as_array);
+        let sent = Messages(sent.map_or(&[], Vec::as_slice));
+        let is_sent = |message: &Value| {
+            let id = message["id"].as_str();
+            id.is_some_and(|id| sent.position(id).is_some())
+        };
+        state.unwrap_or(&empty) == self.own.value() && self.messages().0.iter().all(is_sent)
+    }
+
     /// Begins a run with what the page sent: messages that the thread lacks are added, and a state that is not empty
     /// replaces that of the thread.
     pub fn start(&mut self, run: Run, input: &Map<String, Value>) -> Vec<Record> {
@@ -230,8 +244,7 @@ impl Recorder {
         let event = match end {
             End::Cancelled => {
                 let mut event = Event::new("RUN_FINISHED", &[]);
-                event.set("outcome", json!({"type": "cancelled"}));
-                // Older clients do not know the outcome.
+                // Clients before 1.0.0 reject a run with the outcome `cancelled`.
                 event.set("result", json!({"cancelled": true}));
                 event
             }

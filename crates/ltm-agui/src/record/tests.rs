@@ -220,6 +220,13 @@ fn a_run_begins_with_the_messages_and_the_state_that_the_page_sent() {
         })
     );
     assert!(!json!(records).to_string().contains("secret"));
+    assert!(recorder.is_known_to(input.as_object().unwrap()));
+    for lacks in [
+        json!({"state": {"n": 1}}),
+        json!({"messages": input["messages"]}),
+    ] {
+        assert!(!recorder.is_known_to(lacks.as_object().unwrap()), "{lacks}");
+    }
     recorder
         .record(event(&json!({"type": "RUN_FINISHED"})))
         .unwrap();

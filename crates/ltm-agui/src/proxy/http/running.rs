@@ -72,7 +72,8 @@ pub(super) async fn run_or_attach(
     reading::read_thread(request, service, &thread, after, asked).await
 }
 
-/// Begins the run, unless there is one. Returns the cursor before the run that this call has begun.
+/// Begins the run, unless there is one. Returns the cursor from which on the page lacks something, if it needs no more than
+/// that.
 async fn begin(service: &RecorderService, wish: Wish) -> Result<Option<Cursor>, ProblemResponse> {
     for _ in 0..TURNS {
         match service.runs().take(&wish.thread) {
@@ -103,7 +104,7 @@ async fn begin_mine(
     service.spawn(perform(service.clone(), wish, permit, sender));
     match receiver.await {
         Ok(Ok(Begun::After(cursor))) => Ok(Some(cursor)),
-        Ok(Ok(Begun::Elsewhere)) => Ok(None),
+        Ok(Ok(Begun::WithMore | Begun::Elsewhere)) => Ok(None),
         Ok(Err(problem)) => Err(problem.into()),
         Err(_) => {
             let detail = "the recorder is stopping; try again";
