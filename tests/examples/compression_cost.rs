@@ -1,5 +1,4 @@
-//! What compression makes of a document of 10,000 snapshots with the texts of a recorded history: the table of
-//! `docs/performance.md`.
+//! What compression makes of a document of 10,000 snapshots with the texts of a recorded history.
 //!
 //! `cargo run --release --example compression_cost` prints it, within a minute.
 
