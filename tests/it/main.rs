@@ -39,6 +39,7 @@ mod lists {
 /// What a subscriber receives, over WebSocket and Server-Sent Events.
 mod gateway {
     mod agui;
+    mod agui_recorded;
     mod endings;
     mod follow;
     mod follow_parameters;

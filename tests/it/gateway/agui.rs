@@ -17,12 +17,12 @@ fn ask(gateway: &Service, path: &str, more: Value) -> RequestBuilder {
         .json(&input)
 }
 
-async fn open(gateway: &Service, path: &str) -> Events {
+pub(crate) async fn open(gateway: &Service, path: &str) -> Events {
     Events::open(ask(gateway, path, json!({}))).await
 }
 
 /// The events up to the end of the answer.
-async fn rest(events: &mut Events) -> Vec<Event> {
+pub(crate) async fn rest(events: &mut Events) -> Vec<Event> {
     let mut all = Vec::new();
     while let Some(event) = events.next().await {
         all.push(event);
@@ -30,7 +30,7 @@ async fn rest(events: &mut Events) -> Vec<Event> {
     all
 }
 
-fn types(events: &[Event]) -> Vec<String> {
+pub(crate) fn types(events: &[Event]) -> Vec<String> {
     let r#type = |event: &Event| event.json()["type"].as_str().unwrap().to_owned();
     events.iter().map(r#type).collect()
 }
@@ -551,99 +551,4 @@ async fn the_messages_of_a_plain_ltm_are_where_the_setting_says() {
             "STATE_DELTA"
         ]
     );
-}
-
-/// Writes what `ltm agui` records of an event.
-async fn record(api: &Api, id: u64, item: Value, patch: Value) {
-    let snapshot = json!({"reason": "agui", "item": item, "patch": patch});
-    api.append(id, snapshot).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_recorded_run_is_replayed_and_a_page_that_comes_in_the_middle_gets_what_is_open() {
-    let stack = Stack::start();
-    let (api, run) = (&stack.api, json!({"threadId": "t1", "runId": "r1"}));
-    let (id, first) = api
-        .create(json!({"_status": "active", "_run": {}, "_messages": []}))
-        .await;
-    let question = json!({"id": "q", "role": "user", "content": "?"});
-    let started = json!({"type": "RUN_STARTED", "threadId": "t1", "runId": "r1", "input": {"messages": [question]}});
-    let patch = json!([
-        {"op": "replace", "path": "/_run", "value": run},
-        {"op": "add", "path": "/_messages/-", "value": question},
-    ]);
-    record(api, id, started, patch).await;
-    let plan = json!([{"op": "add", "path": "/plan", "value": 1}]);
-    record(api, id, json!({"type": "STATE_SNAPSHOT"}), plan).await;
-    let start = json!({"type": "TEXT_MESSAGE_START", "messageId": "a", "role": "assistant"});
-    let open_one = json!({"id": "a", "role": "assistant", "content": {"chunks": []}});
-    let patch = json!([{"op": "add", "path": "/_messages/-", "value": open_one}]);
-    record(api, id, start, patch).await;
-    let content = |text: &str| json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "a", "delta": text, "rawEvent": {"huge": 1}});
-    let chunk =
-        |text: &str| json!([{"op": "add", "path": "/_messages/1/content/chunks/-", "value": text}]);
-    record(api, id, content("It"), chunk("It")).await;
-
-    let mut page = open(&stack.gateway, &id.to_string()).await;
-    let mut got = Vec::new();
-    for _ in 0..5 {
-        got.push(page.next().await.unwrap());
-    }
-    let attached = [
-        "RUN_STARTED",
-        "MESSAGES_SNAPSHOT",
-        "STATE_SNAPSHOT",
-        "TEXT_MESSAGE_START",
-        "TEXT_MESSAGE_CONTENT",
-    ];
-    assert_eq!(types(&got), attached);
-    assert_eq!(got[1].json()["messages"], json!([question]));
-    assert_eq!(
-        got[2].json()["snapshot"],
-        json!({"plan": 1}),
-        "without the recording's members"
-    );
-    assert_eq!(got[4].json()["delta"], "It");
-    let cursor = got[2].id.clone();
-
-    record(api, id, content(" is."), chunk(" is.")).await;
-    let more = page.next().await.unwrap();
-    assert_eq!(
-        more.json()["rawEvent"],
-        json!({"ltm-live": {"cursor": more.id}})
-    );
-    // It does not end: the gateway ends what is open before the run.
-    let end = json!({"type": "RUN_FINISHED", "threadId": "t1", "runId": "r1", "outcome": {"type": "success"}});
-    let finished = json!([
-        {"op": "add", "path": "/_run/outcome", "value": {"type": "success"}},
-        {"op": "replace", "path": "/_status", "value": "finished"},
-    ]);
-    record(api, id, end, finished).await;
-    let end = rest(&mut page).await;
-    assert_eq!(types(&end), ["TEXT_MESSAGE_END", "RUN_FINISHED"]);
-    assert_eq!(end[1].json()["runId"], "r", "the page knows its own run");
-
-    let whole = rest(&mut open(&stack.gateway, &format!("{id}?after={first}")).await).await;
-    let replay = [
-        "RUN_STARTED",
-        "STATE_DELTA",
-        "TEXT_MESSAGE_START",
-        "TEXT_MESSAGE_CONTENT",
-        "TEXT_MESSAGE_CONTENT",
-        "TEXT_MESSAGE_END",
-        "RUN_FINISHED",
-    ];
-    assert_eq!(types(&whole), replay);
-    assert_eq!(whole[0].json()["input"]["messages"], json!([question]));
-    // Whoever resumes in a message has it opened again.
-    let resumed = rest(&mut open(&stack.gateway, &format!("{id}?after={cursor}")).await).await;
-    let expected = [
-        "RUN_STARTED",
-        "TEXT_MESSAGE_START",
-        "TEXT_MESSAGE_CONTENT",
-        "TEXT_MESSAGE_END",
-        "RUN_FINISHED",
-    ];
-    assert_eq!(types(&resumed), expected);
-    assert_eq!(resumed[2].json()["delta"], " is.");
 }
