@@ -141,7 +141,7 @@ pub(crate) struct LocalRedis {
     child: Child,
     files: Files,
     /// Locked as long as this process uses the directory.
-    _lock: File,
+    lock: File,
 }
 
 /// The files in the data directory.
@@ -166,11 +166,7 @@ impl LocalRedis {
         umask(Mode::from_bits_truncate(0o077));
         end_leftover(&files.socket).await?;
         let child = files.spawn(&PROGRAMS)?;
-        let mut server = Self {
-            child,
-            files,
-            _lock: lock,
-        };
+        let mut server = Self { child, files, lock };
         let ready = timeout(START_LIMIT, wait_until_ready(&server.files.socket));
         tokio::select! {
             ready = ready => match ready {
@@ -222,8 +218,10 @@ impl LocalRedis {
 }
 
 impl Drop for LocalRedis {
-    /// Asks a server that still runs to end, without waiting for it.
+    /// Asks a server that still runs to end, without waiting for it, and frees the directory.
     fn drop(&mut self) {
+        // A process that another thread is just starting has the file open, too, so to close it would not be enough.
+        let _ = self.lock.unlock();
         if matches!(self.child.try_wait(), Ok(None)) {
             // If the command does not reach the server, the next start stops it.
             let _ = BlockingUnixStream::connect(&self.files.socket)
