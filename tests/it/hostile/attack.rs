@@ -4,11 +4,15 @@
 //! `make attack` runs them at their full size, against a release build. A development build gets smaller ones, because
 //! it needs several times the CPU.
 
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
 use futures_util::future::join_all;
 use ltm_tests::{
-    Answer, Api, RedisServer, Scrape, Service, Subscriber, cpu_seconds, forget_peak, peak_bytes,
-    resident_bytes, until,
+    Answer, Api, Events, RedisServer, Scrape, Service, Subscriber, cpu_seconds, forget_peak,
+    peak_bytes, resident_bytes, until,
 };
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
@@ -484,4 +488,93 @@ async fn a_large_request_waits_for_a_thread_only_so_long() {
     assert_eq!(refused.header("retry-after"), "1");
     refused.problem(503, "over-limit");
     service.until_logged("api.json_wait").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gzip_bomb_is_inflated_up_to_the_limit_of_a_body() {
+    let target = Target::start();
+    let id = target.create("an empty state", "{}").await;
+    let mut spaces = GzEncoder::new(Vec::new(), Compression::best());
+    spaces.write_all(&vec![b' '; 7 * MIB]).unwrap();
+    let large = spaces.finish().unwrap();
+    // Each of these members becomes nothing.
+    let empty = GzEncoder::new(Vec::new(), Compression::best())
+        .finish()
+        .unwrap();
+    for (what, member) in [("large members", large), ("empty members", empty)] {
+        let body = member.repeat(8 * MIB / member.len());
+        let bomb = async || {
+            let request = target
+                .api
+                .request(Method::POST, &format!("/ltm/{id}/snapshots"))
+                .header("content-type", "application/json")
+                .header("content-encoding", "gzip")
+                .body(body);
+            target.api.send(request).await
+        };
+        let answer = within_budget(what, &target.api_service, bomb).await;
+        assert!(
+            [413, 422].contains(&answer.status.as_u16()),
+            "{}",
+            answer.text
+        );
+    }
+}
+
+/// A client of AG-UI that asks for the run of an LTM.
+fn ask_for_run(target: &Target, id: u64, body: String) -> RequestBuilder {
+    Client::new()
+        .post(format!("{}/agui/{id}", target.gateway.http()))
+        .header("content-type", "application/json")
+        .body(body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_of_ag_ui_share_a_large_state_and_what_is_made_of_it() {
+    let target = Target::start();
+    let state = format!(r#"{{"a":{}}}"#, numbers(size(1_200_000), |_| 0));
+    let id = target.create("an array of zeros", &state).await;
+    let input = r#"{"threadId":"t","runId":"r"}"#;
+    let read = async || {
+        let runs = (0..16).map(|_| async {
+            let mut events = Events::open(ask_for_run(&target, id, input.into())).await;
+            while !events.next().await.unwrap().data.contains("STATE_SNAPSHOT") {}
+        });
+        join_all(runs).await;
+    };
+    within_budget("16 runs of AG-UI", &target.gateway, read).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_input_of_a_run_costs_what_it_sends() {
+    let target = Target::start();
+    let id = target.create("an empty state", "{}").await;
+    let max = size(8 * MIB) - 64;
+    for (what, body) in [
+        (
+            "deep messages",
+            format!(r#"{{"messages":{}"#, "[".repeat(max)),
+        ),
+        (
+            "a large thread id",
+            format!(r#"{{"threadId":"{}"}}"#, "t".repeat(max)),
+        ),
+        (
+            "many members",
+            format!("{{{}}}", vec![r#""a":0"#; max / 6].join(",")),
+        ),
+    ] {
+        let ask = async || {
+            ask_for_run(&target, id, body)
+                .send()
+                .await
+                .unwrap()
+                .status()
+        };
+        let status = within_budget(what, &target.gateway, ask).await;
+        assert!(
+            [200, 413, 422].contains(&status.as_u16()),
+            "{what}: {status}"
+        );
+    }
 }
