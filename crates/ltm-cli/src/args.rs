@@ -83,7 +83,7 @@ Examples:
 Without LTM__REDIS__URL, `redis-server` or `valkey-server` must be on the PATH. Press Ctrl-C to stop; the data stays.
 All settings of the services apply: see `ltm-api --print-config` and `ltm-gateway --print-config`.")]
     Dev(dev::Args),
-    /// Record AG-UI agents: pages talk to this proxy, and any page can come back to a run
+    /// Record AG-UI agents: a proxy between pages and an agent, so that any page can resume a run
     #[command(after_help = "\
 Examples:
   ltm agui --upstream http://127.0.0.1:8123/agui                  records every agent id
@@ -91,8 +91,8 @@ Examples:
   LTM_URL=https://ltm.example LTM_TOKEN=ltm_... ltm agui --upstream http://agent:8123
 
 In the page, only the URL of the agent changes: http://127.0.0.1:8010/agui/app.Agent, or as the `runtimeUrl` of CopilotKit
-http://127.0.0.1:8010/agui. The proxy writes each run to the LTM whose class is the id of the agent and whose key is the
-id of the thread (docs/guide-agui-record.md). Press Ctrl-C to stop.")]
+http://127.0.0.1:8010/agui. `ltm agui` is the recorder: it writes each run to the LTM whose class is the id of the agent
+and whose key is the id of the thread (docs/guide-agui-record.md). Press Ctrl-C to stop.")]
     Agui(agui::Args),
     /// Verify the logs of LTMs directly in Redis
     #[command(after_help = "\
