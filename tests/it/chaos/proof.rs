@@ -248,8 +248,8 @@ impl TrimmedProof<'_> {
             let cursor = message.cursor;
             let right = match message.reset.as_deref() {
                 None => message.error.is_none() && cursor.seq == before.seq + 1,
-                // A client may begin with the state.
-                Some("requested") => before == Cursor::ORIGIN,
+                // A client may begin with the state, and begins anew after a loss.
+                Some("requested") => before == Cursor::ORIGIN || self.may_fork,
                 Some("trimmed") => self.base.seq >= before.seq || self.may_fork,
                 Some(_) => self.may_fork,
             };
