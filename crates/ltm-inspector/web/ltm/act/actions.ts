@@ -1,9 +1,9 @@
 // What a user can have an LTM do, as calls.
 
 import type { JsonObject } from 'ltm-live';
-import { createPatch } from 'rfc6902';
 import { mark, stringify } from '../../wire/digits.js';
 import type { Call } from '../../wire/calls.js';
+import { patchOf } from './patch.js';
 
 export interface Place {
   id: string;
@@ -49,5 +49,12 @@ export function patchTo(state: JsonObject, text: string): readonly object[] | st
     return `This is not JSON: ${(error as Error).message}`;
   }
   if (edited === null || typeof edited !== 'object' || Array.isArray(edited)) return 'A state is an object: { … }';
-  return createPatch(state, edited);
+  try {
+    const patch = patchOf(state, edited as JsonObject);
+    stringify(patch);
+    return patch;
+  } catch {
+    // The stack is used up.
+    return 'This is nested too deeply to find what changed: use the command ltm append.';
+  }
 }

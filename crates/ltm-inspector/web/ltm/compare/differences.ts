@@ -1,6 +1,7 @@
 // The differences between two states, each by its pointer.
 
 import { pointerBelow, type Json, type JsonObject } from 'ltm-live';
+import { commonEnds, isObject } from '../../data/same.js';
 
 /** A value that differs; undefined on the side that does not have it. */
 export interface Difference { pointer: string; was: Json | undefined; is: Json | undefined }
@@ -26,25 +27,9 @@ function compare(was: Json | undefined, is: Json | undefined, pointer: string, f
 
 /** Equal entries at both ends are passed over, so an entry that was put in is one difference. */
 function compareLists(was: Json[], is: Json[], pointer: string, found: Difference[]): void {
-  const shorter = Math.min(was.length, is.length);
-  let start = 0;
-  while (start < shorter && same(was[start], is[start])) start += 1;
-  let end = 0;
-  while (end < shorter - start && same(was.at(-1 - end), is.at(-1 - end))) end += 1;
+  const [start, end] = commonEnds(was, is);
   const [old, now] = [was.slice(start, was.length - end), is.slice(start, is.length - end)];
   for (let at = 0; at < Math.max(old.length, now.length); at += 1) compare(old[at], now[at], pointerBelow(pointer, start + at), found);
-}
-
-function same(a: Json | undefined, b: Json | undefined): boolean {
-  if (a === b) return true;
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((it, at) => same(it, b[at]));
-  if (!isObject(a) || !isObject(b)) return false;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && same(a[key], b[key]));
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 function own(value: JsonObject, key: string): Json | undefined {
