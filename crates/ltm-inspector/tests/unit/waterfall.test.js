@@ -88,6 +88,28 @@ test('tool calls last from the message that has them to their result', () => {
   assert.deepEqual(shown.map(({ note, detail, bad }) => [note, detail, bad]), [['q="a"', '3.0 s', false], ['q="b"', '4.0 s', true], ['q="c"', 'no result', false]]);
 });
 
+test('a tool call ends when its result was complete, although the messages are written anew or the first ones are dropped', () => {
+  const call = { role: 'assistant', content: '', tool_calls: [{ id: 'a', function: { name: 'search', arguments: '{}' } }] };
+  const result = (content) => ({ role: 'tool', tool_call_id: 'a', content });
+  const word = { role: 'user', content: 'and?' };
+  const all = (...messages) => [{ op: 'add', path: '/messages', value: structuredClone(messages) }];
+  const spans = (...patches) => [...read(patches.map((patch, n) => step(n, 'run', patch))).calls.values()].map(({ from, to }) => [from, to]);
+  assert.deepEqual(spans(all(call), all(call, result('x')), all(call, result('x'), word), all(call, result('x'), word, word)), [[0, 1]]);
+  assert.deepEqual(spans(all(word, call), all(word, call, result('x')), [{ op: 'remove', path: '/messages/0' }], [{ op: 'remove', path: '/messages/0' }]), [[0, 1]]);
+  const growing = (...chunks) => result({ chunks });
+  assert.deepEqual(spans(all(call), all(call, growing('x')), all(call, growing('x', 'y')), all(call, result('xy')), all(call, result('xy'), word)), [[0, 3]]);
+});
+
+test('a tool call without an id is one row, although the messages are written anew or the first ones are dropped', () => {
+  const call = (query) => ({ role: 'assistant', content: '', function_call: { name: 'search', arguments: JSON.stringify({ query }) } });
+  const word = { role: 'user', content: 'and?' };
+  const all = (...messages) => [{ op: 'add', path: '/messages', value: structuredClone(messages) }];
+  const starts = (...patches) => [...read(patches.map((patch, n) => step(n, 'run', patch))).calls.values()].map(({ call: { arguments: it }, from }) => [it.query, from]);
+  assert.deepEqual(starts(all(word, call('a')), all(call('a'), word, call('b')), all(word, call('b'), call('b'))), [['a', 0], ['b', 1], ['b', 2]]);
+  assert.deepEqual(starts(all(word, word, call('a')), [{ op: 'remove', path: '/messages/0' }], all(word, call('a'), word)), [['a', 0]]);
+  assert.deepEqual(starts(all(word, call('a')), all(word, call('ab'))), [['ab', 0]]);
+});
+
 test('a history that was rolled back, or only grew, gives the same as one read anew', () => {
   const recorder = read(RUN.slice(0, 5));
   const facts = (it) => JSON.stringify([[...it.tracks.values()], it.runs, it.times]);

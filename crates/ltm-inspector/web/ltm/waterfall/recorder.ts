@@ -6,6 +6,7 @@ import { statusOf } from '../../data/status.js';
 import { titleOf } from '../../data/steps.js';
 import { moment } from '../../data/time.js';
 import { messageOf, type Call } from '../messages/message.js';
+import { Nameless } from './nameless.js';
 
 /** A state that had a status from one step to another; `to` is null if it still has it. */
 export interface Span { status: string; from: number; to: number | null }
@@ -13,8 +14,8 @@ export interface Span { status: string; from: number; to: number | null }
 /** The statuses of one state, one after the other. */
 export interface Track { pointer: string; name: string; depth: number; spans: Span[] }
 
-/** A tool call; `to` is null if it has no result. */
-export interface CallSpan { call: Call; from: number; to: number | null; failed: boolean }
+/** A tool call; `to` is null if it has no result. `growing`: whether the result still grows. */
+export interface CallSpan { call: Call; from: number; to: number | null; failed: boolean; growing: boolean }
 
 /** Steps of the same item, one right after the other. */
 export interface Run { title: string; reason: string; from: number; to: number }
@@ -29,6 +30,7 @@ export class Recorder {
   #state: JsonObject = {};
   #tracks = new Map<string, Track>();
   #calls = new Map<string, CallSpan>();
+  #nameless = new Nameless();
   #runs: Run[] = [];
   #times: number[] = [];
   /** Another number for each change. */
@@ -64,6 +66,7 @@ export class Recorder {
       this.#state = {};
       this.#tracks = new Map();
       this.#calls = new Map();
+      this.#nameless = new Nameless();
       this.#runs = [];
       this.#times = [];
       this.version += 1;
@@ -110,22 +113,27 @@ export class Recorder {
     for (const pointer of conversationsOf(this.#state)) {
       const [list, old] = [valueAt(this.#state, pointer) as Json[], valueAt(before, pointer)];
       if (list === old) continue;
-      const was = Array.isArray(old) ? old : [];
-      list.forEach((raw, at) => raw !== was[at] && this.#readMessage(raw, pointer, at));
+      const was = new Set(Array.isArray(old) ? old : []);
+      const keys = this.#nameless.read(pointer, list);
+      for (const raw of list) if (!was.has(raw)) this.#readMessage(raw, keys.get(raw));
     }
   }
 
-  #readMessage(raw: Json, pointer: string, at: number): void {
+  /** `name`: of the message, if it has calls without an id. */
+  #readMessage(raw: Json, name: string | undefined): void {
     const message = messageOf(raw);
     message.calls.forEach((call, nth) => {
-      const key = call.id ?? `${pointer}/${at}/${nth}`;
+      const key = call.id ?? `${name}/${nth}`;
       const known = this.#calls.get(key);
       if (known) known.call = call;
-      else this.#calls.set(key, { call, from: this.#done, to: null, failed: false });
+      else this.#calls.set(key, { call, from: this.#done, to: null, failed: false, growing: false });
     });
-    for (const { id, failed } of message.results) {
+    for (const { id, failed, growing } of message.results) {
       const known = id === null ? undefined : this.#calls.get(id);
-      if (known) Object.assign(known, { to: this.#done, failed });
+      if (!known) continue;
+      // Engines write the same result again, in another list or object: it came when it was first complete.
+      if (known.to === null || known.growing) known.to = this.#done;
+      Object.assign(known, { failed, growing });
     }
   }
 
