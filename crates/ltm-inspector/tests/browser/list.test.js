@@ -140,6 +140,43 @@ test('a time range shows what changed or was created in it', async () => {
   await page.context().close();
 });
 
+test('a time range up to now moves on while the page is open', async () => {
+  const minutes = (ago) => new Date(Date.now() - ago * 60_000).toISOString();
+  const make = async (name, ago) => (await service.post('ltm', { fqn: 'app.Aging', name, time: minutes(ago), state: {} })).id;
+  const [old, recent] = [await make('old', 55), await make('recent', 5)];
+  const page = await openPage(browser, 'about:blank');
+  await page.clock.install();
+  await page.goto(`${service.url}/#/?fqn=app.Aging&since=1h`);
+  await shows(page, [recent, old]);
+  await live(page);
+  await page.clock.fastForward(6 * 60_000);
+  await shows(page, [recent]);
+  const later = await make('later', 0);
+  await shows(page, [later, recent]);
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('a list that changes all the time has new counts, too', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Restless', state: { _status: 'active' } });
+  const page = await openPage(browser, `${service.url}/#/?fqn=app.Restless`);
+  await shows(page, [id]);
+  const chip = (word) => page.locator('.chips').getByRole('button', { name: new RegExp(`^${word}`) });
+  await until('counts', async () => /\d/.test(await chip('All').textContent()));
+  const state = { counted: false };
+  const changes = (async () => {
+    for (let n = 0; !state.counted; n += 1) await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n } });
+  })();
+  await service.post('ltm', { fqn: 'app.Other', state: { _status: 'restless_word' } });
+  try {
+    await until('the new status', async () => /1/.test(await chip('restless_word').textContent({ timeout: 1000 })));
+  } finally {
+    state.counted = true;
+    await changes;
+  }
+  await page.context().close();
+});
+
 test('an LTM enters and leaves a filtered list as its status changes', async () => {
   const { id } = await service.post('ltm', { fqn: 'app.Moving', state: { _status: 'active' } });
   const page = await openPage(browser, `${service.url}/#/?fqn=app.Moving&status=error`);

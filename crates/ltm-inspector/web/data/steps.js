@@ -15,7 +15,7 @@ export function titleOf(snapshot) {
     if (typeof item.label === 'string') return filled(item.label, item.params);
     if (typeof item.fqn === 'string') return lastWord(item.fqn);
   }
-  if (typeof item === 'string') return item;
+  if (typeof item === 'string') return plain(item);
   return nameIn(item) ?? snapshot.reason;
 }
 

@@ -35,6 +35,16 @@ export const SINCE: Readonly<Record<string, readonly [string, number]>> = {
 
 export const EVERYTHING: Filter = { q: '', fqn: '', status: [], by: 'updated', since: '', from: '', to: '', errors: false, playground: false, before: '' };
 
+/** How exact the beginning of a time range up to now is, as a part of the range; and the limits of that, in milliseconds. */
+const EXACT = 1 / 60;
+const [SOONEST, LATEST] = [60_000, 900_000];
+
+/** The pause, in milliseconds, after which the filter means other times; undefined if it always means the same. */
+export function renewal({ since }: Filter): number | undefined {
+  const range = Object.hasOwn(SINCE, since) ? SINCE[since] : undefined;
+  return range && Math.min(LATEST, Math.max(SOONEST, range[1] * EXACT));
+}
+
 /** The filter that a URL names. */
 export function fromUrl(parameters: URLSearchParams): Filter {
   const text = (name: string) => parameters.get(name) ?? '';
@@ -45,7 +55,7 @@ export function fromUrl(parameters: URLSearchParams): Filter {
     fqn: text('fqn'),
     status: [...new Set(text('status').split(',').filter(Boolean))],
     by: text('by') === 'created' ? 'created' : 'updated',
-    since: from || to ? 'custom' : since in SINCE ? since : '',
+    since: from || to ? 'custom' : Object.hasOwn(SINCE, since) ? since : '',
     from,
     to,
     errors: text('errors') === '1',

@@ -5,7 +5,7 @@ import { followList, Reader, type Counts, type FollowingList, type ListView, typ
 import { gatewayIsMissing, ORIGIN } from '../wire/api.js';
 import { sockets } from '../wire/wire.js';
 import { onToken, refused, token } from '../wire/session.js';
-import { narrows, toQuery, type Filter } from './filter.js';
+import { narrows, renewal, toQuery, type Filter } from './filter.js';
 
 const EMPTY: ListView = { status: 'connecting', rows: undefined, next: null };
 /** The pauses between two counts: while the list changes, and while it does not. */
@@ -28,9 +28,14 @@ export class ListModel {
   /** The number of LTMs that the filter lets through, if the counts say it. */
   readonly total = computed(() => this.#total());
   #following: FollowingList | undefined;
+  /** The list with a later time range: it takes the place of the other one when it is live. */
+  #next: FollowingList | undefined;
+  #renewing = 0;
   readonly #leaving = new AbortController();
   #counting = 0;
   #counted = 0;
+  /** When the next count is due; Infinity: none is. */
+  #due = Infinity;
   #probing = 0;
 
   constructor(filter: Filter) {
@@ -44,6 +49,8 @@ export class ListModel {
   destroy(): void {
     this.#leaving.abort();
     this.#following?.close();
+    this.#next?.close();
+    clearInterval(this.#renewing);
     clearTimeout(this.#counting);
     clearTimeout(this.#probing);
   }
@@ -55,19 +62,47 @@ export class ListModel {
 
   #follow(filter: Filter): void {
     this.#following?.close();
-    const handle = followList(ORIGIN.href, toQuery(filter), { token: token() ?? undefined, ...sockets });
+    this.#next?.close();
+    this.#next = undefined;
+    const handle = this.#open(filter);
     this.#following = handle;
     this.arrived.value = new Set();
     this.view.value = handle.view;
+    clearInterval(this.#renewing);
+    const pause = renewal(filter);
+    if (pause !== undefined) this.#renewing = window.setInterval(() => this.#renew(filter), pause);
+    this.#countIn(0);
+    this.#probe(PATIENCE);
+  }
+
+  /** A time range up to now moves on. The services take times, so they have to be asked again. */
+  #renew(filter: Filter): void {
+    if (this.view.peek().status !== 'live') return;
+    this.#next?.close();
+    this.#next = this.#open(filter);
+  }
+
+  #open(filter: Filter): FollowingList {
+    const handle = followList(ORIGIN.href, toQuery(filter), { token: token() ?? undefined, ...sockets });
     handle.subscribe((view, change) => {
+      if (handle === this.#next && view.status === 'live') {
+        this.#following?.close();
+        [this.#following, this.#next] = [handle, undefined];
+      }
       if (handle !== this.#following) return;
-      const known = new Set(this.rows.peek()?.map(({ id }) => id));
-      if (change.type === 'change') this.arrived.value = new Set([...this.arrived.peek(), ...change.rows.map(({ id }) => id).filter((id) => !known.has(id))]);
+      if (change.type === 'change') this.#mark(view, change.rows);
       this.#take(view);
       if (change.type !== 'status') this.#countIn(SOON);
     });
-    this.#countIn(0);
-    this.#probe(PATIENCE);
+    return handle;
+  }
+
+  /** Marks the rows that were not there before, as long as they are. */
+  #mark({ rows = [] }: ListView, changed: readonly Row[]): void {
+    const known = new Set(this.rows.peek()?.map(({ id }) => id));
+    const there = new Set<string>(rows.map(({ id }) => id));
+    const ids = [...this.arrived.peek(), ...changed.map(({ id }) => id).filter((id) => !known.has(id))];
+    this.arrived.value = new Set(ids.filter((id) => there.has(id)));
   }
 
   #take(view: ListView): void {
@@ -99,13 +134,18 @@ export class ListModel {
     this.rows.value = rows;
   }
 
+  /** Counts after a pause, or earlier if a count is due earlier: a list that changes all the time is counted, too. */
   #countIn(pause: number): void {
-    const wait = Math.max(pause, this.#counted + SOON - Date.now());
+    const now = Date.now();
+    const due = pause === 0 && !this.counts.peek() ? now : Math.max(now + pause, this.#counted + SOON);
+    if (this.#due <= due) return;
+    this.#due = due;
     clearTimeout(this.#counting);
-    this.#counting = window.setTimeout(() => this.#count(), pause === 0 && !this.counts.peek() ? 0 : wait);
+    this.#counting = window.setTimeout(() => this.#count(), due - now);
   }
 
   async #count(): Promise<void> {
+    this.#due = Infinity;
     this.#counted = Date.now();
     const { playground } = this.filter.peek();
     try {
