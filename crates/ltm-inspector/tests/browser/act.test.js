@@ -43,17 +43,56 @@ test('an LTM goes back to the snapshot that is shown, and the rollback is undone
   await page.context().close();
 });
 
-test('a fork is a copy in the playground that ends at the snapshot that is shown', async () => {
+test('a copy up to here is in the playground, and ends at the snapshot that is shown', async () => {
   const id = await counter();
   const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=1&tab=act`);
   await at(page, '1 of 4');
-  await page.getByRole('button', { name: 'Fork', exact: true }).click();
+  await page.getByRole('button', { name: 'Copy up to here', exact: true }).click();
   const copy = await until('the copy', () => /#\/ltm\/(\d+)$/.exec(page.url())?.[1]);
   assert.notEqual(copy, String(id));
   await at(page, '1 of 1');
   assert.ok((await service.get('ltm?playground=true')).some((row) => String(row.id) === copy));
   assert.deepEqual(await stateOf(copy), { n: 1 });
   assert.deepEqual(await stateOf(id), { n: 4 });
+  await page.context().close();
+});
+
+test('a copy has what is shown, although the LTM moved on', async () => {
+  const id = await counter(2);
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?tab=act`);
+  await at(page, '2 of 2');
+  // Somebody writes between the look and the press.
+  await page.route('**/copy?*', async (route) => {
+    await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n: 'later' } });
+    await route.continue();
+  });
+  await page.getByRole('button', { name: 'Copy', exact: true }).click();
+  const copy = await until('the copy', () => /#\/ltm\/(\d+)$/.exec(page.url())?.[1] !== String(id) && /#\/ltm\/(\d+)$/.exec(page.url())?.[1]);
+  await at(page, '2 of 2');
+  assert.deepEqual(await stateOf(copy), { n: 2 });
+  assert.deepEqual(await stateOf(id), { n: 'later' });
+  // A copy of the copy, to which nothing was written.
+  await page.unroute('**/copy?*');
+  await page.getByRole('tab', { name: 'Act' }).click();
+  await page.getByRole('button', { name: 'Copy', exact: true }).click();
+  const second = await until('the second copy', () => /#\/ltm\/(\d+)$/.exec(page.url())?.[1] !== copy && /#\/ltm\/(\d+)$/.exec(page.url())?.[1]);
+  await at(page, '2 of 2');
+  assert.deepEqual(await stateOf(second), { n: 2 });
+  assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('the command for a copy up to here makes the same copy', async () => {
+  const id = await counter();
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=1&tab=act`);
+  await at(page, '1 of 4');
+  await card(page, 'Copy up to snapshot 1').getByRole('button', { name: 'Copy as curl' }).click();
+  const command = await page.evaluate(() => navigator.clipboard.readText());
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n: 5 } });
+  const { stdout } = await run('sh', ['-c', command]);
+  const [, copy] = /"copy_id":(\d+)[^]*"snapshots_count":2/.exec(stdout);
+  assert.deepEqual(await stateOf(copy), { n: 1 });
+  assert.deepEqual(await stateOf(id), { n: 5 });
   await page.context().close();
 });
 

@@ -45,6 +45,13 @@ export function commandOf(call: Call): string {
   return `curl -sS -X ${call.method} ${quoted(address(call.path))}${headers.join('')}${withToken()}${body === undefined ? '' : ` -d ${quoted(body)}`}`;
 }
 
+/** The commands that copy an LTM and then call the copy. They print both answers. */
+export function commandsOf(call: Call, next: (id: string) => Call): string {
+  const [print, id] = [String.raw`printf '%s\n' "$copy"`, String.raw`sed -n 's/.*"copy_id": *\([0-9]*\).*/\1/p'`];
+  const second = commandOf(next('$copy')).replace('$copy', `'"$copy"'`);
+  return `copy=$(${commandOf(call)}) && ${print} && copy=$(${print} | ${id}) && [ "$copy" ] && ${second}`;
+}
+
 function headersOf({ body, match }: Call): Record<string, string> {
   return { ...(body !== undefined && { 'Content-Type': 'application/json' }), ...(match !== undefined && { 'If-Match': `"${match}"` }) };
 }

@@ -7,8 +7,9 @@ import { preactPane, type Pane } from '../../elements/preact-pane.js';
 import { toast } from '../../elements/toast.js';
 import { ask } from '../../wire/api.js';
 import { make } from '../../wire/calls.js';
+import { plain } from '../../wire/digits.js';
 import type { Acts, Model } from '../model.js';
-import { copyOf, remove, rollBack, undo } from './actions.js';
+import { copyOf, endAt, remove, rollBack, undo } from './actions.js';
 import { Append } from './append.js';
 import { Button, Card } from './card.js';
 
@@ -23,7 +24,7 @@ function Act({ model, acts }: { model: Model; acts: Acts }) {
   if (view.status === 'deleted') return <p class="hint">This LTM was deleted. Nothing can be done with it any more.</p>;
   return (
     <>
-      <p class="hint small">What you do here is for everybody. It needs a token that may write; if the LTM moves on before you press a button, nothing happens.</p>
+      <p class="hint small">What you do here is for everybody. It needs a token that may write; if the LTM moves on before you press a button, nothing happens. A copy has what you see, even if the LTM moved on.</p>
       <Card title={`Roll back to snapshot ${index}`} text={index < last ? `Takes out ${count(last - index, 'snapshot')}: ${index + 1} to ${last}. The log keeps them, and the rollback can be undone.` : 'You see the latest snapshot: choose an earlier one to go back to.'}>
         <Button label="Roll back" disabled={index >= last} call={rollBack(place, index)} done={() => {
           acts.pick(null);
@@ -47,16 +48,19 @@ function Act({ model, acts }: { model: Model; acts: Acts }) {
 }
 
 function Copy({ place, index, last }: { place: { id: string; cursor: string }; index: number; last: number }) {
-  const forks = index < last;
-  const done = async ({ copy_id: id, cursor }: { copy_id: number | string; cursor: string }) => {
-    const copied = { id: String(id), cursor };
-    if (forks) await make(rollBack(copied, index));
+  const earlier = index < last;
+  const next = earlier ? (id: string) => endAt(id, index) : undefined;
+  const done = async ({ copy_id: copied }: { copy_id: number | string }) => {
+    const id = plain(copied);
+    if (next) await make(next(id)).catch((error: Error) => {
+      throw new Error(`LTM ${id} is the copy, but it has all snapshots: ${error.message}`);
+    });
     toast(`Copied: LTM ${id} in the playground`);
     location.hash = ltmLink(id);
   };
   return (
-    <Card title={forks ? `Fork from snapshot ${index}` : 'Copy to the playground'} text={`Makes an LTM of the playground with this history${forks ? `, and rolls it back to snapshot ${index}` : ''}. This one stays as it is.`}>
-      <Button label={forks ? 'Fork' : 'Copy'} call={copyOf(place)} done={done} />
+    <Card title={earlier ? `Copy up to snapshot ${index}` : 'Copy to the playground'} text={`Makes an LTM of the playground with this history${earlier ? `, and rolls it back to snapshot ${index}` : ''}. This one stays as it is.`}>
+      <Button label={earlier ? 'Copy up to here' : 'Copy'} call={copyOf(place)} next={next} done={done} />
     </Card>
   );
 }

@@ -16,14 +16,19 @@ export function rollBack({ id, cursor }: Place, index: number): Call {
   return { method: 'POST', path: `ltm/${id}/rollback`, body: { snapshot: { index } }, match: cursor };
 }
 
+/** Has a copy end at a snapshot. Nobody else knows of the copy yet. */
+export function endAt(id: string, index: number): Call {
+  return { method: 'POST', path: `ltm/${id}/rollback`, body: { snapshot: { index } } };
+}
+
 /** Brings back what a rollback took out. */
 export function undo({ id, cursor }: Place, rollback: number): Call {
   return { method: 'POST', path: `ltm/${id}/rollback`, body: { rollback: { index: rollback } }, match: cursor };
 }
 
-/** Copies the LTM to the playground. */
-export function copyOf({ id }: Pick<Place, 'id'>): Call {
-  return { method: 'POST', path: `ltm/${id}/copy` };
+/** Copies the LTM to the playground, as the user sees it: without what was written since. */
+export function copyOf({ id, cursor }: Place): Call {
+  return { method: 'POST', path: `ltm/${id}/copy?until=${encodeURIComponent(cursor)}` };
 }
 
 export function remove({ id, cursor }: Place): Call {

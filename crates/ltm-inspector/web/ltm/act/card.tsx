@@ -5,7 +5,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { Icon } from '../../components/icon.js';
 import { copy } from '../../elements/clipboard.js';
-import { commandOf, make, type Call } from '../../wire/calls.js';
+import { commandOf, commandsOf, make, type Call } from '../../wire/calls.js';
 
 export function Card({ title, text, children }: { title: string; text?: string; children: ComponentChildren }) {
   return <section class="card"><h3>{title}</h3>{text && <p class="muted">{text}</p>}{children}</section>;
@@ -14,6 +14,8 @@ export function Card({ title, text, children }: { title: string; text?: string; 
 interface ButtonProps<Answer> {
   label: string;
   call: Call;
+  /** The call that `done` makes next, of a copy by its id. */
+  next?: ((id: string) => Call) | undefined;
   disabled?: boolean;
   danger?: boolean;
   /** What to do with the answer. While it runs, the button waits. */
@@ -21,11 +23,11 @@ interface ButtonProps<Answer> {
 }
 
 /** A button that makes a call, the command for the same, and what went wrong. */
-export function Button<Answer>({ label, call, disabled = false, danger = false, done }: ButtonProps<Answer>) {
+export function Button<Answer>({ label, call, next, disabled = false, danger = false, done }: ButtonProps<Answer>) {
   const busy = useSignal(false);
   const wrong = useSignal('');
   // An error is about the call that was made, not about another one.
-  useEffect(() => void (wrong.value = ''), [call.path, JSON.stringify(call.body)]);
+  useEffect(() => void (wrong.value = ''), [call.path.split('?')[0], JSON.stringify(call.body)]);
   const act = async () => {
     busy.value = true;
     wrong.value = '';
@@ -41,7 +43,7 @@ export function Button<Answer>({ label, call, disabled = false, danger = false, 
     <>
       <div class="actions">
         <button class={danger ? 'primary danger' : 'primary'} disabled={disabled || busy.value} onClick={act}>{label}</button>
-        <button class="quiet" disabled={disabled} onClick={() => copy(commandOf(call), 'Command')}><Icon name="terminal" />Copy as curl</button>
+        <button class="quiet" disabled={disabled} onClick={() => copy(next ? commandsOf(call, next) : commandOf(call), 'Command')}><Icon name="terminal" />Copy as curl</button>
       </div>
       <p class="wrong" role="alert">{wrong.value}</p>
     </>
