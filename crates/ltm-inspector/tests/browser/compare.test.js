@@ -32,6 +32,9 @@ test('two snapshots are shown side by side, whichever they are, and the link has
   const text = ['/text', 'the quick brown fox of one', 'the quick red fox of one'];
   await shows(page, [['/_status', 'active', 'finished'], text]);
   assert.deepEqual(await page.locator('.pair del, .pair ins').allTextContents(), ['brown', 'red']);
+  await page.getByLabel('snapshot', { exact: true }).fill('99');
+  await page.getByLabel('snapshot', { exact: true }).press('Enter');
+  await page.getByText('Snapshot 99 is not in the history: it has 0 to 3.').waitFor();
   await page.getByRole('button', { name: 'First', exact: true }).click();
   await shows(page, [['/_status', 'active', 'finished'], ['/n', '0', '2'], text, ['/found', '–', '[\n  "a"\n]']]);
   await page.keyboard.press('Escape');
@@ -48,6 +51,8 @@ test('two snapshots are shown side by side, whichever they are, and the link has
   await page.keyboard.press('Home');
   await at(page, '0 of 3');
   await shows(page, [['/_status', 'finished', 'active'], ['/n', '2', '0'], ['/text', text[2], text[1]], ['/found', '[\n  "a"\n]', '–']]);
+  await page.getByRole('button', { name: 'Previous', exact: true }).click();
+  await page.locator('.compare-head', { hasText: 'Before the first snapshotSnapshot 0' }).waitFor();
   assert.deepEqual(page.wrong, []);
   await page.context().close();
 });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 
 import { applyPatch } from 'ltm-live';
 import { patchTo } from '../../web/ltm/act/actions.js';
+import { wholeDocument } from '../../web/ltm/act/document.js';
 
 /** The patch to an edited state; it has to lead there. */
 function patch(was, is) {
@@ -39,4 +40,23 @@ test('very many changes are one operation, and a state that is nested too deeply
   assert.deepEqual(patch(was, is).map(({ op }) => op), ['replace']);
   assert.match(patchTo({}, deep(100_000, 2)), /nested too deeply/);
   assert.match(patchTo(JSON.parse(deep(100_000, 1)), deep(100_000, 2)), /nested too deeply/);
+});
+
+/** A document from pages of rollbacks; each has the index of its first one, and of that of the next page. */
+async function joined(pages) {
+  const asked = [];
+  const text = await wholeDocument(async (query) => {
+    asked.push(query);
+    const [first, rollbacks, next] = pages[asked.length - 1];
+    return `{"id":9007199254740993,"state":{"page":${asked.length}},"rollbacks":${JSON.stringify(rollbacks)},"first_rollback":${first}${next === undefined ? '' : `,"next_rollback":${next}`}}`;
+  });
+  return { asked, text };
+}
+
+test('a downloaded document has the rollbacks of all pages, and every digit', async () => {
+  const { asked, text } = await joined([[0, ['a', 'b'], 2], [2, ['c'], 3], [3, ['d']]]);
+  assert.deepEqual(asked, ['rollbacks=true', 'rollbacks=true&from_rollback=2', 'rollbacks=true&from_rollback=3']);
+  assert.equal(text, '{"id":9007199254740993,"state":{"page":3},"rollbacks":["a","b","c","d"],"first_rollback":0}');
+  const trimmed = await joined([[0, ['a', 'b'], 2], [5, ['f'], 6], [6, ['g']]]);
+  assert.match(trimmed.text, /"rollbacks":\["f","g"\],"first_rollback":5/);
 });

@@ -12,6 +12,7 @@ import type { Acts, Model } from '../model.js';
 import { copyOf, endAt, remove, rollBack, undo } from './actions.js';
 import { Append } from './append.js';
 import { Button, Card } from './card.js';
+import { wholeDocument } from './document.js';
 
 export function pane(acts: Acts): Pane<Model> {
   return preactPane(Act, { className: 'act', label: 'Act', acts });
@@ -71,7 +72,7 @@ function Download({ id }: { id: string }) {
   const act = async () => {
     wrong.value = '';
     try {
-      const text = await (await ask(`ltm/${id}?rollbacks=true`)).text();
+      const text = await wholeDocument(async (query) => (await ask(`ltm/${id}?${query}`)).text());
       const link = document.createElement('a');
       link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
       link.download = `ltm-${id}.json`;

@@ -5,6 +5,7 @@ import type { Json, JsonObject } from 'ltm-live';
 import { count, pretty } from '../../data/json.js';
 import { preactPane } from '../../elements/preact-pane.js';
 import { plain } from '../../wire/digits.js';
+import { token } from '../../wire/session.js';
 import type { Acts, Model } from '../model.js';
 import { differences, type Difference } from './differences.js';
 import { otherOf, stateOf, textOf, type Other } from './other.js';
@@ -24,22 +25,28 @@ export function pane(acts: Acts) {
 function Compare({ model, acts }: { model: Model; acts: Acts }) {
   const other = otherOf(model.compared);
   const { state, error } = useOther(model, other);
-  const name = other.ltm === null ? `Snapshot ${Math.max(model.first, other.index ?? model.index - 1)}` : `LTM ${other.ltm}${other.index === null ? '' : `, snapshot ${other.index}`}`;
   return (
     <>
       <Choice {...{ model, acts, other }} />
       {error !== null ? <p class="hint" role="status">{error}</p>
         : state === undefined ? <p class="hint" role="status">Loading …</p>
-          : <Differences was={state} is={model.state} names={[name, `Snapshot ${model.index}`]} acts={acts} />}
+          : <Differences was={state} is={model.state} names={[nameOf(other, model), `Snapshot ${model.index}`]} acts={acts} />}
     </>
   );
+}
+
+function nameOf({ ltm, index }: Other, model: Model): string {
+  if (ltm !== null) return `LTM ${ltm}${index === null ? '' : `, snapshot ${index}`}`;
+  if (index !== null) return `Snapshot ${index}`;
+  return model.index > model.first ? `Snapshot ${model.index - 1}` : `Before ${model.first > 0 ? `snapshot ${model.first}` : 'the first snapshot'}`;
 }
 
 /** The state to compare with: folded from the history, or asked for. */
 function useOther(model: Model, { ltm, index }: Other): { state: JsonObject | undefined; error: string | null } {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
   const [asked, setAsked] = useState<{ key: string; state?: JsonObject; error?: string }>({ key: '' });
-  const key = `${ltm} ${index}`;
+  // Another token may see what this one may not.
+  const key = `${ltm} ${index} ${token()}`;
   useEffect(() => {
     if (ltm === null) return;
     const leaving = new AbortController();
@@ -48,13 +55,15 @@ function useOther(model: Model, { ltm, index }: Other): { state: JsonObject | un
       (error: { title?: string; message: string }) => leaving.signal.aborted || setAsked({ key, error: `LTM ${ltm}: ${error.message || error.title}` }));
     return () => leaving.abort();
   }, [key]);
-  const state = ltm === null && index !== null ? model.stateAt(index) : ltm === null ? model.before : undefined;
+  const gone = ltm === null && index !== null && (index < model.first || index > model.last);
+  const state = gone ? undefined : ltm === null && index !== null ? model.stateAt(index) : ltm === null ? model.before : undefined;
   // The history is folded in slices.
   useEffect(() => {
-    if (ltm !== null || state !== undefined) return;
+    if (ltm !== null || gone || state !== undefined) return;
     const frame = requestAnimationFrame(() => redraw(undefined));
     return () => cancelAnimationFrame(frame);
   });
+  if (gone) return { state, error: `Snapshot ${index} is not in the history: it has ${model.first} to ${model.last}.` };
   if (ltm === null) return { state, error: null };
   return asked.key === key ? { state: asked.state, error: asked.error ?? null } : { state: undefined, error: null };
 }
