@@ -96,6 +96,40 @@ test('the command for a copy up to here makes the same copy', async () => {
   await page.context().close();
 });
 
+test('a state that is too large to edit is told so', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Large', state: { text: 'x'.repeat(500_000) } });
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?tab=act`);
+  await live(page);
+  const append = card(page, 'Append a snapshot');
+  await append.getByRole('button', { name: 'Edit the state' }).click();
+  await append.getByText('too large to edit here').waitFor();
+  assert.equal(await append.getByLabel('State').count(), 0);
+  await page.context().close();
+});
+
+test('a view that could not be loaded is not asked for again by itself', async () => {
+  const id = await counter(1);
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await at(page, '1 of 1');
+  let asked = 0;
+  await page.route('**/act-pane-*', (route) => {
+    asked += 1;
+    return route.abort();
+  });
+  await page.getByRole('tab', { name: 'Act' }).click();
+  const said = page.getByText('This view could not be loaded');
+  await said.waitFor();
+  await said.evaluate((element) => (element.dataset.first = 'true'));
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n: 2 } });
+  await at(page, '2 of 2');
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  assert.deepEqual([asked, await said.getAttribute('data-first')], [1, 'true']);
+  await page.unroute('**/act-pane-*');
+  await page.getByRole('button', { name: 'Load the page again' }).click();
+  await card(page, 'Append a snapshot').waitFor();
+  await page.context().close();
+});
+
 test('an edited state is appended as the patch that was shown, with every digit', async () => {
   const id = await counter(1);
   const page = await openPage(browser, `${service.url}/#/ltm/${id}?tab=act`);

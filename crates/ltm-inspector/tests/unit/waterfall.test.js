@@ -139,6 +139,17 @@ test('closed sections have no rows', () => {
   assert.deepEqual(shown.map(({ label, open }) => [label, open]), [['States', false], ['Steps', false]]);
 });
 
+test('no two labels of the axis are equal, however long it took', () => {
+  for (let whole = 1; whole < 4e9; whole = Math.ceil(whole * 1.3)) {
+    for (const width of [200, 800, 2400]) {
+      const texts = new Scale([0, whole], width, 'time').labels(0).map(({ text }) => text);
+      assert.equal(new Set(texts).size, texts.length, `${whole}: ${texts}`);
+      assert.ok(texts.every((text) => text.length <= 12), texts.join());
+    }
+  }
+  assert.deepEqual(new Scale([0, 125_000], 430, 'time').labels(0).map(({ text }) => text), ['0 ms', '30 s', '1 min', '1 min 30 s', '2 min']);
+});
+
 test('the axis is by time or by step, and leads back to the step', () => {
   const recorder = read(RUN);
   for (const unit of ['time', 'steps']) {

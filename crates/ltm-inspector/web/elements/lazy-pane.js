@@ -6,7 +6,8 @@ import { notice, skeleton } from './notice.js';
 export class LazyPane {
   #pane = null;
   #model = null;
-  #loading = false;
+  /** Whether it loads, or could not be loaded: then only the user has the page load again. */
+  #asked = false;
 
   /** `load()` imports a module whose `pane(acts)` makes the pane: `{ element, update(model) }`. */
   constructor(load, acts) {
@@ -17,11 +18,11 @@ export class LazyPane {
   update(model) {
     this.#model = model;
     if (this.#pane) this.#pane.update(model);
-    else if (!this.#loading) this.#start();
+    else if (!this.#asked) this.#start();
   }
 
   async #start() {
-    this.#loading = true;
+    this.#asked = true;
     try {
       const { pane } = await this.load();
       this.#pane = pane(this.acts);
@@ -32,8 +33,6 @@ export class LazyPane {
       console.warn(error);
       const again = h('button', { class: 'primary', onclick: () => location.reload() }, 'Load the page again');
       this.element.replaceChildren(notice('This view could not be loaded', 'The service may be away, or has another version than this page.', again));
-    } finally {
-      this.#loading = false;
     }
   }
 }

@@ -10,6 +10,7 @@ import type { Acts, Model } from '../model.js';
 
 /** Longer texts are no pleasure in a field. */
 const LONGEST = 400_000;
+const TOO_LONG = 'The state is too large to edit here: use the command ltm append.';
 
 interface Draft {
   /** What was edited: the patch is from here. */
@@ -22,16 +23,20 @@ export function Append({ model, place, acts }: { model: Model; place: Place; act
   const draft = useSignal<Draft | null>(null);
   const patch = useSignal<readonly object[] | string | null>(null);
   const reason = useSignal('manual');
+  const long = useSignal(false);
   const begin = () => {
-    draft.value = { state: model.view.state, place, text: textOf(model.view.state) };
+    const text = textOf(model.view.state);
+    long.value = text.length > LONGEST;
+    if (long.value) return;
+    draft.value = { state: model.view.state, place, text };
     patch.value = null;
   };
   const edited = draft.value;
   if (edited === null) {
-    const long = textOf(model.view.state).length > LONGEST;
     return (
-      <Card title="Append a snapshot" text={long ? 'The state is too large to edit here: use the command ltm append.' : 'Edit the latest state. You see the patch before it is appended.'}>
-        <div class="actions"><button class="quiet" disabled={long} onClick={begin}>Edit the state</button></div>
+      <Card title="Append a snapshot" text="Edit the latest state. You see the patch before it is appended.">
+        <div class="actions"><button class="quiet" onClick={begin}>Edit the state</button></div>
+        {long.value && <p class="wrong" role="alert">{TOO_LONG}</p>}
       </Card>
     );
   }
@@ -49,6 +54,7 @@ export function Append({ model, place, acts }: { model: Model; place: Place; act
         <button class="quiet" onClick={() => (draft.value = null)}>Cancel</button>
         {moved && <button class="quiet" onClick={begin}>Begin again from the latest state</button>}
       </div>
+      {long.value && <p class="wrong" role="alert">{TOO_LONG}</p>}
       {moved && <p class="wrong" role="status">The LTM moved on since you began.</p>}
       {typeof made === 'string' && <p class="wrong" role="alert">{made}</p>}
       {Array.isArray(made) && (made.length === 0

@@ -2,6 +2,7 @@
 
 import { duration } from '../../data/time.js';
 
+const UNITS: [number, string][] = [[864e5, 'd'], [36e5, 'h'], [6e4, 'min'], [1e3, 's']];
 /** Pixels between two labels of the axis. */
 const APART = 86;
 const NICE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1.5e4, 3e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
@@ -61,7 +62,7 @@ export class Scale {
     const count = Math.min(most, Math.floor(whole / step)) + 1;
     return Array.from({ length: count }, (_, n) => ({
       x: whole > 0 ? (n * step / whole) * this.width : 0,
-      text: this.unit === 'steps' ? String(first + n * step) : short(n * step),
+      text: this.unit === 'steps' ? String(first + n * step) : exact(n * step),
     }));
   }
 
@@ -71,7 +72,14 @@ export class Scale {
   }
 }
 
-/** `2 s` rather than `2.0 s`. */
-function short(ms: number): string {
-  return duration(ms).replace('.0 ', ' ');
+/** The time exactly, in one unit or two: `1.5 s`, `1 min 30 s`. Labels must differ. */
+function exact(ms: number): string {
+  if (ms < 6e4) return ms < 1e3 ? `${ms} ms` : `${ms / 1e3} s`;
+  let rest = ms;
+  const parts: string[] = [];
+  for (const [size, unit] of UNITS) {
+    if (rest >= size) parts.push(`${Math.floor(rest / size)} ${unit}`);
+    rest %= size;
+  }
+  return parts.join(' ');
 }

@@ -85,7 +85,7 @@ function useBox(): [{ current: HTMLDivElement | null }, Size] {
 function Axis({ scale, first, now }: { scale: Scale; first: number; now: number }) {
   return (
     <div class="axis" aria-hidden="true">
-      {scale.labels(first).map(({ x, text }) => <span key={text} style={{ transform: `translateX(${x}px)` }}>{text}</span>)}
+      {scale.labels(first).map(({ x, text }) => <span key={x} style={{ transform: `translateX(${x}px)` }}>{text}</span>)}
       <i style={{ transform: `translateX(${scale.x(now)}px)` }} />
     </div>
   );
