@@ -1,7 +1,7 @@
 //! The list of messages in a state, as AG-UI spells it.
 
-use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use bytes::{Bytes, BytesMut};
+use serde_json::{Map, Value};
 
 use super::{
     event::{Encoded, event, small},
@@ -9,35 +9,35 @@ use super::{
 };
 
 /// The messages of a state as a client gets them.
-#[derive(Default)]
 pub(super) struct MessageList {
-    /// Those that are complete.
-    complete: Vec<Value>,
+    /// The event with the complete ones.
+    pub complete: Encoded,
     /// Those that are still written, opened again with what they have.
     pub open: Vec<(Open, Bytes)>,
+    /// The complete messages and tool calls, as their first events would begin them.
+    known: Vec<Open>,
+}
+
+/// The messages of a list that is read.
+#[derive(Default)]
+struct Reader {
+    complete: Vec<Value>,
+    open: Vec<(Open, Bytes)>,
 }
 
 /// The messages in the list of a state; `None` if it is not a list.
 pub(super) fn read(list: &str) -> Option<MessageList> {
     let list: Vec<Value> = serde_json::from_str(list).ok()?;
-    let mut messages = MessageList::default();
+    let mut messages = Reader::default();
     for (index, message) in list.into_iter().enumerate() {
         if let Value::Object(message) = message {
             messages.add(index, message);
         }
     }
-    Some(messages)
+    Some(messages.list())
 }
 
 impl MessageList {
-    /// The event with the complete ones.
-    pub(super) fn event(&self) -> Encoded {
-        event(
-            None,
-            &json!({"type": "MESSAGES_SNAPSHOT", "messages": self.complete}).to_string(),
-        )
-    }
-
     /// A message or tool call as its first event would begin it; `None` if the list does not have it.
     pub(super) fn find(&self, kind: Opened, id: &str) -> Option<Open> {
         let open = self.open.iter().map(|(open, _)| open);
@@ -47,15 +47,36 @@ impl MessageList {
         {
             return Some(open.clone());
         }
-        self.complete.iter().find_map(|message| {
-            let text = |name: &str| message.get(name).and_then(Value::as_str);
-            let of = text("id")?;
-            if kind == Opened::ToolCall {
-                let mut calls = message.get("toolCalls")?.as_array()?.iter();
-                return Some(tool_call(calls.find(|call| call["id"] == id)?, of));
-            }
-            (of == id).then(|| Open::message(kind, id, text("role").unwrap_or_default()))
-        })
+        let is_call = |kind| kind == Opened::ToolCall;
+        let mut known = self.known.iter();
+        let open = known.find(|open| is_call(open.kind) == is_call(kind) && open.id == id)?;
+        Some(open.clone().of_kind(kind))
+    }
+}
+
+impl Reader {
+    fn list(self) -> MessageList {
+        // The event is made once, for all subscribers: it may be as large as the state.
+        let messages = Value::from(self.complete);
+        let data = format!(r#"{{"type":"MESSAGES_SNAPSHOT","messages":{messages}}}"#);
+        let mut known = Vec::new();
+        for message in messages.as_array().into_iter().flatten() {
+            let text = |name: &str| {
+                message
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
+            known.push(Open::message(Opened::Text, text("id"), text("role")));
+            let calls = message.get("toolCalls").and_then(Value::as_array);
+            let calls = calls.into_iter().flatten();
+            known.extend(calls.map(|call| tool_call(call, text("id"))));
+        }
+        MessageList {
+            complete: event(None, &data),
+            open: self.open,
+            known,
+        }
     }
 
     fn add(&mut self, index: usize, mut message: Map<String, Value>) {
@@ -92,20 +113,18 @@ impl MessageList {
                 Opened::Text
             };
             let open = Open::message(kind, &id, &role);
-            self.open.push((
-                open.clone(),
-                [open.start(), content(&open, text.as_deref())]
-                    .concat()
-                    .into(),
-            ));
+            // One buffer for all calls: a message may have as many as a state has room for.
+            let mut events = BytesMut::new();
+            events.extend_from_slice(&open.start());
+            events.extend_from_slice(&content(&open, text.as_deref()));
             for call in complete {
                 let arguments = call.pointer("/function/arguments").and_then(Value::as_str);
-                let open = tool_call(&call, &id);
-                let events = [open.start(), content(&open, arguments), open.end()];
-                if let Some((_, last)) = self.open.last_mut() {
-                    *last = [last.as_ref(), &events.concat()].concat().into();
-                }
+                let call = tool_call(&call, &id);
+                events.extend_from_slice(&call.start());
+                events.extend_from_slice(&content(&call, arguments));
+                events.extend_from_slice(&call.end());
             }
+            self.open.push((open, events.freeze()));
         }
         for call in open {
             let arguments = unfinished(&call);
@@ -230,6 +249,8 @@ fn is_calls(calls: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn lines(events: &Bytes) -> Vec<Value> {
@@ -250,7 +271,7 @@ mod tests {
             {"id": 7, "role": "system", "content": {"a": 1}},
         ]);
         let messages = read(&list.to_string()).unwrap();
-        let snapshot = lines(&messages.event().unwrap()).remove(0);
+        let snapshot = lines(messages.complete.as_ref().unwrap()).remove(0);
         let expected = json!([
             {"id": "message-0", "role": "user", "content": "hi"},
             {"id": "a", "role": "assistant", "toolCalls": [call("1", json!("{}"))]},
@@ -283,6 +304,22 @@ mod tests {
         );
         assert_eq!(messages.open.len(), 2, "the third call is complete");
         assert!(read("{}").is_none());
+    }
+
+    #[test]
+    fn a_message_with_many_tool_calls_is_opened_at_the_cost_of_its_events() {
+        let open = |calls: usize| {
+            let call = r#"{"id":"1","function":{"name":"f","arguments":"{}"}}"#;
+            let calls = vec![call; calls].join(",");
+            let message = r#"{"id":"a","role":"assistant","content":{"chunks":["x"]}"#;
+            let list = read(&format!(r#"[{message},"toolCalls":[{calls}]}}]"#)).unwrap();
+            list.open[0].1.clone()
+        };
+        let (none, one) = (open(0), open(1));
+        let call = one.strip_prefix(&none[..]).unwrap();
+        // A copy of all events for each call would be half a minute here, and hours for the largest state.
+        let expected = [&none[..], &call.repeat(20_000)].concat();
+        assert!(open(20_000) == expected);
     }
 
     #[test]

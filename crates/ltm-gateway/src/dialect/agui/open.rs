@@ -81,6 +81,11 @@ impl Open {
         }
     }
 
+    /// The same as something of another kind: what is said about a message may be its text, or its reasoning.
+    pub(super) fn of_kind(self, kind: Opened) -> Self {
+        Self { kind, ..self }
+    }
+
     /// Something whose first event the client got.
     pub(super) fn begun(kind: Opened, id: &str) -> Self {
         Self {

@@ -136,7 +136,7 @@ impl Runs {
         self.status = Some(whole.status.clone());
         (self.outcome, self.error) = (whole.outcome.clone(), whole.error.clone());
         if let Some(messages) = &whole.messages {
-            write(events, Some(&messages.event()?));
+            write(events, Some(messages.complete.as_ref().map_err(|e| *e)?));
         }
         write(events, Some(whole.snapshot.as_ref().map_err(|e| *e)?));
         for (open, start) in whole.messages.iter().flat_map(|it| &it.open) {
