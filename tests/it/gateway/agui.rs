@@ -498,6 +498,31 @@ async fn a_body_that_is_too_large_or_never_ends_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_that_stop_in_a_large_body_do_not_keep_others_from_sending_theirs() {
+    let stack = Stack::with(&[
+        ("LTM__GATEWAY__AGUI_INPUT_TIMEOUT", "10m"),
+        ("LTM__GATEWAY__AGUI_INPUT_PAUSE", "3s"),
+    ]);
+    let (id, _) = stack.api.create(json!({"_status": "finished"})).await;
+    let mut stopped = Vec::new();
+    for _ in 0..4 {
+        let mut client = RawConnection::to(stack.gateway.address()).await;
+        let request = format!(
+            "POST /agui/{id} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n{}",
+            " ".repeat(100_000)
+        );
+        client.send(request.as_bytes()).await.unwrap();
+        stopped.push(client);
+    }
+    let large = json!({"state": "x".repeat(200_000)});
+    Events::open(ask(&stack.gateway, &id.to_string(), large)).await;
+    for client in &mut stopped {
+        let (head, _) = client.answer().await;
+        assert!(head.starts_with("http/1.1 408 "), "{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_messages_of_a_plain_ltm_are_where_the_setting_says() {
     let stack = Stack::with(&[("LTM__GATEWAY__AGUI_MESSAGES", "/chat/log")]);
     let message = |id: &str, text: &str| json!({"id": id, "role": "user", "content": text});

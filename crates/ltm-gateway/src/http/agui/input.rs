@@ -9,12 +9,19 @@ use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::{
+    sync::SemaphorePermit,
+    time::{Instant, timeout, timeout_at},
+};
 
 use crate::{fanout::worker::Worker, settings::bytes};
 
 /// A body up to this size is read at once; larger ones take turns.
 const SMALL: usize = 64 * 1024;
+
+/// A client that has a turn sends this much within `gateway.agui_input_pause`, or loses it. A slower one could not send much
+/// more than [`SMALL`] in time anyway.
+const PROGRESS: usize = 16 * 1024;
 
 /// What the gateway reads of a `RunAgentInput`.
 #[derive(Debug, Default)]
@@ -143,7 +150,15 @@ async fn body(payload: Payload, worker: &Worker) -> Result<Bytes, ProblemRespons
 async fn collect(mut payload: Payload, worker: &Worker) -> Result<Bytes, ProblemResponse> {
     let max = worker.gateway.settings().agui_max_input;
     let (mut read, mut turn) = (BytesMut::new(), None);
-    while let Some(chunk) = payload.next().await {
+    loop {
+        let next = payload.next();
+        let chunk = match &turn {
+            None => next.await,
+            Some(Turn { until, .. }) => timeout_at(*until, next).await.map_err(|_| slow(worker))?,
+        };
+        let Some(chunk) = chunk else {
+            return Ok(read.freeze());
+        };
         let chunk = chunk.map_err(|error| {
             let detail = format!("the body ended early: {error}");
             Problem::new(ProblemKind::InvalidRequest, detail)
@@ -153,12 +168,51 @@ async fn collect(mut payload: Payload, worker: &Worker) -> Result<Bytes, Problem
             let detail = format!("the body is larger than {max} (gateway.agui_max_input)");
             return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
         }
-        if turn.is_none() && read.len() + chunk.len() > SMALL {
-            turn = worker.gateway.large_inputs().acquire().await.ok();
+        match &mut turn {
+            Some(turn) => turn.count(chunk.len(), worker),
+            None if read.len() + chunk.len() > SMALL => turn = Some(Turn::take(worker).await),
+            None => {}
         }
         read.extend_from_slice(&chunk);
     }
-    Ok(read.freeze())
+}
+
+/// A turn to send a large body. A client that sends too little loses it, because others wait for one.
+struct Turn<'a> {
+    _permit: Option<SemaphorePermit<'a>>,
+    /// When it ends, unless the client sends [`PROGRESS`] before.
+    until: Instant,
+    progress: usize,
+}
+
+impl<'a> Turn<'a> {
+    async fn take(worker: &'a Worker) -> Self {
+        Self {
+            _permit: worker.gateway.large_inputs().acquire().await.ok(),
+            until: Self::end(worker),
+            progress: 0,
+        }
+    }
+
+    fn count(&mut self, bytes: usize, worker: &Worker) {
+        self.progress += bytes;
+        if self.progress >= PROGRESS {
+            (self.until, self.progress) = (Self::end(worker), 0);
+        }
+    }
+
+    fn end(worker: &Worker) -> Instant {
+        Instant::now() + worker.gateway.settings().agui_input_pause
+    }
+}
+
+fn slow(worker: &Worker) -> Problem {
+    let pause = worker.gateway.settings().agui_input_pause;
+    worker.gateway.limits().hit("gateway.agui_input_pause");
+    let detail = format!(
+        "less than 16 KiB of a large body arrived within {pause:?} (gateway.agui_input_pause)"
+    );
+    Problem::new(ProblemKind::RequestTimeout, detail)
 }
 
 #[cfg(test)]
