@@ -3,12 +3,18 @@
 use std::collections::VecDeque;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::future::{LocalBoxFuture, ready};
 use ltm_types::LtmId;
 
 use crate::subscriber::close::CloseCause;
 
 /// A protocol over Server-Sent Events, for one answer.
 pub(crate) trait Dialect {
+    /// Prepares what a large message becomes on another thread, for a call of [`Dialect::message`] soon after.
+    fn prepare(&self, _text: Vec<Bytes>) -> LocalBoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
+
     /// Writes what a message becomes. The text comes in parts, which may be shared with other subscribers.
     fn message(&self, text: Vec<Bytes>, events: &mut Events) -> Then;
 

@@ -61,6 +61,13 @@ impl EventQueue {
         }
     }
 
+    /// Prepares the events of frames that [`EventQueue::send`] gets next.
+    pub(crate) async fn prepare(&self, frames: &Bytes) {
+        for text in texts(frames) {
+            self.dialect.prepare(text).await;
+        }
+    }
+
     /// Takes frames of messages as events; false if the queue is full or the client has left.
     pub(crate) fn send(&self, frames: &Bytes) -> bool {
         if !self.is_clear() || self.closed.get() || self.left.get() {

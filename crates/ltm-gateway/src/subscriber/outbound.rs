@@ -44,6 +44,9 @@ impl Peer for Socket {
     }
 }
 
+/// Frames up to this size become events in less than a millisecond.
+const LARGE: usize = 64 * 1024;
+
 /// The sending side of one connection.
 pub(crate) struct Outbound {
     wire: Wire,
@@ -93,6 +96,15 @@ impl Outbound {
         Self {
             wire,
             attention: Notify::new(),
+        }
+    }
+
+    /// Prepares what [`Outbound::send`] gets next, if that is large.
+    pub(crate) async fn prepare(&self, frames: &Bytes) {
+        match &self.wire {
+            // Boxed, so that subscribers that need no preparation do not hold its memory.
+            Wire::Events(queue) if frames.len() > LARGE => Box::pin(queue.prepare(frames)).await,
+            _ => {}
         }
     }
 

@@ -125,6 +125,9 @@ impl Subscription {
             if matches!(next, Next::KeepUp) {
                 self.keep_up().await;
             }
+            if let Next::Send(frames) = &next {
+                outbound.prepare(frames).await;
+            }
             if outbound.flushed().await.is_err() {
                 return CloseCause::Left;
             }

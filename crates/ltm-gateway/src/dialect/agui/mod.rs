@@ -16,6 +16,7 @@ mod translation;
 use std::{cell::RefCell, rc::Rc};
 
 use bytes::Bytes;
+use futures_util::{FutureExt, future::LocalBoxFuture};
 use ltm_types::LtmId;
 use serde_json::json;
 
@@ -33,12 +34,15 @@ pub(crate) struct Agui {
 impl Agui {
     /// The events of an answer to this request about the LTM with this id. A client that resumes gives the message with the
     /// current state: it says how the run stands if no later entry does.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         translations: Rc<Translations>,
         request: RunRequest,
         id: LtmId,
         head: Option<Vec<Bytes>>,
     ) -> Self {
+        if let Some(text) = &head {
+            translations.prepare(text, false).await;
+        }
         let head = head.map(|text| translations.of(text, false));
         let runs = RefCell::new(Runs::new(request, id.to_string(), head));
         Self { translations, runs }
@@ -63,6 +67,11 @@ pub(crate) fn lone_run(thread: &str, run: &str, error: Option<(&str, &str)>) -> 
 }
 
 impl Dialect for Agui {
+    fn prepare(&self, text: Vec<Bytes>) -> LocalBoxFuture<'_, ()> {
+        let is_recorded = self.runs.borrow().recorded;
+        async move { self.translations.prepare(&text, is_recorded).await }.boxed_local()
+    }
+
     fn message(&self, text: Vec<Bytes>, events: &mut Events) -> Then {
         let mut runs = self.runs.borrow_mut();
         let translation = self.translations.of(text, runs.recorded);

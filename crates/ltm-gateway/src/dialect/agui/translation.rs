@@ -1,10 +1,12 @@
 //! What each message becomes, for all subscribers of a thread at once.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
+use ltm_store::apart;
 use ltm_types::parse_time;
 use serde_json::{Map, Value, json, value::RawValue};
+use tokio::sync::Mutex;
 
 use super::{
     delta::{View, delta},
@@ -17,8 +19,12 @@ use crate::dialect::content::{self, Change, Content, Reset};
 
 /// The reason of an entry that records an AG-UI event.
 const RECORDED: &str = "agui";
-/// The most bytes of messages whose translations are kept; the last message may be larger.
+/// A message up to this size is translated at once, in less than a millisecond.
+const LARGE: usize = 64 * 1024;
+/// The most bytes of messages whose translations are kept. A large one counts as [`LARGEST`].
 const MAX_KEPT: usize = 1 << 20;
+/// So that one large message is kept, and some others after it, while several subscribers wait for it.
+const LARGEST: usize = MAX_KEPT / 4 * 3;
 
 /// What a message becomes.
 pub(super) enum Translation {
@@ -70,9 +76,15 @@ pub(super) struct Whole {
 
 /// The translations of the latest messages. All subscribers of an LTM get the same bytes, so they share these.
 pub(crate) struct Translations {
+    translator: Arc<Translator>,
+    known: RefCell<Known>,
+    /// Held while a large message is translated on another thread.
+    large: Mutex<()>,
+}
+
+struct Translator {
     /// Where a plain LTM has its messages: a JSON Pointer.
     messages: String,
-    known: RefCell<Known>,
 }
 
 /// Where a text is in memory, its length, and whether the LTM was recorded. The text is kept, so its place is not used
@@ -88,33 +100,83 @@ struct Known {
 impl Translations {
     /// No translations yet. Plain LTMs have their messages at this JSON Pointer.
     pub(crate) fn new(messages: &str) -> Rc<Self> {
+        let messages = messages.into();
         Rc::new(Self {
-            messages: messages.into(),
+            translator: Arc::new(Translator { messages }),
             known: RefCell::default(),
+            large: Mutex::default(),
         })
+    }
+
+    /// Translates a message, for a call of [`Translations::of`] soon after: on another thread if it is large. Subscribers
+    /// that want the same one wait for it.
+    pub(super) async fn prepare(&self, text: &[Bytes], is_recorded: bool) {
+        let (key, length) = key(text, is_recorded);
+        if length <= LARGE {
+            return;
+        }
+        let _turn = self.large.lock().await;
+        if self.known.borrow().all.contains_key(&key) {
+            return;
+        }
+        let (translator, text) = (self.translator.clone(), text.to_vec());
+        let (text, translation) = apart(length, move || {
+            let translation = translator.translate_parts(&text, is_recorded);
+            (text, translation)
+        })
+        .await;
+        self.keep(text, is_recorded, translation);
     }
 
     /// What a message becomes.
     pub(super) fn of(&self, text: Vec<Bytes>, is_recorded: bool) -> Rc<Translation> {
-        let length = text.iter().map(Bytes::len).sum();
-        let place = text.first().map_or(0, |part| part.as_ptr().addr());
-        let key = (place, length, is_recorded);
+        let (key, _) = key(&text, is_recorded);
         if let Some((_, translation)) = self.known.borrow().all.get(&key) {
             return translation.clone();
         }
-        let translation = match &text[..] {
-            [part] => self.translate(part, is_recorded),
-            parts => self.translate(&parts.concat(), is_recorded),
-        };
-        let translation = Rc::new(translation);
+        let translation = self.translator.translate_parts(&text, is_recorded);
+        self.keep(text, is_recorded, translation)
+    }
+
+    fn keep(
+        &self,
+        text: Vec<Bytes>,
+        is_recorded: bool,
+        translation: Translation,
+    ) -> Rc<Translation> {
+        let (key, length) = key(&text, is_recorded);
         let mut known = self.known.borrow_mut();
-        known.bytes += length;
+        let counted = length.min(LARGEST);
+        known.bytes += counted;
         if known.bytes > MAX_KEPT {
             known.all.clear();
-            known.bytes = length;
+            known.bytes = counted;
+        }
+        let translation = Rc::new(translation);
+        // A whole state says itself whether the LTM was recorded.
+        if let Translation::State(_) = *translation {
+            let (place, length, is_recorded) = key;
+            let other = (place, length, !is_recorded);
+            known.all.insert(other, (text.clone(), translation.clone()));
         }
         known.all.insert(key, (text, translation.clone()));
         translation
+    }
+}
+
+/// The key of a text, and its length.
+fn key(text: &[Bytes], is_recorded: bool) -> (Key, usize) {
+    let length = text.iter().map(Bytes::len).sum();
+    let place = text.first().map_or(0, |part| part.as_ptr().addr());
+    ((place, length, is_recorded), length)
+}
+
+impl Translator {
+    fn translate_parts(&self, text: &[Bytes], is_recorded: bool) -> Translation {
+        match text {
+            [part] => self.translate(part, is_recorded),
+            parts => self.translate(&parts.concat(), is_recorded),
+        }
     }
 
     fn translate(&self, text: &[u8], is_recorded: bool) -> Translation {
@@ -281,4 +343,41 @@ fn step_name(change: &Change<'_>) -> String {
         .or_else(|| text("fqn"))
         .or(change.reason.as_deref());
     name.unwrap_or("step").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_state_is_translated_once_and_on_another_thread() {
+        let translations = Translations::new("/_messages");
+        let text = format!(
+            r#"{{"id":7,"cursor":"1-2","reset":{{"reason":"requested","state":{{"a":"{}"}}}}}}"#,
+            "x".repeat(100_000)
+        );
+        let text = vec![Bytes::from(text)];
+        let mut first = Box::pin(translations.prepare(&text, false));
+        let mut second = Box::pin(translations.prepare(&text, true));
+        assert!(
+            first.as_mut().now_or_never().is_none(),
+            "this thread goes on"
+        );
+        assert!(
+            second.as_mut().now_or_never().is_none(),
+            "it waits for the first"
+        );
+        tokio::join!(first, second);
+        // A small message after it does not drop it.
+        translations.of(vec![Bytes::from_static(b"{}")], false);
+        assert_eq!(translations.known.borrow().all.len(), 3);
+        let (one, other) = (
+            translations.of(text.clone(), false),
+            translations.of(text, true),
+        );
+        assert!(Rc::ptr_eq(&one, &other));
+        assert!(matches!(&*one, Translation::State(_)));
+    }
 }

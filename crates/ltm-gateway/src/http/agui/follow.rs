@@ -90,7 +90,7 @@ pub(super) async fn answer(
     let is_endless = asked.endless;
     let at = head.as_ref().map(|(cursor, _)| *cursor);
     let translations = worker.translations.clone();
-    let dialect = Agui::new(translations, asked, id, head.map(|(_, text)| text));
+    let dialect = Agui::new(translations, asked, id, head.map(|(_, text)| text)).await;
     let has_all = |cursor| cursor == gone || cursor == at && dialect.is_over() && !is_endless;
     if let (Some(_), Start::After(cursor)) = (last, options.start)
         && has_all(Some(cursor))
