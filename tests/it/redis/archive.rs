@@ -286,3 +286,82 @@ async fn a_backup_moves_ltms_to_a_cluster_and_back() {
         assert_eq!(api.document(id).await, stack.api.document(id).await);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_does_not_go_on_with_the_file_of_another_redis() {
+    let (one, other) = (RedisServer::start(&[]), RedisServer::start(&[]));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.ltm.zst");
+    let part = folder.path().join("all.ltm.zst.part");
+    says(&one.url(), &["backup", text(&file)]);
+    std::fs::rename(&file, &part).unwrap();
+    let refused = complains(&ltm(&other.url(), &["backup", text(&file)]), 2);
+    assert!(refused.contains(&one.url()), "{refused}");
+    let database = format!("{}/7", one.url().trim_end_matches("/0"));
+    let refused = complains(&ltm(&database, &["backup", text(&file)]), 2);
+    assert!(refused.contains("database 0 of"), "{refused}");
+    says(&one.url(), &["backup", text(&file)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_backups_do_not_write_one_file() {
+    let redis = RedisServer::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.ltm.zst");
+    let part = folder.path().join("all.ltm.zst.part");
+    let other = std::fs::File::create(&part).unwrap();
+    other.lock().unwrap();
+    let refused = complains(&ltm(&redis.url(), &["backup", text(&file)]), 2);
+    assert!(
+        refused.contains("another `ltm backup` writes this file"),
+        "{refused}"
+    );
+    drop(other);
+    says(&redis.url(), &["backup", text(&file)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_leaves_a_file_that_is_no_backup() {
+    let redis = RedisServer::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, part) = (folder.path().join("data"), folder.path().join("data.part"));
+    let line = zstd::encode_all(&b"some other data\n"[..], 3).unwrap();
+    for other in [b"some other data".to_vec(), line] {
+        std::fs::write(&part, &other).unwrap();
+        ltm(&redis.url(), &["backup", text(&file)]);
+        assert_eq!(std::fs::read(&part).unwrap(), other);
+        assert!(!file.exists());
+    }
+    // The first frame of an interrupted backup may be on the disk in part.
+    for begun in [&b""[..], b"\x28", b"\x28\xb5\x2f\xfd\x04"] {
+        std::fs::write(&part, begun).unwrap();
+        says(&redis.url(), &["backup", text(&file)]);
+        std::fs::remove_file(&file).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_restored_up_to_its_last_whole_frame() {
+    let stack = Stack::start();
+    let filler = "x".repeat(5 * 1024 * 1024);
+    for _ in 0..2 {
+        // Each is longer than a frame.
+        stack.api.create(json!({"filler": filler})).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.ltm.zst");
+    says(&stack.redis.url(), &["backup", text(&file)]);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let frames: Vec<_> = (0..bytes.len() - 4)
+        .filter(|&at| bytes[at..].starts_with(b"\x28\xb5\x2f\xfd"))
+        .collect();
+    // The last byte of the checksum of the second frame.
+    bytes[frames[2] - 1] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let redis = RedisServer::start(&[]);
+    let said = complains(&ltm(&redis.url(), &["restore", text(&file)]), 1);
+    assert!(said.contains("it is damaged at byte"), "{said}");
+    assert!(said.contains("use another copy of the file"), "{said}");
+    assert_eq!(redis.cli(&["KEYS", "ltm:{*}:meta"]).lines().count(), 1);
+    verified(&redis.url());
+}

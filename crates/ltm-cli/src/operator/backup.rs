@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashSet,
-    io::{self, ErrorKind},
+    fmt::Display,
+    fs::File,
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +15,7 @@ use ltm_types::{LtmId, LtmRef, now};
 use serde_json::json;
 
 use super::{
-    archive::{ArchiveReader, ArchiveWriter},
+    archive::{ArchiveReader, ArchiveWriter, ReadError},
     redis_args::RedisArgs,
     selection::Selection,
 };
@@ -22,6 +24,9 @@ use crate::{
     terminal::{Output, progress_bar},
     text::count_of,
 };
+
+/// How a frame of zstd begins.
+const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 
 /// The arguments of `ltm backup`.
 #[derive(clap::Args, Debug)]
@@ -37,12 +42,11 @@ pub(crate) struct Args {
 
 /// Writes the backup, or goes on with one that was interrupted.
 pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
-    if args.file.exists() {
-        let advice = format!("{} exists; name another file", args.file.display());
-        return Err(Error::Input(advice));
-    }
-    let store = Store::new(Redis::open(&args.redis.settings()?)?);
-    let mut backup = Backup::open(args, &store)?;
+    is_free(&args.file)?;
+    let redis = Redis::open(&args.redis.settings()?)?;
+    let from = redis.shown_database();
+    let store = Store::new(redis);
+    let mut backup = Backup::open(args, &store, from)?;
     if backup.count.ltms > 0 {
         let had = count_of(backup.count.ltms, "LTM");
         output.note(&format!(
@@ -67,8 +71,17 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     ))
 }
 
+/// Fails if there is a complete backup with this name.
+fn is_free(file: &Path) -> Result<(), Error> {
+    if file.exists() {
+        let advice = format!("{} exists; name another file", file.display());
+        return Err(Error::Input(advice));
+    }
+    Ok(())
+}
+
 /// The error of a file.
-pub(super) fn failed(file: &Path, error: &io::Error) -> Error {
+pub(super) fn failed(file: &Path, error: &dyn Display) -> Error {
     Error::Input(format!("{}: {error}", file.display()))
 }
 
@@ -85,26 +98,24 @@ struct Backup<'a> {
 
 impl<'a> Backup<'a> {
     /// Opens the file, after the last complete frame of an interrupted backup.
-    fn open(args: &'a Args, store: &'a Store) -> Result<Self, Error> {
+    fn open(args: &'a Args, store: &'a Store, from: String) -> Result<Self, Error> {
         let path = &args.file;
-        let chosen = args.selection.texts();
-        let (mut done, mut count, mut at) = (HashSet::new(), Count::default(), 0);
-        match ArchiveReader::open(&ArchiveWriter::part(path)) {
-            Ok(mut earlier) => {
-                at = read_earlier(&mut earlier, &chosen, &mut done, &mut count)
-                    .map_err(|e| failed(&ArchiveWriter::part(path), &e))?;
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(path, &error)),
-        }
-        let mut archive = ArchiveWriter::open(path, at).map_err(|e| failed(path, &e))?;
-        if at == 0 {
-            let start = Record::Start(Start {
-                form: Start::FORM,
-                program: VERSION.into(),
-                time: now(),
-                chosen,
-            });
+        let start = Start {
+            form: Start::FORM,
+            program: VERSION.into(),
+            time: now(),
+            chosen: args.selection.texts(),
+            redis: Some(from),
+        };
+        let part = ArchiveWriter::part(path);
+        let file = ArchiveWriter::lock(path).map_err(|e| failed(&part, &e))?;
+        // The backup that had the lock before may be complete.
+        is_free(path)?;
+        let earlier = Earlier::read(&file, &start).map_err(|e| failed(&part, &e))?;
+        let Earlier { done, count, end } = earlier;
+        let mut archive = ArchiveWriter::open(path, file, end).map_err(|e| failed(path, &e))?;
+        if end == 0 {
+            let start = Record::Start(start);
             archive.write(&start).map_err(|e| failed(path, &e))?;
         }
         let bar = progress_bar(count.ltms, "LTMs");
@@ -202,39 +213,81 @@ impl<'a> Backup<'a> {
     }
 }
 
-/// Reads an interrupted backup: what it has, up to the end of its last complete frame. Returns that end.
-fn read_earlier(
-    earlier: &mut ArchiveReader,
-    chosen: &[String],
-    done: &mut HashSet<LtmId>,
-    count: &mut Count,
-) -> io::Result<u64> {
-    let (mut end, mut entries) = (0, 0);
-    let (mut read, mut found) = (Count::default(), Vec::new());
-    loop {
-        let record = earlier.next();
-        if earlier.frames_end() > end {
-            end = earlier.frames_end();
-            *count = read;
-            done.extend(found.drain(..));
-        }
-        // A frame that breaks off is written again.
-        let Ok(record) = record else { break };
-        match record {
-            None => break,
-            Some(Record::Start(start)) if start.form != Start::FORM || start.chosen != chosen => {
-                let advice = "it is of a backup of other LTMs, or of another version; delete it, or name another file";
-                return Err(io::Error::other(advice));
+/// What an interrupted backup has, up to the end of its last complete frame.
+#[derive(Default)]
+struct Earlier {
+    done: HashSet<LtmId>,
+    count: Count,
+    end: u64,
+}
+
+impl Earlier {
+    /// Reads the file. Fails if another backup began it, or if it is no backup.
+    fn read(file: &File, start: &Start) -> io::Result<Self> {
+        let mut reader = ArchiveReader::of(file.try_clone()?)?;
+        let mut earlier = Self::default();
+        let (mut read, mut entries) = (Count::default(), 0);
+        let (mut found, mut has_start) = (Vec::new(), false);
+        loop {
+            let record = reader.next();
+            if reader.frames_end() > earlier.end {
+                earlier.end = reader.frames_end();
+                earlier.count = read;
+                earlier.done.extend(found.drain(..));
             }
-            Some(Record::Ltm(_)) => entries = 0,
-            Some(Record::Entries(some)) => entries += some.len() as u64,
-            Some(Record::End(id)) => {
-                read.ltms += 1;
-                read.entries += entries;
-                found.push(id);
+            let record = match record {
+                Ok(record) => record,
+                // This frame is written again.
+                Err(ReadError::BreaksOff { .. } | ReadError::Damaged { .. }) => break,
+                Err(error) => return Err(io::Error::other(error)),
+            };
+            match record {
+                None => break,
+                Some(Record::Start(begun)) => {
+                    continues(&begun, start)?;
+                    has_start = true;
+                }
+                Some(_) if !has_start => return Err(no_backup()),
+                Some(Record::Ltm(_)) => entries = 0,
+                Some(Record::Entries(some)) => entries += some.len() as u64,
+                Some(Record::End(id)) => {
+                    read.ltms += 1;
+                    read.entries += entries;
+                    found.push(id);
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
         }
+        if !has_start && !may_begin_backup(file)? {
+            return Err(no_backup());
+        }
+        Ok(earlier)
     }
-    Ok(end)
+}
+
+/// Fails unless this backup goes on with the one that has begun.
+fn continues(begun: &Start, start: &Start) -> io::Result<()> {
+    let advice = "delete it, or name another file";
+    if begun.form != start.form || begun.chosen != start.chosen {
+        let what = "it is of a backup of other LTMs, or of another version";
+        return Err(io::Error::other(format!("{what}; {advice}")));
+    }
+    if begun.redis != start.redis {
+        let other = begun.redis.as_deref().unwrap_or("an unknown Redis");
+        let what = format!("it is of a backup of {other}");
+        return Err(io::Error::other(format!("{what}; {advice}")));
+    }
+    Ok(())
+}
+
+fn no_backup() -> io::Error {
+    io::Error::other("it is no interrupted backup; name another file")
+}
+
+/// Whether the file is empty, or begins as a frame does.
+fn may_begin_backup(mut file: &File) -> io::Result<bool> {
+    let mut first = Vec::new();
+    file.rewind()?;
+    file.take(MAGIC.len() as u64).read_to_end(&mut first)?;
+    Ok(MAGIC.starts_with(&first))
 }

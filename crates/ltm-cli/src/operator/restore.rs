@@ -7,7 +7,12 @@ use ltm_store::{LtmKeys, Record, Redis, Restore, Restored, Skipped, Start, Store
 use ltm_types::{LtmId, LtmRef};
 use serde_json::json;
 
-use super::{archive::ArchiveReader, backup::failed, redis_args::RedisArgs, selection::Selection};
+use super::{
+    archive::{ArchiveReader, ReadError},
+    backup::failed,
+    redis_args::RedisArgs,
+    selection::Selection,
+};
 use crate::{error::Error, terminal::Output, text::count_of};
 
 /// The arguments of `ltm restore`.
@@ -31,6 +36,8 @@ struct Sum {
     conflicts: u64,
     /// Whether the backup is complete.
     is_whole: bool,
+    /// Why the rest of the file cannot be read.
+    broken: Option<ReadError>,
     /// The LTMs of the arguments that the backup has.
     found: BTreeSet<String>,
 }
@@ -94,10 +101,7 @@ fn report(args: &Args, sum: &Sum, output: Output) -> Result<(), Error> {
         return Err(Error::NotFound(format!("the backup has no LTM {first}")));
     }
     if !sum.is_whole {
-        let file = args.file.display();
-        return Err(Error::Ended(format!(
-            "{file} breaks off: the LTMs up to there are restored; run `ltm backup` again to complete the file"
-        )));
+        return Err(incomplete(args, sum));
     }
     match sum.conflicts {
         0 => Ok(()),
@@ -106,6 +110,22 @@ fn report(args: &Args, sum: &Sum, output: Output) -> Result<(), Error> {
             count_of(count, "LTM")
         ))),
     }
+}
+
+/// The error of a file that cannot be read up to its end.
+fn incomplete(args: &Args, sum: &Sum) -> Error {
+    let why = match &sum.broken {
+        Some(error) => error.to_string(),
+        None => "it breaks off at its end".into(),
+    };
+    let advice = match args.file.extension() {
+        Some(end) if end == "part" => "run `ltm backup` again to complete the file",
+        _ => "use another copy of the file",
+    };
+    Error::Ended(format!(
+        "{}: {why}; the LTMs before are restored; {advice}",
+        args.file.display()
+    ))
 }
 
 /// A restore under way.
@@ -128,7 +148,10 @@ impl Restoring<'_> {
             let record = match archive.next() {
                 Ok(record) => record,
                 // The report says so.
-                Err(_) if !is_first => return Ok(()),
+                Err(error) if !is_first || matches!(error, ReadError::BreaksOff { .. }) => {
+                    self.sum.broken = Some(error);
+                    return Ok(());
+                }
                 Err(error) => {
                     let file = self.args.file.display();
                     return Err(Error::Input(format!("{file} is not a backup: {error}")));

@@ -69,6 +69,9 @@ pub struct Start {
     pub time: String,
     /// Which LTMs were chosen; empty: everything.
     pub chosen: Vec<String>,
+    /// The Redis that was read, as [`Redis::shown_database`](crate::Redis::shown_database) says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<String>,
 }
 
 impl Start {

@@ -125,6 +125,11 @@ impl Redis {
         self.inner.settings.shown_address()
     }
 
+    /// The address of Redis, without secrets, and the number of the database.
+    pub fn shown_database(&self) -> String {
+        format!("database {} of {}", self.database(), self.shown_address())
+    }
+
     /// Starts background tasks.
     pub fn spawner(&self) -> &Spawner {
         &self.inner.spawner

@@ -6,5 +6,5 @@
 mod read;
 mod write;
 
-pub(crate) use read::ArchiveReader;
+pub(crate) use read::{ArchiveReader, ReadError};
 pub(crate) use write::ArchiveWriter;

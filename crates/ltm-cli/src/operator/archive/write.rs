@@ -1,14 +1,16 @@
 //! Writes the file of a backup.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Seek, SeekFrom, Write},
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write},
     mem,
     path::{Path, PathBuf},
 };
 
 use ltm_store::Record;
 use zstd::stream::write::Encoder;
+
+use super::read::MAX_LINE;
 
 /// A frame ends after this many bytes of lines, as soon as an LTM is complete.
 const FRAME: u64 = 4 * 1024 * 1024;
@@ -39,20 +41,32 @@ impl ArchiveWriter {
         name.into()
     }
 
-    /// Writes a file from `at` on; what was behind that is gone.
-    pub(crate) fn open(path: &Path, at: u64) -> io::Result<Self> {
-        let part = Self::part(path);
+    /// Opens the file that is not complete, for this process alone: another one gets an error until it is closed.
+    pub(crate) fn lock(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(false);
+        options.create(true).read(true).write(true).truncate(false);
         // Nobody else may read the states.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&part)?;
+        let file = options.open(Self::part(path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                Err(io::Error::other("another `ltm backup` writes this file"))
+            }
+            // This file system has no locks.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Writes a locked file from `at` on; what was behind that is gone.
+    pub(crate) fn open(path: &Path, mut file: File, at: u64) -> io::Result<Self> {
         file.set_len(at)?;
         file.seek(SeekFrom::End(0))?;
         Ok(Self {
             path: path.to_owned(),
-            part,
+            part: Self::part(path),
             frame: Frame::Closed(file),
             bytes: 0,
         })
@@ -62,6 +76,11 @@ impl ArchiveWriter {
     pub(crate) fn write(&mut self, record: &Record) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
+        if line.len() as u64 > MAX_LINE {
+            return Err(io::Error::other(
+                "a record is longer than `ltm restore` reads",
+            ));
+        }
         self.bytes += line.len() as u64;
         self.encoder()?.write_all(&line)
     }
