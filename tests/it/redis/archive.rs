@@ -1,11 +1,16 @@
 //! `ltm backup` and `ltm restore`, as docs/backup.md describes them.
 
 use std::{
+    collections::HashSet,
     path::Path,
     process::{Command, Output},
 };
 
-use ltm_tests::{Api, Cluster, Follower, RedisServer, Service, Stack, Subscriber, binary, until};
+use ltm_store::{Found, Record, Redis, RedisSettings, Restored, Skipped, Store, StoreError};
+use ltm_tests::{
+    Api, Cluster, Follower, Network, RedisServer, Service, Stack, Subscriber, binary, until,
+};
+use ltm_types::LtmId;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -39,6 +44,14 @@ async fn delete(api: &Api, id: u64) {
     let request = api.request(Method::DELETE, &format!("/ltm/{id}"));
     let answer = api.send(request).await;
     assert!(answer.status.is_success(), "{}", answer.text);
+}
+
+fn store_at(url: &str) -> Store {
+    let settings = RedisSettings {
+        url: url.into(),
+        ..RedisSettings::default()
+    };
+    Store::new(Redis::open(&settings).unwrap())
 }
 
 fn text(path: &Path) -> &str {
@@ -364,4 +377,108 @@ async fn a_damaged_file_is_restored_up_to_its_last_whole_frame() {
     assert!(said.contains("use another copy of the file"), "{said}");
     assert_eq!(redis.cli(&["KEYS", "ltm:{*}:meta"]).lines().count(), 1);
     verified(&redis.url());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_ltm_is_left_out_of_a_complete_backup() {
+    let stack = Stack::start();
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        let (id, _) = stack.api.create(json!({"n": n})).await;
+        stack.api.append(id, json!({"merge": {"n": n + 1}})).await;
+        ids.push(id);
+    }
+    let (without_cursor, without_entries, of_other_type) = (ids[1], ids[2], ids[3]);
+    let meta = format!("ltm:{{{without_cursor}}}:meta");
+    stack.redis.cli(&["HSET", &meta, "cursor", "x"]);
+    let log = format!("ltm:{{{without_entries}}}:log");
+    stack.redis.cli(&["XTRIM", &log, "MAXLEN", "1"]);
+    let base = format!("ltm:{{{of_other_type}}}:base");
+    stack.redis.cli(&["SET", &base, "x"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.ltm.zst");
+    let said = complains(&ltm(&stack.redis.url(), &["backup", text(&file)]), 1);
+    for id in &ids[1..4] {
+        assert!(said.contains(&format!("LTM {id} is left out")), "{said}");
+    }
+    assert!(said.contains("3 damaged LTMs"), "{said}");
+    let redis = RedisServer::start(&[]);
+    assert_eq!(says(&redis.url(), &["restore", text(&file)])["restored"], 2);
+    verified(&redis.url());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_goes_on_at_another_server_finds_every_ltm() {
+    // Each process has the same keys in another order.
+    let servers = [RedisServer::start(&[]), RedisServer::start(&[])];
+    let fill =
+        "for i = 1, 3000 do redis.call('HSET', 'ltm:{' .. i .. '}:meta', 'fqn', 'a') end return 1";
+    for server in &servers {
+        server.cli(&["EVAL", fill, "0"]);
+    }
+    let network = Network::to(&servers[0].address()).await;
+    let store = store_at(&format!("redis://{}/0", network.address()));
+    let mut scan = store.scan().await.unwrap();
+    let mut found = HashSet::new();
+    let mut take = |step: Vec<Found>| found.extend(step.into_iter().map(|it| format!("{it:?}")));
+    take(scan.next().await.unwrap().unwrap());
+    network.lead_to(&servers[1].address());
+    network.cut();
+    loop {
+        match scan.next().await {
+            Ok(Some(step)) => take(step),
+            Ok(None) => break,
+            // The connection was cut.
+            Err(StoreError::Unavailable(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(found.len(), 3000);
+}
+
+/// The records of an LTM.
+async fn records(store: &Store, id: u64) -> Vec<Record> {
+    let id = LtmId::new(id).unwrap();
+    let mut backup = store.back_up(id).await.unwrap().unwrap();
+    let mut records = Vec::new();
+    while let Some(record) = backup.next().await.unwrap() {
+        records.push(record);
+    }
+    records
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_leaves_a_key_to_the_ltm_that_has_taken_it_meanwhile() {
+    let stack = Stack::start();
+    let body = json!({"fqn": "app.Agent", "key": "k", "id": 4242, "state": {"n": 0}});
+    stack.api.post("/ltm", &body).await.expect(200);
+    let mut records = records(&store_at(&stack.redis.url()), 4242).await;
+    let end = records.pop().unwrap();
+
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(&redis.url(), &[]);
+    let mut restore = store_at(&redis.url()).restore();
+    for record in records {
+        restore.take(record).await.unwrap();
+    }
+    let new = json!({"fqn": "app.Agent", "key": "k", "state": {"n": 1}});
+    let new = Api::at(&service).post("/ltm", &new).await.expect(200);
+    let holder = LtmId::new(new["id"].as_u64().unwrap()).unwrap();
+    let id = LtmId::new(4242).unwrap();
+    let outcome = restore.take(end).await.unwrap();
+    let taken = Restored::Skipped(id, Skipped::KeyTaken(holder));
+    assert_eq!(outcome, taken);
+    restore.finish().await.unwrap();
+    assert_eq!(redis.cli(&["KEYS", "ltm:{4242}:*"]), "");
+    drop(service);
+    verified(&redis.url());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_rejects_a_counter_that_a_script_cannot_count() {
+    let redis = RedisServer::start(&[]);
+    let mut restore = store_at(&redis.url()).restore();
+    restore.take(Record::Ids(1 << 53)).await.unwrap();
+    restore.take(Record::Ids((1 << 53) + 1)).await.unwrap_err();
+    assert_eq!(redis.cli(&["GET", "ltm:ids"]), (1_u64 << 53).to_string());
 }

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     let redis = Redis::open(&args.redis.settings()?)?;
     let from = redis.shown_database();
     let store = Store::new(redis);
-    let mut backup = Backup::open(args, &store, from)?;
+    let mut backup = Backup::open(args, &store, from, output)?;
     if backup.count.ltms > 0 {
         let had = count_of(backup.count.ltms, "LTM");
         output.note(&format!(
@@ -56,15 +56,33 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     let outcome = backup.take_all(&args.selection).await;
     backup.bar.finish_and_clear();
     outcome?;
-    let Backup { count, archive, .. } = backup;
+    let Backup {
+        count,
+        archive,
+        left_out,
+        ..
+    } = backup;
     let bytes = archive.finish().map_err(|e| failed(&args.file, &e))?;
+    report(&args.file, count, bytes, output)?;
+    match left_out.len() as u64 {
+        0 => Ok(()),
+        damaged => Err(Error::Ended(format!(
+            "{} not in the backup; the rest is complete; run `ltm verify`",
+            count_of(damaged, "damaged LTM")
+        ))),
+    }
+}
+
+/// Says what the file has.
+fn report(file: &Path, count: Count, bytes: u64, output: Output) -> Result<(), Error> {
     if output.json() {
-        let line = json!({"file": args.file, "ltms": count.ltms, "entries": count.entries, "bytes": bytes});
+        let line =
+            json!({"file": file, "ltms": count.ltms, "entries": count.entries, "bytes": bytes});
         return output.json_line(&line.to_string());
     }
     output.line(&format!(
         "{}: {}, {}, {}",
-        args.file.display(),
+        file.display(),
         count_of(count.ltms, "LTM"),
         count_of(count.entries, "entry"),
         HumanBytes(bytes)
@@ -93,12 +111,15 @@ struct Backup<'a> {
     /// The LTMs that the file has.
     done: HashSet<LtmId>,
     count: Count,
+    /// The LTMs that cannot be read.
+    left_out: HashSet<LtmId>,
+    output: Output,
     bar: ProgressBar,
 }
 
 impl<'a> Backup<'a> {
     /// Opens the file, after the last complete frame of an interrupted backup.
-    fn open(args: &'a Args, store: &'a Store, from: String) -> Result<Self, Error> {
+    fn open(args: &'a Args, store: &'a Store, from: String, output: Output) -> Result<Self, Error> {
         let path = &args.file;
         let start = Start {
             form: Start::FORM,
@@ -126,6 +147,8 @@ impl<'a> Backup<'a> {
             archive,
             done,
             count,
+            left_out: HashSet::new(),
+            output,
             bar,
         })
     }
@@ -183,6 +206,28 @@ impl<'a> Backup<'a> {
         if self.done.contains(&id) {
             return Ok(false);
         }
+        match self.take_new(id, selection).await {
+            Err(Error::Store(error @ StoreError::Damaged { .. })) => {
+                self.leave_out(id, &error)?;
+                Ok(true)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Goes on without an LTM that cannot be read.
+    fn leave_out(&mut self, id: LtmId, error: &StoreError) -> Result<(), Error> {
+        // What the file has of it counts no more.
+        self.write(&Record::Again(id))?;
+        // A scan may find it once more.
+        if self.left_out.insert(id) {
+            let note = || self.output.note(&format!("LTM {id} is left out: {error}"));
+            self.bar.suspend(note);
+        }
+        Ok(())
+    }
+
+    async fn take_new(&mut self, id: LtmId, selection: &Selection) -> Result<bool, Error> {
         let Some(mut ltm) = self.store.back_up(id).await? else {
             return Ok(false);
         };

@@ -7,7 +7,7 @@ use redis::{Value, from_redis_value_ref as from_value};
 
 use super::record::{Fields, LtmKeys, Record};
 use crate::{
-    error::StoreError,
+    error::{Rejection, StoreError},
     log::read::{Read, Store, WindowBounds, damaged},
     redis::script,
 };
@@ -54,7 +54,8 @@ impl Store {
             &keys::checkpoint(id),
             &keys::idempotency(id),
         ]);
-        let answer = script::KEYS.run(&self.redis, &call).await?;
+        let answer = script::KEYS.run(&self.redis, &call).await;
+        let answer = answer.map_err(|error| damage(id, error.into()))?;
         let unreadable = || damaged(id, Cursor::ORIGIN, "a key beside the log cannot be read");
         let hashes: Vec<Vec<String>> = from_value(&answer).map_err(|_| unreadable())?;
         let mut hashes = hashes.into_iter().map(fields);
@@ -73,6 +74,16 @@ impl Store {
             (Some(_), Some(_)) => Ok(Some(keys)),
             _ => Err(unreadable()),
         }
+    }
+}
+
+/// The error of a read of an LTM. A key with a type that this program does not give it is damage.
+fn damage(id: LtmId, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Rejected(Rejection::Other(error)) if error.code() == Some("WRONGTYPE") => {
+            damaged(id, Cursor::ORIGIN, "one of its keys has another type")
+        }
+        other => other,
     }
 }
 
@@ -119,7 +130,7 @@ impl LtmBackup {
                 self.is_over = true;
                 return Ok(());
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(damage(self.id, error)),
         };
         let until = self.head.seq;
         let entries = window.entries.into_iter();

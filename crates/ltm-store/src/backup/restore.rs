@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use ltm_types::{Cursor, Kind, LtmId, LtmKey, keys};
 use redis::Value;
 
-use super::record::{Fields, LtmKeys, Record, StoredEntry};
+use super::{
+    read::text,
+    record::{Fields, LtmKeys, Record, StoredEntry},
+};
 use crate::{
     error::StoreError,
     list::told::Mark,
@@ -14,6 +17,8 @@ use crate::{
 
 /// How long an unfinished restore of an LTM stays in Redis, in seconds.
 const UNFINISHED_SECONDS: u64 = 60 * 60;
+/// The highest number that the counter of ids may have: a script in Redis counts exactly up to there.
+const HIGHEST_COUNT: u64 = 1 << 53;
 /// The most LTMs that are brought into the index of the lists at once.
 const INDEXED_AT_ONCE: usize = 128;
 
@@ -93,8 +98,9 @@ impl Store {
         }
     }
 
-    /// Binds a key to an id. A record that leads to an LTM without this key counts as absent.
-    async fn bind_restored(&self, key: &LtmKey, id: LtmId) -> Result<(), StoreError> {
+    /// Binds a key to an id. A record that leads to an LTM without this key counts as absent. Returns the id that the key is
+    /// bound to.
+    async fn bind_restored(&self, key: &LtmKey, id: LtmId) -> Result<LtmId, StoreError> {
         let name = keys::keyed(key);
         let bound: Option<String> = self.redis.query(redis::cmd("GET").arg(&name)).await?;
         let stale = match (&bound, self.id_of(key).await) {
@@ -104,8 +110,9 @@ impl Store {
         };
         let mut call = script::BIND.call(&[&name]);
         call.arg(id.get()).arg(stale);
-        script::BIND.write(&self.redis, &call).await?;
-        Ok(())
+        let answer = script::BIND.write(&self.redis, &call).await?;
+        let bound = text(&answer).and_then(|bound| bound.parse().ok());
+        bound.ok_or_else(|| StoreError::Unexpected(format!("{name} is bound to no id")))
     }
 }
 
@@ -135,6 +142,10 @@ impl Restore {
             }
             Record::Creation { key, value, until } => self.keep(&key, &value, until).await?,
             Record::Revocations(revocations) => self.revoke(&revocations).await?,
+            Record::Ids(highest) if highest > HIGHEST_COUNT => {
+                let detail = format!("the backup has a counter of ids beyond 2^53: {highest}");
+                return Err(StoreError::Unexpected(detail));
+            }
             Record::Ids(highest) => self.store.raise_counter(highest).await?,
             Record::Start(_) | Record::Complete(_) => {}
         }
@@ -157,6 +168,7 @@ impl Restore {
         let (Some(head), Some(at)) = (keys.head(), keys.origin()) else {
             return Err(unreadable());
         };
+        let id = keys.id;
         let skipped = self.store.obstacle(&keys, head).await?;
         let is_new = skipped.is_none();
         self.current = Some(Current {
@@ -168,7 +180,7 @@ impl Restore {
         });
         if is_new {
             // An earlier restore may have been interrupted here.
-            self.remove_unfinished().await?;
+            self.remove_unfinished(id).await?;
             self.write(&[]).await?;
         }
         Ok(())
@@ -246,7 +258,13 @@ impl Restore {
         self.store.new_id(Some(id)).await?;
         let mark = self.store.list_as(id, playground, fqn).await?;
         if let Some(key) = key_of(&keys) {
-            self.store.bind_restored(&key, id).await?;
+            let bound = self.store.bind_restored(&key, id).await?;
+            if bound != id {
+                // Another LTM has taken the key since this one began.
+                self.store.unlist_refused(id, playground, fqn).await;
+                self.remove_unfinished(id).await?;
+                return Ok(Restored::Skipped(id, Skipped::KeyTaken(bound)));
+            }
         }
         self.adopt(&keys, head).await?;
         self.unindexed.push((id, Some(mark)));
@@ -284,18 +302,15 @@ impl Restore {
 
     /// Forgets the LTM that has begun.
     async fn discard(&mut self) -> Result<(), StoreError> {
-        if self.current.as_ref().is_some_and(|it| it.skipped.is_none()) {
-            self.remove_unfinished().await?;
+        let begun = self.current.take().filter(|it| it.skipped.is_none());
+        if let Some(current) = begun {
+            self.remove_unfinished(current.keys.id).await?;
         }
-        self.current = None;
         Ok(())
     }
 
-    async fn remove_unfinished(&self) -> Result<(), StoreError> {
-        let Some(current) = &self.current else {
-            return Ok(());
-        };
-        let parts = parts(current.keys.id);
+    async fn remove_unfinished(&self, id: LtmId) -> Result<(), StoreError> {
+        let parts = parts(id);
         let mut call = script::DISCARD.call(&parts.each_ref().map(String::as_str));
         call.arg("");
         script::DISCARD.run(&self.store.redis, &call).await?;

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use ltm_types::{Cursor, LtmId, LtmKey, keys};
-use redis::{Value, cluster::NodeAddress, from_redis_value_ref as from_value};
+use redis::{cluster::NodeAddress, from_redis_value_ref as from_value};
 
 use super::{read::text, record::Record};
-use crate::{error::StoreError, log::read::Store};
+use crate::{error::StoreError, log::read::Store, redis::cluster::Topology};
 
 /// The approximate number of keys of one SCAN.
 const STEP: usize = 512;
@@ -22,9 +22,13 @@ pub enum Found {
 /// A scan over all keys. It can find a key twice.
 pub struct KeyScan {
     store: Store,
+    /// The owners of the slots when the scan began, in a cluster.
+    topology: Option<Topology>,
     /// The servers that were not scanned yet, the current one last.
     primaries: Vec<Option<NodeAddress>>,
     position: u64,
+    /// The process that gave this position. Another one, after a failover or a restart, has the keys in another order.
+    run_id: String,
 }
 
 impl Store {
@@ -34,11 +38,17 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`].
     pub async fn scan(&self) -> Result<KeyScan, StoreError> {
-        Ok(KeyScan {
-            primaries: self.redis.primaries().await?,
+        let mut scan = KeyScan {
             store: self.clone(),
+            topology: None,
+            primaries: vec![None],
             position: 0,
-        })
+            run_id: String::new(),
+        };
+        if self.redis.is_cluster() {
+            scan.begin(self.redis.topology().await?);
+        }
+        Ok(scan)
     }
 
     /// The number of LTMs on all lists.
@@ -95,7 +105,7 @@ impl Store {
         };
         let is_deleted = match self.head(id).await {
             Err(StoreError::Deleted { .. }) => true,
-            Ok(_) | Err(StoreError::Unknown(_)) => false,
+            Ok(_) | Err(StoreError::Unknown(_) | StoreError::Damaged { .. }) => false,
             Err(error) => return Err(error),
         };
         Ok(is_deleted.then(|| Record::Key {
@@ -130,20 +140,9 @@ impl KeyScan {
     ///
     /// [`StoreError::Unavailable`]; [`StoreError::Rejected`] if the user may not scan keys.
     pub async fn next(&mut self) -> Result<Option<Vec<Found>>, StoreError> {
-        let Some(primary) = self.primaries.last() else {
+        let Some(names) = self.next_names().await? else {
             return Ok(None);
         };
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(self.position).arg("MATCH").arg("ltm:*");
-        scan.arg("COUNT").arg(STEP);
-        let redis = &self.store.redis;
-        let answer: Value = redis.query_on(primary.as_ref(), &scan).await?;
-        let unexpected = |_| StoreError::Unexpected("the answer to SCAN cannot be read".into());
-        let (next, names): (u64, Vec<String>) = from_value(&answer).map_err(unexpected)?;
-        self.position = next;
-        if next == 0 {
-            self.primaries.pop();
-        }
         let mut found = Vec::new();
         for name in &names {
             match id_of_part(name, "meta") {
@@ -153,6 +152,67 @@ impl KeyScan {
         }
         Ok(Some(found))
     }
+
+    /// Begins with the first primary of a cluster.
+    fn begin(&mut self, topology: Topology) {
+        self.primaries = topology.primaries().iter().cloned().map(Some).collect();
+        self.topology = Some(topology);
+        self.position = 0;
+    }
+
+    /// The names of the next keys; `None` at the end.
+    async fn next_names(&mut self) -> Result<Option<Vec<String>>, StoreError> {
+        loop {
+            let Some(primary) = self.primaries.last() else {
+                if self.has_moved().await? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let mut step = redis::pipe();
+            let scan = step.cmd("SCAN").arg(self.position);
+            scan.arg("MATCH").arg("ltm:*").arg("COUNT").arg(STEP);
+            step.cmd("INFO").arg("server");
+            let redis = &self.store.redis;
+            let answers = redis.pipeline_on(primary.as_ref(), &step, 2).await?;
+            let unexpected = || StoreError::Unexpected("the answer to SCAN cannot be read".into());
+            let [scanned, info] = answers.as_slice() else {
+                return Err(unexpected());
+            };
+            let run_id = run_id(&text(info).unwrap_or_default()).to_owned();
+            if self.position != 0 && run_id != self.run_id {
+                self.position = 0;
+                continue;
+            }
+            let (next, names): (u64, Vec<String>) =
+                from_value(scanned).map_err(|_| unexpected())?;
+            (self.position, self.run_id) = (next, run_id);
+            if next == 0 {
+                self.primaries.pop();
+            }
+            return Ok(Some(names));
+        }
+    }
+
+    /// Whether slots of a cluster have moved since the scan began. It then begins again.
+    async fn has_moved(&mut self) -> Result<bool, StoreError> {
+        let Some(before) = &self.topology else {
+            return Ok(false);
+        };
+        let now = self.store.redis.topology().await?;
+        let has_moved = !now.has_owners_of(before);
+        if has_moved {
+            self.begin(now);
+        }
+        Ok(has_moved)
+    }
+}
+
+/// What names the process in an answer to INFO.
+fn run_id(info: &str) -> &str {
+    let mut lines = info.lines();
+    let line = lines.find_map(|line| line.strip_prefix("run_id:"));
+    line.unwrap_or_default().trim()
 }
 
 /// The LTM of a key with this last part.

@@ -294,7 +294,7 @@ impl Store {
     }
 
     /// Removes an id from the lists to which a creation has added it, if its LTM is not on them.
-    async fn unlist_refused(&self, id: LtmId, playground: bool, fqn: &str) {
+    pub(crate) async fn unlist_refused(&self, id: LtmId, playground: bool, fqn: &str) {
         let mut get = redis::cmd("HMGET");
         get.arg(keys::meta(id)).arg("playground").arg("fqn");
         let found: Result<(Option<String>, Option<String>), _> = self.redis.query(&get).await;

@@ -196,6 +196,25 @@ impl Redis {
         Ok(T::from_redis_value(answer)?)
     }
 
+    /// Sends several commands at once to one of the primaries.
+    pub(crate) async fn pipeline_on(
+        &self,
+        primary: Option<&NodeAddress>,
+        pipeline: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Value>, RedisError> {
+        let Some(node) = primary else {
+            return self.pipeline(pipeline, count).await;
+        };
+        let mut shared = self.connect().await?;
+        let sent = Instant::now();
+        let node = cluster::route_to(node);
+        let answers = shared.connection.send_all_to(node, pipeline, count).await;
+        let answers = answers.and_then(|it| it.into_iter().collect());
+        self.record(&shared, sent, &answers);
+        answers
+    }
+
     /// Sends one command to the server that executes `other`.
     pub(crate) async fn query_beside(&self, other: &Cmd, cmd: &Cmd) -> Result<Value, RedisError> {
         self.query_routed(connection::route_of(other), cmd).await

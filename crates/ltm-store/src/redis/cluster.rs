@@ -81,6 +81,15 @@ impl Topology {
         &self.primaries
     }
 
+    /// Whether each slot has the same owner as in another topology.
+    pub(crate) fn has_owners_of(&self, other: &Self) -> bool {
+        let is_same = |(slot, owner): (&Slot, &usize)| {
+            let theirs = other.owners.get(slot);
+            theirs.and_then(|it| other.primaries.get(*it)) == self.primaries.get(*owner)
+        };
+        self.owners.len() == other.owners.len() && self.owners.iter().all(is_same)
+    }
+
     /// The node that has this key.
     pub(crate) fn owner(&self, key: &str) -> Option<&NodeAddress> {
         let owner = self.owners.get(&Slot::for_key(key))?;

@@ -54,6 +54,23 @@ impl RedisConnection {
         }
     }
 
+    /// Sends several commands to a node of the cluster. A single server gets every command.
+    pub(crate) async fn send_all_to(
+        &mut self,
+        node: SingleNodeRoutingInfo,
+        pipeline: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Answer>, RedisError> {
+        let answers = match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, 0, count).await?,
+            Self::Cluster(connection) => {
+                let pipeline = pipeline.clone();
+                connection.route_pipeline(pipeline, 0, count, node).await?
+            }
+        };
+        Ok(answers.into_iter().map(Value::extract_error).collect())
+    }
+
     /// Sends several commands. The answers are in the order of the commands. In a cluster, the servers answer
     /// independently of each other.
     pub(crate) async fn send_all(

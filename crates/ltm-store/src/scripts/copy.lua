@@ -20,4 +20,5 @@ for i = 7, #ARGV, 3 do
   redis.call('XADD', KEYS[1], ARGV[i], ARGV[i + 1], ARGV[i + 2])
 end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('EXPIRE', KEYS[4], ARGV[2])
 return 1
