@@ -1,6 +1,6 @@
 //! What a recorded run leaves, whoever watches it.
 
-use ltm_tests::until;
+use ltm_tests::{RawConnection, until};
 use serde_json::{Value, json};
 
 use super::recorder::{AGENT, Recorded, input, path};
@@ -71,14 +71,13 @@ async fn a_second_run_of_a_running_thread_does_not_ask_the_agent_again() {
     recorded.run("t", "r1");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
-    let pages: Vec<_> = (2..6)
-        .map(|n| recorded.run("t", &format!("r{n}")))
-        .collect();
-    drop(pages);
-    // Another thread shows that the recorder has looked at the others before.
-    recorded.run("other", "r");
-    let other = recorded.agent.asked().await;
-    assert_eq!(other.input["threadId"], "other");
+    let mut pages = Vec::new();
+    for number in 2..6 {
+        let second = input("t", &format!("r{number}"));
+        // Its answer begins when it is attached to the run.
+        pages.push(recorded.post(&format!("/agui/{AGENT}/t"), &second).await);
+    }
+    assert!(!recorded.agent.is_asked());
     run.finish().await;
     let state = recorded.until_status("t", "finished").await;
     assert_eq!(state["_run"]["runId"], "r1");
@@ -227,4 +226,30 @@ async fn events_that_somebody_has_can_be_recorded() {
         let problem = answer.text().await.unwrap();
         assert!(problem.contains(detail), "{problem}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_events_that_somebody_sends_can_be_stopped() {
+    let recorded = Recorded::start(&[]).await;
+    let started = json!({"type": "RUN_STARTED", "threadId": "t", "runId": "r"});
+    let mut caller = RawConnection::to(recorded.recorder.address()).await;
+    let head = format!(
+        "POST /agui/{AGENT}/t/events HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Type: application/x-ndjson\r\nContent-Length: 9999\r\n\r\n{started}\n"
+    );
+    caller.send(head.as_bytes()).await.unwrap();
+    recorded.until_status("t", "active").await;
+    recorded
+        .post(&format!("/agui/{AGENT}/t/stop"), &json!({}))
+        .await;
+    let (head, body) = caller.answer().await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (&answer["events"], &answer["running"]),
+        (&json!(1), &json!(false))
+    );
+    assert_eq!(recorded.state("t").await["_status"], "finished");
+    let finished = recorded.items("t", "RUN_FINISHED").await;
+    assert_eq!(finished[0]["result"], json!({"cancelled": true}));
 }

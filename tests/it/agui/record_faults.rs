@@ -351,3 +351,70 @@ async fn the_api_that_is_away_at_the_beginning_is_reported_to_the_page() {
     assert_eq!(answer.status(), 503);
     assert!(!agent.is_asked());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_agent_sends_only_what_is_not_recorded_is_not_taken_for_a_lost_one() {
+    let settings = [("LTM__AGUI__LEASE", "1s")];
+    let mut recorded = Recorded::start(&settings).await;
+    let _other = Service::recorder(&recorded.dev.http(), &recorded.agent.url(), &settings);
+    recorded.run("t", "r");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    let raw = json!({"type": "RAW", "event": {"much": "text"}});
+    // More than two leases.
+    until("the run says that it lives", async || {
+        run.event(&raw).await;
+        recorded.items("t", "CUSTOM").await.len() > 8
+    })
+    .await;
+    run.finish().await;
+    recorded.until_status("t", "finished").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_more_open_than_one_write_takes_is_ended() {
+    let mut recorded = Recorded::start(&[]).await;
+    recorded.run("t", "r");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    for number in 0..1200 {
+        let id = format!("m{number}");
+        run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": id}))
+            .await;
+    }
+    until("all messages are there", async || {
+        let state = recorded.state("t").await;
+        state["_messages"].as_array().unwrap().len() == 1201
+    })
+    .await;
+    drop(run);
+    assert_eq!(failure(&recorded, "t").await.0, "upstream-cut");
+    let state = recorded.state("t").await;
+    let messages = state["_messages"].as_array().unwrap();
+    assert!(messages.iter().skip(1).all(|it| it["content"] == ""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_whole_end_the_api_refuses_is_ended_by_its_error_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let dev = Service::dev_with(data.path(), &[("LTM__API__MAX_BODY", "30KB")]);
+    let mut recorded = Recorded::with(dev, data, &[]).await;
+    recorded.run("t", "r");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": "m"}))
+        .await;
+    for number in 1..=5 {
+        let piece = "x".repeat(8000);
+        let piece = json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": piece});
+        run.event(&piece).await;
+        until("the piece is there", async || {
+            let state = recorded.state("t").await;
+            let chunks = state["_messages"][1]["content"]["chunks"].as_array();
+            chunks.map_or(0, Vec::len) == number
+        })
+        .await;
+    }
+    drop(run);
+    assert_eq!(failure(&recorded, "t").await.0, "upstream-cut");
+}

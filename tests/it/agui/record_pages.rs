@@ -1,6 +1,6 @@
 //! What the pages of a recorded run read, through the recorder.
 
-use ltm_tests::{Agent, AgentRun, Events, Haproxy, Service, Stack, until};
+use ltm_tests::{Agent, AgentRun, Events, Haproxy, Network, Service, Stack, until};
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -194,4 +194,34 @@ async fn a_page_ends_when_its_recorder_stops_and_the_gateway_has_the_rest() {
     let (_, texts, last) = rest(&mut second).await;
     assert_eq!(texts, json!({"m": "By sea"}));
     assert_eq!(last["type"], "RUN_FINISHED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_sees_the_end_of_its_run_can_begin_the_next_one_at_once() {
+    let mut recorded = Recorded::start(&[]).await;
+    let network = Network::to(recorded.dev.address()).await;
+    let server = format!("http://{}", network.address());
+    recorded.recorder = Service::recorder(&server, &recorded.agent.url(), &[]);
+    recorded.run("t", "r1");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    recorded.until_status("t", "active").await;
+    // The recorder has to ask again whether the end is written.
+    network.hold_answers();
+    run.finish().await;
+    recorded.until_status("t", "finished").await;
+    network.cut();
+    network.release();
+    recorded.run("t", "r2");
+    let mut run = recorded.agent.asked().await;
+    assert_eq!(run.input["runId"], "r2");
+    run.begin().await;
+    run.finish().await;
+    until("the second run has ended", async || {
+        let state = recorded.state("t").await;
+        state["_status"] == "finished" && state["_run"]["runId"] == "r2"
+    })
+    .await;
+    let state = recorded.state("t").await;
+    assert_eq!(state["_messages"][1]["id"], "r2-question");
 }

@@ -29,63 +29,88 @@ struct Row {
 struct Seen {
     updated_at: String,
     since: Instant,
+    /// The walk through the list that has seen it last.
+    walk: u64,
     /// Whether it is no run of a recorder, or has been ended.
     is_settled: bool,
 }
 
+/// What the looks have found so far.
+#[derive(Default)]
+struct Looks {
+    seen: HashMap<LtmId, Seen>,
+    /// Where the next look goes on in the list; `None`: at its beginning.
+    before: Option<LtmId>,
+    /// How often the looks have been through the whole list.
+    walk: u64,
+}
+
 /// Ends lost runs, without end. It compares two looks at an LTM, so it does not matter which time other machines have.
 pub(super) async fn end_lost_runs(service: RecorderService) {
-    let mut seen = HashMap::new();
+    let mut looks = Looks::default();
     let pause = service.quiet();
     loop {
-        if let Err(error) = look(&service, &mut seen).await {
+        if let Err(error) = looks.look(&service).await {
             tracing::debug!(%error, "cannot look for lost runs");
+            // Who could not write either is not lost.
+            looks = Looks::default();
         }
         sleep(pause).await;
     }
 }
 
-async fn look(service: &RecorderService, seen: &mut HashMap<LtmId, Seen>) -> Result<(), LogError> {
-    let rows = active(service).await?;
-    seen.retain(|id, _| rows.iter().any(|row| row.id == *id));
-    for row in rows {
+impl Looks {
+    /// Looks at the active LTMs that come next in the list.
+    async fn look(&mut self, service: &RecorderService) -> Result<(), Error> {
+        let filter = ListFilter {
+            statuses: vec!["active".into()],
+            ..ListFilter::default()
+        };
+        for _ in 0..PAGES {
+            let page = service.client().list(&filter, PAGE, self.before).await?;
+            for row in page.rows.read::<Vec<Row>>()? {
+                self.row(service, row).await;
+            }
+            self.before = page.next;
+            if self.before.is_none() {
+                let walk = self.walk;
+                self.seen.retain(|_, seen| seen.walk == walk);
+                self.walk += 1;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn row(&mut self, service: &RecorderService, row: Row) {
         let first = || Seen {
             updated_at: row.updated_at.clone(),
             since: Instant::now(),
+            walk: self.walk,
             is_settled: false,
         };
-        let known = seen.entry(row.id).or_insert_with(first);
+        let known = self.seen.entry(row.id).or_insert_with(first);
         if known.updated_at != row.updated_at {
             *known = first();
         }
+        known.walk = self.walk;
         let key = row.key.and_then(|key| LtmKey::new(row.fqn, key).ok());
         let Some(key) = key.filter(|key| !known.is_settled && !service.runs().has(key)) else {
-            continue;
+            return;
         };
         // Most leases are like ours: only then is it worth a look at the state.
-        if known.since.elapsed() >= service.settings().lease {
-            known.is_settled = end_if_lost(service, key, known.since.elapsed()).await?;
+        let silent = known.since.elapsed();
+        if silent < service.settings().lease {
+            return;
         }
+        known.is_settled = match end_if_lost(service, key.clone(), silent).await {
+            Ok(is_settled) => is_settled,
+            Err(error) => {
+                tracing::warn!(ltm = %key, %error, "cannot end a run that may be lost");
+                error.is_permanent()
+            }
+        };
     }
-    Ok(())
-}
-
-/// The LTMs that are active.
-async fn active(service: &RecorderService) -> Result<Vec<Row>, Error> {
-    let filter = ListFilter {
-        statuses: vec!["active".into()],
-        ..ListFilter::default()
-    };
-    let (mut rows, mut before) = (Vec::new(), None);
-    for _ in 0..PAGES {
-        let page = service.client().list(&filter, PAGE, before).await?;
-        rows.extend(page.rows.read::<Vec<Row>>()?);
-        before = page.next;
-        if before.is_none() {
-            break;
-        }
-    }
-    Ok(rows)
 }
 
 /// Ends the run of an LTM that had no entry for this time, if its lease is over. Whether there is nothing left to do.
@@ -106,8 +131,18 @@ async fn end_if_lost(
     tracing::warn!(ltm = %log.key(), "a run is lost; ending it");
     let message = "the process that recorded this run has ended; what it had recorded is kept";
     let end = failed("recorder-lost", message.into());
-    let records = Recorder::new(now.state, service.settings().raw).end(&end);
-    match log.append_once(&records, now.cursor).await {
+    let mut recorder = Recorder::new(now.state, service.settings().raw);
+    let records = recorder.end(&end);
+    let mut ended = log.append_once(&records, now.cursor).await;
+    if let Err(LogError::Client(error)) = &ended
+        && !error.is_temporary()
+    {
+        tracing::warn!(ltm = %log.key(), %error, "recording only that the run has ended");
+        let now = log.state().await?.value;
+        let records = Recorder::new(now.state, service.settings().raw).end_only(&end);
+        ended = log.append_once(&records, now.cursor).await;
+    }
+    match ended {
         // It was not lost.
         Ok(()) | Err(LogError::Taken) => Ok(true),
         Err(error) => Err(error),

@@ -6,28 +6,34 @@ use ltm_client::Cursor;
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
+    runs::Permit,
     source::{Body, Source, Waiting, failed},
     thread_log::{LogError, ThreadLog},
 };
-use crate::record::{End, Event, Recorder, Run, join};
+use crate::record::{End, Event, Record, Recorder, Run, join};
 
 /// The most events of one write, and the most bytes of them.
 const BATCH_EVENTS: usize = 200;
 const BATCH_BYTES: usize = 1024 * 1024;
+/// A write ends after the event with which its records reach this number.
+const WRITE_RECORDS: usize = 250;
 
 /// A recorder at a position of a log.
 pub(super) struct Recording {
     pub(super) log: ThreadLog,
     pub(super) recorder: Recorder,
     pub(super) cursor: Cursor,
+    /// The right to record the thread.
+    pub(super) permit: Box<Permit>,
     pub(super) batch_interval: Duration,
     /// How long the log may stay without an entry.
     pub(super) quiet: Duration,
+    /// When the log had its last entry.
+    pub(super) written: Instant,
 }
 
 /// How the source of a recording ended.
@@ -47,27 +53,49 @@ impl Recording {
         run: &Run,
         input: &Map<String, Value>,
     ) -> Result<(), LogError> {
+        self.append(|it| it.start(run.clone(), input)).await
+    }
+
+    async fn append(
+        &mut self,
+        mut make: impl FnMut(&mut Recorder) -> Vec<Record>,
+    ) -> Result<(), LogError> {
+        let (before, permit) = (self.cursor, &self.permit);
+        let make = |recorder: &mut Recorder| {
+            let records = make(recorder);
+            if !records.is_empty() && !recorder.is_running() {
+                // A page that reads the end may be back before the API has answered.
+                permit.is_ending();
+            }
+            records
+        };
         let (recorder, cursor) = (&mut self.recorder, &mut self.cursor);
-        let begin = |it: &mut Recorder| it.start(run.clone(), input);
-        self.log.append(recorder, cursor, begin).await
+        let appended = self.log.append(recorder, cursor, make).await;
+        if self.cursor != before {
+            self.written = Instant::now();
+        }
+        if self.recorder.is_running() {
+            self.permit.has_begun();
+        }
+        appended
     }
 
     /// Waits for something while the run says that it is not lost. `None` if the run is stopped first.
     pub(super) async fn alive_while<T>(
         &mut self,
         work: impl Future<Output = T>,
-        stop: &CancellationToken,
     ) -> Result<Option<T>, LogError> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(None),
-                done = &mut work => return Ok(Some(done)),
-                () = sleep(self.quiet) => {
-                    let (recorder, cursor) = (&mut self.recorder, &mut self.cursor);
-                    self.log.append(recorder, cursor, Recorder::alive).await?;
+                () = self.permit.stop.cancelled() => return Ok(None),
+                // It comes before the work: an agent can be busy with events that record nothing.
+                () = sleep_until(self.written + self.quiet) => {
+                    self.append(Recorder::alive).await?;
+                    self.written = Instant::now();
                 }
+                done = &mut work => return Ok(Some(done)),
             }
         }
     }
@@ -76,13 +104,13 @@ impl Recording {
     pub(super) async fn record(
         &mut self,
         source: Source<impl Body>,
-        stop: &CancellationToken,
         mut recorded: impl FnMut(usize),
     ) -> Result<Outcome, LogError> {
         let Source { mut events, reader } = source;
+        let stop = self.permit.stop.clone();
         let (mut reading, mut read) = (std::pin::pin!(reader.read()), None);
         let writing = async {
-            while let Some(first) = self.alive_while(events.recv(), stop).await?.flatten() {
+            while let Some(first) = self.alive_while(events.recv()).await?.flatten() {
                 let batch = collect(first, &mut events, self.batch_interval).await;
                 self.write(&batch.events).await?;
                 recorded(batch.count);
@@ -110,17 +138,36 @@ impl Recording {
     }
 
     /// Records events. If one is wrong, those before it are recorded.
-    async fn write(&mut self, events: &[Event]) -> Result<(), LogError> {
-        let mut wrong = None;
+    async fn write(&mut self, mut events: &[Event]) -> Result<(), LogError> {
+        while !events.is_empty() {
+            let written = self.write_some(events).await?;
+            events = &events[written..];
+        }
+        Ok(())
+    }
+
+    /// Records the first events, as many as one write should have. Returns their number.
+    async fn write_some(&mut self, events: &[Event]) -> Result<usize, LogError> {
+        let (mut wrong, mut taken) = (None, 0);
         let make = |recorder: &mut Recorder| {
             let (mut records, mut was_running) = (Vec::new(), recorder.is_running());
+            let mut bytes = 0;
+            taken = 0;
             for event in events {
                 // What an agent sends after its run is nothing that a client accepts.
                 if was_running && !recorder.is_running() && event.kind() != "RUN_STARTED" {
+                    taken = events.len();
                     break;
                 }
+                if records.len() >= WRITE_RECORDS || bytes >= BATCH_BYTES {
+                    break;
+                }
+                taken += 1;
                 match recorder.record(event.clone()) {
-                    Ok(more) => records.extend(more),
+                    Ok(more) => {
+                        bytes += more.iter().map(Record::size).sum::<usize>();
+                        records.extend(more);
+                    }
                     Err(error) => {
                         wrong = Some(error);
                         break;
@@ -130,15 +177,18 @@ impl Recording {
             }
             records
         };
-        let (recorder, cursor) = (&mut self.recorder, &mut self.cursor);
-        self.log.append(recorder, cursor, make).await?;
-        wrong.map_or(Ok(()), |error| Err(error.into()))
+        self.append(make).await?;
+        wrong.map_or(Ok(taken), |error| Err(error.into()))
     }
 
     /// Ends the run, if it has not ended.
     pub(super) async fn end(&mut self, end: &End) -> Result<(), LogError> {
-        let (recorder, cursor) = (&mut self.recorder, &mut self.cursor);
-        self.log.append(recorder, cursor, |it| it.end(end)).await
+        let refused = match self.append(|it| it.end(end)).await {
+            Err(LogError::Client(error)) if !error.is_temporary() => error,
+            ended => return ended,
+        };
+        tracing::warn!(ltm = %self.log.key(), error = %refused, "recording only that the run has ended");
+        self.append(|it| it.end_only(end)).await
     }
 
     /// Ends a run whose source is complete: its agent should have ended it.

@@ -4,7 +4,7 @@ use ltm_client::{Cursor, LtmKey};
 use ltm_types::{Problem, ProblemKind};
 use reqwest::{Url, header::HeaderMap};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     recorder_service::RecorderService,
@@ -43,7 +43,7 @@ pub(super) async fn perform(
     begun: oneshot::Sender<Result<Begun, Problem>>,
 ) {
     let started = match service.log(wish.thread.clone(), None) {
-        Ok(log) => start(&service, log, &wish).await,
+        Ok(log) => start(&service, log, &wish, permit).await,
         Err(error) => Err(error.into()),
     };
     let mut recording = match started {
@@ -51,14 +51,13 @@ pub(super) async fn perform(
         Ok(None) => return drop(begun.send(Ok(Begun::Elsewhere))),
         Err(error) => return drop(begun.send(Err(not_begun(&wish.thread, &error)))),
     };
-    permit.has_begun();
     // The page may have left; the run goes on.
     let _ = begun.send(Ok(match recording.recorder.is_known_to(&wish.input) {
         true => Begun::After(recording.cursor),
         false => Begun::WithMore,
     }));
     tracing::debug!(ltm = %wish.thread, "a run began");
-    let recorded = record(&service, &wish, &permit, &mut recording).await;
+    let recorded = record(&service, &wish, &mut recording).await;
     let ended = match recorded {
         Ok(Outcome::Complete) => recording.end_complete().await,
         Ok(Outcome::Stopped) => recording.end(&service.runs().stopped()).await,
@@ -80,6 +79,7 @@ async fn start(
     service: &RecorderService,
     log: ThreadLog,
     wish: &Wish,
+    permit: Box<Permit>,
 ) -> Result<Option<Recording>, LogError> {
     let now = log.state().await?.value;
     if Run::is_active(&now.state) {
@@ -87,12 +87,15 @@ async fn start(
         return Ok(None);
     }
     let settings = service.settings();
+    let recorder = Recorder::new(now.state, settings.raw);
     let mut recording = Recording {
         log,
-        recorder: Recorder::new(now.state, settings.raw),
+        recorder,
         cursor: now.cursor,
+        permit,
         batch_interval: settings.batch_interval,
         quiet: service.quiet(),
+        written: Instant::now(),
     };
     let run = Run {
         thread: wish.thread.key().into(),
@@ -109,7 +112,6 @@ async fn start(
 async fn record(
     service: &RecorderService,
     wish: &Wish,
-    permit: &Permit,
     recording: &mut Recording,
 ) -> Result<Outcome, LogError> {
     let asked = ask(
@@ -119,9 +121,9 @@ async fn record(
         wish.headers.clone(),
         service.source_limits(),
     );
-    let source = recording.alive_while(asked, &permit.stop).await?;
+    let source = recording.alive_while(asked).await?;
     match source {
-        Some(Ok(source)) => recording.record(source, &permit.stop, |_| {}).await,
+        Some(Ok(source)) => recording.record(source, |_| {}).await,
         Some(Err(end)) => Ok(Outcome::Ended(end)),
         None => Ok(Outcome::Stopped),
     }

@@ -35,14 +35,25 @@ struct Inner {
 
 struct Entry {
     stop: CancellationToken,
-    begun: watch::Receiver<bool>,
+    progress: watch::Receiver<Progress>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It is not in the log yet.
+    Beginning,
+    /// A page can attach to it.
+    Running,
+    /// Its end is being written, or is in the log already. A page that comes now wants the next run.
+    Ending,
 }
 
 /// The right to run a thread, until it is dropped.
 pub(super) struct Permit {
     runs: Runs,
     thread: LtmKey,
-    begun: watch::Sender<bool>,
+    progress: watch::Sender<Progress>,
     /// Stops the run.
     pub(super) stop: CancellationToken,
 }
@@ -51,8 +62,8 @@ pub(super) struct Permit {
 pub(super) enum Turn {
     /// Nobody runs it.
     Mine(Box<Permit>),
-    /// Somebody runs it, or is about to.
-    Other(watch::Receiver<bool>),
+    /// Somebody runs it, or is about to. The sender is gone when the thread can be taken again.
+    Other(watch::Receiver<Progress>),
     /// As many runs as allowed are there.
     Full,
 }
@@ -79,22 +90,23 @@ impl Runs {
     pub(super) fn take(&self, thread: &LtmKey) -> Turn {
         let mut runs = self.lock();
         if let Some(run) = runs.get(thread) {
-            return Turn::Other(run.begun.clone());
+            return Turn::Other(run.progress.clone());
         }
         if runs.len() >= self.inner.max {
             return Turn::Full;
         }
-        let (begun, stop) = (watch::Sender::new(false), CancellationToken::new());
+        let progress = watch::Sender::new(Progress::Beginning);
+        let stop = CancellationToken::new();
         let entry = Entry {
             stop: stop.clone(),
-            begun: begun.subscribe(),
+            progress: progress.subscribe(),
         };
         runs.insert(thread.clone(), entry);
         self.inner.count.send_replace(runs.len());
         Turn::Mine(Box::new(Permit {
             runs: self.clone(),
             thread: thread.clone(),
-            begun,
+            progress,
             stop,
         }))
     }
@@ -147,12 +159,30 @@ impl Runs {
 impl Permit {
     /// The run is in the log.
     pub(super) fn has_begun(&self) {
-        self.begun.send_replace(true);
+        self.progress.send_if_modified(|now| {
+            let is_new = *now == Progress::Beginning;
+            if is_new {
+                *now = Progress::Running;
+            }
+            is_new
+        });
     }
+
+    /// The run ends with what is written next.
+    pub(super) fn is_ending(&self) {
+        self.progress.send_replace(Progress::Ending);
+    }
+}
+
+/// Waits until the thread of a run can be taken again.
+pub(super) async fn dropped(mut progress: watch::Receiver<Progress>) {
+    // An error says that the permit is gone.
+    let _ = progress.wait_for(|_| false).await;
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.is_ending();
         let mut runs = self.runs.lock();
         runs.remove(&self.thread);
         self.runs.inner.count.send_replace(runs.len());
@@ -178,5 +208,26 @@ mod tests {
         drop(mine);
         assert!(!runs.has(&key("a")));
         assert!(matches!(runs.take(&key("c")), Turn::Mine(_)));
+    }
+
+    #[tokio::test]
+    async fn a_run_can_be_attached_to_between_its_beginning_and_its_end() {
+        let runs = Runs::new(1);
+        let key = LtmKey::new("app.Agent", "a").unwrap();
+        let Turn::Mine(mine) = runs.take(&key) else {
+            panic!("nobody runs it");
+        };
+        let Turn::Other(progress) = runs.take(&key) else {
+            panic!("it is taken");
+        };
+        assert_eq!(*progress.borrow(), Progress::Beginning);
+        mine.has_begun();
+        assert_eq!(*progress.borrow(), Progress::Running);
+        mine.is_ending();
+        mine.has_begun();
+        assert_eq!(*progress.borrow(), Progress::Ending);
+        drop(mine);
+        dropped(progress).await;
+        assert!(matches!(runs.take(&key), Turn::Mine(_)));
     }
 }

@@ -81,8 +81,8 @@ pub struct AguiSettings {
     /// Raise it for fewer and larger snapshots. Lower it if pages must see each token sooner.
     #[serde(with = "duration")]
     pub batch_interval: Duration,
-    /// The largest event. A larger one ends the run with `RUN_ERROR`, code `event-too-large`. It can be at most 4 MiB, because
-    /// a write to the API is limited, too.
+    /// The largest event. A larger one ends the run with `RUN_ERROR`, code `event-too-large`. It can be at most 3 MiB, because
+    /// the log has much of it twice: in the item and in the change, which must fit into `api.max_body`.
     ///
     /// Lower it to bound what one agent can make the log grow by at once.
     pub max_event: ByteSize,
@@ -145,8 +145,8 @@ impl Default for AguiSettings {
     }
 }
 
-/// What a write to the API surely takes, with what the recorder adds.
-const LARGEST_EVENT: ByteSize = ByteSize::mib(4);
+/// What fits twice into a write to the API (`api.max_body`, 8 MiB unless an operator changes it), with what the recorder adds.
+const LARGEST_EVENT: ByteSize = ByteSize::mib(3);
 /// The shortest lease: a live run must be able to write in it.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 

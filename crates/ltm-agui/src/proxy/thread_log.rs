@@ -10,10 +10,14 @@ use serde_json::json;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::record::{EventError, REASON, Record, Recorder};
+use crate::record::{EventError, Mark, REASON, Record, Recorder};
 
 /// The pause between two series of attempts.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// The most records of one write, and the most bytes of them: less than `api.max_batch` and `api.max_body`.
+const PART_RECORDS: usize = 500;
+const PART_BYTES: usize = 7 * 1024 * 1024;
 
 /// The LTM of a thread.
 #[derive(Clone)]
@@ -36,6 +40,16 @@ pub(super) enum LogError {
     /// Somebody else has ended the run, or has begun another one.
     #[error("the run was ended by somebody else")]
     Taken,
+}
+
+impl LogError {
+    /// Whether the API would reject the same write again.
+    pub(super) fn is_permanent(&self) -> bool {
+        match self {
+            Self::Client(error) => !error.is_temporary(),
+            Self::Event(_) | Self::Taken => true,
+        }
+    }
 }
 
 /// A client that calls as `token` does.
@@ -83,7 +97,7 @@ impl ThreadLog {
     }
 
     /// Appends the records that `make` makes of the recorder, at `cursor`. If somebody else has written meanwhile, makes
-    /// them again over the new state.
+    /// them again over the new state. What does not fit into one write becomes several.
     pub(super) async fn append(
         &self,
         recorder: &mut Recorder,
@@ -91,15 +105,19 @@ impl ThreadLog {
         mut make: impl FnMut(&mut Recorder) -> Vec<Record>,
     ) -> Result<(), LogError> {
         let mark = recorder.mark();
-        loop {
+        let error = loop {
             let records = make(recorder);
-            if records.is_empty() {
+            let parts = parts(&records);
+            let Some((first, rest)) = parts.split_first() else {
                 return Ok(());
-            }
-            match self.send(&records, *cursor).await {
+            };
+            match self.send(first, *cursor).await {
                 Ok(at) => {
                     *cursor = at;
-                    return self.report(&records, cursor).await;
+                    match self.send_rest(rest, recorder, cursor, &mark).await {
+                        Ok(()) => return self.report(&records, cursor).await,
+                        Err(error) => break error,
+                    }
                 }
                 Err(error) if error.is(ProblemKind::CursorMismatch) => {
                     let now = self.state().await?.value;
@@ -108,28 +126,60 @@ impl ThreadLog {
                         return Err(LogError::Taken);
                     }
                 }
-                Err(error) => {
-                    // The records are not in the log, so the recorder must not have them either.
-                    if let Ok(now) = self.client.state(self.key.clone(), None, None).await {
-                        *cursor = now.value.cursor;
-                        recorder.rebase(now.value.state, &mark);
-                    }
-                    return Err(error.into());
-                }
+                Err(error) => break error.into(),
             }
+        };
+        // The records are not in the log, so the recorder must not have them either.
+        if let Ok(now) = self.client.state(self.key.clone(), None, None).await {
+            *cursor = now.value.cursor;
+            recorder.rebase(now.value.state, &mark);
         }
+        Err(error)
     }
 
-    /// Appends records, if nobody else has written after `cursor`.
+    /// Appends what did not fit into the first write. It does not matter what others write meanwhile, unless it ends the run.
+    async fn send_rest(
+        &self,
+        parts: &[&[Record]],
+        recorder: &mut Recorder,
+        cursor: &mut Cursor,
+        mark: &Mark,
+    ) -> Result<(), LogError> {
+        let mut is_alone = true;
+        for part in parts {
+            *cursor = loop {
+                match self.send(part, *cursor).await {
+                    Err(error) if error.is(ProblemKind::CursorMismatch) => {
+                        let now = self.state().await?.value;
+                        if !recorder.is_in_run(&now.state, mark) {
+                            return Err(LogError::Taken);
+                        }
+                        (*cursor, is_alone) = (now.cursor, false);
+                    }
+                    sent => break sent?,
+                }
+            };
+        }
+        if !is_alone {
+            let (now, mark) = (self.state().await?.value, recorder.mark());
+            *cursor = now.cursor;
+            recorder.rebase(now.state, &mark);
+        }
+        Ok(())
+    }
+
+    /// Appends records, if nobody else writes after `cursor`.
     pub(super) async fn append_once(
         &self,
         records: &[Record],
         mut cursor: Cursor,
     ) -> Result<(), LogError> {
-        match self.send(records, cursor).await {
-            Ok(at) => cursor = at,
-            Err(error) if error.is(ProblemKind::CursorMismatch) => return Err(LogError::Taken),
-            Err(error) => return Err(error.into()),
+        for part in parts(records) {
+            match self.send(part, cursor).await {
+                Ok(at) => cursor = at,
+                Err(error) if error.is(ProblemKind::CursorMismatch) => return Err(LogError::Taken),
+                Err(error) => return Err(error.into()),
+            }
         }
         self.report(records, &mut cursor).await
     }
@@ -144,7 +194,8 @@ impl ThreadLog {
         Ok(self.patiently(send).await?.cursor)
     }
 
-    /// Records as errors what could not be recorded as the agent meant it.
+    /// Records as errors what could not be recorded as the agent meant it. If somebody else has written, the cursor stays, so
+    /// that the next write notices it.
     async fn report(&self, records: &[Record], cursor: &mut Cursor) -> Result<(), LogError> {
         for record in records {
             let Some(failure) = &record.failure else {
@@ -153,12 +204,21 @@ impl ThreadLog {
             let item =
                 json!({"label": record.item["type"], "fqn": self.key.fqn(), "message": failure});
             let report = json!({"id": Uuid::new_v4(), "reason": REASON, "item": item});
-            let key = Uuid::new_v4().to_string();
-            let send = || {
-                let write = self.producer.record_error(self.key.clone(), &report);
-                write.idempotency_key(key.clone()).send()
+            let record = async |at: Option<Cursor>| {
+                let key = Uuid::new_v4().to_string();
+                let send = || {
+                    let write = self.producer.record_error(self.key.clone(), &report);
+                    write.if_match(at).idempotency_key(key.clone()).send()
+                };
+                self.patiently(send).await
             };
-            *cursor = self.patiently(send).await?.cursor;
+            match record(Some(*cursor)).await {
+                Ok(recorded) => *cursor = recorded.cursor,
+                Err(error) if error.is(ProblemKind::CursorMismatch) => {
+                    record(None).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
@@ -179,4 +239,21 @@ impl ThreadLog {
             }
         }
     }
+}
+
+/// Splits records into the writes that the API takes.
+fn parts(records: &[Record]) -> Vec<&[Record]> {
+    let (mut parts, mut from, mut bytes) = (Vec::new(), 0, 0);
+    for (at, record) in records.iter().enumerate() {
+        let more = record.size();
+        if at > from && (at - from == PART_RECORDS || bytes + more > PART_BYTES) {
+            parts.push(&records[from..at]);
+            (from, bytes) = (at, 0);
+        }
+        bytes += more;
+    }
+    if from < records.len() {
+        parts.push(&records[from..]);
+    }
+    parts
 }

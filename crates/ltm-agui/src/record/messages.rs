@@ -1,6 +1,8 @@
 //! The messages of a thread: which operations on `_messages` an event means. A text that grows has the form of
 //! `docs/formats.md`: `{"chunks": [...]}` until it is complete.
 
+use std::collections::{HashMap, HashSet};
+
 use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
 use jsonptr::PointerBuf;
 use serde_json::{Map, Value, json};
@@ -22,6 +24,12 @@ impl<'a> Messages<'a> {
     pub(super) fn position(self, id: &str) -> Option<usize> {
         let with_id = |message: &Value| message["id"].as_str() == Some(id);
         self.0.iter().position(with_id)
+    }
+
+    /// The ids of the messages.
+    pub(super) fn ids(self) -> HashSet<&'a str> {
+        let ids = self.0.iter().filter_map(|message| message["id"].as_str());
+        ids.collect()
     }
 
     fn role(self, at: usize) -> &'a str {
@@ -244,13 +252,11 @@ impl<'a> Messages<'a> {
     }
 
     /// The messages that are not here yet, by id.
-    pub(super) fn missing(self, all: &[Value]) -> Vec<Value> {
-        let mut missing: Vec<Value> = Vec::new();
+    pub(super) fn missing(self, all: &'a [Value]) -> Vec<Value> {
+        let mut known = self.ids();
+        let mut missing = Vec::new();
         for message in all {
-            let Some(id) = message["id"].as_str() else {
-                continue;
-            };
-            if self.position(id).is_none() && Messages(&missing).position(id).is_none() {
+            if message["id"].as_str().is_some_and(|id| known.insert(id)) {
                 missing.push(message.clone());
             }
         }
@@ -267,27 +273,28 @@ impl<'a> Messages<'a> {
     /// The messages after a `MESSAGES_SNAPSHOT`, as a client has them: in the order that it knows, with activities and
     /// reasoning kept if the agent sends none.
     pub(super) fn replaced(self, all: &[Value]) -> Vec<Value> {
-        let new = Messages(all);
+        let (mut new, mut known) = (HashMap::new(), HashSet::new());
+        for message in all {
+            if let Some(id) = message["id"].as_str() {
+                new.entry(id).or_insert(message);
+            }
+        }
         let none_of = |role: &str| !all.iter().any(|message| message["role"] == role);
         let (no_activity, no_reasoning) = (none_of("activity"), none_of("reasoning"));
         let mut messages: Vec<Value> = Vec::new();
         for message in self.0 {
-            match message["id"].as_str().and_then(|id| new.position(id)) {
-                Some(at) => messages.push(all[at].clone()),
-                None if no_activity && message["role"] == "activity" => {
-                    messages.push(message.clone());
-                }
-                None if no_reasoning && message["role"] == "reasoning" => {
-                    messages.push(message.clone());
-                }
-                None => {}
-            }
+            let id = message["id"].as_str();
+            let kept = match id.and_then(|id| new.get(id).copied()) {
+                Some(sent) => sent,
+                None if no_activity && message["role"] == "activity" => message,
+                None if no_reasoning && message["role"] == "reasoning" => message,
+                None => continue,
+            };
+            known.extend(id);
+            messages.push(kept.clone());
         }
         for message in all {
-            let known = message["id"]
-                .as_str()
-                .and_then(|id| Messages(&messages).position(id));
-            if known.is_none() {
+            if message["id"].as_str().is_none_or(|id| known.insert(id)) {
                 messages.push(message.clone());
             }
         }

@@ -36,6 +36,13 @@ pub struct Record {
     pub failure: Option<String>,
 }
 
+impl Record {
+    /// The bytes of the record in a write.
+    pub fn size(&self) -> usize {
+        serde_json::to_vec(self).map_or(0, |text| text.len())
+    }
+}
+
 /// The run that a recorder records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -154,6 +161,12 @@ impl Recorder {
         self.run.is_some()
     }
 
+    /// Whether an LTM with this state is in the run of this recorder, or in that of `mark`.
+    pub fn is_in_run(&self, state: &Map<String, Value>, mark: &Mark) -> bool {
+        let run = Run::of_state(state).filter(|_| Run::is_active(state));
+        run.is_some() && (run == mark.run || run == self.run)
+    }
+
     fn messages(&self) -> Messages<'_> {
         let all = self.kept.value()[MESSAGES].as_array();
         Messages(all.map_or(&[], Vec::as_slice))
@@ -165,11 +178,8 @@ impl Recorder {
         let empty = Value::Object(Map::new());
         let state = input.get("state").filter(|it| !it.is_null());
         let sent = input.get("messages").and_then(Value::as_array);
-        let sent = Messages(sent.map_or(&[], Vec::as_slice));
-        let is_sent = |message: &Value| {
-            let id = message["id"].as_str();
-            id.is_some_and(|id| sent.position(id).is_some())
-        };
+        let sent = Messages(sent.map_or(&[], Vec::as_slice)).ids();
+        let is_sent = |message: &Value| message["id"].as_str().is_some_and(|id| sent.contains(id));
         state.unwrap_or(&empty) == self.own.value() && self.messages().0.iter().all(is_sent)
     }
 
@@ -255,6 +265,19 @@ impl Recorder {
         if self.run.is_some() {
             self.run_ended(event, &mut records);
         }
+        records
+    }
+
+    /// Only the end itself, of a run whose end with all that is open cannot be recorded.
+    pub fn end_only(&mut self, end: &End) -> Vec<Record> {
+        self.open = Open::default();
+        let (code, message) = match end {
+            End::Failed { code, message } => (*code, message.as_str()),
+            End::Cancelled => ("not-recorded", "the end of the run could not be recorded"),
+        };
+        let event = Event::new("RUN_ERROR", &[("message", message), ("code", code)]);
+        let mut records = Vec::new();
+        self.run_ended(event, &mut records);
         records
     }
 

@@ -254,3 +254,26 @@ fn an_event_that_lacks_a_member_is_named() {
         assert!(error.contains(detail), "{error}");
     }
 }
+
+#[test]
+fn many_messages_are_compared_by_their_ids() {
+    let message = |n: usize| json!({"id": format!("m{n}"), "role": "user", "content": "hi"});
+    let all: Vec<Value> = (0..100_000).map(message).collect();
+    let input = json!({"messages": all});
+    let input = input.as_object().unwrap();
+    let mut recorder = Recorder::new(Map::new(), false);
+    let begun = recorder.start(run("r"), input);
+    assert_eq!(begun[0].item["input"]["messages"], json!(all));
+    assert!(recorder.is_known_to(input));
+    let mut changed = all;
+    changed.swap(0, 1);
+    changed[7]["content"] = "changed".into();
+    changed.push(message(7));
+    let snapshot = json!({"type": "MESSAGES_SNAPSHOT", "messages": changed});
+    let records = record_all(&mut recorder, &[snapshot]);
+    let path = "/_messages/7/content";
+    assert_eq!(
+        json!(records[0].patch),
+        json!([{"op": "replace", "path": path, "value": "changed"}])
+    );
+}

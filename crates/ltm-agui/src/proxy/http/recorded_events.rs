@@ -8,13 +8,14 @@ use futures_util::StreamExt;
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::page::{self, refused};
 use crate::{
     proxy::{
         recorder_service::RecorderService,
         recording::{Outcome, Recording},
-        runs::{Permit, Turn},
+        runs::{Permit, Progress, Turn, dropped},
         source::{Source, form_of},
         thread_log::{LogError, ThreadLog},
     },
@@ -40,28 +41,45 @@ pub(super) async fn record(
     let log = service.log(thread, Some(page::token(&request)?));
     let log = log.map_err(|e| refused(&e))?;
     log.create().await.map_err(|e| refused(&e))?;
-    let permit = permit(&service, &log)?;
+    let permit = permit(&service, &log).await?;
     let now = log.state().await.map_err(|e| refused(&e))?.value;
     let mut recording = Recording {
         log,
         recorder: Recorder::new(now.state, service.settings().raw),
         cursor: now.cursor,
+        permit,
         batch_interval: service.settings().batch_interval,
         quiet: NEVER,
+        written: Instant::now(),
     };
-    permit.has_begun();
+    if recording.recorder.is_running() {
+        recording.permit.has_begun();
+    }
     let body = body.map(|piece| piece.map_err(|e| e.to_string()));
     let source = Source::new(body, form, service.source_limits());
     let mut events = 0;
-    let recorded = recording
-        .record(source, &permit.stop, |more| events += more)
-        .await;
+    let mut recorded = recording.record(source, |more| events += more).await;
+    let stopped = service.runs().stopped();
+    if matches!(recorded, Ok(Outcome::Stopped)) && stopped == End::Cancelled {
+        // If the recorder itself stops, the caller can go on at another one.
+        recorded = recording.end(&stopped).await.map(|()| Outcome::Stopped);
+    }
     answer(&service, &recording, recorded, events)
 }
 
 /// The right to record the thread: two writers at once would mix their events.
-fn permit(service: &RecorderService, log: &ThreadLog) -> Result<Box<Permit>, ProblemResponse> {
-    match service.runs().take(log.key()) {
+async fn permit(
+    service: &RecorderService,
+    log: &ThreadLog,
+) -> Result<Box<Permit>, ProblemResponse> {
+    let mut turn = service.runs().take(log.key());
+    if let Turn::Other(progress) = &turn
+        && *progress.borrow() == Progress::Ending
+    {
+        dropped(progress.clone()).await;
+        turn = service.runs().take(log.key());
+    }
+    match turn {
         Turn::Mine(permit) => Ok(permit),
         Turn::Other(_) => {
             let detail = "a run of this thread is being recorded; send the events after its end";

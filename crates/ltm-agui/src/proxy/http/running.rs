@@ -14,7 +14,7 @@ use super::{
 use crate::proxy::{
     recorder_service::RecorderService,
     run::{Begun, Wish, perform},
-    runs::{Permit, Turn},
+    runs::{Permit, Progress, Turn, dropped},
 };
 
 /// How often a page tries to be the one that runs, if others begin and fail.
@@ -78,11 +78,13 @@ async fn begin(service: &RecorderService, wish: Wish) -> Result<Option<Cursor>, 
     for _ in 0..TURNS {
         match service.runs().take(&wish.thread) {
             Turn::Mine(permit) => return begin_mine(service, wish, permit).await,
-            Turn::Other(mut begun) => {
-                let _ = begun.wait_for(|begun| *begun).await;
-                if *begun.borrow() {
+            Turn::Other(mut progress) => {
+                let begun = progress.wait_for(|it| *it != Progress::Beginning).await;
+                if begun.is_ok_and(|it| *it == Progress::Running) {
                     return Ok(None);
                 }
+                // Nobody would record what this page sent with the run that ends.
+                dropped(progress).await;
             }
             Turn::Full => {
                 service.limits().hit("agui.max_runs");
