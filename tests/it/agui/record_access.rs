@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ltm_tests::{Agent, Service, SigningKey, binary};
+use ltm_tests::{Agent, RawConnection, Service, SigningKey, binary, until};
 use reqwest::{Client, Response, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
@@ -182,4 +182,55 @@ async fn an_agent_that_is_not_configured_is_not_found() {
         assert_eq!(answer.status(), 404);
         assert!(answer.text().await.unwrap().contains("agui.upstreams"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_a_credential_is_refused_before_it_has_sent_its_input() {
+    let guarded = Guarded::start(&[("LTM__AGUI__INPUT_TIMEOUT", "300ms")]).await;
+    let may = token(&guarded.key, AGENT, "write");
+    for (credential, status) in [
+        (String::new(), 401),
+        (format!("Authorization: Bearer {may}\r\n"), 408),
+    ] {
+        let mut page = RawConnection::to(guarded.recorder.address()).await;
+        let head = format!(
+            "POST /agui/{AGENT}/t HTTP/1.1\r\nHost: localhost\r\n{credential}\
+             Content-Length: 9\r\n\r\n{{"
+        );
+        page.send(head.as_bytes()).await.unwrap();
+        let (head, _) = page.answer().await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_agents_is_for_those_that_the_services_know() {
+    let guarded = Guarded::start(&[]).await;
+    let may = token(&guarded.key, AGENT, "write");
+    let url = |path: &str| format!("{}{path}", guarded.recorder.http());
+    let single = json!({"method": "info"});
+    for request in [
+        Client::new().get(url("/agui/info")),
+        Client::new().post(url("/agui")).json(&single),
+    ] {
+        let known = request.try_clone().unwrap().bearer_auth(&may);
+        assert_eq!(request.send().await.unwrap().status(), 401);
+        assert_eq!(known.send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorder_ends_with_the_services_of_its_process_that_cannot_start() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = Command::new(binary("ltm"));
+    command
+        .args(["dev", "--agui-upstream", "http://127.0.0.1:1", "--listen"])
+        .arg(taken.local_addr().unwrap().to_string())
+        .arg("--data-dir")
+        .arg(data.path());
+    command.env("LTM__AGUI__LISTEN", "127.0.0.1:0");
+    let mut dev = command.spawn().unwrap();
+    let ended = until("it has ended", async || dev.try_wait().unwrap()).await;
+    assert_eq!(ended.code(), Some(1));
 }

@@ -90,6 +90,11 @@ pub struct AguiSettings {
     ///
     /// Raise it if your threads are longer.
     pub max_input: ByteSize,
+    /// The longest time that such a request may take to arrive. After that the page gets 408 `request-timeout`.
+    ///
+    /// Raise it if pages have slow connections and long threads.
+    #[serde(with = "duration")]
+    pub input_timeout: Duration,
     /// The most bytes of events of one run that wait for the API. Then the recorder reads no more from the agent until
     /// they are written.
     ///
@@ -135,6 +140,7 @@ impl Default for AguiSettings {
             batch_interval: Duration::from_millis(50),
             max_event: LARGEST_EVENT,
             max_input: ByteSize::mib(10),
+            input_timeout: Duration::from_secs(30),
             buffer: ByteSize::mib(8),
             idle: Duration::from_secs(300),
             write_timeout: Duration::from_secs(60),
@@ -171,6 +177,7 @@ impl AguiSettings {
         if self.lease < SHORTEST_LEASE {
             return Err(SettingError::new("agui.lease", "it must be at least 1s"));
         }
+        check_wait("agui.input_timeout", self.input_timeout)?;
         check_wait("agui.drain_time", self.drain_time)?;
         self.agents().map(drop)
     }

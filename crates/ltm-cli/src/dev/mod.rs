@@ -204,7 +204,12 @@ async fn serve(
         outcome
     });
     // When the process stops, the recorder still writes the ends of its runs.
-    let services = Box::pin(serve_ltms(listen, settings, tasks, recorded.map(drop)));
+    let services = Box::pin(async {
+        let outcome = serve_ltms(listen, settings, tasks, recorded.map(drop)).await;
+        // If they could not start, the recorder must not wait for them.
+        shutdown.begin();
+        outcome
+    });
     let (served, recorded) = tokio::join!(services, recorder);
     served.and(recorded)
 }

@@ -8,9 +8,13 @@ use serde_json::{Map, Value, json};
 use super::{page, reading, running};
 use crate::proxy::recorder_service::RecorderService;
 
-/// `GET /agui/info`: which agents there are.
-pub(super) async fn info(service: web::Data<RecorderService>) -> HttpResponse {
-    HttpResponse::Ok().json(described(&service))
+/// `GET /agui/info`: which agents there are. The gateway knows whether the page may ask.
+pub(super) async fn info(
+    request: HttpRequest,
+    service: web::Data<RecorderService>,
+) -> Result<HttpResponse, ProblemResponse> {
+    reading::may_ask(&request, &service, "/agui/info").await?;
+    Ok(HttpResponse::Ok().json(described(&service)))
 }
 
 fn described(service: &RecorderService) -> Value {
@@ -87,7 +91,7 @@ pub(super) async fn single(
         _ => Map::new(),
     };
     match text(call.get("method")).as_str() {
-        "info" => Ok(info(service).await),
+        "info" => info(request, service).await,
         "agent/run" => {
             let thread = page::thread_in_input(&agent, &input)?;
             running::run_or_attach(&request, &service, thread, input).await

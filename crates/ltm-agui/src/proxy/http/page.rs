@@ -13,6 +13,7 @@ use ltm_settings::bytes;
 use ltm_types::{Problem, ProblemKind};
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::proxy::recorder_service::RecorderService;
 
@@ -102,11 +103,27 @@ pub(super) fn agent_of(segment: &str) -> Result<String, ProblemResponse> {
     Ok(thread_of(segment, "-")?.fqn().to_owned())
 }
 
-/// Reads a body that is a JSON object.
+/// Reads a body that is a JSON object, within the limits of size and time.
 pub(super) async fn object(
     service: &RecorderService,
-    mut body: web::Payload,
+    body: web::Payload,
 ) -> Result<Map<String, Value>, ProblemResponse> {
+    let limit = service.settings().input_timeout;
+    let read = timeout(limit, collect(service, body)).await;
+    let read = read.unwrap_or_else(|_| {
+        service.limits().hit("agui.input_timeout");
+        let detail = format!("the body did not arrive within {limit:?} (`agui.input_timeout`)");
+        Err(Problem::new(ProblemKind::RequestTimeout, detail).into())
+    })?;
+    let text = String::from_utf8(read).map_err(|e| invalid("", &e.to_string()))?;
+    ltm_state::json::read(&text)
+        .map_err(|e| invalid("", &format!("the body is no JSON object: {e}")))
+}
+
+async fn collect(
+    service: &RecorderService,
+    mut body: web::Payload,
+) -> Result<Vec<u8>, ProblemResponse> {
     let max = bytes(service.settings().max_input);
     let mut read = Vec::new();
     while let Some(piece) = body.next().await {
@@ -118,9 +135,7 @@ pub(super) async fn object(
         }
         read.extend_from_slice(&piece);
     }
-    let text = String::from_utf8(read).map_err(|e| invalid("", &e.to_string()))?;
-    ltm_state::json::read(&text)
-        .map_err(|e| invalid("", &format!("the body is no JSON object: {e}")))
+    Ok(read)
 }
 
 /// The answer to a request that cannot be used.

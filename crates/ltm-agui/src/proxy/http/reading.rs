@@ -86,6 +86,29 @@ pub(super) async fn ask(
     query: &str,
     body: Option<Value>,
 ) -> Result<HttpResponse, ProblemResponse> {
+    let answer = answer(request, service, method, path, query, body).await?;
+    Ok(passed_on(service, answer))
+}
+
+/// Checks that the gateway answers the page at this path.
+pub(super) async fn may_ask(
+    request: &HttpRequest,
+    service: &RecorderService,
+    path: &str,
+) -> Result<(), ProblemResponse> {
+    let answer = answer(request, service, Method::GET, path, "", None).await;
+    answer.map(drop)
+}
+
+/// What the gateway answers the page, if it does not refuse.
+async fn answer(
+    request: &HttpRequest,
+    service: &RecorderService,
+    method: Method,
+    path: &str,
+    query: &str,
+    body: Option<Value>,
+) -> Result<reqwest::Response, ProblemResponse> {
     let mark = if query.is_empty() { "" } else { "?" };
     let url = format!("{}{path}{mark}{query}", service.server());
     let mut asked = service.http().request(method, url);
@@ -110,7 +133,7 @@ pub(super) async fn ask(
     if !answer.status().is_success() {
         return Err(refusal(answer).await.into());
     }
-    Ok(passed_on(service, answer))
+    Ok(answer)
 }
 
 /// The problem in an answer.

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ltm_client::{Cursor, LtmKey};
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
+use reqwest::Url;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
@@ -26,8 +27,10 @@ pub(super) async fn run(
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
     let thread = page::thread_in_path(&request)?;
+    let agent = agent(&service, &thread)?;
+    may_write(&request, &service, &thread).await?;
     let input = page::object(&service, body).await?;
-    run_or_attach(&request, &service, thread, input).await
+    run_agent(&request, &service, thread, agent, input).await
 }
 
 /// As [`run`], with the thread in the body: an agent at one address for all threads.
@@ -47,19 +50,34 @@ pub(super) async fn run_or_attach(
     request: &HttpRequest,
     service: &RecorderService,
     thread: LtmKey,
-    mut input: Map<String, Value>,
+    input: Map<String, Value>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let Some(agent) = service.agent(thread.fqn()) else {
+    let agent = agent(service, &thread)?;
+    may_write(request, service, &thread).await?;
+    run_agent(request, service, thread, agent, input).await
+}
+
+/// The address of the agent of a thread.
+fn agent(service: &RecorderService, thread: &LtmKey) -> Result<Url, ProblemResponse> {
+    service.agent(thread.fqn()).ok_or_else(|| {
         let detail = format!(
             "no agent {:?} is configured (`agui.upstreams`)",
             thread.fqn()
         );
-        return Err(Problem::new(ProblemKind::NotFound, detail).into());
-    };
+        Problem::new(ProblemKind::NotFound, detail).into()
+    })
+}
+
+async fn run_agent(
+    request: &HttpRequest,
+    service: &RecorderService,
+    thread: LtmKey,
+    agent: Url,
+    mut input: Map<String, Value>,
+) -> Result<HttpResponse, ProblemResponse> {
     if !input.get("runId").is_some_and(Value::is_string) {
         return Err(page::invalid("runId", "send the id of the run: `runId`"));
     }
-    may_write(request, service, &thread).await?;
     let asked = reading::input_of(&input);
     input.insert("threadId".into(), thread.key().into());
     let wish = Wish {
@@ -140,13 +158,7 @@ pub(super) async fn stop_run(
     service: &RecorderService,
     thread: &LtmKey,
 ) -> Result<HttpResponse, ProblemResponse> {
-    if service.agent(thread.fqn()).is_none() {
-        let detail = format!(
-            "no agent {:?} is configured (`agui.upstreams`)",
-            thread.fqn()
-        );
-        return Err(Problem::new(ProblemKind::NotFound, detail).into());
-    }
+    agent(service, thread)?;
     may_write(request, service, thread).await?;
     let stopped = service.runs().stop(thread);
     Ok(HttpResponse::Ok().json(json!({"stopped": stopped})))
