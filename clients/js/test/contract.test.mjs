@@ -6,7 +6,7 @@ import { followList, Producer, Reader } from '../dist/index.js';
 import { EventSource } from './support/event-source.mjs';
 import { Proxy } from './support/proxy.mjs';
 import { Services } from './support/services.mjs';
-import { untilView } from './support/until.mjs';
+import { until, untilView } from './support/until.mjs';
 
 describe('with services that run', () => {
   let services;
@@ -39,8 +39,9 @@ describe('with services that run', () => {
   test('LTMs are counted', async (t) => {
     if (!has(t, openapi.paths['/api/v0/ltm/counts'])) return;
     await producer.create({ fqn: 'counts.Agent', state: { _status: 'waiting_for_human' } });
+    // Services that have just started build their index first.
+    await until(async () => (await reader.counts()).fqn['counts.Agent'] === 1);
     const counts = await reader.counts();
-    assert.equal(counts.fqn['counts.Agent'], 1);
     assert.equal(counts.status.waiting_for_human, 1);
     assert.ok(counts.total >= 1);
   });
