@@ -78,11 +78,11 @@ test('tokens appear as they are streamed, at the end of 300 messages, and change
   const written = stream(service, id, 300, pieces);
   const watching = setInterval(async () => seen.add(await page.locator('.growing').textContent({ timeout: 500 }).catch(() => '')), 40);
   await written;
-  clearInterval(watching);
   await row(page, 300).locator('h3', { hasText: 'Harbour 77' }).waitFor();
+  await until('the text is complete', async () => (await page.locator('.growing').count()) === 0);
+  clearInterval(watching);
   assert.ok(seen.size > 3, `the text was seen to grow: ${seen.size}`);
-  assert.equal(await page.locator('.growing').count(), 0);
-  assert.ok(await isAtEnd(page), 'the end stays in view');
+  await until('the end stays in view', () => isAtEnd(page));
   assert.equal(await page.evaluate(() => globalThis.touched), 0, 'messages that did not change stay as they are');
   // Earlier messages come when the reader scrolls up, and what is in view stays there.
   assert.ok((await page.locator('.message').count()) < 100);
