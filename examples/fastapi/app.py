@@ -15,7 +15,7 @@ from ltm_live import AsyncClient, AsyncLtm
 
 URL = os.environ.get("LTM_URL", "http://localhost:8000")
 HERE = Path(__file__).parent
-SCRIPT = HERE.parents[1] / "crates" / "ltm-inspector" / "assets" / "ltm-live.min.js"
+SCRIPT = HERE.parents[1] / "clients" / "js" / "dist" / "ltm-live.min.js"
 
 # The engine may write, the page may only read: two tokens, if the services ask for one.
 engine = AsyncClient(URL, token=os.environ.get("LTM_TOKEN"))

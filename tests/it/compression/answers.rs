@@ -219,7 +219,15 @@ async fn small_answers_errors_and_answers_to_writes_are_sent_as_they_are() {
         assert!(!answer.header("etag").starts_with("W/"));
         serde_json::from_str::<Value>(&answer.text()).unwrap();
     }
-    for path in ["/api/v0/ltm/999", "/nothing", "/healthz"] {
+    let health = get(&format!("{api}/healthz"), "gzip, zstd").await;
+    assert!(is_plain(&health) && !health.body.is_empty());
+    // Here the size is no reason to leave an answer as it is.
+    let stack = Stack::with(&[("LTM__HTTP__COMPRESSION_MIN", "0B")]);
+    let (id, _) = stack.api.create(json!({"n": 0})).await;
+    let api = stack.api_service.http();
+    let document = get(&format!("{api}/api/v0/ltm/{id}"), "gzip, zstd").await;
+    assert!(!is_plain(&document));
+    for path in ["/api/v0/ltm/999", "/nothing"] {
         let answer = get(&format!("{api}{path}"), "gzip, zstd").await;
         assert!(is_plain(&answer) && !answer.body.is_empty(), "{path}");
     }

@@ -10,7 +10,15 @@ async fn a_service_on_the_wrong_port_names_the_right_one() {
     let url = gateway.http();
     let api = Service::api(&redis.url(), &[("LTM__API__GATEWAY_URL", &url)]);
     let named = Api::at(&api);
-    for path in ["/ws/ltms", "/ws/1", "/ws", "/sse/1", "/api/v0/ws/1"] {
+    for path in [
+        "/ws/ltms",
+        "/ws/1",
+        "/ws",
+        "/sse/1",
+        "/agui",
+        "/agui/1",
+        "/api/v0/ws/1",
+    ] {
         let problem = named.get_root(path).await.problem(404, "not-found");
         let detail = problem["detail"].as_str().unwrap();
         let expected = format!("this is the API, and {path} is a path of the gateway");

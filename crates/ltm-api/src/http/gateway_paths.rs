@@ -13,7 +13,13 @@ use crate::Api;
 pub(crate) fn name_gateway(api: &Api, config: &mut ServiceConfig) {
     let url = api.settings().gateway_url.clone();
     for base in ["", "/api/v0"] {
-        for path in ["/ws", "/ws/{rest:.*}", "/sse/{rest:.*}"] {
+        for path in [
+            "/ws",
+            "/ws/{rest:.*}",
+            "/sse/{rest:.*}",
+            "/agui",
+            "/agui/{rest:.*}",
+        ] {
             let url = url.clone();
             let answer = move |request: HttpRequest| {
                 let answer = not_here(request.path(), &url);
