@@ -45,6 +45,23 @@ test('a link names an LTM, a snapshot and a pane', async () => {
   await page.context().close();
 });
 
+test('a link that the user follows is never replaced by the one before', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?at=7`);
+  await at(page, '7 of 22');
+  await page.evaluate(async () => {
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', bubbles: true }));
+    await new Promise(requestAnimationFrame);
+    // Busy for so long that the page is to change the URL, too, before the browser reports the user's change.
+    setTimeout(() => (location.hash = '#/'), 1);
+    const end = performance.now() + 500;
+    while (performance.now() < end);
+  });
+  await page.locator(`tr[data-id="${id}"]`).waitFor();
+  await page.goBack();
+  await at(page, '7 of 22');
+  await page.context().close();
+});
+
 test('what is looked at stays, whatever comes; and Latest goes back to the end', async () => {
   const { id: other } = await service.post('ltm', { fqn: 'app.Agent', state: { n: 0 } });
   for (let n = 1; n <= 5; n += 1) await service.post(`ltm/${other}/snapshots`, { reason: 'execute', merge: { n } });

@@ -32,9 +32,12 @@ const PAUSE = 250;
 let wanted = null;
 let timer = 0;
 let list = '#/';
+/** The part of the URL that the view belongs to. The browser reports a change of the URL later than it makes it. */
+let shown = location.hash;
 
 /** Changes the URL after a short pause, without an entry in the browser's history. */
 export function replace(link) {
+  if (location.hash !== shown) return;
   if (route().view === 'list') list = link;
   wanted = link;
   timer ||= setTimeout(flush, PAUSE);
@@ -42,7 +45,9 @@ export function replace(link) {
 
 function flush() {
   timer = 0;
-  if (location.hash !== wanted) history.replaceState(null, '', wanted);
+  if (location.hash !== shown || location.hash === wanted) return;
+  history.replaceState(null, '', wanted);
+  shown = location.hash;
 }
 
 /** The link to the list as the user last saw it. */
@@ -55,6 +60,7 @@ export function onRoute(call) {
   window.addEventListener('hashchange', () => {
     clearTimeout(timer);
     timer = 0;
+    shown = location.hash;
     call();
   });
 }
