@@ -101,6 +101,12 @@ pub fn created(key: &str) -> String {
     format!("ltm:created:{key}")
 }
 
+/// The LTM and the last part of a key that belongs to one, for example `log`.
+pub fn part_of(name: &str) -> Option<(LtmId, &str)> {
+    let (id, part) = name.strip_prefix("ltm:{")?.split_once("}:")?;
+    Some((id.parse().ok()?, part))
+}
+
 /// The id of the LTM that has this key. The number of bytes of the class keeps it apart from the key: both may contain
 /// any character.
 pub fn keyed(key: &LtmKey) -> String {

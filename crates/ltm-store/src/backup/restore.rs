@@ -15,8 +15,6 @@ use crate::{
     redis::script,
 };
 
-/// How long an unfinished restore of an LTM stays in Redis, in seconds.
-const UNFINISHED_SECONDS: u64 = 60 * 60;
 /// The highest number that the counter of ids may have: a script in Redis counts exactly up to there.
 const HIGHEST_COUNT: u64 = 1 << 53;
 /// The most LTMs that are brought into the index of the lists at once.
@@ -180,7 +178,7 @@ impl Restore {
         });
         if is_new {
             // An earlier restore may have been interrupted here.
-            self.remove_unfinished(id).await?;
+            self.store.discard(id, "").await?;
             self.write(&[]).await?;
         }
         Ok(())
@@ -221,19 +219,17 @@ impl Restore {
         if entries.is_empty() && base.is_empty() {
             return Ok(());
         }
-        let mut call = script::COPY.call(&parts(id).each_ref().map(String::as_str));
-        let last = current.has_entries.then(|| current.at.to_string());
-        call.arg(last.unwrap_or_default()).arg(UNFINISHED_SECONDS);
-        for field in ["cursor", "state", "outline", "time"] {
+        let base = ["cursor", "state", "outline", "time"].map(|field| {
             let value = base.get(field).filter(|_| entries.is_empty());
-            call.arg(value.map_or("", String::as_str));
-        }
-        for (cursor, kind, payload) in entries {
-            call.arg(cursor.to_string()).arg(kind).arg(payload);
-        }
-        match script::COPY.run(&self.store.redis, &call).await? {
-            Value::Int(1) => Ok(()),
-            _ => Err(StoreError::CopyLost(id)),
+            value.map_or("", String::as_str)
+        });
+        let last = current.has_entries.then_some(current.at);
+        let entries = entries.iter();
+        let entries = entries.map(|(cursor, kind, payload)| (*cursor, &**kind, &**payload));
+        let store = &self.store;
+        match store.write_unfinished(id, base, last, entries).await? {
+            true => Ok(()),
+            false => Err(StoreError::CopyLost(id)),
         }
     }
 
@@ -262,7 +258,7 @@ impl Restore {
             if bound != id {
                 // Another LTM has taken the key since this one began.
                 self.store.unlist_refused(id, playground, fqn).await;
-                self.remove_unfinished(id).await?;
+                self.store.discard(id, "").await?;
                 return Ok(Restored::Skipped(id, Skipped::KeyTaken(bound)));
             }
         }
@@ -277,9 +273,14 @@ impl Restore {
     /// Makes the finished log an LTM.
     async fn adopt(&self, keys: &LtmKeys, head: Cursor) -> Result<(), StoreError> {
         let id = keys.id;
-        let [log, meta, deleted, base] = parts(id);
-        let (idem, checkpoint) = (keys::idempotency(id), keys::checkpoint(id));
-        let mut call = script::RESTORE.call(&[&log, &meta, &deleted, &base, &idem, &checkpoint]);
+        let mut call = script::RESTORE.call(&[
+            &keys::log(id),
+            &keys::meta(id),
+            &keys::deleted(id),
+            &keys::base(id),
+            &keys::idempotency(id),
+            &keys::checkpoint(id),
+        ]);
         let hashes = [&keys.meta, &keys.idem, &keys.checkpoint];
         call.arg(head.to_string());
         for hash in hashes {
@@ -304,16 +305,8 @@ impl Restore {
     async fn discard(&mut self) -> Result<(), StoreError> {
         let begun = self.current.take().filter(|it| it.skipped.is_none());
         if let Some(current) = begun {
-            self.remove_unfinished(current.keys.id).await?;
+            self.store.discard(current.keys.id, "").await?;
         }
-        Ok(())
-    }
-
-    async fn remove_unfinished(&self, id: LtmId) -> Result<(), StoreError> {
-        let parts = parts(id);
-        let mut call = script::DISCARD.call(&parts.each_ref().map(String::as_str));
-        call.arg("");
-        script::DISCARD.run(&self.store.redis, &call).await?;
         Ok(())
     }
 
@@ -353,14 +346,4 @@ impl Restore {
         self.store.redis.write(&set).await?;
         Ok(())
     }
-}
-
-/// The keys of an unfinished log, as the scripts of copies take them.
-fn parts(id: LtmId) -> [String; 4] {
-    [
-        keys::log(id),
-        keys::meta(id),
-        keys::deleted(id),
-        keys::base(id),
-    ]
 }

@@ -83,7 +83,7 @@ impl Store {
 
     /// Reads the record of a key that names no LTM.
     async fn other(&self, name: &str) -> Result<Option<Record>, StoreError> {
-        if let Some(id) = id_of_part(name, "deleted") {
+        if let Some((id, "deleted")) = keys::part_of(name) {
             let value: Option<String> = self.redis.query(redis::cmd("GET").arg(name)).await?;
             let cursor = value.and_then(|cursor| cursor.parse::<Cursor>().ok());
             return Ok(cursor.map(|cursor| Record::Deleted { id, cursor }));
@@ -145,9 +145,9 @@ impl KeyScan {
         };
         let mut found = Vec::new();
         for name in &names {
-            match id_of_part(name, "meta") {
-                Some(id) => found.push(Found::Ltm(id)),
-                None => found.extend(self.store.other(name).await?.map(Found::Other)),
+            match keys::part_of(name) {
+                Some((id, "meta")) => found.push(Found::Ltm(id)),
+                _ => found.extend(self.store.other(name).await?.map(Found::Other)),
             }
         }
         Ok(Some(found))
@@ -213,10 +213,4 @@ fn run_id(info: &str) -> &str {
     let mut lines = info.lines();
     let line = lines.find_map(|line| line.strip_prefix("run_id:"));
     line.unwrap_or_default().trim()
-}
-
-/// The LTM of a key with this last part.
-fn id_of_part(name: &str, part: &str) -> Option<LtmId> {
-    let (id, rest) = name.strip_prefix("ltm:{")?.split_once("}:")?;
-    (rest == part).then(|| id.parse().ok()).flatten()
 }

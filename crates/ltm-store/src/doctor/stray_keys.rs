@@ -348,10 +348,9 @@ fn is_ahead(checkpoint: Option<&str>, head: &str) -> bool {
     checkpoint.is_some_and(|at| matches!((seq(at), seq(head)), (Ok(at), Ok(head)) if at > head))
 }
 
-/// The LTM and the part that a key belongs to.
+/// The LTM and the part that a key of the services belongs to.
 fn part_of(key: &str) -> Option<(LtmId, &str)> {
-    let (id, part) = key.strip_prefix("ltm:{")?.split_once("}:")?;
-    PARTS.contains(&part).then_some((id.parse().ok()?, part))
+    keys::part_of(key).filter(|(_, part)| PARTS.contains(part))
 }
 
 /// Whether a key is one that the services use and that belongs to no LTM.

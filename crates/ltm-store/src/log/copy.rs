@@ -16,10 +16,10 @@ use crate::{
     log::retention::Base,
     log::send::request_word,
     log::state::LoadedState,
-    redis::script,
+    redis::script::{self, Script},
 };
 
-/// How long an unfinished copy stays in Redis if nobody discards it, in seconds.
+/// How long an unfinished log stays in Redis if nobody discards it, in seconds.
 const UNFINISHED_SECONDS: u64 = 60 * 60;
 
 /// What a copy is made of.
@@ -41,7 +41,8 @@ struct CopiedLog {
 }
 
 /// What became of a copy that an Idempotency-Key is bound to.
-enum Earlier {
+pub(crate) enum Earlier {
+    /// It is an LTM.
     Finished(CreatedLtm),
     /// It was not finished, and cannot be finished any more.
     Discarded,
@@ -106,14 +107,9 @@ impl Store {
         }
     }
 
-    /// Removes an unfinished copy.
-    async fn discard(&self, id: LtmId, key: &str) -> Result<Earlier, StoreError> {
-        let mut call = script::DISCARD.call(&[
-            &keys::log(id),
-            &keys::meta(id),
-            &keys::deleted(id),
-            &keys::base(id),
-        ]);
+    /// Removes an unfinished log, unless it was written with another Idempotency-Key than `key`.
+    pub(crate) async fn discard(&self, id: LtmId, key: &str) -> Result<Earlier, StoreError> {
+        let mut call = call(&script::DISCARD, id);
         call.arg(key);
         let outcome = self.send(id, &script::DISCARD, &call).await?;
         match outcome.word.as_str() {
@@ -238,35 +234,41 @@ impl Store {
         if base.is_none() && entries.is_empty() {
             return Ok(());
         }
-        let mut call = script::COPY.call(&[
-            &keys::log(id),
-            &keys::meta(id),
-            &keys::deleted(id),
-            &keys::base(id),
-        ]);
+        let checkpoint = base.and_then(|base| Some((base.checkpoint.as_ref()?, &*base.time)));
+        let at = checkpoint.map_or_else(String::new, |(it, _)| it.cursor.to_string());
+        let base = checkpoint.map_or([""; 4], |(it, time)| [&at, &it.state, &it.index, time]);
+        let entries = entries.iter();
+        let entries = entries.map(|it| (it.cursor, it.kind.as_str(), &*it.payload));
+        match self.write_unfinished(id, base, last, entries).await? {
+            true => Ok(()),
+            false => Err(StoreError::CopyLost(copy.source_id)),
+        }
+    }
+
+    /// Adds entries to an unfinished log, and its base: cursor, state, history index and time, or empty texts. `last` is
+    /// the cursor of the last entry that it has. Returns whether the log is still the one that ends there.
+    pub(crate) async fn write_unfinished<'a>(
+        &self,
+        id: LtmId,
+        base: [&str; 4],
+        last: Option<Cursor>,
+        entries: impl Iterator<Item = (Cursor, &'a str, &'a str)>,
+    ) -> Result<bool, StoreError> {
+        let mut call = call(&script::COPY, id);
         call.arg(last.map_or_else(String::new, |cursor| cursor.to_string()))
-            .arg(UNFINISHED_SECONDS);
-        write_base(&mut call, base);
-        for entry in entries {
-            call.arg(entry.cursor.to_string())
-                .arg(entry.kind.as_str())
-                .arg(&*entry.payload);
+            .arg(UNFINISHED_SECONDS)
+            .arg(&base);
+        for (cursor, kind, payload) in entries {
+            call.arg(cursor.to_string()).arg(kind).arg(payload);
         }
-        match script::COPY.run(&self.redis, &call).await? {
-            Value::Int(1) => Ok(()),
-            _ => Err(StoreError::CopyLost(copy.source_id)),
-        }
+        let answer = script::COPY.run(&self.redis, &call).await?;
+        Ok(matches!(answer, Value::Int(1)))
     }
 
     /// Makes the copy an LTM.
     async fn adopt(&self, id: LtmId, copy: &Copy<'_>, log: &CopiedLog) -> Result<(), CreateError> {
         let (meta, source, target) = (copy.meta, &copy.source, &log.state);
-        let mut call = script::ADOPT.call(&[
-            &keys::log(id),
-            &keys::meta(id),
-            &keys::deleted(id),
-            &keys::base(id),
-        ]);
+        let mut call = call(&script::ADOPT, id);
         let key = copy.idempotency.map_or("", |idempotency| idempotency.key);
         call.arg(target.cursor.to_string())
             .arg(request_word())
@@ -322,17 +324,12 @@ async fn stored(base: Base) -> StoredBase {
     }
 }
 
-/// Adds the fields of a base to a call.
-fn write_base(call: &mut Cmd, base: Option<&StoredBase>) {
-    match base.and_then(|base| Some((base.checkpoint.as_ref()?, &base.time))) {
-        Some((checkpoint, time)) => {
-            call.arg(checkpoint.cursor.to_string())
-                .arg(&*checkpoint.state)
-                .arg(&checkpoint.index)
-                .arg(time);
-        }
-        None => {
-            call.arg("").arg("").arg("").arg("");
-        }
-    }
+/// A call of a script for unfinished logs.
+fn call(script: &Script, id: LtmId) -> Cmd {
+    script.call(&[
+        &keys::log(id),
+        &keys::meta(id),
+        &keys::deleted(id),
+        &keys::base(id),
+    ])
 }
