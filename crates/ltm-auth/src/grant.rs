@@ -1,7 +1,7 @@
 //! Grants: what a caller may do, with which LTMs.
 
 use ltm_store::Shown;
-use ltm_types::LtmId;
+use ltm_types::{LtmId, covers_class};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -126,7 +126,9 @@ impl Grant {
     pub fn covers_class(&self, class: &str) -> bool {
         match &self.ltms {
             Ltms::All => true,
-            Ltms::Some { classes, .. } => classes.iter().any(|pattern| matches(pattern, class)),
+            Ltms::Some { classes, .. } => {
+                classes.iter().any(|pattern| covers_class(pattern, class))
+            }
         }
     }
 
@@ -146,14 +148,6 @@ impl Grant {
         Shown::Some(Box::new(|id, class| {
             self.names(id) || self.covers_class(class)
         }))
-    }
-}
-
-/// Whether `pattern` is this class, or a prefix of it with a `*` at the end.
-fn matches(pattern: &str, class: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => class.starts_with(prefix),
-        None => class == pattern,
     }
 }
 

@@ -22,6 +22,7 @@ pub use cursor::{Cursor, CursorError};
 pub use entry::Entry;
 pub use id::{
     LtmId, LtmIdError,
+    class::covers_class,
     key::{LtmKey, LtmKeyError, MAX_FQN, MAX_KEY},
     reference::{LtmRef, LtmRefError},
 };

@@ -1,6 +1,6 @@
 //! Which LTMs a backup or a restore is about.
 
-use ltm_types::LtmRef;
+use ltm_types::{LtmRef, covers_class};
 
 /// The LTMs to choose; without an argument, all of them and everything beside them.
 #[derive(clap::Args, Debug)]
@@ -21,13 +21,8 @@ impl Selection {
 
     /// Whether the LTMs of a class can be among the chosen ones.
     pub(crate) fn has_class(&self, class: &str) -> bool {
-        match self.fqn.as_deref() {
-            None => true,
-            Some(fqn) => match fqn.strip_suffix('*') {
-                Some(prefix) => class.starts_with(prefix),
-                None => class == fqn,
-            },
-        }
+        let fqn = self.fqn.as_deref();
+        fqn.is_none_or(|pattern| covers_class(pattern, class))
     }
 
     /// As text, to recognize the same selection.

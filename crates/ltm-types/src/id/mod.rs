@@ -1,5 +1,6 @@
 //! Ids of LTMs, and their keys.
 
+pub(crate) mod class;
 pub(crate) mod key;
 pub(crate) mod reference;
 
