@@ -90,7 +90,8 @@ pub(crate) fn count(
     request: &HttpRequest,
     session_auth: Option<&SessionAuth>,
 ) -> Result<(), ProblemResponse> {
-    count_call(request, session_auth.map(SessionAuth::caller_digest))
+    let caller = session_auth.map(SessionAuth::caller);
+    count_call(request, caller.as_deref())
 }
 
 /// What a request lacks to become a WebSocket (RFC 6455 section 4.2.1).

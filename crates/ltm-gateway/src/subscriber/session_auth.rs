@@ -152,9 +152,9 @@ impl SessionAuth {
         self.caller.borrow().key()
     }
 
-    /// A digest of [`SessionAuth::caller_key`].
-    pub(crate) fn caller_digest(&self) -> [u8; 16] {
-        self.caller.borrow().digest()
+    /// The client, as its latest credential names it.
+    pub(crate) fn caller(&self) -> Rc<Caller> {
+        self.caller.borrow().clone()
     }
 
     /// Checks that the client may read this LTM, too; a renewal has to allow it from now on.

@@ -8,6 +8,7 @@ pub(crate) mod credential;
 pub(crate) mod head;
 pub(crate) mod health;
 pub(crate) mod list_query;
+pub(crate) mod log_access;
 pub(crate) mod ltm_path;
 pub(crate) mod problem;
 pub(crate) mod query;

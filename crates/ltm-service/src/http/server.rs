@@ -28,6 +28,7 @@ use super::{
     connection::{Connection, LINGER, upgrade::upgrade},
     head::answer_head,
     health::Readiness,
+    log_access::log_access,
     problem::{self, ProblemLog},
     settings::HttpSettings,
     unread_body,
@@ -110,6 +111,7 @@ impl Server {
                 .wrap(NormalizePath::trim())
                 .wrap(from_fn(measure))
                 .wrap(from_fn(within_trace))
+                .wrap(from_fn(log_access))
                 .wrap(TracingLogger::<Spans>::new())
                 .configure(|config| readiness.configure(config))
                 .configure(metrics.clone())

@@ -5,8 +5,13 @@ use std::io::{self, IsTerminal};
 use ltm_settings::SettingError;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{
-    filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
+
+use crate::telemetry::access_log;
 
 /// The log of a service, on standard error.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +26,11 @@ pub struct LogSettings {
     ///
     /// Set it to `debug` to investigate a problem.
     pub level: String,
+    /// Whether to log a line for each request: method, path, status, bytes, time, client, caller, request id. It has
+    /// neither queries nor headers, so no token or ticket. `level` does not apply to these lines.
+    ///
+    /// Set it to `true` if no proxy before the service has an access log.
+    pub access: bool,
 }
 
 /// The form of the lines of the log.
@@ -39,6 +49,7 @@ impl Default for LogSettings {
             format: LogFormat::Pretty,
             // The cluster connection of the library logs each attempt; our own lines are those that an operator can act on.
             level: "info,actix_server=warn,redis=error".into(),
+            access: false,
         }
     }
 }
@@ -54,6 +65,13 @@ impl LogSettings {
             .level
             .parse()
             .map_err(|e| SettingError::new("log.level", format!("{:?}: {e}", self.level)))?;
+        let filter = filter.with_target(
+            access_log::TARGET,
+            match self.access {
+                true => LevelFilter::INFO,
+                false => LevelFilter::OFF,
+            },
+        );
         let lines = fmt::layer()
             .with_ansi(io::stderr().is_terminal())
             // Otherwise a line that cannot be written would be reported on standard error as well, and end the task.

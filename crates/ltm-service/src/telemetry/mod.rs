@@ -1,5 +1,6 @@
-//! What a service reports about itself: metrics, traces, limits that were hit.
+//! What a service reports about itself: metrics, traces, requests, limits that were hit.
 
+pub(crate) mod access_log;
 pub(crate) mod http_metrics;
 pub(crate) mod limits_hit;
 pub(crate) mod log_throttle;

@@ -1,5 +1,6 @@
 //! Authentication and grants: the promises of docs/security.md.
 
+mod access_log;
 mod bounds;
 mod copies;
 mod creation_keys;

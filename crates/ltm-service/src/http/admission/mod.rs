@@ -14,7 +14,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse, ResponseError,
+    Error, HttpMessage, HttpRequest, HttpResponse, ResponseError,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderValue},
@@ -22,6 +22,7 @@ use actix_web::{
     rt::net::TcpStream,
     web::{self, Bytes},
 };
+use ltm_auth::Caller;
 use ltm_types::{Problem, ProblemKind};
 
 use self::{
@@ -34,7 +35,10 @@ use super::{
     problem::ProblemResponse,
     settings::HttpSettings,
 };
-use crate::telemetry::limits_hit::LimitsHit;
+use crate::telemetry::{
+    access_log::{self, CallerName},
+    limits_hit::LimitsHit,
+};
 
 /// Decides which connections and requests the server accepts. All workers share it.
 pub(crate) struct Admission {
@@ -97,17 +101,23 @@ impl Admission {
         let Some(peer) = request.peer_addr().map(|peer| peer.ip()) else {
             return Ok(None);
         };
-        let proxies = &self.settings.trusted_proxies;
-        let Some(client) = proxies.client(peer, request.headers()) else {
+        let Some(client) = self.client(request) else {
             return Ok(None);
         };
         if let Some(rates) = &self.rates {
             rates.count(&client_key(client))?;
         }
-        if proxies.trust(peer) {
+        if self.settings.trusted_proxies.trust(peer) {
             return Ok(self.addresses.acquire(client)?);
         }
         Ok(None)
+    }
+
+    /// The address of the client that sent a request; `None` if a trusted proxy sent it itself.
+    pub(crate) fn client(&self, request: &ServiceRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip();
+        let proxies = &self.settings.trusted_proxies;
+        proxies.client(peer, request.headers())
     }
 
     /// Who makes a call without a valid credential: `None` if that is a trusted proxy itself, or a program on this machine.
@@ -123,18 +133,22 @@ impl Admission {
 const PER_ADDRESS: &str = "http.max_requests_per_address";
 const PER_CALLER: &str = "http.max_requests_per_caller";
 
-/// Counts a call of the caller whose name has this digest, or else of the address that the request comes from.
+/// Counts a call of this caller, or else of the address that the request comes from. The access log names the caller.
 ///
 /// # Errors
 ///
 /// 429 if the caller makes more calls than `http.max_requests_per_caller` allows.
-pub fn count_call(request: &HttpRequest, caller: Option<[u8; 16]>) -> Result<(), ProblemResponse> {
+pub fn count_call(request: &HttpRequest, caller: Option<&Caller>) -> Result<(), ProblemResponse> {
+    if let Some(caller) = caller.filter(|_| access_log::is_on()) {
+        let name = CallerName(caller.name.clone());
+        request.extensions_mut().insert(name);
+    }
     let admission = request.app_data::<web::Data<Admission>>();
     let Some((admission, rates)) = admission.and_then(|it| Some((it, it.caller_rates.as_ref()?)))
     else {
         return Ok(());
     };
-    let caller = caller.map(CallerKey::Name);
+    let caller = caller.map(|caller| CallerKey::Name(caller.digest()));
     let Some(caller) = caller.or_else(|| admission.anonymous(request)) else {
         return Ok(());
     };

@@ -47,6 +47,8 @@ pub struct Socket {
     /// The body of the response. It holds the permits of the request.
     response_body: Cell<Option<BoxBody>>,
     progress: RefCell<Progress>,
+    /// The bytes that the system has accepted.
+    sent: Rc<Cell<u64>>,
     _permit: ConnectionPermit,
 }
 
@@ -60,6 +62,7 @@ impl Socket {
         let written = self.stream.try_write(bytes);
         if let Ok(count) = written {
             self.progress.borrow_mut().accepted(count);
+            self.sent.update(|sent| sent + count as u64);
         }
         written
     }
@@ -154,6 +157,11 @@ impl Upgrade {
         self.socket.clone()
     }
 
+    /// The bytes that the socket has accepted; it outlives the socket.
+    pub(crate) fn sent(&self) -> Rc<Cell<u64>> {
+        self.socket.sent.clone()
+    }
+
     /// The bytes after the request.
     pub fn incoming(&self) -> Incoming {
         Incoming::new(self.socket())
@@ -190,6 +198,7 @@ where
         early: RefCell::new(Bytes::copy_from_slice(&read_buf)),
         response_body: Cell::new(None),
         progress: RefCell::new(progress),
+        sent: Rc::default(),
         _permit: permit,
     });
     drop(read_buf);
