@@ -8,7 +8,11 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::time::sleep;
 
-use crate::{error::Error, terminal::Output, text::printable};
+use crate::{
+    error::Error,
+    terminal::{Output, Screen, retry_note},
+    text::printable,
+};
 
 /// The arguments of `ltm list`.
 #[derive(clap::Args, Debug)]
@@ -28,8 +32,8 @@ pub(crate) struct Args {
 
 /// Which LTMs to list.
 #[derive(clap::Args, Debug)]
-struct FilterArgs {
-    /// List the playground instead
+pub(crate) struct FilterArgs {
+    /// Only LTMs of the playground; without it, only the others
     #[arg(long)]
     playground: bool,
     /// Only LTMs with one of these statuses, separated by commas
@@ -59,7 +63,7 @@ struct FilterArgs {
 }
 
 impl FilterArgs {
-    fn filter(&self) -> ListFilter {
+    pub(crate) fn filter(&self) -> ListFilter {
         ListFilter {
             playground: self.playground,
             statuses: self.status.clone(),
@@ -78,6 +82,9 @@ impl FilterArgs {
 const PAGE: usize = 1000;
 /// The pause between two looks at a list that is watched.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What to say of a list that may lack LTMs.
+pub(crate) const INCOMPLETE: &str =
+    "the list may lack LTMs: a server of Redis is down, or the API has not read them all yet";
 
 #[derive(Deserialize)]
 struct Row {
@@ -122,7 +129,9 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         rows.push(page.part(row)?);
         Ok(())
     };
-    read(client, &filter, left, output, each).await?;
+    if read(client, &filter, left, each).await? {
+        output.note(INCOMPLETE);
+    }
     if output.json() {
         return Ok(());
     }
@@ -133,14 +142,13 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     output.line(&table(&rows, output))
 }
 
-/// Reads the first `left` rows of a list, page by page.
-async fn read(
+/// Reads the first `left` rows of a list, page by page. Returns whether the list may lack LTMs.
+pub(crate) async fn read(
     client: &Client,
     filter: &ListFilter,
     mut left: usize,
-    output: Output,
     mut each: impl FnMut(&RawAnswer, &str) -> Result<(), Error>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let (mut before, mut is_incomplete) = (None, false);
     loop {
         let page = client.list(filter, left.min(PAGE), before).await?;
@@ -155,35 +163,55 @@ async fn read(
             break;
         }
     }
-    if is_incomplete {
-        output.note("the list may lack LTMs: a server of Redis is down, or the API has not read them all yet");
-    }
-    Ok(())
+    Ok(is_incomplete)
 }
 
-/// Prints the list again and again: on a terminal as a table in place of the one before, elsewhere each row that
-/// changed.
+/// Shows the list until Ctrl-C: on a terminal as a table in place of the one before, elsewhere each row that changed.
 async fn watch(
     client: &Client,
     filter: &ListFilter,
     limit: usize,
     output: Output,
 ) -> Result<(), Error> {
-    let mut known: HashMap<LtmId, String> = HashMap::new();
-    loop {
+    let look = async || {
         let mut rows = Vec::new();
-        let read = read(client, filter, limit, output, |page, text| {
+        let read = read(client, filter, limit, |page, text| {
             rows.push((page.part::<Row>(text)?, text.to_owned()));
             Ok(())
         });
-        match read.await {
-            Ok(()) => {
+        read.await.map(|is_incomplete| (rows, is_incomplete))
+    };
+    if output.redraws() {
+        return Screen::run(async |screen| {
+            loop {
+                match look().await {
+                    Ok((rows, is_incomplete)) => {
+                        screen.show(table(rows.iter().map(|(row, _)| row), output))?;
+                        if is_incomplete {
+                            screen.note(INCOMPLETE)?;
+                        }
+                    }
+                    Err(Error::Client(error)) if error.is_temporary() => {
+                        screen.note(&retry_note(&error))?;
+                    }
+                    Err(error) => return Err(error),
+                }
+                sleep(PAUSE).await;
+            }
+        })
+        .await;
+    }
+    let mut known: HashMap<LtmId, String> = HashMap::new();
+    loop {
+        match look().await {
+            Ok((rows, is_incomplete)) => {
+                if is_incomplete {
+                    output.note(INCOMPLETE);
+                }
                 let latest = rows.iter().map(|(row, text)| (row.id, text.clone()));
                 let latest: HashMap<LtmId, String> = latest.collect();
-                if known != latest || known.is_empty() {
-                    print_change(&rows, &known, &latest, output)?;
-                    known = latest;
-                }
+                print_change(&rows, &known, &latest, output)?;
+                known = latest;
             }
             Err(Error::Client(error)) if error.is_temporary() => output.note_retry(&error),
             Err(error) => return Err(error),
@@ -198,9 +226,6 @@ fn print_change(
     latest: &HashMap<LtmId, String>,
     output: Output,
 ) -> Result<(), Error> {
-    if output.redraws() {
-        return output.redraw(&table(rows.iter().map(|(row, _)| row), output));
-    }
     for id in known.keys().filter(|id| !latest.contains_key(id)) {
         if output.json() {
             output.line(&json!({"id": id, "removed": true}).to_string())?;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    terminal::{Output, progress_bar},
+    terminal::{Output, bar_text, progress_bar},
     text::count_of,
 };
 
@@ -239,8 +239,7 @@ impl<'a> Backup<'a> {
                 Record::Entries(some) => {
                     entries += some.len() as u64;
                     let sum = self.count.entries + entries;
-                    self.bar.set_message(count_of(sum, "entry"));
-                    self.bar.tick();
+                    bar_text(&self.bar, &count_of(sum, "entry"));
                 }
                 Record::End(_) => {
                     self.count.ltms += 1;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use ltm_store::{LtmKeys, Record, Redis, Restore, Restored, Skipped, Start, Store};
 use ltm_types::{LtmId, LtmRef};
 use serde_json::json;
@@ -13,7 +13,11 @@ use super::{
     redis_args::RedisArgs,
     selection::Selection,
 };
-use crate::{error::Error, terminal::Output, text::count_of};
+use crate::{
+    error::Error,
+    terminal::{Output, bar_text, bytes_bar},
+    text::count_of,
+};
 
 /// The arguments of `ltm restore`.
 #[derive(clap::Args, Debug)]
@@ -46,7 +50,7 @@ struct Sum {
 pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     let store = Store::new(Redis::open(&args.redis.settings()?)?);
     let mut archive = ArchiveReader::open(&args.file).map_err(|e| failed(&args.file, &e))?;
-    let bar = bar(archive.length());
+    let bar = bytes_bar(archive.length());
     let mut restoring = Restoring {
         args,
         output,
@@ -63,16 +67,6 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     outcome?;
     finished?;
     report(args, &sum, output)
-}
-
-/// A bar for the bytes of the file.
-fn bar(length: u64) -> ProgressBar {
-    let style = "{wide_bar} {bytes}/{total_bytes} {msg}, {elapsed}";
-    let bar = ProgressBar::new(length);
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn report(args: &Args, sum: &Sum, output: Output) -> Result<(), Error> {
@@ -195,7 +189,7 @@ impl Restoring<'_> {
                 self.sum.entries += self.entries;
                 let (ltms, entries) = (self.sum.restored, self.sum.entries);
                 let message = format!("{}, {}", count_of(ltms, "LTM"), count_of(entries, "entry"));
-                self.bar.set_message(message);
+                bar_text(self.bar, &message);
             }
             Restored::Skipped(_, Skipped::Present) => self.sum.present += 1,
             Restored::Skipped(id, why) => self.conflict(id, &why),

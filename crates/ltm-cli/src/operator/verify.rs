@@ -124,8 +124,9 @@ impl Verifier<'_> {
         match self.faulty {
             0 => Ok(()),
             faulty => Err(Error::Ended(format!(
-                "{faulty} of {} have faults",
-                count_of(self.verified, "log")
+                "{faulty} of {} {} faults",
+                count_of(self.verified, "log"),
+                if faulty == 1 { "has" } else { "have" }
             ))),
         }
     }

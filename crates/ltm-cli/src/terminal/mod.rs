@@ -3,7 +3,9 @@
 mod output;
 mod progress;
 mod render;
+mod screen;
 
-pub(crate) use output::{Accent, Output, report};
-pub(crate) use progress::progress_bar;
+pub(crate) use output::{Accent, Output, report, retry_note};
+pub(crate) use progress::{bar_text, bytes_bar, progress_bar};
 pub(crate) use render::line;
+pub(crate) use screen::Screen;

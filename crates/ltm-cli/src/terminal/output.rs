@@ -90,12 +90,6 @@ impl Output {
         self.terminal && !self.json
     }
 
-    /// Prints a text on an empty screen. What it holds of other programs is printable.
-    pub(crate) fn redraw(self, text: &str) -> Result<(), Error> {
-        // Moves to the first place, and clears the screen.
-        self.line(&format!("\u{1b}[H\u{1b}[2J{text}"))
-    }
-
     /// Prints a line for people on standard error.
     pub(crate) fn note(self, text: &str) {
         // A note that cannot be written is lost. One write, so that lines of other processes stay out of it.
@@ -104,7 +98,7 @@ impl Output {
 
     /// Notes that a call failed and is repeated.
     pub(crate) fn note_retry(self, error: &ltm_client::Error) {
-        self.note(&format!("{}; trying again ...", said(error)));
+        self.note(&retry_note(error));
     }
 
     /// Notes the first retry of a call. `around` runs the note, for example while it hides a progress bar.
@@ -158,6 +152,11 @@ impl Output {
         }));
         table
     }
+}
+
+/// What to say of a call that failed and is repeated.
+pub(crate) fn retry_note(error: &ltm_client::Error) -> String {
+    format!("{}; trying again ...", said(error))
 }
 
 /// Prints why the command failed.
