@@ -95,6 +95,7 @@ mod clients {
     mod bridge;
     mod cli;
     mod client;
+    mod export;
     mod import;
     mod inspector;
     mod verify;

@@ -9,7 +9,8 @@ use crate::{
         append, copy, create, delete, diff, errors, get, list, revoke, rollback, tail, wait,
     },
     dev,
-    flou::{bridge, import},
+    documents::{export, import},
+    flou::bridge,
     operator::{backup, doctor, key, restore, verify},
     play,
     shell::{completions, man, open},
@@ -190,7 +191,7 @@ Examples:
   ltm list --limit 5
   ltm list --status error,active --fqn 'app.*'
   ltm list --name 'harb li' --created-after 2026-01-31T12:00:00Z
-  ltm list --has-errors --watch
+  ltm list --has-errors --watch                 press Ctrl-C to end it
   ltm --json list --all | jq -r .name")]
     List(list::Args),
     /// Show an LTM: its state and its latest snapshots
@@ -281,9 +282,22 @@ Examples:
 Exit codes: 0 if the LTM is there, 124 if the time is over, 3 if it cannot get there because it is deleted or
 unknown. The command waits on while the services are not reachable.")]
     Wait(wait::Args),
-    /// Import LTMs from Flou: documents as its GET /ltm/{id}?rollbacks=true returns them
+    /// Export LTMs: their documents, one on a line, as `ltm import` reads them
     #[command(after_help = "\
 Examples:
+  ltm export 42 app.Agent/3f2c > two.jsonl
+  ltm export --fqn 'app.*' --status finished --file agents.jsonl
+  ltm export | zstd > all.jsonl.zst
+  ltm export 42 | ltm --url https://other.example import -
+
+Each document has the state, the history, all rollbacks and the errors. Without an LTM, the command exports those that the
+options choose. It reads one document at a time, as it is then: LTMs that change meanwhile may be newer than others.
+`ltm backup` also keeps cursors, but needs access to Redis.")]
+    Export(export::Args),
+    /// Import LTMs from documents: of `ltm export`, or as Flou's GET /ltm/{id}?rollbacks=true returns them
+    #[command(after_help = "\
+Examples:
+  ltm import agents.jsonl                 a file of `ltm export`
   curl 'http://flou:8000/api/v0/ltm/42?rollbacks=true' > 42.json
   ltm import 42.json --id 42
   ltm import recordings/*.json            recordings, which name the id

@@ -6,6 +6,7 @@ mod args;
 mod client;
 mod commands;
 mod dev;
+mod documents;
 mod error;
 mod flou;
 mod input;
@@ -24,8 +25,9 @@ use args::{Cli, ClientCommand, Command};
 use commands::{
     append, copy, create, delete, diff, errors, get, list, revoke, rollback, tail, wait,
 };
+use documents::{export, import};
 use error::Error;
-use flou::{bridge, import};
+use flou::bridge;
 use operator::{backup, doctor, key, restore, verify};
 use shell::{completions, man, open};
 use terminal::{Output, report};
@@ -77,6 +79,7 @@ fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> 
             ClientCommand::Diff(args) => diff::run(&client, args, output).await,
             ClientCommand::Copy(args) => copy::run(&client, args, output).await,
             ClientCommand::Delete(args) => delete::run(&client, args, output).await,
+            ClientCommand::Export(args) => export::run(&client, args, output).await,
             ClientCommand::Import(args) => import::run(&client, args, output).await,
             ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
             ClientCommand::Revoke(args) => revoke::run(&client, args, output).await,

@@ -18,14 +18,13 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    import::import,
-    import_plan::FlouDocument,
     patient_api::PatientApi,
     pending::{PendingSnapshots, is_start},
     report::Report,
 };
 use crate::{
     client,
+    documents::{FlouDocument, import::import},
     error::{Error, said},
     terminal::Output,
     text::count_of,

@@ -12,8 +12,8 @@ use serde_json::{
 
 use crate::{
     commands::create::NewLtm,
+    documents::{last_document, not_a_document},
     error::Error,
-    flou::{last_document, not_a_document},
 };
 
 #[derive(Deserialize)]

@@ -9,41 +9,41 @@ use serde_json::Value;
 
 /// A document as Flou's `GET /ltm/{id}?rollbacks=true` returns it.
 #[derive(Debug, Deserialize)]
-pub(super) struct FlouDocument {
-    pub(super) id: Option<u64>,
-    pub(super) name: Option<String>,
-    pub(super) fqn: String,
+pub(crate) struct FlouDocument {
+    pub(crate) id: Option<u64>,
+    pub(crate) name: Option<String>,
+    pub(crate) fqn: String,
     /// Only documents of ltm-live have it.
-    pub(super) key: Option<String>,
+    pub(crate) key: Option<String>,
     #[serde(default)]
-    pub(super) params: Value,
+    pub(crate) params: Value,
     #[serde(default)]
-    pub(super) structure: Value,
+    pub(crate) structure: Value,
     #[serde(default)]
-    pub(super) concurrent_instances: Value,
-    pub(super) playground: Option<bool>,
-    pub(super) created_at: Option<String>,
-    pub(super) state: Value,
-    pub(super) snapshots: Vec<Value>,
+    pub(crate) concurrent_instances: Value,
+    pub(crate) playground: Option<bool>,
+    pub(crate) created_at: Option<String>,
+    pub(crate) state: Value,
+    pub(crate) snapshots: Vec<Value>,
     #[serde(default)]
-    pub(super) rollbacks: Vec<TakenOut>,
+    pub(crate) rollbacks: Vec<TakenOut>,
     /// The first rollback that is not in a document of ltm-live.
-    pub(super) next_rollback: Option<u64>,
+    pub(crate) next_rollback: Option<u64>,
     #[serde(default)]
-    pub(super) errors: Vec<Value>,
+    pub(crate) errors: Vec<Value>,
 }
 
 /// A rollback and the snapshots that it took out.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct TakenOut {
-    pub(super) time: Option<String>,
-    pub(super) reason: String,
-    pub(super) snapshots: Vec<Value>,
+pub(crate) struct TakenOut {
+    pub(crate) time: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) snapshots: Vec<Value>,
 }
 
 /// One entry of the log to write.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Operation<'a> {
+pub(crate) enum Operation<'a> {
     /// Create the LTM with this snapshot.
     Create(&'a Value),
     /// Append this snapshot.
@@ -65,7 +65,7 @@ const UNDONE: &str = "recover rollback";
 
 impl FlouDocument {
     /// The operations that make the document, in order; empty if the document has no snapshots.
-    pub(super) fn operations(&self) -> Vec<Operation<'_>> {
+    pub(crate) fn operations(&self) -> Vec<Operation<'_>> {
         let histories: Vec<&[Value]> = self
             .rollbacks
             .iter()
@@ -87,7 +87,7 @@ impl FlouDocument {
     }
 
     /// The rollback that rollback `nth` undid, if it undid one.
-    pub(super) fn undone_by(&self, nth: usize) -> Option<u64> {
+    pub(crate) fn undone_by(&self, nth: usize) -> Option<u64> {
         let taken_out = self.rollbacks.get(nth)?;
         let next = self.rollbacks.get(nth + 1);
         let after = next.map_or(&self.snapshots, |next| &next.snapshots);
@@ -103,7 +103,7 @@ impl FlouDocument {
 }
 
 /// The history after these operations.
-pub(super) fn history_after<'a>(operations: &[Operation<'a>]) -> Vec<&'a Value> {
+pub(crate) fn history_after<'a>(operations: &[Operation<'a>]) -> Vec<&'a Value> {
     let mut current = Vec::new();
     let mut taken_out: Vec<Vec<&Value>> = Vec::new();
     for operation in operations {

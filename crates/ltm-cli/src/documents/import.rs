@@ -1,4 +1,4 @@
-//! `ltm import`: writes LTMs from documents of Flou.
+//! `ltm import`: writes LTMs from documents.
 
 use std::{
     path::{Path, PathBuf},
@@ -82,7 +82,7 @@ impl ExistingLtm {
 }
 
 /// The outcome of importing one document.
-pub(super) struct Imported {
+pub(crate) struct Imported {
     id: LtmId,
     /// The entries of the log.
     entries: usize,
@@ -201,7 +201,7 @@ async fn import_one(
 }
 
 /// Writes the LTM of a document, or the rest of it if an earlier import was interrupted.
-pub(super) async fn import(
+pub(crate) async fn import(
     client: &Client,
     document: &FlouDocument,
     id: Option<LtmId>,
