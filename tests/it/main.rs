@@ -98,6 +98,7 @@ mod clients {
     mod export;
     mod import;
     mod inspector;
+    mod top;
     mod verify;
 }
 

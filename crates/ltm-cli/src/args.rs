@@ -14,6 +14,7 @@ use crate::{
     operator::{backup, doctor, key, restore, verify},
     play,
     shell::{completions, man, open},
+    top,
 };
 
 /// The heading of the options that every command has.
@@ -272,6 +273,19 @@ Examples:
 Within two seconds, calls with the credential get 401, and the sockets and streams that it opened end, at every
 gateway. The command needs a token with `admin` for all LTMs.")]
     Revoke(revoke::Args),
+    /// Watch the services: LTMs by status, rates, lag, slow subscribers
+    #[command(after_help = "\
+Examples:
+  ltm top                               press Ctrl-C to end it
+  ltm top --metrics http://10.0.0.5:8000 --metrics http://10.0.0.6:8001
+  ltm top | cat                         one table of the next two seconds
+  ltm --json top | jq '.services[].subscribers'
+
+Rates and lags are those between two looks. `slow` counts how often a subscriber fell behind,
+`resets` how often one got the whole state anew, since the service started; in brackets, since the
+look before. Proxies do not forward the metrics: behind one, name each API and gateway with
+--metrics.")]
+    Top(top::Args),
     /// Wait until an LTM has a status
     #[command(after_help = "\
 Examples:
@@ -290,9 +304,9 @@ Examples:
   ltm export | zstd > all.jsonl.zst
   ltm export 42 | ltm --url https://other.example import -
 
-Each document has the state, the history, all rollbacks and the errors. Without an LTM, the command exports those that the
-options choose. It reads one document at a time, as it is then: LTMs that change meanwhile may be newer than others.
-`ltm backup` also keeps cursors, but needs access to Redis.")]
+Each document has the state, the history, all rollbacks and the errors. Without an LTM, the command
+exports those that the options choose. It reads one document at a time, so one may be newer than
+another. `ltm backup` also keeps cursors, but needs access to Redis.")]
     Export(export::Args),
     /// Import LTMs from documents: of `ltm export`, or as Flou's GET /ltm/{id}?rollbacks=true returns them
     #[command(after_help = "\

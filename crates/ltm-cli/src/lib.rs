@@ -16,6 +16,7 @@ mod play;
 mod shell;
 mod terminal;
 mod text;
+mod top;
 
 use std::process::ExitCode;
 
@@ -84,6 +85,7 @@ fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> 
             ClientCommand::Bridge(args) => bridge::run(&client, args, output).await,
             ClientCommand::Revoke(args) => revoke::run(&client, args, output).await,
             ClientCommand::Tail(args) => tail::run(&client, args, output).await,
+            ClientCommand::Top(args) => top::run(&client, args, output).await,
             ClientCommand::Wait(args) => wait::run(&client, args, output).await,
             ClientCommand::Play(args) => play::run(&client, args, output).await,
         }

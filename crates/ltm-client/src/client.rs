@@ -211,6 +211,16 @@ impl Client {
         Ok(self.http.send(request).await?.0)
     }
 
+    /// The metrics of the service at this address, in Prometheus's text format. A proxy may keep them to itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the service has no metrics there or does not answer.
+    pub async fn metrics(&self) -> Result<String, Error> {
+        let request = self.http.get(self.server().metrics());
+        Ok(self.http.send(request).await?.0.text)
+    }
+
     /// The current state of an LTM, or the state after a snapshot, also after one that a rollback took out.
     ///
     /// # Errors

@@ -44,6 +44,11 @@ impl ServerUrl {
         self.below("/api/v0/revocations")
     }
 
+    /// The URL of the metrics.
+    pub(crate) fn metrics(&self) -> Url {
+        self.below("/metrics")
+    }
+
     /// The URL of an LTM's WebSocket, as the request of the handshake names it.
     pub(crate) fn socket(&self, ltm: &LtmRef) -> Url {
         self.below(&format!("/ws/{}", ltm.to_path()))

@@ -53,6 +53,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     output.line(&printable(status.as_deref().unwrap_or("–")))
 }
 
-fn time(text: &str) -> Result<Duration, ValueError> {
+/// A duration in an argument.
+pub(crate) fn time(text: &str) -> Result<Duration, ValueError> {
     duration::deserialize(text.into_deserializer())
 }
