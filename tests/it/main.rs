@@ -85,6 +85,7 @@ mod redis {
     mod full;
     mod inspection;
     mod own_writes;
+    mod releases;
     mod replicas;
     mod sentinel;
 }
