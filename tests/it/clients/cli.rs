@@ -328,6 +328,12 @@ fn a_script_tells_by_the_exit_code_what_went_wrong() {
             "redis://127.0.0.1:1/0",
         ),
         (&["verify", "1", "--redis", "nowhere"], 2, "redis.url"),
+        (&["import", "/dev/null"], 2, "no document"),
+        (
+            &["import", SAMPLE, "/nonexistent.json"],
+            1,
+            "1 document failed",
+        ),
     ] {
         let output = ltm(&dev.url(), args).output().unwrap();
         let said = complains(&output, code);
@@ -335,6 +341,11 @@ fn a_script_tells_by_the_exit_code_what_went_wrong() {
     }
     let nobody = ltm("http://127.0.0.1:1", &["list"]).output().unwrap();
     assert!(complains(&nobody, 6).contains("start the services with `ltm dev`"));
+    // As in `| head`, whose end nobody has to hear of.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let left = ltm(&dev.url(), &["list"]).stdout(writer).output();
+    assert_eq!(complains(&left.unwrap(), 141), "");
 }
 
 #[test]
