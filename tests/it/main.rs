@@ -127,6 +127,7 @@ mod hostile {
 
 /// Every command of every page, and the descriptions of the interfaces.
 mod documentation {
+    mod cli_page;
     mod docs;
     mod formats;
     mod guides;
