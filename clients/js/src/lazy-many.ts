@@ -45,6 +45,7 @@ export class LazyMany<State> {
   /** Follows these, and no others. */
   select(ltms: readonly Ltm[]): void {
     this.wanted = new Map(ltms.map((ltm) => [pathOf(ltm), ltm]));
+    [...this.last.keys()].filter((name) => !this.wanted.has(name)).forEach((name) => this.last.delete(name));
     this.followWanted();
   }
 

@@ -26,18 +26,25 @@ export function followMany(url: string | URL, options: ManyOptions = {}): Follow
   const server = new Server(url, options.fetch);
   const channel = new SharedSocket(server, socketsOf(options), { ...BACKOFF, ...options.backoff });
   const followed = new Map<string, Follower>();
-  const stop = new AbortController();
-  const close = () => stop.abort();
-  options.signal?.addEventListener('abort', close);
-  if (options.signal?.aborted) {
+  const { signal, ...each } = options;
+  let over = false;
+  const close = () => {
+    over = true;
+    signal?.removeEventListener('abort', close);
+    followed.forEach((follower) => follower.close());
+  };
+  signal?.addEventListener('abort', close);
+  if (signal?.aborted) {
     close();
   }
-  stop.signal.addEventListener('abort', () => options.signal?.removeEventListener('abort', close));
   const start = (ltm: Ltm, view: AnyView, history: boolean | undefined) => {
     const name = pathOf(ltm);
-    const follower = new Follower(server, ltm, view, { ...options, history, signal: stop.signal }, channel);
+    const follower = new Follower(server, ltm, view, { ...each, history }, channel);
     followed.set(name, follower);
     void follower.closed.then(() => followed.get(name) === follower && followed.delete(name));
+    if (over) {
+      follower.close();
+    }
     return follower;
   };
   return {
@@ -116,11 +123,17 @@ class SharedSocket implements Channel {
 
   private async openEvents(events: OwnConnection, target: Target, ear: Ear): Promise<Link> {
     const turn = this.queue;
+    const { signal } = target;
     let done = () => {};
-    this.queue = new Promise<void>((resolve) => (done = resolve));
-    target.signal.addEventListener('abort', done);
+    this.queue = new Promise<void>((resolve) => {
+      done = () => {
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+    });
+    signal.addEventListener('abort', done);
     await turn;
-    await this.pause(target.signal);
+    await this.pause(signal);
     const end = (end: End) => {
       if (!end.opened) {
         // Try a WebSocket next.
@@ -233,6 +246,10 @@ class SharedSocket implements Channel {
     if (follow && !end) {
       return;
     }
+    if (end) {
+      // If the LTM is followed again, the gateway names it again.
+      this.names.delete(id);
+    }
     if (path === NOBODY) {
       this.answered.splice(0).forEach((tell) => tell(true));
     } else if (end?.code === 4401) {
@@ -242,7 +259,6 @@ class SharedSocket implements Channel {
       this.ears.get(path)?.text(data);
     } else if (end?.code === 1000) {
       this.leaving.delete(path);
-      this.names.delete(id);
       this.follow(path);
     }
   }

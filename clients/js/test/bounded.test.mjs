@@ -1,7 +1,9 @@
 // However a connection fails, the client waits longer each time and has one connection at a time.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { mock, test } from 'node:test';
 import { followList, followLtm, followMany } from '../dist/index.js';
+import { until } from './support/until.mjs';
 
 const MINUTES = 10;
 const reset = (extra = '') => `{"id":1,"cursor":"1-a","reset":{"reason":"requested","state":{},"snapshots_count":1}${extra}}`;
@@ -106,4 +108,64 @@ for (const [name, pattern] of Object.entries(patterns)) {
     assert.ok(tried <= (MINUTES * 60) / 2.5, `${tried} attempts in ${MINUTES} minutes`);
     assert.equal(most, Math.min(tried, 1));
   });
+}
+
+test('Node does not warn of a leak, however many LTMs are followed on one socket', async () => {
+  const warnings = [];
+  const warned = (warning) => warnings.push(String(warning));
+  process.on('warning', warned);
+  const stop = new AbortController();
+  const many = followMany('http://services', { WebSocket: Lost, EventSource: false, history: false, signal: stop.signal });
+  const all = Array.from({ length: 20 }, (_, id) => many.follow(id));
+  await new Promise(setImmediate);
+  stop.abort();
+  await Promise.all([...all, many.follow(20)].map(({ closed }) => closed));
+  process.off('warning', warned);
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(getEventListeners(stop.signal, 'abort'), []);
+});
+
+/** Connections that are lost as soon as they are live; each counts. */
+class Lost {
+  static opened = 0;
+  constructor() {
+    setImmediate(() => {
+      Lost.opened++;
+      this.onopen({});
+      this.onmessage({ data: reset() });
+      this.onmessage({ data: live });
+      this.onclose?.({ code: 1006, reason: '' });
+      this.onerror({});
+    });
+  }
+  addEventListener() {}
+  send() {}
+  close() {}
+}
+
+class Refused {
+  constructor() {
+    setImmediate(() => this.onclose?.({ code: 1006, reason: '' }));
+  }
+  close() {}
+}
+
+for (const [name, sockets] of Object.entries({ WebSockets: { WebSocket: Lost }, 'event streams': { WebSocket: Refused, EventSource: Lost } })) {
+  for (const way of ['followLtm', 'followMany']) {
+    test(`${way}: ${name} that were lost leave no listener behind`, async () => {
+      const stop = new AbortController();
+      const fetch = async () => new Response('{}');
+      const options = { EventSource: false, ...sockets, fetch, history: false, watchdog: false, backoff: { min: 0, max: 0 } };
+      const one =
+        way === 'followLtm' ? followLtm('http://services', 1, { ...options, signal: stop.signal }) : followMany('http://services', { ...options, signal: stop.signal }).follow(1);
+      const begun = Lost.opened;
+      await until(() => Lost.opened - begun > 100);
+      // Those of what lasts as long as the follow, and of the attempt that is under way.
+      assert.ok(getEventListeners(one.stop.signal, 'abort').length <= 5);
+      assert.ok(getEventListeners(stop.signal, 'abort').length <= 2);
+      stop.abort();
+      await one.closed;
+      assert.deepEqual(getEventListeners(stop.signal, 'abort'), []);
+    });
+  }
 }

@@ -120,6 +120,25 @@ describe('with services that run', { concurrency: 4 }, () => {
     many.close();
   });
 
+  test('nothing is kept of an LTM that was followed by its key and has ended', async () => {
+    const [kept] = await create(1);
+    const many = followMany(services.url, { WebSocket: Socket, backoff, history: false });
+    const one = many.follow(kept);
+    await untilView(one, live);
+    for (const key of ['run-1', 'run-2']) {
+      await producer.create({ fqn: 'app.Agent', key, state: { n: 0 } });
+      const run = many.follow({ fqn: 'app.Agent', key });
+      await untilView(run, live);
+      await producer.delete({ fqn: 'app.Agent', key });
+      await run.closed;
+      assert.equal(run.view.status, 'deleted');
+    }
+    const { names, leaving, targets } = one.channel;
+    await until(() => names.size + leaving.size === 0);
+    assert.deepEqual([...targets.keys()], [kept]);
+    many.close();
+  });
+
   test('large ids keep their digits', async () => {
     const { id } = await producer.create({ fqn: 'app.Agent', state: { n: 0 }, id: '9007199254740993' });
     assert.equal(id, '9007199254740993');
