@@ -6,9 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { build } from 'esbuild';
 import jsonpatch from 'fast-json-patch';
+import Socket from 'ws';
 import { Producer } from '../dist/index.js';
 import { Browser } from './support/browser.mjs';
 import { Services } from './support/services.mjs';
+import { until } from './support/until.mjs';
 
 const guide = readFileSync(new URL('../../../docs/guide-app.md', import.meta.url), 'utf8');
 const dist = new URL('../dist/', import.meta.url);
@@ -103,4 +105,38 @@ test('the program without the client moves the cursor only with the state, and b
   await turn();
   assert.deepEqual(said, ['n is 1', 'n is 2', 'n is 3']);
   assert.deepEqual(sockets.map(({ url }) => url.split('after=')[1]), ['1-a', '3-c']);
+});
+
+test('the program without the client goes on after each patch that fast-json-patch rejects: of `__proto__` at the top of a state', async () => {
+  const ltm = { fqn: 'app.Agent', key: 'thread-7' };
+  await producer.create({ ...ltm, state: { n: 0 } });
+  const append = (change) =>
+    services.ask('POST', '/api/v0/ltm/by-key/app.Agent/thread-7/snapshots', { body: { reason: 'execute', ...JSON.parse(change) } });
+  const said = [];
+  let loads = 0;
+  const sockets = [];
+  class WebSocket extends Socket {
+    constructor(url) {
+      super(url);
+      sockets.push(this);
+    }
+  }
+  const code = here(block('try/plain.mjs')).replaceAll('ws://localhost:8000', services.url.replace('http', 'ws')).replace(/^import .*$/m, '');
+  const counted = (...request) => (loads++, fetch(...request));
+  const run = new Function('jsonpatch', 'fetch', 'WebSocket', 'console', 'setTimeout', code);
+  run(jsonpatch, counted, WebSocket, { log: (...words) => said.push(words.join(' ')) }, (next) => setImmediate(next));
+  const shows = (text) => until(() => said.at(-1) === text);
+  await shows('n is 0');
+  await until(() => sockets.at(-1)?.readyState === Socket.OPEN);
+  const { patch } = (await append('{"merge": {"__proto__": {"polluted": true}, "n": 1}}')).snapshot;
+  assert.throws(() => jsonpatch.applyPatch({ n: 0 }, patch), /__proto__/);
+  await shows('n is 1');
+  for (const [n, change] of ['{"merge": {"n": 2}}', '{"merge": {"__proto__": {"more": 1}, "n": 3}}', '{"state": {"n": 4}}', '{"merge": {"n": 5}}'].entries()) {
+    await until(() => sockets.at(-1)?.readyState === Socket.OPEN);
+    await append(change);
+    await shows(`n is ${n + 2}`);
+  }
+  assert.equal(loads, 1 + 3);
+  assert.equal({}.polluted, undefined);
+  await producer.delete(ltm);
 });
