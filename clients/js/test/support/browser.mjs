@@ -1,9 +1,9 @@
 // Chromium, and a page of another origin than the services in which the built client runs.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { servePages } from './pages.mjs';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const args = [
@@ -14,22 +14,13 @@ const args = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const dist = new URL('../../dist/', import.meta.url);
 
 export class Browser {
   /** Starts it; `scripts` are served beside the client, `options` are those of Chromium's command line. */
   static async start(scripts = {}, options = []) {
     const browser = new Browser();
-    browser.server = createServer((request, response) => {
-      const name = request.url.slice(1);
-      const script = name === 'ltm-live.min.js' ? readFileSync(new URL(name, dist)) : scripts[name];
-      const type = script === undefined || name.endsWith('.html') ? 'text/html' : 'text/javascript';
-      response.writeHead(200, { 'Content-Type': type }).end(script ?? '<!doctype html><title>test</title><body></body>');
-    });
-    browser.server.unref();
-    browser.server.listen(0, '127.0.0.1');
-    await new Promise((resolve) => browser.server.once('listening', resolve));
-    browser.url = `http://127.0.0.1:${browser.server.address().port}/`;
+    browser.pages = await servePages(scripts);
+    browser.url = browser.pages.url;
     browser.folder = mkdtempSync(join(tmpdir(), 'ltm-js-chromium-'));
     browser.context = await chromium.launchPersistentContext(browser.folder, { executablePath, args: [...args, ...options], headless: true });
     return browser;
@@ -50,8 +41,7 @@ export class Browser {
 
   async stop() {
     await this.context.close();
-    this.server.closeAllConnections();
-    await new Promise((resolve) => this.server.close(resolve));
+    await this.pages.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -7,7 +7,8 @@ import { Producer } from '../../dist/index.js';
 import { Services } from './services.mjs';
 
 export class Guarded {
-  static async start() {
+  /** Starts them; settings are variables such as LTM__API__MAX_BODY. */
+  static async start(settings = {}) {
     const guarded = new Guarded();
     guarded.folder = mkdtempSync(join(tmpdir(), 'ltm-js-key-'));
     guarded.secret = randomBytes(32).toString('hex');
@@ -19,6 +20,7 @@ export class Guarded {
       LTM__AUTH__LEEWAY: '0s',
       LTM__AUTH__JWT_KEY_FILE: file,
       LTM__AUTH__JWT_ALGORITHM: 'HS256',
+      ...settings,
     });
     guarded.url = guarded.services.url;
     guarded.admin = guarded.token('*', 'admin', 3600);
