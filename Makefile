@@ -55,6 +55,17 @@ apps: ## build an app with each bundler and the packed JavaScript client, and lo
 	cd clients/js && npm ci --no-audit --no-fund --silent
 	cd clients/js/test/apps && npm ci --no-audit --no-fund --silent && node run.mjs
 
+.PHONY: browsers
+browsers: ## check what a page shows in Firefox and Chromium after faults: kill, reset, suspension, expiry, deletion
+	@deploy/setup.sh --browsers
+	cargo build --locked --bin ltm
+	cd clients/js && npm ci --no-audit --no-fund --silent && npm run --silent build
+	cd clients/js/test/browsers && npm ci --no-audit --no-fund --silent && npm test
+
+.PHONY: proxies
+proxies: ## follow through HAProxy, nginx and Envoy with the configurations of this repository
+	@clients/js/test/proxies/run.sh
+
 .PHONY: examples
 examples: ## test the examples against a running service, in a real browser and with Python
 	@examples/test.sh

@@ -11,6 +11,8 @@
 #   deploy/setup.sh --sbom      cargo-cyclonedx and Python, for the bill of materials
 #   deploy/setup.sh --dist      debootstrap, Node, Python and binutils, to make packages and try them
 #   deploy/setup.sh --client    Node and Chromium, to test the JavaScript client and the inspector
+#   deploy/setup.sh --browsers  the same, and Firefox, to test the JavaScript client in both
+#   deploy/setup.sh --proxies   Node, Chromium, HAProxy, nginx and Python, to test the configurations of proxies
 #   deploy/setup.sh --python    Python with venv, to check the Python package
 #   deploy/setup.sh --flou      Python and PostgreSQL, to test the Python package with Flou
 #   deploy/setup.sh --examples  Node, Chromium, Python and curl, to test the examples
@@ -128,6 +130,16 @@ need_chromium() {
   [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || fail "Chromium is not at ${CHROMIUM:-/usr/bin/chromium}; set CHROMIUM to its path"
 }
 
+need_firefox() {
+  [ -x "${FIREFOX:-/usr/bin/firefox-esr}" ] || install_packages firefox firefox-esr
+  [ -x "${FIREFOX:-/usr/bin/firefox-esr}" ] || fail "Firefox is not at ${FIREFOX:-/usr/bin/firefox-esr}; set FIREFOX to its path"
+}
+
+need_nginx() {
+  have nginx || install_packages nginx nginx-light
+  have nginx || fail "nginx is installed, but it is not on PATH"
+}
+
 need_curl() {
   have curl || install_packages curl curl
   have curl || fail "curl is installed, but it is not on PATH"
@@ -205,6 +217,18 @@ case "${1:-}" in
   --client)
     need_node
     need_chromium
+    ;;
+  --browsers)
+    need_node
+    need_chromium
+    need_firefox
+    ;;
+  --proxies)
+    need_node
+    need_chromium
+    need_haproxy
+    need_nginx
+    need_python
     ;;
   --examples)
     need_node

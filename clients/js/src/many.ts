@@ -157,7 +157,10 @@ class SharedSocket implements Channel {
     const { signal } = this.stop;
     await this.pause(signal);
     const query = await withTicket(this.server, { ...target, query: {}, signal });
-    signal.throwIfAborted();
+    // React Native has no `throwIfAborted`.
+    if (signal.aborted) {
+      throw new Error('nobody follows on this socket any more');
+    }
     const url = this.server.url('ws', query).replace(/^http/, 'ws');
     let since = 0;
     return openSocket(WebSocket, url, {
