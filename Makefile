@@ -52,7 +52,7 @@ flou: ## test the engines of the Python package for Flou, with Flou, PostgreSQL 
 apps: ## build an app with each bundler and the packed JavaScript client, and look at its page
 	@deploy/setup.sh --client
 	cargo build --locked --bin ltm
-	cd clients/js && npm ci --no-audit --no-fund --silent
+	cd clients/js && npm ci --no-audit --no-fund --silent && npm run --silent docs
 	cd clients/js/test/apps && npm ci --no-audit --no-fund --silent && node run.mjs
 
 .PHONY: browsers

@@ -9,8 +9,13 @@ export interface JsonObject {
 /** A value that becomes JSON: an interface needs no index signature. See `Jsonable` for the exact check. */
 export type JsonInput = null | boolean | number | string | object;
 
+/** What says itself how it becomes JSON, such as a `Date`. */
+interface WithJson {
+  toJSON(): unknown;
+}
+
 /** `T` if `JSON.stringify` keeps all of it; `never` where it would not, such as at a function or a Map. */
-export type Jsonable<T> = T extends Json | undefined | { toJSON(): unknown }
+export type Jsonable<T> = T extends Json | undefined | WithJson
   ? T
   : T extends bigint | symbol | ((...args: never) => unknown) | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>
     ? never

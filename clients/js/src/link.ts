@@ -25,24 +25,37 @@ export interface Ear {
 
 /** The part of a WebSocket that the client uses. Browsers and the package `ws` have it. */
 export interface SocketLike {
+  /** The socket is open. */
   onopen: ((event: any) => void) | null;
+  /** A message has arrived: `data` of the event. */
   onmessage: ((event: any) => void) | null;
+  /** The socket has ended: `code` and `reason` of the event. */
   onclose: ((event: any) => void) | null;
+  /** Something went wrong. The end follows. */
   onerror: ((event: any) => void) | null;
+  /** Sends a text. */
   send(data: string): void;
+  /** Closes the socket. */
   close(code?: number): void;
 }
 
 /** The part of an EventSource that the client uses. */
 export interface SourceLike {
+  /** The stream is open. */
   onopen: ((event: any) => void) | null;
+  /** A message has arrived: `data` of the event. */
   onmessage: ((event: any) => void) | null;
+  /** The stream is lost. */
   onerror: ((event: any) => void) | null;
+  /** Adds a listener for the events of another type. */
   addEventListener(type: string, listener: (event: any) => void): void;
+  /** Closes the stream. */
   close(): void;
 }
 
+/** A class such as `WebSocket`. */
 export type SocketConstructor = new (url: string) => SocketLike;
+/** A class such as `EventSource`. */
 export type SourceConstructor = new (url: string) => SourceLike;
 
 /** How long a connection may take to open, in milliseconds. */

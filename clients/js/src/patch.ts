@@ -7,6 +7,7 @@ type Container = Json[] | JsonObject;
 export class PatchError extends Error {
   override name = 'PatchError';
 
+  /** An operation that does not apply; `message` says why. */
   constructor(
     message: string,
     /** The index of the operation that failed. */

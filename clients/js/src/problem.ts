@@ -51,6 +51,7 @@ export class Problem extends Error {
   /** How many seconds to wait before the next attempt. */
   readonly retryAfter?: number;
 
+  /** A problem with these members (RFC 9457). */
   constructor(members: Record<string, unknown>, options?: { cause?: unknown; retryAfter?: number | undefined }) {
     const detail = String(members.detail ?? members.title ?? 'the call failed');
     super(detail, options?.cause === undefined ? undefined : { cause: options.cause });

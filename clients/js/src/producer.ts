@@ -88,6 +88,7 @@ export interface ErrorReport {
 export class Producer {
   private readonly caller: Caller;
 
+  /** Writes to the services at `url`, for example `http://localhost:8000`. */
   constructor(
     url: string | URL,
     private readonly options: ProducerOptions = {},

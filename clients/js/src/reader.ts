@@ -47,6 +47,7 @@ const SOONEST = 1_000;
 export class Reader {
   private readonly caller: Caller;
 
+  /** Reads from the services at `url`, for example `http://localhost:8000`. */
   constructor(url: string | URL, options: ReaderOptions = {}) {
     this.caller = new Caller(url, options, 3);
   }

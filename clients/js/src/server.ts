@@ -21,6 +21,7 @@ export type Cursor = string & { readonly [brand]: 'cursor' };
 const BEGIN = 30_000;
 const END = 300_000;
 
+/** A function like the runtime's `fetch`. */
 export type Fetch = typeof fetch;
 
 export type Query = Record<string, string>;

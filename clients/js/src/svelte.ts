@@ -11,6 +11,7 @@ export type { FollowOptions, Id, JsonObject, ListFilter, ListOptions, ListView, 
 
 /** A readable store, as Svelte defines it. */
 export interface ReadableStore<Value> {
+  /** Calls `run` now and after each change. Returns a function that ends this. */
   subscribe(run: (value: Value) => void): () => void;
 }
 
