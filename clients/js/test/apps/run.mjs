@@ -25,18 +25,36 @@ const builds = {
   esbuild: () => run(bin('esbuild'), ['esbuild/main.tsx', '--bundle', '--minify', '--jsx=automatic', '--outfile=esbuild/build/main.js', '--log-level=warning', '--define:process.env.NODE_ENV="production"']),
   webpack: () => run(bin('webpack'), ['--config', 'webpack/webpack.config.mjs', '--stats', 'errors-only']),
   next: () => run(bin('next'), ['build', 'next']),
+  sveltekit: () => run(bin('vite'), ['build'], `${here}/sveltekit`),
 };
+/** How the types of an app are checked: Next does it when it builds. */
+const checks = {
+  next: () => {},
+  sveltekit: () => {
+    run(bin('svelte-kit'), ['sync'], `${here}/sveltekit`);
+    run(bin('svelte-check'), ['--fail-on-warnings', '--output', 'human'], `${here}/sveltekit`);
+  },
+};
+const only = process.argv.find((word) => builds[word]);
+const wanted = (app) => !only || app === only;
 for (const [app, build] of process.argv.includes('--built') ? [] : Object.entries(builds)) {
-  // Next makes a file that its own types need, and checks them.
-  if (app !== 'next') run(bin('tsc'), ['--noEmit', '--project', app]);
+  if (!wanted(app)) continue;
+  (checks[app] ?? (() => run(bin('tsc'), ['--noEmit', '--project', app])))();
   build();
   console.log(`${app}: types hold, it builds`);
 }
 
 const services = await Services.start({ LTM__CORS__ORIGINS: '*' });
 const { id } = await services.ask('POST', '/api/v0/ltm', { body: { fqn: 'app.Agent', state: { n: 1, todo: ['plan', 'build'] } } });
-const port = await freePort();
-const next = spawn(bin('next'), ['start', 'next', '--port', String(port)], { cwd: here, stdio: ['ignore', 'ignore', 'inherit'] });
+const ports = { next: await freePort(), sveltekit: await freePort() };
+const start = {
+  next: () => [bin('next'), ['start', 'next', '--port', String(ports.next)], {}],
+  sveltekit: () => [process.execPath, ['sveltekit/build'], { PORT: String(ports.sveltekit), HOST: '127.0.0.1' }],
+};
+const servers = Object.keys(start).filter(wanted).map((app) => {
+  const [program, args, env] = start[app]();
+  return spawn(program, args, { cwd: here, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] });
+});
 const files = createServer((request, response) => {
   const path = new URL(request.url, 'http://files').pathname;
   if (path === '/favicon.ico') {
@@ -51,15 +69,15 @@ const files = createServer((request, response) => {
 await new Promise((resolve) => files.listen(0, '127.0.0.1', resolve));
 const query = `?${new URLSearchParams({ url: services.url, id })}`;
 const at = (path) => `http://127.0.0.1:${files.address().port}${path}${query}`;
-const pages = { vite: at('/vite/build/'), esbuild: at('/esbuild/'), webpack: at('/webpack/'), next: `http://127.0.0.1:${port}/${query}` };
+const pages = { vite: at('/vite/build/'), esbuild: at('/esbuild/'), webpack: at('/webpack/'), ...Object.fromEntries(Object.entries(ports).map(([app, port]) => [app, `http://127.0.0.1:${port}/${query}`])) };
 
 const browser = await Browser.start();
 try {
-  await until(async () => (await fetch(pages.next).catch(() => undefined))?.ok);
-  for (const [app, url] of Object.entries(pages)) {
+  for (const [app, url] of Object.entries(pages).filter(([app]) => wanted(app))) {
+    await until(async () => (await fetch(url).catch(() => undefined))?.ok);
     const { state } = await services.document(id);
     const text = ({ n }) => `plan,build ${n} of 1`;
-    if (app === 'next') assert.ok((await (await fetch(url)).text()).includes(`connecting ${text(state)}`), 'the server renders the state');
+    if (start[app]) assert.ok((await (await fetch(url)).text()).includes(`connecting ${text(state)}`), 'the server renders the state');
     const said = [];
     const page = await browser.context.newPage();
     page.on('pageerror', (error) => said.push(String(error)));
@@ -74,7 +92,7 @@ try {
     console.log(`${app}: it shows what the API says`);
   }
 } finally {
-  next.kill();
+  servers.forEach((server) => server.kill());
   files.close();
   files.closeAllConnections();
   await browser.stop();
