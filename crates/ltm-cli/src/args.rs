@@ -11,7 +11,7 @@ use crate::{
     dev,
     documents::{export, import},
     flou::bridge,
-    operator::{backup, doctor, key, restore, verify},
+    operator::{backup, doctor, key, restore, size, verify},
     play,
     shell::{completions, man, open},
     top,
@@ -137,6 +137,15 @@ Examples:
 Give the key to the client: LTM_TOKEN=ltm_... ltm list. Append the entry to the file that the setting
 auth.api_keys_file names. The file holds only a hash of the key; the services read it again when it changes.")]
     Key(key::Args),
+    /// Compute the machines that a load needs, with the arithmetic
+    #[command(after_help = "\
+Examples:
+  ltm size --subscribers 1e6 --ltms 2e5 --appends 2e4
+  ltm size --subscribers 1e4 --ltms 1 --appends 50 --cores 4
+
+The command computes from constants that were measured (docs/performance.md). It connects to
+nothing. The memory of Redis counts the logs of all LTMs, so pass --stored and --entries.")]
+    Size(size::Args),
     /// Check the setup of Redis, and say what to change
     #[command(after_help = "\
 Examples:

@@ -29,7 +29,7 @@ use commands::{
 use documents::{export, import};
 use error::Error;
 use flou::bridge;
-use operator::{backup, doctor, key, restore, verify};
+use operator::{backup, doctor, key, restore, size, verify};
 use shell::{completions, man, open};
 use terminal::{Output, report};
 
@@ -53,6 +53,7 @@ pub fn run() -> ExitCode {
             wait_for(restore::run(args, output)).map_err(|error| args.redis.named(error))
         }
         Command::Key(args) => key::run(args, output),
+        Command::Size(args) => size::run(args, output),
         Command::Open(args) => open::run(&cli.url, args, output),
         Command::Completions(args) => completions::run(Cli::command(), args, output),
         Command::Man(args) => man::run(Cli::command(), args, output),

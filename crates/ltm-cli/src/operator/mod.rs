@@ -1,4 +1,4 @@
-//! The commands for operators: they read Redis itself, or make an API key.
+//! The commands for operators: they read Redis itself, make an API key, or size a deployment.
 
 mod archive;
 pub(crate) mod backup;
@@ -7,4 +7,5 @@ pub(crate) mod key;
 mod redis_args;
 pub(crate) mod restore;
 mod selection;
+pub(crate) mod size;
 pub(crate) mod verify;

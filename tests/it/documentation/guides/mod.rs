@@ -90,6 +90,11 @@ fn the_page_on_lists_does_what_it_says() {
 }
 
 #[test]
+fn the_page_on_scale_does_what_it_says() {
+    follow("docs/scale.md", Given::Nothing);
+}
+
+#[test]
 fn the_page_on_operations_does_what_it_says() {
     follow("docs/operations.md", Given::Services);
 }
