@@ -129,7 +129,7 @@ fuzz: ## fuzz everything that reads untrusted input (SECONDS=60 make fuzz: 60 s 
 	done
 
 .PHONY: bench
-bench: ## measure, and compare with a bare program and nginx with Nchan (some minutes)
+bench: ## measure, and compare with a bare program, nginx with Nchan, and Centrifugo (some minutes)
 	@deploy/setup.sh --bench
 	cargo build --locked --profile dist --workspace --bins
 	target/dist/ltm-bench all --json target/bench.json

@@ -4,7 +4,7 @@
 #
 #   deploy/setup.sh             for make run
 #   deploy/setup.sh --test      for the tests: HAProxy, libfaketime (wrong clocks), curl and Python (guides)
-#   deploy/setup.sh --bench     nginx with Nchan, to compare with
+#   deploy/setup.sh --bench     nginx with Nchan, and Centrifugo if Go is here, to compare with
 #   deploy/setup.sh --lint      rustfmt and clippy
 #   deploy/setup.sh --chart     Python with venv, to check the Helm chart
 #   deploy/setup.sh --deny      cargo-deny, to check the dependencies
@@ -105,6 +105,21 @@ need_nchan() {
   have_nchan || fail "Nchan's module is not in /usr/lib/nginx/modules; to measure without it: ltm-bench --on live,floor"
 }
 
+# Without Go, the benchmark measures without it.
+need_centrifugo() {
+  local version=v6.9.1 folder=target/centrifugo
+  have centrifugo && return
+  [ -f "$folder/$version" ] && return
+  have go || {
+    say "Go is missing; the benchmark leaves out Centrifugo"
+    return
+  }
+  say "building Centrifugo $version"
+  mkdir -p "$folder"
+  GOBIN=$PWD/$folder go install "github.com/centrifugal/centrifugo/v6@$version"
+  touch "$folder/$version"
+}
+
 need_lint_tools() {
   local missing=()
   cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
@@ -197,7 +212,10 @@ case "${1:-}" in
     need_curl
     need_python
     ;;
-  --bench) need_nchan ;;
+  --bench)
+    need_nchan
+    need_centrifugo
+    ;;
   --lint) need_lint_tools ;;
   --chart | --python) need_python ;;
   --flou)

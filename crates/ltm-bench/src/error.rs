@@ -10,6 +10,8 @@ pub(crate) enum Error {
         name: &'static str,
         source: io::Error,
     },
+    #[error("Centrifugo is not installed; if Go is, `deploy/setup.sh --bench` installs it")]
+    Centrifugo,
     #[error("{0} does not start to listen")]
     Start(&'static str),
     #[error("{} does not exist; build it with `cargo build --profile dist --workspace --bins`", .0.display())]

@@ -248,7 +248,7 @@ impl Measure {
                 look: match kind {
                     Kind::Live if place == 0 => Look::Own,
                     Kind::Live | Kind::Floor => Look::Floor,
-                    Kind::Nchan => Look::Peer,
+                    Kind::Nchan | Kind::Centrifugo => Look::Peer,
                 },
                 points: points.collect(),
             }

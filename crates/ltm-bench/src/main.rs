@@ -1,4 +1,4 @@
-//! `ltm-bench`: puts load on the real services, checks every delivery, and compares them with a floor and a peer.
+//! `ltm-bench`: puts load on the real services, checks every delivery, and compares them with a floor and peers.
 
 mod error;
 mod growth;
@@ -16,17 +16,17 @@ use clap::{Parser, Subcommand};
 use error::Error;
 use scenarios::Scenario;
 use session::Session;
-use targets::{Kind, floor};
+use targets::{Kind, centrifugo, floor};
 
-/// Measure ltm-live side by side with a floor (a bare program that writes the same frames) and a peer
-/// (nginx with Nchan). The benchmark checks every delivery: a lost or reordered message is a failure.
+/// Measure ltm-live side by side with a floor (a bare program that writes the same frames) and two peers
+/// (nginx with Nchan, and Centrifugo). The benchmark checks every delivery: a lost or reordered message is a failure.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The targets to measure, side by side.
-    #[arg(long, global = true, value_name = "TARGETS", value_delimiter = ',', default_values = ["live", "floor", "nchan"])]
+    /// The targets to measure, side by side. Default: live, floor, nchan, and centrifugo if it is installed.
+    #[arg(long, global = true, value_name = "TARGETS", value_delimiter = ',')]
     on: Vec<Kind>,
     /// Measure a running API at this address, together with --gateway.
     #[arg(long, global = true, value_name = "HOST:PORT", requires = "gateway")]
@@ -66,10 +66,25 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The targets that a command measures if nobody names them. The plots have no lines for Centrifugo.
+fn usual(command: &Command) -> Result<Vec<Kind>, Error> {
+    let mut on = vec![Kind::Live, Kind::Floor, Kind::Nchan];
+    match command {
+        Command::Growth(_) | Command::Floor { .. } => {}
+        _ if centrifugo::program().is_some() => on.push(Kind::Centrifugo),
+        _ => writeln!(std::io::stderr(), "without Centrifugo: it is not installed")?,
+    }
+    Ok(on)
+}
+
 /// Runs the command; returns the failures that left something to measure.
 fn run(arguments: Arguments) -> Result<Vec<String>, Error> {
     let external = arguments.api.zip(arguments.gateway);
-    let mut session = Session::new(arguments.on, external);
+    let on = match arguments.on {
+        on if on.is_empty() => usual(&arguments.command)?,
+        on => on,
+    };
+    let mut session = Session::new(on, external);
     match arguments.command {
         Command::Measure(scenario) => drop(session.measure(&[scenario])?),
         Command::All(extent) => suite::run(&mut session, &extent)?,

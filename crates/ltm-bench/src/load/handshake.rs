@@ -9,7 +9,7 @@ use std::{
 use memchr::memmem;
 use socket2::{Domain, Socket, Type};
 
-use super::delivery_check::DeliveryCheck;
+use super::{centrifugo, delivery_check::DeliveryCheck};
 use crate::error::Error;
 
 /// What a subscriber connects to, and the messages that it must receive.
@@ -19,6 +19,8 @@ pub(crate) struct Subscription {
     pub(crate) address: String,
     /// `/ws/1?after=…`
     pub(crate) path: String,
+    /// The channel to subscribe to, if the server is Centrifugo.
+    pub(crate) centrifugo: Option<String>,
     pub(crate) order: DeliveryCheck,
 }
 
@@ -58,8 +60,31 @@ pub(crate) fn enter(
         let said = String::from_utf8_lossy(&answer).into_owned();
         return Err(Error::Handshake(said));
     }
-    let rest = answer.split_off(end);
+    let mut rest = answer.split_off(end);
+    if let Some(channel) = &subscription.centrifugo {
+        socket.write_all(&masked(TEXT, centrifugo::hello(channel).as_bytes()))?;
+        while !centrifugo::welcomed(&rest).map_err(Error::Handshake)? {
+            let count = socket.read(&mut part)?;
+            rest.extend_from_slice(&part[..count]);
+            if count == 0 || rest.len() > LONGEST_HEAD {
+                let said = String::from_utf8_lossy(&rest).into_owned();
+                return Err(Error::Handshake(said));
+            }
+        }
+    }
     Ok((socket, rest))
+}
+
+/// A text of a WebSocket.
+pub(super) const TEXT: u8 = 0x1;
+/// The answer to a ping of a WebSocket.
+pub(super) const PONG: u8 = 0xa;
+
+/// A frame of at most 125 bytes as a client must send it: masked (RFC 6455 section 5.3), with a mask of zeros.
+pub(super) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len().min(125)).unwrap_or(125);
+    let head = [0x80 | opcode, 0x80 | length, 0, 0, 0, 0];
+    [&head, &payload[..usize::from(length)]].concat()
 }
 
 fn connect(address: &str, buffer: Option<usize>) -> Result<TcpStream, Error> {

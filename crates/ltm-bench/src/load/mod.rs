@@ -1,5 +1,6 @@
 //! The load: producers and subscribers on bare sockets.
 
+pub(crate) mod centrifugo;
 pub(crate) mod delivery_check;
 pub(crate) mod fill;
 pub(crate) mod handshake;

@@ -45,9 +45,23 @@ impl Producer {
             r#"{{"id":{},"cursor":"{written}-{:020}","snapshot":{{"time":"2026-01-01T00:00:00.000000Z","reason":"execute","item":{{"at":{at}}},"patch":{patch},"execute_queue":[],"transitions_queue":[]}}}}"#,
             channel.id, self.number
         );
+        if self.kind == Kind::Centrifugo {
+            return self.publish(channel, &message);
+        }
         let path = format!("/pub/{}", channel.id);
         self.http.post(&path, message.as_bytes())?;
         Ok(())
+    }
+
+    /// Publishes a message through the HTTP API of Centrifugo, whose errors have the status 200.
+    fn publish(&mut self, channel: &Channel, message: &str) -> Result<(), Error> {
+        let body = format!(r#"{{"channel":"{}","data":{message}}}"#, channel.id);
+        let answer = self.http.post("/api/publish", body.as_bytes())?;
+        if answer.starts_with(br#"{"result":"#) {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&answer).into_owned();
+        Err(Error::Answer(said))
     }
 
     /// Appends a snapshot with this body.

@@ -16,8 +16,9 @@ use memchr::memmem;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
 use super::{
+    centrifugo::{self, Line},
     delivery_check::{Delivery, DeliveryCheck},
-    handshake::{Subscription, enter},
+    handshake::{PONG, Subscription, TEXT, enter, masked},
 };
 use crate::error::Error;
 
@@ -258,6 +259,8 @@ struct Subscriber {
     socket: TcpStream,
     path: String,
     order: DeliveryCheck,
+    /// Whether a frame has lines of Centrifugo's protocol in place of one message.
+    lines: bool,
     /// The beginning of a frame whose end has not arrived.
     rest: Vec<u8>,
     /// Answers to pings that the socket has not accepted yet.
@@ -272,6 +275,7 @@ impl Subscriber {
             socket: TcpStream::from_std(socket),
             path: subscription.path.clone(),
             order: subscription.order.clone(),
+            lines: subscription.centrifugo.is_some(),
             rest,
             pongs: VecDeque::new(),
         })
@@ -324,10 +328,13 @@ impl Subscriber {
         while let Some((opcode, payload, end)) = frame(&bytes[at..]) {
             let payload = &bytes[at..][payload..end];
             match opcode {
+                0x0..=0x2 if self.lines => {
+                    messages += self.take_lines(payload, shared, latencies)?;
+                }
                 0x0..=0x2 => {
                     messages += self.take(payload, shared, latencies)?;
                 }
-                0x9 => self.pong(payload)?,
+                0x9 => self.answer(PONG, payload)?,
                 0x8 => {
                     let said = String::from_utf8_lossy(payload.get(2..).unwrap_or_default());
                     return Err(Error::Delivery(format!(
@@ -343,6 +350,28 @@ impl Subscriber {
         shared.delivered.fetch_add(messages, Ordering::SeqCst);
         shared.bytes.fetch_add(at as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Checks the messages of a frame of Centrifugo, and answers its pings; returns how many messages are new.
+    fn take_lines(
+        &mut self,
+        payload: &[u8],
+        shared: &Shared,
+        latencies: &mut Histogram<u64>,
+    ) -> Result<u64, Error> {
+        let mut messages = 0;
+        for line in centrifugo::lines(payload) {
+            match line {
+                Line::Publication(message) => messages += self.take(message, shared, latencies)?,
+                Line::Ping => self.answer(TEXT, centrifugo::PING)?,
+                Line::Reply => {}
+                Line::Other(line) => {
+                    let said = String::from_utf8_lossy(line);
+                    return Err(Error::Delivery(format!("{} received {said}", self.path)));
+                }
+            }
+        }
+        Ok(messages)
     }
 
     /// Checks a message; returns 1 if it is new, otherwise 0.
@@ -381,11 +410,9 @@ impl Subscriber {
         Ok(1)
     }
 
-    /// Answers a ping: a masked frame, as a client must (RFC 6455 section 5.3), with a mask of zeros.
-    fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        let length = u8::try_from(payload.len().min(125)).unwrap_or(125);
-        self.pongs.extend([0x8a, 0x80 | length, 0, 0, 0, 0]);
-        self.pongs.extend(&payload[..usize::from(length)]);
+    /// Answers a ping.
+    fn answer(&mut self, opcode: u8, payload: &[u8]) -> Result<(), Error> {
+        self.pongs.extend(masked(opcode, payload));
         while !self.pongs.is_empty() {
             match self.socket.write(self.pongs.make_contiguous()) {
                 Ok(count) => drop(self.pongs.drain(..count)),

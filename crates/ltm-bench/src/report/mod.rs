@@ -21,13 +21,19 @@ pub(crate) struct Row {
     pub(crate) figures: BTreeMap<&'static str, f64>,
 }
 
-/// The figure of a scenario that is compared with the floor and the peer.
+/// The figure of a scenario that is compared with the floor and the peers.
 const COMPARED: [(&str, &str); 5] = [
     ("fan-out", CPU),
     ("idle", MEMORY),
     ("burst", MEMORY),
     ("latency", "p99 ms"),
     ("append", "appends/s"),
+];
+/// The names of the ratios to the other targets.
+const RATIOS: [(Kind, &str); 3] = [
+    (Kind::Floor, "× floor"),
+    (Kind::Nchan, "× Nchan"),
+    (Kind::Centrifugo, "× Centrifugo"),
 ];
 /// The CPU time of all processes together, per counted item.
 pub(crate) const CPU: &str = "CPU µs each";
@@ -56,7 +62,7 @@ impl Row {
     pub(crate) fn doubled(self, kind: Kind, count: u64) -> Self {
         match kind {
             Kind::Nchan => self.with("doubled", count as f64),
-            Kind::Live | Kind::Floor => self,
+            Kind::Live | Kind::Floor | Kind::Centrifugo => self,
         }
     }
 
@@ -78,7 +84,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Compares the main figures with those of the floor and the peer under the same load.
+    /// Compares the main figures with those of the floor and the peers under the same load.
     pub(crate) fn compare(&mut self) {
         let measured = self.rows.clone();
         for row in &mut self.rows {
@@ -87,7 +93,7 @@ impl Report {
             let Some(own) = row.figures.get(name).copied() else {
                 continue;
             };
-            for (other, ratio) in [(Kind::Floor, "× floor"), (Kind::Nchan, "× Nchan")] {
+            for (other, ratio) in RATIOS {
                 let beside = measured.iter().find(|beside| {
                     (beside.scenario, &beside.load) == (row.scenario, &row.load)
                         && beside.target == other.name()

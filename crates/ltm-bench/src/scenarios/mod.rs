@@ -34,9 +34,9 @@ pub(crate) enum Scenario {
     FanOut(fan_out::Load),
     /// Many subscribers that resume far back in a log: cost, and whether they share reads (live only).
     CatchUp(catch_up::Load),
-    /// Idle connections: memory per connection (live and nchan).
+    /// Idle connections: memory per connection (not floor).
     Idle(idle::Load),
-    /// Memory per connection a while after a burst (live and nchan).
+    /// Memory per connection a while after a burst (not floor).
     Burst(burst::Load),
     /// Memory per connection whose peer reads nothing (live only).
     Stalled(stalled::Load),

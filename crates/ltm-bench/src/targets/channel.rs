@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Floor,
     /// nginx with Nchan and Redis
     Nchan,
+    /// Centrifugo and Redis
+    Centrifugo,
 }
 
 impl Kind {
@@ -19,6 +21,7 @@ impl Kind {
             Self::Live => "ltm-live",
             Self::Floor => "floor",
             Self::Nchan => "Nchan",
+            Self::Centrifugo => "Centrifugo",
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The targets of the load: the services, the floor and the peer.
+//! The targets of the load: the services, the floor and the peers.
 
+pub(crate) mod centrifugo;
 pub(crate) mod channel;
 pub(crate) mod floor;
 mod ltm;
@@ -49,6 +50,7 @@ impl Target {
             Kind::Live => Self::live(folder),
             Kind::Floor => Self::floor(folder),
             Kind::Nchan => Self::nchan(folder),
+            Kind::Centrifugo => Self::centrifugo(folder),
         }
     }
 
@@ -149,6 +151,21 @@ impl Target {
         })
     }
 
+    fn centrifugo(folder: TempDir) -> Result<Self, Error> {
+        let (redis, redis_at) = start_redis(folder.path())?;
+        let (process, address) = centrifugo::start(&redis_at, folder.path())?;
+        Ok(Self {
+            kind: Kind::Centrifugo,
+            processes: vec![process, redis],
+            producers_at: address.clone(),
+            subscribers_at: address,
+            next: AtomicU64::new(1),
+            producers: AtomicUsize::new(0),
+            redis_at: Some(redis_at),
+            _folder: folder,
+        })
+    }
+
     /// Replaces the API by a new one, with empty caches, if it runs here.
     pub(crate) fn renew_api(&mut self) -> Result<(), Error> {
         let api = self.processes.iter_mut().find(|p| p.name() == "ltm-api");
@@ -170,6 +187,7 @@ impl Target {
             Kind::Live => "ltm-gateway",
             Kind::Floor => "floor",
             Kind::Nchan => "nginx",
+            Kind::Centrifugo => "centrifugo",
         })
     }
 
@@ -220,7 +238,9 @@ impl Target {
         let path = match self.kind {
             Kind::Live => format!("/ws/{}?after={}", channel.id, channel.cursor),
             Kind::Floor | Kind::Nchan => format!("/sub/{}", channel.id),
+            Kind::Centrifugo => "/connection/websocket".into(),
         };
+        let centrifugo = (self.kind == Kind::Centrifugo).then(|| channel.id.to_string());
         let order = match self.kind {
             Kind::Live => DeliveryCheck::Log { last: 1 },
             kind => DeliveryCheck::Producers {
@@ -231,6 +251,7 @@ impl Target {
         Subscription {
             address: self.subscribers_at.clone(),
             path,
+            centrifugo,
             order,
         }
     }
