@@ -16,6 +16,7 @@ mod http_api {
     mod ids;
     mod json_patch_suite;
     mod replay;
+    mod shared_documents;
     mod wait;
     mod write_headers;
     mod wrong_bodies;

@@ -9,9 +9,16 @@ use ltm_store::{Redis, Store};
 use prometheus_client::registry::Registry;
 
 use crate::{
-    ApiSettings, body_budget::BodyBudget, json_work::JsonWork, list_check::ListCheck,
-    metrics::Metrics, reader::Reader, retention_sweep::RetentionSweep, state_cache::StateCache,
-    waits::Waits, writer::Writer,
+    ApiSettings,
+    body_budget::BodyBudget,
+    json_work::JsonWork,
+    list_check::ListCheck,
+    metrics::Metrics,
+    reader::{Documents, Reader},
+    retention_sweep::RetentionSweep,
+    state_cache::StateCache,
+    waits::Waits,
+    writer::Writer,
 };
 
 /// What the service's requests share. Clones share it too.
@@ -25,6 +32,7 @@ struct Inner {
     cache: Arc<StateCache>,
     writer: Writer,
     reader: Reader,
+    documents: Documents,
     settings: ApiSettings,
     retention: Retention,
     body_budget: BodyBudget,
@@ -57,6 +65,12 @@ impl Api {
         );
         let cache = Arc::new(cache);
         let json_work = JsonWork::new(&settings, limits.clone());
+        let reader = Reader::new(
+            store.clone(),
+            cache.clone(),
+            json_work.clone(),
+            settings.max_reads,
+        );
         Self {
             inner: Arc::new(Inner {
                 writer: Writer::new(
@@ -65,12 +79,8 @@ impl Api {
                     json_work.clone(),
                     metrics.clone(),
                 ),
-                reader: Reader::new(
-                    store.clone(),
-                    cache.clone(),
-                    json_work.clone(),
-                    settings.max_reads,
-                ),
+                documents: Documents::new(reader.clone(), &settings),
+                reader,
                 body_budget: BodyBudget::new(settings.bodies, limits.clone()),
                 json_work,
                 waits: Waits::new(store.clone(), &settings, limits.clone(), shutdown),
@@ -123,6 +133,7 @@ impl Api {
     pub fn register(&self, registry: &mut Registry) {
         self.inner.metrics.register(registry);
         self.inner.json_work.register(registry);
+        self.inner.documents.register(registry);
         StateCache::register(&self.inner.cache, registry);
     }
 
@@ -136,6 +147,10 @@ impl Api {
 
     pub(crate) fn reader(&self) -> &Reader {
         &self.inner.reader
+    }
+
+    pub(crate) fn documents(&self) -> &Documents {
+        &self.inner.documents
     }
 
     pub(crate) fn body_budget(&self) -> &BodyBudget {

@@ -16,6 +16,7 @@ mod json_work;
 mod list_check;
 mod metrics;
 mod object;
+mod per_ltm;
 mod reader;
 mod retention_sweep;
 mod run;

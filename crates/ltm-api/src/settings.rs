@@ -116,6 +116,12 @@ pub struct ApiSettings {
     ///
     /// Raise it if `ltm_state_cache_misses_total` grows quickly.
     pub cache: ByteSize,
+    /// The memory for documents. While nothing is written to an LTM, all answers share the bytes of its document. A document
+    /// over an eighth of this is read from Redis for each answer. So are all documents if it is `0B`, and further ones while
+    /// slow clients hold this much.
+    ///
+    /// Raise it if many people open large LTMs and `ltm_document_cache_misses_total` grows quickly.
+    pub document_cache: ByteSize,
     /// The number of entries after which the API stores a checkpoint of a state; for a large state, one entry for each
     /// KiB of it if that is more. It also stores one as soon as the entries since the last one are as large as the
     /// state.
@@ -205,6 +211,7 @@ impl Default for ApiSettings {
             max_operations: 10_000,
             max_batch: MAX_BATCH,
             cache: ByteSize::mib(256),
+            document_cache: ByteSize::mib(64),
             checkpoint_every: 1000,
             max_reads: 8,
             json_threads: 0,

@@ -1,10 +1,6 @@
 //! Waiting until an LTM has a status. All requests that wait for the same LTM share one look at Redis.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ltm_service::{LimitsHit, Shutdown};
 use ltm_store::{Row, Store, StoreError};
@@ -14,14 +10,14 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::ApiSettings;
+use crate::{ApiSettings, per_ltm::PerLtm};
 
 /// The requests that wait.
 pub(crate) struct Waits {
     store: Store,
     interval: Duration,
     permits: Semaphore,
-    latest: Arc<SyncMutex<HashMap<LtmId, Weak<Latest>>>>,
+    latest: PerLtm<Latest>,
     limits: LimitsHit,
     shutdown: Shutdown,
 }
@@ -67,7 +63,7 @@ impl Waits {
             store,
             interval: settings.wait_interval,
             permits: Semaphore::new(settings.max_waits.min(Semaphore::MAX_PERMITS)),
-            latest: Arc::default(),
+            latest: PerLtm::default(),
             limits,
             shutdown,
         }
@@ -85,9 +81,9 @@ impl Waits {
             self.limits.hit("api.max_waits");
             return Err(WaitError::TooMany);
         };
-        let watched = self.watched(id);
+        let latest = self.latest.of(id);
         // A write that was acknowledged before this request is seen at once.
-        let mut seen = self.look(id, &watched.latest, began).await?;
+        let mut seen = self.look(id, &latest, began).await?;
         while !awaited.is(&seen) {
             let next = seen.at + self.interval;
             tokio::select! {
@@ -99,7 +95,7 @@ impl Waits {
             }
             // Any later look will do: so all that wait for this LTM come to wake up together.
             let later = seen.at + Duration::from_nanos(1);
-            seen = self.look(id, &watched.latest, later).await?;
+            seen = self.look(id, &latest, later).await?;
         }
         Ok(Some(seen))
     }
@@ -116,18 +112,6 @@ impl Waits {
         let row = Arc::new(row);
         Ok(latest.insert(Seen { row, cursor, at }).clone())
     }
-
-    fn watched(&self, id: LtmId) -> Watched {
-        let mut all = lock(&self.latest);
-        let known = all.get(&id).and_then(Weak::upgrade);
-        let latest = known.unwrap_or_default();
-        all.insert(id, Arc::downgrade(&latest));
-        Watched {
-            all: self.latest.clone(),
-            id,
-            latest,
-        }
-    }
 }
 
 impl Awaited {
@@ -136,24 +120,4 @@ impl Awaited {
         self.after != Some(seen.cursor)
             && (self.statuses.is_empty() || status.is_some_and(|it| self.statuses.contains(it)))
     }
-}
-
-/// An LTM that a request waits for. The last one that is dropped forgets the LTM.
-struct Watched {
-    all: Arc<SyncMutex<HashMap<LtmId, Weak<Latest>>>>,
-    id: LtmId,
-    latest: Arc<Latest>,
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let mut all = lock(&self.all);
-        if Arc::strong_count(&self.latest) == 1 {
-            all.remove(&self.id);
-        }
-    }
-}
-
-fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

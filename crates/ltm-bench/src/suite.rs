@@ -4,7 +4,7 @@ use crate::{error::Error, scenarios::Scenario, session::Session};
 
 /// The commands that the suite runs. The number of connections stays within the usual limit of 20,000 open
 /// files.
-const FULL: [&str; 18] = [
+const FULL: [&str; 19] = [
     "fan-out",
     "fan-out --subscribers 500 --rate 0",
     "fan-out --ltms 2000 --subscribers 1 --rate 2000",
@@ -23,10 +23,11 @@ const FULL: [&str; 18] = [
     "batch",
     "late",
     "document",
+    "opening",
 ];
 
 /// The same with a small load, to check that everything runs.
-const QUICK: [&str; 11] = [
+const QUICK: [&str; 12] = [
     "fan-out --subscribers 20 --seconds 1",
     "fan-out --subscribers 20 --seconds 1 --rate 0",
     "catch-up --subscribers 20 --entries 50",
@@ -38,6 +39,7 @@ const QUICK: [&str; 11] = [
     "batch --batches 3",
     "late --entries 100 --window 50 --rounds 1",
     "document --snapshots 50 --rounds 1",
+    "opening --snapshots 50 --openings 20 --connections 2 --rounds 1",
 ];
 
 #[derive(Clone, Debug, clap::Args)]

@@ -12,6 +12,7 @@ pub use http::{
         cors::{CorsSettings, Origins},
         hosts::HostNames,
     },
+    compression::shared::{Keep, SharedContent},
     connection::{
         client_ended,
         upgrade::{Incoming, Socket, Upgrade},

@@ -59,7 +59,7 @@ pub use log::{
     create::{CREATION_KEY_SECONDS, CreateError, CreatedLtm, NewLtm},
     delete::{DeletedLtm, Deletion},
     list::Row,
-    meta::Meta,
+    meta::{LogMark, Meta},
     read::{Read, Store, Window, WindowBounds},
     retention::{Base, BasePoint, RetentionCandidate},
     snapshots::SnapshotReader,

@@ -56,7 +56,7 @@ fn figure(row: &Value, name: &str) -> f64 {
 #[test]
 fn every_scenario_gives_its_figures() {
     let rows = measure(&["all", "--quick"]);
-    let expected: [(&str, &str, &[&str]); 12] = [
+    let expected: [(&str, &str, &[&str]); 13] = [
         (
             "fan-out",
             "ltm-live",
@@ -82,6 +82,7 @@ fn every_scenario_gives_its_figures() {
         ("batch", "ltm-live", &["single / batched"]),
         ("late", "ltm-live", &["late / early"]),
         ("document", "ltm-live", &["GET / redis-cli"]),
+        ("opening", "ltm-live", &["CPU µs each"]),
     ];
     for (scenario, target, figures) in expected {
         let of = |row: &&Value| row["scenario"] == scenario && row["target"] == target;

@@ -61,7 +61,7 @@ impl Reader {
 }
 
 /// The part of a history from the index `from` to before `until`.
-fn clip(branch: &Branch, from: u64, until: u64) -> Vec<SnapshotRange> {
+pub(super) fn clip(branch: &Branch, from: u64, until: u64) -> Vec<SnapshotRange> {
     let clip = |range: &SnapshotRange| {
         let begin = range.index.max(from);
         let end = (range.index + range.len).min(until);

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The most bytes that the connection takes at once. It holds a copy of them.
-const PART: usize = 32 * 1024;
+pub(super) const PART: usize = 32 * 1024;
 /// How many bytes of errors are read at once.
 const ERRORS_AT_ONCE: usize = 128 * 1024;
 
@@ -113,7 +113,7 @@ impl JsonStream {
     }
 
     /// The next bytes; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         while let Some(chunk) = self.queue.pop_front() {
             match chunk {
                 // An empty chunk would end the body.

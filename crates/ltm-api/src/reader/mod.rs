@@ -13,6 +13,7 @@ mod rollback_rows;
 mod shared_reads;
 mod state_at;
 
+pub(crate) use document::{Content, Documents};
 pub(crate) use error::ReadError;
 pub(crate) use json_stream::parts;
 pub(crate) use point_in_time::{PointInTime, despite_trims};

@@ -5,7 +5,7 @@ mod append_floor;
 mod batch;
 mod burst;
 mod catch_up;
-mod document;
+mod documents;
 mod fan_out;
 mod idle;
 mod late_append;
@@ -49,7 +49,9 @@ pub(crate) enum Scenario {
     /// Appends late in a long history, compared with appends early in a short one (live only).
     Late(late_append::Load),
     /// GET of a document with a long history, compared with `redis-cli` on the stream (live only).
-    Document(document::Load),
+    Document(documents::history::Load),
+    /// Openings of one document by many clients, compared with nginx and a file of the same bytes (live only).
+    Opening(documents::opening::Load),
 }
 
 impl Scenario {
@@ -74,6 +76,7 @@ impl Scenario {
             Self::Batch(_) => "batch",
             Self::Late(_) => "late",
             Self::Document(_) => "document",
+            Self::Opening(_) => "opening",
         }
     }
 
@@ -92,7 +95,8 @@ impl Scenario {
             | Self::CatchUp(_)
             | Self::Batch(_)
             | Self::Late(_)
-            | Self::Document(_) => kind == Kind::Live,
+            | Self::Document(_)
+            | Self::Opening(_) => kind == Kind::Live,
         }
     }
 
@@ -118,7 +122,8 @@ impl Scenario {
             Self::Append(load) => append::run(target, load),
             Self::Batch(load) => batch::run(target, load),
             Self::Late(load) => late_append::run(target, load),
-            Self::Document(load) => document::run(target, load),
+            Self::Document(load) => documents::history::run(target, load),
+            Self::Opening(load) => documents::opening::run(target, load),
         }
     }
 }

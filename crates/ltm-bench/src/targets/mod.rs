@@ -2,6 +2,7 @@
 
 pub(crate) mod centrifugo;
 pub(crate) mod channel;
+pub(crate) mod file_server;
 pub(crate) mod floor;
 mod ltm;
 pub(crate) mod process;

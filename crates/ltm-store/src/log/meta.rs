@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ltm_state::RetentionOverride;
 use ltm_types::{Cursor, LtmId, keys};
-use redis::Cmd;
+use redis::{Cmd, Value, from_redis_value};
 
 use crate::{
     error::StoreError,
@@ -39,6 +39,23 @@ pub struct Meta {
     /// The LTM that it is a copy of.
     pub source: Option<LtmId>,
 }
+
+/// What tells whether a log has changed. If two marks of an LTM are equal, it has the same entries, and the same is known of
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogMark {
+    /// The head of the log.
+    pub cursor: Cursor,
+    /// The base of the log, if it was trimmed.
+    pub base: Option<Cursor>,
+    /// The bytes of all payloads in the log; `None` if nobody has counted them.
+    pub bytes: Option<u64>,
+    /// When Redis wrote the head. A log that was lost and written again can have the same cursors.
+    written_at: Option<String>,
+}
+
+/// The fields of the hash that a mark is made of: the cursor, the bytes, and the time.
+type MarkFields = (Option<String>, Option<String>, Option<String>);
 
 /// The fields of a new LTM.
 pub(crate) struct MetaFields<'a> {
@@ -128,6 +145,43 @@ impl MetaFields<'_> {
 }
 
 impl Store {
+    /// What the log of an LTM is at now: one round trip, whatever the size of the log.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`], [`StoreError::Deleted`], [`StoreError::Unavailable`], or [`StoreError::Damaged`] if a
+    /// cursor cannot be read or the log is missing.
+    pub async fn mark(&self, id: LtmId) -> Result<LogMark, StoreError> {
+        let mut pipeline = redis::pipe();
+        let meta = pipeline.cmd("HMGET").arg(keys::meta(id));
+        meta.arg("cursor").arg("bytes").arg("written_at");
+        pipeline.cmd("HGET").arg(keys::base(id)).arg("cursor");
+        pipeline.cmd("EXISTS").arg(keys::log(id));
+        let answers = Value::Array(self.redis.pipeline(&pipeline, 3).await?);
+        let ((cursor, bytes, written_at), base, has_log): (MarkFields, Option<String>, bool) =
+            from_redis_value(answers).map_err(redis::RedisError::from)?;
+        let Some(cursor) = cursor else {
+            return Err(self.missing(id).await);
+        };
+        let fault = |detail| damaged(id, Cursor::ORIGIN, detail);
+        if !has_log {
+            return Err(fault("its log is missing"));
+        }
+        let cursor = cursor
+            .parse()
+            .map_err(|_| fault("its head is not a cursor"))?;
+        let base = base
+            .map(|base| base.parse())
+            .transpose()
+            .map_err(|_| fault("the cursor of its base is not a cursor"))?;
+        Ok(LogMark {
+            cursor,
+            base,
+            bytes: bytes.and_then(|field| bytes_of(&field, cursor, base)),
+            written_at,
+        })
+    }
+
     /// Everything about an LTM but its state.
     ///
     /// # Errors

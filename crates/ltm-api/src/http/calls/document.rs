@@ -2,11 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use ltm_docs::problems::ReadProblems;
-use ltm_service::{Parameters, ProblemResponse};
+use ltm_service::{Parameters, ProblemResponse, is_head};
 
 use crate::{
     Api,
     http::{headers, path, schemas::Document},
+    reader::Content,
 };
 
 #[utoipa::path(
@@ -36,13 +37,20 @@ pub(crate) async fn document(
     let asked = parameters.flag("rollbacks")? || from.is_some();
     let rollbacks = asked.then_some(from.unwrap_or(0));
     let known = headers::if_none_match(&request);
-    let document = api.reader().document(id, &known, rollbacks).await?;
+    let documents = api.documents();
+    // HEAD needs only the beginning.
+    let document = if rollbacks.is_some() || is_head(&request) {
+        documents.streamed(id, &known, rollbacks).await?
+    } else {
+        documents.shared(id, &known).await?
+    };
     let tag = (header::ETAG, format!("\"{}\"", document.cursor));
-    Ok(match document.json {
-        None => HttpResponse::NotModified().insert_header(tag).finish(),
-        Some(json) => HttpResponse::Ok()
-            .insert_header(tag)
-            .content_type("application/json")
-            .streaming(json.into_stream()),
+    let mut head = HttpResponse::Ok();
+    head.insert_header(tag.clone())
+        .content_type("application/json");
+    Ok(match document.content {
+        Content::Known => HttpResponse::NotModified().insert_header(tag).finish(),
+        Content::Shared(content) => content.answer(&mut head),
+        Content::Streamed(json) => head.streaming(json.into_stream()),
     })
 }

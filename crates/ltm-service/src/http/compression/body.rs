@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{codec::CodecEncoder, counts::Counts};
 
 /// How many bytes are compressed before the other tasks of the thread run.
-const SLICE: usize = 64 * 1024;
+pub(super) const SLICE: usize = 64 * 1024;
 /// How many bytes are compressed at once. The encoder holds what they become.
 const PART: usize = 16 * 1024;
 

@@ -6,6 +6,7 @@
 mod body;
 mod codec;
 mod counts;
+pub(crate) mod shared;
 
 use std::sync::Arc;
 
@@ -22,12 +23,13 @@ use actix_web::{
 };
 use ltm_settings::bytes;
 use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::{
     body::{Begun, Compressed},
     codec::Codec,
     counts::Counts,
+    shared::{NoPermit, SharedBody, SharedContent},
 };
 use super::{head::is_head, settings::HttpSettings, vary::vary_by};
 use crate::telemetry::limits_hit::LimitsHit;
@@ -71,10 +73,26 @@ impl Compression {
         self.counts.register(registry);
     }
 
+    fn permit(&self) -> Result<OwnedSemaphorePermit, NoPermit> {
+        let permit = self.permits.clone().try_acquire_owned();
+        permit.map_err(|_| {
+            self.limits.hit("http.max_compressions");
+            NoPermit
+        })
+    }
+
+    /// The compressed form of content that answers share; `None` if it is not shared.
+    async fn share(&self, codec: Codec, content: &SharedContent) -> Option<SharedBody> {
+        let form = content.compressed(codec, || self.permit()).await;
+        let form = form.ok().flatten()?;
+        self.counts.read(content.len());
+        self.counts.sent(form.len());
+        Some(form)
+    }
+
     /// Compresses the body, if a permit is free.
     fn compress(&self, codec: Codec, body: Begun) -> Result<Compressed, Begun> {
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            self.limits.hit("http.max_compressions");
+        let Ok(permit) = self.permit() else {
             return Err(body);
         };
         match codec.encoder() {
@@ -119,7 +137,16 @@ pub(crate) async fn compress(
         return Ok(response);
     }
     let (answer, body) = response.into_parts();
+    let shared = body.extensions().get::<Arc<SharedContent>>().cloned();
     let (mut head, body) = body.into_parts();
+    if let Some(shared) = shared.filter(|shared| shared.len() >= compression.least)
+        && !is_head(&answer)
+        && let Some(form) = compression.share(codec, &shared).await
+    {
+        mark(head.headers_mut(), codec);
+        let response = head.set_body(BoxBody::new(form));
+        return Ok(ServiceResponse::new(answer, response));
+    }
     let begun = Begun::read(body, compression.least).await;
     let body = if begun.len() < compression.least {
         match begun.whole() {

@@ -1,0 +1,4 @@
+//! `GET` of documents.
+
+pub(crate) mod history;
+pub(crate) mod opening;
