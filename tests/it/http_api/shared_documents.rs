@@ -144,7 +144,11 @@ fn own(headers: &HeaderMap) -> Vec<(String, String)> {
 /// An LTM whose log has this many snapshots.
 async fn ltm(api: &Api, snapshots: usize, bytes: usize) -> u64 {
     let (id, _) = api.create(json!({})).await;
-    let line = |_| json!({"reason": "execute", "merge": {"text": "x".repeat(bytes)}});
+    // The same text again would change nothing, and its patch would be empty.
+    let line = |n: usize| {
+        let text = format!("{n}{}", "x".repeat(bytes));
+        json!({"reason": "execute", "merge": {"text": text}})
+    };
     let lines: Vec<Value> = (1..snapshots).map(line).collect();
     let batch = json!({"snapshots": lines});
     let batch = api.post(&format!("/ltm/{id}/snapshots"), &batch).await;
