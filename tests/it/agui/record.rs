@@ -66,6 +66,24 @@ async fn a_thread_goes_on_with_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_asks_again_for_the_last_run_gets_it_and_runs_nothing() {
+    let mut recorded = Recorded::start(&[]).await;
+    recorded.run("t", "r1");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    run.finish().await;
+    recorded.until_status("t", "finished").await;
+    let path = format!("/agui/{AGENT}/t");
+    let again = recorded.post(&path, &input("t", "r1")).await;
+    let text = again.text().await.unwrap();
+    assert!(
+        text.contains("MESSAGES_SNAPSHOT") && text.contains("RUN_FINISHED"),
+        "{text}"
+    );
+    assert!(!recorded.agent.is_asked());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_of_a_running_thread_does_not_ask_the_agent_again() {
     let mut recorded = Recorded::start(&[]).await;
     recorded.run("t", "r1");

@@ -31,7 +31,7 @@ pub(super) enum Begun {
     After(Cursor),
     /// The page lacks messages or the state of the thread.
     WithMore,
-    /// Another recorder runs the thread.
+    /// Another recorder runs the thread; or the page asks again for a run that it did not see begin.
     Elsewhere,
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn perform(
     }
 }
 
-/// Begins the run in the log. `None` if another recorder runs the thread.
+/// Begins the run in the log. `None` if another recorder runs the thread, or if this was its last run.
 async fn start(
     service: &RecorderService,
     log: ThreadLog,
@@ -82,8 +82,11 @@ async fn start(
     permit: Box<Permit>,
 ) -> Result<Option<Recording>, LogError> {
     let now = log.state().await?.value;
-    if Run::is_active(&now.state) {
-        // If that one has died, its run ends after its lease.
+    let id = text(&wish.input, "runId");
+    let is_repeated =
+        Run::of_state(&now.state).is_some_and(|last| last.run == id && !id.is_empty());
+    if is_repeated || Run::is_active(&now.state) {
+        // If the other recorder has died, its run ends after its lease.
         return Ok(None);
     }
     let settings = service.settings();
@@ -99,7 +102,7 @@ async fn start(
     };
     let run = Run {
         thread: wish.thread.key().into(),
-        run: text(&wish.input, "runId"),
+        run: id,
         lease: Some(settings.lease.as_secs().max(1)),
     };
     match recording.begin(&run, &wish.input).await {

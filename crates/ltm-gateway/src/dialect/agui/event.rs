@@ -73,8 +73,9 @@ pub(super) fn small(data: &Value) -> Bytes {
 /// send it back.
 const OF_MESSAGES: [&str; 4] = ["TEXT_MESSAGE_", "TOOL_CALL_", "REASONING_", "ACTIVITY_"];
 
-/// An event of a recorded run, with its cursor. The event of the producer's framework is left out.
-pub(super) fn recorded(cursor: &str, mut item: Map<String, Value>) -> Encoded {
+/// An event of a recorded run, with its cursor if the client can resume after it. The event of the producer's framework is
+/// left out.
+pub(super) fn recorded(cursor: Option<&str>, mut item: Map<String, Value>) -> Encoded {
     item.remove("rawEvent");
     let r#type = item.get("type").and_then(Value::as_str).unwrap_or_default();
     let known = TYPES.contains(&r#type);
@@ -87,11 +88,13 @@ pub(super) fn recorded(cursor: &str, mut item: Map<String, Value>) -> Encoded {
         let custom = json!({"type": "CUSTOM", "name": name, "value": item});
         item = custom.as_object().cloned().unwrap_or_default();
     }
-    let at = item.entry(place).or_insert_with(|| json!({}));
-    if let Some(at) = at.as_object_mut() {
-        at.insert("ltm-live".into(), json!({"cursor": cursor}));
+    if let Some(cursor) = cursor {
+        let at = item.entry(place).or_insert_with(|| json!({}));
+        if let Some(at) = at.as_object_mut() {
+            at.insert("ltm-live".into(), json!({"cursor": cursor}));
+        }
     }
-    event(Some(cursor), &Value::Object(item).to_string())
+    event(cursor, &Value::Object(item).to_string())
 }
 
 /// An event for which AG-UI has no type. A dot in the name marks it as ours.

@@ -302,6 +302,8 @@ fn recorded_event(cursor: &str, change: &Change<'_>) -> Translation {
                 let id = item.get(member)?.as_str()?.to_owned();
                 Some((kind, effect, id))
             });
+            // A client that resumes after it would lack the patch.
+            let cursor = (!shows_patch).then_some(cursor);
             Some(Item::Event(recorded(cursor, item), effect))
         }
     };
@@ -350,6 +352,31 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    #[test]
+    fn a_client_resumes_after_the_last_event_of_an_entry() {
+        let entry = |patch: &str| {
+            let text = format!(
+                r#"{{"id":7,"cursor":"1-2","snapshot":{{"time":"2026-01-01T00:00:00Z","reason":"agui","item":{{"type":"CUSTOM","name":"n","value":1}},"patch":{patch}}}}}"#
+            );
+            let translations = Translations::new("/_messages");
+            match &*translations.of(vec![text.into()], true) {
+                Translation::Entry(Entry {
+                    item: Some(Item::Event(event, _)),
+                    delta,
+                    ..
+                }) => {
+                    let has_cursor =
+                        |event: &Encoded| event.as_ref().unwrap().starts_with(b"id: 1-2\n");
+                    (has_cursor(event), delta.as_ref().map(has_cursor))
+                }
+                _ => panic!("it is an event"),
+            }
+        };
+        assert_eq!(entry("[]"), (true, None));
+        let patch = r#"[{"op":"add","path":"/n","value":1}]"#;
+        assert_eq!(entry(patch), (false, Some(true)));
+    }
 
     #[tokio::test]
     async fn a_large_state_is_translated_once_and_on_another_thread() {
