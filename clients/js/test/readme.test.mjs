@@ -15,7 +15,7 @@ const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const blocks = [...readme.matchAll(/```(\w+)\n([^]*?)```/g)].map(([, language, text]) => ({ language, text }));
 // Within the package, so that its name means itself.
 const folder = fileURLToPath(new URL('readme/', import.meta.url));
-const read = ['follow.mjs', 'read.mjs', 'many.mjs', 'list.mjs', 'reader.mjs', 'write.mjs', 'text.mjs', 'react.jsx', 'vue.mjs', 'svelte.mjs'];
+const read = ['follow.mjs', 'read.mjs', 'many.mjs', 'list.mjs', 'reader.mjs', 'write.mjs', 'text.mjs', 'agui.mjs', 'react.jsx', 'vue.mjs', 'svelte.mjs'];
 const typed = ['types.ts', 'page.tsx', 'agent-view.tsx'];
 
 let services;
@@ -124,6 +124,14 @@ test('a text that is streamed is whole in the end', async () => {
   const running = start('text.mjs');
   assert.equal(await running.exited, 0);
   assert.equal(running.said, 'Harbours are safe.\nHarbours are \n');
+});
+
+test('an agent of AG-UI reads a thread', async () => {
+  const state = { _status: 'finished', _messages: [{ id: '1', role: 'user', content: 'hi' }] };
+  await producer.create({ fqn: 'app.Chat', key: 'chat-1', state });
+  const running = start('agui.mjs');
+  assert.equal(await running.exited, 0);
+  assert.equal(running.said, 'finished\n1 messages\n');
 });
 
 test('a store calls', async () => {

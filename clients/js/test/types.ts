@@ -20,6 +20,7 @@ import {
   type Step,
   type View,
 } from 'ltm-live';
+import { LtmAgent, LtmAgentRunner } from 'ltm-live/agui';
 import { followLtm as coreFollow } from 'ltm-live/min';
 import { useLtm, useLtmList, useLtms } from 'ltm-live/react';
 import { ltmListStore, ltmsStore, ltmStore } from 'ltm-live/svelte';
@@ -201,4 +202,18 @@ export async function everything(reader: Reader): Promise<void> {
   ltmListStore('').subscribe(({ rows }) => console.log(rows?.length));
   console.log(vue.useLtm<Agent>(url, ref(1)).value.state?.todo, vue.useLtms<Agent>(url, () => [1, 2]).value[0]?.state?.todo);
   console.log(vue.useLtmList(url, ref({ limit: 20 })).value.rows?.length);
+}
+
+export async function agui(): Promise<void> {
+  const agent = new LtmAgent({ url: new URL('http://localhost:8000'), fqn: 'app.Agent', threadId: 't', token: async () => 'x' });
+  const stopped: boolean = await agent.clone().stopRun();
+  agent.subscribe({ onEvent: ({ event }) => void event.type });
+  // @ts-expect-error: an agent has a class.
+  new LtmAgent({ url: 'http://localhost:8000' });
+  const runner = new LtmAgentRunner({ url: 'http://localhost:8000', recorder: 'http://localhost:8010' });
+  // @ts-expect-error: the recorder runs the agents.
+  new LtmAgentRunner({ url: 'http://localhost:8000' });
+  runner.connect({ threadId: 't', agentId: 'app.Agent' }).subscribe((event) => event.type);
+  const running: boolean = stopped && (await runner.isRunning({ threadId: 't' }));
+  void running;
 }

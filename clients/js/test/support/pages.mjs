@@ -7,7 +7,7 @@ const dist = new URL('../../dist/', import.meta.url);
 /** Starts it. `files` are texts by name, or functions that return one; any other path is an empty page. */
 export async function servePages(files = {}) {
   const server = createServer((request, response) => {
-    const name = request.url.slice(1);
+    const name = new URL(request.url, 'http://localhost').pathname.slice(1);
     const file = /^ltm-live(\.all)?\.min\.js$/.test(name) ? readFileSync(new URL(name, dist)) : files[name];
     const type = file === undefined || name.endsWith('.html') ? 'text/html' : 'text/javascript';
     response.writeHead(200, { 'Content-Type': type });

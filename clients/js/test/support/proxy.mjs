@@ -72,6 +72,11 @@ export class Proxy {
     this.pairs.forEach((pair) => (pair.frozen = pair.isSocket));
   }
 
+  /** Lets nothing more through on any connection that there is, and closes none of them. */
+  freeze() {
+    this.pairs.forEach((pair) => (pair.frozen = true));
+  }
+
   async stop() {
     this.cut();
     await new Promise((resolve) => this.server.close(resolve));

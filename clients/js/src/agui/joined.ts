@@ -1,0 +1,152 @@
+import type { BaseEvent } from '@ag-ui/client';
+
+/** An event with all its members. */
+export type Event = BaseEvent & Record<string, unknown>;
+
+/** The event that ends what an event begins, and the member with the id of it. */
+const ENDS: Record<string, readonly [end: string, id: string]> = {
+  STEP_STARTED: ['STEP_FINISHED', 'stepName'],
+  TEXT_MESSAGE_START: ['TEXT_MESSAGE_END', 'messageId'],
+  TOOL_CALL_START: ['TOOL_CALL_END', 'toolCallId'],
+  REASONING_START: ['REASONING_END', 'messageId'],
+  REASONING_MESSAGE_START: ['REASONING_MESSAGE_END', 'messageId'],
+  SUBAGENT_STARTED: ['SUBAGENT_FINISHED', 'subagentRunId'],
+};
+const IDS = new Map(Object.values(ENDS));
+
+/**
+ * Joins the events of several connections to one run. At the begin of a connection the gateway begins again what the
+ * client may lack: the run, the messages that are open, and the entry after the cursor. An AG-UI client rejects what begins
+ * twice, and adds a text twice.
+ */
+export class Joined {
+  /** Whether the run has ended. */
+  ended = false;
+  private started: Event | undefined;
+  /** What is open: the event that would end it. */
+  private readonly open = new Map<string, Event>();
+  /** The events since the cursor, as they came. */
+  private since: string[] = [];
+  /** Those of them that this connection has still to repeat. */
+  private repeats: string[] = [];
+  private hasMessages = false;
+
+  /** `after` is the cursor after which the next connection begins; without one, it begins with the whole state. */
+  constructor(public after?: string) {}
+
+  /** Whether the run has begun. */
+  get begun(): boolean {
+    return this.started !== undefined;
+  }
+
+  /** A connection begins. */
+  connected(): void {
+    this.repeats = [...this.since];
+  }
+
+  /** The events for the client; `undefined` if only the whole state can say what happened meanwhile. */
+  next(data: string, id?: string): Event[] | undefined {
+    const event = JSON.parse(data) as Event;
+    const events = this.isRepeated(data) ? [] : this.joined(event);
+    if (!events) {
+      this.restart();
+      return undefined;
+    }
+    const { type } = event as { type: string };
+    if (id !== undefined) {
+      this.since = [];
+      // The texts that are open follow, and only the whole state has their begin.
+      this.after = type === 'STATE_SNAPSHOT' && this.hasMessages ? undefined : id;
+    } else if (events.length && type !== 'RUN_STARTED') {
+      this.since.push(data);
+    }
+    this.hasMessages = type === 'MESSAGES_SNAPSHOT';
+    return events;
+  }
+
+  private isRepeated(data: string): boolean {
+    if (this.repeats[0] !== data) {
+      return false;
+    }
+    this.repeats.shift();
+    return true;
+  }
+
+  /** The next connection begins with the whole state. */
+  private restart(): void {
+    this.after = undefined;
+    this.since = [];
+  }
+
+  private joined(event: Event): Event[] | undefined {
+    const { type } = event as { type: string };
+    const end = ENDS[type];
+    if (end) {
+      return this.begins(event, ...end);
+    }
+    switch (type) {
+      case 'RUN_STARTED':
+        return this.starts(event);
+      case 'MESSAGES_SNAPSHOT':
+      case 'STATE_SNAPSHOT':
+        this.since = [];
+        this.repeats = [];
+        return [...this.closed(), event];
+      case 'RUN_FINISHED':
+        return this.finishes(event);
+      case 'RUN_ERROR':
+        this.ended = true;
+        return [event];
+      default:
+        return this.continues(event, type === 'SUBAGENT_ERROR' ? 'SUBAGENT_FINISHED' : type);
+    }
+  }
+
+  private starts(event: Event): Event[] | undefined {
+    if (!this.started) {
+      this.started = event;
+      return [event];
+    }
+    // The messages of another run are new to the client.
+    const { input } = event;
+    return input === undefined || JSON.stringify(input) === JSON.stringify(this.started.input) ? [] : undefined;
+  }
+
+  private begins(event: Event, end: string, id: string): Event[] | undefined {
+    const key = `${end} ${event[id]}`;
+    if (this.open.has(key)) {
+      return [];
+    }
+    if (this.repeats.length) {
+      return undefined;
+    }
+    this.open.set(key, { type: end, [id]: event[id] } as unknown as Event);
+    return [event];
+  }
+
+  private continues(event: Event, type: string): Event[] | undefined {
+    // The gateway does not repeat what it sent: it may be newer than it was.
+    if (this.repeats.length) {
+      return undefined;
+    }
+    const id = IDS.get(type);
+    if (id !== undefined) {
+      this.open.delete(`${type} ${event[id]}`);
+    }
+    return [event];
+  }
+
+  /** The ends of all that is open, the last one first. */
+  private closed(): Event[] {
+    const ends = [...this.open.values()].reverse();
+    this.open.clear();
+    return ends;
+  }
+
+  private finishes(event: Event): Event[] {
+    this.ended = true;
+    // The gateway names a run that a connection joins in the middle by another id.
+    const { threadId, runId } = this.started ?? event;
+    return [...this.closed(), { ...event, threadId, runId } as Event];
+  }
+}
