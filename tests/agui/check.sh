@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Clients of AG-UI that others publish, unchanged, against the services: in Node (*.test.mjs), and the validator of the
-# Python package ag-ui-validate; then agents that others publish, recorded (record.mjs). What is missing is installed.
+# Python package ag-ui-validate; then agents that others publish, recorded (record.mjs); then CopilotKit's runtime and page
+# (copilotkit). What is missing is installed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,3 +30,9 @@ if ! cmp -s tests/agui/record-requirements.txt "$agents/installed"; then
   cp tests/agui/record-requirements.txt "$agents/installed"
 fi
 LTM_AGUI_PYTHON="$PWD/$agents/bin/python" node --test --test-timeout 120000 tests/agui/record.mjs
+
+# CopilotKit's runtime with the runner of the JavaScript client, and a CopilotKit page in Chromium.
+npm --prefix clients/js ci --no-audit --no-fund --silent
+npm --prefix clients/js run --silent build
+npm --prefix tests/agui/copilotkit ci --no-audit --no-fund --silent
+npm --prefix tests/agui/copilotkit test

@@ -4,62 +4,28 @@
 // `node --test record.mjs`; LTM_AGUI_PYTHON names a Python with the packages of record-requirements.txt.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
 import * as old from "agui-client-0";
 import * as current from "agui-client-1";
 
-import { Service, until } from "./service.mjs";
+import { Service, program, startRecorder, until } from "./service.mjs";
 
-const root = join(import.meta.dirname, "../..");
-const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug/ltm");
 const python = process.env.LTM_AGUI_PYTHON ?? "python3";
 const question = { id: "q1", role: "user", content: "Which harbours?" };
-
-/// A program that says on a line where it listens.
-async function program(command, args, env, address) {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
-  const said = [];
-  const found = new Promise((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on("line", (line) => {
-        said.push(line);
-        const url = address(line);
-        if (url) resolve(url);
-      });
-    }
-    child.on("exit", () => reject(new Error(`${command} ended: ${said.slice(-5).join("\n")}`)));
-  });
-  const stop = async (signal = "SIGTERM") => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, "exit");
-    child.kill(signal);
-    await ended;
-  };
-  return { url: await found, stop };
-}
 
 let service, agents, recorder;
 const rejections = [];
 process.on("unhandledRejection", (error) => rejections.push(error));
 
-const startRecorder = () =>
-  program(
-    binary,
-    ["agui", "--listen", "127.0.0.1:0", "--upstream", `app.Graph=${agents.url}/langgraph`, "--upstream", `app.Pydantic=${agents.url}/pydantic`],
-    { LTM_URL: service.url, LTM__LOG__FORMAT: "json", LTM__AGUI__LEASE: "1s" },
-    (line) => line.includes('"message":"listening"') && `http://${JSON.parse(line).address}`,
-  );
+const record = () => startRecorder(service, { "app.Graph": `${agents.url}/langgraph`, "app.Pydantic": `${agents.url}/pydantic` });
 
 before(async () => {
   service = await Service.start();
   const script = join(import.meta.dirname, "record_agents.py");
   agents = await program(python, [script], {}, (line) => line.startsWith("http://") && line);
-  recorder = await startRecorder();
+  recorder = await record();
 });
 after(async () => {
   await recorder?.stop();
@@ -124,7 +90,7 @@ for (const [version, { HttpAgent }] of [["1.0.0", current], ["0.0.59", old]]) {
       first.abortRun();
       await run;
       await recorder.stop("SIGKILL");
-      recorder = await startRecorder();
+      recorder = await record();
       assert.equal((await until_ended(fqn, thread("killed"))).status, "error");
       const second = page(`${recorder.url}/agui/${fqn}/${thread("killed")}`, thread("killed"));
       await second.runAgent();

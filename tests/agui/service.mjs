@@ -12,10 +12,10 @@ const root = join(import.meta.dirname, "../..");
 const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug/ltm");
 
 export class Service {
-  static async start(settings = {}, data = mkdtempSync(join(tmpdir(), "ltm-agui-"))) {
+  static async start(settings = {}, data = mkdtempSync(join(tmpdir(), "ltm-agui-")), address = "127.0.0.1:0") {
     const service = new Service();
     service.data = data;
-    service.process = spawn(binary, ["dev", "--listen", "127.0.0.1:0", "--data-dir", data], {
+    service.process = spawn(binary, ["dev", "--listen", address, "--data-dir", data], {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, LTM__LOG__FORMAT: "json", LTM__GATEWAY__DRAIN_NOTICE: "0s", LTM__GATEWAY__DRAIN_TIME: "200ms", ...settings },
     });
@@ -64,6 +64,38 @@ export class Service {
     return (await this.call("GET", `/ltm/${id}/state`)).state;
   }
 }
+
+/// A program that says on a line where it listens.
+export async function program(command, args, env, address) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+  const said = [];
+  const found = new Promise((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on("line", (line) => {
+        said.push(line);
+        const url = address(line);
+        if (url) resolve(url);
+      });
+    }
+    child.on("exit", () => reject(new Error(`${command} ended: ${said.slice(-5).join("\n")}`)));
+  });
+  const stop = async (signal = "SIGTERM") => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+  };
+  return { url: await found, stop };
+}
+
+/// A recorder of these agents: their classes, and where they are.
+export const startRecorder = (service, agents, settings = {}) =>
+  program(
+    binary,
+    ["agui", "--listen", "127.0.0.1:0", ...Object.entries(agents).flatMap(([fqn, url]) => ["--upstream", `${fqn}=${url}`])],
+    { LTM_URL: service.url, LTM__LOG__FORMAT: "json", LTM__AGUI__LEASE: "1s", ...settings },
+    (line) => line.includes('"message":"listening"') && `http://${JSON.parse(line).address}`,
+  );
 
 /// Resolves when an agent has what `seen` says. (It tells of changes only those that subscribed before the run.)
 export async function until(agent, seen) {
