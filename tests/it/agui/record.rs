@@ -108,8 +108,7 @@ async fn a_stopped_run_ends_at_the_agent_and_in_the_log() {
     recorded.run("t", "r1");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
-    let start = json!({"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"});
-    run.event(&start).await;
+    run.begin_message("m").await;
     until("the message is there", async || {
         recorded.state("t").await["_messages"][1]["id"] == "m"
     })

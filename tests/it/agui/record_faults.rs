@@ -95,8 +95,7 @@ async fn a_run_keeps_what_its_agent_sent_before_it_was_cut() {
     recorded.run("t", "r");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
-    run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"}))
-        .await;
+    run.begin_message("m").await;
     run.event(&json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": "By the s"}))
         .await;
     drop(run);
@@ -155,8 +154,7 @@ async fn a_run_goes_on_over_what_others_write_to_its_ltm() {
     recorded.run("t", "r");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
-    run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"}))
-        .await;
+    run.begin_message("m").await;
     until("the message is there", async || {
         recorded.state("t").await["_messages"][1]["id"] == "m"
     })
@@ -189,8 +187,7 @@ async fn a_run_whose_recorder_was_killed_is_ended_by_another_one_and_the_thread_
     recorded.run("t", "r1");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
-    run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"}))
-        .await;
+    run.begin_message("m").await;
     until("the message is there", async || {
         recorded.state("t").await["_messages"][1]["id"] == "m"
     })
@@ -379,8 +376,7 @@ async fn a_run_with_more_open_than_one_write_takes_is_ended() {
     run.begin().await;
     for number in 0..1200 {
         let id = format!("m{number}");
-        run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": id}))
-            .await;
+        run.begin_message(&id).await;
     }
     until("all messages are there", async || {
         let state = recorded.state("t").await;
@@ -402,8 +398,7 @@ async fn a_run_whose_whole_end_the_api_refuses_is_ended_by_its_error_alone() {
     recorded.run("t", "r");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
-    run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": "m"}))
-        .await;
+    run.begin_message("m").await;
     for number in 1..=5 {
         let piece = "x".repeat(8000);
         let piece = json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": piece});

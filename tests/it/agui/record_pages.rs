@@ -39,8 +39,7 @@ async fn until_type(events: &mut Events, kind: &str) -> Value {
 
 async fn begin_message(run: &mut AgentRun) {
     run.begin().await;
-    run.event(&json!({"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"}))
-        .await;
+    run.begin_message("m").await;
     piece(run, "By ").await;
 }
 

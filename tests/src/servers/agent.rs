@@ -119,12 +119,16 @@ impl AgentRun {
         self.raw(&format!("{:x}\r\n{event}\r\n", event.len())).await
     }
 
+    /// Begins a message of the assistant.
+    pub async fn begin_message(&mut self, id: &str) {
+        let start = json!({"type": "TEXT_MESSAGE_START", "messageId": id, "role": "assistant"});
+        self.event(&start).await;
+    }
+
     /// Sends a whole message of the assistant, a piece for each word.
     pub async fn say(&mut self, id: &str, words: &[&str]) {
         let of = |kind: &str| json!({"type": kind, "messageId": id});
-        let mut start = of("TEXT_MESSAGE_START");
-        start["role"] = "assistant".into();
-        self.event(&start).await;
+        self.begin_message(id).await;
         for word in words {
             let mut piece = of("TEXT_MESSAGE_CONTENT");
             piece["delta"] = (*word).into();

@@ -1,12 +1,14 @@
 //! What a run has begun and must end before it ends itself: clients reject a run otherwise.
 
+use std::collections::{BTreeMap, HashMap};
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::event::small;
 
 /// What can be open in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Opened {
     Step,
     Text,
@@ -32,6 +34,40 @@ pub(super) struct Open {
     pub id: String,
     /// The members of its first event, beside its type and id.
     more: Vec<(&'static str, String)>,
+}
+
+/// What is open in a run, in the order in which it began. A run can have thousands of messages open.
+#[derive(Default)]
+pub(super) struct OpenItems {
+    places: HashMap<(Opened, String), u64>,
+    items: BTreeMap<u64, Open>,
+    next: u64,
+}
+
+impl OpenItems {
+    pub(super) fn has(&self, kind: Opened, id: &str) -> bool {
+        self.places.contains_key(&(kind, id.to_owned()))
+    }
+
+    pub(super) fn push(&mut self, open: Open) {
+        let place = (open.kind, open.id.clone());
+        if let Some(before) = self.places.insert(place, self.next) {
+            self.items.remove(&before);
+        }
+        self.items.insert(self.next, open);
+        self.next += 1;
+    }
+
+    pub(super) fn remove(&mut self, kind: Opened, id: &str) -> Option<Open> {
+        let place = self.places.remove(&(kind, id.to_owned()))?;
+        self.items.remove(&place)
+    }
+
+    /// Removes all, the last one first.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Open> + use<> {
+        self.places.clear();
+        std::mem::take(&mut self.items).into_values().rev()
+    }
 }
 
 /// What an event of this type does, and the member with the id of what it concerns.
@@ -155,5 +191,26 @@ impl Open {
     fn event(&self, r#type: &str) -> Value {
         let id = effect(r#type).map_or("id", |(_, _, member)| member);
         json!({"type": r#type, id: self.id})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_ends_in_the_reverse_order_and_once() {
+        let mut open = OpenItems::default();
+        for id in ["1", "2", "3", "1"] {
+            open.push(Open::begun(Opened::Text, id));
+        }
+        open.push(Open::begun(Opened::Step, "2"));
+        assert!(open.has(Opened::Text, "2") && !open.has(Opened::ToolCall, "2"));
+        assert!(open.remove(Opened::Text, "2").is_some());
+        assert!(open.remove(Opened::Text, "2").is_none());
+        let ended: Vec<_> = open.take().map(|it| (it.kind, it.id)).collect();
+        let text = |id: &str| (Opened::Text, id.to_owned());
+        assert_eq!(ended, [(Opened::Step, "2".into()), text("1"), text("3")]);
+        assert!(!open.has(Opened::Text, "1"));
     }
 }

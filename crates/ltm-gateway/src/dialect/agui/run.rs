@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     event::{TooLarge, custom, event, small},
-    open::{Effect, Open, Opened},
+    open::{Effect, Open, OpenItems, Opened},
     state::Status,
     translation::{Entry, Item, Translation, Whole},
 };
@@ -48,7 +48,7 @@ pub(super) struct Runs {
     /// The ids of the current run, or the last one.
     ids: Option<(String, String)>,
     is_open: bool,
-    open: Vec<Open>,
+    open: OpenItems,
 }
 
 /// The end of a run, as the status says it.
@@ -74,7 +74,7 @@ impl Runs {
             head,
             ids: None,
             is_open: false,
-            open: Vec::new(),
+            open: OpenItems::default(),
         }
     }
 
@@ -188,23 +188,17 @@ impl Runs {
     /// Opens what an event continues or ends, if the client has not got its first event; false if only the state can
     /// tell that event.
     fn open_first(&mut self, kind: Opened, effect: Effect, id: &str, events: &mut Events) -> bool {
-        let found = self
-            .open
-            .iter()
-            .position(|open| open.kind == kind && open.id == id);
-        match (effect, found) {
-            (Effect::Starts, None) => self.open.push(Open::begun(kind, id)),
-            // It is open twice in the log: the first one ends.
-            (Effect::Starts, Some(at)) => {
-                let open = self.open.remove(at);
-                write(events, Some(&open.end()));
+        match (effect, self.open.has(kind, id)) {
+            (Effect::Starts, _) => {
+                // It is open twice in the log: the first one ends.
+                if let Some(open) = self.open.remove(kind, id) {
+                    write(events, Some(&open.end()));
+                }
                 self.open.push(Open::begun(kind, id));
             }
-            (Effect::Continues, Some(_)) => {}
-            (Effect::Ends, Some(at)) => {
-                self.open.remove(at);
-            }
-            (_, None) => {
+            (Effect::Continues, true) => {}
+            (Effect::Ends, true) => drop(self.open.remove(kind, id)),
+            (_, false) => {
                 let list = self
                     .head
                     .as_deref()
@@ -300,7 +294,7 @@ impl Runs {
     }
 
     fn close_all(&mut self, events: &mut Events) {
-        for open in self.open.drain(..).rev() {
+        for open in self.open.take() {
             write(events, Some(&open.end()));
         }
     }

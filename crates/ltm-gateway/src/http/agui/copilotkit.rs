@@ -26,6 +26,15 @@ const NEWEST: usize = 100;
 
 type Answer = Result<HttpResponse, ProblemResponse>;
 
+/// What a page wants of a thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// To see it.
+    Connect,
+    /// To run it, which only an engine can.
+    Run,
+}
+
 pub(super) async fn info(request: HttpRequest, worker: web::Data<Worker>) -> Answer {
     let caller = authenticate(&request, &worker).await?;
     agents(&worker, caller).await
@@ -39,7 +48,7 @@ pub(super) async fn connect(
     let agent = agent_in_path(&request)?;
     let caller = authenticate(&request, &worker).await?;
     let input = RunInput::read(payload, &worker).await?;
-    watch(&request, &worker, caller, &agent, input, false).await
+    watch(&request, &worker, caller, &agent, input, Wish::Connect).await
 }
 
 pub(super) async fn run(
@@ -50,7 +59,7 @@ pub(super) async fn run(
     let agent = agent_in_path(&request)?;
     let caller = authenticate(&request, &worker).await?;
     let input = RunInput::read(payload, &worker).await?;
-    watch(&request, &worker, caller, &agent, input, true).await
+    watch(&request, &worker, caller, &agent, input, Wish::Run).await
 }
 
 pub(super) async fn stop() -> HttpResponse {
@@ -76,8 +85,8 @@ pub(super) async fn single(
     };
     match &*method {
         "info" => agents(&worker, caller).await,
-        "agent/connect" => watch(&request, &worker, caller, &agent()?, input, false).await,
-        "agent/run" => watch(&request, &worker, caller, &agent()?, input, true).await,
+        "agent/connect" => watch(&request, &worker, caller, &agent()?, input, Wish::Connect).await,
+        "agent/run" => watch(&request, &worker, caller, &agent()?, input, Wish::Run).await,
         "agent/stop" => Ok(stop().await),
         other => {
             let detail = format!(
@@ -97,7 +106,7 @@ async fn watch(
     caller: Caller,
     agent: &str,
     input: RunInput,
-    runs: bool,
+    wish: Wish,
 ) -> Answer {
     let thread = input.thread_id.clone().unwrap_or_default();
     let run = input.run_id.clone().unwrap_or_else(|| thread.clone());
@@ -105,7 +114,7 @@ async fn watch(
     match answer(request, worker, caller, &ltm, input).await {
         Err(ProblemResponse(problem)) if problem.is(ProblemKind::UnknownLtm) => {
             let error = format!("there is no LTM {ltm}, and this gateway does not run agents");
-            let error = runs.then_some(("unknown-ltm", &*error));
+            let error = (wish == Wish::Run).then_some(("unknown-ltm", &*error));
             Ok(events().body(lone_run(&thread, &run, error)))
         }
         other => other,
