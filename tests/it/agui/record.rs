@@ -270,3 +270,24 @@ async fn a_run_of_events_that_somebody_sends_can_be_stopped() {
     let finished = recorded.items("t", "RUN_FINISHED").await;
     assert_eq!(finished[0]["result"], json!({"cancelled": true}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_events_can_be_stopped_between_two_requests() {
+    let recorded = Recorded::start(&[]).await;
+    let url = format!("{}/agui/{AGENT}/t/events", recorded.recorder.http());
+    let started = json!({"type": "RUN_STARTED", "threadId": "t", "runId": "r"});
+    let sent = reqwest::Client::new()
+        .post(url)
+        .header("Content-Type", "application/x-ndjson")
+        .body(started.to_string());
+    let answer: Value = sent.send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["running"], true);
+    let stop = format!("/agui/{AGENT}/t/stop");
+    for stopped in [true, false] {
+        let answer = recorded.post(&stop, &json!({})).await;
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer, json!({"stopped": stopped}));
+    }
+    let finished = recorded.items("t", "RUN_FINISHED").await;
+    assert_eq!(finished[0]["result"], json!({"cancelled": true}));
+}

@@ -156,6 +156,11 @@ impl Recorder {
         same
     }
 
+    /// Whether the run counts as lost some time after its last entry.
+    pub fn has_lease(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.lease.is_some())
+    }
+
     /// Whether a run is recorded.
     pub fn is_running(&self) -> bool {
         self.run.is_some()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use futures_util::StreamExt;
+use ltm_client::LtmKey;
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use serde_json::json;
@@ -42,16 +43,7 @@ pub(super) async fn record(
     let log = log.map_err(|e| refused(&e))?;
     log.create().await.map_err(|e| refused(&e))?;
     let permit = permit(&service, &log).await?;
-    let now = log.state().await.map_err(|e| refused(&e))?.value;
-    let mut recording = Recording {
-        log,
-        recorder: Recorder::new(now.state, service.settings().raw),
-        cursor: now.cursor,
-        permit,
-        batch_interval: service.settings().batch_interval,
-        quiet: NEVER,
-        written: Instant::now(),
-    };
+    let mut recording = recording(&service, log, permit).await?;
     if recording.recorder.is_running() {
         recording.permit.has_begun();
     }
@@ -65,6 +57,47 @@ pub(super) async fn record(
         recorded = recording.end(&stopped).await.map(|()| Outcome::Stopped);
     }
     answer(&service, &recording, recorded, events)
+}
+
+/// A recorder at the end of the thread.
+async fn recording(
+    service: &RecorderService,
+    log: ThreadLog,
+    permit: Box<Permit>,
+) -> Result<Recording, ProblemResponse> {
+    let now = log.state().await.map_err(|e| refused(&e))?.value;
+    Ok(Recording {
+        log,
+        recorder: Recorder::new(now.state, service.settings().raw),
+        cursor: now.cursor,
+        permit,
+        batch_interval: service.settings().batch_interval,
+        quiet: NEVER,
+        written: Instant::now(),
+    })
+}
+
+/// Ends a run whose events somebody sends, between two of the requests. Returns whether there was one.
+pub(super) async fn end_between(
+    request: &HttpRequest,
+    service: &RecorderService,
+    thread: &LtmKey,
+) -> Result<bool, ProblemResponse> {
+    let log = service.log(thread.clone(), Some(page::token(request)?));
+    let log = log.map_err(|e| refused(&e))?;
+    let Turn::Mine(permit) = service.runs().take(thread) else {
+        return Ok(false);
+    };
+    let mut recording = recording(service, log, permit).await?;
+    // A run with a lease belongs to the recorder that began it.
+    if !recording.recorder.is_running() || recording.recorder.has_lease() {
+        return Ok(false);
+    }
+    match recording.end(&End::Cancelled).await {
+        Ok(()) => Ok(true),
+        Err(LogError::Client(error)) => Err(refused(&error)),
+        Err(LogError::Taken | LogError::Event(_)) => Ok(false),
+    }
 }
 
 /// The right to record the thread: two writers at once would mix their events.

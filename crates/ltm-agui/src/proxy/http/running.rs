@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::{
     page::{self, refused},
     reading,
+    recorded_events::end_between,
 };
 use crate::proxy::{
     recorder_service::RecorderService,
@@ -160,6 +161,6 @@ pub(super) async fn stop_run(
 ) -> Result<HttpResponse, ProblemResponse> {
     agent(service, thread)?;
     may_write(request, service, thread).await?;
-    let stopped = service.runs().stop(thread);
+    let stopped = service.runs().stop(thread) || end_between(request, service, thread).await?;
     Ok(HttpResponse::Ok().json(json!({"stopped": stopped})))
 }
