@@ -1,56 +1,61 @@
-// Shows an OpenAPI document: its calls with parameters, bodies and responses, and the schemas.
-import { folded, json, make, prose, resolved, schemas, table } from './elements.js';
+// Shows an OpenAPI document: its calls with parameters, bodies, answers and examples, and the schemas.
+import { attempt } from './attempt.js';
+import { article, example, folded, make, paragraphs, prose, table, tag } from './elements.js';
+import { content, schemas, type } from './schemas.js';
 
-/** The call as a shell command. */
-function curl(api, method, path, call) {
-  const words = ['curl', '-X', method.toUpperCase(), `'${new URL(path.slice(1), document.baseURI).href.replace('%7Bid%7D', '1')}'`];
-  const body = call.requestBody?.content['application/json'];
-  const example = body && resolved(api, body.schema).example;
-  if (example) words.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(example)}'`);
-  return make('pre', words.join(' '));
+const JSON_TYPE = 'application/json';
+const isGood = ([status]) => Number(status) < 400;
+
+function parameters(api, { parameters: all = [] }) {
+  const row = ({ name, in: place, description, schema, required, example: shown }) => [
+    [make('code', name), required ? make('small', ' required') : ''], place, type(api, schema),
+    [prose('span', description), shown === undefined ? '' : make('div', make('small', 'Example: ', make('code', String(shown))))],
+  ];
+  return all.length ? [make('h4', 'Parameters'), table(['name', 'in', 'type', 'description'], all.map(row))] : [];
 }
 
-function parameters({ parameters: all = [] }) {
-  if (all.length === 0) return '';
-  const row = ({ name, in: place, description, schema, required }) => [make('code', name), place + (required ? ', required' : ''), prose('span', description), make('code', JSON.stringify(schema))];
-  return table(['parameter', 'in', 'description', 'schema'], all.map(row));
+function body(api, { requestBody }) {
+  if (!requestBody) return [];
+  const others = Object.keys(requestBody.content).filter((it) => it !== JSON_TYPE);
+  return [make('h4', 'Body'), others.length ? make('p', 'Also as ', others.map((it) => make('code', it)), '.') : [], content(api, requestBody.content[JSON_TYPE].schema)];
 }
 
-/** The schema of a body, with its name if it has one. */
-function content(api, of) {
-  const [type, { schema }] = Object.entries(of ?? {})[0] ?? ['', {}];
-  if (!schema) return '';
-  const name = schema.$ref?.split('/').pop() ?? 'schema';
-  return folded([make('code', name), ` (${type})`], json(resolved(api, schema)));
+const headers = ({ headers: all = {} }) => table(['header', 'description'], Object.entries(all).map(([name, it]) => [make('code', name), prose('span', it.description)]));
+
+/** An answer that is no error, in full. */
+function answer(api, [status, it]) {
+  return [make('h4', 'Answer ', make('code', status)), paragraphs(it.description), it.content ? content(api, it.content[JSON_TYPE].schema) : [], headers(it)];
 }
 
-function answer(api, [status, { description, content: of, headers = {} }]) {
-  const told = Object.entries(headers).map(([name, it]) => make('li', make('code', name), ' ', prose('span', it.description)));
-  return [make('code', status), make('div', ...description.split('\n\n').map((line) => prose('p', line)), make('ul', ...told), content(api, of))];
+/** The errors: all have the same body. */
+function errors(responses) {
+  const rows = responses.filter((it) => !isGood(it)).map(([status, it]) => [make('code', status), [paragraphs(it.description), headers(it)]]);
+  return folded(['Errors: ', rows.map(([code]) => [code.cloneNode(true), ' '])], table(['status', 'kinds'], rows), make('p', 'The body is a ', tag('a', { href: '#schema-Problem' }, 'Problem'), '.'));
 }
 
 /** The other path of a call that concerns an LTM. */
 function byKey(api, path, method) {
   const other = Object.keys(api.paths).find((other) => api.paths[other][method]?.['x-same-as'] === path);
-  return other ? make('p', 'By class and key: ', make('code', other)) : '';
+  return other ? [make('p', 'By class and key: ', make('code', other))] : [];
 }
 
-function call(api, path, [method, it]) {
-  const body = it.requestBody ? [make('h4', 'Body'), content(api, it.requestBody.content)] : [];
-  const answers = Object.entries(it.responses).map((one) => answer(api, one));
-  const shown = folded(
-    [make('code', method.toUpperCase()), ' ', make('code', path), ' ', it.summary],
-    curl(api, method, path, it), byKey(api, path, method), parameters(it), ...body, make('h4', 'Responses'), table(['status', 'description'], answers),
+function call(api, { path, method, call: it }) {
+  const responses = Object.entries(it.responses);
+  const head = [tag('span', { class: 'method', 'data-method': method }, method.toUpperCase()), ' ', make('code', path)];
+  const sample = responses.find(isGood)[1].content[JSON_TYPE].example;
+  const { command, form } = attempt(path, method, it);
+  return article(
+    it.operationId, it.summary, head, tag('p', { class: 'summary' }, it.summary), paragraphs(it.description),
+    tag('div', { class: 'columns' },
+      make('div', byKey(api, path, method), parameters(api, it), body(api, it), responses.filter(isGood).map((one) => answer(api, one)), errors(responses)),
+      make('div', make('h4', 'Request'), command, example('Answer', sample), form)),
   );
-  shown.className = 'call';
-  return shown;
 }
 
 /** Shows the OpenAPI document `api` in the element `place`. */
 export function show(api, place) {
-  const all = Object.entries(api.paths).flatMap(([path, calls]) => Object.entries(calls).map((one) => ({ tag: one[1].tags[0], path, one }))).filter(({ one }) => !one[1]['x-same-as']);
-  const group = ({ name, description }) => [
-    make('h3', name), prose('p', description), ...all.filter(({ tag }) => tag === name).map(({ path, one }) => call(api, path, one)),
-  ];
-  place.replaceChildren(make('h2', `${api.info.title}: HTTP`), prose('p', api.info.description), ...api.tags.flatMap(group), ...schemas(api));
+  const all = Object.entries(api.paths).flatMap(([path, calls]) => Object.entries(calls).map(([method, it]) => ({ path, method, call: it })));
+  const shown = all.filter(({ call: it }) => !it['x-same-as']);
+  const group = ({ name, description }) => [make('h2', name), prose('p', description), shown.filter(({ call: it }) => it.tags[0] === name).map((it) => call(api, it))];
+  place.replaceChildren(make('h2', 'HTTP API'), ...paragraphs(api.info.description), ...api.tags.flatMap(group).flat(), make('h2', 'Schemas of the HTTP API'), ...schemas(api));
 }

@@ -240,7 +240,21 @@ fn message(title: &str, members: Value, required: &[&str]) -> Value {
     })
 }
 
+/// An example of each message. `tests/interfaces` compares them with the schemas.
+const EXAMPLES: &str = include_str!("messages.json");
+
 fn messages() -> Value {
+    let mut messages = plain_messages();
+    // The file is JSON, and has each message: a test reads it.
+    let mut examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    for (name, message) in messages.as_object_mut().into_iter().flatten() {
+        message["examples"] = json!([{"payload": examples[name].take()}]);
+    }
+    messages
+}
+
+/// The messages, without examples.
+fn plain_messages() -> Value {
     let schema = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
     let id = json!({"type": "integer", "minimum": 1});
     let cursor = json!({"type": "string", "description": "The cursor after this message; opaque."});

@@ -39,6 +39,10 @@ const FILES: &[(&str, &str, &str)] = &[
     file!("/docs/docs.js", SCRIPT, "docs.js"),
     file!("/docs/channels.js", SCRIPT, "channels.js"),
     file!("/docs/calls.js", SCRIPT, "calls.js"),
+    file!("/docs/schemas.js", SCRIPT, "schemas.js"),
+    file!("/docs/attempt.js", SCRIPT, "attempt.js"),
+    file!("/docs/search.js", SCRIPT, "search.js"),
+    file!("/docs/storage.js", SCRIPT, "storage.js"),
     file!("/docs/elements.js", SCRIPT, "elements.js"),
 ];
 

@@ -82,11 +82,51 @@ pub(crate) fn openapi() -> String {
         description["components"]["schemas"][name] = schema;
     }
     ltm_docs::widen(&mut description);
+    add_examples(&mut description);
     if let Some(Value::Object(paths)) = description.get_mut("paths") {
         let more: Vec<_> = paths.iter().filter_map(other_path).collect();
         paths.extend(more);
     }
     description.to_string()
+}
+
+/// An example of each call, by its operation id: parameters, body, status and answer. `tests/interfaces` makes these
+/// calls in the order of the file, and compares the answers.
+const EXAMPLES: &str = include_str!("examples.json");
+
+/// Adds the example of each call.
+fn add_examples(description: &mut Value) {
+    // The file is JSON, and has each call: a test reads it.
+    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    let paths = description["paths"].as_object_mut().into_iter().flatten();
+    for (_, calls) in paths {
+        for (_, call) in calls.as_object_mut().into_iter().flatten() {
+            let name = call["operationId"].as_str().unwrap_or_default();
+            add_example(call, &examples[name]);
+        }
+    }
+}
+
+fn add_example(call: &mut Value, example: &Value) {
+    let parameters = call.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        let name = parameter["name"].as_str().unwrap_or_default();
+        if let Some(value) = example["parameters"].get(name) {
+            parameter["example"] = value.clone();
+        }
+    }
+    let status = example["status"].as_u64().unwrap_or(200).to_string();
+    for (part, place) in [
+        ("body", "/requestBody/content/application~1json".to_owned()),
+        (
+            "answer",
+            format!("/responses/{status}/content/application~1json"),
+        ),
+    ] {
+        if let (Some(content), Some(value)) = (call.pointer_mut(&place), example.get(part)) {
+            content["example"] = value.clone();
+        }
+    }
 }
 
 /// The other path of a call that concerns an LTM: the same call, with class and key instead of the id. `x-same-as`
@@ -105,8 +145,8 @@ fn other_path((path, calls): (&String, &Value)) -> Option<(String, Value)> {
         parameters.splice(
             0..0,
             [
-                in_path("fqn", "class", MAX_FQN),
-                in_path("key", "key", MAX_KEY),
+                in_path("fqn", "class", MAX_FQN, "app.Agent"),
+                in_path("key", "key", MAX_KEY, "thread-7"),
             ],
         );
     }
@@ -114,10 +154,10 @@ fn other_path((path, calls): (&String, &Value)) -> Option<(String, Value)> {
 }
 
 /// The parameter of a path.
-fn in_path(name: &str, what: &str, max: usize) -> Value {
+fn in_path(name: &str, what: &str, max: usize, example: &str) -> Value {
     let text = json!({"type": "string", "minLength": 1, "maxLength": max});
     json!({
-        "name": name, "in": "path", "required": true, "schema": text,
+        "name": name, "in": "path", "required": true, "schema": text, "example": example,
         "description": format!("The LTM's {what}, percent-encoded"),
     })
 }
@@ -130,6 +170,22 @@ mod tests {
 
     use super::*;
     use crate::http::ROUTES;
+
+    #[test]
+    fn every_call_has_an_example_of_what_it_sends_and_what_it_answers() {
+        let description: Value = serde_json::from_str(&openapi()).unwrap();
+        let paths = description["paths"].as_object().unwrap();
+        for (name, call) in paths.values().flat_map(|it| it.as_object().unwrap()) {
+            let answers = call["responses"].as_object().unwrap().iter();
+            let success = answers.filter(|(status, _)| status.starts_with('2'));
+            let answer = success.map(|(_, it)| it).next().unwrap();
+            let body = call.get("requestBody");
+            for part in body.into_iter().chain([answer]) {
+                let content = &part["content"]["application/json"];
+                assert!(!content["example"].is_null(), "{name} {}", call["summary"]);
+            }
+        }
+    }
 
     #[test]
     fn every_call_is_described_and_nothing_else() {
