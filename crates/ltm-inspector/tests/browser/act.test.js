@@ -3,21 +3,15 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { Service, at, live, ltm, openBrowser, openPage, until } from './stand.js';
+import { Service, at, live, ltm, openPage, stand, until } from './stand.js';
 
 const run = promisify(execFile);
 let service;
 let browser;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
-});
+stand((it) => ({ service, browser } = it));
 
 /** An LTM whose state counts to `count`. */
 async function counter(count = 4) {
@@ -187,6 +181,24 @@ test('an LTM is deleted only after its id was typed', async () => {
   await page.locator('.banner', { hasText: 'was deleted' }).waitFor();
   assert.equal((await fetch(`${service.url}/api/v0/ltm/${id}`)).status, 410);
   await page.locator('.act', { hasText: 'Nothing can be done' }).waitFor();
+  await page.context().close();
+});
+
+test('an error is marked as tried again, then as recovered', async () => {
+  const id = await counter(1);
+  const error = { id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'agent.read' }, retries: [{ time: '2026-11-23T18:19:28Z', type: 'TimeoutError', description: 'no answer' }], retrying: false, success: false };
+  await service.post(`ltm/${id}/errors`, error);
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?tab=act`);
+  await live(page);
+  const marks = page.getByRole('group', { name: 'agent.read' });
+  await marks.getByRole('button', { name: 'Mark as retrying' }).click();
+  await marks.locator('.badge', { hasText: 'retrying' }).waitFor();
+  const recorded = async () => (await service.get(`ltm/${id}`)).errors;
+  assert.deepEqual((await recorded()).map(({ retrying, success, retries }) => [retrying, success, retries.length]), [[true, false, 1]]);
+  await marks.getByRole('button', { name: 'Mark as recovered' }).click();
+  await marks.waitFor({ state: 'detached' });
+  assert.deepEqual((await recorded()).map(({ retrying, success }) => [retrying, success]), [[false, true]]);
+  assert.deepEqual(page.wrong, []);
   await page.context().close();
 });
 

@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, at, live, openBrowser, openPage, until } from './stand.js';
+import { at, live, openPage, stand, until } from './stand.js';
 
 let service;
 let browser;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
-});
+stand((it) => ({ service, browser } = it));
 
 /** What is shown to differ: the path, and both values. */
 const shown = (page) => page.$$eval('.differences li', (rows) => rows.map((row) => [row.querySelector('.path').textContent, ...[...row.querySelectorAll('pre')].map((it) => it.textContent)]));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, at, live, openBrowser, openPage, shownState, until } from './stand.js';
+import { at, live, openPage, shownState, stand, until } from './stand.js';
 
 const COUNT = 10_000;
 /** The snapshots of one call. */
@@ -14,8 +14,8 @@ const MOST_STEPS_AT_ONCE = 200;
 let service;
 let browser;
 let id;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+stand(async (it) => {
+  ({ service, browser } = it);
   id = (await service.post('ltm', { fqn: 'app.Counter', name: 'counter', state: { n: 0, log: [] } })).id;
   const step = (n) => {
     const patch = [{ op: 'replace', path: '/n', value: n }];
@@ -26,10 +26,6 @@ before(async () => {
     const snapshots = Array.from({ length: Math.min(BATCH, COUNT - from) }, (_, i) => step(from + i));
     await service.post(`ltm/${id}/snapshots`, { snapshots });
   }
-}, { timeout: 180_000 });
-after(async () => {
-  await browser?.close();
-  await service?.remove();
 });
 
 const elements = (page) => page.evaluate(() => document.querySelectorAll('*').length);

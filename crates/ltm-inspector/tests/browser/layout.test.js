@@ -1,22 +1,18 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, at, live, openBrowser, openPage } from './stand.js';
+import { at, live, openPage, stand } from './stand.js';
 
 let service;
 let browser;
 let drawn;
 let plain;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+stand(async (it) => {
+  ({ service, browser } = it);
   const played = await service.play('tutorial', '--speed', 'max');
   await played.done;
   drawn = played.id;
   plain = (await service.post('ltm', { fqn: 'app.Agent', state: { n: 0 } })).id;
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
 });
 
 /** The panes that can be seen, with their widths. */
@@ -59,5 +55,26 @@ test('without a machine the state has its room, and the page says how to draw on
   assert.equal(await hint.isVisible(), false, 'it was closed for good');
   await page.goto(`${service.url}/#/ltm/${drawn}`);
   await page.locator('.machine .node').first().waitFor();
+  await page.context().close();
+});
+
+test('the top of a run says what it was asked and what came out, or why it failed', async () => {
+  const long = 'How were harbours lit before electricity? '.repeat(40);
+  const { id } = await service.post('ltm', { fqn: 'app.Agent', state: { _status: 'active', question: long } });
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  const [input, result] = [page.locator('.ends div', { hasText: 'Input' }), page.locator('.ends div', { hasText: /^(Result|Failed)/ })];
+  await input.locator('.end-text', { hasText: 'How were harbours' }).waitFor();
+  assert.ok(await result.isHidden());
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth && document.querySelector('main').scrollWidth <= innerWidth));
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { answer: 'With oil.' } });
+  await result.locator('.end-text', { hasText: 'With oil.' }).click();
+  await page.locator('.tree .row[aria-selected="true"] .key', { hasText: 'answer' }).waitFor();
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { _status: 'error' } });
+  await service.post(`ltm/${id}/errors`, { id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'agent.read' }, retries: [{ type: 'TimeoutError', description: 'no answer in 30 s' }], retrying: false, success: false });
+  await page.locator('.ends dt', { hasText: 'Failed' }).waitFor();
+  await result.locator('.end-text', { hasText: 'agent.read: TimeoutError: no answer in 30 s' }).click();
+  await page.locator('.errors .card').waitFor();
+  assert.deepEqual(page.wrong, []);
   await page.context().close();
 });

@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, live, openBrowser, openPage, until } from './stand.js';
+import { Service, live, openPage, stand, until } from './stand.js';
 
 let service;
 let browser;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
-});
+stand((it) => ({ service, browser } = it));
 
 /** The ids that the page shows, in order. */
 const ids = (page) => page.$$eval('tbody tr', (rows) => rows.map((row) => row.dataset.id));

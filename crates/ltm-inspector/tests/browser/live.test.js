@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, at, live, openBrowser, openPage, shownState, until } from './stand.js';
+import { at, live, openPage, shownState, stand, until } from './stand.js';
 
 let service;
 let browser;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
-});
+stand((it) => ({ service, browser } = it));
 
 /** The statuses that the picture shows, by the names of the states. */
 function statuses(page) {

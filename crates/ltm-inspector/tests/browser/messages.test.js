@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
 import { chat, stream, tokens } from './chat.js';
-import { Service, at, live, openBrowser, openPage, until } from './stand.js';
+import { at, live, openPage, stand, until } from './stand.js';
 
 let service;
 let browser;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
-});
+stand((it) => ({ service, browser } = it));
 
 const row = (page, index) => page.locator(`.message[data-index="${index}"]`);
 const isAtEnd = (page) => page.locator('.messages').evaluate((it) => it.scrollHeight - it.scrollTop - it.clientHeight < 60);
@@ -138,4 +132,19 @@ test('whatever a message says is text', async () => {
   for (const href of await page.$$eval('.message a', (links) => links.map((it) => it.getAttribute('href')))) assert.match(href, /^https?:/);
   assert.deepEqual(page.wrong, []);
   await page.context().close();
+});
+
+test('the link names the conversation that was chosen', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Team', state: { main: [{ role: 'user', content: 'Plan it.' }, { role: 'assistant', content: 'Planned.' }], side: [{ role: 'user', content: 'Check it.' }] } });
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}?tab=messages`);
+  await page.locator('.message', { hasText: 'Plan it.' }).waitFor();
+  await page.getByLabel('Conversation').selectOption('/side');
+  await page.locator('.message', { hasText: 'Check it.' }).waitFor();
+  const link = await until('the link', () => /list=%2Fside/.test(page.url()) && page.url());
+  await page.getByRole('tab', { name: 'State' }).click();
+  await until('a link of another tab without it', () => !page.url().includes('list='));
+  const other = await openPage(browser, link);
+  await other.locator('.message', { hasText: 'Check it.' }).waitFor();
+  assert.deepEqual([...page.wrong, ...other.wrong], []);
+  await Promise.all([page, other].map((it) => it.context().close()));
 });

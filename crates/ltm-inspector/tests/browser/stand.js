@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 
@@ -80,6 +81,8 @@ export class Service {
   /** Ends it: SIGKILL at once, SIGTERM in order. */
   async down(signal = 'SIGTERM') {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    // Now the process has something to wait for.
+    this.child.ref();
     this.child.kill(signal);
     await once(this.child, 'exit');
     running.delete(this.child);
@@ -121,10 +124,24 @@ export async function openBrowser() {
   });
 }
 
+/** Starts a service and a browser for the tests of a file, has `prepare` take them, and ends them after the tests. */
+export function stand(prepare, { settings = {}, timeout = 180_000 } = {}) {
+  let service;
+  let browser;
+  before(async () => {
+    [service, browser] = await Promise.all([Service.start(settings), openBrowser()]);
+    await prepare({ service, browser });
+  }, { timeout });
+  after(async () => {
+    await browser?.close();
+    await service?.remove();
+  });
+}
+
 /** A page of its own; `page.wrong` collects errors, and what the content policy refused. */
 export async function openPage(browser, address, { width = 1440, height = 900, theme = 'light', ...more } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, permissions: ['clipboard-read', 'clipboard-write'], ...more });
-  if (process.env.LTM_INSPECTOR_ASSETS) await context.route((url) => url.pathname.startsWith('/inspector/'), fromFolder);
+  if (process.env.LTM_INSPECTOR_ASSETS) await context.route((url) => /^\/(inspector|docs)\b/.test(url.pathname), fromFolder);
   const page = await context.newPage();
   page.setDefaultTimeout(LIMIT);
   page.wrong = [];
@@ -137,15 +154,15 @@ export async function openPage(browser, address, { width = 1440, height = 900, t
   return page;
 }
 
-const TYPES = { css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml', txt: 'text/plain' };
+const TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript', svg: 'image/svg+xml', txt: 'text/plain' };
 
 /** With `LTM_INSPECTOR_ASSETS=1`: what the page loads comes from the folder, not from the binary, with the headers of the service. */
 async function fromFolder(route) {
   const { pathname, origin } = new URL(route.request().url());
-  const name = pathname.slice('/inspector/'.length);
-  const file = join(root, 'crates/ltm-inspector/assets', name);
-  if (!existsSync(file)) return route.fallback();
-  const { headers } = await fetch(origin, { headers: { 'Accept-Encoding': 'identity' } });
+  const [, folder, name = 'docs.html'] = pathname.split('/');
+  const file = join(root, `crates/ltm-${folder}/assets`, name);
+  if (route.request().method() !== 'GET' || !existsSync(file)) return route.fallback();
+  const { headers } = await fetch(folder === 'docs' ? `${origin}/docs` : origin, { headers: { 'Accept-Encoding': 'identity' } });
   const kept = [...headers].filter(([key]) => !/^(content-length|etag)$/.test(key));
   return route.fulfill({ headers: { ...Object.fromEntries(kept), 'content-type': TYPES[name.split('.').at(-1)] }, body: readFileSync(file) });
 }

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { Service, at, live, openBrowser, openPage, shownState, until } from './stand.js';
+import { Service, at, live, openPage, shownState, stand, until } from './stand.js';
 
 let service;
 let browser;
 let id;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
+stand(async (it) => {
+  ({ service, browser } = it);
   const played = await service.play('tutorial', '--speed', 'max');
   await played.done;
   id = played.id;
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
 });
 
 test('at each index the page shows the state that the API gives for it', async () => {

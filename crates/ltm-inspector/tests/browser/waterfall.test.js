@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
 import { chat } from './chat.js';
-import { Service, at, live, openBrowser, openPage, until } from './stand.js';
+import { at, live, openPage, stand, until } from './stand.js';
 
 let service;
 let browser;
-before(async () => {
-  [service, browser] = await Promise.all([Service.start(), openBrowser()]);
-});
-after(async () => {
-  await browser?.close();
-  await service?.remove();
-});
+stand((it) => ({ service, browser } = it));
 
 const row = (page, name) => page.getByRole('treeitem', { name });
 const time = (seconds) => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString();

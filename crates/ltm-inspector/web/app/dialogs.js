@@ -55,7 +55,7 @@ export function showHelp(view) {
 
 /** A link to the API's own page, unless `api.docs` is off. */
 function apiDocs() {
-  const link = h('p', { hidden: true }, h('a', { class: 'link', href: 'docs' }, 'The calls of the API'));
+  const link = h('p', { hidden: true }, h('a', { class: 'link', href: 'docs' }, 'API reference'));
   fetch('docs', { method: 'HEAD' }).then(({ ok }) => (link.hidden = !ok), () => {});
   return link;
 }

@@ -2,6 +2,7 @@
 //
 //   #/?q=story&fqn=app.Agent&status=active,error&since=24h&before=120&playground=1
 //   #/ltm/42?at=5&tab=changes
+//   #/ltm/42?tab=messages&list=/branches/0/messages
 
 /** The view that the URL names. */
 export function route() {

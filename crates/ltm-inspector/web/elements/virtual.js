@@ -37,6 +37,11 @@ export class VirtualList {
     return this.#count;
   }
 
+  /** Whether the end is in view, or nearly. */
+  get atEnd() {
+    return this.#top + this.#height > Math.min((this.#count - 2) * this.rowHeight, HIGHEST);
+  }
+
   /** Shows this many items, and fills all rows again. */
   update(count) {
     this.#count = count;

@@ -27,7 +27,7 @@ export class MachinePane {
         button('Zoom out', 'minus', () => this.viewport.zoom(0.8)),
         button('Show the whole machine', 'fit', () => this.viewport.fit())),
       legend());
-    new ResizeObserver(() => this.#resized()).observe(this.svg);
+    new ResizeObserver(([{ contentRect: { width, height } }]) => this.#resized({ width, height })).observe(this.svg);
   }
 
   update({ view, state, snapshot }) {
@@ -50,19 +50,21 @@ export class MachinePane {
     this.viewport.fit();
   }
 
-  #resized() {
-    const { clientWidth: width, clientHeight: height } = this.svg;
-    if (!this.machine || width === 0 || height === 0) return;
+  #resized(room) {
+    const { width, height } = room;
+    if (width === 0 || height === 0) return;
+    this.room = room;
+    this.viewport.resize(room);
+    if (!this.machine) return;
     const chosen = draw(this.machine, width, height);
     if (this.#drawn && chosen.form !== this.#drawn.form) {
       this.#redraw();
       this.#paint(this.state, this.snapshot);
-    } else this.viewport.resize();
+    }
   }
 
   #redraw() {
-    const width = this.svg.clientWidth || 600;
-    const height = this.svg.clientHeight || 500;
+    const { width, height } = this.room ?? { width: 600, height: 500 };
     const drawing = draw(this.machine, width, height);
     this.#drawn = drawing;
     this.#boxes.clear();

@@ -18,6 +18,8 @@ export class Viewport {
   #touched = false;
   #at = { x: 0, y: 0, scale: 1 };
   #size = { w: 1, h: 1 };
+  /** The room for the picture, as it was after the last layout: to ask the element has the browser lay out the whole page at once. */
+  #room = { width: 0, height: 0 };
   /** Whether the user asked for the whole picture. */
   #whole = false;
   #part = null;
@@ -45,7 +47,9 @@ export class Viewport {
     this.resize();
   }
 
-  resize() {
+  /** Takes the size of the room. */
+  resize(room = this.#room) {
+    this.#room = room;
     if (!this.#touched) this.#place();
   }
 
@@ -57,8 +61,8 @@ export class Viewport {
   }
 
   #place() {
-    const { clientWidth: width, clientHeight } = this.svg;
-    const height = clientHeight - BELOW;
+    const { width } = this.#room;
+    const height = this.#room.height - BELOW;
     if (width === 0 || height <= 0) return;
     const { w, h } = this.#size;
     const fitting = Math.min((width - 2 * MARGIN) / w, (height - 2 * MARGIN) / h, LARGEST_FIT);
@@ -77,7 +81,7 @@ export class Viewport {
 
   /** Zooms about the middle. */
   zoom(factor) {
-    this.#zoomAt(factor, this.svg.clientWidth / 2, this.svg.clientHeight / 2);
+    this.#zoomAt(factor, this.#room.width / 2, this.#room.height / 2);
   }
 
   #zoomAt(factor, x, y) {

@@ -58,7 +58,7 @@ function Cells({ row, now, arrived, onFqn }: { row: Row; now: Signal<number>; ar
   );
 }
 
-export function Badge({ status }: { status: string | null }) {
+function Badge({ status }: { status: string | null }) {
   return (
     <span class="badge" data-status={toneOf(status)} title={status ?? undefined}>
       <i class="dot" aria-hidden="true" /><span>{status ?? '–'}</span>

@@ -3,6 +3,7 @@
 import { ORIGIN } from '../wire/api.js';
 import { h, setAttribute } from '../elements/dom.js';
 import { MachinePane } from '../graph/graph.js';
+import { Ends } from './ends.js';
 import { LtmHead } from './ltm-head.js';
 import { errorNotice, notice, skeleton } from '../elements/notice.js';
 import { lastList, ltmLink, replace } from '../app/router.js';
@@ -30,6 +31,7 @@ export class LtmView {
     Object.assign(this, { id, shell, askToken });
     const at = parameters.get('at');
     this.compared = parameters.get('with');
+    this.conversation = parameters.get('list');
     this.tab = NAMES.includes(parameters.get('tab')) ? parameters.get('tab') : 'state';
     this.travel = new Travel(at !== null && /^\d{1,15}$/.test(at) ? Number(at) : null, () => this.#schedule());
     this.#build(parameters);
@@ -91,6 +93,7 @@ export class LtmView {
       this.panes.state.reveal(pointer);
     };
     this.head = new LtmHead({ id: this.id, link: () => this.#link() });
+    this.ends = new Ends({ reveal, errors: () => this.#show('errors') });
     this.timeline = new Timeline({ onPick: pick });
     this.machine = new MachinePane({ onPick: reveal });
     this.transport = new Transport({ onPick: pick });
@@ -98,7 +101,11 @@ export class LtmView {
       this.compared = other;
       this.#schedule();
     };
-    const tabs = views({ pick, reveal, compare });
+    const converse = (pointer) => {
+      this.conversation = pointer;
+      this.#schedule();
+    };
+    const tabs = views({ pick, reveal, compare, converse });
     this.panes = Object.fromEntries(tabs.map(({ name, pane }) => [name, pane]));
     this.tabs = new Tabs(tabs, { label: 'Details', onChange: (name) => this.#show(name) });
     this.tabs.show(this.tab);
@@ -109,7 +116,7 @@ export class LtmView {
       this.machine.element, splitter(this.body, 'details-width', { label: 'Width of the details', side: 'right', least: 300, most: 1100, usual: 440 }), this.tabs.element);
     this.banner = h('div', { class: 'banner', role: 'status', hidden: true });
     this.hint = noMachine(() => keep('browser', HINT, 'seen'));
-    this.ready = [this.head.element, this.banner, h('div', { class: 'places segments', role: 'group', 'aria-label': 'What to show' }, this.places), this.body, this.transport.element];
+    this.ready = [h('div', { class: 'ltm-top' }, this.head.element, this.ends.element), this.banner, h('div', { class: 'places segments', role: 'group', 'aria-label': 'What to show' }, this.places), this.body, this.transport.element];
     this.tabs.element.append(this.hint);
     this.element = h('main', { class: 'ltm-view' }, skeleton(8));
     // A link to a tab shows the tab.
@@ -134,7 +141,7 @@ export class LtmView {
 
   #link() {
     const at = this.travel.pinned;
-    return ltmLink(this.id, { at, tab: this.tab === 'state' ? null : this.tab, with: this.tab === 'compare' ? this.compared : null });
+    return ltmLink(this.id, { at, tab: this.tab === 'state' ? null : this.tab, with: this.tab === 'compare' ? this.compared : null, list: this.tab === 'messages' ? this.conversation : null });
   }
 
   #address() {
@@ -168,18 +175,19 @@ export class LtmView {
     }
     if (view.status === 'live') this.asked = false;
     if (view.cursor === null) {
-      if (view.error) this.element.replaceChildren(errorNotice(view.error));
+      if (view.error) this.#say(errorNotice(view.error));
       return;
     }
     if (this.element.firstChild !== this.ready[0]) this.element.replaceChildren(...this.ready);
     const kept = this.travel.update(view);
     if (!kept) toast('Rolled back: the snapshot that you were viewing is no longer in the history');
-    const model = { ...this.travel.model(), compared: this.compared };
+    const model = { ...this.travel.model(), compared: this.compared, conversation: this.conversation };
     this.model = model;
     setAttribute(this.element, 'aria-busy', String(model.busy));
     this.#room(view);
     this.#announce(model);
     this.head.update(model);
+    this.ends.update(model);
     this.timeline.update(model);
     this.transport.update(model);
     this.tabs.offer(model);
@@ -223,7 +231,12 @@ export class LtmView {
     const element = view.status === 'deleted'
       ? notice('This LTM was deleted', 'Its history is gone. Its id is never assigned again.', back)
       : errorNotice(error, noEntry ? h('button', { class: 'primary', onclick: this.askToken }, 'Enter a token') : h('button', { class: 'primary', onclick: () => this.#follow() }, 'Try again'), back);
-    this.element.replaceChildren(element);
+    this.#say(element);
+  }
+
+  /** Shows a notice in place of all panes. */
+  #say(element) {
+    this.element.replaceChildren(h('h1', { class: 'visually-hidden' }, `LTM ${this.id}`), element);
   }
 }
 

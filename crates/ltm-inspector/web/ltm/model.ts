@@ -23,6 +23,8 @@ export interface Model {
   stateAt(index: number): JsonObject | undefined;
   /** What the chosen snapshot is compared with, as in the URL: `@5`, `43`, `43@5`; null: with the snapshot before it. */
   compared: string | null;
+  /** The pointer of the conversation that the user chose, as in the URL; null: the longest one. */
+  conversation: string | null;
 }
 
 /** What a pane can have the page do. */
@@ -33,4 +35,6 @@ export interface Acts {
   reveal(pointer: string): void;
   /** Chooses what to compare with: `compared` of the model. */
   compare(other: string | null): void;
+  /** Chooses a conversation by its pointer: `conversation` of the model. */
+  converse(pointer: string): void;
 }

@@ -57,7 +57,7 @@ export class Timeline {
     const { view, index, live } = model;
     const anew = view.snapshots !== this.model?.view.snapshots;
     const moved = index !== this.model?.index || anew;
-    const atEnd = this.#isAtEnd();
+    const atEnd = this.list.atEnd;
     this.model = model;
     if (anew) this.#runs.update(view.snapshots);
     if (anew || view.errors !== this.errors) {
@@ -83,10 +83,6 @@ export class Timeline {
   show() {
     this.list.update(this.#rows.length);
     if (this.model) this.#reveal();
-  }
-
-  #isAtEnd() {
-    return this.scroll.scrollTop + this.scroll.clientHeight > this.scroll.scrollHeight - 2 * ROW;
   }
 
   #filter() {
@@ -149,16 +145,20 @@ export class Timeline {
     const { from, to, count: many } = this.#rows[nth];
     const snapshot = view.snapshots[to];
     const before = view.snapshots[from - 1];
-    const { number, title, about, time } = row.parts;
-    row.nth = nth;
     const errors = this.#errorsIn(from, to);
+    row.nth = nth;
+    setAttribute(row, 'aria-selected', String(chosen - first >= from && chosen - first <= to));
+    setAttribute(row, 'aria-posinset', nth + 1);
+    setAttribute(row, 'aria-setsize', this.#rows.length);
+    const shown = [snapshot, before, first + from, many, errors];
+    // While snapshots arrive, most rows in view stay as they are.
+    if (row.shown?.every((it, at) => it === shown[at])) return;
+    row.shown = shown;
+    const { number, title, about, time } = row.parts;
     const changes = many === 1 ? count(snapshot.patch.length, 'change') : `steps ${first + from} to ${first + to}`;
     setAttribute(row, 'data-kind', kindOf(snapshot.reason));
     setAttribute(row, 'data-error', errors);
     setAttribute(row, 'data-many', many > 1 ? 'yes' : null);
-    setAttribute(row, 'aria-selected', String(chosen - first >= from && chosen - first <= to));
-    setAttribute(row, 'aria-posinset', nth + 1);
-    setAttribute(row, 'aria-setsize', this.#rows.length);
     setText(number, String(first + from));
     setText(title, many === 1 ? titleOf(snapshot) : `${titleOf(snapshot)} × ${many.toLocaleString('en')}`);
     setText(row.parts.gap, before ? gap(before.time, snapshot.time) : '');

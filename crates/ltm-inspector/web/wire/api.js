@@ -6,7 +6,7 @@ import { refused, token } from './session.js';
 export const ORIGIN = new URL('.', document.baseURI);
 
 /** The URL of the gateway: the page names it if it is elsewhere. */
-export const GATEWAY = new URL(document.querySelector('meta[name=ltm-gateway]')?.content || '.', document.baseURI);
+const GATEWAY = new URL(document.querySelector('meta[name=ltm-gateway]')?.content || '.', document.baseURI);
 
 /** The address of a socket at the gateway, for one under `ORIGIN`. */
 export function atGateway(address) {

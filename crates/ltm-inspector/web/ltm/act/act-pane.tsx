@@ -13,6 +13,7 @@ import { copyOf, endAt, remove, rollBack, undo } from './actions.js';
 import { Append } from './append.js';
 import { Button, Card } from './card.js';
 import { wholeDocument } from './document.js';
+import { MarkErrors } from './mark-errors.js';
 
 export function pane(acts: Acts): Pane<Model> {
   return preactPane(Act, { className: 'act', label: 'Act', acts });
@@ -41,6 +42,7 @@ function Act({ model, acts }: { model: Model; acts: Acts }) {
         </Card>
       )}
       <Copy place={place} index={index} last={last} />
+      <MarkErrors errors={view.errors} place={place} />
       <Append model={model} place={place} acts={acts} />
       <Download id={place.id} />
       <Delete place={place} name={String(view.name ?? '')} snapshots={Number(view.snapshotsCount)} />

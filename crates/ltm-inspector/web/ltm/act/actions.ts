@@ -40,6 +40,11 @@ export function append({ id, cursor }: Place, patch: readonly object[], reason: 
   return { method: 'POST', path: `ltm/${id}/snapshots`, body: { reason: reason.trim() || 'manual', patch }, match: cursor };
 }
 
+/** Says what became of an error. */
+export function markError({ id, cursor }: Place, error: string, { retrying, success }: { retrying: boolean; success: boolean }): Call {
+  return { method: 'POST', path: `ltm/${id}/errors`, body: { id: error, retrying, success }, match: cursor };
+}
+
 /** The state as a text to edit. */
 export function textOf(state: JsonObject): string {
   return stringify(state, 2) ?? '{}';

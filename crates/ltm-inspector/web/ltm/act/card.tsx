@@ -8,7 +8,7 @@ import { copy } from '../../elements/clipboard.js';
 import { commandOf, commandsOf, make, type Call } from '../../wire/calls.js';
 
 export function Card({ title, text, children }: { title: string; text?: string; children: ComponentChildren }) {
-  return <section class="card"><h3>{title}</h3>{text && <p class="muted">{text}</p>}{children}</section>;
+  return <section class="card"><h2>{title}</h2>{text && <p class="muted">{text}</p>}{children}</section>;
 }
 
 interface ButtonProps<Answer> {

@@ -82,7 +82,7 @@ function link(href: string, title: unknown): Pick<Open, 'tag' | 'properties'> {
 function closed({ tag, properties, children }: Open): ComponentChild[] {
   if (tag === null) return children;
   const element = h(tag, properties, children);
-  return [tag === 'table' ? <div class="table" role="region" aria-label="Table" tabIndex={0}>{element}</div> : element];
+  return [tag === 'table' ? <div class="table" role="group" aria-label="Table" tabIndex={0}>{element}</div> : element];
 }
 
 function leaf(token: Token): ComponentChild[] {

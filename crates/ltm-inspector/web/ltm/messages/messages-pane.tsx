@@ -20,11 +20,11 @@ export function pane(acts: Acts) {
 }
 
 function MessagesPane({ model, acts }: { model: Model; acts: Acts }) {
-  const [wanted, setWanted] = useState<string | null>(null);
+  const wanted = model.conversation;
   const pointers = conversationsOf(model.state);
   const pointer = wanted !== null && pointers.includes(wanted) ? wanted : longest(model.state, pointers);
   if (pointer === undefined) return <p class="hint">There are no messages in the state of this snapshot.</p>;
-  return <Conversation key={pointer} {...{ model, acts, pointer, pointers, choose: setWanted }} />;
+  return <Conversation key={pointer} {...{ model, acts, pointer, pointers, choose: acts.converse }} />;
 }
 
 /** The conversation with most messages. */

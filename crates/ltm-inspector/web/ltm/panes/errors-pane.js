@@ -1,9 +1,9 @@
 // The errors of an LTM and their outcome.
 
 import { jsonBlock, textBlock } from '../../elements/block.js';
+import { latestOf, nameOf, outcomeOf, retriesOf } from '../../data/errors.js';
 import { h } from '../../elements/dom.js';
 import { count } from '../../data/json.js';
-import { filled } from '../../data/steps.js';
 import { placeOf } from '../step-rows.js';
 import { clockTime, fullTime, moment } from '../../data/time.js';
 
@@ -24,7 +24,7 @@ export class ErrorsPane {
       this.element.replaceChildren(h('p', { class: 'hint' }, 'No errors. Errors that the engine records with POST /errors appear here.'));
       return;
     }
-    const newest = view.errors.toSorted((a, b) => (moment(latest(b)) || 0) - (moment(latest(a)) || 0));
+    const newest = view.errors.toSorted((a, b) => (moment(latestOf(b)) || 0) - (moment(latestOf(a)) || 0));
     this.element.replaceChildren(
       h('ul', {}, newest.slice(0, MOST).map((error) => card(error, () => this.#show(error)))),
       newest.length > MOST ? h('p', { class: 'hint small' }, `and ${count(newest.length - MOST, 'older error')}`) : '');
@@ -36,26 +36,17 @@ export class ErrorsPane {
   }
 }
 
-function latest(error) {
-  return error.updated_at ?? retriesOf(error).at(-1)?.time;
-}
-
-function retriesOf(error) {
-  return Array.isArray(error.retries) ? error.retries : [];
-}
-
 function card(error, onStep) {
-  const [word, status] = error.success ? ['recovered', 'finished'] : error.retrying ? ['retrying', 'queued'] : ['failed', 'error'];
-  const item = error.item ?? {};
-  const name = typeof item.label === 'string' ? filled(item.label, item.params) : item.fqn ?? String(error.reason);
+  const [word, status] = outcomeOf(error);
+  const name = nameOf(error);
   const tries = retriesOf(error);
   const last = tries.at(-1);
   return h('li', { class: 'card' },
     h('div', { class: 'card-head' },
       h('span', { class: 'badge', 'data-status': status }, h('i', { class: 'dot', 'aria-hidden': 'true' }), word),
-      h('strong', {}, String(name)), h('span', { class: 'muted' }, error.reason === name ? '' : String(error.reason ?? '')),
+      h('strong', {}, name), h('span', { class: 'muted' }, error.reason === name ? '' : String(error.reason ?? '')),
       h('button', { class: 'step-link', title: 'Go to the step at which it happened', onclick: onStep }, 'show step'),
-      h('time', { title: fullTime(latest(error)) }, clockTime(latest(error)))),
+      h('time', { title: fullTime(latestOf(error)) }, clockTime(latestOf(error)))),
     last ? h('p', { class: 'said' }, `${last.type ?? 'Error'}: ${last.description ?? ''}`) : null,
     tries.map((attempt, i) => h('details', {},
       h('summary', {}, `Attempt ${i + 1} · ${clockTime(attempt?.time)}`),

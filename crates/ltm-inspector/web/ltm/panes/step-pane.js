@@ -53,7 +53,7 @@ export class StepPane {
   #queue(title, name, queue) {
     const items = Array.isArray(queue) ? queue : [];
     return h('section', { class: 'queue' },
-      h('h3', {}, title, ' ', h('code', {}, name), h('span', { class: 'pill' }, String(items.length))),
+      h('h2', {}, title, ' ', h('code', {}, name), h('span', { class: 'pill' }, String(items.length))),
       items.length === 0 ? h('p', { class: 'hint small' }, 'none') : h('ul', {}, items.slice(0, MOST).map((item) => this.#entry(item))),
       items.length > MOST ? h('p', { class: 'hint small' }, `and ${count(items.length - MOST, 'more item')}`) : null);
   }
@@ -69,7 +69,7 @@ export class StepPane {
   #waiting(waiting) {
     const entry = ({ kind, item, index }) => h('li', {}, h('div', { class: 'entry' }, h('span', { class: 'kind-word' }, kind), h('code', {}, nameOf(item)), h('span', {}, 'queued by ', this.#link(index))));
     return h('section', { class: 'queue' },
-      h('h3', {}, 'Waiting after this step', h('span', { class: 'pill' }, String(waiting.length))),
+      h('h2', {}, 'Waiting after this step', h('span', { class: 'pill' }, String(waiting.length))),
       waiting.length === 0 ? h('p', { class: 'hint small' }, 'Nothing: everything that was queued has run.') : h('ul', {}, waiting.slice(0, MOST).map(entry)),
       waiting.length > MOST ? h('p', { class: 'hint small' }, `and ${count(waiting.length - MOST, 'more item')}`) : null);
   }

@@ -1,0 +1,1 @@
+var t=["init","queued","active","finished","error"];function o(n){let e=n!==null&&typeof n=="object"&&Object.hasOwn(n,"_status")?n._status:null;return typeof e=="string"&&e!==""?e:null}function r(n){return n==null?"none":t.includes(n)?n:"other"}export{t as a,o as b,r as c};
