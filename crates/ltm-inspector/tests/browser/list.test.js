@@ -208,11 +208,13 @@ test('after many changes no row is stale', async () => {
 
 test('names of any length leave every column in the window', async () => {
   const { id } = await service.post('ltm', { fqn: `app.${'deep.'.repeat(20)}Agent`, name: 'word '.repeat(60), state: { _status: 'waiting_for_somebody_to_say_something' } });
-  for (const width of [1440, 1024, 390]) {
+  for (const width of [1440, 1024, 800, 390]) {
     const page = await openPage(browser, service.url, { width });
     await page.locator(`tr[data-id="${id}"]`).waitFor();
     const [inner, outer] = await page.locator('.list-body').evaluate((element) => [element.scrollWidth, element.clientWidth]);
     assert.ok(inner <= outer, `${inner} in ${outer} at ${width}`);
+    const { width: name } = await page.locator(`tr[data-id="${id}"] .name`).boundingBox();
+    assert.ok(name > 120, `the name has ${name} at ${width}`);
     await page.context().close();
   }
 });
