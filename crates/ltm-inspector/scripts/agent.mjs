@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import { Service, at, live, openBrowser, openPage } from '../tests/browser/stand.js';
+import { Service, at, live, openBrowser, openPage } from '../tests/stand/stand.js';
 
 const path = (name) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 const [service, browser] = await Promise.all([Service.start(), openBrowser()]);

@@ -76,8 +76,50 @@ const START = {
   review: { _status: 'init' }, publish: { _status: 'init' }, question: 'How were harbours lit before electricity?', budget: { tokens: 20_000, seconds: 600 },
 };
 
-/** Fills a service; gives the id of the agent. `post(path, body)` makes a call. */
-export async function fill(post) {
+/** How long the steps of an agent take, one after the other, in milliseconds. */
+const PACE = [4, 180, 2400, 35, 900, 12, 3100, 640].map((ms) => ms * 2.6);
+
+/** Creates the agent, which has not begun; gives its id, and the calls that are its run: each writes one step. */
+export async function agent(post) {
+  let now = Date.now() - 95_000;
+  const time = (n) => new Date((now += PACE[n % PACE.length])).toISOString();
+  const { id } = await post('ltm', { time: time(0), fqn: 'app.research.Agent', name: 'harbour lights', structure: RESEARCH, state: START, params: { model: 'small', language: 'en' } });
+  const write = (step, n) => () => post(`ltm/${id}/snapshots`, { ...step, time: time(n) });
+  const error = (body) => () => post(`ltm/${id}/errors`, { id: crypto.randomUUID(), reason: 'execute', retrying: false, success: false, ...body });
+  const steps = [...research()].map((step, n) => write(step, n));
+  const timeout = (n) => ({ time: new Date(now + n * 3000).toISOString(), type: 'TimeoutError', description: 'the archive did not answer within 30 s', details: `Traceback (most recent call last):\n  File "agent/search.py", line 71, in read\nTimeoutError: attempt ${n}` });
+  const run = [
+    ...steps.slice(0, 12),
+    () => post(`ltm/${id}/snapshots`, { reason: 'execute', item: { item_id: crypto.randomUUID(), fqn: 'research_agent.search_lighthouses.query' }, merge: { mood: 'lost' } }),
+    () => post(`ltm/${id}/rollback`, { snapshot: { index: 12 } }),
+    ...steps.slice(12),
+    () => error({ item: { fqn: 'research_agent.search_ferries.read', payload: { page: 3 } }, retries: [1, 2].map(timeout) })(),
+    error({ item: { fqn: 'research_agent.plan' }, success: true, retries: [{ time: new Date(now + 1000).toISOString(), type: 'RateLimited', description: 'too many requests; tried again after 1 s', details: 'RateLimited: 429' }] }),
+  ];
+  return { id, run };
+}
+
+const SOURCES = {
+  'oil lamps harbours before 1880': ['Harbour board minutes, 1843: "twelve lamps of colza oil, trimmed at dusk"', 'The lamplighters of Leith, 1911'],
+  'gas lighting docks 19th century': ['Port gazette, 1862: the gas works supply the north quay'],
+};
+
+/** A chat of an agent with tools; gives its id. */
+export async function chat(post) {
+  const { id } = await post('ltm', { fqn: 'app.chat.Agent', name: 'harbour chat', state: { _status: 'active', messages: [] } });
+  const say = (name, message) => post(`ltm/${id}/snapshots`, { reason: 'execute', item: { fqn: `chat.${name}` }, patch: [{ op: 'add', path: '/messages/-', value: message }] });
+  await say('start', { type: 'human', content: 'How were harbours lit before electricity?', id: 'h1' });
+  for (const [n, [query, hits]] of Object.entries(SOURCES).entries()) {
+    await say('model', { type: 'ai', content: n ? 'And after the oil lamps?' : 'Let me look at the records.', id: `a${n}`, tool_calls: [{ name: 'web_search', args: { query, limit: 5 }, id: `call-${n}` }] });
+    await say('tools', { type: 'tool', name: 'web_search', tool_call_id: `call-${n}`, content: JSON.stringify({ hits }), id: `t${n}` });
+  }
+  const answer = '## Oil, then gas\n\nUntil about **1860** most quays had *oil lamps*, lit by hand at dusk.\n\n| years | light |\n| --- | --- |\n| to 1860 | colza oil |\n| to 1910 | gas, from the works |\n\nThe board counted its lamps each spring.';
+  await say('model', { type: 'ai', content: answer, id: 'a9' });
+  return id;
+}
+
+/** LTMs of other classes, for the list. */
+export async function others(post) {
   for (const [fqn, name, _status] of [
     ['app.billing.InvoiceRun', 'invoices November', 'finished'], ['app.support.TicketTriage', 'ticket 4711', 'active'], ['app.support.TicketTriage', 'ticket 4712', 'queued'],
     ['app.research.Agent', 'tides and trade', 'error'], ['app.onboarding.Flow', 'welcome Ada', 'active'], ['app.billing.InvoiceRun', 'invoices October', 'finished'], ['app.import.Nightly', 'nightly import', 'init'],
@@ -85,23 +127,13 @@ export async function fill(post) {
     const { id } = await post('ltm', { fqn, name, state: { _status, n: 0 } });
     for (let n = 1; n < 3 + (name.length % 7); n += 1) await post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n } });
   }
-  let now = Date.now() - 95_000;
-  // Steps take as long as an agent's do.
-  const time = (n) => new Date((now += [4, 180, 2400, 35, 900, 12, 3100, 640][n % 8] * 2.6)).toISOString();
-  const { id } = await post('ltm', { time: time(0), fqn: 'app.research.Agent', name: 'harbour lights', structure: RESEARCH, state: START, params: { model: 'small', language: 'en' } });
-  const steps = [...research()];
-  const write = (step, n) => post(`ltm/${id}/snapshots`, { ...step, time: time(n) });
-  for (const [n, step] of steps.slice(0, 12).entries()) await write(step, n);
-  await post(`ltm/${id}/snapshots`, { reason: 'execute', item: { item_id: crypto.randomUUID(), fqn: 'research_agent.search_lighthouses.query' }, merge: { mood: 'lost' } });
-  await post(`ltm/${id}/rollback`, { snapshot: { index: 12 } });
-  for (const [n, step] of steps.slice(12).entries()) await write(step, n + 4);
-  await post(`ltm/${id}/errors`, {
-    id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'research_agent.search_ferries.read', payload: { page: 3 } }, retrying: false, success: false,
-    retries: [1, 2].map((n) => ({ time: new Date(Date.now() - 9000 + n * 3000).toISOString(), type: 'TimeoutError', description: 'the archive did not answer within 30 s', details: `Traceback (most recent call last):\n  File "agent/search.py", line 71, in read\nTimeoutError: attempt ${n}` })),
-  });
-  await post(`ltm/${id}/errors`, {
-    id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'research_agent.plan' }, retrying: false, success: true,
-    retries: [{ time: new Date(Date.now() - 60_000).toISOString(), type: 'RateLimited', description: 'too many requests; tried again after 1 s', details: 'RateLimited: 429' }],
-  });
-  return id;
+}
+
+/** Fills a service; gives the ids of the agent and of the chat. `post(path, body)` makes a call. */
+export async function fill(post) {
+  await others(post);
+  const talk = await chat(post);
+  const { id, run } = await agent(post);
+  for (const step of run) await step();
+  return { id, talk };
 }

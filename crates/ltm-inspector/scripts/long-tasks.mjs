@@ -6,7 +6,7 @@
 //
 // Fails if a task takes more than 50 ms of the CPU, or more than 100 ms if the CPU is four times slower.
 
-import { Service, at, live, openBrowser, openPage } from '../tests/browser/stand.js';
+import { Service, at, live, openBrowser, openPage } from '../tests/stand/stand.js';
 
 const PER_SECOND = 200;
 const SECONDS = Number(process.env.SECONDS ?? 10);

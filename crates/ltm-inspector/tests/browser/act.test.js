@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { Service, at, live, ltm, openPage, stand, until } from './stand.js';
+import { Service, at, live, ltm, openPage, stand, until } from '../stand/stand.js';
 
 const run = promisify(execFile);
 let service;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { findings } from './axe.js';
-import { chat } from './chat.js';
-import { live, openPage, stand } from './stand.js';
+import { findings } from '../stand/axe.js';
+import { chat } from '../stand/chat.js';
+import { live, openPage, stand } from '../stand/stand.js';
 
 let service;
 let browser;

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
-import { findings } from './axe.js';
-import { live, ltm, openPage, stand } from './stand.js';
+import { findings } from '../stand/axe.js';
+import { live, ltm, openPage, stand } from '../stand/stand.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'ltm-docs-keys-'));
 const made = JSON.parse(await ltm('--json', 'key', 'docs', '--ltm', '*', '--can', 'write'));

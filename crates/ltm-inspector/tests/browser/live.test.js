@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { at, live, openPage, shownState, stand, until } from './stand.js';
+import { at, live, openPage, shownState, stand, until } from '../stand/stand.js';
 
 let service;
 let browser;

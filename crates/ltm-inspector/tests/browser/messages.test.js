@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { chat, stream, tokens } from './chat.js';
-import { at, live, openPage, stand, until } from './stand.js';
+import { chat, stream, tokens } from '../stand/chat.js';
+import { at, live, openPage, stand, until } from '../stand/stand.js';
 
 let service;
 let browser;

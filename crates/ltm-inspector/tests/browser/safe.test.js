@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { Service, live, ltm, openBrowser, openPage } from './stand.js';
+import { Service, live, ltm, openBrowser, openPage } from '../stand/stand.js';
 
 let browser;
 before(async () => {
