@@ -25,6 +25,7 @@ mod http_api {
 /// Answers and requests that are compressed.
 mod compression {
     mod answers;
+    mod frames;
     mod requests;
 }
 

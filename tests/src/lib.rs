@@ -44,6 +44,7 @@ mod credentials {
 }
 
 mod crowd;
+mod inflater;
 mod recording;
 mod rfc6902;
 mod until;
@@ -52,7 +53,7 @@ mod watchdog;
 pub use clients::{
     api::{Answer, Api},
     events::{Event, Events},
-    raw_connection::RawConnection,
+    raw_connection::{RawConnection, masked_frame},
     scrape::Scrape,
     subscriber::{Follower, Heard, Subscriber},
     writer::{Writer, items},
@@ -60,6 +61,7 @@ pub use clients::{
 pub use credentials::{authority::Authority, signing_key::SigningKey};
 pub use crowd::{Crowd, size};
 pub use faults::{clock::Clock, network::Network};
+pub use inflater::Inflater;
 pub use recording::{Recording, data};
 pub use rfc6902::{apply, fold, same};
 pub use servers::{

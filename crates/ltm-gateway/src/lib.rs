@@ -6,9 +6,11 @@
 //! - `http`: the endpoints, from a request to a subscription;
 //! - `subscriber`: one subscriber: what it asks for, sends and receives, and how its subscription ends;
 //! - `dialect`: what the messages become in an answer of Server-Sent Events;
+//! - `compression`: compressed messages, and how a client and the gateway agree on them;
 //! - `fanout`: from Redis to the sockets of a thread, live and from the log;
 //! - `list`: lists of LTMs.
 
+mod compression;
 mod dialect;
 mod fanout;
 mod gateway;

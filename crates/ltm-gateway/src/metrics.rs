@@ -23,6 +23,7 @@ use crate::{fanout::message::Batch, subscriber::close::CloseCause};
 pub(crate) struct GatewayMetrics {
     deliveries: Counter,
     delivered_bytes: Counter,
+    saved_bytes: Counter,
     lag: Lag,
     resets: Family<Reason, Counter>,
     catch_ups: Counter,
@@ -41,6 +42,7 @@ impl GatewayMetrics {
         Self {
             deliveries: Counter::default(),
             delivered_bytes: Counter::default(),
+            saved_bytes: Counter::default(),
             lag: Lag::default(),
             resets: Family::default(),
             catch_ups: Counter::default(),
@@ -71,6 +73,11 @@ impl GatewayMetrics {
     pub(crate) fn single(&self, bytes: usize) {
         self.deliveries.inc();
         self.delivered_bytes.inc_by(bytes as u64);
+    }
+
+    /// Counts the bytes that compression has saved.
+    pub(crate) fn saved(&self, bytes: usize) {
+        self.saved_bytes.inc_by(bytes as u64);
     }
 
     /// Counts a subscriber that starts to read the log.
@@ -107,9 +114,15 @@ impl GatewayMetrics {
         );
         registry.register_with_unit(
             "delivered",
-            "WebSocket frames handed to the sockets of subscribers",
+            "WebSocket frames handed to the sockets of subscribers, in their size without compression",
             Unit::Bytes,
             self.delivered_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "compression_saved",
+            "Bytes of these WebSocket frames that were not sent, because the frames were compressed",
+            Unit::Bytes,
+            self.saved_bytes.clone(),
         );
         registry.register_with_unit(
             "delivery_lag",

@@ -159,6 +159,24 @@ pub struct GatewaySettings {
     ///
     /// Raise it if Redis is idle while subscribers catch up slowly. Lower it if reads delay writes.
     pub max_reads: usize,
+    /// Whether the gateway compresses messages to clients that offer `permessage-deflate` in their handshake (RFC 7692).
+    /// Browsers do.
+    ///
+    /// Set it to false if a proxy or a client breaks compressed messages.
+    pub compression: bool,
+    /// The shortest text that is compressed.
+    ///
+    /// Raise it if your messages are short and the CPU costs more than the network.
+    pub compression_min_size: ByteSize,
+    /// The longest text of an entry that is compressed. The other subscribers of the thread wait for as long as that takes.
+    /// A `reset` may be longer: other threads compress long ones.
+    ///
+    /// Raise it if your patches are longer and the network costs more than a few milliseconds.
+    pub compression_max_size: ByteSize,
+    /// How many subscribers of an LTM on one thread must be able to inflate before its new entries are compressed.
+    ///
+    /// Raise it if most LTMs have few subscribers and the CPU costs more than the network.
+    pub compression_min_subscribers: usize,
     /// The list of messages in the state of an LTM that is not recorded from AG-UI, for the clients of AG-UI: a JSON
     /// Pointer through objects, such as `/messages`.
     ///
@@ -214,6 +232,10 @@ impl Default for GatewaySettings {
             page: ByteSize::kib(64),
             cache: ByteSize::mib(64),
             max_reads: 32,
+            compression: true,
+            compression_min_size: ByteSize::b(128),
+            compression_max_size: ByteSize::kib(256),
+            compression_min_subscribers: 1,
             agui_messages: "/_messages".into(),
             agui_agents: Vec::new(),
             agui_max_input: ByteSize::mib(16),

@@ -1,7 +1,7 @@
 //! The WebSocket protocol (RFC 6455), case by case: the cases of the public Autobahn suite that apply to a gateway, which
 //! ignores what clients say.
 //!
-//! The library below the gateway (actix) differs from the RFC or the suite:
+//! The gateway, and the library below it (actix), differ from the RFC or the suite:
 //!
 //! - To a length whose first bit is set it answers 1009 in place of 1002. It takes the frame for one that is too big.
 //! - To a close whose reason is not UTF-8 it answers 1002 in place of 1007, as to a wrong code.
@@ -10,7 +10,7 @@
 //!   frame that is too long only when all of it has arrived, or more than the gateway accepts.
 
 use futures_util::{StreamExt, stream};
-use ltm_tests::{RawConnection, Stack, Subscriber};
+use ltm_tests::{RawConnection, Stack, Subscriber, masked_frame as frame};
 use serde_json::json;
 
 /// What the gateway does after what a client sent.
@@ -29,31 +29,6 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 const FIN: u8 = 0x80;
-
-/// A frame as a client sends it, masked.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0x56, 0x78];
-    let mut bytes = vec![first];
-    match payload.len() {
-        short @ ..126 => bytes.push(0x80 | u8::try_from(short).unwrap()),
-        long @ ..0x1_0000 => {
-            bytes.push(0x80 | 126);
-            bytes.extend(u16::try_from(long).unwrap().to_be_bytes());
-        }
-        longer => {
-            bytes.push(0x80 | 127);
-            bytes.extend((longer as u64).to_be_bytes());
-        }
-    }
-    bytes.extend(mask);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, key)| byte ^ key),
-    );
-    bytes
-}
 
 /// A whole message.
 fn whole(opcode: u8, payload: &[u8]) -> Vec<u8> {

@@ -131,3 +131,28 @@ impl RawConnection {
         rest
     }
 }
+
+/// A WebSocket frame as a client sends it: masked.
+pub fn masked_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask = [0x12, 0x34, 0x56, 0x78];
+    let mut bytes = vec![first];
+    match payload.len() {
+        short @ ..126 => bytes.push(0x80 | u8::try_from(short).expect("it fits")),
+        long @ ..0x1_0000 => {
+            bytes.push(0x80 | 126);
+            bytes.extend(u16::try_from(long).expect("it fits").to_be_bytes());
+        }
+        longer => {
+            bytes.push(0x80 | 127);
+            bytes.extend((longer as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+    bytes
+}

@@ -67,13 +67,14 @@ fn cursor_of(text: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::message::{frames, texts};
+    use crate::fanout::frames::{Frames, texts};
 
     #[test]
     fn a_message_is_one_event_with_its_cursor_whatever_its_size() {
         let large = "x".repeat(40_000);
         let first = format!("{{\"id\":7,\"cursor\":\"1-2\",\"snapshot\":\n\"{large}\"}}");
         let second = r#"{"id":7,"cursor":"2-3","live":true}"#;
+        let frames = |text: &str| Frames::plain(text).uncompressed().clone();
         let both = [frames(&first), frames(second)].concat().into();
         let mut events = Events::default();
         for text in texts(&both) {

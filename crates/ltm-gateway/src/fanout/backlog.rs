@@ -8,8 +8,10 @@ use ltm_types::{Cursor, LtmId, ResetReason, reset_message};
 use tokio::sync::Semaphore;
 
 use crate::{
+    compression::limits::CompressionLimits,
     fanout::{
         entry_message::{entry_message, is_next, unreadable},
+        frames::Frames,
         log_source::LogSource,
         message::{FramedMessage, LogPage},
     },
@@ -36,12 +38,16 @@ pub(crate) enum Behind {
 /// The shared reads.
 pub(crate) struct Backlog {
     logs: Arc<dyn LogSource>,
-    pages: ByteCache<(LtmId, u64, Cursor), Arc<LogPage>>,
-    resets: ByteCache<(LtmId, ResetReason, Cursor), FramedMessage>,
+    pages: ByteCache<PageKey, Arc<LogPage>>,
+    resets: ByteCache<(LtmId, ResetReason, Cursor, bool), FramedMessage>,
     readers: Semaphore,
     state_readers: Semaphore,
     bounds: WindowBounds,
+    compression: CompressionLimits,
 }
+
+/// Which page of a log: the generation of its topic, the cursor before it, and whether it is for subscribers that can inflate.
+pub(crate) type PageKey = (LtmId, u64, Cursor, bool);
 
 /// What the reader of a state does not share with others.
 enum NotShared {
@@ -83,6 +89,7 @@ impl Backlog {
             readers: Semaphore::new(settings.max_reads),
             state_readers: Semaphore::new(STATE_READERS),
             bounds: page_bounds(settings),
+            compression: CompressionLimits::new(settings),
         }
     }
 
@@ -91,20 +98,17 @@ impl Backlog {
         self.logs.head(id).await
     }
 
-    /// What the log of `id` holds after `position`. `generation` is that of its topic. An earlier read may have found
-    /// it, so the log may have lost `position` since.
-    pub(crate) async fn after(&self, id: LtmId, generation: u64, position: Cursor) -> Behind {
+    /// What the log holds after the cursor in `key`. An earlier read may have found it, so the log may have lost that
+    /// cursor since.
+    pub(crate) async fn after(&self, key: PageKey) -> Behind {
+        let (id, _, position, inflates) = key;
         let read = async {
-            match self.read_now(id, position).await {
+            match self.read_now(id, position, inflates).await {
                 Behind::Page(page) => Ok(page),
                 other => Err(other),
             }
         };
-        match self
-            .pages
-            .get_or_insert_async(&(id, generation, position), read)
-            .await
-        {
+        match self.pages.get_or_insert_async(&key, read).await {
             Ok(page) => Behind::Page(page),
             Err(other) => other,
         }
@@ -119,8 +123,8 @@ impl Backlog {
         }
     }
 
-    /// What the log of `id` holds after `position` now.
-    pub(crate) async fn read_now(&self, id: LtmId, position: Cursor) -> Behind {
+    /// What the log of `id` holds after `position` now, for a subscriber that can inflate or cannot.
+    pub(crate) async fn read_now(&self, id: LtmId, position: Cursor, inflates: bool) -> Behind {
         let _permit = self.readers.acquire().await;
         let window = match self.logs.read_after(id, position, self.bounds).await {
             Ok(Read::Continues(window)) => window,
@@ -141,23 +145,38 @@ impl Backlog {
             previous = entry.cursor;
             message
         };
-        Behind::Page(Arc::new(window.entries.iter().map(message).collect()))
+        let messages = window.entries.iter().map(message);
+        let page: LogPage = if inflates {
+            let limits = self.compression;
+            LogPage::compressed(messages.collect(), |length| limits.allow(length))
+        } else {
+            messages.collect()
+        };
+        Behind::Page(Arc::new(page))
     }
 
-    /// The full state as a message.
+    /// The full state as a message, for a subscriber that can inflate or cannot.
     pub(crate) async fn reset(
         &self,
         id: LtmId,
         reason: ResetReason,
+        inflates: bool,
     ) -> Result<FramedMessage, StoreError> {
         let head = self.logs.head(id).await?;
         let make = async {
             let _permit = self.state_readers.acquire().await;
             let state = self.logs.state(id).await.map_err(NotShared::Failed)?;
             let cursor = state.cursor;
+            let limits = self.compression;
             let reset = apart(state.tree.bytes(), move || {
                 let count = state.snapshots_count();
-                reset_message(id, cursor, reason, &state.text(), count).into()
+                let message = reset_message(id, cursor, reason, &state.text(), count);
+                let frames = if inflates && limits.is_worth(message.text.len()) {
+                    Frames::alone(&message.text)
+                } else {
+                    Frames::plain(&message.text)
+                };
+                FramedMessage::new(&message, frames)
             })
             .await;
             // A state of another cursor is not shared: if the log loses that cursor, it may have this head again.
@@ -169,7 +188,7 @@ impl Backlog {
         };
         match self
             .resets
-            .get_or_insert_async(&(id, reason, head), make)
+            .get_or_insert_async(&(id, reason, head, inflates), make)
             .await
         {
             Ok(reset) | Err(NotShared::Other(reset)) => Ok(reset),

@@ -59,17 +59,28 @@ impl LiveSubscriber {
         self.outbound.take_needs_reset()
     }
 
-    /// Sends a batch.
-    pub(crate) fn take(&self, batch: &Batch) -> Taken {
-        if !self.outbound.send(&batch.frames) {
-            return Taken::Nothing;
-        }
+    /// Whether it can only read a form of the batch without context.
+    pub(crate) fn lacks_context(&self, batch: &Batch) -> bool {
+        self.outbound.lacks_context(&batch.frames)
+    }
+
+    /// Whether its client can inflate.
+    pub(crate) fn inflates(&self) -> bool {
+        self.outbound.inflates()
+    }
+
+    /// Sends a batch; also returns how many bytes compression has saved.
+    pub(crate) fn take(&self, batch: &Batch) -> (Taken, usize) {
+        let Some(saved) = self.outbound.send(&batch.frames) else {
+            return (Taken::Nothing, 0);
+        };
         self.advance(batch.to, batch.last);
-        if !batch.last && self.outbound.is_clear() && !self.outbound.needs_reset() {
+        let taken = if !batch.last && self.outbound.is_clear() && !self.outbound.needs_reset() {
             Taken::All
         } else {
             Taken::Last
-        }
+        };
+        (taken, saved)
     }
 
     /// Notes that it is a live subscriber of the topic, with this index.

@@ -1,16 +1,14 @@
-//! Messages as WebSocket frames: the gateway encodes a message once, and every subscriber gets the same bytes.
+//! Messages for subscribers: single ones, consecutive ones in batches, and pages of a log.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use actix_http::ws::{OpCode, Parser};
 use bytes::{Bytes, BytesMut};
 use ltm_types::{Cursor, EncodedMessage};
 
-/// The largest payload of one WebSocket frame. A larger message goes in several frames, so that pings can go
-/// between them (RFC 6455 section 5.4).
-const FRAGMENT: usize = 16 * 1024;
-/// The bytes before the payload of a frame of [`FRAGMENT`] bytes. Only the last frame of a message is smaller.
-const HEAD: usize = 4;
+use crate::{
+    compression::past::{Past, Place},
+    fanout::frames::{Frames, write_compressed_frames, write_frames},
+};
 
 /// One message, and the cursor of a subscriber that has received it.
 #[derive(Clone, Debug)]
@@ -22,7 +20,7 @@ pub(crate) struct FramedMessage {
     /// Whether the log ends with this message.
     pub last: bool,
     /// Its WebSocket frames; empty if the gateway sends nothing for the entry.
-    pub frames: Bytes,
+    pub frames: Frames,
     /// When a live entry was appended, in microseconds since 1970.
     pub appended: Option<u64>,
 }
@@ -30,78 +28,19 @@ pub(crate) struct FramedMessage {
 impl FramedMessage {
     /// Its size in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
-        self.frames.len() + size_of::<Self>()
+        self.frames.weight() + size_of::<Self>()
     }
-}
 
-impl From<EncodedMessage> for FramedMessage {
-    fn from(message: EncodedMessage) -> Self {
+    /// A message whose text has these frames.
+    pub(crate) fn new(message: &EncodedMessage, frames: Frames) -> Self {
         Self {
             cursor: message.cursor,
             previous: message.previous,
             last: message.last,
-            frames: frames(&message.text),
+            frames,
             appended: None,
         }
     }
-}
-
-/// The WebSocket frames of a text; none if it is empty.
-pub(crate) fn frames(text: &str) -> Bytes {
-    let mut frames = BytesMut::new();
-    write_frames(text, &mut frames);
-    frames.freeze()
-}
-
-fn write_frames(text: &str, frames: &mut BytesMut) {
-    let parts = text.len().div_ceil(FRAGMENT);
-    frames.reserve(text.len() + parts * HEAD);
-    for (number, part) in text.as_bytes().chunks(FRAGMENT).enumerate() {
-        let opcode = if number == 0 {
-            OpCode::Text
-        } else {
-            OpCode::Continue
-        };
-        Parser::write_message(frames, part, opcode, number + 1 == parts, false);
-    }
-}
-
-/// The length of the first of these frames, which the gateway wrote: unmasked (RFC 6455 section 5.2).
-pub(crate) fn frame_length(frames: &[u8]) -> usize {
-    let byte = |at: usize| frames.get(at).copied().map_or(0, usize::from);
-    match byte(1) & 0x7f {
-        126 => 4 + (byte(2) << 8 | byte(3)),
-        127 => 10 + (2..10).fold(0, |length, at| length << 8 | byte(at)),
-        length => 2 + length,
-    }
-}
-
-/// The texts of the messages in these frames, which the gateway wrote. Server-Sent Events are written from
-/// them.
-///
-/// A [`Batch`] does not keep its texts and cursors beside its frames. They would take 24 bytes a message
-/// (cursor and length) in each batch that waits for a WebSocket, and a pointer in the future of each
-/// subscriber, for the few that follow by Server-Sent Events. Each text is a list of parts that share the frames'
-/// memory.
-pub(crate) fn texts(frames: &Bytes) -> impl Iterator<Item = Vec<Bytes>> {
-    let mut rest = frames.clone();
-    std::iter::from_fn(move || {
-        let mut text = Vec::new();
-        while !rest.is_empty() {
-            let frame = rest.split_to(frame_length(&rest).min(rest.len()));
-            let head = match frame.get(1)? & 0x7f {
-                126 => 4,
-                127 => 10,
-                _ => 2,
-            };
-            text.push(frame.slice(head.min(frame.len())..));
-            // FIN (RFC 6455 section 5.2).
-            if frame[0] & 0x80 != 0 {
-                return Some(text);
-            }
-        }
-        None
-    })
 }
 
 /// Consecutive messages in one piece, for a subscriber whose cursor is before the first of them.
@@ -112,7 +51,7 @@ pub(crate) struct Batch {
     /// Whether the log ends with them.
     pub last: bool,
     /// Their frames.
-    pub frames: Bytes,
+    pub frames: Frames,
     /// The number of messages.
     pub count: usize,
     /// When the first of them was appended, if it is a live entry.
@@ -122,7 +61,7 @@ pub(crate) struct Batch {
 /// The limits of one batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchBounds {
-    /// The maximum number of bytes; a single message may be larger.
+    /// The maximum number of bytes without compression; a single message may be larger.
     pub bytes: usize,
     /// The `seq` after which the batch ends.
     pub last: u64,
@@ -156,17 +95,13 @@ impl Batch {
         messages: impl Iterator<Item = &'a FramedMessage> + Clone,
         bounds: BatchBounds,
     ) -> Option<Self> {
-        let (count, bytes, end) = batch(position, messages.clone(), bounds);
+        let (count, _, end) = batch(position, messages.clone(), bounds);
         let end = end?;
         let appended = messages.clone().next().and_then(|first| first.appended);
         let frames = if count == 1 {
             end.frames.clone()
         } else {
-            let mut frames = BytesMut::with_capacity(bytes);
-            for message in messages.take(count) {
-                frames.extend_from_slice(&message.frames);
-            }
-            frames.freeze()
+            Frames::concat(messages.take(count).map(|message| &message.frames))
         };
         Some(Self {
             to: end.cursor,
@@ -183,38 +118,100 @@ impl Batch {
 pub(crate) struct LogPage {
     messages: Box<[FramedMessage]>,
     frames: Bytes,
+    compressed: Option<CompressedPage>,
+}
+
+/// The frames of a page for connections that can inflate. Each message has those before it in the page as its context.
+#[derive(Debug)]
+struct CompressedPage {
+    frames: Bytes,
+    /// Where each message ends: in the frames, and in the past of the page.
+    ends: Box<[(usize, Place)]>,
+}
+
+impl CompressedPage {
+    /// Compresses the texts for which `is_worth` holds.
+    fn new(texts: &[EncodedMessage], is_worth: impl Fn(usize) -> bool) -> Self {
+        let (mut past, mut frames) = (Past::default(), BytesMut::new());
+        let mut write = |message: &EncodedMessage| {
+            let text = message.text.as_bytes();
+            let compressed = is_worth(text.len()).then(|| past.compress(text)).flatten();
+            match compressed {
+                Some((_, payload)) => write_compressed_frames(&payload, &mut frames),
+                None => write_frames(text, &mut frames),
+            }
+            (frames.len(), past.end())
+        };
+        let ends = texts.iter().map(&mut write).collect();
+        Self {
+            frames: frames.freeze(),
+            ends,
+        }
+    }
+
+    /// The frames of these messages, and their place; `None` if none of them is compressed.
+    fn part(&self, messages: Range<usize>) -> Option<(Bytes, Place)> {
+        let end_before = |index: usize| self.ends.get(index.checked_sub(1)?).copied();
+        let (to, place) = end_before(messages.end)?;
+        let (from, place) = match end_before(messages.start) {
+            Some((from, before)) => (from, before.up_to(place)),
+            None => (0, place.with_all_before()),
+        };
+        (!place.is_empty()).then(|| (self.frames.slice(from..to), place))
+    }
+
+    fn weight(&self) -> usize {
+        self.frames.len() + self.ends.len() * size_of::<(usize, Place)>()
+    }
 }
 
 impl FromIterator<EncodedMessage> for LogPage {
     fn from_iter<T: IntoIterator<Item = EncodedMessage>>(all: T) -> Self {
         let mut frames = BytesMut::new();
         let mut begin = 0;
-        let mut messages: Vec<(EncodedMessage, std::ops::Range<usize>)> = Vec::new();
+        let mut messages: Vec<(EncodedMessage, Range<usize>)> = Vec::new();
         for mut message in all {
-            write_frames(&message.text, &mut frames);
+            write_frames(message.text.as_bytes(), &mut frames);
             message.text = Default::default();
             messages.push((message, begin..frames.len()));
             begin = frames.len();
         }
         let frames = frames.freeze();
-        let message = |(message, range): (EncodedMessage, std::ops::Range<usize>)| FramedMessage {
-            cursor: message.cursor,
-            previous: message.previous,
-            last: message.last,
-            frames: frames.slice(range),
-            appended: None,
+        let message = |(message, range): (EncodedMessage, Range<usize>)| {
+            FramedMessage::new(&message, Frames::of_bytes(frames.slice(range)))
         };
         Self {
             messages: messages.into_iter().map(message).collect(),
             frames,
+            compressed: None,
         }
     }
 }
 
 impl LogPage {
+    /// A page for subscribers that can inflate. Texts for whose length `is_worth` holds are compressed.
+    pub(crate) fn compressed(all: Vec<EncodedMessage>, is_worth: impl Fn(usize) -> bool) -> Self {
+        let compressed = CompressedPage::new(&all, is_worth);
+        Self {
+            compressed: Some(compressed),
+            ..all.into_iter().collect()
+        }
+    }
+
     /// Its size in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
-        self.frames.len() + self.messages.len() * size_of::<FramedMessage>()
+        let compressed = self.compressed.as_ref().map_or(0, CompressedPage::weight);
+        self.frames.len() + self.messages.len() * size_of::<FramedMessage>() + compressed
+    }
+
+    /// The frames of these messages, which are these bytes without compression.
+    fn part(&self, messages: Range<usize>, bytes: Range<usize>) -> Frames {
+        let plain = self.frames.slice(bytes);
+        let compressed = self.compressed.as_ref().and_then(|it| it.part(messages));
+        match compressed {
+            Some((in_context, place)) => Frames::of_several(plain, in_context, place),
+            None => Frames::of_bytes(plain),
+        }
     }
 }
 
@@ -240,15 +237,15 @@ impl LogPageReader {
         let rest = self.page.messages.get(self.next..)?;
         let (count, bytes, end) = batch(position, rest.iter(), bounds);
         let end = end?;
+        let (next, begin) = (self.next + count, self.begin + bytes);
         let batch = Batch {
             to: end.cursor,
             last: end.last,
-            frames: self.page.frames.slice(self.begin..self.begin + bytes),
+            frames: self.page.part(self.next..next, self.begin..begin),
             count,
             appended: None,
         };
-        self.next += count;
-        self.begin += bytes;
+        (self.next, self.begin) = (next, begin);
         Some(batch)
     }
 }
@@ -260,29 +257,7 @@ mod tests {
 
     use super::*;
 
-    /// The joined payloads of the frames, and the number of messages.
-    fn read(frames: &[u8]) -> (Vec<u8>, usize) {
-        let (mut rest, mut read, mut ended) = (frames, Vec::new(), 0);
-        while !rest.is_empty() {
-            let (frame, later) = rest.split_at(frame_length(rest));
-            let mut frame = BytesMut::from(frame);
-            let (last, _, payload) = Parser::parse(&mut frame, false, FRAGMENT).unwrap().unwrap();
-            assert!(frame.is_empty());
-            read.extend(payload.unwrap_or_default());
-            ended += usize::from(last);
-            rest = later;
-        }
-        (read, ended)
-    }
-
     proptest! {
-        #[test]
-        fn a_message_comes_out_of_its_frames_as_it_went_in(length in 1usize..100_000) {
-            let text: String = "0123456789ä".chars().cycle().take(length).collect();
-            let (read, ended) = read(&frames(&text));
-            prop_assert!(ended == 1 && read == text.as_bytes());
-        }
-
         /// From a page and from single messages, in batches of any size.
         #[test]
         fn batches_hold_every_message_once_in_order(
@@ -296,21 +271,24 @@ mod tests {
                 position = entry.cursor;
                 frame
             }).collect();
-            let whole: Vec<u8> = log.iter().flat_map(|frame| frames(&frame.text)).collect();
-            let single: Vec<FramedMessage> = log.iter().cloned().map(FramedMessage::from).collect();
+            let plain = |message: &EncodedMessage| Frames::plain(&message.text);
+            let whole: Vec<u8> = log.iter().flat_map(|it| plain(it).uncompressed().clone()).collect();
+            let single: Vec<FramedMessage> =
+                log.iter().map(|it| FramedMessage::new(it, plain(it))).collect();
             let mut reader = LogPageReader::new(Arc::new(log.into_iter().collect()));
-            let (mut at, mut got) = (Cursor::ORIGIN, Vec::new());
+            let (mut at, mut got) = (Cursor::ORIGIN, Vec::<u8>::new());
             while at != position {
                 let last = if at.seq < stop { stop } else { u64::MAX };
                 let bounds = BatchBounds { bytes, last };
                 let from = usize::try_from(at.seq).unwrap();
                 let paged = reader.next(at, bounds).unwrap();
                 let batch = Batch::of(at, single[from..].iter(), bounds).unwrap();
-                prop_assert_eq!((paged.to, &paged.frames), (batch.to, &batch.frames));
+                let text = |batch: &Batch| batch.frames.uncompressed().clone();
+                prop_assert_eq!((paged.to, text(&paged)), (batch.to, text(&batch)));
                 prop_assert!(batch.to.seq <= last && batch.to > at);
                 prop_assert!(batch.to.seq == at.seq + 1 || batch.frames.len() <= bytes);
                 at = batch.to;
-                got.extend(batch.frames);
+                got.extend(batch.frames.uncompressed());
             }
             prop_assert_eq!(got, whole);
             let bounds = BatchBounds { bytes, last: u64::MAX };

@@ -4,6 +4,7 @@ pub(crate) mod backlog;
 pub(crate) mod delivery_spans;
 pub(crate) mod entry_message;
 pub(crate) mod fan_out;
+pub(crate) mod frames;
 pub(crate) mod live_subscriber;
 pub(crate) mod log_source;
 pub(crate) mod message;

@@ -15,14 +15,19 @@ use ltm_types::{Cursor, Entry, LtmId};
 use slab::Slab;
 
 use crate::{
+    compression::{limits::CompressionLimits, past::Past},
     fanout::{
         delivery_spans::DeliverySpans,
         entry_message::entry_message,
+        frames::Frames,
         live_subscriber::{LiveSubscriber, Taken},
         message::{Batch, BatchBounds, FramedMessage},
     },
     metrics::GatewayMetrics,
 };
+
+/// A topic that compresses nothing for this many sweeps forgets what it has compressed.
+const QUIET_SWEEPS: u32 = 10;
 
 /// The head of a log, as far as its topic knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,9 +60,25 @@ pub(crate) struct Topic {
     round: Cell<Option<Round>>,
     spans: RefCell<DeliverySpans>,
     metrics: GatewayMetrics,
-    max_bytes: usize,
-    max_batch: usize,
+    bounds: TopicBounds,
     refresh_due: Cell<bool>,
+    /// How many of those that follow can inflate, live or not.
+    inflating: Cell<usize>,
+    /// What was compressed for them; `None` if that is nothing, or long ago.
+    past: RefCell<Option<Past>>,
+    /// For how many sweeps nothing was compressed.
+    quiet: Cell<u32>,
+}
+
+/// The limits of a topic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopicBounds {
+    /// The most bytes of the latest entries that it keeps.
+    pub window: usize,
+    /// The most bytes that it sends at once.
+    pub batch: usize,
+    /// What it compresses.
+    pub compression: CompressionLimits,
 }
 
 /// What a topic makes of a live entry.
@@ -86,9 +107,13 @@ struct Round {
 struct Sent {
     /// The cursor of these subscribers before the batch.
     from: Cursor,
+    /// Whether it is a single message, for subscribers that lack the context of the others.
+    single: bool,
     batch: Batch,
     /// How many of them have taken it.
     takers: usize,
+    /// How many bytes compression has saved them.
+    saved: usize,
 }
 
 /// The latest entries as consecutive messages, up to the head.
@@ -132,14 +157,8 @@ impl Recent {
 }
 
 impl Topic {
-    /// A topic that keeps up to `max_bytes` of the latest entries, and sends up to `max_batch` bytes at
-    /// once.
-    pub(crate) fn new(
-        id: LtmId,
-        max_bytes: usize,
-        max_batch: usize,
-        metrics: GatewayMetrics,
-    ) -> Rc<Self> {
+    /// A topic within these limits.
+    pub(crate) fn new(id: LtmId, bounds: TopicBounds, metrics: GatewayMetrics) -> Rc<Self> {
         Rc::new(Self {
             id,
             head: Cell::default(),
@@ -149,9 +168,11 @@ impl Topic {
             round: Cell::default(),
             spans: RefCell::default(),
             metrics,
-            max_bytes,
-            max_batch,
+            bounds,
             refresh_due: Cell::new(false),
+            inflating: Cell::new(0),
+            past: RefCell::default(),
+            quiet: Cell::new(0),
         })
     }
 
@@ -167,7 +188,7 @@ impl Topic {
     /// The limits of one batch.
     pub(crate) fn bounds(&self) -> BatchBounds {
         BatchBounds {
-            bytes: self.max_batch,
+            bytes: self.bounds.batch,
             last: u64::MAX,
         }
     }
@@ -245,8 +266,12 @@ impl Topic {
         }
     }
 
-    /// Drops the entries that were here at the previous call.
+    /// Drops the entries that were here at the previous call, and a past that nothing has continued for long.
     pub(crate) fn age(&self) {
+        self.quiet.set(self.quiet.get().saturating_add(1));
+        if self.quiet.get() > QUIET_SWEEPS {
+            self.past.take();
+        }
         let mut recent = self.recent.borrow_mut();
         for _ in 0..recent.old {
             recent.pop();
@@ -262,6 +287,16 @@ impl Topic {
     /// Notes that the comparison begins.
     pub(crate) fn begin_refresh(&self) {
         self.refresh_due.set(false);
+    }
+
+    /// Counts one more that follows and can inflate.
+    pub(crate) fn begin_inflating(&self) {
+        self.inflating.set(self.inflating.get() + 1);
+    }
+
+    /// Counts one less.
+    pub(crate) fn end_inflating(&self) {
+        self.inflating.set(self.inflating.get().saturating_sub(1));
     }
 
     /// Sends the subscriber new entries from now on, until the topic releases it or it leaves.
@@ -311,6 +346,7 @@ impl Topic {
         }
         for sent in &batches {
             self.metrics.delivered(&sent.batch, sent.takers);
+            self.metrics.saved(sent.saved);
             let mut spans = self.spans.borrow_mut();
             spans.written(sent.from.seq, sent.batch.to.seq, sent.takers);
         }
@@ -331,22 +367,12 @@ impl Topic {
     /// Sends one subscriber the news; false if it needs its own task. `batches` are the batches of this visit.
     fn bring(&self, subscriber: &LiveSubscriber, batches: &mut Vec<Sent>) -> bool {
         while self.head.get().cursor != Some(subscriber.position()) {
-            let position = subscriber.position();
-            let made = batches.iter().position(|sent| sent.from == position);
-            let Some(made) = made.or_else(|| {
-                let batch = self.after(position, self.bounds())?;
-                batches.push(Sent {
-                    from: position,
-                    batch,
-                    takers: 0,
-                });
-                Some(batches.len() - 1)
-            }) else {
+            let Some(sent) = self.batch_for(subscriber, batches) else {
                 return false;
             };
-            let sent = &mut batches[made];
-            let taken = subscriber.take(&sent.batch);
+            let (taken, saved) = subscriber.take(&sent.batch);
             sent.takers += usize::from(taken != Taken::Nothing);
+            sent.saved += saved;
             if taken != Taken::All {
                 if !sent.batch.last {
                     self.metrics.slow();
@@ -357,17 +383,63 @@ impl Topic {
         true
     }
 
+    /// The next batch for a subscriber, if the topic has it: of all that it lacks, or of a single message if the others
+    /// have a context that the subscriber does not have yet.
+    fn batch_for<'a>(
+        &self,
+        subscriber: &LiveSubscriber,
+        batches: &'a mut Vec<Sent>,
+    ) -> Option<&'a mut Sent> {
+        let from = subscriber.position();
+        let mut made = self.made(from, false, batches)?;
+        let all = &batches[made].batch;
+        if all.count > 1 && subscriber.lacks_context(all) {
+            made = self.made(from, true, batches)?;
+        }
+        batches.get_mut(made)
+    }
+
+    /// The index among `batches` of the batch that starts after `from`, of a single message or of all.
+    fn made(&self, from: Cursor, single: bool, batches: &mut Vec<Sent>) -> Option<usize> {
+        let is_it = |sent: &Sent| (sent.from, sent.single) == (from, single);
+        batches.iter().position(is_it).or_else(|| {
+            let mut bounds = self.bounds();
+            if single {
+                bounds.last = from.seq.saturating_add(1);
+            }
+            batches.push(Sent {
+                from,
+                single,
+                batch: self.after(from, bounds)?,
+                takers: 0,
+                saved: 0,
+            });
+            Some(batches.len() - 1)
+        })
+    }
+
     fn advance(&self, position: Cursor, entry: &Entry, appended: Option<u64>) -> bool {
+        let message = entry_message(self.id, position, entry);
         let message = FramedMessage {
             appended,
-            ..entry_message(self.id, position, entry).into()
+            ..FramedMessage::new(&message, self.frames(&message.text))
         };
         if appended.is_some() && !self.subscribers.borrow().is_empty() {
             let bytes = message.frames.len();
             self.spans.borrow_mut().begin(self.id, entry, bytes);
         }
-        self.recent.borrow_mut().push(message, self.max_bytes);
+        self.recent.borrow_mut().push(message, self.bounds.window);
         self.move_to(Some(entry.cursor))
+    }
+
+    /// The frames of a new message, compressed if enough subscribers can inflate.
+    fn frames(&self, text: &str) -> Frames {
+        let limits = self.bounds.compression;
+        if !limits.allow_for(self.inflating.get()) || !limits.allow(text.len()) {
+            return Frames::plain(text);
+        }
+        self.quiet.set(0);
+        Frames::in_context(text, self.past.borrow_mut().get_or_insert_default())
     }
 
     /// Notes that the log's head is `cursor` now. Returns true if that begins a round of visits, which the
@@ -389,142 +461,4 @@ impl Topic {
 }
 
 #[cfg(test)]
-mod tests {
-    use ltm_types::Kind;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::{
-        dialect::messages::Messages,
-        subscriber::{event_queue::EventQueue, outbound::Outbound},
-    };
-
-    fn history(from: Cursor, payloads: &[&str]) -> Vec<Entry> {
-        let mut position = from;
-        let next = |payload: &&str| {
-            let entry = Entry::after(position, Kind::Snapshot, (*payload).into());
-            position = entry.cursor;
-            entry
-        };
-        payloads.iter().map(next).collect()
-    }
-
-    fn topic_at(cursor: Cursor, max_bytes: usize) -> Rc<Topic> {
-        let id = LtmId::new(1).unwrap();
-        let topic = Topic::new(id, max_bytes, 0, GatewayMetrics::new());
-        assert!(!topic.restart(None, Some(cursor), false));
-        topic
-    }
-
-    /// Where the message leads that comes after `position`, if it is one of the latest.
-    fn next(topic: &Topic, position: Cursor) -> Option<Cursor> {
-        let bounds = BatchBounds {
-            bytes: 0,
-            last: position.seq + 1,
-        };
-        topic.after(position, bounds).map(|batch| batch.to)
-    }
-
-    proptest! {
-        #[test]
-        fn the_latest_entries_stay_within_their_bytes_and_in_order(sizes in prop::collection::vec(0usize..400, 1..40)) {
-            let payloads: Vec<String> = sizes.iter().map(|size| "x".repeat(*size)).collect();
-            let log = history(Cursor::ORIGIN, &payloads.iter().map(String::as_str).collect::<Vec<_>>());
-            let topic = topic_at(Cursor::ORIGIN, 1000);
-            for entry in &log {
-                prop_assert_eq!(topic.offer(entry, 0), Offered::Nothing);
-                let recent = topic.recent.borrow();
-                prop_assert!(recent.bytes <= 1000);
-                let held: usize = recent.messages.iter().map(FramedMessage::weight).sum();
-                prop_assert_eq!(recent.bytes, held);
-            }
-            for pair in log.windows(2) {
-                let to = next(&topic, pair[0].cursor);
-                prop_assert!(to.is_none_or(|to| to == pair[1].cursor));
-            }
-        }
-    }
-
-    #[test]
-    fn an_entry_after_a_gap_waits_for_the_log() {
-        let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
-        let topic = topic_at(log[0].cursor, 1000);
-        assert_eq!(topic.offer(&log[2], 0), Offered::Gap);
-        let head = log[2].cursor;
-        let window = Window {
-            entries: log[1..].to_vec(),
-            head,
-        };
-        assert!(!topic.extend(log[0].cursor, &window));
-        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing);
-        assert_eq!(topic.offer(&log[2], 0), Offered::Nothing);
-        assert_eq!(next(&topic, log[0].cursor), Some(log[1].cursor));
-        assert_eq!(topic.head().cursor, Some(head));
-    }
-
-    #[test]
-    fn an_entry_of_another_history_is_not_taken() {
-        let log = history(Cursor::ORIGIN, &["a", "b"]);
-        let other = history(log[0].cursor, &["B", "C"]);
-        let topic = topic_at(log[1].cursor, 1000);
-        assert_eq!(topic.offer(&other[0], 0), Offered::Gap);
-        assert_eq!(topic.offer(&other[1], 0), Offered::Gap);
-        assert!(!topic.restart(Some(log[1].cursor), Some(other[1].cursor), true));
-        assert_eq!(topic.head().generation, 1);
-        assert!(next(&topic, log[0].cursor).is_none());
-    }
-
-    #[test]
-    fn what_a_late_read_brings_does_not_turn_the_topic_back() {
-        let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
-        let topic = topic_at(log[0].cursor, 1000);
-        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing);
-        assert!(!topic.restart(Some(log[0].cursor), Some(log[0].cursor), true));
-        let window = Window {
-            entries: vec![log[1].clone()],
-            head: log[1].cursor,
-        };
-        assert!(!topic.extend(log[0].cursor, &window));
-        assert_eq!(
-            topic.head(),
-            TopicHead {
-                cursor: Some(log[1].cursor),
-                ..TopicHead::default()
-            }
-        );
-    }
-
-    #[test]
-    fn entries_that_nobody_needs_any_more_age_out() {
-        let log = history(Cursor::ORIGIN, &["a", "b"]);
-        let topic = topic_at(Cursor::ORIGIN, 1000);
-        assert_eq!(topic.offer(&log[0], 0), Offered::Nothing);
-        topic.age();
-        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing);
-        topic.age();
-        assert!(next(&topic, Cursor::ORIGIN).is_none());
-        assert!(next(&topic, log[0].cursor).is_some());
-        topic.age();
-        assert_eq!(topic.recent.borrow().bytes, 0);
-    }
-
-    #[test]
-    fn news_is_reported_once_until_every_subscriber_has_it() {
-        let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
-        let topic = topic_at(Cursor::ORIGIN, 1000);
-        let queue = Rc::new(EventQueue::new(1 << 20, Box::new(Messages)));
-        let outbound = Rc::new(Outbound::events(queue));
-        let subscribers = [Cursor::ORIGIN; 3].map(|at| LiveSubscriber::new(outbound.clone(), at));
-        for subscriber in &subscribers {
-            topic.join(subscriber);
-        }
-        assert_eq!(topic.offer(&log[0], 0), Offered::News);
-        assert!(topic.visit(&mut 1), "two subscribers lack it");
-        assert_eq!(topic.offer(&log[1], 0), Offered::Nothing, "it is scheduled");
-        while topic.visit(&mut 1) {}
-        for subscriber in &subscribers {
-            assert_eq!(subscriber.position(), log[1].cursor);
-        }
-        assert_eq!(topic.offer(&log[2], 0), Offered::News);
-    }
-}
+mod tests;

@@ -14,9 +14,13 @@ use ltm_types::{Cursor, LtmId};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 
 use crate::{
+    compression::limits::CompressionLimits,
     fanout::{
-        backlog::page_bounds, entry_message::is_next, log_source::LogSource, run_queue::RunQueue,
-        topic::Topic,
+        backlog::page_bounds,
+        entry_message::is_next,
+        log_source::LogSource,
+        run_queue::RunQueue,
+        topic::{Topic, TopicBounds},
     },
     metrics::GatewayMetrics,
     settings::{GatewaySettings, bytes},
@@ -43,8 +47,7 @@ pub(crate) struct Topics {
     max_followed: usize,
     linger: Duration,
     sweep_interval: Duration,
-    window: usize,
-    batch: usize,
+    bounds: TopicBounds,
     page: WindowBounds,
 }
 
@@ -84,8 +87,11 @@ impl Topics {
             max_followed: settings.max_followed,
             linger: settings.linger,
             sweep_interval: settings.sweep_interval,
-            window: bytes(settings.window),
-            batch: bytes(settings.queue),
+            bounds: TopicBounds {
+                window: bytes(settings.window),
+                batch: bytes(settings.queue),
+                compression: CompressionLimits::new(settings),
+            },
             page: page_bounds(settings),
         })
     }
@@ -113,7 +119,7 @@ impl Topics {
         let followed = entries.entry(id).or_insert_with(|| {
             self.live.follow(id);
             Followed {
-                topic: Topic::new(id, self.window, self.batch, self.metrics.clone()),
+                topic: Topic::new(id, self.bounds, self.metrics.clone()),
                 subscribers: 0,
                 idle_since: Instant::now(),
             }

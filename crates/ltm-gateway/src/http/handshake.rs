@@ -2,8 +2,17 @@
 
 use std::{cell::Cell, fmt::Display, future::Future, rc::Rc};
 
-use actix_http::ws::{HandshakeError, verify_handshake};
-use actix_web::{HttpRequest, HttpResponse, body::BoxBody, web};
+use actix_http::{
+    Payload,
+    ws::{HandshakeError, verify_handshake},
+};
+use actix_web::{
+    FromRequest as _, HttpRequest, HttpResponse,
+    body::BoxBody,
+    error::ErrorInternalServerError,
+    http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS},
+    web,
+};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use ltm_auth::PROTOCOL;
 use ltm_service::{ProblemResponse, Upgrade, count_call, tasks::catch_panic};
@@ -11,11 +20,14 @@ use ltm_types::{Problem, ProblemKind};
 use tokio::time::{Duration, Instant, interval, timeout};
 
 use crate::{
+    compression::negotiation::Agreement,
     fanout::worker::Worker,
+    settings::bytes,
     subscriber::{
         close::CloseCause,
         drain::SubscriberPermit,
-        inbound::{FrameBudget, Inbound},
+        frame_reader::FrameReader,
+        inbound::Inbound,
         outbound::Outbound,
         session_auth::{SessionAuth, auth_lost},
     },
@@ -37,7 +49,6 @@ pub(crate) struct OpenSocket {
     last_heard: Rc<Cell<Instant>>,
     inbound: Inbound,
     permit: SubscriberPermit,
-    _session: Option<BoxBody>,
 }
 
 /// Acquires a permit and prepares the answer. The client may send `max_messages` in ten seconds.
@@ -52,33 +63,44 @@ pub(crate) async fn open(
     let upgrade = Upgrade::of(request)
         .ok_or_else(|| refusal("Upgrade", "send `Upgrade: websocket`, and no body"))?;
     let settings = worker.gateway.settings();
-    let budget = FrameBudget::new(settings);
-    let payload = budget.limit(request, upgrade.incoming()).await?;
-    let (response, _, stream) = actix_ws::handle_with_protocols(request, payload, &[PROTOCOL])?;
+    let offered = request.headers();
+    let compression = settings.compression.then(|| Agreement::of(offered));
+    let compression = compression.flatten();
+    let incoming = upgrade.incoming();
+    let frames = FrameReader::new(incoming, bytes(settings.max_frame), compression.is_some());
     let last_heard = Rc::new(Cell::new(Instant::now()));
     let inbound = Inbound::new(
-        stream,
-        budget,
+        frames,
         last_heard.clone(),
         settings,
         max_messages,
         worker.gateway.limits().clone(),
     );
-    let mut session = None;
-    let response = response.map_body(|_, body| {
-        // The incoming messages end when this body is dropped.
-        session = Some(body);
-        BoxBody::new(())
-    });
     let socket = OpenSocket {
         worker,
-        outbound: Rc::new(Outbound::new(upgrade.socket())),
+        outbound: Rc::new(Outbound::new(upgrade.socket(), compression)),
         last_heard,
         inbound,
         permit,
-        _session: session,
     };
+    let response = answer(request, compression).await?;
     Ok((Handshake { response, upgrade }, socket))
+}
+
+/// The answer to a handshake: 101, with the protocol and the compression if the client offers them.
+async fn answer(
+    request: &HttpRequest,
+    compression: Option<Agreement>,
+) -> Result<HttpResponse, actix_web::Error> {
+    // The gateway reads and writes the frames itself, so the session has no input.
+    let nothing = web::Payload::from_request(request, &mut Payload::None).await?;
+    let (mut answer, ..) = actix_ws::handle_with_protocols(request, nothing, &[PROTOCOL])?;
+    if let Some(compression) = compression {
+        let value =
+            HeaderValue::try_from(compression.answer()).map_err(ErrorInternalServerError)?;
+        answer.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, value);
+    }
+    Ok(answer.map_body(|_, _| BoxBody::new(())))
 }
 
 /// Counts a handshake of a client with this credential, or else of its address.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::{
-    fanout::{message::frames, worker::Worker},
+    fanout::{frames::Frames, worker::Worker},
     http::{
         handshake::{count, open},
         ltm_socket::subscribe,
@@ -361,11 +361,12 @@ impl MultiSocket {
     }
 
     async fn send(&self, message: &Value) -> Result<(), CloseCause> {
-        let flushed = self.outbound.flushed().await;
-        if flushed.is_err() || !self.outbound.send(&frames(&message.to_string())) {
-            return Err(CloseCause::Left);
-        }
-        Ok(())
+        self.outbound
+            .flushed()
+            .await
+            .map_err(|_| CloseCause::Left)?;
+        let sent = self.outbound.send(&Frames::plain(&message.to_string()));
+        sent.map(drop).ok_or(CloseCause::Left)
     }
 }
 

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use ltm_auth::Grant;
 use ltm_service::{LimitsHit, ListQuery, Tasks};
 use ltm_store::{Store, StoreError};
@@ -22,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    fanout::message::frames,
+    fanout::frames::Frames,
     list::{
         page::ListPage,
         shares::{CallerShares, Share},
@@ -71,12 +70,12 @@ pub(crate) enum Latest {
 pub(crate) struct ListUpdate {
     pub page: ListPage,
     before: Option<Cursor>,
-    frames: Bytes,
+    frames: Frames,
 }
 
 impl ListUpdate {
     fn new(page: ListPage, before: Option<&ListPage>) -> Self {
-        let frames = before.map(|before| frames(&page.change(before)));
+        let frames = before.map(|before| Frames::plain(&page.change(before)));
         Self {
             page,
             before: before.map(|before| before.cursor),
@@ -85,11 +84,11 @@ impl ListUpdate {
     }
 
     /// The frames that lead from `known` to this page.
-    pub(crate) fn frames_from(&self, known: &ListPage) -> Bytes {
+    pub(crate) fn frames_from(&self, known: &ListPage) -> Frames {
         if self.before == Some(known.cursor) {
             return self.frames.clone();
         }
-        frames(&self.page.change(known))
+        Frames::plain(&self.page.change(known))
     }
 }
 

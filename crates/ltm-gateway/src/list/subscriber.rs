@@ -3,14 +3,13 @@
 use std::{convert::Infallible, rc::Rc, sync::Arc};
 
 use actix_web::{HttpRequest, web};
-use bytes::Bytes;
 use ltm_auth::Grant;
 use ltm_service::{ListQuery, Parameters, ProblemResponse, handshake_credential};
 use ltm_types::{Cursor, ResetReason};
 use tokio::sync::watch;
 
 use crate::{
-    fanout::{message::frames, worker::Worker},
+    fanout::{frames::Frames, worker::Worker},
     http::handshake::count,
     list::{
         feed::{Latest, ListKey, ListUpdate},
@@ -120,12 +119,12 @@ impl ListSubscriber<'_> {
                 Start::Now | Start::State | Start::After(Cursor::ORIGIN) => ResetReason::Requested,
                 Start::After(_) => ResetReason::Trimmed,
             };
-            let reset = frames(&self.known.page.reset(reason));
+            let reset = Frames::plain(&self.known.page.reset(reason));
             self.send(&reset).await?;
             self.metrics.reset(reason, reset.len());
         }
         if options.live {
-            self.send(&frames(&self.known.page.live())).await?;
+            self.send(&Frames::plain(&self.known.page.live())).await?;
         }
         loop {
             // The next content is taken only when the socket has room: a slow subscriber gets fewer, larger
@@ -143,12 +142,9 @@ impl ListSubscriber<'_> {
         }
     }
 
-    async fn send(&self, frames: &Bytes) -> Result<(), CloseCause> {
+    async fn send(&self, frames: &Frames) -> Result<(), CloseCause> {
         self.flushed().await?;
-        if self.outbound.send(frames) {
-            return Ok(());
-        }
-        Err(CloseCause::Left)
+        self.outbound.send(frames).map(drop).ok_or(CloseCause::Left)
     }
 
     async fn flushed(&self) -> Result<(), CloseCause> {

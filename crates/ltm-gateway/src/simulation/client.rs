@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
+use ltm_tests::Inflater;
 use ltm_types::{Cursor, LtmId, ResetReason, gone_message, live_message, reset_message};
 use tokio::{
     sync::Notify,
@@ -19,7 +20,8 @@ use super::{
     world::World,
 };
 use crate::{
-    fanout::message::frame_length,
+    compression::negotiation::Agreement,
+    fanout::frames::frame_length,
     subscriber::{
         follow_request::{FollowOptions, Start},
         outbound::{Outbound, Peer},
@@ -91,9 +93,11 @@ pub(super) struct Client {
     is_live: bool,
     was_deleted: bool,
     wire: Rc<Wire>,
-    /// The bytes of an incomplete frame, and the text of an incomplete message.
+    /// The bytes of an incomplete frame, the payload of an incomplete message, and whether that is compressed.
     bytes: Vec<u8>,
-    text: Vec<u8>,
+    payload: Vec<u8>,
+    is_compressed: bool,
+    inflater: Option<Inflater>,
     task: JoinHandle<()>,
 }
 
@@ -105,6 +109,7 @@ impl Client {
         id: LtmId,
         options: FollowOptions,
         capacity: usize,
+        compression: Option<Agreement>,
     ) -> Self {
         let wire = Rc::new(Wire {
             unread: RefCell::default(),
@@ -117,7 +122,7 @@ impl Client {
             (logs.now, logs.heads_of(id).len())
         };
         let started = Rc::new(Cell::new(None));
-        let outbound = Rc::new(Outbound::new(wire.clone()));
+        let outbound = Rc::new(Outbound::new(wire.clone(), compression));
         let (topics, backlog) = (thread.topics.clone(), gateway.backlog.clone());
         let (ends, knows) = (started.clone(), world.clone());
         let task = spawn_local(async move {
@@ -151,7 +156,9 @@ impl Client {
             was_deleted: false,
             wire,
             bytes: Vec::new(),
-            text: Vec::new(),
+            payload: Vec::new(),
+            is_compressed: false,
+            inflater: compression.map(|it| Inflater::new(it.window_bits, it.takeover)),
             task,
         }
     }
@@ -165,15 +172,16 @@ impl Client {
     /// Reads up to this many bytes, and checks the messages in them.
     pub(super) fn read(&mut self, count: usize) -> Result<(), String> {
         self.bytes.extend(self.wire.read(count));
-        while let Some((opcode, last, payload)) = next_frame(&mut self.bytes) {
+        while let Some((first, payload)) = next_frame(&mut self.bytes) {
             if self.closed.is_some() {
                 return Err("something comes after the close".into());
             }
-            match opcode {
+            match first & 0x0f {
                 0 | 1 => {
-                    self.text.extend(payload);
-                    if last {
-                        let text = String::from_utf8(std::mem::take(&mut self.text)).unwrap();
+                    self.payload.extend(payload);
+                    self.is_compressed |= first & 0x40 != 0;
+                    if first & 0x80 != 0 {
+                        let text = self.text()?;
                         self.take(&text)
                             .map_err(|wrong| format!("{wrong}: {text}"))?;
                     }
@@ -187,6 +195,17 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// The text of the message that has ended.
+    fn text(&mut self) -> Result<String, String> {
+        let mut text = std::mem::take(&mut self.payload);
+        if std::mem::take(&mut self.is_compressed) {
+            let inflater = self.inflater.as_mut();
+            let inflater = inflater.ok_or("a compressed message that nobody agreed on")?;
+            text = inflater.message(&text)?;
+        }
+        String::from_utf8(text).map_err(|error| error.to_string())
     }
 
     /// Whether this cursor may be where the client is now.
@@ -334,8 +353,8 @@ impl Drop for Client {
     }
 }
 
-/// Takes the first frame, if it is complete: its opcode, whether it ends a message, its payload.
-fn next_frame(bytes: &mut Vec<u8>) -> Option<(u8, bool, Vec<u8>)> {
+/// Takes the first frame, if it is complete: its first byte, and its payload.
+fn next_frame(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     let head = match bytes.get(1)? & 0x7f {
         126 => 4,
         127 => 10,
@@ -346,11 +365,7 @@ fn next_frame(bytes: &mut Vec<u8>) -> Option<(u8, bool, Vec<u8>)> {
     }
     let length = frame_length(bytes);
     let frame: Vec<u8> = bytes.drain(..length).collect();
-    Some((
-        frame[0] & 0x0f,
-        frame[0] & 0x80 != 0,
-        frame[head..].to_vec(),
-    ))
+    Some((frame[0], frame[head..].to_vec()))
 }
 
 fn cursor_of(text: &str) -> Option<Cursor> {

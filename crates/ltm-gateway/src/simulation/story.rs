@@ -18,6 +18,7 @@ use super::{
     world::World,
 };
 use crate::{
+    compression::negotiation::Agreement,
     settings::GatewaySettings,
     subscriber::follow_request::{FollowOptions, Start},
 };
@@ -161,6 +162,7 @@ fn settings() -> GatewaySettings {
         live_queue: ByteSize::b(2500),
         window: ByteSize::b(2500),
         page: ByteSize::b(1200),
+        compression_min_size: ByteSize::b(64),
         ..GatewaySettings::default()
     }
 }
@@ -309,7 +311,12 @@ impl Stage {
         capacity: usize,
     ) {
         let on = (&self.threads[thread], thread);
-        let connected = Client::connect(&self.gateway, on, id, options, capacity);
+        // Half of the clients inflate, one of these with a small window.
+        let compression = (client % 2 == 1).then_some(Agreement {
+            takeover: true,
+            window_bits: if client == 1 { 15 } else { 10 },
+        });
+        let connected = Client::connect(&self.gateway, on, id, options, capacity, compression);
         self.clients[client] = Some(connected);
     }
 

@@ -6,6 +6,8 @@ use ltm_store::StoreError;
 use ltm_types::{LtmRef, Problem, ProblemKind};
 use serde_json::{Value, json};
 
+use crate::compression::inflate::InflateError;
+
 /// The longest reason, in bytes: a control frame holds 125, two of them the code (RFC 6455 section 5.5).
 const MAX_REASON: usize = 123;
 
@@ -38,7 +40,7 @@ pub(crate) enum CloseCause {
     Forbidden(String),
     #[error("a frame of the client is too large (gateway.max_frame)")]
     FrameTooBig,
-    #[error("the client does not follow the WebSocket protocol (RFC 6455)")]
+    #[error("the client does not follow the WebSocket protocol (RFC 6455, RFC 7692)")]
     Malformed,
     #[error("a text of the client is not UTF-8")]
     NotUtf8,
@@ -144,6 +146,15 @@ impl From<StoreError> for CloseCause {
             StoreError::Deleted { .. } => Self::Deleted,
             error if error.is_temporary() => Self::OverLimit("Redis is unavailable".into()),
             _ => Self::Damaged,
+        }
+    }
+}
+
+impl From<InflateError> for CloseCause {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::TooLong => Self::TooMuchText,
+            InflateError::Invalid => Self::Malformed,
         }
     }
 }

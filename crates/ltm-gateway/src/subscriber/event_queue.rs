@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     dialect::answer::{Dialect, Events, Then},
-    fanout::message::texts,
+    fanout::frames::texts,
     subscriber::close::CloseCause,
 };
 

@@ -4,6 +4,7 @@ pub(crate) mod close;
 pub(crate) mod drain;
 pub(crate) mod event_queue;
 pub(crate) mod follow_request;
+pub(crate) mod frame_reader;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
 pub(crate) mod per_ltm_limit;

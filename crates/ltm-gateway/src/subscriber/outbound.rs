@@ -12,7 +12,11 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 use ltm_service::Socket;
 use tokio::sync::Notify;
 
-use crate::{fanout::message::frame_length, subscriber::event_queue::EventQueue};
+use crate::{
+    compression::{negotiation::Agreement, past::Window},
+    fanout::frames::{Frames, frame_length},
+    subscriber::event_queue::EventQueue,
+};
 
 /// How many control frames may wait for a socket that accepts nothing; further ones are dropped. A client that
 /// sends more pings reaches `gateway.max_messages` before.
@@ -63,6 +67,8 @@ enum Wire {
 struct WebSocket {
     socket: Rc<dyn Peer>,
     unsent: RefCell<Unsent>,
+    /// `None` if the client cannot inflate.
+    window: Option<Window>,
 }
 
 /// Bytes that the socket has not accepted yet.
@@ -81,10 +87,13 @@ struct Unsent {
 }
 
 impl Outbound {
-    /// The sending side of a WebSocket.
-    pub(crate) fn new(socket: Rc<dyn Peer>) -> Self {
-        let unsent = RefCell::default();
-        Self::of(Wire::WebSocket(WebSocket { socket, unsent }))
+    /// The sending side of a WebSocket whose client has agreed to this compression.
+    pub(crate) fn new(socket: Rc<dyn Peer>, compression: Option<Agreement>) -> Self {
+        Self::of(Wire::WebSocket(WebSocket {
+            socket,
+            unsent: RefCell::default(),
+            window: compression.map(Window::new),
+        }))
     }
 
     /// The sending side of Server-Sent Events.
@@ -100,20 +109,41 @@ impl Outbound {
     }
 
     /// Prepares what [`Outbound::send`] gets next, if that is large.
-    pub(crate) async fn prepare(&self, frames: &Bytes) {
+    pub(crate) async fn prepare(&self, frames: &Frames) {
         match &self.wire {
             // Boxed, so that subscribers that need no preparation do not hold its memory.
-            Wire::Events(queue) if frames.len() > LARGE => Box::pin(queue.prepare(frames)).await,
+            Wire::Events(queue) if frames.len() > LARGE => {
+                Box::pin(queue.prepare(frames.uncompressed())).await;
+            }
             _ => {}
         }
     }
 
-    /// Sends frames of messages. Bytes that the socket does not accept wait. False if it took nothing, because
-    /// something waits already or the connection has ended.
-    pub(crate) fn send(&self, frames: &Bytes) -> bool {
+    /// Sends frames of messages, in the best form that the client can read. Bytes that the socket does not accept wait.
+    /// Returns how many bytes compression has saved; `None` if it took nothing, because something waits already or the
+    /// connection has ended.
+    pub(crate) fn send(&self, frames: &Frames) -> Option<usize> {
         match &self.wire {
             Wire::WebSocket(web_socket) => web_socket.send(frames),
-            Wire::Events(queue) => queue.send(frames),
+            Wire::Events(queue) => queue.send(frames.uncompressed()).then_some(0),
+        }
+    }
+
+    /// Whether the client can inflate.
+    pub(crate) fn inflates(&self) -> bool {
+        self.window().is_some()
+    }
+
+    /// Whether the client can only read a form of these frames without context.
+    pub(crate) fn lacks_context(&self, frames: &Frames) -> bool {
+        self.window()
+            .is_some_and(|window| frames.lack_context(window))
+    }
+
+    fn window(&self) -> Option<&Window> {
+        match &self.wire {
+            Wire::WebSocket(web_socket) => web_socket.window.as_ref(),
+            Wire::Events(_) => None,
         }
     }
 
@@ -208,23 +238,37 @@ impl Outbound {
 }
 
 impl WebSocket {
-    fn send(&self, frames: &Bytes) -> bool {
+    fn send(&self, frames: &Frames) -> Option<usize> {
         let mut unsent = self.unsent.borrow_mut();
         if !unsent.is_empty() || unsent.closed {
-            return false;
+            return None;
         }
-        if frames.is_empty() {
+        let Some(window) = &self.window else {
+            return self.write(frames.uncompressed(), &mut unsent).then_some(0);
+        };
+        let (bytes, form) = frames.form(window);
+        if !self.write(bytes, &mut unsent) {
+            return None;
+        }
+        // The client gets all of them, or its connection ends.
+        frames.sent(window, form);
+        Some(frames.len().saturating_sub(bytes.len()))
+    }
+
+    /// Writes what the socket accepts, and lets the rest wait; false if the connection has ended.
+    fn write(&self, bytes: &Bytes, unsent: &mut Unsent) -> bool {
+        if bytes.is_empty() {
             return true;
         }
-        match self.socket.try_write(frames) {
-            Ok(count) if count == frames.len() => true,
+        match self.socket.try_write(bytes) {
+            Ok(count) if count == bytes.len() => true,
             Ok(count) => {
-                unsent.messages = frames.clone();
+                unsent.messages = bytes.clone();
                 unsent.sent(count);
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                unsent.messages = frames.clone();
+                unsent.messages = bytes.clone();
                 true
             }
             Err(_) => false,
@@ -316,7 +360,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fanout::message::frames;
 
     proptest! {
         /// Whatever a socket takes at a time, a control frame goes at the end of a frame.
@@ -324,7 +367,7 @@ mod tests {
         fn what_is_left_of_a_message_begins_where_its_frame_does(
             length in 1usize..60_000, parts in prop::collection::vec(1usize..20_000, 1..10),
         ) {
-            let all = frames(&"x".repeat(length));
+            let all = Frames::plain(&"x".repeat(length)).uncompressed().clone();
             let mut unsent = Unsent { messages: all.clone(), ..Unsent::default() };
             let mut begins = vec![0];
             while begins[begins.len() - 1] < all.len() {

@@ -3,7 +3,6 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use ltm_store::{StoreError, reconnect_pauses};
 use ltm_types::{Cursor, LtmId, ResetReason, gone_message, live_message};
@@ -12,8 +11,9 @@ use tokio::{task::coop::consume_budget, time::sleep};
 use crate::{
     fanout::{
         backlog::{Backlog, Behind},
+        frames::Frames,
         live_subscriber::LiveSubscriber,
-        message::{Batch, BatchBounds, FramedMessage, LogPageReader, frames},
+        message::{Batch, BatchBounds, FramedMessage, LogPageReader},
         topic::TopicHead,
         topics::TopicHandle,
     },
@@ -49,7 +49,7 @@ pub(crate) struct Subscription {
 /// The next step of a subscription.
 enum Next {
     /// Send these frames.
-    Send(Bytes),
+    Send(Frames),
     /// Let the topic send what is appended, by [`Subscription::keep_up`], without an `await` before it.
     KeepUp,
 }
@@ -91,6 +91,9 @@ impl Subscription {
             knows_reset: start != Start::Now,
             pauses: None,
         };
+        if subscription.subscriber.inflates() {
+            subscription.handle.topic.begin_inflating();
+        }
         if let Some(cursor) = gone {
             subscription.end_at(cursor);
         }
@@ -131,10 +134,11 @@ impl Subscription {
             if outbound.flushed().await.is_err() {
                 return CloseCause::Left;
             }
-            if let Next::Send(frames) = next
-                && !outbound.send(&frames)
-            {
-                return CloseCause::Left;
+            if let Next::Send(frames) = next {
+                let Some(saved) = outbound.send(&frames) else {
+                    return CloseCause::Left;
+                };
+                self.handle.topic.metrics().saved(saved);
             }
         }
     }
@@ -179,7 +183,10 @@ impl Subscription {
             let position = self.subscriber.position();
             if self.live_at == Some(position) {
                 self.live_at = None;
-                return Ok(Next::Send(frames(&live_message(self.id(), position))));
+                return Ok(Next::Send(Frames::plain(&live_message(
+                    self.id(),
+                    position,
+                ))));
             }
             if !self.must_ask_for_live(position)
                 && let Some(batch) = self.ready()
@@ -211,9 +218,10 @@ impl Subscription {
     /// a write that a failover lost.
     async fn owed_reset(&self, reason: ResetReason) -> Result<Option<FramedMessage>, StoreError> {
         let (id, position) = (self.id(), self.subscriber.position());
-        let reset = self.backlog.reset(id, reason).await?;
+        let inflates = self.subscriber.inflates();
+        let reset = self.backlog.reset(id, reason, inflates).await?;
         if reason == ResetReason::Forked && reset.cursor.seq >= position.seq {
-            let after = self.backlog.read_now(id, position).await;
+            let after = self.backlog.read_now(id, position, inflates).await;
             if !matches!(after, Behind::Lost(_)) {
                 return Ok(None);
             }
@@ -262,11 +270,12 @@ impl Subscription {
         let position = self.subscriber.position();
         let id = self.id();
         let decides_live = self.must_ask_for_live(position);
+        let inflates = self.subscriber.inflates();
         let behind = if decides_live {
-            self.backlog.read_now(id, position).await
+            self.backlog.read_now(id, position, inflates).await
         } else {
-            let generation = head.generation;
-            self.backlog.after(id, generation, position).await
+            let key = (id, head.generation, position, inflates);
+            self.backlog.after(key).await
         };
         match behind {
             Behind::Page(page) => {
@@ -325,6 +334,9 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.handle.topic.leave(&self.subscriber);
+        if self.subscriber.inflates() {
+            self.handle.topic.end_inflating();
+        }
     }
 }
 

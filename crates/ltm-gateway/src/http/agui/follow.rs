@@ -14,7 +14,7 @@ use ltm_types::{Cursor, LtmId, LtmRef, Problem, ProblemKind, ResetReason};
 use super::input::RunInput;
 use crate::{
     dialect::agui::{Agui, RunRequest},
-    fanout::{message::texts, worker::Worker},
+    fanout::{frames::texts, worker::Worker},
     http::{
         handshake::count,
         ltm_socket::subscribe,
@@ -160,11 +160,11 @@ async fn head(worker: &Worker, id: LtmId) -> Result<Head, ProblemResponse> {
     match worker
         .gateway
         .backlog()
-        .reset(id, ResetReason::Requested)
+        .reset(id, ResetReason::Requested, false)
         .await
     {
         Ok(message) => {
-            let text = texts(&message.frames).next();
+            let text = texts(message.frames.uncompressed()).next();
             Ok((text.map(|text| (message.cursor, text)), None))
         }
         Err(StoreError::Deleted { cursor, .. }) => Ok((None, Some(cursor))),
