@@ -118,6 +118,16 @@ pub struct Page {
     pub is_incomplete: bool,
 }
 
+/// The number of LTMs, by status and class.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    /// The numbers: an object with `total`, `status` and `fqn`.
+    pub numbers: RawAnswer,
+    /// Whether the numbers lack LTMs: the API still counts those of an older version, or there are too many statuses and
+    /// classes.
+    pub is_incomplete: bool,
+}
+
 /// Which LTMs a list shows: those for which every part holds.
 #[derive(Clone, Debug, Default)]
 pub struct ListFilter {

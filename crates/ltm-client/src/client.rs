@@ -13,12 +13,15 @@ use reqwest::{
 use tokio::time::sleep;
 
 use crate::{
-    Answer, Copied, Error, Follow, ListFilter, Options, Page, Producer, RawAnswer, ServerUrl,
-    Start, StateAt, Token, Views,
+    Answer, Copied, Counts, Error, Follow, ListFilter, Options, Page, Producer, RawAnswer,
+    ServerUrl, Start, StateAt, Token, Views,
     answer::RollbackPages,
     http::{Http, path, quoted},
     token::{TokenResult, Tokens},
 };
+
+/// The header of an answer that may lack LTMs.
+const INCOMPLETE: &str = "ltm-incomplete";
 
 /// A client of the services at one address. An [`LtmId`] or an [`LtmKey`](crate::LtmKey) names an LTM. Clones are cheap and share the connections.
 #[derive(Clone)]
@@ -192,7 +195,7 @@ impl Client {
         let (rows, headers) = self.http.send(request).await?;
         let link = headers.get(LINK).and_then(|link| link.to_str().ok());
         let next = link.and_then(|link| self.next_page(link));
-        let is_incomplete = headers.contains_key("ltm-incomplete");
+        let is_incomplete = headers.contains_key(INCOMPLETE);
         Ok(Page {
             rows,
             next,
@@ -205,10 +208,15 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`] if the API rejects the request or does not answer.
-    pub async fn counts(&self, playground: bool) -> Result<RawAnswer, Error> {
+    pub async fn counts(&self, playground: bool) -> Result<Counts, Error> {
         let request = self.http.request(Method::GET, "/counts");
         let request = request.query(&[("playground", playground)]);
-        Ok(self.http.send(request).await?.0)
+        let (numbers, headers) = self.http.send(request).await?;
+        let is_incomplete = headers.contains_key(INCOMPLETE);
+        Ok(Counts {
+            numbers,
+            is_incomplete,
+        })
     }
 
     /// The metrics of the service at this address, in Prometheus's text format. A proxy may keep them to itself.

@@ -15,8 +15,8 @@ mod text;
 mod token;
 
 pub use answer::{
-    Answer, Appended, AppendedBatch, Copied, Created, ListFilter, Page, RawAnswer, Recorded,
-    RolledBack, StateAt,
+    Answer, Appended, AppendedBatch, Copied, Counts, Created, ListFilter, Page, RawAnswer,
+    Recorded, RolledBack, StateAt,
 };
 pub use backoff::Backoff;
 pub use client::{Builder, Client};

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use crate::{
     commands::list::{FilterArgs, INCOMPLETE, read},
     error::Error,
-    terminal::{Output, progress_bar, retry_note},
+    terminal::{Output, progress_bar},
     text::count_of,
 };
 
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     file: Option<PathBuf>,
 }
 
-/// How often a document is asked for if the answer breaks off or the API is overloaded.
+/// How often a document is asked for if the answer breaks off, the API is overloaded, or a part of Redis is down.
 const ATTEMPTS: u32 = 5;
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     let filter = args.filter.filter();
     let is_list = args.ltms.is_empty();
     let ltms = match is_list {
-        true => listed(client, &filter, output).await?,
+        true => listed(client, &filter).await?,
         false => args.ltms.clone(),
     };
     let playground = is_list.then_some(filter.playground);
@@ -79,12 +79,8 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     target.finish(exported)
 }
 
-/// The LTMs of a list.
-async fn listed(
-    client: &Client,
-    filter: &ListFilter,
-    output: Output,
-) -> Result<Vec<LtmRef>, Error> {
+/// The LTMs of a list that lacks none.
+async fn listed(client: &Client, filter: &ListFilter) -> Result<Vec<LtmRef>, Error> {
     let mut ltms = Vec::new();
     let is_incomplete = read(client, filter, usize::MAX, |page, row| {
         let Known { id, .. } = page.part(row)?;
@@ -92,7 +88,8 @@ async fn listed(
         Ok(())
     });
     if is_incomplete.await? {
-        output.note(INCOMPLETE);
+        let why = format!("nothing was exported: {INCOMPLETE}; try again later");
+        return Err(Error::Ended(why));
     }
     Ok(ltms)
 }
@@ -101,7 +98,7 @@ fn is_gone(error: &ltm_client::Error) -> bool {
     error.is(ProblemKind::UnknownLtm) || error.is(ProblemKind::DeletedLtm)
 }
 
-/// The document of an LTM with its rollbacks, and whether it is in the playground.
+/// The document of an LTM with its rollbacks, and whether it is in the playground. Tries again if that may help.
 async fn document(
     client: &Client,
     ltm: &LtmRef,
@@ -109,18 +106,33 @@ async fn document(
     note: impl Fn(&str),
 ) -> Result<String, Error> {
     let mut attempts = 1;
-    let document = loop {
-        match client.document(ltm, true).await {
-            Ok(document) => break document,
-            Err(error @ ltm_client::Error::Refused { .. }) => return Err(error.into()),
-            Err(error) if error.is_temporary() && attempts < ATTEMPTS => {
-                note(&format!("LTM {ltm}: {}", retry_note(&error)));
-                attempts += 1;
-                sleep(PAUSE).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
+    loop {
+        let error = match try_document(client, ltm, playground).await {
+            Err(error) if may_pass(&error) && attempts < ATTEMPTS => error,
+            done => return done,
+        };
+        note(&format!("LTM {ltm}: {error}; trying again ..."));
+        attempts += 1;
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether another attempt may succeed.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Client(ltm_client::Error::Refused { .. }) => false,
+        // The list of the playground may have lacked the LTM.
+        Error::Ended(_) => true,
+        error => error.is_temporary(),
+    }
+}
+
+async fn try_document(
+    client: &Client,
+    ltm: &LtmRef,
+    playground: Option<bool>,
+) -> Result<String, Error> {
+    let document = client.document(ltm, true).await?;
     let known: Known = document.read()?;
     let text = document.text().trim_end();
     let Some(members) = text
@@ -149,7 +161,12 @@ async fn in_playground(client: &Client, id: LtmId) -> Result<bool, Error> {
         .and_then(|next| LtmId::new(next).ok());
     let page = client.list(&filter, 1, before).await?;
     let rows: Vec<Known> = page.rows.read()?;
-    Ok(rows.iter().any(|row| row.id == id))
+    let is_there = rows.iter().any(|row| row.id == id);
+    if !is_there && page.is_incomplete {
+        let why = format!("whether it is in the playground is not known: {INCOMPLETE}");
+        return Err(Error::Ended(why));
+    }
+    Ok(is_there)
 }
 
 /// Where the documents go.
@@ -203,8 +220,7 @@ struct NewFile {
 impl NewFile {
     fn create(path: &Path) -> Result<Self, Error> {
         if path.exists() {
-            let advice = format!("{} exists; name another file", path.display());
-            return Err(Error::Input(advice));
+            return Err(exists(path));
         }
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
@@ -238,19 +254,55 @@ impl NewFile {
     fn finish(mut self) -> Result<(PathBuf, u64), Error> {
         let complete = self.writer.flush();
         let complete = complete.and_then(|()| self.writer.get_ref().sync_all());
-        let complete = complete.and_then(|()| fs::rename(&self.part, &self.path));
-        complete.map_err(|e| failed(&self.path, &e))?;
+        // A rename would replace a file that has appeared meanwhile.
+        let complete = complete.and_then(|()| fs::hard_link(&self.part, &self.path));
+        complete.map_err(|e| match e.kind() {
+            ErrorKind::AlreadyExists => exists(&self.path),
+            _ => failed(&self.path, &e),
+        })?;
         Ok((self.path.clone(), self.bytes))
     }
 }
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // A complete file has another name.
+        // Nobody else has made it: it was there until now. A complete file has another name, too.
         let _ = fs::remove_file(&self.part);
     }
 }
 
+fn exists(file: &Path) -> Error {
+    Error::Input(format!("{} exists; name another file", file.display()))
+}
+
 fn failed(file: &Path, error: &std::io::Error) -> Error {
     Error::Input(format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_replaces_no_file_and_removes_only_its_own_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.jsonl");
+        let part = dir.path().join("x.jsonl.part");
+        let mut file = NewFile::create(&path).unwrap();
+        file.line("{}").unwrap();
+        assert!(NewFile::create(&path).is_err(), "another export writes it");
+        assert!(part.exists());
+        fs::write(&path, "of somebody else").unwrap();
+        let refused = file.finish().unwrap_err();
+        assert!(refused.to_string().contains("exists"), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), b"of somebody else");
+        assert!(!part.exists());
+
+        fs::remove_file(&path).unwrap();
+        let mut file = NewFile::create(&path).unwrap();
+        file.line("{}").unwrap();
+        assert_eq!(file.finish().unwrap(), (path.clone(), 3));
+        assert_eq!(fs::read(&path).unwrap(), b"{}\n");
+        assert!(!part.exists());
+    }
 }

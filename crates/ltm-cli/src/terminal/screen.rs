@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use console::{Term, truncate_str};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::Error;
+use crate::{error::Error, text::printable};
 
 /// Switches to the other screen of the terminal, and hides the caret.
 const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l";
@@ -71,7 +71,8 @@ impl Drop for Screen {
 
 /// What draws a text on a terminal of this size. Nothing is cleared before it is written anew, so nothing flickers.
 fn picture(text: &str, note: Option<&str>, (rows, columns): (u16, u16)) -> String {
-    let (rows, columns) = (usize::from(rows).max(2), usize::from(columns).max(1));
+    // Behind a letter in the last column, LINE_END would clear that letter.
+    let (rows, width) = (usize::from(rows).max(2), usize::from(columns).max(2) - 1);
     let mut lines: Vec<&str> = text.lines().collect();
     let more = format!("… {} more lines", (lines.len() + 2).saturating_sub(rows));
     // The last row stays empty for the note.
@@ -79,13 +80,14 @@ fn picture(text: &str, note: Option<&str>, (rows, columns): (u16, u16)) -> Strin
         lines.truncate(rows - 2);
         lines.push(&more);
     }
-    lines.extend(note);
+    let note = note.map(printable);
+    lines.extend(note.as_deref());
     let mut drawn = String::from(BEGIN);
     for (row, line) in lines.iter().enumerate() {
         if row > 0 {
             drawn.push_str("\r\n");
         }
-        drawn.push_str(&truncate_str(line, columns, "…"));
+        drawn.push_str(&truncate_str(line, width, "…"));
         drawn.push_str(LINE_END);
     }
     // The rest of the last line is cleared with what is below.
@@ -115,7 +117,13 @@ mod tests {
             let lines = inner.split("\r\n").map(|line| line.replace(LINE_END, ""));
             lines.collect::<Vec<_>>()
         };
-        assert_eq!(lines("a\nbcdef", None, (5, 4)), ["a", "bcd…"]);
+        // The last column stays empty.
+        let cut = lines("a\nbcd\nefgh\nijklm", None, (6, 4));
+        assert_eq!(cut, ["a", "bcd", "ef…", "ij…"]);
+        assert_eq!(
+            lines("a", Some("b\u{1b}[2J\nc"), (5, 80)),
+            ["a", "b\\u{1b}[2J\\nc"]
+        );
         assert_eq!(lines("1\n2\n3", Some("n"), (4, 80)), ["1", "2", "3", "n"]);
         let six = "1\n2\n3\n4\n5\n6";
         assert_eq!(

@@ -13,6 +13,8 @@ pub(super) struct Look {
     /// The LTMs outside of the playground.
     pub(super) ltms: Counts,
     pub(super) playground: Counts,
+    /// Whether the counts lack LTMs.
+    pub(super) incomplete: bool,
     pub(super) services: Vec<Service>,
 }
 

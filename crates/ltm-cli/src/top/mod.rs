@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     terminal::{Output, Screen, retry_note},
 };
-use look::{Activity, Counts, Look, Service};
+use look::{Activity, Look, Service};
 use scrape::Scrape;
 
 /// The arguments of `ltm top`.
@@ -104,15 +104,15 @@ impl<'a> Top<'a> {
     }
 
     async fn look(&mut self) -> Result<Look, Error> {
-        let counts = async |playground| -> Result<Counts, Error> {
-            Ok(self.client.counts(playground).await?.read()?)
-        };
+        let counts = |playground| self.client.counts(playground);
         let services = join_all(self.services.iter_mut().map(Watched::look));
         let (ltms, playground, services) = tokio::join!(counts(false), counts(true), services);
+        let (ltms, playground) = (ltms?, playground?);
         Ok(Look {
             time: now(),
-            ltms: ltms?,
-            playground: playground?,
+            ltms: ltms.numbers.read()?,
+            playground: playground.numbers.read()?,
+            incomplete: ltms.is_incomplete || playground.is_incomplete,
             services,
         })
     }

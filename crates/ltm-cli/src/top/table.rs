@@ -19,12 +19,18 @@ const MAX_OTHERS: usize = 3;
 const MAX_CLASSES: usize = 10;
 /// What stands for a value that is not known.
 const UNKNOWN: &str = "–";
+/// What to say of counts that lack LTMs.
+const INCOMPLETE: &str =
+    "the counts lack LTMs: the API still counts, or there are too many statuses and classes";
 
 /// The tables of a look, one below the other.
 pub(super) fn text(look: &Look, output: Output) -> String {
     let title = output.accent(Accent::Kind, "ltm top");
     let mut parts = vec![format!("{title}  {}", to_the_second(&look.time))];
     parts.push(statuses(look, output));
+    if look.incomplete {
+        parts.push(INCOMPLETE.into());
+    }
     parts.push(services(&look.services, output));
     let silent = look.services.iter().filter_map(|service| {
         let error = service.error.as_ref()?;
@@ -200,6 +206,7 @@ mod tests {
             time: "2026-01-31T12:00:00.5Z".into(),
             ltms: counts(9, &[("active", 2), ("error", 1), ("waiting\u{9b}", 3)], 12),
             playground: counts(1, &[("waiting\u{9b}", 1)], 1),
+            incomplete: true,
             services: vec![
                 service("http://a:1", activity, None),
                 service("http://b:1", Activity::default(), Some("no\u{1b} answer")),
@@ -215,6 +222,7 @@ mod tests {
             "init queued active finished error waiting\\u{9b} other all",
             "LTMs 0 0 2 0 1 3 3 9",
             "playground 0 0 0 0 0 1 0 1",
+            INCOMPLETE,
             "app.09 1",
             "… 2 more 2",
             "a:1 – – 12 34.6 1.2 2500.0 3 (+1) 0 –",

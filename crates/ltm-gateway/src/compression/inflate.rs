@@ -31,7 +31,8 @@ pub(crate) fn inflate(payload: &[u8], longest: usize) -> Result<Vec<u8>, Inflate
     loop {
         let (read, written) = (inflater.total_in(), text.len());
         if text.len() == text.capacity() {
-            text.reserve(text.len().max(64));
+            let left = longest.saturating_add(1) - text.len();
+            text.reserve_exact(text.len().max(64).min(left));
         }
         let flush = FlushDecompress::None;
         let status = inflater.decompress_vec(rest, &mut text, flush);

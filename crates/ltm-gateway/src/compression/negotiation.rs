@@ -13,8 +13,8 @@ const SMALLEST_WINDOW: u8 = 9;
 pub(crate) struct Agreement {
     /// Whether a message may refer to earlier ones.
     pub takeover: bool,
-    /// A reference goes back at most 2 to this power of bytes.
-    pub window_bits: u8,
+    /// A reference goes back at most 2 to this power of bytes, if the client limits it.
+    pub max_window_bits: Option<u8>,
 }
 
 impl Agreement {
@@ -33,14 +33,23 @@ impl Agreement {
         offers.iter().find_map(Self::accept)
     }
 
+    /// How far back a reference may go, in bytes.
+    pub(crate) fn reach(self) -> u64 {
+        match self.max_window_bits {
+            // The compressor goes back no further.
+            None | Some(LARGEST_WINDOW..) => u64::MAX,
+            Some(bits) => 1 << bits,
+        }
+    }
+
     /// The answer to the offer.
     pub(crate) fn answer(self) -> String {
         let mut answer = format!("{NAME}; client_no_context_takeover");
         if !self.takeover {
             answer.push_str("; server_no_context_takeover");
         }
-        if self.window_bits < LARGEST_WINDOW {
-            let bits = self.window_bits;
+        // Whoever accepts the parameter has to answer it, also if it changes nothing (RFC 7692 section 7.1.2.1).
+        if let Some(bits) = self.max_window_bits {
             answer.push_str(&format!("; server_max_window_bits={bits}"));
         }
         answer
@@ -50,7 +59,7 @@ impl Agreement {
     fn accept(offer: &Offer) -> Option<Self> {
         let mut agreement = Self {
             takeover: true,
-            window_bits: LARGEST_WINDOW,
+            max_window_bits: None,
         };
         if offer.name != NAME {
             return None;
@@ -62,8 +71,8 @@ impl Agreement {
             match (name.as_str(), value.as_deref()) {
                 ("server_no_context_takeover", None) => agreement.takeover = false,
                 ("server_max_window_bits", Some(value)) => {
-                    agreement.window_bits =
-                        window_bits(value).filter(|it| *it >= SMALLEST_WINDOW)?;
+                    let bits = window_bits(value).filter(|it| *it >= SMALLEST_WINDOW)?;
+                    agreement.max_window_bits = Some(bits);
                 }
                 ("client_no_context_takeover" | "client_max_window_bits", None) => {}
                 ("client_max_window_bits", Some(value)) => drop(window_bits(value)?),
@@ -173,6 +182,8 @@ mod tests {
         let plain = Some("permessage-deflate; client_no_context_takeover");
         let alone =
             Some("permessage-deflate; client_no_context_takeover; server_no_context_takeover");
+        let full =
+            Some("permessage-deflate; client_no_context_takeover; server_max_window_bits=15");
         let small =
             Some("permessage-deflate; client_no_context_takeover; server_max_window_bits=10");
         for (offer, expected) in [
@@ -181,7 +192,7 @@ mod tests {
             ("permessage-deflate; client_max_window_bits", plain),
             ("permessage-deflate; client_max_window_bits=8", plain),
             ("permessage-deflate;client_no_context_takeover", plain),
-            ("permessage-deflate; server_max_window_bits=15", plain),
+            ("permessage-deflate; server_max_window_bits=15", full),
             ("permessage-deflate; server_max_window_bits=10", small),
             ("permessage-deflate; server_max_window_bits=\"10\"", small),
             ("permessage-deflate ; server_max_window_bits = 10", small),

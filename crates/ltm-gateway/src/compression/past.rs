@@ -147,7 +147,7 @@ impl Window {
     /// The empty window of a client.
     pub(crate) fn new(agreement: Agreement) -> Self {
         Self {
-            reach: 1 << agreement.window_bits,
+            reach: agreement.reach(),
             takeover: agreement.takeover,
             held: Cell::new(Place {
                 past: 0,
@@ -156,6 +156,11 @@ impl Window {
                 is_single: false,
             }),
         }
+    }
+
+    /// Whether the client can read texts in their context, however long they are.
+    pub(crate) fn keeps_context(&self) -> bool {
+        self.takeover && self.reach == u64::MAX
     }
 
     /// The best form of the text at this place that the client can read.

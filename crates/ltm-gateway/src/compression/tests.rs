@@ -32,15 +32,15 @@ const TOPICS: usize = 2;
 const CLIENTS: usize = 5;
 
 fn agreement(client: usize) -> Option<Agreement> {
-    let (takeover, window_bits) = match client {
+    let (takeover, max_window_bits) = match client {
         0 => return None,
-        1 | 2 => (true, 15),
-        3 => (false, 15),
-        _ => (true, 10),
+        1 | 2 => (true, None),
+        3 => (false, None),
+        _ => (true, Some(10)),
     };
     Some(Agreement {
         takeover,
-        window_bits,
+        max_window_bits,
     })
 }
 
@@ -144,7 +144,8 @@ impl Client {
 
     /// The texts that an inflater of this connection alone reads.
     fn read(&self, agreement: Option<Agreement>) -> Result<Vec<String>, String> {
-        let mut inflater = agreement.map(|it| Inflater::new(it.window_bits, it.takeover));
+        let mut inflater =
+            agreement.map(|it| Inflater::new(it.max_window_bits.unwrap_or(15), it.takeover));
         let sent = self.pipe.sent.borrow();
         let (mut rest, mut texts) = (&sent[..], Vec::new());
         let (mut payload, mut is_compressed) = (Vec::new(), false);
@@ -182,10 +183,11 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(min_size: u64) -> Self {
+    /// Live texts from `min_size` to `max_size` bytes are compressed.
+    fn new(min_size: u64, max_size: u64) -> Self {
         let settings = GatewaySettings {
             compression_min_size: ByteSize::b(min_size),
-            compression_max_size: ByteSize::kib(20),
+            compression_max_size: ByteSize::b(max_size),
             compression_min_subscribers: 2,
             ..GatewaySettings::default()
         };
@@ -326,7 +328,7 @@ impl Stage {
 
     fn reset(&mut self, client: usize, topic: usize, text: Text) {
         self.number += 1;
-        let state = text.write(30_000, self.number);
+        let state = text.write(100_000, self.number);
         let Some(subscriber) = self.clients[client].follows[topic].clone() else {
             return;
         };
@@ -392,7 +394,7 @@ proptest! {
     fn any_mix_of_joins_resumes_and_forms_inflates_to_the_same_texts(
         actions in prop::collection::vec(action(), 1..60), min_size in 0u64..400,
     ) {
-        let mut stage = Stage::new(min_size);
+        let mut stage = Stage::new(min_size, 20_000);
         for action in &actions {
             stage.act(action);
         }
@@ -406,7 +408,7 @@ proptest! {
 
 #[test]
 fn a_client_without_a_lasting_window_gets_no_text_that_refers_to_another_of_the_same_batch() {
-    let mut stage = Stage::new(0);
+    let mut stage = Stage::new(0, 20_000);
     stage.append(0, &[(200, Text::Varied), (200, Text::Repetitive)]);
     for client in 0..CLIENTS {
         let read = stage.clients[client].read(agreement(client));
@@ -414,10 +416,21 @@ fn a_client_without_a_lasting_window_gets_no_text_that_refers_to_another_of_the_
     }
 }
 
+#[test]
+fn a_text_that_is_larger_than_a_window_is_compressed_for_all_but_small_windows() {
+    let mut stage = Stage::new(0, 20_000);
+    for client in 0..CLIENTS {
+        stage.reset(client, 0, Text::Repetitive);
+    }
+    let sent = (0..CLIENTS).map(|it| stage.clients[it].pipe.sent.borrow().len());
+    let is_small: Vec<bool> = sent.map(|bytes| bytes < 50_000).collect();
+    assert_eq!(is_small, [false, true, true, true, false]);
+}
+
 /// A live message costs a follower little more than what is new in it, as soon as it has the context; a newcomer gets there.
 #[test]
 fn a_live_follower_gets_messages_in_context_and_a_newcomer_soon_does() {
-    let mut stage = Stage::new(0);
+    let mut stage = Stage::new(0, 20_000);
     let sent = |stage: &Stage, client: usize| stage.clients[client].pipe.sent.borrow().len();
     stage.leave(2, 0);
     for _ in 0..30 {
@@ -446,7 +459,7 @@ fn live_messages_of_recorded_histories_become_small() {
     let long = |it: &Recording| it.snapshots().len() >= 20;
     let mut count = 0;
     for recording in Recording::all().into_iter().filter(long) {
-        let mut stage = Stage::new(0);
+        let mut stage = Stage::new(0, 1 << 20);
         for snapshot in recording.snapshots() {
             stage.append_payloads(0, vec![snapshot.to_string()]);
             // A message that is larger than the window of the topic comes from the log.

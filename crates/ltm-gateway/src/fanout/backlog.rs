@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ltm_service::{ByteCache, Bytes, byte_cache};
 use ltm_store::{Read, StoreError, WindowBounds, apart};
-use ltm_types::{Cursor, LtmId, ResetReason, reset_message};
+use ltm_types::{Cursor, Entry, LtmId, ResetReason, reset_message};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
 const EXPECTED: usize = 1024;
 /// How many states are folded at once: each takes a multiple of its size in memory.
 const STATE_READERS: usize = 4;
+/// Compressing a byte takes about as long as reading this many bytes of JSON.
+const DEFLATE_COST: usize = 8;
 
 /// What the log holds after a cursor.
 pub(crate) enum Behind {
@@ -46,7 +48,8 @@ pub(crate) struct Backlog {
     compression: CompressionLimits,
 }
 
-/// Which page of a log: the generation of its topic, the cursor before it, and whether it is for subscribers that can inflate.
+/// Which page of a log: the generation of its topic, the cursor before it, and whether its messages are compressed in their
+/// context.
 pub(crate) type PageKey = (LtmId, u64, Cursor, bool);
 
 /// What the reader of a state does not share with others.
@@ -101,9 +104,9 @@ impl Backlog {
     /// What the log holds after the cursor in `key`. An earlier read may have found it, so the log may have lost that
     /// cursor since.
     pub(crate) async fn after(&self, key: PageKey) -> Behind {
-        let (id, _, position, inflates) = key;
+        let (id, _, position, compressed) = key;
         let read = async {
-            match self.read_now(id, position, inflates).await {
+            match self.read_now(id, position, compressed).await {
                 Behind::Page(page) => Ok(page),
                 other => Err(other),
             }
@@ -123,8 +126,8 @@ impl Backlog {
         }
     }
 
-    /// What the log of `id` holds after `position` now, for a subscriber that can inflate or cannot.
-    pub(crate) async fn read_now(&self, id: LtmId, position: Cursor, inflates: bool) -> Behind {
+    /// What the log of `id` holds after `position` now, compressed or not.
+    pub(crate) async fn read_now(&self, id: LtmId, position: Cursor, compressed: bool) -> Behind {
         let _permit = self.readers.acquire().await;
         let window = match self.logs.read_after(id, position, self.bounds).await {
             Ok(Read::Continues(window)) => window,
@@ -140,19 +143,22 @@ impl Backlog {
             return Behind::UpToDate;
         }
         let mut previous = position;
-        let message = |entry: &ltm_types::Entry| {
+        let message = move |entry: &Entry| {
             let message = entry_message(id, previous, entry);
             previous = entry.cursor;
             message
         };
-        let messages = window.entries.iter().map(message);
-        let page: LogPage = if inflates {
-            let limits = self.compression;
-            LogPage::compressed(messages.collect(), |length| limits.allow(length))
-        } else {
-            messages.collect()
-        };
-        Behind::Page(Arc::new(page))
+        if !compressed {
+            let page = window.entries.iter().map(message).collect();
+            return Behind::Page(Arc::new(page));
+        }
+        let limits = self.compression;
+        let bytes: usize = window.entries.iter().map(|it| it.payload.len()).sum();
+        let page = apart(bytes.saturating_mul(DEFLATE_COST), move || {
+            let messages = window.entries.iter().map(message).collect();
+            LogPage::compressed(messages, |length| limits.allow(length))
+        });
+        Behind::Page(Arc::new(page.await))
     }
 
     /// The full state as a message, for a subscriber that can inflate or cannot.

@@ -124,10 +124,10 @@ impl Frames {
         self.plain.len() + compressed
     }
 
-    /// Whether a client with this window can only read a form without context.
+    /// Whether a client with this window lacks the context of these frames, and can get it.
     pub(crate) fn lack_context(&self, window: &Window) -> bool {
         let place = self.compressed.as_ref().map(|compressed| compressed.place);
-        place.is_some_and(|place| window.form(place) != Form::InContext)
+        window.keeps_context() && place.is_some_and(|place| window.form(place) != Form::InContext)
     }
 
     /// The best form that a client with this window can read. [`Frames::sent`] notes that the client gets it.

@@ -59,9 +59,14 @@ impl LiveSubscriber {
         self.outbound.take_needs_reset()
     }
 
-    /// Whether it can only read a form of the batch without context.
+    /// Whether it lacks the context of the batch, and can get it.
     pub(crate) fn lacks_context(&self, batch: &Batch) -> bool {
         self.outbound.lacks_context(&batch.frames)
+    }
+
+    /// Whether its client can inflate messages in their context.
+    pub(crate) fn keeps_context(&self) -> bool {
+        self.outbound.keeps_context()
     }
 
     /// Whether its client can inflate.

@@ -270,6 +270,14 @@ impl MultiSocket {
         options: Result<FollowOptions, String>,
     ) -> Result<(), CloseCause> {
         self.stop(id).await?;
+        let key = match ltm {
+            LtmRef::Id(_) => None,
+            LtmRef::Key(key) => {
+                // Before all else about this id: the client knows only the key.
+                self.send(&json!({"id": id, "follow": key})).await?;
+                Some(key)
+            }
+        };
         let max = self.worker.gateway.settings().max_follows;
         if self.followed.len() >= max as usize {
             self.worker.gateway.limits().hit("gateway.max_follows");
@@ -279,13 +287,6 @@ impl MultiSocket {
         let options = match options {
             Ok(options) => options,
             Err(detail) => return self.send_end(Some(id), &CloseCause::Invalid(detail)).await,
-        };
-        let key = match ltm {
-            LtmRef::Id(_) => None,
-            LtmRef::Key(key) => {
-                self.send(&json!({"id": id, "follow": key})).await?;
-                Some(key)
-            }
         };
         self.start(id, key, options);
         Ok(())

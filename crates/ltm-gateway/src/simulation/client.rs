@@ -158,7 +158,8 @@ impl Client {
             bytes: Vec::new(),
             payload: Vec::new(),
             is_compressed: false,
-            inflater: compression.map(|it| Inflater::new(it.window_bits, it.takeover)),
+            inflater: compression
+                .map(|it| Inflater::new(it.max_window_bits.unwrap_or(15), it.takeover)),
             task,
         }
     }

@@ -311,10 +311,10 @@ impl Stage {
         capacity: usize,
     ) {
         let on = (&self.threads[thread], thread);
-        // Half of the clients inflate, one of these with a small window.
-        let compression = (client % 2 == 1).then_some(Agreement {
-            takeover: true,
-            window_bits: if client == 1 { 15 } else { 10 },
+        // Most clients inflate: one with a small window, and one without context.
+        let compression = (!client.is_multiple_of(4)).then_some(Agreement {
+            takeover: client % 4 != 3,
+            max_window_bits: (client % 4 == 2).then_some(10),
         });
         let connected = Client::connect(&self.gateway, on, id, options, capacity, compression);
         self.clients[client] = Some(connected);

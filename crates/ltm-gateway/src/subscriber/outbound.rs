@@ -134,7 +134,12 @@ impl Outbound {
         self.window().is_some()
     }
 
-    /// Whether the client can only read a form of these frames without context.
+    /// Whether the client can inflate messages in their context.
+    pub(crate) fn keeps_context(&self) -> bool {
+        self.window().is_some_and(Window::keeps_context)
+    }
+
+    /// Whether the client lacks the context of these frames, and can get it.
     pub(crate) fn lacks_context(&self, frames: &Frames) -> bool {
         self.window()
             .is_some_and(|window| frames.lack_context(window))

@@ -221,7 +221,8 @@ impl Subscription {
         let inflates = self.subscriber.inflates();
         let reset = self.backlog.reset(id, reason, inflates).await?;
         if reason == ResetReason::Forked && reset.cursor.seq >= position.seq {
-            let after = self.backlog.read_now(id, position, inflates).await;
+            let compressed = self.subscriber.keeps_context();
+            let after = self.backlog.read_now(id, position, compressed).await;
             if !matches!(after, Behind::Lost(_)) {
                 return Ok(None);
             }
@@ -270,11 +271,11 @@ impl Subscription {
         let position = self.subscriber.position();
         let id = self.id();
         let decides_live = self.must_ask_for_live(position);
-        let inflates = self.subscriber.inflates();
+        let compressed = self.subscriber.keeps_context();
         let behind = if decides_live {
-            self.backlog.read_now(id, position, inflates).await
+            self.backlog.read_now(id, position, compressed).await
         } else {
-            let key = (id, head.generation, position, inflates);
+            let key = (id, head.generation, position, compressed);
             self.backlog.after(key).await
         };
         match behind {

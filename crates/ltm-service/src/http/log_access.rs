@@ -59,7 +59,7 @@ struct Line {
     caller: Option<String>,
     /// The bytes of the content that the server took to send.
     bytes: u64,
-    /// The bytes that a socket accepted.
+    /// The bytes that the socket of an upgrade accepted.
     socket: Option<Rc<Cell<u64>>>,
 }
 
@@ -84,7 +84,10 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let microseconds = self.began.elapsed().as_micros();
-        let sent = self.socket.as_ref().map_or(0, |sent| sent.get());
+        // The socket of a refused handshake has sent the content, too.
+        let is_upgraded = self.status == StatusCode::SWITCHING_PROTOCOLS;
+        let socket = self.socket.as_ref().filter(|_| is_upgraded);
+        let sent = socket.map_or(0, |sent| sent.get());
         // A text is written with its quotes and escapes, so that no client can forge a line.
         tracing::info!(
             target: TARGET,

@@ -164,16 +164,17 @@ impl Store {
             return Err(self.missing(id).await);
         };
         let fault = |detail| damaged(id, Cursor::ORIGIN, detail);
-        if !has_log {
-            return Err(fault("its log is missing"));
-        }
-        let cursor = cursor
+        let cursor: Cursor = cursor
             .parse()
             .map_err(|_| fault("its head is not a cursor"))?;
         let base = base
             .map(|base| base.parse())
             .transpose()
             .map_err(|_| fault("the cursor of its base is not a cursor"))?;
+        // A copy without an entry of its own has only a base.
+        if !has_log && base != Some(cursor) {
+            return Err(fault("its log is missing"));
+        }
         Ok(LogMark {
             cursor,
             base,

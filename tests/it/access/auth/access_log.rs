@@ -116,6 +116,20 @@ async fn the_access_log_names_the_caller_of_each_request_and_holds_no_token_or_t
     assert_eq!(said(events), ("GET", &*format!("/sse/{id}"), 200, somebody));
     assert!(events["bytes"].as_u64().unwrap() > 0);
 
+    // A refused handshake is an answer as any other.
+    let refused = reqwest::Client::new()
+        .get(format!("{}/ws/{id}", guarded.gateway.http()))
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let refused = refused.send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let problem = refused.text().await.unwrap();
+    let lines = until_logged(&guarded.gateway, 4).await;
+    let refused = lines.iter().find(|line| line["status"] == 401).unwrap();
+    assert_eq!(refused["bytes"], problem.len(), "{problem}");
+
     for service in [&guarded.api_service, &guarded.gateway] {
         let log = service.lines().join("\n");
         for secret in [&admin, &stranger, &forged, &ticket, &ticket_for_events] {

@@ -85,8 +85,11 @@ pub(super) async fn end_between(
 ) -> Result<bool, ProblemResponse> {
     let log = service.log(thread.clone(), Some(page::token(request)?));
     let log = log.map_err(|e| refused(&e))?;
-    let Turn::Mine(permit) = service.runs().take(thread) else {
-        return Ok(false);
+    let permit = match service.runs().take(thread) {
+        Turn::Mine(permit) => permit,
+        // The run has ended, or is being recorded, since the caller asked for it.
+        Turn::Other(_) => return Ok(service.runs().stop(thread)),
+        Turn::Full => return Err(full(service)),
     };
     let mut recording = recording(service, log, permit).await?;
     // A run with a lease belongs to the recorder that began it.
@@ -118,12 +121,15 @@ async fn permit(
             let detail = "a run of this thread is being recorded; send the events after its end";
             Err(Problem::new(ProblemKind::Busy, detail).into())
         }
-        Turn::Full => {
-            service.limits().hit("agui.max_runs");
-            let detail = "this recorder has as many runs as it may (`agui.max_runs`)";
-            Err(Problem::new(ProblemKind::OverLimit, detail).into())
-        }
+        Turn::Full => Err(full(service)),
     }
+}
+
+/// The answer while the recorder has as many runs as it may.
+pub(super) fn full(service: &RecorderService) -> ProblemResponse {
+    service.limits().hit("agui.max_runs");
+    let detail = "this recorder has as many runs as it may (`agui.max_runs`)";
+    Problem::new(ProblemKind::OverLimit, detail).into()
 }
 
 fn answer(

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{
     page::{self, refused},
     reading,
-    recorded_events::end_between,
+    recorded_events::{end_between, full},
 };
 use crate::proxy::{
     recorder_service::RecorderService,
@@ -105,11 +105,7 @@ async fn begin(service: &RecorderService, wish: Wish) -> Result<Option<Cursor>, 
                 // Nobody would record what this page sent with the run that ends.
                 dropped(progress).await;
             }
-            Turn::Full => {
-                service.limits().hit("agui.max_runs");
-                let detail = "this recorder has as many runs as it may (`agui.max_runs`)";
-                return Err(Problem::new(ProblemKind::OverLimit, detail).into());
-            }
+            Turn::Full => return Err(full(service)),
         }
     }
     let detail = "the run could not begin; try again";

@@ -38,6 +38,16 @@ pub(crate) struct Document {
     pub(crate) content: Content,
 }
 
+impl Document {
+    /// The answer to a client that has the document at this cursor.
+    fn known(cursor: Cursor) -> Self {
+        Self {
+            cursor,
+            content: Content::Known,
+        }
+    }
+}
+
 /// The JSON of a document.
 pub(crate) enum Content {
     /// The client has it already.
@@ -60,8 +70,17 @@ pub(crate) struct Documents {
 /// What a request found out about an LTM. Requests that arrived before it began share it.
 struct Look {
     began: Instant,
-    /// `None` if the document is not shared: it is too large, there is no room for it, or it cannot be read.
-    document: Option<Arc<SharedDocument>>,
+    seen: Seen,
+}
+
+/// What requests share of a look.
+#[derive(Clone)]
+enum Seen {
+    /// The LTM is at this cursor. The document was not needed.
+    Head(Cursor),
+    Document(Arc<SharedDocument>),
+    /// The document is not shared: it is too large, there is no room for it, or it cannot be read.
+    Nothing,
 }
 
 /// The outcome of a look.
@@ -107,6 +126,9 @@ impl Documents {
 
     /// The document, unless the LTM is at one of the cursors `known`.
     pub(crate) async fn shared(&self, id: LtmId, known: &[Cursor]) -> Result<Document, ReadError> {
+        if !self.cache.fits(1) {
+            return self.streamed(id, known, None).await;
+        }
         despite_trims(async || self.look(id, known).await).await
     }
 
@@ -130,8 +152,7 @@ impl Documents {
         let (now, state) = self.reader.now_with_state(id).await?;
         let cursor = now.cursor;
         if known.contains(&cursor) {
-            let content = Content::Known;
-            return Ok(Document { cursor, content });
+            return Ok(Document::known(cursor));
         }
         let json = text::stream(&self.reader, now, state, rollbacks).await?;
         let content = Content::Streamed(json);
@@ -148,29 +169,32 @@ impl Documents {
         };
         // Whoever wrote before this request arrived wrote before that look began.
         let shared = latest.as_ref().filter(|look| look.began >= arrived);
-        if let Some(shared) = shared.map(|look| look.document.clone()) {
-            drop(latest);
-            let Some(document) = shared else {
+        match shared.map(|look| look.seen.clone()) {
+            Some(Seen::Head(cursor)) if known.contains(&cursor) => {
+                return Ok(Document::known(cursor));
+            }
+            Some(Seen::Document(document)) => {
+                drop(latest);
+                self.cache.count(true);
+                return Ok(document.answer(known));
+            }
+            Some(Seen::Nothing) => {
+                drop(latest);
                 return self.stream(id, known, None).await;
-            };
-            self.cache.count(true);
-            return Ok(document.answer(known));
+            }
+            Some(Seen::Head(_)) | None => {}
         }
         let began = Instant::now();
         let found = self.find(id, known).await;
-        let document = match &found {
-            Ok(Found::Document(document)) => Some(document.clone()),
-            _ => None,
+        let seen = match &found {
+            Ok(Found::Known(cursor)) => Seen::Head(*cursor),
+            Ok(Found::Document(document)) => Seen::Document(document.clone()),
+            _ => Seen::Nothing,
         };
-        if !matches!(found, Ok(Found::Known(_))) {
-            *latest = Some(Look { began, document });
-        }
+        *latest = Some(Look { began, seen });
         drop(latest);
         match found? {
-            Found::Known(cursor) => Ok(Document {
-                cursor,
-                content: Content::Known,
-            }),
+            Found::Known(cursor) => Ok(Document::known(cursor)),
             Found::Document(document) => Ok(document.answer(known)),
             Found::NoRoom(now, state) => {
                 let cursor = now.cursor;

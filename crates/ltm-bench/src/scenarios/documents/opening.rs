@@ -24,11 +24,18 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 16)]
     pub(crate) connections: usize,
     /// Rounds in which the two take turns.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rounds: u64,
     /// Bytes per message.
     #[arg(long, default_value_t = 150)]
     pub(crate) size: usize,
+}
+
+impl Load {
+    /// The openings of one round. All rounds together have at least as many as the load.
+    fn per_round(self) -> u64 {
+        self.openings.div_ceil(self.rounds)
+    }
 }
 
 /// Opens the document and the file in turns.
@@ -63,7 +70,7 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         };
         progress.at(round);
     }
-    let openings = (load.rounds * (load.openings / load.rounds)) as f64;
+    let openings = (load.rounds * load.per_round()) as f64;
     let shown = format!("{} snapshots, {} at once", load.snapshots, load.connections);
     Ok(Row::new("opening", target.kind, shown)
         .with("CPU µs each", live / openings)
@@ -79,7 +86,7 @@ fn open(
     length: usize,
     connect: impl Fn() -> Result<Http, Error> + Sync,
 ) -> Result<(), Error> {
-    let (next, all) = (AtomicU64::new(0), load.openings / load.rounds);
+    let (next, all) = (AtomicU64::new(0), load.per_round());
     let task = || {
         || {
             while next.fetch_add(1, Ordering::Relaxed) < all {
@@ -95,4 +102,25 @@ fn open(
     };
     let tasks = (0..load.connections).map(|_| task()).collect();
     threads::run_all(tasks, || {})
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        load: Load,
+    }
+
+    #[test]
+    fn there_is_a_round_and_each_round_opens_something() {
+        assert!(Command::try_parse_from(["opening", "--rounds", "0"]).is_err());
+        let few = ["opening", "--openings", "2", "--rounds", "5"];
+        let few = Command::try_parse_from(few).unwrap();
+        assert_eq!(few.load.per_round(), 1);
+    }
 }

@@ -81,13 +81,18 @@ impl Compression {
         })
     }
 
-    /// The compressed form of content that answers share; `None` if it is not shared.
-    async fn share(&self, codec: Codec, content: &SharedContent) -> Option<SharedBody> {
-        let form = content.compressed(codec, || self.permit()).await;
-        let form = form.ok().flatten()?;
-        self.counts.read(content.len());
-        self.counts.sent(form.len());
-        Some(form)
+    /// The compressed form of content that answers share; `None` if there is no room for it.
+    async fn share(
+        &self,
+        codec: Codec,
+        content: &SharedContent,
+    ) -> Result<Option<SharedBody>, NoPermit> {
+        let form = content.compressed(codec, || self.permit()).await?;
+        if let Some(form) = &form {
+            self.counts.read(content.len());
+            self.counts.sent(form.len());
+        }
+        Ok(form)
     }
 
     /// Compresses the body, if a permit is free.
@@ -141,11 +146,17 @@ pub(crate) async fn compress(
     let (mut head, body) = body.into_parts();
     if let Some(shared) = shared.filter(|shared| shared.len() >= compression.least)
         && !is_head(&answer)
-        && let Some(form) = compression.share(codec, &shared).await
     {
-        mark(head.headers_mut(), codec);
-        let response = head.set_body(BoxBody::new(form));
-        return Ok(ServiceResponse::new(answer, response));
+        match compression.share(codec, &shared).await {
+            Ok(Some(form)) => {
+                mark(head.headers_mut(), codec);
+                let response = head.set_body(BoxBody::new(form));
+                return Ok(ServiceResponse::new(answer, response));
+            }
+            Err(NoPermit) => return Ok(ServiceResponse::new(answer, head.set_body(body))),
+            // It is compressed for this answer alone.
+            Ok(None) => {}
+        }
     }
     let begun = Begun::read(body, compression.least).await;
     let body = if begun.len() < compression.least {
@@ -207,5 +218,45 @@ fn weaken(headers: &mut HeaderMap) {
     let weak = strong.map(|tag| [b"W/", tag].concat());
     if let Some(Ok(weak)) = weak.map(|tag| HeaderValue::from_bytes(&tag)) {
         headers.insert(header::ETAG, weak);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{
+        App, HttpResponse,
+        middleware::from_fn,
+        test::{TestRequest, call_service, init_service, read_body},
+        web::Bytes,
+    };
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn shared_content_without_a_permit_is_sent_as_it_is_and_hits_the_limit_once() {
+        let settings = HttpSettings {
+            max_compressions: 0,
+            ..HttpSettings::default()
+        };
+        let limits = LimitsHit::default();
+        let compression = Compression::new(&settings, limits.clone());
+        let answer = || async {
+            let keep = |text: Vec<u8>| Some(Bytes::from(text));
+            let parts = vec![Bytes::from(vec![b'a'; 4096])];
+            let content = Arc::new(SharedContent::new(parts, Box::new(keep)));
+            content.answer(HttpResponse::Ok().content_type("text/plain"))
+        };
+        let app = App::new()
+            .app_data(web::Data::new(compression))
+            .wrap(from_fn(compress))
+            .route("/", web::get().to(answer));
+        let app = init_service(app).await;
+        let request = TestRequest::get()
+            .uri("/")
+            .insert_header((header::ACCEPT_ENCODING, "gzip"));
+        let response = call_service(&app, request.to_request()).await;
+        assert!(!response.headers().contains_key(header::CONTENT_ENCODING));
+        assert_eq!(read_body(response).await, vec![b'a'; 4096]);
+        assert_eq!(limits.counts(), [("http.max_compressions", 1)]);
     }
 }

@@ -256,6 +256,8 @@ impl ResponseWriter {
         }
         self.encode(Message::Chunk(None))?;
         self.send().await?;
+        // What ends with the response does not wait for the client.
+        drop(body);
         self.socket.shut_down();
         // If unread bytes were left, the system would reset the connection before the client has the response.
         let mut rest = Incoming::new(self.socket);
