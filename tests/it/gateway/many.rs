@@ -139,6 +139,15 @@ async fn what_would_close_a_socket_of_its_own_ends_one_ltm_and_the_others_go_on(
         say(&mut subscriber, json!({"follow": id, "live": 1})).await;
         assert_eq!(subscriber.message().await["live"], true);
     }
+    // A client that names an LTM by its key learns which id ends.
+    let keyed = json!({"fqn": "app.Agent", "key": "k"});
+    let created = stack.api.post("/ltm", &keyed).await.expect(200);
+    say(&mut subscriber, json!({"follow": keyed})).await;
+    let expected = json!({"id": created["id"], "follow": keyed});
+    assert_eq!(subscriber.message().await, expected);
+    let message = subscriber.message().await;
+    assert_eq!(message["id"], created["id"]);
+    assert_eq!(end_of(&message).0, 1013, "{message}");
     let cases = [
         (
             json!({"follow": third}),
@@ -169,15 +178,6 @@ async fn what_would_close_a_socket_of_its_own_ends_one_ltm_and_the_others_go_on(
         let (is, reason) = end_of(&message);
         assert!(is == code && reason.contains(named), "{command}: {message}");
     }
-    // A client that names an LTM by its key learns which id ends.
-    let keyed = json!({"fqn": "app.Agent", "key": "k"});
-    let created = stack.api.post("/ltm", &keyed).await.expect(201);
-    say(&mut subscriber, json!({"follow": keyed})).await;
-    let expected = json!({"id": created["id"], "follow": keyed});
-    assert_eq!(subscriber.message().await, expected);
-    let message = subscriber.message().await;
-    assert_eq!(message["id"], created["id"]);
-    assert_eq!(end_of(&message).0, 1013, "{message}");
     // Other talk is ignored, as on every socket.
     for text in ["hello", r#"{"ping":1}"#, "[]"] {
         assert!(subscriber.say(text).await);

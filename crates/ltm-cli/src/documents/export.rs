@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{BufWriter, ErrorKind, Write as _},
+    io::{self, BufWriter, ErrorKind, Write as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -254,8 +254,7 @@ impl NewFile {
     fn finish(mut self) -> Result<(PathBuf, u64), Error> {
         let complete = self.writer.flush();
         let complete = complete.and_then(|()| self.writer.get_ref().sync_all());
-        // A rename would replace a file that has appeared meanwhile.
-        let complete = complete.and_then(|()| fs::hard_link(&self.part, &self.path));
+        let complete = complete.and_then(|()| publish(&self.part, &self.path));
         complete.map_err(|e| match e.kind() {
             ErrorKind::AlreadyExists => exists(&self.path),
             _ => failed(&self.path, &e),
@@ -273,6 +272,23 @@ impl Drop for NewFile {
 
 fn exists(file: &Path) -> Error {
     Error::Input(format!("{} exists; name another file", file.display()))
+}
+
+/// Gives a file its name, and replaces no file that has appeared meanwhile.
+fn publish(part: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(part, path) {
+        // The file system has no hard links.
+        Err(error)
+            if error.kind() == ErrorKind::Unsupported
+                || error.kind() == ErrorKind::PermissionDenied =>
+        {
+            if path.exists() {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(part, path)
+        }
+        linked => linked,
+    }
 }
 
 fn failed(file: &Path, error: &std::io::Error) -> Error {
