@@ -18,7 +18,7 @@ pub(super) const REDIS_MESSAGE: f64 = 8.0;
 /// KiB of the gateway for a connection.
 pub(super) const CONNECTION: f64 = 4.9;
 /// KiB of the gateway for a connection whose client reads nothing, at most.
-pub(super) const STALLED: f64 = 136.0;
+pub(super) const STALLED: f64 = 264.0;
 /// KiB of the gateway for each LTM that it follows.
 pub(super) const FOLLOWED: f64 = 2.1;
 /// Bytes of memory of the API for each byte of a state that is in use.
