@@ -70,7 +70,7 @@ export class Server {
     if (signal?.aborted) {
       abort();
     }
-    const headers = token === undefined ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` };
+    const headers = headersOf(init.headers, token);
     // A browser's `fetch` throws if it is called as a method of another object.
     const { fetch } = this;
     try {
@@ -97,6 +97,21 @@ export class Server {
 export function withQuery(path: string, query: Query): string {
   const pairs = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return pairs.length ? `${path}?${pairs.join('&')}` : path;
+}
+
+/**
+ * The headers of a call: the caller's, and in place of the same ones, however their names are written, the client's own.
+ * A plain object, which a caller's `fetch` can spread.
+ */
+export function headersOf(given: Record<string, string> | undefined, token: string | undefined, own: Record<string, string> = {}): Record<string, string> {
+  const headers = new Headers(given);
+  for (const [name, value] of Object.entries(own)) {
+    headers.set(name, value);
+  }
+  if (token !== undefined) {
+    headers.set('Authorization', `Bearer ${token}`);
+  }
+  return Object.fromEntries(headers);
 }
 
 /** The current token. */

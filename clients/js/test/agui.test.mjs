@@ -153,6 +153,29 @@ test('the agent renews its token, and reports a problem that does not pass', asy
   }
 });
 
+test('the own token and headers replace those of a page, which a runtime forwards in lower case', async () => {
+  const guarded = await Guarded.start();
+  try {
+    await guarded.producer.create({ fqn, key: 'x', state: { _status: 'finished', n: 1 } });
+    const headers = { authorization: 'Bearer of the page', accept: 'application/json', 'content-type': 'text/plain', 'x-page': '1' };
+    const sent = [];
+    const fetcher = (url, init) => (sent.push(new Headers(init.headers)), fetch(url, init));
+    const agent = new LtmAgent({ url: guarded.url, fqn, threadId: 'x', headers, token: guarded.admin, fetch: fetcher, backoff });
+    await agent.connectAgent();
+    assert.equal(agent.state.n, 1);
+    // Whatever the gateway says: it is no recorder.
+    await agent.runAgent().catch(() => {});
+    await agent.stopRun().catch(() => {});
+    const [read, run, stop] = sent.map((it) => Object.fromEntries(Object.keys(headers).map((name) => [name, it.get(name)])));
+    const own = { authorization: `Bearer ${guarded.admin}`, 'x-page': '1' };
+    assert.deepEqual(read, { ...own, accept: 'text/event-stream', 'content-type': 'text/plain' });
+    assert.deepEqual(run, { ...own, accept: 'text/event-stream', 'content-type': 'application/json' });
+    assert.deepEqual(stop, { ...own, accept: 'application/json', 'content-type': 'text/plain' });
+  } finally {
+    await guarded.stop();
+  }
+});
+
 test('connections join to one run: what begins twice is dropped, and a snapshot ends what is open', () => {
   const start = { type: 'RUN_STARTED', threadId: 't', runId: 'r' };
   const text = { type: 'TEXT_MESSAGE_START', messageId: 'm', role: 'assistant' };

@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs';
 import { pause, sleep, type Backoff } from '../backoff.js';
 import { noAnswer, Problem, problemIn } from '../problem.js';
-import { tokenOf, withQuery, type Fetch, type Query, type Server, type Token } from '../server.js';
+import { headersOf, tokenOf, withQuery, type Fetch, type Query, type Server, type Token } from '../server.js';
 import { eventsIn } from './events.js';
 import { Joined, type Event } from './joined.js';
 
@@ -158,18 +158,14 @@ class Run {
     const { after } = this.joined;
     const fetch: Fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     const token = await tokenOf(options.token);
-    const headers: Record<string, string> = {
-      ...source.headers,
-      Accept: 'text/event-stream',
-      ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-    };
     // The run has begun as soon as an event of it is here.
     const start = this.joined.begun || this.asked ? undefined : source.start;
     const url = start
       ? start.server.url(source.path)
       : source.server.url(withQuery(source.path, { ...this.query, ...(after !== undefined && { after }) }));
-    const init = start ? { method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' }, body: start.body } : { headers };
-    const response = await fetch(url, { ...init, signal, cache: 'no-store' });
+    const headers = headersOf(source.headers, token, { Accept: 'text/event-stream', ...(start && { 'Content-Type': 'application/json' }) });
+    const init = start ? { method: 'POST', body: start.body } : {};
+    const response = await fetch(url, { ...init, headers, signal, cache: 'no-store' });
     if (!response.ok) {
       throw await problemIn(response);
     }
