@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { mock, test } from 'node:test';
+import { LtmAgent } from '../dist/agui/index.js';
 import { followList, followLtm, followMany } from '../dist/index.js';
 import { until } from './support/until.mjs';
 
@@ -54,17 +55,22 @@ async function passTime(pattern, follow) {
   }
   const answer = { ticket: 't', cursor: '1-a', state: {}, snapshots: [], rollbacks: [], errors: [], first_index: 0, snapshots_count: 1 };
   const fetch = async () => new Response(JSON.stringify(answer));
+  await tenMinutes(() => follow({ WebSocket, EventSource: false, fetch, token: async () => 'token', watchdog: false }));
+  return { tried, most };
+}
+
+/** Lets ten minutes pass between `begin` and the function that it returns. */
+async function tenMinutes(begin) {
   mock.timers.enable({ apis: ['setTimeout'] });
   // The longest pause that chance allows for is twice this one.
   const random = mock.method(Math, 'random', () => 0.5);
   try {
-    const close = follow({ WebSocket, EventSource: false, fetch, token: async () => 'token', watchdog: false });
+    const close = begin();
     for (let tick = 0; tick < MINUTES * 60 * 10; tick++) {
       for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
       mock.timers.tick(100);
     }
-    close();
-    return { tried, most };
+    await close();
   } finally {
     random.mock.restore();
     mock.timers.reset();
@@ -107,6 +113,23 @@ for (const [name, pattern] of Object.entries(patterns)) {
     });
     assert.ok(tried <= (MINUTES * 60) / 2.5, `${tried} attempts in ${MINUTES} minutes`);
     assert.equal(most, Math.min(tried, 1));
+  });
+}
+
+const began = 'data: {"type":"RUN_STARTED","threadId":"t","runId":"r"}\n\n';
+
+for (const [name, text] of Object.entries({ 'opens and ends': '', 'opens, begins the run, and ends': began })) {
+  test(`LtmAgent: a connection that ${name}`, async () => {
+    let tried = 0;
+    const fetch = async () => (tried++, new Response(text));
+    await tenMinutes(() => {
+      const agent = new LtmAgent({ url: 'http://services', fqn: 'app.Agent', threadId: 't', fetch });
+      const run = agent.runAgent();
+      return () => (agent.abortRun(), run.catch(() => {}));
+    });
+    // In the end, pauses of 2.5 s.
+    const expected = (MINUTES * 60) / 2.5;
+    assert.ok(tried >= expected / 4 && tried <= expected * 2, `${tried} attempts in ${MINUTES} minutes`);
   });
 }
 

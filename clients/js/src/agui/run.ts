@@ -11,7 +11,10 @@ export interface RunOptions {
   token?: Token | undefined;
   /** The `fetch` to use (default: the runtime's). */
   fetch?: Fetch | undefined;
-  /** Pauses between attempts, in milliseconds (default `{ min: 100, max: 5000 }`). */
+  /**
+   * Pauses between attempts, in milliseconds (default `{ min: 100, max: 5000 }`). A connection that ends within `max` counts
+   * as a failure.
+   */
   backoff?: Partial<Backoff> | undefined;
   /**
    * After how many milliseconds without a byte a connection counts as lost (default 60000). It must be longer than
@@ -68,7 +71,8 @@ class Run {
   private readonly joined: Joined;
   private readonly query: Query;
   private asked = false;
-  private heard = false;
+  /** When the connection opened; infinite if it did not. */
+  private since = Infinity;
   private renewed = false;
 
   constructor(
@@ -83,9 +87,10 @@ class Run {
   }
 
   async read(): Promise<void> {
+    const backoff = { ...BACKOFF, ...this.options.backoff };
     for (let failures = 0; !this.signal.aborted; failures++) {
       let asked = 0;
-      this.heard = false;
+      this.since = Infinity;
       try {
         await this.connection();
       } catch (error) {
@@ -103,10 +108,10 @@ class Run {
       if (this.joined.ended) {
         return;
       }
-      if (this.heard) {
+      if (performance.now() - this.since > backoff.max) {
         failures = 0;
       }
-      await sleep(asked + pause({ ...BACKOFF, ...this.options.backoff }, failures), this.signal);
+      await sleep(asked + pause(backoff, failures), this.signal);
     }
     if (!this.joined.begun) {
       // An observable without an event is an error to AG-UI's client, but this one is silent.
@@ -137,6 +142,7 @@ class Run {
     try {
       const body = await this.open(stop.signal);
       this.joined.connected();
+      this.since = performance.now();
       alive();
       for await (const event of eventsIn(body)) {
         alive();
@@ -180,7 +186,6 @@ class Run {
 
   /** Takes an event; false if the connection has nothing more to say. */
   private take(data: string, id: string | undefined): boolean {
-    this.heard = true;
     const events = this.joined.next(data, id);
     for (const event of events ?? []) {
       if (this.signal.aborted) {
