@@ -28,17 +28,17 @@ const { id, talk } = await fill((path, body) => service.post(path, body));
 const wide = { width: 1360, height: 820 };
 const BOTH = ['light', 'dark'];
 const views = [
-  ['list', '#/', wide, BOTH],
+  ['list', '#/', wide, ['light']],
   ['filters', '#/?status=active,error&fqn=app.*&since=24h', wide, ['dark']],
-  ['machine', `#/ltm/${id}?at=19`, wide, BOTH],
+  ['machine', `#/ltm/${id}?at=19`, wide, ['light']],
   ['state', `#/ltm/${id}`, wide, BOTH],
   ['messages', `#/ltm/${talk}?tab=messages`, wide, ['light']],
   ['waterfall', `#/ltm/${id}?tab=waterfall`, wide, ['dark']],
-  ['changes', `#/ltm/${id}?at=25&tab=changes`, wide, BOTH],
+  ['changes', `#/ltm/${id}?at=25&tab=changes`, wide, ['light']],
   ['compare', `#/ltm/${id}?at=18&tab=compare&with=@8`, wide, ['light']],
   ['step', `#/ltm/${id}?at=3&tab=step`, wide, BOTH],
   ['errors', `#/ltm/${id}?tab=errors`, wide, BOTH],
-  ['rollbacks', `#/ltm/${id}?tab=rollbacks`, wide, BOTH],
+  ['rollbacks', `#/ltm/${id}?tab=rollbacks`, wide, ['light']],
   ['act', `#/ltm/${id}?at=17&tab=act`, wide, ['dark']],
   ['phone', `#/ltm/${id}?at=12`, { width: 390, height: 780 }, BOTH],
 ];
