@@ -16,7 +16,7 @@ let browser;
 let id;
 stand(async (it) => {
   ({ service, browser } = it);
-  id = (await service.post('ltm', { fqn: 'app.Counter', name: 'counter', state: { n: 0, log: [] } })).id;
+  id = (await service.post('ltm', { fqn: 'app.Counter', name: 'counter', state: { n: 0, log: [], goal: 'count' } })).id;
   const step = (n) => {
     const patch = [{ op: 'replace', path: '/n', value: n }];
     if (n % 10 === 0) patch.push({ op: 'add', path: '/log/-', value: `line ${n}` });
@@ -59,6 +59,27 @@ test('ten thousand snapshots: few elements, little work for each step, the right
   await page.getByLabel('Filter steps').fill('999');
   await page.locator('.timeline .tally', { hasText: /^\d+ of 10,000$/ }).waitFor();
   assert.deepEqual(page.wrong, []);
+  await page.context().close();
+});
+
+test('while the state of a step is unknown, the page does not show what another one was asked', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  await page.locator('.ends', { hasText: 'count' }).waitFor();
+  // Every fold takes too long, until it is over.
+  await page.evaluate(() => {
+    let now = performance.now();
+    performance.now = () => (now += 1000);
+  });
+  await page.getByLabel('Snapshot', { exact: true }).evaluate((element) => {
+    element.value = 3000;
+    element.dispatchEvent(new Event('input'));
+  });
+  await page.locator('.ltm-view[aria-busy="true"]').waitFor();
+  assert.ok(await page.locator('.ends').isHidden());
+  await page.evaluate(() => delete performance.now);
+  await at(page, '3,000 of 9,999');
+  assert.ok(await page.locator('.ends', { hasText: 'count' }).isVisible());
   await page.context().close();
 });
 

@@ -75,6 +75,13 @@ test('the top of a run says what it was asked and what came out, or why it faile
   await page.locator('.ends dt', { hasText: 'Failed' }).waitFor();
   await result.locator('.end-text', { hasText: 'agent.read: TimeoutError: no answer in 30 s' }).click();
   await page.locator('.errors .card').waitFor();
+  // A later error is none of that step.
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n: 1 } });
+  await service.post(`ltm/${id}/errors`, { id: crypto.randomUUID(), reason: 'execute', item: { fqn: 'agent.write' }, retries: [], retrying: false, success: false });
+  await result.locator('.end-text', { hasText: 'agent.write' }).waitFor();
+  await page.getByRole('button', { name: 'show step' }).last().click();
+  await at(page, '2 of 3');
+  await result.locator('.end-text', { hasText: 'agent.read' }).waitFor();
   assert.deepEqual(page.wrong, []);
   await page.context().close();
 });

@@ -2,17 +2,22 @@
 
 import { pointerBelow, valueAt, type Json, type JsonObject } from 'ltm-live';
 import { conversationsOf } from '../data/conversations.js';
-import { nameOf } from '../data/errors.js';
+import { nameOf, retriesOf } from '../data/errors.js';
 import { brief, growingText, member } from '../data/json.js';
 import { statusOf } from '../data/status.js';
-import { h, setText } from '../elements/dom.js';
+import { h, setAttribute, setText } from '../elements/dom.js';
 import { messageOf } from './messages/message.js';
 import type { Model } from './model.js';
+import { failureAt } from './step-rows.js';
 
 /** The members of a state that usually hold the one or the other, in the order in which they are looked for. */
 const INPUTS = ['input', 'question', 'query', 'prompt', 'task', 'goal', 'request', 'topic'];
 const RESULTS = ['output', 'result', 'answer', 'final_answer', 'final_output', 'response', 'report'];
 const LONGEST = 400;
+/** An object with more members is no list of parameters. */
+const MOST_PARAMS = 6;
+/** So many messages, from the one end of a conversation or the other, are looked at. */
+const MOST_MESSAGES = 100;
 
 /** A text, and where it is in the state; null: not in the state. */
 export interface End { text: string; pointer: string | null }
@@ -48,17 +53,21 @@ function textOf(value: Json | undefined): string {
 /** A small object by its members: `model: small, language: en`. */
 function paramsOf(value: Json): string | null {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return null;
-  const texts = Object.entries(value).map(([name, it]) => `${name}: ${typeof it === 'string' ? it : brief(it)}`);
-  return texts.length > 6 ? null : texts.join(', ').slice(0, LONGEST);
+  if (Object.keys(value).length > MOST_PARAMS) return null;
+  const texts = Object.entries(value).map(([name, it]) => `${name}: ${typeof it === 'string' ? it.slice(0, LONGEST) : brief(it)}`);
+  return texts.join(', ').slice(0, LONGEST);
 }
 
 /** The first message of a user, or the last one of the assistant that has a text, in the first conversation. */
 function messageIn(state: JsonObject, role: 'user' | 'assistant'): End | null {
   const pointer = conversationsOf(state)[0];
   const list = pointer === undefined ? [] : (valueAt(state, pointer) as Json[]);
-  const find = role === 'user' ? (is: (it: Json) => boolean) => list.findIndex(is) : (is: (it: Json) => boolean) => list.findLastIndex(is);
-  const index = find((raw) => messageOf(raw).role === role && wordsOf(raw) !== '');
-  return index < 0 ? null : { text: wordsOf(list[index] as Json), pointer: pointerBelow(pointer as string, index) };
+  const first = role === 'user';
+  const from = first ? 0 : Math.max(0, list.length - MOST_MESSAGES);
+  const some = list.slice(from, from + MOST_MESSAGES);
+  const says = (raw: Json) => messageOf(raw).role === role && wordsOf(raw) !== '';
+  const place = first ? some.findIndex(says) : some.findLastIndex(says);
+  return place < 0 ? null : { text: wordsOf(some[place] as Json), pointer: pointerBelow(pointer as string, from + place) };
 }
 
 /** The text of a message, without the signs of Markdown that a line does not need. */
@@ -73,7 +82,7 @@ interface Acts { reveal(pointer: string): void; errors(): void }
 export class Ends {
   readonly element: HTMLElement;
   readonly #rows;
-  #seen: Pick<Model, 'state'> & Partial<Pick<Model['view'], 'errors' | 'params'>> | null = null;
+  #seen: Partial<Pick<Model, 'state' | 'index'> & Pick<Model['view'], 'errors' | 'params'>> = {};
 
   constructor({ reveal, errors }: Acts) {
     const row = (name: string) => {
@@ -83,7 +92,7 @@ export class Ends {
       return line;
     };
     this.#rows = { input: row('Input'), result: row('Result') };
-    this.element = h('dl', { class: 'ends', 'aria-label': 'Input and result' }, this.#rows.input.element, this.#rows.result.element);
+    this.element = h('dl', { class: 'ends', 'aria-label': 'Input and result', hidden: true }, this.#rows.input.element, this.#rows.result.element);
     this.#reveal = reveal;
     this.#errors = errors;
   }
@@ -91,12 +100,14 @@ export class Ends {
   readonly #reveal;
   readonly #errors;
 
-  update({ view, state }: Model): void {
-    const seen = { state, errors: view.errors, params: view.params };
-    if (state === undefined || (seen.state === this.#seen?.state && seen.errors === this.#seen?.errors && seen.params === this.#seen?.params)) return;
-    this.#seen = seen;
+  update({ view, first, index, state }: Model): void {
+    // What is there would be that of another step. It keeps its room: the state is known again soon.
+    setAttribute(this.element, 'data-unknown', state === undefined ? '' : null);
+    const was = this.#seen;
+    if (state === undefined || (state === was.state && index === was.index && view.errors === was.errors && view.params === was.params)) return;
+    this.#seen = { state, index, errors: view.errors, params: view.params };
     this.#show('input', 'Input', inputOf(view, state));
-    const failed = statusOf(state) === 'error' ? view.errors.findLast((it) => !it.success) : undefined;
+    const failed = statusOf(state) === 'error' ? failureAt(view.errors, view.snapshots, index - first) : undefined;
     if (failed) this.#show('result', 'Failed', { text: saidBy(failed), pointer: null }, this.#errors);
     else this.#show('result', 'Result', resultOf(state));
     this.element.hidden = this.#rows.input.element.hidden && this.#rows.result.element.hidden;
@@ -116,7 +127,8 @@ export class Ends {
   }
 }
 
-function saidBy(error: Model['view']['errors'][number]): string {
-  const last = Array.isArray(error.retries) ? (error.retries.at(-1) as { type?: unknown; description?: unknown } | undefined) : undefined;
-  return last ? `${nameOf(error)}: ${last.type ?? 'Error'}: ${last.description ?? ''}` : nameOf(error);
+/** An error by its last attempt. */
+export function saidBy(error: Model['view']['errors'][number]): string {
+  const last = retriesOf(error).at(-1) as { type?: Json; description?: Json } | undefined;
+  return last ? `${nameOf(error)}: ${textOf(last.type ?? 'Error')}: ${textOf(last.description)}` : nameOf(error);
 }

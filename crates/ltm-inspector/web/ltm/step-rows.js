@@ -58,21 +58,33 @@ function placesIn(from, to, keeps) {
 /** What was found for a list of errors, and in which history. */
 const found = new WeakMap();
 
-/** The places of the steps at which errors happened: `bad`, or `recovered` if each was overcome. Looks anew if an error or a rollback came. */
+/** The places of the steps at which errors happened: `bad`, or `recovered` if each was overcome. */
 export function errorPlaces(errors, snapshots) {
-  const known = found.get(errors);
-  if (known && known.count <= snapshots.length && (known.count === 0 || snapshots[known.count - 1] === known.last)) return known.places;
-  const places = find(errors, snapshots);
-  found.set(errors, { places, count: snapshots.length, last: snapshots.at(-1) });
-  return places;
+  return foundIn(errors, snapshots).places;
 }
 
-function find(errors, snapshots) {
+/** The last error, not overcome, that happened at this place or before it; undefined if there is none. */
+export function failureAt(errors, snapshots, place) {
+  const { all } = foundIn(errors, snapshots);
+  return errors.findLast((error, nth) => !error.success && all[nth] <= place);
+}
+
+/** Looks anew if an error or a rollback came. */
+function foundIn(errors, snapshots) {
+  const known = found.get(errors);
+  if (known && known.count <= snapshots.length && (known.count === 0 || snapshots[known.count - 1] === known.last)) return known;
+  const all = errors.map((error) => placeOf(error, snapshots));
+  const now = { all, places: placesOf(errors, all), count: snapshots.length, last: snapshots.at(-1) };
+  found.set(errors, now);
+  return now;
+}
+
+function placesOf(errors, all) {
   const places = new Map();
-  for (const error of errors) {
-    const place = placeOf(error, snapshots);
-    if (place >= 0 && places.get(place) !== 'bad') places.set(place, error.success ? 'recovered' : 'bad');
-  }
+  errors.forEach(({ success }, nth) => {
+    const place = all[nth];
+    if (place >= 0 && places.get(place) !== 'bad') places.set(place, success ? 'recovered' : 'bad');
+  });
   return places;
 }
 
