@@ -56,6 +56,21 @@ export const proxies = {
   },
 };
 
+const DEAF = `
+import socket, sys, time
+address = ('127.0.0.1', int(sys.argv[1]))
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(address)
+listener.listen(0)
+waiting = [socket.socket() for _ in range(4)]
+for it in waiting:
+    it.setblocking(False)
+    it.connect_ex(address)
+print('deaf', flush=True)
+time.sleep(3600)
+`;
+
 export class Deployment {
   static async start() {
     const deployment = new Deployment();
@@ -97,6 +112,11 @@ export class Deployment {
     const port = this.gateways[n];
     this.run(`gateway${n}`, [join(dirname(ltm), 'ltm-gateway')], { LTM__GATEWAY__LISTEN: `127.0.0.1:${port}` });
     await answers(`http://127.0.0.1:${port}/readyz`);
+  }
+
+  /** In place of a gateway, a port where nobody takes the connections: further ones time out. */
+  startDeaf(n) {
+    this.run(`gateway${n}`, ['python3', '-c', DEAF, String(this.gateways[n])]);
   }
 
   async end(name, signal) {

@@ -143,8 +143,7 @@ for (const name of Object.keys(proxies)) {
 
     test('no gateway is left, and then there is one again: pages come back', async () => {
       await Promise.all([0, 1].map((at) => deployment.end(`gateway${at}`, 'SIGKILL')));
-      const answer = await fetch(`${url}/ws/${path}`).catch(() => undefined);
-      assert.ok(!answer || answer.status >= 500, `${answer?.status}`);
+      assert.equal((await fetch(`${url}/ws/${path}`)).status, name === 'nginx' ? 502 : 503);
       // Envoy answers 503 in any case, after which an EventSource is closed: the page opens another. The other two end the
       // connection as soon as they know that no gateway is there.
       const reopens = name === 'envoy';
@@ -168,3 +167,14 @@ for (const name of Object.keys(proxies)) {
     });
   });
 }
+
+test('nginx: no gateway takes a connection in time: 504, and the end of an event stream', async () => {
+  const url = await deployment.proxy('nginx');
+  await Promise.all([0, 1].map((at) => deployment.end(`gateway${at}`, 'SIGKILL')));
+  for (const at of [0, 1]) deployment.startDeaf(at);
+  await until(() => [0, 1].every((at) => deployment.log(`gateway${at}`).includes('deaf')));
+  // One after the other: nginx answers 502 while both gateways count as failed.
+  for (const it of ['ws', 'agui']) assert.equal((await fetch(`${url}/${it}/${path}`)).status, 504, it);
+  await assert.rejects(fetch(`${url}/sse/${path}`));
+  await deployment.end('nginx', 'SIGKILL');
+});
