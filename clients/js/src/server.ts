@@ -99,19 +99,11 @@ export function withQuery(path: string, query: Query): string {
   return pairs.length ? `${path}?${pairs.join('&')}` : path;
 }
 
-/**
- * The headers of a call: the caller's, and in place of the same ones, however their names are written, the client's own.
- * A plain object, which a caller's `fetch` can spread.
- */
-export function headersOf(given: Record<string, string> | undefined, token: string | undefined, own: Record<string, string> = {}): Record<string, string> {
-  const headers = new Headers(given);
-  for (const [name, value] of Object.entries(own)) {
-    headers.set(name, value);
-  }
-  if (token !== undefined) {
-    headers.set('Authorization', `Bearer ${token}`);
-  }
-  return Object.fromEntries(headers);
+/** The headers of a call: the client's own, and those of the caller that do not have the same name, however it is written. */
+export function headersOf(given: Record<string, string> = {}, token: string | undefined, more: Record<string, string> = {}): Record<string, string> {
+  const own = { ...more, ...(token !== undefined && { Authorization: `Bearer ${token}` }) };
+  const replaced = new Headers(own);
+  return { ...Object.fromEntries(Object.entries(given).filter(([name]) => !replaced.has(name))), ...own };
 }
 
 /** The current token. */
