@@ -91,16 +91,7 @@ impl Target {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["floor", &address]);
         let process = Process::start("floor", &mut command, &address)?;
-        Ok(Self {
-            kind: Kind::Floor,
-            processes: vec![process],
-            producers_at: address.clone(),
-            subscribers_at: address,
-            next: AtomicU64::new(1),
-            producers: AtomicUsize::new(0),
-            redis_at: None,
-            _folder: folder,
-        })
+        Ok(Self::peer(Kind::Floor, vec![process], address, folder))
     }
 
     /// Redis alone, with the same settings as the services' Redis: the floor of scenarios that write to it.
@@ -108,14 +99,8 @@ impl Target {
         let folder = TempDir::new()?;
         let (process, address) = start_redis(folder.path())?;
         Ok(Self {
-            kind: Kind::Floor,
-            processes: vec![process],
-            producers_at: address.clone(),
-            subscribers_at: address.clone(),
-            next: AtomicU64::new(1),
-            producers: AtomicUsize::new(0),
-            redis_at: Some(address),
-            _folder: folder,
+            redis_at: Some(address.clone()),
+            ..Self::peer(Kind::Floor, vec![process], address, folder)
         })
     }
 
@@ -141,29 +126,31 @@ impl Target {
             }
         }
         Ok(Self {
-            kind: Kind::Nchan,
-            processes: vec![process, redis],
+            redis_at: Some(redis_at),
+            ..Self::peer(Kind::Nchan, vec![process, redis], address, folder)
+        })
+    }
+
+    /// A server to compare with: messages and subscribers go to one address.
+    fn peer(kind: Kind, processes: Vec<Process>, address: String, folder: TempDir) -> Self {
+        Self {
+            kind,
+            processes,
             producers_at: address.clone(),
             subscribers_at: address,
             next: AtomicU64::new(1),
             producers: AtomicUsize::new(0),
-            redis_at: Some(redis_at),
+            redis_at: None,
             _folder: folder,
-        })
+        }
     }
 
     fn centrifugo(folder: TempDir) -> Result<Self, Error> {
         let (redis, redis_at) = start_redis(folder.path())?;
         let (process, address) = centrifugo::start(&redis_at, folder.path())?;
         Ok(Self {
-            kind: Kind::Centrifugo,
-            processes: vec![process, redis],
-            producers_at: address.clone(),
-            subscribers_at: address,
-            next: AtomicU64::new(1),
-            producers: AtomicUsize::new(0),
             redis_at: Some(redis_at),
-            _folder: folder,
+            ..Self::peer(Kind::Centrifugo, vec![process, redis], address, folder)
         })
     }
 
