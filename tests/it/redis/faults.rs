@@ -1,5 +1,6 @@
 //! Faults of Redis, one at a time.
 
+use futures_util::future::join_all;
 use ltm_tests::{Api, Follower, Replicated, Service, Stack, Subscriber, until};
 use serde_json::json;
 
@@ -234,5 +235,25 @@ async fn a_write_that_meets_a_demoted_leader_lets_the_connection_go() {
         })
         .await;
         assert_eq!(api.document(id).await["state"], json!({"n": 1}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_over_a_connection_that_redis_has_closed_is_sent_again() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({"n": 0})).await;
+    let paths = [
+        "/ltm".to_owned(),
+        format!("/ltm/{id}"),
+        format!("/ltm/{id}/state"),
+    ];
+    for round in 0..10 {
+        stack.redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        // Each thread of the API has a connection of its own.
+        let reads = paths.iter().cycle().take(16);
+        let answers = join_all(reads.map(|path| stack.api.get(path))).await;
+        for answer in answers {
+            assert_eq!(answer.status, 200, "round {round}: {}", answer.text);
+        }
     }
 }

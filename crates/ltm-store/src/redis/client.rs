@@ -23,6 +23,7 @@ use crate::{
     redis::connection::{self, Answer, RedisConnection},
     redis::metrics::RedisMetrics,
     redis::primary::Primary,
+    redis::reads::{are_reads, is_read},
     redis::settings::RedisSettings,
     spawner::Spawner,
 };
@@ -150,14 +151,25 @@ impl Redis {
         Ok(())
     }
 
-    /// Sends one command.
+    /// Sends one command. If Redis has closed the connection, a read is sent again over a new one: a caller need not
+    /// learn that Redis was restarted since the last command.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
+        let answer = match self.query_once(cmd).await {
+            Err(error) if error.is_connection_dropped() && is_read(cmd) => {
+                self.query_once(cmd).await
+            }
+            answer => answer,
+        };
+        Ok(T::from_redis_value(answer?)?)
+    }
+
+    async fn query_once(&self, cmd: &Cmd) -> Result<Value, RedisError> {
         let mut shared = self.connect().await?;
         let sent = Instant::now();
         let answer = shared.connection.send(cmd).await;
         let answer = answer.and_then(Value::extract_error);
         self.record(&shared, sent, &answer);
-        Ok(T::from_redis_value(answer?)?)
+        answer
     }
 
     /// Whether Redis is a cluster.
@@ -307,8 +319,21 @@ impl Redis {
     }
 
     /// As [`Redis::pipeline`], with an outcome for each command. In a cluster, a server that is down fails only its own
-    /// commands.
+    /// commands. Reads are sent again as by [`Redis::query`].
     pub(crate) async fn pipeline_each(
+        &self,
+        pipeline: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<Answer>, RedisError> {
+        match self.pipeline_once(pipeline, count).await {
+            Err(error) if error.is_connection_dropped() && are_reads(pipeline) => {
+                self.pipeline_once(pipeline, count).await
+            }
+            answers => answers,
+        }
+    }
+
+    async fn pipeline_once(
         &self,
         pipeline: &Pipeline,
         count: usize,

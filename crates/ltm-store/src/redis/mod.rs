@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod connection;
 pub(crate) mod metrics;
 pub(crate) mod primary;
+pub(crate) mod reads;
 pub(crate) mod script;
 pub(crate) mod sentinels;
 pub(crate) mod settings;

@@ -48,6 +48,12 @@ script!(KEYS, "keys.lua");
 script!(RESTORE, "restore.lua");
 script!(BURY, "bury.lua");
 
+/// Whether the script with this hash changes nothing.
+pub(crate) fn is_read(hash: &[u8]) -> bool {
+    let reads = [&READ, &ENTRIES, &WORDS, &KEYS];
+    reads.iter().any(|script| script.hash.as_bytes() == hash)
+}
+
 impl Script {
     fn new(code: &'static str) -> Self {
         let hash = redis::Script::new(code).get_hash().to_owned();
