@@ -3,7 +3,7 @@ import { OwnConnection, socketsOf, withTicket, type Channel, type Sockets, type 
 import { firstView, Follower, type Following, type FollowOptions } from './follow.js';
 import type { JsonObject } from './json.js';
 import { openSocket, type Ear, type End, type Link, type SocketConstructor } from './link.js';
-import { pathOf, Server, type Ltm } from './server.js';
+import { MAX_ID, pathOf, Server, type Ltm } from './server.js';
 import type { AnyView } from './view.js';
 import { BACKOFF, type ConnectOptions } from './session.js';
 
@@ -64,7 +64,7 @@ export interface Resumed {
 }
 
 /** An id that no LTM gets soon: the gateway answers at once that it is not followed. */
-const NOBODY = '18446744073709551615';
+const NOBODY = MAX_ID;
 
 /** One WebSocket for many LTMs. It opens when somebody needs it, one attempt at a time, and closes after the last. */
 class SharedSocket implements Channel {

@@ -111,16 +111,20 @@ export async function tokenOf(token: Token | undefined): Promise<string | undefi
   return typeof token === 'function' ? token() : token;
 }
 
+/** The largest id: 2^64 - 1. */
+export const MAX_ID = '18446744073709551615';
+
 /** What names an LTM in a path, after `api/v0/ltm/`, `ws/` and `sse/`. */
 export function pathOf(ltm: Ltm): string {
   if (typeof ltm === 'object') {
     return `by-key/${encodeURIComponent(ltm.fqn)}/${encodeURIComponent(ltm.key)}`;
   }
-  const text = String(ltm);
-  if (!/^\d+$/.test(text) || (typeof ltm === 'number' && !Number.isSafeInteger(ltm))) {
-    throw new TypeError(`${text} is no LTM id: pass a whole number, or text`);
+  const text = String(ltm).replace(/^0+(?=\d)/, '');
+  const inRange = /^[1-9]\d{0,19}$/.test(text) && text.padStart(20, '0') <= MAX_ID;
+  if (!inRange || (typeof ltm === 'number' && !Number.isSafeInteger(ltm))) {
+    throw new TypeError(`${text} is no LTM id: pass a whole number from 1, or text`);
   }
-  return text.replace(/^0+(?=\d)/, '');
+  return text;
 }
 
 /** The id in an answer or a message, as text. It is the first member. */

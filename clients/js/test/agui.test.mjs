@@ -187,7 +187,9 @@ test('connections join to one run: what begins twice is dropped, and a snapshot 
   assert.deepEqual(next(start, text), [start, text]);
   joined.connected();
   assert.deepEqual(next(start, text), [], 'the next connection begins');
-  assert.deepEqual(next(start, messages, state, text), [end, messages, state, text], 'one that begins with the whole state');
+  assert.deepEqual(next(start, messages, text), [end, messages, text], 'one that begins with the whole state');
+  joined.connected();
+  assert.deepEqual(next(start, messages, text, state), [state], 'it was cut within the whole state');
   const other = { ...start, input: { messages: [{ id: 'q' }] } };
   assert.deepEqual(next(other), [undefined], 'another run has begun: its messages are unknown');
   assert.deepEqual(next(finished), [end, { ...finished, runId: 'r' }]);
@@ -203,10 +205,12 @@ test('the next connection repeats the events since the cursor, and the client ge
   assert.deepEqual([one, two].flatMap((data) => joined.next(data)), []);
   assert.equal(joined.next(three, '2-0').length, 1);
   assert.equal(joined.after, '2-0');
-  // A text that is open follows the snapshot: before it has come, the snapshot is no place to resume.
+  // A whole state ends with its cursor: a client that is cut before gets it again.
   joined.next(JSON.stringify({ type: 'MESSAGES_SNAPSHOT', messages: [] }));
+  joined.next(JSON.stringify({ type: 'TEXT_MESSAGE_START', messageId: 'm', role: 'assistant' }));
+  assert.equal(joined.after, '2-0');
   joined.next(JSON.stringify({ type: 'STATE_SNAPSHOT', snapshot: {} }), '3-0');
-  assert.equal(joined.after, undefined);
+  assert.equal(joined.after, '3-0');
   joined.next(one, '4-0');
   assert.equal(joined.after, '4-0');
   joined.next(one);

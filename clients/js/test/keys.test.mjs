@@ -13,7 +13,8 @@ const live = (view) => view.status === 'live';
 test('a key is two encoded segments of a path', () => {
   assert.equal(pathOf({ fqn: 'app.Agent', key: 'thread/7 é%2F?#' }), 'by-key/app.Agent/thread%2F7%20%C3%A9%252F%3F%23');
   assert.equal(pathOf(18446744073709551615n), '18446744073709551615');
-  for (const wrong of ['app.Agent/3f2c', '', 1.5, 2 ** 53, '1 ']) {
+  assert.equal(pathOf('0000000000000000000000007'), '7');
+  for (const wrong of ['app.Agent/3f2c', '', 1.5, 2 ** 53, '1 ', 0, '00', -1, '18446744073709551616', '100000000000000000000']) {
     assert.throws(() => pathOf(wrong), TypeError, String(wrong));
   }
 });

@@ -1,7 +1,7 @@
 //! An LTM's state: the fold of its log.
 
 use bytestring::ByteString;
-use ltm_types::{Content, ContentError, Cursor, Entry, Kind};
+use ltm_types::{Content, ContentError, Cursor, Entry, Kind, member};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -95,7 +95,7 @@ impl State {
 
     /// The status that the engine chose (`_status`); `None` if it is not a short text.
     pub fn status(&self) -> Option<&str> {
-        let status = self.tree.value().get("_status")?.as_str()?;
+        let status = self.tree.value().get(member::STATUS)?.as_str()?;
         (status.len() <= MAX_STATUS_BYTES).then_some(status)
     }
 

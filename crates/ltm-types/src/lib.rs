@@ -10,6 +10,7 @@ mod entry;
 mod id;
 pub mod keys;
 mod kind;
+pub mod member;
 mod message;
 mod problem;
 mod rollback;

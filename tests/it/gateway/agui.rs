@@ -536,14 +536,14 @@ async fn the_messages_of_a_plain_ltm_are_where_the_setting_says() {
     let expected = [
         "RUN_STARTED",
         "MESSAGES_SNAPSHOT",
-        "STATE_SNAPSHOT",
         "TEXT_MESSAGE_START",
         "TEXT_MESSAGE_CONTENT",
+        "STATE_SNAPSHOT",
     ];
     assert_eq!(types(&got), expected);
     assert_eq!(got[1].json()["messages"], json!([message("1", "a")]));
-    assert_eq!(got[2].json()["snapshot"], state, "the state is whole");
-    assert_eq!(got[4].json()["delta"], "bc");
+    assert_eq!(got[3].json()["delta"], "bc");
+    assert_eq!(got[4].json()["snapshot"], state, "the state is whole");
     stack.api.append(id, json!({"patch": [{"op": "replace", "path": "/chat/log/1", "value": message("2", "bcd")}]})).await;
     let again = [
         events.next().await.unwrap(),

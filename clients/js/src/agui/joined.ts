@@ -29,7 +29,8 @@ export class Joined {
   private since: string[] = [];
   /** Those of them that this connection has still to repeat. */
   private repeats: string[] = [];
-  private hasMessages = false;
+  /** Whether the messages of a whole state have come, and its last event has not. */
+  private within = false;
 
   /** `after` is the cursor after which the next connection begins; without one, it begins with the whole state. */
   constructor(public after?: string) {}
@@ -42,25 +43,28 @@ export class Joined {
   /** A connection begins. */
   connected(): void {
     this.repeats = [...this.since];
+    this.within = false;
   }
 
   /** The events for the client; `undefined` if only the whole state can say what happened meanwhile. */
   next(data: string, id?: string): Event[] | undefined {
     const event = JSON.parse(data) as Event;
-    const events = this.isRepeated(data) ? [] : this.joined(event);
+    const repeated = this.isRepeated(data);
+    const events = repeated ? [] : this.joined(event);
+    if (repeated && (event.type as string) === 'MESSAGES_SNAPSHOT') {
+      this.within = true;
+    }
     if (!events) {
       this.restart();
       return undefined;
     }
-    const { type } = event as { type: string };
     if (id !== undefined) {
       this.since = [];
-      // The texts that are open follow, and only the whole state has their begin.
-      this.after = type === 'STATE_SNAPSHOT' && this.hasMessages ? undefined : id;
-    } else if (events.length && type !== 'RUN_STARTED') {
+      this.after = id;
+      this.within = false;
+    } else if (events.length && event.type !== 'RUN_STARTED') {
       this.since.push(data);
     }
-    this.hasMessages = type === 'MESSAGES_SNAPSHOT';
     return events;
   }
 
@@ -91,6 +95,11 @@ export class Joined {
       case 'STATE_SNAPSHOT':
         this.since = [];
         this.repeats = [];
+        if (this.within) {
+          // The texts between the two are open.
+          return [event];
+        }
+        this.within = true;
         return [...this.closed(), event];
       case 'RUN_FINISHED':
         return this.finishes(event);

@@ -5,12 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
 use jsonptr::PointerBuf;
+use ltm_types::member::MESSAGES;
 use serde_json::{Map, Value, json};
 
 use super::event::Event;
-
-/// The member of the state with the messages.
-pub const MESSAGES: &str = "_messages";
 
 /// The messages of a thread.
 #[derive(Clone, Copy)]

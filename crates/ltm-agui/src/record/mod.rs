@@ -10,12 +10,12 @@ mod tests;
 
 use json_patch::PatchOperation;
 use ltm_state::{Limits, Tree, diff::diff};
+use ltm_types::member::{MESSAGES, RUN, STATUS};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use chunks::Lanes;
 pub use event::{Event, EventError, join};
-pub use messages::MESSAGES;
 use messages::{Messages, add};
 use open::Open;
 pub use own_state::KEPT;
@@ -65,7 +65,7 @@ impl Run {
 
     /// The run in the state of an LTM; `None` if the LTM has no run.
     pub fn of_state(state: &Map<String, Value>) -> Option<Self> {
-        let run = state.get("_run")?;
+        let run = state.get(RUN)?;
         Some(Self {
             thread: run["threadId"].as_str()?.into(),
             run: run["runId"].as_str()?.into(),
@@ -75,7 +75,7 @@ impl Run {
 
     /// Whether the LTM with this state is in a run.
     pub fn is_active(state: &Map<String, Value>) -> bool {
-        Self::of_state(state).is_some() && state.get("_status").is_some_and(|it| it == "active")
+        Self::of_state(state).is_some() && state.get(STATUS).is_some_and(|it| it == "active")
     }
 }
 
@@ -216,8 +216,8 @@ impl Recorder {
 
     fn begin(&mut self, run: Run, event: Event, new: &[Value], records: &mut Vec<Record>) {
         let mut patch = vec![
-            add(vec!["_status".into()], "active".into()),
-            add(vec!["_run".into()], run.to_value()),
+            add(vec![STATUS.into()], "active".into()),
+            add(vec![RUN.into()], run.to_value()),
         ];
         if self.messages().0.is_empty() {
             // The list may be missing.
@@ -519,7 +519,7 @@ impl Recorder {
                 )
             }
         };
-        let patch = vec![add(vec!["_status".into()], status.into())];
+        let patch = vec![add(vec![STATUS.into()], status.into())];
         self.keep(event.into_value(), patch, records);
         if let Some(last) = records.last_mut() {
             last.failure = failure;

@@ -7,12 +7,11 @@ use ltm_state::{
     json,
     patch::{self, PatchError},
 };
+use ltm_types::member::{MESSAGES, RUN, STATUS};
 use serde_json::{Map, Value};
 
-use super::messages::MESSAGES;
-
 /// The members of the state that belong to the recording.
-pub const KEPT: [&str; 3] = ["_status", "_run", MESSAGES];
+pub const KEPT: [&str; 3] = [STATUS, RUN, MESSAGES];
 
 /// Splits a state: the agent's own members, and those of the recording.
 pub(super) fn split(mut state: Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {

@@ -6,11 +6,12 @@ mod client;
 mod stream;
 
 use ltm_state::patch;
+use ltm_types::member::MESSAGES;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use self::{client::Client, stream::stream};
-use super::{End, Event, KEPT, MESSAGES, Record, Recorder, Run, join};
+use super::{End, Event, KEPT, Record, Recorder, Run, join};
 
 fn event(value: &Value) -> Event {
     Event::read(&value.to_string()).unwrap()

@@ -7,7 +7,7 @@ use ltm_state::{
     json::{self, Shape, memory_of},
     patch::Undo,
 };
-use ltm_types::{Cursor, Snapshot, canonical_time, now};
+use ltm_types::{Cursor, Snapshot, canonical_time, member, now};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -148,7 +148,7 @@ impl SnapshotWrite {
 
 /// Whether `_status` of a state is no text.
 fn has_wrong_status(state: &State) -> bool {
-    let status = state.tree.value().get("_status");
+    let status = state.tree.value().get(member::STATUS);
     status.is_some_and(|status| !status.is_string())
 }
 

@@ -154,13 +154,19 @@ impl Redis {
     /// Sends one command. If Redis has closed the connection, a read is sent again over a new one: a caller need not
     /// learn that Redis was restarted since the last command.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
-        let answer = match self.query_once(cmd).await {
-            Err(error) if error.is_connection_dropped() && is_read(cmd) => {
-                self.query_once(cmd).await
-            }
-            answer => answer,
+        let answer = match is_read(cmd) {
+            true => self.read(cmd).await?,
+            false => self.query_once(cmd).await?,
         };
-        Ok(T::from_redis_value(answer?)?)
+        Ok(T::from_redis_value(answer)?)
+    }
+
+    /// As [`Redis::query`], for a command that is known to read only: a call of a script.
+    pub(crate) async fn read(&self, cmd: &Cmd) -> Result<Value, RedisError> {
+        match self.query_once(cmd).await {
+            Err(error) if error.is_connection_dropped() => self.query_once(cmd).await,
+            answer => answer,
+        }
     }
 
     async fn query_once(&self, cmd: &Cmd) -> Result<Value, RedisError> {

@@ -15,20 +15,25 @@ const SMALL_ARGUMENTS: usize = 512;
 pub(crate) struct Script {
     code: &'static str,
     hash: String,
+    /// Whether it changes nothing.
+    is_read: bool,
 }
 
 macro_rules! script {
-    ($name:ident, $file:literal) => {
+    ($name:ident, $file:literal, $is_read:literal) => {
         pub(crate) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("../scripts/", $file))));
+            LazyLock::new(|| Script::new(include_str!(concat!("../scripts/", $file)), $is_read));
+    };
+    ($name:ident, $file:literal) => {
+        script!($name, $file, false);
     };
 }
 
 script!(APPEND, "append.lua");
 script!(CREATE, "create.lua");
 script!(RESERVE, "reserve.lua");
-script!(READ, "read.lua");
-script!(ENTRIES, "entries.lua");
+script!(READ, "read.lua", true);
+script!(ENTRIES, "entries.lua", true);
 script!(CHECKPOINT, "checkpoint.lua");
 script!(TRIM, "trim.lua");
 script!(DELETE, "delete.lua");
@@ -42,22 +47,20 @@ script!(BIND, "bind.lua");
 script!(LEND, "lend.lua");
 script!(REVOKE, "revoke.lua");
 script!(INDEX, "index.lua");
-script!(WORDS, "words.lua");
+script!(WORDS, "words.lua", true);
 script!(NOTE_ERRORS, "note_errors.lua");
-script!(KEYS, "keys.lua");
+script!(KEYS, "keys.lua", true);
 script!(RESTORE, "restore.lua");
 script!(BURY, "bury.lua");
 
-/// Whether the script with this hash changes nothing.
-pub(crate) fn is_read(hash: &[u8]) -> bool {
-    let reads = [&READ, &ENTRIES, &WORDS, &KEYS];
-    reads.iter().any(|script| script.hash.as_bytes() == hash)
-}
-
 impl Script {
-    fn new(code: &'static str) -> Self {
+    fn new(code: &'static str, is_read: bool) -> Self {
         let hash = redis::Script::new(code).get_hash().to_owned();
-        Self { code, hash }
+        Self {
+            code,
+            hash,
+            is_read,
+        }
     }
 
     /// A call with these keys. The caller adds the arguments. `redis::Script` would copy them twice.
@@ -75,12 +78,19 @@ impl Script {
 
     /// Runs a call. Loads the script first if Redis does not know it.
     pub(crate) async fn run(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
-        match redis.query(call).await {
+        match self.send(redis, call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 self.load(redis, call).await?;
-                after_load(redis.query(call).await)
+                after_load(self.send(redis, call).await)
             }
             outcome => outcome,
+        }
+    }
+
+    async fn send(&self, redis: &Redis, call: &Cmd) -> Result<Value, RedisError> {
+        match self.is_read {
+            true => redis.read(call).await,
+            false => redis.query(call).await,
         }
     }
 

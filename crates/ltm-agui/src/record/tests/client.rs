@@ -1,8 +1,7 @@
 //! What `@ag-ui/client` makes of events, as far as messages and state go.
 
+use ltm_types::member::MESSAGES;
 use serde_json::{Value, json};
-
-use super::MESSAGES;
 
 /// A page.
 #[derive(Default)]

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use ltm_types::member::{MESSAGES, RUN, STATUS};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::state::{Hidden, MESSAGES, RUN, STATUS, Status};
+use super::state::{Hidden, Status};
 
 /// A patch as a client gets it.
 #[derive(Debug, Default)]

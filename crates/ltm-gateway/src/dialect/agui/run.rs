@@ -138,11 +138,13 @@ impl Runs {
         if let Some(messages) = &whole.messages {
             write(events, Some(messages.complete.as_ref().map_err(|e| *e)?));
         }
-        write(events, Some(whole.snapshot.as_ref().map_err(|e| *e)?));
+        let snapshot = whole.snapshot.as_ref().map_err(|e| *e)?;
         for (open, start) in whole.messages.iter().flat_map(|it| &it.open) {
             write(events, Some(start));
             self.open.push(open.clone());
         }
+        // Last, because it has the cursor: a client that is cut before it gets all of this again.
+        write(events, Some(snapshot));
         self.settle(events)
     }
 

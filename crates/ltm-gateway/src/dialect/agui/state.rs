@@ -2,18 +2,12 @@
 
 use std::fmt;
 
+use ltm_types::member::{MESSAGES, RUN, STATUS};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-
-/// The member of the state with the status.
-pub(super) const STATUS: &str = "_status";
-/// The member that only a recorded LTM has: the run that it recorded last.
-pub(super) const RUN: &str = "_run";
-/// The messages of a recorded LTM.
-pub(super) const MESSAGES: &str = "_messages";
 
 /// The value of `_status`, if it is a text.
 pub(super) type Status = Option<Box<str>>;

@@ -4,7 +4,10 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use ltm_store::apart;
-use ltm_types::parse_time;
+use ltm_types::{
+    member::{MESSAGES, RUN, STATUS},
+    parse_time,
+};
 use serde_json::{Map, Value, json, value::RawValue};
 use tokio::sync::Mutex;
 
@@ -13,7 +16,7 @@ use super::{
     event::{Encoded, custom, event, recorded, small},
     message_list::{MessageList, added, read},
     open::{Effect, Opened, effect},
-    state::{MESSAGES, Members, RUN, STATUS, Status, quoted},
+    state::{Members, Status, quoted},
 };
 use crate::dialect::content::{self, Change, Content, Reset};
 
