@@ -311,3 +311,33 @@ async fn what_slow_clients_hold_of_documents_stays_within_the_limit() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_begins_with_a_large_state_leaves_the_memory_to_others() {
+    let redis = RedisServer::start(&[]);
+    let settings = [
+        ("LTM__API__DOCUMENT_CACHE", "1MiB"),
+        ("LTM__RETENTION__MAX_ENTRIES", "20"),
+    ];
+    let service = Service::api(&redis.url(), &settings);
+    let api = Api::at(&service);
+    let (id, _) = api.create(json!({"large": "x".repeat(400_000)})).await;
+    for n in 0..200 {
+        api.append(id, json!({"merge": {"n": n}})).await;
+    }
+    let first = async || {
+        let path = format!("/ltm/{id}/snapshots?from=0&limit=1");
+        api.get(&path).await.expect(200)["from"].as_u64().unwrap()
+    };
+    until("the log is trimmed", async || first().await > 0).await;
+    // The state is small now, and so are the entries.
+    api.append(id, json!({"merge": {"large": null}})).await;
+    assert!(first().await < 200, "the history begins before");
+
+    let document = api.document(id).await;
+    assert_eq!(document["state"], json!({"n": 199}));
+    let trimmed = document["snapshots"][0]["patch"].to_string();
+    assert!(trimmed.len() > 400_000);
+    let held = Scrape::of(&service).await.value("ltm_document_cache_bytes");
+    assert!(held < 128.0 * 1024.0, "{held}");
+}

@@ -81,6 +81,13 @@ struct SharedConnection {
     broken: Arc<AtomicBool>,
 }
 
+impl SharedConnection {
+    /// Whether an error of a command means that the other side has closed the connection, and a new one may be better.
+    fn is_closed(&self, error: &RedisError) -> bool {
+        error.is_connection_dropped() && !self.connection.reconnects()
+    }
+}
+
 impl Default for LastAttempt {
     fn default() -> Self {
         Self::Failed("not connected yet".into())
@@ -156,21 +163,21 @@ impl Redis {
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, RedisError> {
         let answer = match is_read(cmd) {
             true => self.read(cmd).await?,
-            false => self.query_once(cmd).await?,
+            false => self.send(self.connect().await?, cmd).await?,
         };
         Ok(T::from_redis_value(answer)?)
     }
 
     /// As [`Redis::query`], for a command that is known to read only: a call of a script.
     pub(crate) async fn read(&self, cmd: &Cmd) -> Result<Value, RedisError> {
-        match self.query_once(cmd).await {
-            Err(error) if error.is_connection_dropped() => self.query_once(cmd).await,
+        let shared = self.connect().await?;
+        match self.send(shared.clone(), cmd).await {
+            Err(error) if shared.is_closed(&error) => self.send(self.connect().await?, cmd).await,
             answer => answer,
         }
     }
 
-    async fn query_once(&self, cmd: &Cmd) -> Result<Value, RedisError> {
-        let mut shared = self.connect().await?;
+    async fn send(&self, mut shared: SharedConnection, cmd: &Cmd) -> Result<Value, RedisError> {
         let sent = Instant::now();
         let answer = shared.connection.send(cmd).await;
         let answer = answer.and_then(Value::extract_error);
@@ -331,20 +338,22 @@ impl Redis {
         pipeline: &Pipeline,
         count: usize,
     ) -> Result<Vec<Answer>, RedisError> {
-        match self.pipeline_once(pipeline, count).await {
-            Err(error) if error.is_connection_dropped() && are_reads(pipeline) => {
-                self.pipeline_once(pipeline, count).await
+        let shared = self.connect().await?;
+        match self.send_all(shared.clone(), pipeline, count).await {
+            Err(error) if shared.is_closed(&error) && are_reads(pipeline) => {
+                let shared = self.connect().await?;
+                self.send_all(shared, pipeline, count).await
             }
             answers => answers,
         }
     }
 
-    async fn pipeline_once(
+    async fn send_all(
         &self,
+        mut shared: SharedConnection,
         pipeline: &Pipeline,
         count: usize,
     ) -> Result<Vec<Answer>, RedisError> {
-        let mut shared = self.connect().await?;
         let sent = Instant::now();
         let answers = shared.connection.send_all(pipeline, count).await;
         let failed = |answers: &Vec<Answer>| {

@@ -250,16 +250,21 @@ impl Documents {
         let (now, state) = self.reader.now_with_state(id).await?;
         let branch = now.index.branch();
         let before = before.filter(|before| before.begins(&now, &branch));
+        // What retention has removed is in no entry, but in the first snapshot.
+        let trimmed = match before {
+            None if branch.trimmed > 0 => self.reader.trimmed_snapshot(&now, &branch).await?,
+            _ => Bytes::new(),
+        };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let size = size.saturating_add(state.len());
+        let size = size.saturating_add(state.len() + trimmed.len());
         let new = if before.is_some() { state.len() } else { size };
         let room = self.cache.fits(size as u64).then(|| self.cache.take(new));
         let Some(room) = room.flatten() else {
             return Ok(Found::NoRoom(now, state));
         };
         let parts = Parts::new(self.cache.clone(), room);
-        let written = self.write_parts(parts, &now, &state, &branch, before).await;
-        let (parts, snapshots, is_of_now) = match written {
+        let written = self.write_parts(parts, &now, [&state, &trimmed], &branch, before);
+        let (parts, snapshots, is_of_now) = match written.await {
             Ok(written) => written,
             Err(WriteError::NoRoom) => return Ok(Found::NoRoom(now, state)),
             Err(WriteError::Read(error)) => return Err(error),
@@ -286,13 +291,13 @@ impl Documents {
         })))
     }
 
-    /// Writes the parts of the document. Also returns which of them are snapshots, and whether everything was read before
-    /// somebody wrote.
+    /// Writes the parts of the document, with the state and the snapshot that stands for what was trimmed. Also returns
+    /// which of them are snapshots, and whether everything was read before somebody wrote.
     async fn write_parts(
         &self,
         mut parts: Parts<SharedDocument>,
         now: &PointInTime,
-        state: &Bytes,
+        [state, trimmed]: [&Bytes; 2],
         branch: &Branch,
         before: Option<Arc<SharedDocument>>,
     ) -> Result<(Vec<Bytes>, Range<usize>, bool), WriteError> {
@@ -311,9 +316,8 @@ impl Documents {
             has_items = !known.is_empty();
             parts.share(known)?;
             ranges = clip(branch, before.branch.count(), u64::MAX);
-        } else if has_items {
-            let trimmed = self.reader.trimmed_snapshot(now, branch).await?;
-            parts.write(&trimmed)?;
+        } else {
+            parts.write(trimmed)?;
         }
         let mut items = SnapshotItems::new(reads, now.id, ranges, has_items);
         while let Some(text) = items.next().await? {

@@ -30,11 +30,17 @@ pub struct SharedContent {
     gzip: Form,
 }
 
-/// The compressed content; `None` if there was no room for it.
-type Form = OnceCell<Option<Arc<[Bytes]>>>;
+/// The compressed content.
+type Form = OnceCell<Arc<[Bytes]>>;
 
 /// As many answers are being compressed as allowed.
 pub(super) struct NoPermit;
+
+/// Why there is no compressed content to share.
+enum Missing {
+    Permit,
+    Room,
+}
 
 impl SharedContent {
     /// Content of these parts. None of them is empty, and each is small enough for the buffer of a connection. `keep` gets
@@ -76,12 +82,16 @@ impl SharedContent {
             Codec::Zstd => &self.zstd,
             Codec::Gzip => &self.gzip,
         };
+        // Without room, the next answer looks again.
         let make = || async {
-            let _permit = permit()?;
-            Ok(self.compress(codec).await)
+            let _permit = permit().map_err(|NoPermit| Missing::Permit)?;
+            self.compress(codec).await.ok_or(Missing::Room)
         };
-        let made = form.get_or_try_init(make).await?;
-        Ok(made.clone().map(SharedBody::new))
+        match form.get_or_try_init(make).await {
+            Ok(made) => Ok(Some(SharedBody::new(made.clone()))),
+            Err(Missing::Room) => Ok(None),
+            Err(Missing::Permit) => Err(NoPermit),
+        }
     }
 
     async fn compress(&self, codec: Codec) -> Option<Arc<[Bytes]>> {
@@ -146,7 +156,7 @@ impl MessageBody for SharedBody {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use futures_util::future::join_all;
 
@@ -181,6 +191,18 @@ mod tests {
         }
         let text = zstd::decode_all(&*first.parts.concat()).unwrap();
         assert!(text == content.parts().concat());
+    }
+
+    #[actix_web::test]
+    async fn if_there_is_no_room_a_later_answer_looks_again() {
+        let has_room = Arc::new(AtomicBool::new(false));
+        let room = has_room.clone();
+        let keep = move |text: Vec<u8>| room.load(Ordering::SeqCst).then(|| text.into());
+        let content = SharedContent::new(vec!["part".into()], Box::new(keep));
+        let ask = || content.compressed(Codec::Gzip, || Ok(()));
+        assert!(matches!(ask().await, Ok(None)));
+        has_room.store(true, Ordering::SeqCst);
+        assert!(matches!(ask().await, Ok(Some(_))));
     }
 
     #[actix_web::test]
