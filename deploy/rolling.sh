@@ -4,7 +4,7 @@
 # (`docker compose up` would stop all of them at once.) Arguments before `--` go to docker compose.
 #
 #   deploy/rolling.sh gateway
-#   deploy/rolling.sh api gateway
+#   deploy/rolling.sh gateway api
 #   deploy/rolling.sh --project-name other -- gateway
 set -euo pipefail
 

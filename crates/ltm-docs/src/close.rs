@@ -34,7 +34,7 @@ pub const CLOSES: &[Close] = &[
     close(1009, "the client sent a frame that is too large", CORRECT),
     close(
         1011,
-        "the log is damaged (an operator has to act), or the client answered no ping",
+        "the log is damaged (an operator has to act), or the client answered no ping or read nothing",
         "reconnect with the last cursor, with growing pauses",
     ),
     close(1012, "the gateway restarts", RECONNECT),

@@ -72,8 +72,8 @@ kinds! {
     OriginForbidden => ("origin-forbidden", 403, "The origin is not allowed"),
     /// The service does not answer under the host name of the request.
     UnknownHost => ("unknown-host", 421, "The host is not known"),
-    /// One address sends too many requests, or has too many connections.
-    TooManyRequests => ("too-many-requests", 429, "Too many requests from one address"),
+    /// One address or caller sends too many requests, or has too many connections.
+    TooManyRequests => ("too-many-requests", 429, "Too many requests"),
     /// A limit of the service is reached.
     OverLimit => ("over-limit", 503, "A limit is reached"),
     /// Redis is unavailable, or the service is stopping.

@@ -63,7 +63,7 @@ impl DeliverySpans {
     pub(crate) fn end(&mut self) {
         for mut delivery in self.deliveries.drain(..) {
             let subscribers = i64::try_from(delivery.subscribers).unwrap_or(i64::MAX);
-            delivery.span.set("ltm.members", subscribers);
+            delivery.span.set("ltm.subscribers", subscribers);
             delivery
                 .span
                 .end_at(delivery.taken.unwrap_or_else(SystemTime::now));

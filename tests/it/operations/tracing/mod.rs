@@ -21,7 +21,7 @@ fn traceparent(flags: &str) -> String {
 /// To how many sockets the deliveries among these spans went.
 fn members(spans: &[Span]) -> u64 {
     let deliveries = spans.iter().filter(|span| span.name == "deliver");
-    let members = deliveries.map(|span| span.attributes["ltm.members"].parse::<u64>());
+    let members = deliveries.map(|span| span.attributes["ltm.subscribers"].parse::<u64>());
     members.map(Result::unwrap).sum()
 }
 
