@@ -1,5 +1,7 @@
 //! Documents that answers share: each is the document that the log gives, and they take bounded memory.
 
+use std::time::Duration;
+
 use flate2::read::GzDecoder;
 use futures_util::future::join_all;
 use ltm_tests::{Api, RawConnection, RedisServer, Scrape, Service, until};
@@ -340,4 +342,57 @@ async fn a_history_that_begins_with_a_large_state_leaves_the_memory_to_others() 
     assert!(trimmed.len() > 400_000);
     let held = Scrape::of(&service).await.value("ltm_document_cache_bytes");
     assert!(held < 128.0 * 1024.0, "{held}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_early_leaves_others_their_document() {
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(&redis.url(), &[]);
+    let api = Api::at(&service);
+    let id = ltm(&api, 200, 1000).await;
+    for n in 0..50_u64 {
+        // Nobody has the new document yet, and the first client may be the one that reads it for all.
+        api.append(id, json!({"merge": {"n": n}})).await;
+        let leaves = tokio::time::timeout(Duration::from_micros(100 * n), api.document(id));
+        let stays = join_all((0..4).map(|_| api.document(id)));
+        let (_, documents) = tokio::join!(leaves, stays);
+        for document in documents {
+            assert_eq!(document["state"]["n"], n);
+            assert_eq!(
+                document["snapshots"].as_array().unwrap().len() as u64,
+                201 + n
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn if_the_log_is_replaced_by_another_one_so_is_the_document_in_memory() {
+    let redis = RedisServer::start(&[]);
+    let service = Service::api(&redis.url(), &[]);
+    let api = Api::at(&service);
+    let id = ltm(&api, 50, 100).await;
+    let keys = redis.cli(&["KEYS", &format!("ltm:{{{id}}}:*")]);
+    let keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
+    let saved = |key: &str| format!("saved:{key}");
+    for key in &keys {
+        redis.cli(&["COPY", key, &saved(key)]);
+    }
+    for round in 0..3 {
+        api.append(id, json!({"merge": {"lost": round}})).await;
+        assert_eq!(api.document(id).await["state"]["lost"], round);
+        for key in &keys {
+            redis.cli(&["COPY", &saved(key), key, "REPLACE"]);
+        }
+        let restored = api.document(id).await;
+        assert!(restored["state"].get("lost").is_none());
+        // The new log has an entry with the number of the lost one.
+        api.append(id, json!({"merge": {"kept": round}})).await;
+        let fresh = Service::api(&redis.url(), &[]);
+        for api in [&api, &Api::at(&fresh)] {
+            let document = api.document(id).await;
+            assert_eq!(document["state"]["kept"], round);
+            assert_eq!(document["snapshots"].as_array().unwrap().len(), 51);
+        }
+    }
 }
