@@ -56,7 +56,10 @@ export class TextStream {
     }
     this.text += more;
     this.unsent += more;
-    this.sending ??= this.send();
+    // Without a chunk, `send` returns before `sending` has its promise, and nothing would be sent any more.
+    if (this.unsent) {
+      this.sending ??= this.send();
+    }
   }
 
   /** Completes the text and returns it. Throws what failed since the beginning. */

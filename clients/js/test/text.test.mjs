@@ -5,6 +5,7 @@ import WebSocket from 'ws';
 import { followLtm, Problem, Producer } from '../dist/index.js';
 import { TextStream, textOf } from '../dist/text.js';
 import { Services } from './support/services.mjs';
+import { until } from './support/until.mjs';
 
 let services;
 let producer;
@@ -54,4 +55,13 @@ test('an empty text is a text, and what fails is thrown', async () => {
   lost.write('a');
   await assert.rejects(lost.end(), (error) => error instanceof Problem && error.kind === 'patch-failed');
   assert.throws(() => lost.write('b'), Problem);
+});
+
+test('a text that begins with an empty token is streamed', async () => {
+  const { id } = await producer.create({ fqn: 'app.Chat' });
+  const out = new TextStream(producer, id, '/a', { every: 1 });
+  out.write('');
+  out.write('b');
+  await until(async () => (await services.document(id)).state.a?.chunks?.join() === 'b');
+  assert.equal(await out.end(), 'b');
 });
