@@ -31,7 +31,7 @@ export class TextStream {
   private text = '';
   private unsent = '';
   private begun = false;
-  private ended = false;
+  private ended: Promise<string> | undefined;
   private sending: Promise<void> | undefined;
   private failure: { error: unknown } | undefined;
 
@@ -62,9 +62,12 @@ export class TextStream {
     }
   }
 
-  /** Completes the text and returns it. Throws what failed since the beginning. */
-  async end(): Promise<string> {
-    this.ended = true;
+  /** Completes the text once and returns it. Throws what failed since the beginning. */
+  end(): Promise<string> {
+    return (this.ended ??= this.complete());
+  }
+
+  private async complete(): Promise<string> {
     // The whole text is about to be sent.
     this.unsent = '';
     await this.sending;

@@ -65,3 +65,15 @@ test('a text that begins with an empty token is streamed', async () => {
   await until(async () => (await services.document(id)).state.a?.chunks?.join() === 'b');
   assert.equal(await out.end(), 'b');
 });
+
+test('a text that is ended twice is written once', async () => {
+  const { id } = await producer.create({ fqn: 'app.Chat' });
+  const out = new TextStream(producer, id, '/a');
+  out.write('b');
+  assert.deepEqual(await Promise.all([out.end(), out.end()]), ['b', 'b']);
+  const { cursor } = await services.document(id);
+  assert.equal(await out.end(), 'b');
+  const after = await services.document(id);
+  assert.equal(after.cursor, cursor);
+  assert.equal(after.snapshots.filter(({ patch }) => patch?.some(({ value }) => value === 'b')).length, 1);
+});
