@@ -94,6 +94,11 @@ export function problemOf(kind: ProblemKind, status: number, detail: string): Pr
 /** The problem in an error answer. */
 export async function problemIn(response: Response): Promise<Problem> {
   const { status, statusText } = response;
+  if (status < 400) {
+    const to = response.headers.get('Location') ?? 'another address';
+    // A browser hides status and address. With 0, which means no answer, the client would repeat the call.
+    return new Problem({ status: status || 302, detail: `the server redirects this call to ${to}: use that address` });
+  }
   const seconds = Number(response.headers.get('Retry-After') ?? NaN);
   const retryAfter = seconds >= 0 ? seconds : undefined;
   const text = await response.text();

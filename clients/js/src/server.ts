@@ -27,6 +27,7 @@ export type Fetch = typeof fetch;
 export type Query = Record<string, string>;
 
 export interface Call {
+  /** Absent: GET. */
   method?: string;
   headers?: Record<string, string>;
   body?: string | undefined;
@@ -75,7 +76,7 @@ export class Server {
     const { fetch } = this;
     try {
       // A browser caches an answer that broke off, and then treats a 304 as if that answer were complete.
-      const request = { ...init, headers, signal: stop.signal, cache: 'no-store' } as RequestInit;
+      const request = { ...init, headers, signal: stop.signal, cache: 'no-store', redirect: redirectOf(init) } as RequestInit;
       const response = await fetch(this.base + path, request);
       clearTimeout(timer);
       timer = setTimeout(late, END);
@@ -92,6 +93,11 @@ export class Server {
       stop.abort();
     }
   }
+}
+
+/** Whether `fetch` follows a redirect. It would send a write on as a GET, whose answer looks as if the write had landed. */
+export function redirectOf({ method }: Call): 'follow' | 'manual' {
+  return method ? 'manual' : 'follow';
 }
 
 export function withQuery(path: string, query: Query): string {

@@ -7,6 +7,7 @@ import { Producer } from '../dist/index.js';
 import { Browser } from './support/browser.mjs';
 import { Guarded } from './support/guarded.mjs';
 import { Proxy } from './support/proxy.mjs';
+import { Redirects } from './support/redirects.mjs';
 import { Services } from './support/services.mjs';
 import { until } from './support/until.mjs';
 import { sameAsDocument, writeEverything } from './support/view.mjs';
@@ -216,4 +217,18 @@ test('React renders what has changed, and nothing else', async () => {
   await reactPage.evaluate(() => window.hide());
   await until(async () => /^ltm_subscribers 0$/m.test(await (await fetch(`${services.url}/metrics`)).text()));
   await reactPage.close();
+});
+
+test('a write that is redirected is rejected at once', async () => {
+  const redirects = await Redirects.start(services.url, 301);
+  const call = async (url) => {
+    const { Producer } = await import('/ltm-live.all.min.js');
+    const { name, status, passes, detail } = await new Producer(url).append(1, { reason: 'execute', merge: { n: 1 } }).catch((error) => error);
+    return { name, status, passes, detail };
+  };
+  const { detail, ...problem } = await page.evaluate(call, redirects.url);
+  assert.deepEqual(problem, { name: 'Problem', status: 302, passes: false });
+  assert.match(detail, /redirects this call/);
+  assert.deepEqual(redirects.asked.filter((asked) => !asked.startsWith('OPTIONS')), ['POST /api/v0/ltm/1/snapshots']);
+  await redirects.stop();
 });

@@ -1,8 +1,10 @@
 // The promises of a producer, with the real services.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Problem, Producer } from '../dist/index.js';
+import { LtmAgent } from '../dist/agui/index.js';
+import { Problem, Producer, Reader } from '../dist/index.js';
 import { Proxy } from './support/proxy.mjs';
+import { Redirects } from './support/redirects.mjs';
 import { Services } from './support/services.mjs';
 
 const backoff = { min: 1, max: 20 };
@@ -126,4 +128,26 @@ test('where there were too many requests it waits as it is told to', async () =>
   // It was not asked again and again meanwhile.
   assert.ok(statuses.filter((status) => status === 429).length < 20, statuses.join());
   await limited.stop();
+});
+
+test('a write that is redirected is rejected at once, and the problem names the other address', async () => {
+  const { id } = await producer.create({ fqn: 'app.Agent', key: 'redirected', state: { n: 0 } });
+  for (const status of [301, 302, 303, 307, 308]) {
+    const redirects = await Redirects.start(services.url, status);
+    const away = new Producer(redirects.url, { backoff });
+    const refused = (path) => (error) => {
+      assert.deepEqual([error.name, error.status, error.passes], ['Problem', status, false]);
+      assert.ok(error.detail.includes(`${services.url}${path}`), error.detail);
+      return true;
+    };
+    await assert.rejects(away.create({ fqn: 'app.Agent', state: {} }), refused('/api/v0/ltm'));
+    await assert.rejects(away.append(id, { reason: 'execute', merge: { n: 1 } }), refused(`/api/v0/ltm/${id}/snapshots`));
+    await assert.rejects(away.delete(id), refused(`/api/v0/ltm/${id}`));
+    const agent = new LtmAgent({ url: redirects.url, fqn: 'app.Agent', threadId: 'redirected', backoff });
+    await assert.rejects(agent.runAgent(), refused('/agui/app.Agent/redirected'));
+    assert.equal(redirects.asked.length, 4);
+    // A read is followed to the other address.
+    assert.equal((await new Reader(redirects.url).document(id)).snapshots_count, 1);
+    await redirects.stop();
+  }
 });

@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs';
 import { pause, sleep, type Backoff } from '../backoff.js';
 import { noAnswer, Problem, problemIn } from '../problem.js';
-import { headersOf, tokenOf, withQuery, type Fetch, type Query, type Server, type Token } from '../server.js';
+import { headersOf, redirectOf, tokenOf, withQuery, type Fetch, type Query, type Server, type Token } from '../server.js';
 import { eventsIn } from './events.js';
 import { Joined, type Event } from './joined.js';
 
@@ -171,7 +171,7 @@ class Run {
       : source.server.url(withQuery(source.path, { ...this.query, ...(after !== undefined && { after }) }));
     const headers = headersOf(source.headers, token, { Accept: 'text/event-stream', ...(start && { 'Content-Type': 'application/json' }) });
     const init = start ? { method: 'POST', body: start.body } : {};
-    const response = await fetch(url, { ...init, headers, signal, cache: 'no-store' });
+    const response = await fetch(url, { ...init, headers, signal, cache: 'no-store', redirect: redirectOf(init) });
     if (!response.ok) {
       throw await problemIn(response);
     }
