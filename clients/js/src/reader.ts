@@ -100,8 +100,9 @@ export class Reader {
     const end = performance.now() + timeout;
     for (;;) {
       const begun = performance.now();
-      const left = Math.max(1, Math.min(POLL, end - begun));
-      const row = await this.get(path, { ...query, timeout: `${Math.ceil(left)}ms` }, { signal }, async (response) =>
+      const waits = Math.ceil(Math.max(1, Math.min(POLL, end - begun)));
+      const address = withQuery(path, { ...query, timeout: `${waits}ms` });
+      const row = await this.caller.call(address, { waits }, signal, async (response) =>
         response.status === 200 ? parseRows<Row>(await response.text()) : undefined,
       );
       if (row || performance.now() >= end) {

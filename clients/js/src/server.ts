@@ -17,7 +17,7 @@ export type Ltm = Id | { readonly fqn: string; readonly key: string };
 /** A cursor: an opaque text of the services. */
 export type Cursor = string & { readonly [brand]: 'cursor' };
 
-/** How long the answer may take to begin, and then to arrive completely, in milliseconds. */
+/** How long the answer may take to begin (after the wait of the call), and then to arrive completely, in milliseconds. */
 const BEGIN = 30_000;
 const END = 300_000;
 
@@ -31,6 +31,8 @@ export interface Call {
   method?: string;
   headers?: Record<string, string>;
   body?: string | undefined;
+  /** How long the server is asked to wait before it answers, in milliseconds. */
+  waits?: number;
 }
 
 /** Calls the services at one URL. */
@@ -58,7 +60,7 @@ export class Server {
    */
   async ask<T>(
     path: string,
-    init: Call,
+    { waits = 0, ...init }: Call,
     token: string | undefined,
     signal: AbortSignal | undefined,
     read: (response: Response) => T | Promise<T>,
@@ -66,7 +68,7 @@ export class Server {
     const stop = new AbortController();
     const abort = () => stop.abort(signal?.reason);
     const late = () => stop.abort(new Error('the answer took too long'));
-    let timer = setTimeout(late, BEGIN);
+    let timer = setTimeout(late, BEGIN + waits);
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) {
       abort();

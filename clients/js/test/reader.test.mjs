@@ -1,6 +1,6 @@
 // A reader: documents, states and waits, once or until something is so.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, mock, test } from 'node:test';
 import { Producer, Reader } from '../dist/index.js';
 import { Services } from './support/services.mjs';
 import { writeEverything } from './support/view.mjs';
@@ -73,4 +73,31 @@ test('a reader tries a few times, and asks for another token once', async () => 
   assert.deepEqual(asked, ['Bearer one', 'Bearer two', 'Bearer three']);
   answers.push(503, 503, 503, 200);
   await assert.rejects(flaky.list(), { status: 503 });
+});
+
+test('a wait that outlasts one request goes on with the next', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const asked = [];
+  // As the API: it answers after the time that the request names. The second request is the last one.
+  const fetcher = (url, { signal }) =>
+    new Promise((resolve, reject) => {
+      asked.push(parseInt(new URL(url).searchParams.get('timeout')));
+      if (asked.length > 1) return resolve(new Response('{"id": 1}'));
+      signal.addEventListener('abort', () => reject(signal.reason));
+      setTimeout(() => resolve(new Response(null, { status: 204 })), asked[0]);
+    });
+  try {
+    const waits = new Reader('http://services', { fetch: fetcher, tries: 1 }).wait(1, { status: 'finished' });
+    let ended = false;
+    const end = () => void (ended = true);
+    waits.then(end, end);
+    while (!ended) {
+      await new Promise(setImmediate);
+      mock.timers.tick(1000);
+    }
+    assert.equal((await waits).id, '1');
+    assert.equal(asked.length, 2);
+  } finally {
+    mock.timers.reset();
+  }
 });
