@@ -84,10 +84,8 @@ export class Follower extends Session<AnyView, Change> {
   }
 
   protected async askWhy(token: string | undefined): Promise<void> {
-    if (!this.history) {
-      // The smallest answer that the API has.
-      await this.server.ask(`api/v0/ltm/${this.path}/snapshots?limit=1`, {}, token, this.stop.signal, () => {});
-    }
+    // The smallest answer that the API has.
+    await this.server.ask(`api/v0/ltm/${this.path}/snapshots?limit=1`, {}, token, this.stop.signal, () => {});
   }
 
   protected forget(): void {

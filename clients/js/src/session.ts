@@ -72,6 +72,8 @@ export abstract class Session<View extends Facts, Change extends { type: string 
   private since = 0;
   /** Whether the services rejected the last token. */
   private refused = false;
+  /** Whether the API has said, since the view was last live, that nothing is in the way. */
+  private cleared = false;
 
   constructor(
     protected readonly server: Server,
@@ -160,8 +162,9 @@ export abstract class Session<View extends Facts, Change extends { type: string 
       this.failures = 0;
     }
     this.since = 0;
-    if (!end.opened && !this.over && !this.failures) {
+    if (!end.opened && !this.over && !this.cleared) {
       await this.askWhy(token);
+      this.cleared = true;
     }
     return this.over ? 0 : this.ended(end);
   }
@@ -229,7 +232,7 @@ export abstract class Session<View extends Facts, Change extends { type: string 
 
   /** Says that the view is current. */
   protected live(view: View): void {
-    this.refused = false;
+    this.refused = this.cleared = false;
     this.since ||= performance.now();
     if (view.status === 'live' && !view.error) {
       // The gateway repeats it after a later reset.

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import Socket from 'ws';
-import { followLtm, Producer } from '../dist/index.js';
+import { followList, followLtm, Producer, Reader } from '../dist/index.js';
 import { Guarded } from './support/guarded.mjs';
-import { untilView } from './support/until.mjs';
+import { Proxy } from './support/proxy.mjs';
+import { until, untilView } from './support/until.mjs';
 import { sameAsDocument, writeEverything } from './support/view.mjs';
 
 const backoff = { min: 5, max: 100 };
@@ -61,12 +62,27 @@ describe('with services that ask who calls', { concurrency: 4 }, () => {
       [guarded.token(id + 1, 'read', 60), 'forbidden'],
       [() => guarded.token(id, 'read', -5), 'unauthenticated'],
     ];
-    for (const history of [true, false]) {
+    const initial = await new Reader(guarded.url, { token: guarded.admin }).document(id);
+    for (const more of [{ history: true }, { history: false }, { initial }, { initial, history: false }]) {
       for (const [token, kind] of cases) {
-        const following = followLtm(guarded.url, id, { WebSocket: Socket, backoff, token, history });
-        await following.closed;
-        assert.deepEqual([following.view.status, following.view.error.kind], ['failed', kind]);
+        const following = followLtm(guarded.url, id, { WebSocket: Socket, backoff, token, ...more });
+        const { status, error } = await untilView(following, ({ status }) => status === 'failed');
+        assert.deepEqual([status, error.kind], ['failed', kind]);
       }
+    }
+  });
+
+  test('who may not follow any more after a cut is told why', async () => {
+    const id = await create();
+    for (const history of [true, false]) {
+      const proxy = await Proxy.start(guarded.url);
+      const tokens = [guarded.token(id, 'read', 60)];
+      const token = () => tokens.shift() ?? guarded.token(id + 1, 'read', 60);
+      const following = followLtm(proxy.url, id, { WebSocket: Socket, backoff, token, history });
+      await untilView(following, live);
+      proxy.cut();
+      assert.equal((await untilView(following, ({ status }) => status === 'failed')).error.kind, 'forbidden');
+      await proxy.stop();
     }
   });
 
