@@ -9,7 +9,7 @@ rmSync(`${root}/dist`, { recursive: true, force: true });
 execFileSync(`${root}/node_modules/.bin/tsc`, ['--project', root], { stdio: 'inherit' });
 // Names of members that nobody outside sees, and no message has.
 const hidden =
-  /^(answered|answers|open|query|names|apply|ask|askWhy|caller|channel|cleared|connection|ears|emit|ended|failed|failures|feeds|finish|followed|forget|heard|leaving|left|listeners|missed|opened|options|over|own|owned|parent|base|prepare|queue|refused|reload|root|run|server|session|shown|since|sockets|stale|stop|take|target|targets|tell|url|waiting|write)$/;
+  /^(answered|answers|open|query|names|apply|ask|askWhy|behind|caller|channel|cleared|connection|ears|emit|ended|failed|failures|feeds|finish|followed|forget|heard|leaving|left|listeners|missed|opened|options|over|own|owned|parent|base|prepare|queue|refused|reload|root|run|server|session|shown|since|sockets|stale|stop|take|target|targets|tell|url|waiting|write)$/;
 const files = { 'core.js': 'ltm-live.min.js', 'index.js': 'ltm-live.all.min.js' };
 for (const [from, to] of Object.entries(files)) {
   await build({

@@ -1,4 +1,3 @@
-import { sleep } from './backoff.js';
 import type { Channel } from './channel.js';
 import type { JsonObject } from './json.js';
 import { idIn, pathOf, Server, type Ltm, type LtmId, type Query } from './server.js';
@@ -124,19 +123,11 @@ export class Follower extends Session<AnyView, Change> {
     return;
   }
 
-  protected async missed(token: string | undefined, grace: number): Promise<boolean> {
+  protected async behind(token: string | undefined): Promise<boolean> {
     const { cursor } = this.view;
     const init = { headers: { 'If-None-Match': `"${cursor}"` } };
     const read = ({ status }: Response) => status !== 304;
-    try {
-      if (cursor === null || (await this.server.ask(`api/v0/ltm/${this.path}`, init, token, this.stop.signal, read))) {
-        await sleep(grace, this.stop.signal);
-        return this.view.cursor === cursor;
-      }
-    } catch {
-      // The API may be unavailable while the gateway is not.
-    }
-    return false;
+    return cursor === null || this.server.ask(`api/v0/ltm/${this.path}`, init, token, this.stop.signal, read);
   }
 }
 

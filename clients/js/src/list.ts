@@ -1,4 +1,3 @@
-import { sleep } from './backoff.js';
 import { parseRows, queryOf, type ListFilter, type Row } from './filter.js';
 import { isSame, share } from './json.js';
 import type { Problem } from './problem.js';
@@ -132,17 +131,8 @@ class ListFollower extends Session<AnyListView, ListChange> {
     return;
   }
 
-  protected async missed(token: string | undefined, grace: number): Promise<boolean> {
-    const { rows } = this.view;
-    try {
-      if (!isSame((await this.page(token, this.filter)).rows, rows)) {
-        await sleep(grace, this.stop.signal);
-        return this.view.rows === rows;
-      }
-    } catch {
-      // The API may be unavailable while the gateway is not.
-    }
-    return false;
+  protected async behind(token: string | undefined): Promise<boolean> {
+    return !isSame((await this.page(token, this.filter)).rows, this.view.rows);
   }
 
   private page(token: string | undefined, filter: Query): Promise<ListPage> {

@@ -103,8 +103,8 @@ export abstract class Session<View extends Facts, Change extends { type: string 
   protected abstract target(): { path: string; query: Query };
   /** Applies a message. Returns the reason if the connection has to end; throws if the message does not apply. */
   protected abstract take(data: string): Omit<End, 'opened'> | undefined;
-  /** Whether something was written that does not arrive within `grace`. */
-  protected abstract missed(token: string | undefined, grace: number): Promise<boolean>;
+  /** Whether the API has something that the view lacks. Throws an error answer. */
+  protected abstract behind(token: string | undefined): Promise<boolean>;
   /** Asks the API why a connection did not open, because a script does not see the reason. Throws the answer. */
   protected abstract askWhy(token: string | undefined): Promise<unknown>;
   /** Has the view fetched again before the next connection. */
@@ -228,6 +228,17 @@ export abstract class Session<View extends Facts, Change extends { type: string 
       clearTimeout(quiet);
       signal.removeEventListener('abort', close);
     }
+  }
+
+  /** Whether something is due that does not arrive within `grace`: an entry, or the end, if the API refuses for good. */
+  private async missed(token: string | undefined, grace: number): Promise<boolean> {
+    const { view } = this;
+    // The API may be unavailable while the gateway is not.
+    const due = await this.behind(token).catch((error) => !(error as Problem).passes);
+    if (due) {
+      await sleep(grace, this.stop.signal);
+    }
+    return due && this.view === view;
   }
 
   /** Says that the view is current. */

@@ -86,6 +86,35 @@ describe('with services that ask who calls', { concurrency: 4 }, () => {
     }
   });
 
+  const followers = {
+    'an LTM': (url, { id }, options) => [followLtm(url, id, options), () => guarded.producer.append(id, { reason: 'execute', merge: { n: 1 } })],
+    'a list': (url, { fqn }, options) => [followList(url, { fqn }, options), () => guarded.producer.create({ fqn })],
+  };
+  for (const [what, follow] of Object.entries(followers)) {
+    test(`a connection of ${what} that is silently dead is found out although the token has expired`, async () => {
+      const fqn = `app.${what.replaceAll(' ', '')}`;
+      const { id } = await guarded.producer.create({ fqn, state: { n: 0 } });
+      const proxy = await Proxy.start(guarded.url);
+      const tokens = [guarded.token('*', 'read', 2)];
+      const statuses = [];
+      const fetcher = async (url, init) => {
+        const response = await fetch(url, init);
+        statuses.push(response.status);
+        return response;
+      };
+      const options = { WebSocket: Socket, backoff, fetch: fetcher, watchdog: 200, token: () => tokens.shift() ?? guarded.admin };
+      const [following, write] = follow(proxy.url, { id, fqn }, options);
+      await untilView(following, live);
+      proxy.freezeSockets();
+      // The close of the gateway does not arrive, so the API is the first to say it.
+      await until(() => statuses.includes(401));
+      await write();
+      await untilView(following, ({ state, rows }) => state?.n === 1 || rows?.length === 2);
+      following.close();
+      await proxy.stop();
+    });
+  }
+
   test('the code of a close decides whether it goes on', async () => {
     const id = await create();
     const closing = (code) =>

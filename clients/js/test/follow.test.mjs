@@ -327,6 +327,19 @@ describe('with services that run', { concurrency: 4 }, () => {
     await proxy.stop();
   });
 
+  test('an LTM that is deleted while the connection is silently dead ends it', async () => {
+    for (const history of [true, false]) {
+      const id = await create();
+      const proxy = await Proxy.start(services.url);
+      const following = followLtm(proxy.url, id, { ...options, watchdog: 200, history });
+      await untilView(following, live);
+      proxy.freezeSockets();
+      await producer.delete(id);
+      await untilView(following, ({ status }) => status === 'deleted');
+      await proxy.stop();
+    }
+  });
+
   test('where retention was faster, the history is fetched again', async () => {
     const { id } = await producer.create({ fqn: 'app.Agent', state: { n: 0 }, retention: { max_entries: 4 } });
     const proxy = await Proxy.start(services.url);

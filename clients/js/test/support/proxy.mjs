@@ -28,9 +28,10 @@ export class Proxy {
       server.destroy();
       this.pairs.delete(pair);
     };
-    for (const socket of [client, server]) {
-      socket.on('error', end).on('close', end);
-    }
+    client.on('error', end).on('close', end);
+    // A dead network does not carry the end of a connection either.
+    const ended = () => pair.frozen || end();
+    server.on('error', ended).on('close', ended);
     client.on('data', (data) => {
       if (this.refuses?.(data)) return end();
       pair.isSocket ||= /^upgrade: websocket\r$/im.test(data.toString('latin1'));
