@@ -139,10 +139,10 @@ test('Node does not warn of a leak, however many LTMs are followed on one socket
   process.on('warning', warned);
   const stop = new AbortController();
   const many = followMany('http://services', { WebSocket: Lost, EventSource: false, history: false, signal: stop.signal });
-  const all = Array.from({ length: 20 }, (_, id) => many.follow(id));
+  const all = Array.from({ length: 20 }, (_, index) => many.follow(index + 1));
   await new Promise(setImmediate);
   stop.abort();
-  await Promise.all([...all, many.follow(20)].map(({ closed }) => closed));
+  await Promise.all([...all, many.follow(21)].map(({ closed }) => closed));
   process.off('warning', warned);
   assert.deepEqual(warnings, []);
   assert.deepEqual(getEventListeners(stop.signal, 'abort'), []);
