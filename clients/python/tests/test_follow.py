@@ -221,6 +221,48 @@ async def test_close_ends_an_asynchronous_iteration_that_waits(ltm_server: Serve
         assert await asyncio.wait_for(waiting, 30) is None
 
 
+class Held:
+    """Requests that a proxy holds until they are released."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.asked, self.released = threading.Event(), threading.Event()
+        proxy.refuses = self._hold
+
+    def _hold(self, _: bytes) -> bool:
+        self.asked.set()
+        self.released.wait(30)
+        return False
+
+
+def test_close_ends_an_iteration_that_connects(client: Client, proxy: Proxy) -> None:
+    ltm = client.create("app.Agent", state={"n": 0})
+    held = Held(proxy)
+    with Client(proxy.url, retry=QUICK) as through:
+        follower = through.follow(ltm.id, after=ltm.state(), backoff=BACKOFF)
+        seen: list[View] = []
+        reader = threading.Thread(target=lambda: seen.extend(follower), daemon=True)
+        reader.start()
+        assert held.asked.wait(30)
+        follower.close()
+        held.released.set()
+        reader.join(10)
+        assert not reader.is_alive()
+    assert (follower.status, seen, proxy.opened) == ("closed", [], 1)
+
+
+async def test_close_ends_an_asynchronous_iteration_that_connects(client: Client, proxy: Proxy) -> None:
+    ltm = client.create("app.Agent", state={"n": 0})
+    held = Held(proxy)
+    async with AsyncClient(proxy.url, retry=QUICK) as through:
+        follower = through.follow(ltm.id, after=ltm.state(), backoff=BACKOFF)
+        waiting = asyncio.ensure_future(anext(follower, None))
+        assert await asyncio.to_thread(held.asked.wait, 30)
+        await follower.close()
+        held.released.set()
+        assert await asyncio.wait_for(waiting, 10) is None
+    assert (follower.status, proxy.opened) == ("closed", 1)
+
+
 def test_a_restart_by_a_signal_or_by_force_costs_nothing() -> None:
     with Server() as server, Client(server.url, retry=QUICK) as client:
         ltm = client.create("app.Agent", state={"n": 0})

@@ -61,21 +61,28 @@ class AsyncFollower(AsyncIterator[View]):
         raise StopAsyncIteration
 
     async def _event(self) -> Event | None:
-        if self._stream is None:
-            await self._bell.wait(self._pause)
-            if self._subscription.over:
-                return None
-            stream = await self._transport.stream(self._subscription.path())
-            if stream.over:
-                await stream.close()
-                self._subscription.status = "deleted"
-                return None
-            self._stream = stream
-            self._subscription.opened()
-        event = await self._stream.next()
+        stream = self._stream or await self._open()
+        if stream is None:
+            return None
+        event = await stream.next()
         if event is None:
             raise NoAnswer("the connection was lost")
         return event
+
+    async def _open(self) -> AsyncStream | None:
+        """Connects after the pause. Returns None if nothing follows any more."""
+        await self._bell.wait(self._pause)
+        if self._subscription.over:
+            return None
+        stream = self._stream = await self._transport.stream(self._subscription.path())
+        if stream.over:
+            self._subscription.become("deleted")
+        # `close` may have run while it connected, and found no stream to close.
+        if self._subscription.over:
+            await self._drop()
+            return None
+        self._subscription.opened()
+        return stream
 
     async def _lost(self, error: Exception) -> View | None:
         """Prepares the next connection. Returns a view if the LTM was deleted."""
@@ -92,8 +99,7 @@ class AsyncFollower(AsyncIterator[View]):
 
     async def close(self) -> None:
         """Stops following. An iteration that waits for a view ends."""
-        if not self._subscription.over:
-            self._subscription.status = "closed"
+        self._subscription.become("closed")
         self._bell.ring()
         await self._drop()
 

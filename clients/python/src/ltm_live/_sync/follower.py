@@ -63,21 +63,28 @@ class Follower(Iterator[View]):
         raise StopIteration
 
     def _event(self) -> Event | None:
-        if self._stream is None:
-            self._bell.wait(self._pause)
-            if self._subscription.over:
-                return None
-            stream = self._transport.stream(self._subscription.path())
-            if stream.over:
-                stream.close()
-                self._subscription.status = "deleted"
-                return None
-            self._stream = stream
-            self._subscription.opened()
-        event = self._stream.next()
+        stream = self._stream or self._open()
+        if stream is None:
+            return None
+        event = stream.next()
         if event is None:
             raise NoAnswer("the connection was lost")
         return event
+
+    def _open(self) -> Stream | None:
+        """Connects after the pause. Returns None if nothing follows any more."""
+        self._bell.wait(self._pause)
+        if self._subscription.over:
+            return None
+        stream = self._stream = self._transport.stream(self._subscription.path())
+        if stream.over:
+            self._subscription.become("deleted")
+        # `close` may have run while it connected, and found no stream to close.
+        if self._subscription.over:
+            self._drop()
+            return None
+        self._subscription.opened()
+        return stream
 
     def _lost(self, error: Exception) -> View | None:
         """Prepares the next connection. Returns a view if the LTM was deleted."""
@@ -94,8 +101,7 @@ class Follower(Iterator[View]):
 
     def close(self) -> None:
         """Stops following. An iteration that waits for a view ends."""
-        if not self._subscription.over:
-            self._subscription.status = "closed"
+        self._subscription.become("closed")
         self._bell.ring()
         self._drop()
 

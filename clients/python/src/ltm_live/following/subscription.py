@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, Literal, Union, cast
+from typing import Any, Literal, NoReturn, Union, cast
 
 from ..data.patch import PatchError
 from ..problems import DeletedLtm, LtmError, NoAnswer, Problem, TokenFailed, problem_named
@@ -61,11 +62,18 @@ class Subscription:
         self.failures = 0
         self._live_since: float | None = None
         self._refused = False
+        self._lock = threading.Lock()
 
     @property
     def over(self) -> bool:
         """Whether nothing follows."""
         return self.status in ("deleted", "failed", "closed")
+
+    def become(self, status: Status) -> None:
+        """Changes the status. A final one stays: another thread or task may have closed the follower."""
+        with self._lock:
+            if not self.over:
+                self.status = status
 
     def path(self) -> str:
         """The path of the next connection."""
@@ -98,13 +106,14 @@ class Subscription:
             return None
         self.view = view
         if view.deleted:
-            self.status = "deleted"
+            self.become("deleted")
         return view
 
     def _live(self) -> None:
         if self._live_since is None:
             self._live_since = self._clock()
-        self.status, self.error = "live", None
+        self.become("live")
+        self.error = None
 
     def lost(self, cause: Exception) -> float:
         """The connection ended, or none opened. Returns the pause before the next one; raises if there is none."""
@@ -123,8 +132,7 @@ class Subscription:
         if isinstance(cause, Problem):
             return self._refusal(cause)
         if isinstance(cause, TokenFailed) and self.view is None:
-            self.status, self.error = "failed", cause
-            raise cause
+            self._failed(cause)
         return self._again(cause if isinstance(cause, LtmError) else NoAnswer(str(cause)))
 
     def _ended(self, end: Ended) -> float:
@@ -152,20 +160,24 @@ class Subscription:
         self._refused = problem.status == 401
         # If there is a view already, an answer without a known kind may come from a proxy without a service behind it.
         if not (problem.passes or renews or (not problem.kind and self.view is not None)):
-            self.status, self.error = "failed", problem
-            raise problem
+            self._failed(problem)
         pause = self._again(problem)
         return max(pause, min(problem.retry_after or 0.0, self._backoff.longest))
 
+    def _failed(self, cause: LtmError) -> NoReturn:
+        self.become("failed")
+        self.error = cause
+        raise cause
+
     def _deleted(self, problem: Problem) -> float:
-        self.status = "deleted"
+        self.become("deleted")
         if self.view is None:
             raise problem
         self.view = after_deletion(self.view)
         return 0.0
 
     def _again(self, cause: LtmError) -> float:
-        self.status = "connecting" if self.status == "connecting" else "reconnecting"
+        self.become("connecting" if self.status == "connecting" else "reconnecting")
         self.error = cause
         return self._backoff.pause(self.failures)
 
