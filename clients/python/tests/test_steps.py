@@ -15,6 +15,7 @@ from ltm_live import (
     AsyncClient,
     Client,
     CursorMismatch,
+    Ltm,
     LtmError,
     NotJson,
     PatchFailed,
@@ -23,7 +24,7 @@ from ltm_live import (
     Retry,
     text_of,
 )
-from ltm_live.sending.background import Full
+from ltm_live.sending.background import BackgroundProducer, Full
 from ltm_live.testing import Server
 
 
@@ -187,6 +188,37 @@ def test_what_the_background_producer_cannot_write_is_told(client: Client) -> No
     assert ltm.state()["state"] == {"n": 2}
     with pytest.raises(ValueError, match="closed"):
         background.append(ltm, "execute", merge={})
+
+
+def append_at_once(background: BackgroundProducer, ltm: Ltm, count: int) -> None:
+    """Queues snapshots before the thread of the producer takes the first one."""
+    with background._changed:
+        for n in range(count):
+            background.append(ltm, "execute", patch=[{"op": "add", "path": "/n/-", "value": n}])
+
+
+def test_a_batch_whose_answer_was_lost_never_lands_twice(client: Client, proxy: Proxy) -> None:
+    ltm = client.create("app.Agent", state={"n": []})
+    told: list[LtmError] = []
+
+    def second(_: bytes) -> bytes:
+        # An ingress without a service behind it.
+        proxy.change = None
+        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    def first(part: bytes) -> bytes:
+        proxy.change = second
+        proxy.cut()
+        return part
+
+    proxy.change = first
+    with Client(proxy.url, retry=QUICK) as through:
+        background = through.background(retry=QUICK, on_error=lambda queued, error: told.append(error))
+        append_at_once(background, ltm, 3)
+        assert background.close(30)
+    assert proxy.change is None
+    assert ltm.state()["state"]["n"] == [0, 1, 2]
+    assert [getattr(error, "status", None) for error in told] == [404] * 3
 
 
 @pytest.mark.parametrize("policy", ["raise", "drop", "latest", "block"])

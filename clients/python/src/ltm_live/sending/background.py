@@ -20,7 +20,7 @@ from typing_extensions import Self
 
 from .._sync.transport import Transport
 from ..data.values import to_text
-from ..problems import InvalidRequest, LtmError, Problem
+from ..problems import InvalidRequest, LtmError, PatchFailed, Problem, StateTooLarge
 from ..wire import NewSnapshot
 from . import calls
 from .calls import Address, Conditions
@@ -224,8 +224,8 @@ class BackgroundProducer:
                 self.written += len(batch)
                 return
             except LtmError as error:
-                if not isinstance(error, Problem) or error.passes:
-                    # It may have landed: alone, a snapshot could land twice.
+                if not _is_wrong(error):
+                    # An earlier attempt may have landed: alone, a snapshot could land twice.
                     for queued in batch:
                         self._fail(queued, error)
                     return
@@ -265,7 +265,13 @@ class BackgroundProducer:
         self.close()
 
 
-def _is_unknown(refused: Problem) -> bool:
+def _is_wrong(error: LtmError) -> bool:
+    """Whether the batch itself was refused, so that no attempt has landed. A proxy may refuse its length, too."""
+    refusals = (PatchFailed, StateTooLarge, InvalidRequest)
+    return isinstance(error, refusals) or (isinstance(error, Problem) and error.status == 413)
+
+
+def _is_unknown(refused: LtmError) -> bool:
     """Whether the API does not know batches."""
     return isinstance(refused, InvalidRequest) and "snapshots" in (refused.field or refused.detail)
 
