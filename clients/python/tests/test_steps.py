@@ -13,6 +13,7 @@ from proxy import Proxy
 
 from ltm_live import (
     AsyncClient,
+    Backoff,
     Client,
     CursorMismatch,
     Ltm,
@@ -319,3 +320,56 @@ def test_a_service_that_does_not_answer_does_not_delay_the_engine(proxy: Proxy) 
         for n in range(500):
             background.append(1, "execute", merge={"n": n})
         assert background.close() is False
+
+
+def test_what_is_appended_is_written_or_refused_also_while_the_producer_closes(client: Client, proxy: Proxy) -> None:
+    ltm = client.create("app.Agent", state={"n": []})
+    released = threading.Event()
+    proxy.refuses = lambda _: not released.wait(100)
+    with Client(proxy.url, retry=QUICK) as through:
+        background = through.background(on_full="drop", capacity=5)
+        append_at_once(background, ltm, 3)
+        closing = threading.Thread(target=lambda: background.close(100))
+        closing.start()
+
+        def is_refused() -> bool:
+            try:
+                append_at_once(background, ltm, 1)
+            except ValueError:
+                return True
+            return False
+
+        try:
+            until(is_refused)
+        finally:
+            released.set()
+            closing.join(30)
+    assert not closing.is_alive()
+    assert len(ltm.state()["state"]["n"]) == background.written
+    assert (background.counts()["queued"], background.failed) == (0, 0)
+
+
+def test_a_producer_that_gives_up_tells_of_each_snapshot_and_sends_none_later(client: Client, proxy: Proxy) -> None:
+    ltm = client.create("app.Agent", state={"n": []})
+    told: list[Queued] = []
+    tried = threading.Event()
+
+    def refuses(_: bytes) -> bool:
+        tried.set()
+        return True
+
+    proxy.refuses = refuses
+    with Client(proxy.url) as through:
+        retry = Retry(tries=10**6, backoff=Backoff(3600, 3600))
+        background = through.background(retry=retry, on_error=lambda queued, error: told.append(queued))
+        append_at_once(background, ltm, 150)
+        assert tried.wait(30)
+        assert background.close(0.05) is False
+        proxy.refuses = None
+        sender = background._thread
+        assert sender is not None
+        sender.join(30)
+        assert not sender.is_alive()
+    assert [queued.snapshot["patch"][0]["value"] for queued in told] == list(range(150))
+    assert background.counts() == {"queued": 0, "written": 0, "failed": 150, "dropped": 0}
+    assert ltm.state()["state"]["n"] == []

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import TypeVar
 
 import urllib3
@@ -27,9 +28,10 @@ _PART = 1 << 16
 class Transport:
     """The connections of one client. Threads may share it."""
 
-    def __init__(self, settings: Settings, token: Token | None) -> None:
+    def __init__(self, settings: Settings, token: Token | None, pause: Callable[[float], object] = time.sleep) -> None:
         self.settings = settings
         self._token = token
+        self._pause = pause
         self._pools = self._new_pools()
         _transports.add(self)
 
@@ -54,7 +56,7 @@ class Transport:
                 return call.read(self._attempt(call, timeout))
             except LtmError as failure:
                 pause = attempts.failed(failure)
-            time.sleep(pause)
+            self._pause(pause)
 
     def _attempt(self, call: Call[T], timeout: float) -> Answer:
         headers = headers_of(call, self.token())

@@ -20,7 +20,7 @@ from typing_extensions import Self
 
 from .._sync.transport import Transport
 from ..data.values import to_text
-from ..problems import InvalidRequest, LtmError, PatchFailed, Problem, StateTooLarge
+from ..problems import DeadlineExceeded, InvalidRequest, LtmError, PatchFailed, Problem, StateTooLarge
 from ..wire import NewSnapshot
 from . import calls
 from .calls import Address, Conditions
@@ -102,9 +102,12 @@ class BackgroundProducer:
         self._changed = threading.Condition()
         self._queue: deque[Queued] = deque()
         self._bytes = 0
-        self._sending = 0
+        #: What the thread has taken from the queue, and what is neither written nor refused yet.
+        self._sending: list[Queued] = []
+        self._is_writing = False
+        self._gave_up = threading.Event()
         self._thread: threading.Thread | None = None
-        self._transport = Transport(self._settings, self._token)
+        self._transport = Transport(self._settings, self._token, self._pause)
 
     def append(
         self,
@@ -134,22 +137,49 @@ class BackgroundProducer:
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until all is written or refused. Returns whether that happened within `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._sending, timeout)
+            return self._changed.wait_for(self._is_done, timeout)
+
+    def _is_done(self) -> bool:
+        # A snapshot is done after `on_error` was called for it.
+        return not self._queue and (not self._is_writing or self._gave_up.is_set())
 
     def close(self, timeout: float | None = None) -> bool:
-        """Writes what is queued, and stops. Returns whether everything was written or refused in time."""
-        done = self.flush(self._linger if timeout is None else timeout)
+        """Writes what is queued, and stops. Returns whether everything was written or refused in time.
+
+        From now on `append` raises an exception. `on_error` gets what was not written in time; the call that runs at
+        that moment may still land.
+        """
         with self._changed:
             self._closed = True
-            if not done:
-                _log.error("snapshots are lost: the services did not take them in time", extra=self.counts())
             self._changed.notify_all()
+        done = self.flush(self._linger if timeout is None else timeout)
+        if not done:
+            self._give_up()
         self._transport.close()
         return done
 
+    def _give_up(self) -> None:
+        """Fails all that is not written. The thread sends nothing more."""
+        with self._changed:
+            self._gave_up.set()
+            rest = [*self._sending, *self._queue]
+            self._sending.clear()
+            self._queue.clear()
+            self._bytes = 0
+            self.failed += len(rest)
+            self._changed.notify_all()
+        for queued in rest:
+            self._tell(queued, DeadlineExceeded("the producer was closed before a service took the snapshot"))
+        _log.error("snapshots are lost: the services did not take them in time", extra=self.counts())
+
+    def _pause(self, seconds: float) -> None:
+        """The pause before another attempt. It ends if `close` gives up, and then there is none."""
+        if self._gave_up.wait(seconds):
+            raise DeadlineExceeded("the producer is closed")
+
     def counts(self) -> dict[str, int]:
         """The numbers of snapshots: queued, written, failed and dropped."""
-        queued = len(self._queue) + self._sending
+        queued = len(self._queue) + len(self._sending)
         return {"queued": queued, "written": self.written, "failed": self.failed, "dropped": self.dropped}
 
     def _has_room(self, new: Queued) -> bool:
@@ -185,10 +215,10 @@ class BackgroundProducer:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closed)
-                if self._closed:
+                if not self._queue:
                     return
                 batch = self._next_batch()
-                self._sending = len(batch)
+                self._sending, self._is_writing = list(batch), True
                 self._changed.notify_all()
             try:
                 self._write(batch)
@@ -199,7 +229,7 @@ class BackgroundProducer:
                     self._fail(queued, LtmError(str(error)))
             finally:
                 with self._changed:
-                    self._sending = 0
+                    self._is_writing = False
                     self._changed.notify_all()
 
     def _next_batch(self) -> list[Queued]:
@@ -221,7 +251,8 @@ class BackgroundProducer:
             text = b'{"snapshots":[' + b",".join(queued.text for queued in batch) + b"]}"
             try:
                 self._transport.send(producer.append_text(first.address, text, conditions))
-                self.written += len(batch)
+                for queued in batch:
+                    self._settled(queued, written=True)
                 return
             except LtmError as error:
                 if not _is_wrong(error):
@@ -235,15 +266,32 @@ class BackgroundProducer:
             self._write_one(queued)
 
     def _write_one(self, queued: Queued) -> None:
+        if self._gave_up.is_set():
+            return
         conditions = Conditions(idempotency_key=queued.idempotency_key)
         try:
             self._transport.send(self._settings.producer.append_text(queued.address, queued.text, conditions))
-            self.written += 1
+            self._settled(queued, written=True)
         except LtmError as error:
             self._fail(queued, error)
 
+    def _settled(self, queued: Queued, *, written: bool) -> bool:
+        """Counts a snapshot as written or failed. Returns False if `close` has failed it already."""
+        with self._changed:
+            if queued not in self._sending:
+                return False
+            self._sending.remove(queued)
+            if written:
+                self.written += 1
+            else:
+                self.failed += 1
+            return True
+
     def _fail(self, queued: Queued, error: LtmError) -> None:
-        self.failed += 1
+        if self._settled(queued, written=False):
+            self._tell(queued, error)
+
+    def _tell(self, queued: Queued, error: LtmError) -> None:
         try:
             self._on_error(queued, error)
         except Exception:
