@@ -9,9 +9,10 @@ import pytest
 from conftest import QUICK
 from proxy import Proxy
 
-from ltm_live import Client, NoAnswer, Retry
+from ltm_live import Client, NoAnswer, NotJson, Retry
 from ltm_live.hooks.functions import current, note, record, step
 from ltm_live.hooks.recording import Recording
+from ltm_live.testing import Server
 
 
 @step
@@ -105,6 +106,30 @@ def test_without_services_the_functions_run_and_a_later_step_writes_what_is_miss
         proxy.refuses = lambda _: True
         with pytest.raises(NoAnswer):
             Recording(client, "app.Late", "strict", strict=True).change("one", {"a": 1})
+
+
+def refuses(value: Any) -> Any:
+    raise TypeError(f"I do not know a {type(value).__name__}")
+
+
+def test_a_default_that_raises_an_exception_leaves_the_value_out_and_the_run_goes_on(ltm_server: Server) -> None:
+    @step
+    def opened(database: Any) -> Any:
+        return database
+
+    with Client(ltm_server.url, default=refuses) as client:
+
+        @record(client, fqn="app.Opens")
+        def opens() -> Any:
+            note(database=object())
+            return current(), opened(object())
+
+        ltm, _ = opens()
+        state = ltm.state()["state"]
+        assert (state["_status"], state["steps"], "database" in state) == ("finished", {}, False)
+        with pytest.raises(NotJson) as refused:
+            ltm.append("execute", merge={"database": object()})
+        assert refused.value.path == "/merge/database"
 
 
 def test_programs_that_record_the_same_run_keep_what_each_other_wrote(client: Client) -> None:

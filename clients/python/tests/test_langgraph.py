@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import re
 from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, Any
 
@@ -237,6 +238,17 @@ def test_a_value_that_is_not_json_is_named(client: Client, config: Any) -> None:
     assert broken.compile(checkpointer=LtmSaver(InMemorySaver(), client)).invoke({"log": []}, config)["log"]
     with pytest.raises(NotJson, match="/n"):
         broken.compile(checkpointer=LtmSaver(InMemorySaver(), client, strict=True)).invoke({"log": []}, config)
+
+
+def test_a_default_that_raises_an_exception_does_not_fail_the_graph(client: Client, config: Any) -> None:
+    def refuses(value: Any) -> Any:
+        raise TypeError("I do not know it")
+
+    odd = builder(node("end", n=re.compile("a")))
+    with Client(client.url, default=refuses) as refusing:
+        assert odd.compile(checkpointer=LtmSaver(InMemorySaver(), refusing)).invoke({"log": []}, config)["log"]
+        with pytest.raises(NotJson, match="/n: TypeError"):
+            odd.compile(checkpointer=LtmSaver(InMemorySaver(), refusing, strict=True)).invoke({"log": []}, config)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestWarning")

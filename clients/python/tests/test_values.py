@@ -185,6 +185,37 @@ def test_default_converts_other_objects_and_its_result_is_converted_too() -> Non
     assert to_json([SimpleNamespace(a={1})], default=vars) == [{"a": [1]}]
 
 
+class Lazy:
+    """An object whose value is not there."""
+
+    __attrs_attrs__ = (SimpleNamespace(name="value"),)
+
+    @property
+    def value(self) -> int:
+        raise AttributeError("it is not loaded")
+
+
+class Changing(dict[str, int]):
+    """A dictionary that another thread changes."""
+
+    def items(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"), [(SimpleNamespace(), TypeError), (Lazy(), AttributeError), (Changing(), RuntimeError)]
+)
+def test_a_conversion_that_raises_an_exception_refuses_the_value(value: Any, cause: type[Exception]) -> None:
+    def default(value: Any) -> Any:
+        raise TypeError("I do not know it")
+
+    with pytest.raises(NotJson) as refused:
+        to_json({"a": [value]}, default)
+    assert refused.value.path == "/a/0"
+    assert type(refused.value.__cause__) is cause
+    assert str(refused.value) == f"/a/0: {cause.__name__}: {refused.value.__cause__}"
+
+
 def test_the_same_object_may_be_in_two_places() -> None:
     shared = {"a": 1}
     assert to_json([shared, shared]) == [{"a": 1}, {"a": 1}]

@@ -17,7 +17,8 @@
 | numpy scalar, numpy array, other arrays with `dtype` and `tolist` | a number, nested arrays |
 | exception | an object with `type` and `message` |
 
-Any other object is refused, with the path to it, unless `default` converts it.
+Any other object is refused, with the path to it, unless `default` converts it. So is a value whose conversion raises an
+exception, which is the cause of the `NotJson`.
 """
 
 from __future__ import annotations
@@ -98,6 +99,11 @@ class _Conversion:
         self._within.add(id(value))
         try:
             return self._container(value)
+        except (NotJson, RecursionError):
+            raise
+        except Exception as error:
+            # Code of the caller has failed, such as `default` or a property. Hooks rely on `NotJson`.
+            raise self._refused(f"{type(error).__name__}: {error}") from error
         finally:
             self._within.discard(id(value))
 
