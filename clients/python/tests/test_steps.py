@@ -143,6 +143,21 @@ def test_an_empty_text_is_a_text_and_what_fails_is_raised(client: Client) -> Non
         ltm.text("a")
 
 
+def test_the_end_of_a_text_is_written_once(client: Client) -> None:
+    ltm = client.create("app.Chat")
+    with ltm.text("/answer") as out:
+        assert (out.end(), out.end()) == ("", "")
+    assert ltm.document()["snapshots_count"] == 2
+
+
+async def test_the_end_of_an_asynchronous_text_is_written_once(ltm_server: Server) -> None:
+    async with AsyncClient(ltm_server.url) as client:
+        ltm = await client.create("app.Chat")
+        async with ltm.text("/answer") as out:
+            assert list(await asyncio.gather(out.end(), out.end())) == ["", ""]
+        assert (await ltm.document())["snapshots_count"] == 2
+
+
 async def test_an_asynchronous_text_does_the_same(ltm_server: Server) -> None:
     async with AsyncClient(ltm_server.url) as client:
         ltm = await client.create("app.Chat")

@@ -22,6 +22,7 @@ class AsyncTextStream:
         self._text = GrowingText(path)
         self._pace = Pace(every)
         self._reason, self._item = reason, item
+        self._ending, self._is_complete = asyncio.Lock(), False
         self._sending: asyncio.Task[None] | None = None
 
     def write(self, more: str) -> None:
@@ -31,18 +32,24 @@ class AsyncTextStream:
             self._sending = asyncio.get_running_loop().create_task(self._send())
 
     async def end(self) -> str:
-        """Completes the text and returns it. Raises what failed since the beginning."""
+        """Completes the text and returns it. Raises what failed since the beginning. A second call changes nothing."""
         self._text.ended = True
         if self._sending is not None:
             await self._sending
         if self._text.failure is not None:
             raise self._text.failure
+        async with self._ending:
+            if not self._is_complete:
+                await self._complete()
+        return self._text.text
+
+    async def _complete(self) -> None:
         try:
             await self._ltm.append(self._reason, patch=self._text.end(), item=self._item)
+            self._is_complete = True
         except LtmError as error:
             self._text.failure = error
             raise
-        return self._text.text
 
     async def _send(self) -> None:
         try:

@@ -22,6 +22,7 @@ class TextStream:
         self._text = GrowingText(path)
         self._pace = Pace(every)
         self._reason, self._item = reason, item
+        self._ending, self._is_complete = threading.Lock(), False
         self._changed = threading.Condition()
         self._sender: threading.Thread | None = None
 
@@ -35,7 +36,7 @@ class TextStream:
             self._changed.notify()
 
     def end(self) -> str:
-        """Completes the text and returns it. Raises what failed since the beginning."""
+        """Completes the text and returns it. Raises what failed since the beginning. A second call changes nothing."""
         with self._changed:
             self._text.ended = True
             self._changed.notify()
@@ -43,12 +44,18 @@ class TextStream:
             self._sender.join()
         if self._text.failure is not None:
             raise self._text.failure
+        with self._ending:
+            if not self._is_complete:
+                self._complete()
+        return self._text.text
+
+    def _complete(self) -> None:
         try:
             self._ltm.append(self._reason, patch=self._text.end(), item=self._item)
+            self._is_complete = True
         except LtmError as error:
             self._text.failure = error
             raise
-        return self._text.text
 
     def _send(self) -> None:
         try:
