@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -271,6 +272,22 @@ def test_it_gives_up_after_its_tries_and_at_its_deadline(proxy: Proxy) -> None:
             client.create("app.Agent", deadline=0.3)
         assert late.value.__cause__ is None or isinstance(late.value.__cause__, NoAnswer)
     assert proxy.opened > 4
+
+
+def test_a_wait_may_last_longer_than_the_deadline_of_a_call(ltm_server: Server, client: Client) -> None:
+    ltm = client.create("app.Agent")
+    threading.Timer(2, lambda: ltm.append("execute", merge={"_status": "finished"})).start()
+    with Client(ltm_server.url, retry=Retry(deadline=0.5)) as hasty:
+        assert hasty.ltm(ltm.id).wait("finished", timeout=60)["status"] == "finished"
+
+
+async def test_an_asynchronous_wait_may_last_longer_than_the_deadline_of_a_call(
+    ltm_server: Server, client: Client
+) -> None:
+    ltm = client.create("app.Agent")
+    threading.Timer(2, lambda: ltm.append("execute", merge={"_status": "finished"})).start()
+    async with AsyncClient(ltm_server.url, retry=Retry(deadline=0.5)) as hasty:
+        assert (await hasty.ltm(ltm.id).wait("finished", timeout=60))["status"] == "finished"
 
 
 def test_it_waits_as_long_as_the_service_asks() -> None:

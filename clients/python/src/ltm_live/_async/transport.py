@@ -46,7 +46,7 @@ class AsyncTransport:
 
     async def send(self, call: Call[T]) -> T:
         """Sends a call until a service answers it."""
-        attempts = Attempts(self.settings.retry, call.deadline, self.renews)
+        attempts = Attempts(self.settings.retry, call.deadline, self.renews, call.waits)
         while True:
             timeout = attempts.timeout(self.settings.timeout + call.waits)
             try:

@@ -49,7 +49,7 @@ class Transport:
 
     def send(self, call: Call[T]) -> T:
         """Sends a call until a service answers it."""
-        attempts = Attempts(self.settings.retry, call.deadline, self.renews)
+        attempts = Attempts(self.settings.retry, call.deadline, self.renews, call.waits)
         while True:
             timeout = attempts.timeout(self.settings.timeout + call.waits)
             try:

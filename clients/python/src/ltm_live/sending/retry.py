@@ -31,7 +31,7 @@ class Retry:
     #: The most attempts for one call.
     tries: int = 10
     backoff: Backoff = field(default_factory=Backoff)
-    #: Seconds for all attempts of a call together; None: no limit.
+    #: Seconds for all attempts of a call together; None: no limit. `Ltm.wait` adds the time that it waits for.
     deadline: float | None = None
     #: The longest pause that a service may ask for by `Retry-After`, in seconds.
     longest_wait: float = 60.0
@@ -41,13 +41,18 @@ class Attempts:
     """The attempts of one call."""
 
     def __init__(
-        self, retry: Retry, deadline: float | None, renews: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        retry: Retry,
+        deadline: float | None,
+        renews: bool,
+        waits: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._retry, self._clock = retry, clock
         self._renews = renews
         self._failures = 0
         seconds = retry.deadline if deadline is None else deadline
-        self._end = None if seconds is None else clock() + seconds
+        self._end = None if seconds is None else clock() + seconds + waits
 
     def timeout(self, longest: float) -> float:
         """The seconds that the next attempt may take. Raises if the deadline is over."""
