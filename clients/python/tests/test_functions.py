@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
-from conftest import QUICK
+from conftest import QUICK, until
 from proxy import Proxy
 
 from ltm_live import Client, NoAnswer, NotJson, Retry
@@ -92,6 +93,79 @@ def test_an_exception_is_recorded_once_and_continues(client: Client) -> None:
     for document in documents:
         (error,) = document["errors"]
         assert (error["item"]["fqn"], error["retries"][0]["type"]) == ("app.Fails.divide", "ZeroDivisionError")
+
+
+@step
+async def waits(begun: asyncio.Event) -> None:
+    begun.set()
+    await asyncio.Event().wait()
+
+
+def waiter(client: Client, key: str) -> Any:
+    @record(client, fqn="app.Waits", key=lambda begun: key, strict=True)
+    async def waiter(begun: asyncio.Event) -> None:
+        await waits(begun)
+
+    return waiter
+
+
+async def test_a_run_whose_task_is_cancelled_is_recorded_as_cancelled(client: Client) -> None:
+    begun = asyncio.Event()
+    task = asyncio.ensure_future(waiter(client, "cancelled")(begun))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ltm = client.by_key("app.Waits", "cancelled")
+    history = await asyncio.to_thread(lambda: list(ltm.history(1)))
+    assert [step["reason"] for step in history] == ["begin", "begin", "cancel", "cancel"]
+    state = (await asyncio.to_thread(ltm.state))["state"]
+    assert (state["_status"], state["running"]) == ("cancelled", [])
+
+
+async def test_a_step_that_is_cancelled_no_longer_runs_and_its_run_goes_on(client: Client) -> None:
+    @record(client, fqn="app.Limits", key=lambda: "limits", strict=True)
+    async def limits() -> None:
+        begun = asyncio.Event()
+        task = asyncio.ensure_future(waits(begun))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+    await limits()
+    ltm = client.by_key("app.Limits", "limits")
+    state = (await asyncio.to_thread(ltm.state))["state"]
+    assert (state["_status"], state["running"], state["steps"]) == ("finished", [], {})
+    assert (await asyncio.to_thread(ltm.state, 3))["state"]["running"] == []
+
+
+def test_a_run_whose_coroutine_is_closed_is_recorded_as_cancelled(client: Client) -> None:
+    begun = asyncio.Event()
+    run = waiter(client, "closed")(begun)
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        task = loop.create_task(run)
+        loop.run_until_complete(begun.wait())
+        run.close()
+        # The task is never resumed.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    ltm = client.by_key("app.Waits", "closed")
+    state = until(lambda: (now := ltm.state()["state"])["_status"] == "cancelled" and now)
+    assert state["running"] == []
+
+
+def test_a_run_that_the_user_interrupts_is_recorded_as_cancelled(client: Client) -> None:
+    @step
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    @record(client, fqn="app.Interrupted", key=lambda: "interrupted", strict=True)
+    def runs() -> None:
+        interrupted()
+
+    with pytest.raises(KeyboardInterrupt):
+        runs()
+    state = client.by_key("app.Interrupted", "interrupted").state()["state"]
+    assert (state["_status"], state["running"]) == ("cancelled", [])
 
 
 def test_without_services_the_functions_run_and_a_later_step_writes_what_is_missing(proxy: Proxy) -> None:

@@ -309,6 +309,37 @@ async def test_a_graph_without_a_checkpointer_is_recorded_asynchronously(client:
     assert (document["state"]["_status"], len(document["errors"])) == ("error", 1)
 
 
+def test_a_stream_that_is_not_read_to_its_end_is_a_cancelled_run(client: Client) -> None:
+    graph = record(builder().compile(), client, strict=True)
+    stream = graph.stream({"log": []})
+    next(stream)
+    stream.close()
+    assert graph.ltm is not None
+    assert graph.ltm.state()["state"]["_status"] == "cancelled"
+    assert labels(graph.ltm)[-1].startswith("cancel")
+
+
+async def test_a_graph_whose_task_is_cancelled_is_a_cancelled_run(client: Client) -> None:
+    begun = asyncio.Event()
+
+    async def waits(state: State) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    graph = record(builder(waits).compile(), client, strict=True)
+    task = asyncio.ensure_future(graph.ainvoke({"log": []}))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    state = (await asyncio.to_thread(graph.ltm.state))["state"]
+    assert (state["_status"], state["log"]) == ("cancelled", ["plan", "left", "right"])
+    stream = graph.astream({"log": []})
+    await anext(stream)
+    await stream.aclose()
+    assert (await asyncio.to_thread(graph.ltm.state))["state"]["_status"] == "cancelled"
+
+
 def extended(lines: list[str], writes: list[list[str]]) -> list[str]:
     return [*lines, *(line for write in writes for line in write)]
 

@@ -8,13 +8,15 @@
         return search(topic)
 
 The state has the `arguments` of the call, the latest results of its `steps`, the names of those that are `running`, the
-`result`, and `_status`: `active`, `finished` or `error`. Arguments and results that are not JSON are left out.
+`result`, and `_status`: `active`, `finished`, `error` or `cancelled`. Arguments and results that are not JSON are left
+out.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
@@ -110,6 +112,10 @@ class _Step:
         """The arguments of the step after an exception."""
         return "error", lambda state: {"running": self._others(state)}, self.item
 
+    def cancelled(self) -> tuple[Any, ...]:
+        """The arguments of the step if its call does not end by itself."""
+        return "cancel", lambda state: {"running": self._others(state)}, self.item
+
     def enter(self) -> Any:
         """The context of the call."""
         return None
@@ -143,11 +149,18 @@ class _Call(_Step):
     def failed(self) -> tuple[Any, ...]:
         return "error", lambda state: {"_status": "error"}, self.item
 
+    def cancelled(self) -> tuple[Any, ...]:
+        return "cancel", lambda state: {"_status": "cancelled", "running": []}, self.item
+
     def enter(self) -> Any:
         return _current.set(self.run)
 
     def leave(self, token: Any) -> None:
-        _current.reset(token)
+        try:
+            _current.reset(token)
+        except ValueError:
+            # A coroutine that is closed may end in another context, in which the run never was the current one.
+            pass
 
     @property
     def ends(self) -> bool:
@@ -163,18 +176,14 @@ def _wrapped(function: F, called: Callable[[tuple[Any, ...], dict[str, Any]], _S
         call = called(args, kwargs)
         if call is None:
             return function(*args, **kwargs)
-        call.recording.change(*call.begin())
-        token = call.enter()
         try:
-            result = function(*args, **kwargs)
-        except Exception as error:
-            if error is not call.run.recorded:
-                call.run.recorded = error
-                call.recording.fail(error, call.item, ends=False)
-            call.recording.change(*call.failed())
+            call.recording.change(*call.begin())
+            result = _called(call, function, args, kwargs)
+        except Exception:
             raise
-        finally:
-            call.leave(token)
+        except BaseException:
+            call.recording.change(*call.cancelled())
+            raise
         call.recording.change(*call.end(result))
         return result
 
@@ -183,22 +192,52 @@ def _wrapped(function: F, called: Callable[[tuple[Any, ...], dict[str, Any]], _S
         call = called(args, kwargs)
         if call is None:
             return await function(*args, **kwargs)
-        await call.recording.achange(*call.begin())
-        token = call.enter()
         try:
-            result = await function(*args, **kwargs)
-        except Exception as error:
-            if error is not call.run.recorded:
-                call.run.recorded = error
-                await call.recording.afail(error, call.item, ends=False)
-            await call.recording.achange(*call.failed())
+            await call.recording.achange(*call.begin())
+            result = await _acalled(call, function, args, kwargs)
+        except Exception:
             raise
-        finally:
-            call.leave(token)
+        except GeneratorExit:
+            # The coroutine is closed, maybe by the garbage collector: it can neither await a thread nor wait for one.
+            threading.Thread(target=call.recording.change, args=call.cancelled(), name="ltm-live cancel").start()
+            raise
+        except BaseException:
+            await call.recording.achange(*call.cancelled())
+            raise
         await call.recording.achange(*call.end(result))
         return result
 
     return cast(F, async_wrapper if inspect.iscoroutinefunction(function) else wrapper)
+
+
+def _called(call: _Step, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Calls the function, and records its exception."""
+    token = call.enter()
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        if error is not call.run.recorded:
+            call.run.recorded = error
+            call.recording.fail(error, call.item, ends=False)
+        call.recording.change(*call.failed())
+        raise
+    finally:
+        call.leave(token)
+
+
+async def _acalled(call: _Step, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Does `_called` without blocking the event loop."""
+    token = call.enter()
+    try:
+        return await function(*args, **kwargs)
+    except Exception as error:
+        if error is not call.run.recorded:
+            call.run.recorded = error
+            await call.recording.afail(error, call.item, ends=False)
+        await call.recording.achange(*call.failed())
+        raise
+    finally:
+        call.leave(token)
 
 
 def _arguments(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def record(graph: Any, client: Client, *, fqn: str | None = None, strict: bool =
 class Recorder:
     """A graph whose runs are recorded. Each run is an LTM, or each `thread_id` of the configuration.
 
-    It has `invoke`, `ainvoke`, `stream` and `astream`; all else is that of the graph.
+    It has `invoke`, `ainvoke`, `stream` and `astream`; all else is that of the graph. If the run is cancelled, or you
+    do not read its stream to the end, `_status` is `cancelled`.
     """
 
     def __init__(self, graph: Any, client: Client, fqn: str, strict: bool) -> None:
@@ -83,6 +84,10 @@ class Recorder:
         except Exception as error:
             self._do(run, run.fail, error)
             raise
+        except BaseException:
+            # Such as `GeneratorExit`: the caller reads no more parts.
+            self._do(run, run.cancel)
+            raise
         self._do(run, run.finish)
 
     async def astream(
@@ -103,6 +108,10 @@ class Recorder:
                     yield asked[0]
         except Exception as error:
             await asyncio.to_thread(self._do, run, run.fail, error)
+            raise
+        except BaseException:
+            # The task was cancelled, or the caller reads no more parts.
+            await asyncio.to_thread(self._do, run, run.cancel)
             raise
         await asyncio.to_thread(self._do, run, run.finish)
 
@@ -151,6 +160,11 @@ class _Run:
         """The run has ended."""
         if not self._is_interrupted:
             self._advance("finish", "finished", ())
+
+    def cancel(self) -> None:
+        """The run does not go on."""
+        if not self._is_interrupted:
+            self._advance("cancel", "cancelled", self._nodes)
 
     def fail(self, error: BaseException) -> None:
         """The run has failed."""
