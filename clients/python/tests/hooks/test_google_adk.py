@@ -107,6 +107,19 @@ async def test_partial_events_are_no_steps_and_a_deleted_session_deletes_its_ltm
         await asyncio.to_thread(ltm.state)
 
 
+async def test_sessions_of_two_apps_with_the_same_user_and_id_are_two_ltms(client: Client) -> None:
+    sessions = LtmSessionService(InMemorySessionService(), client, strict=True)
+    for app in ("one", "two"):
+        await sessions.create_session(app_name=app, user_id="ada", session_id="same", state={"app": app})
+    await sessions.delete_session(app_name="two", user_id="ada", session_id="same")
+    await sessions.create_session(app_name="two", user_id="ada", session_id="same", state={"again": True})
+    states = [
+        (await asyncio.to_thread(client.by_key(f"google_adk.{app}", "ada/same").state))["state"]
+        for app in ("one", "two")
+    ]
+    assert states == [{"_status": "init", "app": "one"}, {"_status": "init", "again": True}]
+
+
 async def test_without_services_the_agent_runs(proxy: Proxy) -> None:
     proxy.refuses = lambda _: True
     with Client(proxy.url, retry=Retry(tries=1, backoff=QUICK.backoff)) as client:

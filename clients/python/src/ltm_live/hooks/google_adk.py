@@ -40,7 +40,8 @@ class LtmSessionService(BaseSessionService):
     ) -> None:
         self.inner = inner
         self._client, self._fqn, self._strict = client, fqn, strict
-        self._recordings: OrderedDict[str, Recording] = OrderedDict()
+        #: By the class and the name: two apps may have a session of the same user and id.
+        self._recordings: OrderedDict[tuple[str, str], Recording] = OrderedDict()
         #: Tells of the begin and the end of invocations, and of exceptions.
         self.plugin: BasePlugin = _LtmPlugin(self)
 
@@ -75,7 +76,7 @@ class LtmSessionService(BaseSessionService):
         """Deletes a session and its LTM."""
         await self.inner.delete_session(app_name=app_name, user_id=user_id, session_id=session_id)
         recording = self.recording(app_name, user_id, session_id)
-        self._recordings.pop(recording.name, None)
+        self._recordings.pop((recording.fqn, recording.name), None)
         await recording.adelete()
 
     async def get_user_state(self, **arguments: Any) -> dict[str, Any]:
@@ -99,15 +100,15 @@ class LtmSessionService(BaseSessionService):
 
     def recording(self, app: str, user: str, session: str) -> Recording:
         """The recording of a session."""
-        name = f"{user}/{session}"
-        if name not in self._recordings:
-            fqn = self._fqn or f"google_adk.{app}"
-            self._recordings[name] = Recording(self._client, fqn, name, strict=self._strict)
-        self._recordings.move_to_end(name)
+        fqn, name = self._fqn or f"google_adk.{app}", f"{user}/{session}"
+        own = (fqn, name)
+        if own not in self._recordings:
+            self._recordings[own] = Recording(self._client, fqn, name, strict=self._strict)
+        self._recordings.move_to_end(own)
         while len(self._recordings) > _SESSIONS:
             # It is read again if it goes on.
             self._recordings.popitem(last=False)
-        return self._recordings[name]
+        return self._recordings[own]
 
 
 class _LtmPlugin(BasePlugin):
