@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -288,6 +289,54 @@ async def test_an_asynchronous_wait_may_last_longer_than_the_deadline_of_a_call(
     threading.Timer(2, lambda: ltm.append("execute", merge={"_status": "finished"})).start()
     async with AsyncClient(ltm_server.url, retry=Retry(deadline=0.5)) as hasty:
         assert (await hasty.ltm(ltm.id).wait("finished", timeout=60))["status"] == "finished"
+
+
+def targets(proxy: Proxy) -> list[bytes]:
+    """What the request lines name that arrive at a proxy from now on."""
+    found: list[bytes] = []
+
+    def note(part: bytes) -> bool:
+        if part.startswith((b"GET ", b"POST ")):
+            found.append(part.split()[1])
+        return False
+
+    proxy.refuses = note
+    return found
+
+
+def test_a_proxy_gets_the_whole_url(ltm_server: Server, proxy: Proxy) -> None:
+    found = targets(proxy)
+    with Client(ltm_server.url, proxy=proxy.url, retry=QUICK) as client:
+        ltm = client.create("app.Agent", key="a/b c", state={"n": 1})
+        assert client.by_key("app.Agent", "a/b c").state()["state"] == {"n": 1}
+        with ltm.follow() as follower:
+            assert next(follower).state == {"n": 1}
+    wanted = ["/api/v0/ltm", "/api/v0/ltm/by-key/app.Agent/a%2Fb%20c/state", f"/sse/{ltm.id}?live=1&init=state"]
+    assert [target.decode() for target in found] == [ltm_server.url + path for path in wanted]
+
+
+async def test_a_proxy_gets_the_whole_url_from_the_asynchronous_client_too(ltm_server: Server, proxy: Proxy) -> None:
+    found = targets(proxy)
+    async with AsyncClient(ltm_server.url, proxy=proxy.url, retry=QUICK) as client:
+        ltm = await client.create("app.Agent")
+        async with ltm.follow() as follower:
+            await anext(follower)
+    wanted = ["/api/v0/ltm", f"/sse/{ltm.id}?live=1&init=state"]
+    assert [target.decode() for target in found] == [ltm_server.url + path for path in wanted]
+
+
+def test_the_services_of_tests_start_also_if_the_environment_has_a_proxy() -> None:
+    program = """
+from ltm_live import Client, testing
+testing._START = 20
+with testing.Server() as server, Client(server.url) as client:
+    print(client.create("app.Agent").created)
+"""
+    environment = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert ran.stdout == "True\n", ran.stderr
 
 
 def test_it_waits_as_long_as_the_service_asks() -> None:

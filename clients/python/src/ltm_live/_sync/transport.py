@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -61,14 +61,12 @@ class Transport:
     def _attempt(self, call: Call[T], timeout: float) -> Answer:
         headers = headers_of(call, self.token())
         try:
-            response = self._pool().urlopen(
+            response = self._request(
                 call.method,
-                self.settings.prefix + call.path,
+                call.path,
                 body=call.body,
                 headers=headers,
                 timeout=timeout,
-                retries=False,
-                redirect=False,
             )
         except _LOST as error:
             raise NoAnswer(f"{self.settings.origin} did not answer: {error}") from error
@@ -79,13 +77,11 @@ class Transport:
         """Opens a stream of events."""
         limits = urllib3.Timeout(connect=self.settings.timeout, read=self.settings.quiet)
         try:
-            response = self._pool().urlopen(
+            response = self._request(
                 "GET",
-                self.settings.prefix + path,
+                path,
                 headers=event_headers(self.token()),
                 timeout=limits,
-                retries=False,
-                redirect=False,
                 preload_content=False,
             )
             if response.status not in (200, 204):
@@ -112,8 +108,14 @@ class Transport:
             return urllib3.ProxyManager(settings.proxy, maxsize=size, ssl_context=settings.ssl_context)
         return urllib3.PoolManager(maxsize=size, ssl_context=settings.ssl_context)
 
-    def _pool(self) -> urllib3.HTTPConnectionPool:
-        return self._pools.connection_from_url(self.settings.origin)
+    def _request(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
+        settings = self.settings
+        if settings.proxy is not None:
+            # A proxy needs the whole URL, unless it only connects: the manager knows.
+            url = settings.origin + settings.prefix + path
+            return self._pools.urlopen(method, url, retries=False, redirect=False, **options)
+        pool = self._pools.connection_from_url(settings.origin)
+        return pool.urlopen(method, settings.prefix + path, retries=False, redirect=False, **options)
 
 
 class Stream:
