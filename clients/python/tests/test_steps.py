@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from conftest import QUICK, until
@@ -303,6 +304,42 @@ def test_what_is_queued_is_written_at_the_exit_and_before_a_fork(client: Client,
     ltm = client.create("app.Agent", state={"n": []})
     program = PROGRAM.format(url=client.url, id=ltm.id, count=100, end=end)
     subprocess.run([sys.executable, "-c", program], check=False, stderr=subprocess.DEVNULL, timeout=60)
+    assert ltm.state()["state"]["n"] == list(range(100))
+
+
+CHILD = """
+import multiprocessing, sys
+from ltm_live import Client
+
+def work(url, id, background=None):
+    background = background or Client(url).background()
+    for n in range(100):
+        background.append(id, "execute", patch=[{"op": "add", "path": "/n/-", "value": n}])
+
+if __name__ == "__main__":
+    method, url, id = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    args = [url, id]
+    if method == "fork":
+        # The child uses the producer of its parent.
+        args.append(Client(url).background())
+        args[2].append(id, "execute", state={"n": []})
+    process = multiprocessing.get_context(method).Process(target=work, args=args)
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_what_a_child_of_multiprocessing_has_queued_is_written_at_its_exit(
+    client: Client, tmp_path: Path, method: str
+) -> None:
+    ltm = client.create("app.Agent", state={"n": []})
+    program = tmp_path / "program.py"
+    program.write_text(CHILD)
+    command = [sys.executable, str(program), method, client.url, str(ltm.id)]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
     assert ltm.state()["state"]["n"] == list(range(100))
 
 

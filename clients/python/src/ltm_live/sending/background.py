@@ -7,6 +7,8 @@ import atexit
 import inspect
 import json
 import logging
+import multiprocessing
+import multiprocessing.util
 import os
 import threading
 import uuid
@@ -208,6 +210,7 @@ class BackgroundProducer:
 
     def _start(self) -> None:
         if self._thread is None:
+            _write_at_exit_of_child()
             self._thread = threading.Thread(target=self._run, name="ltm-live producer", daemon=True)
             self._thread.start()
 
@@ -354,6 +357,15 @@ def _at_exit() -> None:
     for producer in list(_producers):
         if producer.counts()["queued"]:
             producer.close()
+
+
+def _write_at_exit_of_child() -> None:
+    """A child of `multiprocessing` ends without `atexit`, but calls what its own registry has.
+
+    The child empties the registry when it begins, so this is called when it first uses a producer.
+    """
+    if multiprocessing.parent_process() is not None:
+        multiprocessing.util.Finalize(None, _at_exit, exitpriority=0)
 
 
 def _before_fork() -> None:
