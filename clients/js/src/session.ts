@@ -59,6 +59,17 @@ const REFUSALS: Record<number, [ProblemKind, number]> = {
   4404: ['unknown-ltm', 404],
 };
 
+/** Whether there is no API at the address: it may be that of a gateway alone. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof Problem && error.kind === 'not-found';
+}
+
+function unlessAbsent(error: unknown): void {
+  if (!isAbsent(error)) {
+    throw error;
+  }
+}
+
 /** Keeps one connection, and with it a view, until it is closed. */
 export abstract class Session<View extends Facts, Change extends { type: string }> implements Followed<View, Change> {
   readonly closed: Promise<void>;
@@ -163,7 +174,7 @@ export abstract class Session<View extends Facts, Change extends { type: string 
     }
     this.since = 0;
     if (!end.opened && !this.over && !this.cleared) {
-      await this.askWhy(token);
+      await this.askWhy(token).catch(unlessAbsent);
       this.cleared = true;
     }
     return this.over ? 0 : this.ended(end);
@@ -234,7 +245,7 @@ export abstract class Session<View extends Facts, Change extends { type: string 
   private async missed(token: string | undefined, grace: number): Promise<boolean> {
     const { view } = this;
     // The API may be unavailable while the gateway is not.
-    const due = await this.behind(token).catch((error) => !(error as Problem).passes);
+    const due = await this.behind(token).catch((error: Problem) => !error.passes && !isAbsent(error));
     if (due) {
       await sleep(grace, this.stop.signal);
     }

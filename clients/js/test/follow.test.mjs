@@ -101,6 +101,27 @@ describe('with services that run', { concurrency: 4 }, () => {
     following.close();
   });
 
+  test('a client that reaches a gateway and no API goes on after an outage', async () => {
+    const id = await create();
+    const proxy = await Proxy.start(services.url);
+    let asked = 0;
+    // What a gateway answers at a path of the API.
+    const problem = JSON.stringify({ type: 'urn:ltm-live:problem:not-found', title: 'Path not found', status: 404 });
+    const gateway = async () => (asked++, new Response(problem, { status: 404 }));
+    const following = followLtm(proxy.url, id, { ...options, history: false, fetch: gateway });
+    await untilView(following, live);
+    proxy.refuses = () => true;
+    proxy.cut();
+    await until(() => asked > 0);
+    const opened = proxy.opened;
+    await until(() => proxy.opened > opened);
+    const { cursor } = await producer.append(id, { reason: 'execute', merge: { n: 1 } });
+    proxy.refuses = undefined;
+    await untilView(following, (view) => view.status === 'live' && view.cursor === cursor);
+    following.close();
+    await proxy.stop();
+  });
+
   test('without history there is the state, and no document is fetched', async () => {
     const id = await create();
     const asked = [];
