@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use ltm_types::{Cursor, LtmRef, Problem};
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    redirect::Policy,
 };
 
 use crate::{Error, Options, RawAnswer, Route, ServerUrl, token::Tokens};
@@ -33,6 +34,8 @@ impl Http {
     ) -> Result<Self, Error> {
         let mut client = reqwest::Client::builder()
             .user_agent(agent)
+            // A write would go on as a GET, whose answer looks as if the write had landed.
+            .redirect(Policy::none())
             // A WebSocket begins as a request of HTTP/1.1.
             .http1_only()
             .connect_timeout(options.connect_timeout)
@@ -109,8 +112,10 @@ impl Http {
             return Ok(response);
         }
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
-        let bytes = self.read(response).await?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = match response.headers().get(LOCATION) {
+            Some(to) if status.is_redirection() => redirection(to),
+            _ => String::from_utf8_lossy(&self.read(response).await?).into_owned(),
+        };
         Err(refusal(self.server(), status.as_u16(), &text, retry_after))
     }
 
@@ -144,6 +149,11 @@ fn seconds(value: &HeaderValue) -> Option<Duration> {
     value.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
+/// What to say of a redirect to an address.
+fn redirection(to: &HeaderValue) -> String {
+    format!("use the address {}", String::from_utf8_lossy(to.as_bytes()))
+}
+
 /// The error for an answer with an unexpected status.
 fn refusal(server: &ServerUrl, status: u16, text: &str, retry_after: Option<Duration>) -> Error {
     match serde_json::from_str::<Problem>(text) {
@@ -162,7 +172,43 @@ fn refusal(server: &ServerUrl, status: u16, text: &str, retry_after: Option<Dura
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// Answers one request with a redirect.
+    async fn redirect(listener: TcpListener) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let answer = "HTTP/1.1 301 Moved Permanently\r\nLocation: https://ltm.example/\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_redirected_fails_and_names_the_other_address() {
+        for method in [Method::POST, Method::GET] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let server = tokio::spawn(redirect(listener));
+            let (server_url, options) = (url.parse().unwrap(), Options::default());
+            let http = Http::new("tests", server_url, Tokens::None, options).unwrap();
+            let error = http.send(http.request(method, "/1/snapshots")).await;
+            let error = error.err().unwrap();
+            assert!(matches!(error, Error::Answer { status: 301, .. }));
+            assert!(
+                error.to_string().contains("https://ltm.example/"),
+                "{error}"
+            );
+            assert!(!error.is_temporary());
+            server.await.unwrap();
+        }
+    }
 
     #[test]
     fn an_error_shows_the_beginning_of_a_foreign_answer() {

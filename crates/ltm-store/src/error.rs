@@ -49,8 +49,8 @@ pub enum StoreError {
         /// What is wrong.
         detail: String,
     },
-    /// Retention removed the requested entries.
-    #[error("retention removed that part of the history from the log of LTM {0}")]
+    /// The log does not have the requested entries any more: retention removed them, or a failover of Redis lost them.
+    #[error("the log of LTM {0} does not have that part of the history any more")]
     Trimmed(LtmId),
     /// A failover has taken back a part of an unfinished copy.
     #[error("a failover of Redis has lost the unfinished copy of LTM {0}; copy it again")]

@@ -1,7 +1,9 @@
 //! Faults of Redis, one at a time.
 
 use futures_util::future::join_all;
+use ltm_store::{Redis, RedisSettings, Store, StoreError};
 use ltm_tests::{Api, Follower, Replicated, Service, Stack, Subscriber, until};
+use ltm_types::{Cursor, LtmId};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,4 +258,29 @@ async fn a_read_over_a_connection_that_redis_has_closed_is_sent_again() {
             assert_eq!(answer.status, 200, "round {round}: {}", answer.text);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_has_lost_its_end_is_not_damaged() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({"n": 0})).await;
+    let appended = stack.api.append(id, json!({"merge": {"n": 1}})).await;
+    let head: Cursor = appended["cursor"].as_str().unwrap().parse().unwrap();
+    let settings = RedisSettings {
+        url: stack.redis.url(),
+        ..RedisSettings::default()
+    };
+    let store = Store::new(Redis::open(&settings).unwrap());
+    let id = LtmId::new(id).unwrap();
+    // A reader looked up an entry before a failover lost it.
+    let lost = store.state_after(id, head.seq + 1).await;
+    assert!(matches!(lost, Err(StoreError::Trimmed(_))), "{lost:?}");
+    // Nothing but damage makes a log shorter than its head says.
+    let log = format!("ltm:{{{id}}}:log");
+    stack.redis.cli(&["XDEL", &log, &head.to_string()]);
+    let damaged = store.state_after(id, head.seq).await;
+    assert!(
+        matches!(damaged, Err(StoreError::Damaged { .. })),
+        "{damaged:?}"
+    );
 }

@@ -47,12 +47,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::state`], and [`StoreError::Trimmed`] if retention removed that entry.
+    /// As [`Store::state`], and [`StoreError::Trimmed`] if the log does not have that entry any more: retention removed it,
+    /// or a failover of Redis lost it.
     pub async fn state_after(&self, id: LtmId, seq: u64) -> Result<State, StoreError> {
         let (state, _) = self.state_until(id, seq).await?;
         match state.cursor.seq {
             at if at == seq => Ok(state),
             at if at > seq => Err(StoreError::Trimmed(id)),
+            _ if self.head(id).await?.seq < seq => Err(StoreError::Trimmed(id)),
             _ => Err(damaged(id, state.cursor, "the log ends before its history")),
         }
     }
