@@ -241,3 +241,26 @@ async fn on_a_cluster_a_writer_that_is_far_behind_an_older_version_is_refused_at
     apis[1].post(&path, &element("last")).await.expect(201);
     assert_eq!(count(&apis[0], id, "last").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_lands_meanwhile_is_not_refused_because_of_itself() {
+    let world = World::start().await;
+    let (id, _) = world.near.create(json!({})).await;
+    let path = format!("/ltm/{id}/snapshots");
+    for n in 0..100 {
+        // `far` holds an older state. It reads this one after it has looked for the Idempotency-Key.
+        let before = world.near.append(id, json!({"merge": {"n": n}})).await;
+        let expected = format!("\"{}\"", before["cursor"].as_str().unwrap());
+        let write = async |api: &Api| {
+            let request = api.request(Method::POST, &path);
+            let request = request.header("Idempotency-Key", format!("write {n}"));
+            let request = request.header("If-Match", &expected);
+            let body = json!({"reason": "execute", "merge": {"own": n}});
+            let answer = api.send(request.json(&body)).await;
+            assert!(answer.status.is_success(), "{n}: {}", answer.text);
+            serde_json::from_str::<Value>(&answer.text).unwrap()["cursor"].clone()
+        };
+        let (one, other) = tokio::join!(write(&world.near), write(&world.far));
+        assert_eq!(one, other);
+    }
+}

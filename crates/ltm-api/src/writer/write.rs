@@ -80,6 +80,22 @@ impl Writer {
         if let Some(written) = self.earlier(id, preconditions).await? {
             return Ok(written);
         }
+        match self.write_new(id, preconditions, write).await {
+            // It may have landed since, by another request with the same Idempotency-Key: that is why it no longer applies.
+            Err(error) if error.depends_on_state() => {
+                let written = self.earlier(id, preconditions).await?;
+                written.ok_or(error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn write_new(
+        &self,
+        id: LtmId,
+        preconditions: &Preconditions<'_>,
+        write: &mut impl Write,
+    ) -> Result<Written, WriteError> {
         write.prepare().await?;
         let began = Instant::now();
         let mut state = self.cache.lock(id).await?;
