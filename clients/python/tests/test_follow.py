@@ -408,7 +408,7 @@ def test_when_a_token_expires_it_goes_on_with_another(guarded: Guarded) -> None:
     given: list[str] = []
 
     def token() -> str:
-        given.append(guarded.token("*", "admin", 1.5))
+        given.append(guarded.token("*", "admin", 5))
         return given[-1]
 
     with Client(guarded.server.url, token=token, retry=QUICK) as client:
