@@ -1,6 +1,9 @@
 //! The proof, from the records and the log, that nothing is lost, duplicated or wrong.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use ltm_tests::same;
 use ltm_types::Cursor;
@@ -47,29 +50,35 @@ impl Proof<'_> {
                 }
                 _ => continue,
             };
-            let (who, _) = write.key.split_once('/').unwrap();
             let what = format!("{} {wrong}", write.key);
-            return Err(self.story.failure(what, who, write.during, &write.key));
+            // Any later fault can have lost what was acknowledged.
+            let during = (write.during.0, self.story.now());
+            return Err(self.story.failure(what, "", during, &write.key));
         }
         self.batches(writes)?;
         if self.may_lose {
             return Ok(());
         }
-        // The first entry is the creation.
-        let known = 1 + writes
+        let explained: HashSet<&str> = writes
             .iter()
-            .filter(|write| match &write.outcome {
-                Outcome::Acknowledged(_) => true,
-                Outcome::Unknown => landed.contains_key(write.key.as_str()),
-                Outcome::Refused => false,
+            .map(|write| match &write.outcome {
+                Outcome::Acknowledged(cursor) => cursor.as_str(),
+                Outcome::Unknown | Outcome::Refused => write.key.as_str(),
             })
-            .count();
-        if known != self.log.len() {
-            let what = format!(
-                "the writes explain {known} entries, and the log holds {}",
-                self.log.len()
-            );
-            return Err(self.story.failure(what, "", Default::default(), ""));
+            .collect();
+        // The first entry is the creation.
+        let unexplained = self.log.iter().skip(1).find(|entry| {
+            let is_written = entry
+                .key
+                .as_deref()
+                .is_some_and(|key| explained.contains(key));
+            !is_written && !explained.contains(entry.cursor.to_string().as_str())
+        });
+        if let Some(Logged { cursor, key, .. }) = unexplained {
+            let what = format!("the log holds {cursor} (key {key:?}), which no write explains");
+            return Err(self
+                .story
+                .failure(what, "", Default::default(), &cursor.to_string()));
         }
         Ok(())
     }

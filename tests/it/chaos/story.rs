@@ -7,7 +7,7 @@ use std::{
 };
 
 /// How many events before a failure are shown.
-const LINES: usize = 40;
+const LINES: usize = 120;
 
 /// The events of a run, in order. Clones share them.
 #[derive(Clone)]
