@@ -126,11 +126,18 @@ impl Replica {
         replica
     }
 
+    /// Waits until the replica follows its primary and its append-only file has all data. Redis writes a new file after a
+    /// synchronization. If a replica is promoted and killed before that is done, it comes back with its old data.
     async fn until_it_follows(&self) {
+        const DONE: [&str; 3] = [
+            "master_link_status:up",
+            "aof_rewrite_in_progress:0",
+            "aof_rewrite_scheduled:0",
+        ];
         let began = Instant::now();
         loop {
-            let info = self.redis.cli(&["INFO", "replication"]);
-            if info.contains("master_link_status:up") {
+            let info = self.redis.cli(&["INFO", "replication", "persistence"]);
+            if DONE.iter().all(|part| info.contains(part)) {
                 return;
             }
             assert!(began.elapsed() < LIMIT, "the replica never follows: {info}");
