@@ -21,7 +21,7 @@ pub use http::{
     head::is_head,
     health::Readiness,
     list_query::ListQuery,
-    ltm_path::ltm_in_path,
+    ltm_path::{ltm_in_path, path_segment},
     problem::{ProblemResponse, method_not_allowed},
     query::Parameters,
     server::Server,

@@ -19,17 +19,20 @@ pub fn ltm_in_path(request: &HttpRequest) -> Result<LtmRef, ProblemResponse> {
         .map_err(|e| invalid("id", format!("{e}")))
 }
 
-/// Reads the path as the client sent it. The router has decoded its parameters: it replaces what is not UTF-8, so two
-/// different keys would be one.
 fn key_in_path(request: &HttpRequest) -> Result<LtmKey, ProblemResponse> {
+    let (fqn, key) = (path_segment(request, "fqn"), path_segment(request, "key"));
+    LtmKey::from_segments(fqn, key).map_err(|e| invalid(e.field(), e.to_string()))
+}
+
+/// A parameter of the path as the client sent it, still encoded; empty if the route has no such parameter. The router
+/// has decoded its parameters and has replaced what is not UTF-8, so two different keys would be one.
+pub fn path_segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     let pattern = request.match_pattern().unwrap_or_default();
-    let segment = |name: &str| {
-        let mut pairs = pattern.split('/').zip(request.uri().path().split('/'));
-        let found = pairs.find(|(pattern, _)| *pattern == name);
-        found.map_or("", |(_, segment)| segment)
-    };
-    LtmKey::from_segments(segment("{fqn}"), segment("{key}"))
-        .map_err(|e| invalid(e.field(), e.to_string()))
+    let is_named =
+        |it: &str| it.strip_prefix('{').and_then(|it| it.strip_suffix('}')) == Some(name);
+    let mut pairs = pattern.split('/').zip(request.uri().path().split('/'));
+    let found = pairs.find(|(it, _)| is_named(it));
+    found.map_or("", |(_, segment)| segment)
 }
 
 fn invalid(field: &str, detail: String) -> ProblemResponse {

@@ -1,7 +1,7 @@
 //! The calls of a CopilotKit page whose `runtimeUrl` is `…/agui`. The id of an agent is the class of its LTMs.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use ltm_service::{ProblemResponse, VERSION};
+use ltm_service::{ProblemResponse, VERSION, path_segment};
 use ltm_types::{Problem, ProblemKind};
 use serde_json::{Map, Value, json};
 
@@ -35,7 +35,7 @@ pub(super) async fn run(
     service: web::Data<RecorderService>,
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let agent = page::agent_of(page::segment(&request, 2))?;
+    let agent = page::agent_in_path(&request, "agent")?;
     let input = page::object(&service, body).await?;
     let thread = page::thread_in_input(&agent, &input)?;
     running::run_or_attach(&request, &service, thread, input).await
@@ -47,7 +47,7 @@ pub(super) async fn connect(
     service: web::Data<RecorderService>,
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let agent = page::agent_of(page::segment(&request, 2))?;
+    let agent = page::agent_in_path(&request, "agent")?;
     let input = page::object(&service, body).await?;
     connect_to(&request, &service, &agent, &input).await
 }
@@ -72,7 +72,11 @@ pub(super) async fn stop(
     request: HttpRequest,
     service: web::Data<RecorderService>,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let thread = page::thread_of(page::segment(&request, 2), page::segment(&request, 4))?;
+    let (agent, thread) = (
+        path_segment(&request, "agent"),
+        path_segment(&request, "thread"),
+    );
+    let thread = page::thread_of(agent, thread)?;
     running::stop_run(&request, &service, &thread).await
 }
 

@@ -8,7 +8,7 @@ use actix_web::{
 use futures_util::StreamExt;
 use ltm_auth::Credential;
 use ltm_client::{Error, LtmKey, Token};
-use ltm_service::{ProblemResponse, credential};
+use ltm_service::{ProblemResponse, credential, path_segment};
 use ltm_settings::bytes;
 use ltm_types::{Problem, ProblemKind};
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -70,16 +70,9 @@ pub(super) fn forwarded(request: &HttpRequest, service: &RecorderService) -> Hea
     headers
 }
 
-/// A segment of the path as the client sent it, from 0. The router replaces what is not UTF-8, so two different keys
-/// would be one.
-pub(super) fn segment(request: &HttpRequest, nth: usize) -> &str {
-    let mut segments = request.uri().path().split('/').skip(1);
-    segments.nth(nth).unwrap_or_default()
-}
-
 /// The thread in `/agui/{fqn}/{key}`.
 pub(super) fn thread_in_path(request: &HttpRequest) -> Result<LtmKey, ProblemResponse> {
-    thread_of(segment(request, 1), segment(request, 2))
+    thread_of(path_segment(request, "fqn"), path_segment(request, "key"))
 }
 
 /// The thread that two encoded segments name.
@@ -97,10 +90,12 @@ pub(super) fn thread_in_input(
     LtmKey::new(agent, key).map_err(|e| invalid(e.field(), &e.to_string()))
 }
 
-/// The agent in an encoded segment.
-pub(super) fn agent_of(segment: &str) -> Result<String, ProblemResponse> {
+/// The agent in a parameter of the path.
+pub(super) fn agent_in_path(request: &HttpRequest, name: &str) -> Result<String, ProblemResponse> {
     // Any key will do to have the class checked and decoded.
-    Ok(thread_of(segment, "-")?.fqn().to_owned())
+    Ok(thread_of(path_segment(request, name), "-")?
+        .fqn()
+        .to_owned())
 }
 
 /// Reads a body that is a JSON object, within the limits of size and time.

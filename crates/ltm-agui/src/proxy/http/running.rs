@@ -41,7 +41,7 @@ pub(super) async fn run_thread(
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
     let input = page::object(&service, body).await?;
-    let agent = page::agent_of(page::segment(&request, 1))?;
+    let agent = page::agent_in_path(&request, "fqn")?;
     let thread = page::thread_in_input(&agent, &input)?;
     run_or_attach(&request, &service, thread, input).await
 }
