@@ -152,6 +152,25 @@ async fn wherever_it_is_cut_a_run_goes_on_after_the_last_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn large_and_small_changes_reach_a_reader_in_order() {
+    let stack = Stack::start();
+    let (id, _) = stack.api.create(json!({})).await;
+    let mut reader = open(&stack.gateway, &id.to_string()).await;
+    for _ in 0..2 {
+        reader.next().await.unwrap();
+    }
+    for n in 1..=30 {
+        // Every third is translated on another thread.
+        let text = "x".repeat(if n % 3 == 0 { 200_000 } else { 10 });
+        let merge = json!({"merge": {"n": n, "text": text}});
+        stack.api.append(id, merge).await;
+    }
+    for n in 1..=30 {
+        assert_eq!(reader.next().await.unwrap().json()["delta"][0]["value"], n);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn steps_and_the_end_of_the_catch_up_are_told_to_those_that_ask() {
     let stack = Stack::start();
     let (id, first) = stack.api.create(json!({"n": 0})).await;

@@ -15,6 +15,11 @@ pub(crate) trait Dialect {
         Box::pin(ready(()))
     }
 
+    /// Whether [`Dialect::message`] takes little time for this message: it is small, or it is prepared.
+    fn is_prepared(&self, _text: &[Bytes]) -> bool {
+        true
+    }
+
     /// Writes what a message becomes. The text comes in parts, which may be shared with other subscribers.
     fn message(&self, text: Vec<Bytes>, events: &mut Events) -> Then;
 

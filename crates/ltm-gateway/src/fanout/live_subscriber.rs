@@ -25,6 +25,8 @@ pub(crate) enum Taken {
     Last,
     /// Nothing: it needs its own task from now on.
     Nothing,
+    /// Nothing: its own task prepares the batch first.
+    Unprepared,
 }
 
 impl LiveSubscriber {
@@ -76,6 +78,10 @@ impl LiveSubscriber {
 
     /// Sends a batch; also returns how many bytes compression has saved.
     pub(crate) fn take(&self, batch: &Batch) -> (Taken, usize) {
+        // The fan-out serves all LTMs of its thread.
+        if !self.outbound.is_prepared(&batch.frames) {
+            return (Taken::Unprepared, 0);
+        }
         let Some(saved) = self.outbound.send(&batch.frames) else {
             return (Taken::Nothing, 0);
         };
@@ -109,5 +115,68 @@ impl LiveSubscriber {
         while self.index.get().is_some() && self.outbound.is_clear() {
             self.outbound.notified().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::future::LocalBoxFuture;
+    use ltm_types::LtmId;
+
+    use super::*;
+    use crate::{
+        dialect::answer::{Dialect, Events, Then},
+        fanout::frames::Frames,
+        subscriber::{close::CloseCause, event_queue::EventQueue},
+    };
+
+    /// A dialect that takes long for a message which it has not prepared.
+    #[derive(Default)]
+    struct Slow {
+        prepared: Cell<bool>,
+    }
+
+    impl Dialect for Slow {
+        fn prepare(&self, _: Vec<Bytes>) -> LocalBoxFuture<'_, ()> {
+            Box::pin(async { self.prepared.set(true) })
+        }
+
+        fn is_prepared(&self, _: &[Bytes]) -> bool {
+            self.prepared.get()
+        }
+
+        fn message(&self, text: Vec<Bytes>, events: &mut Events) -> Then {
+            let large = text.iter().map(Bytes::len).sum::<usize>() > 64 * 1024;
+            assert!(self.prepared.get() || !large, "the fan-out does the work");
+            events.write(b"data: 1\n\n");
+            Then::Continue
+        }
+
+        fn end(&self, _: Option<LtmId>, _: &CloseCause, _: &mut Events) {}
+    }
+
+    fn batch(length: usize, to: &str) -> Batch {
+        Batch {
+            to: to.parse().unwrap(),
+            last: false,
+            frames: Frames::plain(&"x".repeat(length)),
+            count: 1,
+            appended: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_fan_out_leaves_the_translation_of_a_large_message_to_the_subscriber() {
+        let queue = Rc::new(EventQueue::new(1 << 20, Box::<Slow>::default()));
+        let outbound = Rc::new(Outbound::events(queue));
+        let subscriber = LiveSubscriber::new(outbound.clone(), Cursor::ORIGIN);
+        let (small, large) = (batch(100, "1-1"), batch(100_000, "1-2"));
+        assert_eq!(subscriber.take(&small).0, Taken::All);
+        assert_eq!(subscriber.take(&large).0, Taken::Unprepared);
+        assert_eq!(subscriber.position(), small.to);
+        outbound.prepare(&large.frames).await;
+        assert_eq!(subscriber.take(&large).0, Taken::All);
+        assert_eq!(subscriber.position(), large.to);
     }
 }

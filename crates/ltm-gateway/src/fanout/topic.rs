@@ -371,10 +371,10 @@ impl Topic {
                 return false;
             };
             let (taken, saved) = subscriber.take(&sent.batch);
-            sent.takers += usize::from(taken != Taken::Nothing);
+            sent.takers += usize::from(matches!(taken, Taken::All | Taken::Last));
             sent.saved += saved;
             if taken != Taken::All {
-                if !sent.batch.last {
+                if !sent.batch.last && taken != Taken::Unprepared {
                     self.metrics.slow();
                 }
                 return false;

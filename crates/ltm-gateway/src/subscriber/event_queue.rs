@@ -68,6 +68,11 @@ impl EventQueue {
         }
     }
 
+    /// Whether [`EventQueue::send`] takes little time for these frames.
+    pub(crate) fn is_prepared(&self, frames: &Bytes) -> bool {
+        texts(frames).all(|text| self.dialect.is_prepared(&text))
+    }
+
     /// Takes frames of messages as events; false if the queue is full or the client has left.
     pub(crate) fn send(&self, frames: &Bytes) -> bool {
         if !self.is_clear() || self.closed.get() || self.left.get() {

@@ -119,6 +119,16 @@ impl Outbound {
         }
     }
 
+    /// Whether [`Outbound::send`] takes little time for these frames.
+    pub(crate) fn is_prepared(&self, frames: &Frames) -> bool {
+        match &self.wire {
+            Wire::WebSocket(_) => true,
+            Wire::Events(queue) => {
+                frames.len() <= LARGE || queue.is_prepared(frames.uncompressed())
+            }
+        }
+    }
+
     /// Sends frames of messages, in the best form that the client can read. Bytes that the socket does not accept wait.
     /// Returns how many bytes compression has saved; `None` if it took nothing, because something waits already or the
     /// connection has ended.

@@ -72,6 +72,11 @@ impl Dialect for Agui {
         async move { self.translations.prepare(&text, is_recorded).await }.boxed_local()
     }
 
+    fn is_prepared(&self, text: &[Bytes]) -> bool {
+        let is_recorded = self.runs.borrow().recorded;
+        self.translations.is_prepared(text, is_recorded)
+    }
+
     fn message(&self, text: Vec<Bytes>, events: &mut Events) -> Then {
         let mut runs = self.runs.borrow_mut();
         let translation = self.translations.of(text, runs.recorded);

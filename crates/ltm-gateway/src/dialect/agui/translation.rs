@@ -114,14 +114,14 @@ impl Translations {
     /// Translates a message, for a call of [`Translations::of`] soon after: on another thread if it is large. Subscribers
     /// that want the same one wait for it.
     pub(super) async fn prepare(&self, text: &[Bytes], is_recorded: bool) {
-        let (key, length) = key(text, is_recorded);
-        if length <= LARGE {
+        if self.is_prepared(text, is_recorded) {
             return;
         }
         let _turn = self.large.lock().await;
-        if self.known.borrow().all.contains_key(&key) {
+        if self.is_prepared(text, is_recorded) {
             return;
         }
+        let (_, length) = key(text, is_recorded);
         let (translator, text) = (self.translator.clone(), text.to_vec());
         let (text, translation) = apart(length, move || {
             let translation = translator.translate_parts(&text, is_recorded);
@@ -129,6 +129,12 @@ impl Translations {
         })
         .await;
         self.keep(text, is_recorded, translation);
+    }
+
+    /// Whether a call of [`Translations::of`] takes little time.
+    pub(super) fn is_prepared(&self, text: &[Bytes], is_recorded: bool) -> bool {
+        let (key, length) = key(text, is_recorded);
+        length <= LARGE || self.known.borrow().all.contains_key(&key)
     }
 
     /// What a message becomes.
@@ -399,7 +405,9 @@ mod tests {
             second.as_mut().now_or_never().is_none(),
             "it waits for the first"
         );
+        assert!(!translations.is_prepared(&text, false));
         tokio::join!(first, second);
+        assert!(translations.is_prepared(&text, false));
         // A small message after it does not drop it.
         translations.of(vec![Bytes::from_static(b"{}")], false);
         assert_eq!(translations.known.borrow().all.len(), 3);
