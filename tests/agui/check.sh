@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 cargo build --quiet --locked --bin ltm
+npm --prefix clients/js ci --no-audit --no-fund --silent
+npm --prefix clients/js run --silent build
 npm --prefix tests/agui ci --no-audit --no-fund --silent
 npm --prefix tests/agui test
 
@@ -32,7 +34,5 @@ fi
 LTM_AGUI_PYTHON="$PWD/$agents/bin/python" node --test --test-timeout 120000 tests/agui/record.mjs
 
 # CopilotKit's runtime with the runner of the JavaScript client, and a CopilotKit page in Chromium.
-npm --prefix clients/js ci --no-audit --no-fund --silent
-npm --prefix clients/js run --silent build
 npm --prefix tests/agui/copilotkit ci --no-audit --no-fund --silent
 npm --prefix tests/agui/copilotkit test

@@ -1,6 +1,7 @@
 // Makes the API reference of docstrings, one module for each entry of the package: reference/out/index.html. It fails if a
 // public symbol has no docstring, or a link leads nowhere.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Application } from 'typedoc';
 
@@ -16,7 +17,7 @@ entries.delete('./dist/core.d.ts');
 const source = (types) => types.replace('dist', 'src').replace('.d.ts', '.ts');
 const app = await Application.bootstrap({
   name: `ltm-live ${version} for JavaScript`,
-  entryPoints: [...entries.keys()].map((types) => `${client}/${source(types)}`),
+  entryPoints: [...entries.keys()].map((types) => join(client, source(types))),
   tsconfig: `${client}/tsconfig.json`,
   out: `${client}/reference/out`,
   readme: 'none',
@@ -33,7 +34,7 @@ const app = await Application.bootstrap({
 const project = await app.convert();
 if (project) {
   for (const [types, entry] of entries) {
-    const module = project.children?.find(({ name }) => `./src/${name}.ts` === source(types));
+    const module = project.children?.find(({ name }) => [`./src/${name}.ts`, `./src/${name}/index.ts`].includes(source(types)));
     if (module) module.name = entry;
   }
   app.validate(project);

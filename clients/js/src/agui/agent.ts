@@ -27,6 +27,7 @@ export class LtmAgent extends AbstractAgent {
   private settings: Pick<LtmAgentOptions, 'url' | 'fqn'> & RunOptions;
   private stops: Set<AbortController>;
 
+  /** An agent. It sends nothing until it runs or connects. */
   constructor({ url, fqn, headers, token, fetch, backoff, silence, ...config }: LtmAgentOptions) {
     super({ ...config, agentId: config.agentId ?? fqn });
     this.settings = { url, fqn, token, fetch, backoff, silence };
@@ -34,10 +35,12 @@ export class LtmAgent extends AbstractAgent {
     this.stops = new Set();
   }
 
+  /** Starts a run at the recorder, or attaches to the one that is under way. `runAgent()` calls it. */
   override run(input: RunAgentInput): Observable<BaseEvent> {
     return this.read(input, true);
   }
 
+  /** Reads the thread, and starts nothing. `connectAgent()` calls it. */
   protected override connect(input: RunAgentInput): Observable<BaseEvent> {
     return this.read(input, false);
   }
@@ -57,6 +60,7 @@ export class LtmAgent extends AbstractAgent {
     return caller.call(`${this.path(this.threadId)}/stop`, call, undefined, async (response) => (await response.json()).stopped === true);
   }
 
+  /** An agent with the same settings, messages and state. `abortRun()` of one does not stop the other. */
   override clone(): LtmAgent {
     const clone = super.clone() as LtmAgent;
     clone.settings = this.settings;

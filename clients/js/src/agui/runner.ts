@@ -41,6 +41,7 @@ export class LtmAgentRunner {
   private readonly reader: Reader;
   private readonly caller: Caller;
 
+  /** A runner. It sends nothing until a page runs or connects. */
   constructor(private readonly options: LtmAgentRunnerOptions) {
     this.services = new Server(options.url);
     this.recorder = new Server(options.recorder);
