@@ -1,7 +1,9 @@
 //! A write whose answer is lost: the API recognises its own entry, and takes no other for it.
 
+use std::io::{Read, Write};
+
 use futures_util::future::join_all;
-use ltm_tests::{Api, Cluster, Network, RedisServer, Service, until};
+use ltm_tests::{Api, Cluster, Network, RedisServer, Service, Stack, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -263,4 +265,49 @@ async fn a_write_that_lands_meanwhile_is_not_refused_because_of_itself() {
         let (one, other) = tokio::join!(write(&world.near), write(&world.far));
         assert_eq!(one, other);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_whose_key_is_lost_meanwhile_is_sent_again_and_no_internal_error() {
+    let stack = Stack::start();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let address = stack.redis.address();
+    // A failover that loses the last writes, again and again.
+    let loser = std::thread::spawn(move || {
+        let lose = "for _, key in ipairs(redis.call('KEYS', 'ltm:created:*')) do redis.call('DEL', key) end";
+        let command = format!(
+            "*3\r\n$4\r\nEVAL\r\n${}\r\n{lose}\r\n$1\r\n0\r\n",
+            lose.len()
+        );
+        let mut redis = std::net::TcpStream::connect(address).unwrap();
+        let mut answer = [0; 5];
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            redis.write_all(command.as_bytes()).unwrap();
+            redis.read_exact(&mut answer).unwrap();
+        }
+    });
+    let (mut created, mut lost) = (0, 0);
+    for number in 0..10_000 {
+        let request = stack.api.request(Method::POST, "/ltm");
+        let request = request.header("Idempotency-Key", number.to_string());
+        let answer = request
+            .json(&json!({"fqn": "tests.Ltm"}))
+            .send()
+            .await
+            .unwrap();
+        match answer.status().as_u16() {
+            200 => created += 1,
+            503 => lost += 1,
+            status => panic!("{status}: {}", answer.text().await.unwrap()),
+        }
+        if created > 0 && lost > 0 {
+            break;
+        }
+    }
+    stop.send(()).unwrap();
+    loser.join().unwrap();
+    assert!(
+        created > 0 && lost > 0,
+        "{created} were created, {lost} lost"
+    );
 }

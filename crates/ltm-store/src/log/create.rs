@@ -218,11 +218,7 @@ impl Store {
             .map_err(StoreError::from)?;
         let bound = self.bound(idempotency).await?;
         bound.ok_or_else(|| {
-            StoreError::Unexpected(format!(
-                "{} disappeared right after it was written",
-                keys::created(idempotency.key)
-            ))
-            .into()
+            StoreError::from(script::lost_by_failover("the record of an Idempotency-Key")).into()
         })
     }
 

@@ -116,13 +116,17 @@ impl Script {
     }
 }
 
+/// The error if Redis does not have what was just written: another Redis has become the primary. A later try succeeds.
+pub(crate) fn lost_by_failover(what: &str) -> RedisError {
+    let text =
+        format!("another Redis became the primary, and does not have {what} that was just written");
+    std::io::Error::new(std::io::ErrorKind::NotConnected, text).into()
+}
+
 /// If Redis does not know a script that was just loaded, another Redis has become the primary. A later try finds it.
 fn after_load(outcome: Result<Value, RedisError>) -> Result<Value, RedisError> {
     match outcome {
-        Err(error) if error.code() == Some("NOSCRIPT") => {
-            let text = "another Redis became the primary while a script was loaded";
-            Err(std::io::Error::new(std::io::ErrorKind::NotConnected, text).into())
-        }
+        Err(error) if error.code() == Some("NOSCRIPT") => Err(lost_by_failover("a script")),
         outcome => outcome,
     }
 }
