@@ -11,8 +11,8 @@ use crate::{
     fanout::{backlog::Backlog, log_source::LogSource},
     list::feed::ListFeeds,
     metrics::GatewayMetrics,
-    settings::GatewaySettings,
-    subscriber::{drain::Drain, per_ltm_limit::PerLtmLimit},
+    settings::{GatewaySettings, bytes},
+    subscriber::{drain::Drain, large_messages::LargeMessages, per_ltm_limit::PerLtmLimit},
 };
 
 /// A running gateway. Clones share it.
@@ -30,6 +30,7 @@ struct Inner {
     per_ltm_limit: Arc<PerLtmLimit>,
     backlog: Arc<Backlog>,
     lists: Arc<ListFeeds>,
+    large_messages: LargeMessages,
     drain: Drain,
     tasks: Tasks,
     auth: Auth,
@@ -61,6 +62,7 @@ impl Gateway {
             per_ltm_limit: Arc::new(PerLtmLimit::new(&settings, limits.clone())),
             backlog: Arc::new(Backlog::new(logs.clone(), &settings)),
             lists: ListFeeds::new(store.clone(), tasks.clone(), &settings, limits.clone()),
+            large_messages: LargeMessages::new(bytes(settings.large_messages), limits.clone()),
             drain: Drain::new(settings.max_subscribers, limits.clone()),
             tasks,
             store,
@@ -128,6 +130,10 @@ impl Gateway {
 
     pub(crate) fn lists(&self) -> &Arc<ListFeeds> {
         &self.inner.lists
+    }
+
+    pub(crate) fn large_messages(&self) -> LargeMessages {
+        self.inner.large_messages.clone()
     }
 
     pub(crate) fn drain(&self) -> &Drain {

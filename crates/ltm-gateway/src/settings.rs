@@ -155,6 +155,11 @@ pub struct GatewaySettings {
     ///
     /// Raise it if many subscribers of different LTMs reconnect at the same time.
     pub cache: ByteSize,
+    /// The memory for messages of more than 64 KiB that wait for slow subscribers. A message that several subscribers wait
+    /// for counts once. If there is no room for a further one, its subscriber is closed with 1013.
+    ///
+    /// Raise it if `ltm_limits_hit_total` counts this limit and the gateway has the memory.
+    pub large_messages: ByteSize,
     /// The most reads of logs at once. Further ones wait.
     ///
     /// Raise it if Redis is idle while subscribers catch up slowly. Lower it if reads delay writes.
@@ -231,6 +236,7 @@ impl Default for GatewaySettings {
             window: ByteSize::kib(64),
             page: ByteSize::kib(64),
             cache: ByteSize::mib(64),
+            large_messages: ByteSize::mib(256),
             max_reads: 32,
             compression: true,
             compression_min_size: ByteSize::b(128),

@@ -141,3 +141,39 @@ async fn a_thousand_that_read_nothing_stay_within_the_documented_memory_and_get_
     join_all(read).await;
     assert!(held() < most, "{} MiB", held() / MIB);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_messages_that_wait_have_a_limit_and_subscribers_of_one_ltm_count_once() {
+    let stack = Stack::with(&[
+        ("LTM__HTTP__SEND_BUFFER", "16 KiB"),
+        ("LTM__GATEWAY__LARGE_MESSAGES", "3 MiB"),
+        ("LTM__GATEWAY__COMPRESSION", "false"),
+    ]);
+    let path = async || {
+        let state = json!({"text": "x".repeat(2 * MIB)});
+        let (id, _) = stack.api.create(state).await;
+        format!("/ws/{id}?init=state")
+    };
+    let (one, other) = (path().await, path().await);
+    let mut slow = Subscriber::with_buffer(stack.gateway.address(), &one, 8192).await;
+    let connect = async |path: &str| {
+        let url = stack.gateway.ws(path);
+        Subscriber::connect(&url).await.unwrap().hear().await
+    };
+    until("the state of the first waits", async || {
+        match connect(&other).await {
+            Heard::Closed(1013) => Ok(()),
+            heard => Err(format!("{heard:?}").chars().take(100).collect::<String>()),
+        }
+    })
+    .await;
+    assert!(matches!(connect(&one).await, Heard::Message(_)));
+    slow.message().await;
+    until("the state of the other has room", async || {
+        match connect(&other).await {
+            Heard::Message(message) => Ok(message),
+            heard => Err(format!("{heard:?}")),
+        }
+    })
+    .await;
+}

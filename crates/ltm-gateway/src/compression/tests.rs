@@ -24,7 +24,10 @@ use crate::{
     },
     metrics::GatewayMetrics,
     settings::GatewaySettings,
-    subscriber::outbound::{Outbound, Peer},
+    subscriber::{
+        large_messages::LargeMessages,
+        outbound::{Outbound, Peer},
+    },
 };
 
 const TOPICS: usize = 2;
@@ -123,7 +126,11 @@ impl Client {
             room: Cell::new(usize::MAX),
         });
         Self {
-            outbound: Rc::new(Outbound::new(pipe.clone(), agreement)),
+            outbound: Rc::new(Outbound::new(
+                pipe.clone(),
+                agreement,
+                LargeMessages::unlimited(),
+            )),
             pipe,
             follows: (0..TOPICS).map(|_| None).collect(),
             expected: Vec::new(),

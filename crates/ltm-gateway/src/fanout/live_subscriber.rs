@@ -128,7 +128,7 @@ mod tests {
     use crate::{
         dialect::answer::{Dialect, Events, Then},
         fanout::frames::Frames,
-        subscriber::{close::CloseCause, event_queue::EventQueue},
+        subscriber::{close::CloseCause, event_queue::EventQueue, large_messages::LargeMessages},
     };
 
     /// A dialect that takes long for a message which it has not prepared.
@@ -169,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn the_fan_out_leaves_the_translation_of_a_large_message_to_the_subscriber() {
         let queue = Rc::new(EventQueue::new(1 << 20, Box::<Slow>::default()));
-        let outbound = Rc::new(Outbound::events(queue));
+        let outbound = Rc::new(Outbound::events(queue, LargeMessages::unlimited()));
         let subscriber = LiveSubscriber::new(outbound.clone(), Cursor::ORIGIN);
         let (small, large) = (batch(100, "1-1"), batch(100_000, "1-2"));
         assert_eq!(subscriber.take(&small).0, Taken::All);

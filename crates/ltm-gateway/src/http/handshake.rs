@@ -76,9 +76,11 @@ pub(crate) async fn open(
         max_messages,
         worker.gateway.limits().clone(),
     );
+    let large_messages = worker.gateway.large_messages();
+    let outbound = Outbound::new(upgrade.socket(), compression, large_messages);
     let socket = OpenSocket {
         worker,
-        outbound: Rc::new(Outbound::new(upgrade.socket(), compression)),
+        outbound: Rc::new(outbound),
         last_heard,
         inbound,
         permit,

@@ -128,9 +128,10 @@ impl SseSubscriber {
     ) -> Self {
         let max = bytes(worker.gateway.settings().queue);
         let queue = Rc::new(EventQueue::new(max, dialect));
+        let outbound = Outbound::events(queue.clone(), worker.gateway.large_messages());
         Self {
             worker,
-            outbound: Rc::new(Outbound::events(queue.clone())),
+            outbound: Rc::new(outbound),
             queue,
             session_auth,
         }

@@ -24,6 +24,7 @@ use crate::{
     fanout::frames::frame_length,
     subscriber::{
         follow_request::{FollowOptions, Start},
+        large_messages::LargeMessages,
         outbound::{Outbound, Peer},
         subscription::Subscription,
     },
@@ -122,7 +123,11 @@ impl Client {
             (logs.now, logs.heads_of(id).len())
         };
         let started = Rc::new(Cell::new(None));
-        let outbound = Rc::new(Outbound::new(wire.clone(), compression));
+        let outbound = Rc::new(Outbound::new(
+            wire.clone(),
+            compression,
+            LargeMessages::unlimited(),
+        ));
         let (topics, backlog) = (thread.topics.clone(), gateway.backlog.clone());
         let (ends, knows) = (started.clone(), world.clone());
         let task = spawn_local(async move {

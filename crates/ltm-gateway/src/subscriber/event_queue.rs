@@ -21,12 +21,14 @@ use tokio::{
 use crate::{
     dialect::answer::{Dialect, Events, Then},
     fanout::frames::texts,
-    subscriber::close::CloseCause,
+    subscriber::{close::CloseCause, large_messages::Room},
 };
 
 /// The events that wait to be sent.
 pub(crate) struct EventQueue {
     waiting: RefCell<Events>,
+    /// The memory of the large messages among them.
+    rooms: RefCell<Vec<Room>>,
     dialect: Box<dyn Dialect>,
     /// The queue takes events while fewer bytes than this wait.
     max: usize,
@@ -49,6 +51,7 @@ impl EventQueue {
     pub(crate) fn new(max: usize, dialect: Box<dyn Dialect>) -> Self {
         Self {
             waiting: RefCell::default(),
+            rooms: RefCell::default(),
             dialect,
             max: max.max(1),
             closed: Cell::new(false),
@@ -74,10 +77,11 @@ impl EventQueue {
     }
 
     /// Takes frames of messages as events; false if the queue is full or the client has left.
-    pub(crate) fn send(&self, frames: &Bytes) -> bool {
+    pub(crate) fn send(&self, frames: &Bytes, room: Option<Room>) -> bool {
         if !self.is_clear() || self.closed.get() || self.left.get() {
             return false;
         }
+        self.rooms.borrow_mut().extend(room);
         for text in texts(frames) {
             match self.dialect.message(text, &mut self.waiting.borrow_mut()) {
                 Then::Continue => continue,
@@ -214,6 +218,9 @@ impl Stream for EventStream {
         let part = queue.waiting.borrow_mut().take();
         if let Some(part) = part {
             let waits = !queue.is_empty();
+            if !waits {
+                queue.rooms.take();
+            }
             queue.accepted.set(waits.then(Instant::now));
             queue.changed.notify_waiters();
             return Poll::Ready(Some(Ok(part)));

@@ -6,6 +6,7 @@ pub(crate) mod event_queue;
 pub(crate) mod follow_request;
 pub(crate) mod frame_reader;
 pub(crate) mod inbound;
+pub(crate) mod large_messages;
 pub(crate) mod outbound;
 pub(crate) mod per_ltm_limit;
 pub(crate) mod session_auth;

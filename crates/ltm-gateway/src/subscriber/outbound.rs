@@ -15,7 +15,10 @@ use tokio::sync::Notify;
 use crate::{
     compression::{negotiation::Agreement, past::Window},
     fanout::frames::{Frames, frame_length},
-    subscriber::event_queue::EventQueue,
+    subscriber::{
+        event_queue::EventQueue,
+        large_messages::{LARGE, LargeMessages, Room},
+    },
 };
 
 /// How many control frames may wait for a socket that accepts nothing; further ones are dropped. A client that
@@ -48,12 +51,10 @@ impl Peer for Socket {
     }
 }
 
-/// Frames up to this size become events in less than a millisecond.
-const LARGE: usize = 64 * 1024;
-
 /// The sending side of one connection.
 pub(crate) struct Outbound {
     wire: Wire,
+    large_messages: LargeMessages,
     attention: Notify,
 }
 
@@ -84,26 +85,34 @@ struct Unsent {
     control_begun: bool,
     /// Whether the last of these is the close frame, after which nothing is sent.
     closed: bool,
+    /// The memory of the messages, if they are large.
+    room: Option<Room>,
 }
 
 impl Outbound {
     /// The sending side of a WebSocket whose client has agreed to this compression.
-    pub(crate) fn new(socket: Rc<dyn Peer>, compression: Option<Agreement>) -> Self {
-        Self::of(Wire::WebSocket(WebSocket {
+    pub(crate) fn new(
+        socket: Rc<dyn Peer>,
+        compression: Option<Agreement>,
+        large_messages: LargeMessages,
+    ) -> Self {
+        let web_socket = WebSocket {
             socket,
             unsent: RefCell::default(),
             window: compression.map(Window::new),
-        }))
+        };
+        Self::of(Wire::WebSocket(web_socket), large_messages)
     }
 
     /// The sending side of Server-Sent Events.
-    pub(crate) fn events(queue: Rc<EventQueue>) -> Self {
-        Self::of(Wire::Events(queue))
+    pub(crate) fn events(queue: Rc<EventQueue>, large_messages: LargeMessages) -> Self {
+        Self::of(Wire::Events(queue), large_messages)
     }
 
-    fn of(wire: Wire) -> Self {
+    fn of(wire: Wire, large_messages: LargeMessages) -> Self {
         Self {
             wire,
+            large_messages,
             attention: Notify::new(),
         }
     }
@@ -130,13 +139,22 @@ impl Outbound {
     }
 
     /// Sends frames of messages, in the best form that the client can read. Bytes that the socket does not accept wait.
-    /// Returns how many bytes compression has saved; `None` if it took nothing, because something waits already or the
-    /// connection has ended.
+    /// Returns how many bytes compression has saved; `None` if it took nothing, because something waits already, the
+    /// frames have no room, or the connection has ended.
     pub(crate) fn send(&self, frames: &Frames) -> Option<usize> {
+        let room = match frames.len() > LARGE {
+            true => Some(self.large_messages.take(frames)?),
+            false => None,
+        };
         match &self.wire {
-            Wire::WebSocket(web_socket) => web_socket.send(frames),
-            Wire::Events(queue) => queue.send(frames.uncompressed()).then_some(0),
+            Wire::WebSocket(web_socket) => web_socket.send(frames, room),
+            Wire::Events(queue) => queue.send(frames.uncompressed(), room).then_some(0),
         }
+    }
+
+    /// Whether there is room for frames that may have to wait.
+    pub(crate) fn has_room(&self, frames: &Frames) -> bool {
+        self.large_messages.fit(frames)
     }
 
     /// Whether the client can inflate.
@@ -253,16 +271,18 @@ impl Outbound {
 }
 
 impl WebSocket {
-    fn send(&self, frames: &Frames) -> Option<usize> {
+    fn send(&self, frames: &Frames, room: Option<Room>) -> Option<usize> {
         let mut unsent = self.unsent.borrow_mut();
         if !unsent.is_empty() || unsent.closed {
             return None;
         }
         let Some(window) = &self.window else {
-            return self.write(frames.uncompressed(), &mut unsent).then_some(0);
+            return self
+                .write(frames.uncompressed(), room, &mut unsent)
+                .then_some(0);
         };
         let (bytes, form) = frames.form(window);
-        if !self.write(bytes, &mut unsent) {
+        if !self.write(bytes, room, &mut unsent) {
             return None;
         }
         // The client gets all of them, or its connection ends.
@@ -271,23 +291,21 @@ impl WebSocket {
     }
 
     /// Writes what the socket accepts, and lets the rest wait; false if the connection has ended.
-    fn write(&self, bytes: &Bytes, unsent: &mut Unsent) -> bool {
+    fn write(&self, bytes: &Bytes, room: Option<Room>, unsent: &mut Unsent) -> bool {
         if bytes.is_empty() {
             return true;
         }
-        match self.socket.try_write(bytes) {
-            Ok(count) if count == bytes.len() => true,
-            Ok(count) => {
-                unsent.messages = bytes.clone();
-                unsent.sent(count);
-                true
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                unsent.messages = bytes.clone();
-                true
-            }
-            Err(_) => false,
+        let count = match self.socket.try_write(bytes) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) => return false,
+        };
+        if count < bytes.len() {
+            unsent.messages = bytes.clone();
+            unsent.room = room;
+            unsent.sent(count);
         }
+        true
     }
 
     async fn flushed(&self) -> io::Result<()> {
@@ -360,6 +378,9 @@ impl Unsent {
             self.messages.advance(part);
             self.begun -= part;
             left -= part;
+        }
+        if self.messages.is_empty() {
+            self.room = None;
         }
     }
 }

@@ -46,6 +46,9 @@ pub(crate) struct Subscription {
     pauses: Option<Box<dyn Iterator<Item = Duration>>>,
 }
 
+/// Why a subscriber is closed whose large message has no room.
+const NO_ROOM: &str = "too many large messages wait for slow subscribers (gateway.large_messages)";
+
 /// The next step of a subscription.
 enum Next {
     /// Send these frames.
@@ -136,7 +139,10 @@ impl Subscription {
             }
             if let Next::Send(frames) = next {
                 let Some(saved) = outbound.send(&frames) else {
-                    return CloseCause::Left;
+                    return match outbound.has_room(&frames) {
+                        true => CloseCause::Left,
+                        false => CloseCause::OverLimit(NO_ROOM.into()),
+                    };
                 };
                 self.handle.topic.metrics().saved(saved);
             }

@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     dialect::messages::Messages,
     settings::GatewaySettings,
-    subscriber::{event_queue::EventQueue, outbound::Outbound},
+    subscriber::{event_queue::EventQueue, large_messages::LargeMessages, outbound::Outbound},
 };
 
 fn history(from: Cursor, payloads: &[&str]) -> Vec<Entry> {
@@ -127,7 +127,7 @@ fn news_is_reported_once_until_every_subscriber_has_it() {
     let log = history(Cursor::ORIGIN, &["a", "b", "c"]);
     let topic = topic_at(Cursor::ORIGIN, 1000);
     let queue = Rc::new(EventQueue::new(1 << 20, Box::new(Messages)));
-    let outbound = Rc::new(Outbound::events(queue));
+    let outbound = Rc::new(Outbound::events(queue, LargeMessages::unlimited()));
     let subscribers = [Cursor::ORIGIN; 3].map(|at| LiveSubscriber::new(outbound.clone(), at));
     for subscriber in &subscribers {
         topic.join(subscriber);
