@@ -69,7 +69,8 @@ impl Api {
             store.clone(),
             cache.clone(),
             json_work.clone(),
-            settings.max_reads,
+            &settings,
+            limits.clone(),
         );
         Self {
             inner: Arc::new(Inner {

@@ -122,6 +122,12 @@ pub struct ApiSettings {
     ///
     /// Raise it if many people open large LTMs and `ltm_document_cache_misses_total` grows quickly.
     pub document_cache: ByteSize,
+    /// The memory for large texts in answers that are being sent: states, entries and errors of 32 KiB and more. Answers
+    /// with the same text share it. Beyond it a read gets 503 `over-limit`, or its answer breaks off if it has begun, and a
+    /// write's answer is without its entry.
+    ///
+    /// Raise it if many slow clients read different large states.
+    pub answers: ByteSize,
     /// The number of entries after which the API stores a checkpoint of a state; for a large state, one entry for each
     /// KiB of it if that is more. It also stores one as soon as the entries since the last one are as large as the
     /// state.
@@ -212,6 +218,7 @@ impl Default for ApiSettings {
             max_batch: MAX_BATCH,
             cache: ByteSize::mib(256),
             document_cache: ByteSize::mib(64),
+            answers: ByteSize::mib(256),
             checkpoint_every: 1000,
             max_reads: 8,
             json_threads: 0,

@@ -275,3 +275,33 @@ async fn with_one_read_at_a_time_every_document_is_whole() {
         assert_eq!(document["snapshots"].as_array().unwrap().len(), 101);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_texts_in_answers_have_a_limit_and_answers_with_the_same_text_share_it() {
+    let stack = Stack::with(&[
+        ("LTM__HTTP__SEND_BUFFER", "16 KiB"),
+        ("LTM__API__ANSWERS", "5 MiB"),
+        ("LTM__API__WRITE_STALL", "5m"),
+        ("LTM__API__DOCUMENT_CACHE", "0B"),
+    ]);
+    // A state of 2 MiB, and then of 4 MiB.
+    let id = large_ltm(&stack, 2 * MIB).await;
+    let state = |index: u64| format!("/ltm/{id}/state?index={index}");
+    let slow = begin(&stack.api_service, &format!("/api/v0{}", state(1))).await;
+    stack.api.get(&state(1)).await.expect(200);
+    stack.api.get(&state(2)).await.problem(503, "over-limit");
+    // A write lands. Its answer is only shorter.
+    let change = json!({"reason": "execute", "merge": {"c": "x".repeat(4 * MIB)}});
+    let path = format!("/ltm/{id}/snapshots");
+    let written = stack.api.post(&path, &change).await.expect(201);
+    let shown = (written["snapshot"].is_null(), &written["index"]);
+    assert_eq!(shown, (true, &json!(3)));
+    drop(slow);
+    until("the state has room", async || {
+        let answer = stack.api.get(&state(2)).await;
+        (answer.status == 200).then_some(()).ok_or(answer.text)
+    })
+    .await;
+    let written = stack.api.post(&path, &change).await.expect(201);
+    assert_eq!(written["snapshot"]["reason"], "execute");
+}

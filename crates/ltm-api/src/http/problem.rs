@@ -44,6 +44,9 @@ impl From<ReadError> for ProblemResponse {
             ReadError::Invalid { field, .. } => invalid(field, detail),
             ReadError::Lock(error) => error.into(),
             ReadError::Overloaded(error) => error.into(),
+            ReadError::NoRoom(error) => {
+                Problem::new(ProblemKind::OverLimit, error.to_string()).into()
+            }
             ReadError::Store(error) => error.into(),
             ReadError::Unwritable(_) => internal(detail),
         }

@@ -1,9 +1,14 @@
 //! The frame of the calls that write to an LTM: headers and body in, one write, answer out.
 
+use std::convert::Infallible;
+
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::SizedStream,
     http::{StatusCode, header},
 };
+use bytes::Bytes;
+use futures_util::stream;
 use ltm_service::ProblemResponse;
 use ltm_store::{Idempotency, fingerprint};
 use ltm_types::LtmId;
@@ -14,6 +19,7 @@ use utoipa::IntoParams;
 use super::{body::Body, headers, path};
 use crate::{
     Api,
+    reader::{LARGE, parts},
     writer::{Preconditions, Write, Written},
 };
 
@@ -80,10 +86,14 @@ pub(super) fn written_answer(
     written: &Written,
     answer: &impl Serialize,
 ) -> HttpResponse {
+    written_head(status, written).json(answer)
+}
+
+fn written_head(status: StatusCode, written: &Written) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response.insert_header((header::ETAG, format!("\"{}\"", written.cursor())));
     mark_replayed(&mut response, written.replayed);
-    response.json(answer)
+    response
 }
 
 /// Says that an earlier request with the same Idempotency-Key has done what this one asks for.
@@ -93,8 +103,33 @@ pub(super) fn mark_replayed(response: &mut HttpResponseBuilder, replayed: bool) 
     }
 }
 
+/// As [`written_answer`], for a call whose answer shows the entry. Answers that share a large entry hold it once. If there is
+/// no room for it, the answer is without it: the entry is in the log.
+pub(super) fn shown_answer<'a, T: Serialize>(
+    api: &Api,
+    status: StatusCode,
+    id: LtmId,
+    written: &'a Written,
+    answer: impl Fn(Option<&'a RawValue>) -> T,
+) -> HttpResponse {
+    let whole = answer(payload(written));
+    if written.payload.as_ref().is_none_or(|it| it.len() < LARGE) {
+        return written_answer(status, written, &whole);
+    }
+    let text = serde_json::to_vec(&whole).map(Bytes::from).ok();
+    let text = text.and_then(|text| api.reader().write_answer(id, written.cursor(), text).ok());
+    let Some(text) = text else {
+        return written_answer(status, written, &answer(None));
+    };
+    let mut response = written_head(status, written);
+    let (length, parts) = (text.len() as u64, parts(text).map(Ok::<_, Infallible>));
+    response
+        .content_type("application/json")
+        .body(SizedStream::new(length, stream::iter(parts)))
+}
+
 /// The payload of an entry as it stands in an answer; null if the entry is no longer kept.
-pub(super) fn payload(written: &Written) -> Option<&RawValue> {
+fn payload(written: &Written) -> Option<&RawValue> {
     // The services write JSON; an entry of another program that is not JSON is not shown.
     serde_json::from_str(written.payload.as_deref()?).ok()
 }

@@ -4,6 +4,11 @@ use ltm_store::StoreError;
 
 use crate::{json_work::Overloaded, state_cache::LockError};
 
+/// The answers that are being sent hold as many bytes of large texts as allowed.
+#[derive(Debug, thiserror::Error)]
+#[error("the answers that are being sent take as much memory as allowed (api.answers); try again")]
+pub(crate) struct NoRoom;
+
 /// Why something cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
@@ -21,6 +26,9 @@ pub(crate) enum ReadError {
     /// A text is large, and no thread was free to write it.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
+    /// A text is large, and too many others are being sent.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

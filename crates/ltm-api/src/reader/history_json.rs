@@ -12,7 +12,7 @@ use serde_json::{
 };
 
 use super::{
-    error::ReadError,
+    error::{NoRoom, ReadError},
     shared_reads::{LARGE, SharedReads, TextKind},
 };
 
@@ -52,20 +52,20 @@ impl SnapshotItems {
     }
 
     /// The next items with their commas; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         let reads = self.reads.clone();
         while self.unsent.is_empty() {
             let _permit = reads.permit().await;
             let Some(entries) = self.history.next().await? else {
                 return Ok(None);
             };
-            self.write(entries);
+            self.write(entries)?;
         }
         Ok(self.unsent.pop_front())
     }
 
     /// Writes items: small ones together, and each large one as the text that other answers share.
-    fn write(&mut self, entries: Vec<Entry>) {
+    fn write(&mut self, entries: Vec<Entry>) -> Result<(), NoRoom> {
         let mut items = BytesMut::new();
         for entry in entries {
             if self.has_items {
@@ -80,12 +80,13 @@ impl SnapshotItems {
                 self.unsent.push_back(items.split().freeze());
             }
             let (at, text) = (entry.cursor, entry.payload.into_bytes());
-            let text = self.reads.share(self.id, at, TextKind::Entry, text);
+            let text = self.reads.share(self.id, at, TextKind::Entry, text)?;
             self.unsent.push_back(text);
         }
         if !items.is_empty() {
             self.unsent.push_back(items.freeze());
         }
+        Ok(())
     }
 }
 
@@ -117,7 +118,7 @@ pub(super) async fn trimmed_snapshot(
     let time = time.or_else(|| base.map(|base| base.time.clone()));
     let at = state.cursor;
     let text = write_trimmed(reads, time.unwrap_or_default(), state).await?;
-    Ok(reads.share(id, at, TextKind::TrimmedSnapshot, text))
+    Ok(reads.share(id, at, TextKind::TrimmedSnapshot, text)?)
 }
 
 /// Writes the snapshot that leads to `state`, on another thread if that is large.

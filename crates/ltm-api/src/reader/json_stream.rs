@@ -157,7 +157,7 @@ impl JsonStream {
         &mut self,
         seqs: Vec<u64>,
         has_items: bool,
-    ) -> Result<Option<Bytes>, StoreError> {
+    ) -> Result<Option<Bytes>, ReadError> {
         if seqs.is_empty() {
             return Ok(None);
         }
@@ -177,6 +177,6 @@ impl JsonStream {
         let at = entries.last().map_or(Cursor::ORIGIN, |entry| entry.cursor);
         // The first error of an answer has no comma before it, so this is another text than the same error later.
         let kind = TextKind::Errors { has_items, count };
-        Ok(Some(self.reads.share(self.id, at, kind, text)))
+        Ok(Some(self.reads.share(self.id, at, kind, text)?))
     }
 }

@@ -18,3 +18,4 @@ pub(crate) use error::ReadError;
 pub(crate) use json_stream::parts;
 pub(crate) use point_in_time::{PointInTime, despite_trims};
 pub(crate) use read::Reader;
+pub(crate) use shared_reads::LARGE;

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ltm_service::LimitsHit;
 use ltm_state::{Branch, HistoryIndex, State};
 use ltm_store::Store;
 use ltm_types::{Cursor, LtmId};
 
 use super::{
-    error::ReadError, history_json, point_in_time::PointInTime, shared_reads::SharedReads,
+    error::{NoRoom, ReadError},
+    history_json,
+    point_in_time::PointInTime,
+    shared_reads::{SharedReads, TextKind},
 };
-use crate::{json_work::JsonWork, state_cache::StateCache};
+use crate::{ApiSettings, json_work::JsonWork, state_cache::StateCache};
 
 /// Reads LTMs, with the states in memory.
 #[derive(Clone)]
@@ -20,15 +24,26 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// A reader that runs up to `max_reads` reads of logs at once.
+    /// A reader with the limits of these settings.
     pub(crate) fn new(
         store: Store,
         cache: Arc<StateCache>,
         json_work: JsonWork,
-        max_reads: usize,
+        settings: &ApiSettings,
+        limits: LimitsHit,
     ) -> Self {
-        let reads = Arc::new(SharedReads::new(store, json_work, max_reads));
+        let reads = Arc::new(SharedReads::new(store, json_work, settings, limits));
         Self { reads, cache }
+    }
+
+    /// The text of the answer to the call that wrote the entry at the cursor `at`, or the copy of it that another answer
+    /// holds.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`] if other answers hold too much.
+    pub(crate) fn write_answer(&self, id: LtmId, at: Cursor, text: Bytes) -> Result<Bytes, NoRoom> {
+        self.reads.share(id, at, TextKind::WriteAnswer, text)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -52,10 +67,26 @@ impl Reader {
         &self,
         id: LtmId,
     ) -> Result<(PointInTime, Bytes), ReadError> {
+        let (now, text) = self.now_and_state(id, |_| true).await?;
+        Ok((now, text.unwrap_or_default()))
+    }
+
+    /// As [`Reader::now`], and the state as JSON text if the history makes it `wanted`.
+    pub(super) async fn now_and_state(
+        &self,
+        id: LtmId,
+        wanted: impl FnOnce(&HistoryIndex) -> bool,
+    ) -> Result<(PointInTime, Option<Bytes>), ReadError> {
         let state = self.cache.lock_current(id).await?;
         let (cursor, index) = (state.cursor, state.index.clone());
-        // The state stays locked until its text is written.
-        let text = self.reads.state_text(id, state).await?;
+        let text = match wanted(&index) {
+            // The state stays locked until its text is written.
+            true => Some(self.reads.state_text(id, state).await?),
+            false => {
+                drop(state);
+                None
+            }
+        };
         Ok((self.point(id, cursor, index).await?, text))
     }
 

@@ -6,26 +6,35 @@
 use std::{
     collections::HashMap,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
+use ltm_service::LimitsHit;
 use ltm_state::State;
 use ltm_store::Store;
 use ltm_types::{Cursor, LtmId};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit};
 
-use crate::json_work::{JsonWork, Overloaded};
+use super::error::{NoRoom, ReadError};
+use crate::{ApiSettings, json_work::JsonWork, settings::bytes};
 
 /// A smaller text is not shared.
-pub(super) const LARGE: usize = 32 * 1024;
+pub(crate) const LARGE: usize = 32 * 1024;
 
 /// The store, and what is read from it.
 pub(super) struct SharedReads {
     pub(super) store: Store,
     pub(super) json_work: JsonWork,
     permits: Semaphore,
-    texts: Mutex<HashMap<TextKey, Weak<Bytes>>>,
+    /// The most bytes of large texts, and how many there are.
+    max_answers: usize,
+    answers: Arc<AtomicUsize>,
+    limits: LimitsHit,
+    texts: Mutex<HashMap<TextKey, Weak<Text>>>,
     /// Held by the answer that makes a text. Others wait for it, and share the text.
     makers: Mutex<HashMap<TextKey, Weak<AsyncMutex<()>>>>,
 }
@@ -46,24 +55,46 @@ pub(super) enum TextKind {
     TrimmedSnapshot,
     /// This many errors as items of an array, of which the entry is the last.
     Errors { count: usize, has_items: bool },
+    /// The answer to the call that wrote the entry.
+    WriteAnswer,
+}
+
+/// A large text. Its bytes count until the last answer with it is sent.
+struct Text {
+    bytes: Bytes,
+    answers: Arc<AtomicUsize>,
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.answers.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
 }
 
 /// A text that several answers own.
-struct SharedText(Arc<Bytes>);
+struct SharedText(Arc<Text>);
 
 impl AsRef<[u8]> for SharedText {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.0.bytes
     }
 }
 
 impl SharedReads {
-    /// Reads of which up to `max_reads` run at once.
-    pub(super) fn new(store: Store, json_work: JsonWork, max_reads: usize) -> Self {
+    /// Reads with the limits of these settings.
+    pub(super) fn new(
+        store: Store,
+        json_work: JsonWork,
+        settings: &ApiSettings,
+        limits: LimitsHit,
+    ) -> Self {
         Self {
             store,
             json_work,
-            permits: Semaphore::new(max_reads),
+            permits: Semaphore::new(settings.max_reads),
+            max_answers: bytes(settings.answers),
+            answers: Arc::default(),
+            limits,
             texts: Mutex::default(),
             makers: Mutex::default(),
         }
@@ -76,35 +107,55 @@ impl SharedReads {
     }
 
     /// The text, or the copy of it that another answer holds.
-    pub(super) fn share(&self, id: LtmId, at: Cursor, kind: TextKind, text: Bytes) -> Bytes {
-        if text.len() < LARGE {
-            return text;
-        }
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = texts.get(&(id, at, kind)).and_then(Weak::upgrade) {
-            return Bytes::from_owner(SharedText(known));
-        }
-        texts.retain(|_, text| text.strong_count() > 0);
-        let text = Arc::new(text);
-        texts.insert((id, at, kind), Arc::downgrade(&text));
-        Bytes::from_owner(SharedText(text))
-    }
-
-    /// The text that `make` makes, or the copy of it that another answer holds. Answers that need the same text at the
-    /// same time wait for one of them to make it.
-    pub(super) async fn made<E>(
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`]. A text that is larger than the limit has room if there is no other.
+    pub(super) fn share(
         &self,
         id: LtmId,
         at: Cursor,
         kind: TextKind,
-        make: impl AsyncFnOnce() -> Result<Bytes, E>,
-    ) -> Result<Bytes, E> {
+        text: Bytes,
+    ) -> Result<Bytes, NoRoom> {
+        if text.len() < LARGE {
+            return Ok(text);
+        }
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = texts.get(&(id, at, kind)).and_then(Weak::upgrade) {
+            return Ok(Bytes::from_owner(SharedText(known)));
+        }
+        texts.retain(|_, text| text.strong_count() > 0);
+        let before = self.answers.fetch_add(text.len(), Ordering::Relaxed);
+        let fits = before == 0 || before.saturating_add(text.len()) <= self.max_answers;
+        let text = Arc::new(Text {
+            bytes: text,
+            answers: self.answers.clone(),
+        });
+        if !fits {
+            drop(text);
+            self.limits.hit("api.answers");
+            return Err(NoRoom);
+        }
+        texts.insert((id, at, kind), Arc::downgrade(&text));
+        Ok(Bytes::from_owner(SharedText(text)))
+    }
+
+    /// The text that `make` makes, or the copy of it that another answer holds. Answers that need the same text at the
+    /// same time wait for one of them to make it.
+    pub(super) async fn made(
+        &self,
+        id: LtmId,
+        at: Cursor,
+        kind: TextKind,
+        make: impl AsyncFnOnce() -> Result<Bytes, ReadError>,
+    ) -> Result<Bytes, ReadError> {
         let maker = self.maker((id, at, kind));
         let _turn = maker.lock().await;
         if let Some(held) = self.held(id, at, kind) {
             return Ok(held);
         }
-        Ok(self.share(id, at, kind, make().await?))
+        Ok(self.share(id, at, kind, make().await?)?)
     }
 
     fn maker(&self, key: TextKey) -> Arc<AsyncMutex<()>> {
@@ -123,13 +174,13 @@ impl SharedReads {
         &self,
         id: LtmId,
         state: impl Deref<Target = State> + Send + 'static,
-    ) -> Result<Bytes, Overloaded> {
+    ) -> Result<Bytes, ReadError> {
         let (at, bytes) = (state.cursor, state.tree.bytes());
         if let Some(held) = self.held(id, at, TextKind::State) {
             return Ok(held);
         }
         let text = self.json_work.run(bytes, move || state.text()).await?;
-        Ok(self.share(id, at, TextKind::State, text.into()))
+        Ok(self.share(id, at, TextKind::State, text.into())?)
     }
 
     /// The copy of a text that another answer holds.

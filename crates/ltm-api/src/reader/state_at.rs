@@ -1,6 +1,7 @@
 //! The state now, or after a snapshot.
 
 use bytes::Bytes;
+use ltm_state::HistoryIndex;
 use ltm_types::{Cursor, LtmId};
 
 use super::{error::ReadError, point_in_time::despite_trims, read::Reader};
@@ -32,7 +33,11 @@ impl Reader {
         index: Option<u64>,
         rollback: Option<u64>,
     ) -> Result<StateAt, ReadError> {
-        let (now, current) = self.now_with_state(id).await?;
+        let is_current = |history: &HistoryIndex| {
+            let last = history.branch().count().checked_sub(1);
+            rollback.is_none() && (index.is_none() || index == last)
+        };
+        let (now, current) = self.now_and_state(id, is_current).await?;
         let branch = now.branch(rollback)?;
         let last = branch.count().checked_sub(1);
         let Some(index) = index.or(last) else {
@@ -42,11 +47,11 @@ impl Reader {
                 state: Bytes::from_static(b"{}"),
             });
         };
-        if rollback.is_none() && Some(index) == last {
+        if let Some(state) = current {
             return Ok(StateAt {
                 cursor: now.cursor,
                 index: Some(index),
-                state: current,
+                state,
             });
         }
         let seq = branch.seq_of(index).ok_or_else(|| {

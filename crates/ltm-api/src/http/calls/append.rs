@@ -15,7 +15,7 @@ use crate::{
     http::{
         batch,
         body::{self, Body},
-        write_call::{WriteHeaders, payload, write_call, written_answer},
+        write_call::{WriteHeaders, shown_answer, write_call, written_answer},
     },
     json_work::drop_elsewhere,
     writer::{SnapshotFields, SnapshotWrite, SnapshotsAppend},
@@ -31,7 +31,7 @@ struct Appended<'a> {
     cursor: Cursor,
     /// The snapshot's index in the history.
     index: u64,
-    /// The snapshot; null if it was appended before and is no longer kept.
+    /// The snapshot; null if it was appended before and is no longer kept, or if the API has no memory for the answer.
     #[schema(value_type = Option<Snapshot>, required = true)]
     snapshot: Option<&'a RawValue>,
 }
@@ -137,13 +137,19 @@ pub(crate) async fn append(
         };
         return Ok(written_answer(StatusCode::CREATED, &written, &answer));
     }
-    let answer = Appended {
+    let answer = |snapshot| Appended {
         id,
         cursor,
         index,
-        snapshot: payload(&written),
+        snapshot,
     };
-    Ok(written_answer(StatusCode::CREATED, &written, &answer))
+    Ok(shown_answer(
+        &api,
+        StatusCode::CREATED,
+        id,
+        &written,
+        answer,
+    ))
 }
 
 /// The entry that a body of `POST /ltm/{id}/snapshots` makes of `state`, which moves on to it. Nothing is read

@@ -16,7 +16,7 @@ use crate::{
     formats::{ITEM, Item, RETRIES, Retry},
     http::{
         body::{self, Body},
-        write_call::{WriteHeaders, payload, write_call, written_answer},
+        write_call::{WriteHeaders, shown_answer, write_call},
     },
     writer::{ErrorReport, WriteError, check_text, reported_field, time},
 };
@@ -72,7 +72,7 @@ struct Reported<'a> {
     /// The entry's cursor.
     #[schema(value_type = String)]
     cursor: Cursor,
-    /// The error; null if it was recorded before and is no longer kept.
+    /// The error; null if it was recorded before and is no longer kept, or if the API has no memory for the answer.
     #[schema(value_type = Option<RecordedError>, required = true)]
     error: Option<&'a RawValue>,
 }
@@ -112,12 +112,12 @@ pub(crate) async fn record(
         read,
     )
     .await?;
-    let answer = Reported {
+    let answer = |error| Reported {
         id,
         cursor: written.cursor(),
-        error: payload(&written),
+        error,
     };
-    Ok(written_answer(StatusCode::OK, &written, &answer))
+    Ok(shown_answer(&api, StatusCode::OK, id, &written, answer))
 }
 
 fn report(body: ErrorBody<'_>, ltm_id: LtmId, api: &Api) -> Result<ErrorReport, WriteError> {
