@@ -107,7 +107,7 @@ export async function write(service, id) {
   await service.append(id, { merge: { n: 1, list: [1, 2, 3], "a/b": { "c~d": 1, "": 2 } }, item: { label: "plan" } });
   await service.append(id, { patch: [{ op: "move", from: "/list/0", path: "/list/2" }, { op: "copy", from: "/a~1b", path: "/copied" }] });
   await service.append(id, { merge: { "a/b": { "c~d": [null, true, 1.5, "ä\n"], "": null } } });
-  await service.append(id, { state: { n: 2, __proto__x: 1, ["__proto__"]: { polluted: true }, words: { constructor: { prototype: 1 } } } });
+  await service.append(id, { state: { n: 2, __proto__x: 1, words: { constructor: { prototype: 1 }, ["__proto__"]: { polluted: true } } } });
   await service.append(id, { merge: { n: 3, big: "x".repeat(100_000) } });
   await service.call("POST", `/ltm/${id}/rollback`, { snapshot: { index: 1 } });
   await service.append(id, { merge: { after: "the rollback" } });

@@ -314,7 +314,14 @@ fn object(
             max: limits.max_memory,
         }));
     }
-    json::read_checked(text.get()).map_err(|e| error(FieldErrorKind::Json(e)))
+    let members: Map<String, Value> =
+        json::read_checked(text.get()).map_err(|e| error(FieldErrorKind::Json(e)))?;
+    // A merge patch may remove one that an older version has taken.
+    match members.get("__proto__") {
+        None => Ok(members),
+        Some(Value::Null) if field == "merge" => Ok(members),
+        Some(_) => Err(error(FieldErrorKind::Prototype)),
+    }
 }
 
 /// Applies the operations that were made of a state or a merge patch. The limits hold for their result: between two of
@@ -363,7 +370,10 @@ fn check_paths(operations: &[PatchOperation]) -> Result<(), PatchError> {
             ("from", from.map(|it| &**it)),
         ];
         for (member, path) in paths {
-            if path.is_some_and(prototype::is_rejected) {
+            // The only way to remove one that an older version has taken.
+            let cleans =
+                matches!(operation, PatchOperation::Remove(it) if it.path.as_str() == "/__proto__");
+            if path.is_some_and(prototype::is_rejected) && !cleans {
                 return Err(PatchError::Malformed {
                     field: format!("[{index}].{member}"),
                     detail: "clients in JavaScript reject a path with `__proto__` or `constructor/prototype`; replace \

@@ -1,8 +1,8 @@
 //! Paths that clients in JavaScript reject, because they can lead to the prototype of all objects.
 //!
 //! `fast-json-patch`, for example, throws at a path with `__proto__` or `constructor/prototype`. So a patch must not
-//! have one: the object around such a member is replaced instead. An object at the top of the state cannot be replaced,
-//! so `__proto__` may stand at the beginning of a path.
+//! have one: the object around such a member is replaced instead. The state itself is never replaced, so it must not have a
+//! member `__proto__`. Logs of older versions may have one.
 
 use jsonptr::Pointer;
 
@@ -12,7 +12,7 @@ pub(crate) const RESERVED: [&str; 2] = ["__proto__", "prototype"];
 /// Whether clients reject the path to the member `key` of the object at `parent`.
 pub(crate) fn is_reserved(parent: &Pointer, key: &str) -> bool {
     match key {
-        "__proto__" => !parent.is_root(),
+        "__proto__" => true,
         "prototype" => parent
             .last()
             .is_some_and(|token| token.encoded() == "constructor"),
@@ -51,8 +51,8 @@ mod tests {
             ("/__proto__/__proto__", true),
             ("/constructor/prototype", true),
             ("/a/constructor/prototype/b", true),
-            ("/__proto__", false),
-            ("/__proto__/a", false),
+            ("/__proto__", true),
+            ("/__proto__/a", true),
             ("/prototype", false),
             ("/a/prototype", false),
             ("/a/constructor", false),

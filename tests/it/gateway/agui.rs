@@ -233,17 +233,16 @@ async fn an_answer_that_never_ends_begins_a_new_run_with_the_next_entry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_clients_cannot_apply_is_a_whole_state() {
     let stack = Stack::start();
-    let (id, first) = stack.api.create(json!({"n": 0})).await;
+    let state = json!({"n": 0, "next": "active"});
+    let (id, first) = stack.api.create(state).await;
     let mut events = open(&stack.gateway, &format!("{id}?after={first}")).await;
     assert_eq!(events.next().await.unwrap().json()["type"], "RUN_STARTED");
-    let state = r#"{"state": {"n": 1, "__proto__": {"x": 1}}, "reason": "execute"}"#;
-    let path = format!("/ltm/{id}/snapshots");
-    stack.api.post_text(&path, state, &[]).await.expect(201);
+    // Only the state can tell the status.
+    let patch = json!([{"op": "move", "from": "/next", "path": "/_status"}]);
+    stack.api.append(id, json!({"patch": patch})).await;
     let snapshot = events.next().await.unwrap();
-    assert_eq!(
-        snapshot.json()["snapshot"],
-        json!({"n": 1, "__proto__": {"x": 1}})
-    );
+    let state = json!({"n": 0, "_status": "active"});
+    assert_eq!(snapshot.json()["snapshot"], state);
     // It goes on with deltas.
     stack.api.append(id, json!({"merge": {"n": 2}})).await;
     assert_eq!(events.next().await.unwrap().json()["delta"][0]["value"], 2);

@@ -154,7 +154,7 @@ async fn awkward_keys_and_texts_are_kept() {
     let stack = Stack::start();
     let (id, _) = stack
         .api
-        .create(json!({"__proto__": {"constructor": 1}, "": 0}))
+        .create(json!({"constructor": {"__proto__": 1}, "": 0}))
         .await;
     let text = "\u{0}\u{7f} \u{2028} 😀 \\ \" é";
     stack
@@ -162,12 +162,12 @@ async fn awkward_keys_and_texts_are_kept() {
         .append(
             id,
             json!({"patch": [
-                {"op": "add", "path": "/__proto__/a~1b~0c.d", "value": text},
+                {"op": "add", "path": "/constructor/a~1b~0c.d", "value": text},
                 {"op": "replace", "path": "/", "value": {text: text}},
             ]}),
         )
         .await;
-    let expected = json!({"__proto__": {"constructor": 1, "a/b~c.d": text}, "": {text: text}});
+    let expected = json!({"constructor": {"__proto__": 1, "a/b~c.d": text}, "": {text: text}});
     let other = Service::api(&stack.redis.url(), &[]);
     for api in [&stack.api, &Api::at(&other)] {
         assert_eq!(now(api, id).await.0, expected);
@@ -489,6 +489,10 @@ async fn no_patch_has_a_path_that_clients_in_javascript_reject() {
             "from",
             json!({"op": "copy", "from": "/words/__proto__/a", "path": "/b"}),
         ),
+        (
+            "path",
+            json!({"op": "add", "path": "/__proto__", "value": 1}),
+        ),
     ] {
         let body = json!({"reason": "x", "patch": [operation]});
         let problem = try_append(api, id, &body, &[])
@@ -500,4 +504,17 @@ async fn no_patch_has_a_path_that_clients_in_javascript_reject() {
             "{problem}"
         );
     }
+    // Nothing is around the state.
+    for field in ["state", "merge"] {
+        let body = format!(r#"{{"reason":"x","{field}":{{"n":1,"__proto__":{{"a":1}}}}}}"#);
+        let answer = api
+            .post_text(&format!("/ltm/{id}/snapshots"), &body, &[])
+            .await;
+        let problem = answer.problem(422, "invalid-request");
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    let created = api
+        .post_text("/ltm", r#"{"fqn":"a.B","state":{"__proto__":1}}"#, &[])
+        .await;
+    created.problem(422, "invalid-request");
 }

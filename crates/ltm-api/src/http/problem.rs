@@ -119,6 +119,7 @@ fn of_field(error: &FieldError) -> ProblemResponse {
         FieldErrorKind::Shape(_)
         | FieldErrorKind::NotUnicode(_)
         | FieldErrorKind::Reserved(_)
+        | FieldErrorKind::Prototype
         | FieldErrorKind::Json(_)
         | FieldErrorKind::Infinite { .. } => ProblemKind::InvalidRequest,
     };

@@ -25,8 +25,8 @@ use moves::{Action, Moves, PatchedArray};
 ///
 /// Members of objects are compared by name. Elements of arrays are aligned: equal elements stay or move, and
 /// similar elements are changed in place. A value is replaced as a whole if that makes the patch shorter; the
-/// state itself is never replaced. No operation has a path that clients in JavaScript reject, unless the first
-/// member of the path is named `__proto__`.
+/// state itself is never replaced. No operation has a path that clients in JavaScript reject, unless one of the
+/// states has a member `__proto__`.
 ///
 /// The work is bounded. It is about that of reading both states [`MAX_ALIGNED_LEVELS`] times, plus [`Budget`]. If
 /// that does not suffice, the patch is longer than it could be.

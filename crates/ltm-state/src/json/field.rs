@@ -50,6 +50,11 @@ pub enum FieldErrorKind {
     /// A member in it has a reserved name.
     #[error("contains {0}")]
     Reserved(TextError),
+    /// It has a member whose path clients in JavaScript reject.
+    #[error(
+        "has a member `__proto__`, and clients in JavaScript reject its path; rename it, or put it into an object"
+    )]
+    Prototype,
     /// Its text is longer than allowed.
     #[error("is {bytes} bytes long, and {max} are allowed")]
     TooLarge {
