@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ltm_auth::Auth;
 use ltm_service::{LimitsHit, Readiness, Tasks};
 use ltm_store::{Inspector, Live, Redis, Store};
-use tokio::sync::Semaphore;
 
 use crate::{
     fanout::{backlog::Backlog, log_source::LogSource},
@@ -36,13 +35,8 @@ struct Inner {
     auth: Auth,
     metrics: GatewayMetrics,
     limits: LimitsHit,
-    /// Has one permit for each large body of an AG-UI request that is read at once.
-    large_inputs: Semaphore,
     settings: GatewaySettings,
 }
-
-/// How many large bodies of AG-UI requests are read at once.
-const LARGE_INPUTS: usize = 4;
 
 impl Gateway {
     /// A gateway to this Redis. [`configure`](crate::configure) mounts it in a server. Its tasks run in `tasks`,
@@ -70,7 +64,6 @@ impl Gateway {
             auth,
             metrics: GatewayMetrics::new(),
             limits,
-            large_inputs: Semaphore::new(LARGE_INPUTS),
             settings,
         };
         Self {
@@ -154,10 +147,6 @@ impl Gateway {
 
     pub(crate) fn limits(&self) -> &LimitsHit {
         &self.inner.limits
-    }
-
-    pub(crate) fn large_inputs(&self) -> &Semaphore {
-        &self.inner.large_inputs
     }
 
     pub(crate) fn settings(&self) -> &GatewaySettings {

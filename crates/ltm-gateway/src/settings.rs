@@ -194,7 +194,7 @@ pub struct GatewaySettings {
     #[serde(deserialize_with = "list")]
     pub agui_agents: Vec<String>,
     /// The largest body of a request to `/agui`. A client of AG-UI sends all messages and the state that it holds. The
-    /// gateway answers a larger one with 413. It reads only four bodies of more than 64 KiB at once.
+    /// gateway answers a larger one with 413. It keeps a few KiB of a body, whatever its size.
     ///
     /// Raise it if pages hold states and messages that are larger together.
     pub agui_max_input: ByteSize,
@@ -203,12 +203,6 @@ pub struct GatewaySettings {
     /// Raise it if pages with long conversations have slow networks.
     #[serde(with = "duration")]
     pub agui_input_timeout: Duration,
-    /// The longest time in which a client that sends more than 64 KiB to `/agui` may send less than 16 KiB. After that it
-    /// gets 408, because only four such bodies are read at once and others wait.
-    ///
-    /// Raise it if pages with long conversations lose their network for moments.
-    #[serde(with = "duration")]
-    pub agui_input_pause: Duration,
 }
 
 impl Default for GatewaySettings {
@@ -246,7 +240,6 @@ impl Default for GatewaySettings {
             agui_agents: Vec::new(),
             agui_max_input: ByteSize::mib(16),
             agui_input_timeout: Duration::from_secs(30),
-            agui_input_pause: Duration::from_secs(2),
         }
     }
 }
@@ -270,7 +263,6 @@ impl GatewaySettings {
         let frames = ByteSize::b(0)..=LARGEST_FRAME;
         within("gateway.max_frame", self.max_frame, frames)?;
         check_wait("gateway.agui_input_timeout", self.agui_input_timeout)?;
-        check_wait("gateway.agui_input_pause", self.agui_input_pause)?;
         let reads = 1..=Semaphore::MAX_PERMITS;
         within("gateway.max_reads", self.max_reads, reads)
     }

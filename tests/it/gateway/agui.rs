@@ -424,7 +424,7 @@ async fn a_class_and_a_key_name_an_agent_and_a_thread() {
 async fn what_is_no_request_of_a_run_is_a_problem() {
     let stack = Stack::with(&[("LTM__CORS__ORIGINS", "https://app.example")]);
     let (id, _) = stack.api.create(json!({})).await;
-    let http = stack.gateway.http();
+    let (http, long) = (stack.gateway.http(), "x".repeat(1025));
     for (path, body, status, name) in [
         ("99".to_owned(), "{}", 404, "unknown-ltm"),
         ("app.Agent/none".to_owned(), "{}", 404, "unknown-ltm"),
@@ -432,6 +432,7 @@ async fn what_is_no_request_of_a_run_is_a_problem() {
         (id.to_string(), "[]", 422, "invalid-request"),
         (format!("{id}?until=dawn"), "{}", 422, "invalid-request"),
         (format!("{id}?after=x"), "{}", 400, "invalid-cursor"),
+        (format!("{id}?runId={long}"), "{}", 422, "invalid-request"),
         (
             id.to_string(),
             r#"{"forwardedProps":{"ltm":{"after":"x"}}}"#,
@@ -516,27 +517,25 @@ async fn a_body_that_is_too_large_or_never_ends_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_that_stop_in_a_large_body_do_not_keep_others_from_sending_theirs() {
-    let stack = Stack::with(&[
-        ("LTM__GATEWAY__AGUI_INPUT_TIMEOUT", "10m"),
-        ("LTM__GATEWAY__AGUI_INPUT_PAUSE", "3s"),
-    ]);
+async fn clients_that_send_a_large_body_slowly_do_not_keep_others_from_sending_theirs() {
+    let stack = Stack::with(&[("LTM__GATEWAY__AGUI_INPUT_TIMEOUT", "10m")]);
     let (id, _) = stack.api.create(json!({"_status": "finished"})).await;
-    let mut stopped = Vec::new();
-    for _ in 0..4 {
+    let mut slow = Vec::new();
+    for _ in 0..8 {
         let mut client = RawConnection::to(stack.gateway.address()).await;
         let request = format!(
             "POST /agui/{id} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n{}",
             " ".repeat(100_000)
         );
         client.send(request.as_bytes()).await.unwrap();
-        stopped.push(client);
+        slow.push(client);
     }
     let large = json!({"state": "x".repeat(200_000)});
     Events::open(ask(&stack.gateway, &id.to_string(), large)).await;
-    for client in &mut stopped {
+    for client in &mut slow {
+        client.send(" ".repeat(100_000).as_bytes()).await.unwrap();
         let (head, _) = client.answer().await;
-        assert!(head.starts_with("http/1.1 408 "), "{head}");
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
     }
 }
 

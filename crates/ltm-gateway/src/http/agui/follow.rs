@@ -11,7 +11,7 @@ use ltm_service::{Parameters, ProblemResponse, handshake_credential, is_head, lt
 use ltm_store::StoreError;
 use ltm_types::{Cursor, LtmId, LtmRef, Problem, ProblemKind, ResetReason};
 
-use super::input::RunInput;
+use super::input::{RunInput, short};
 use crate::{
     dialect::agui::{Agui, RunRequest},
     fanout::{frames::texts, worker::Worker},
@@ -142,10 +142,10 @@ fn run_request(
             return Err(problem.with_field("until").into());
         }
     };
-    let of_query = |name: &str| parameters.text(name).map(String::from);
+    let of_query = |name: &str| short(name, parameters.text(name));
     Ok(RunRequest {
-        thread_id: input.thread_id.or_else(|| of_query("threadId")),
-        run_id: input.run_id.or_else(|| of_query("runId")),
+        thread_id: input.thread_id.or(of_query("threadId")?),
+        run_id: input.run_id.or(of_query("runId")?),
         protocol_version: input.protocol_version,
         steps: parameters.flag("steps")?,
         live,

@@ -3,25 +3,33 @@
 
 use std::borrow::Cow;
 
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::web::Payload;
 use futures_util::StreamExt;
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use tokio::{
-    sync::SemaphorePermit,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::timeout;
 
+use super::sieve::{MAX_TEXT, Members, Sieve, SieveError};
 use crate::{fanout::worker::Worker, settings::bytes};
 
-/// A body up to this size is read at once; larger ones take turns.
-const SMALL: usize = 64 * 1024;
-
-/// A client that has a turn sends this much within `gateway.agui_input_pause`, or loses it. A slower one could not send much
-/// more than [`SMALL`] in time anyway.
-const PROGRESS: usize = 16 * 1024;
+/// The members of a `RunAgentInput` that the gateway reads.
+static INPUT: Members = Members(&[
+    ("threadId", None),
+    ("runId", None),
+    ("protocolVersion", None),
+    ("forwardedProps", Some(&PROPS)),
+]);
+static PROPS: Members = Members(&[("ltm", Some(&LTM))]);
+static LTM: Members = Members(&[("after", None)]);
+/// Those of a call of the single endpoint.
+static ENVELOPE: Members = Members(&[
+    ("method", None),
+    ("params", Some(&PARAMS)),
+    ("body", Some(&INPUT)),
+]);
+static PARAMS: Members = Members(&[("agentId", None)]);
 
 /// What the gateway reads of a `RunAgentInput`.
 #[derive(Debug, Default)]
@@ -84,20 +92,19 @@ impl RunInput {
     ///
     /// The body is too large, late, or not a JSON object.
     pub(super) async fn read(payload: Payload, worker: &Worker) -> Result<Self, ProblemResponse> {
-        Self::of(&body(payload, worker).await?)
+        Ok(Self::of(&body(payload, worker, &INPUT).await?)?)
     }
 
-    fn of(text: &[u8]) -> Result<Self, ProblemResponse> {
-        if text.trim_ascii().is_empty() {
+    fn of(text: &[u8]) -> Result<Self, Problem> {
+        if text.is_empty() {
             return Ok(Self::default());
         }
         let wire: Wire<'_> = parse(text)?;
         let props = wire.forwarded_props.map(lenient::<ForwardedProps>);
-        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         Ok(Self {
-            thread_id: owned(wire.thread_id),
-            run_id: owned(wire.run_id),
-            protocol_version: owned(wire.protocol_version),
+            thread_id: short("threadId", wire.thread_id)?,
+            run_id: short("runId", wire.run_id)?,
+            protocol_version: short("protocolVersion", wire.protocol_version)?,
             after: props.and_then(|props| props.ltm.after),
         })
     }
@@ -112,22 +119,58 @@ pub(super) async fn envelope(
     payload: Payload,
     worker: &Worker,
 ) -> Result<(String, Params, RunInput), ProblemResponse> {
-    let text = body(payload, worker).await?;
+    let text = body(payload, worker, &ENVELOPE).await?;
     let envelope: Envelope<'_> = parse(&text)?;
     let input = RunInput::of(envelope.body.map_or("", RawValue::get).as_bytes())?;
     Ok((envelope.method.into_owned(), envelope.params, input))
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, ProblemResponse> {
-    let invalid = |error: &str| {
-        let detail = format!("the body is not the input of an AG-UI run: {error}");
-        ProblemResponse(Problem::new(ProblemKind::InvalidRequest, detail).with_field("body"))
+/// A text that an answer keeps for as long as it takes.
+///
+/// # Errors
+///
+/// It is too long.
+pub(super) fn short<'a>(
+    field: &str,
+    text: Option<impl Into<Cow<'a, str>>>,
+) -> Result<Option<String>, Problem> {
+    let Some(text) = text.map(Into::into) else {
+        return Ok(None);
     };
+    if text.len() > MAX_TEXT {
+        return Err(too_long(field));
+    }
+    Ok(Some(text.into_owned()))
+}
+
+fn too_long(field: &str) -> Problem {
+    let detail = format!("`{field}` is longer than {MAX_TEXT} bytes; send a shorter text");
+    Problem::new(ProblemKind::InvalidRequest, detail).with_field(field)
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Problem> {
     // serde would read an array as the members in their order.
-    if !text.trim_ascii_start().starts_with(b"{") {
+    if !text.starts_with(b"{") {
         return Err(invalid("it is not a JSON object"));
     }
     serde_json::from_slice(text).map_err(|error| invalid(&error.to_string()))
+}
+
+fn invalid(error: &str) -> Problem {
+    let detail = format!("the body is not the input of an AG-UI run: {error}");
+    Problem::new(ProblemKind::InvalidRequest, detail).with_field("body")
+}
+
+impl From<SieveError> for ProblemResponse {
+    fn from(error: SieveError) -> Self {
+        match error {
+            SieveError::NoObject => invalid("it is not a JSON object"),
+            SieveError::Invalid(why) => invalid(why),
+            SieveError::Repeated => invalid("it repeats its members"),
+            SieveError::TooLong(path) => too_long(path.strip_prefix("body.").unwrap_or(&path)),
+        }
+        .into()
+    }
 }
 
 /// What an app forwards is its own business, so another form is no error.
@@ -135,10 +178,14 @@ fn lenient<T: DeserializeOwned + Default>(text: &RawValue) -> T {
     serde_json::from_str(text.get()).unwrap_or_default()
 }
 
-/// The body, within the limits of size and time.
-async fn body(payload: Payload, worker: &Worker) -> Result<Bytes, ProblemResponse> {
+/// These members of the body, within the limits of size and time.
+async fn body(
+    payload: Payload,
+    worker: &Worker,
+    members: &'static Members,
+) -> Result<Vec<u8>, ProblemResponse> {
     let limit = worker.gateway.settings().agui_input_timeout;
-    let read = timeout(limit, collect(payload, worker)).await;
+    let read = timeout(limit, collect(payload, worker, members)).await;
     read.unwrap_or_else(|_| {
         worker.gateway.limits().hit("gateway.agui_input_timeout");
         let detail =
@@ -147,82 +194,49 @@ async fn body(payload: Payload, worker: &Worker) -> Result<Bytes, ProblemRespons
     })
 }
 
-async fn collect(mut payload: Payload, worker: &Worker) -> Result<Bytes, ProblemResponse> {
+async fn collect(
+    mut payload: Payload,
+    worker: &Worker,
+    members: &'static Members,
+) -> Result<Vec<u8>, ProblemResponse> {
     let max = worker.gateway.settings().agui_max_input;
-    let (mut read, mut turn) = (BytesMut::new(), None);
-    loop {
-        let next = payload.next();
-        let chunk = match &turn {
-            None => next.await,
-            Some(Turn { until, .. }) => timeout_at(*until, next).await.map_err(|_| slow(worker))?,
-        };
-        let Some(chunk) = chunk else {
-            return Ok(read.freeze());
-        };
+    let (mut sieve, mut length) = (Sieve::new(members), 0);
+    while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             let detail = format!("the body ended early: {error}");
             Problem::new(ProblemKind::InvalidRequest, detail)
         })?;
-        if read.len() + chunk.len() > bytes(max) {
+        length += chunk.len();
+        if length > bytes(max) {
             worker.gateway.limits().hit("gateway.agui_max_input");
             let detail = format!("the body is larger than {max} (gateway.agui_max_input)");
             return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
         }
-        match &mut turn {
-            Some(turn) => turn.count(chunk.len(), worker),
-            None if read.len() + chunk.len() > SMALL => turn = Some(Turn::take(worker).await),
-            None => {}
-        }
-        read.extend_from_slice(&chunk);
+        sieve.push(&chunk)?;
     }
-}
-
-/// A turn to send a large body. A client that sends too little loses it, because others wait for one.
-struct Turn<'a> {
-    _permit: Option<SemaphorePermit<'a>>,
-    /// When it ends, unless the client sends [`PROGRESS`] before.
-    until: Instant,
-    progress: usize,
-}
-
-impl<'a> Turn<'a> {
-    async fn take(worker: &'a Worker) -> Self {
-        Self {
-            _permit: worker.gateway.large_inputs().acquire().await.ok(),
-            until: Self::end(worker),
-            progress: 0,
-        }
-    }
-
-    fn count(&mut self, bytes: usize, worker: &Worker) {
-        self.progress += bytes;
-        if self.progress >= PROGRESS {
-            (self.until, self.progress) = (Self::end(worker), 0);
-        }
-    }
-
-    fn end(worker: &Worker) -> Instant {
-        Instant::now() + worker.gateway.settings().agui_input_pause
-    }
-}
-
-fn slow(worker: &Worker) -> Problem {
-    let pause = worker.gateway.settings().agui_input_pause;
-    worker.gateway.limits().hit("gateway.agui_input_pause");
-    let detail = format!(
-        "less than 16 KiB of a large body arrived within {pause:?} (gateway.agui_input_pause)"
-    );
-    Problem::new(ProblemKind::RequestTimeout, detail)
+    Ok(sieve.end()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(text: &str) -> Result<RunInput, Problem> {
+        let mut sieve = Sieve::new(&INPUT);
+        sieve
+            .push(text.as_bytes())
+            .map_err(|error| ProblemResponse::from(error).0)?;
+        RunInput::of(
+            &sieve
+                .end()
+                .map_err(|error| ProblemResponse::from(error).0)?,
+        )
+    }
+
     #[test]
     fn the_ids_and_the_cursor_are_read_and_the_rest_is_not() {
         let text = r#"{"threadId":"t","runId":"r","state":[[1]],"messages":"?","forwardedProps":{"ltm":{"after":"1-2"}}}"#;
-        let input = RunInput::of(text.as_bytes()).unwrap();
+        let input = of(text).unwrap();
         assert_eq!(input.thread_id.as_deref(), Some("t"));
         assert_eq!(input.run_id.as_deref(), Some("r"));
         assert_eq!(input.after.as_deref(), Some("1-2"));
@@ -231,15 +245,26 @@ mod tests {
             " ",
             "{}",
             r#"{"forwardedProps":[1]}"#,
+            r#"{"forwardedProps":"x"}"#,
             r#"{"forwardedProps":{"ltm":7}}"#,
         ] {
-            assert!(
-                RunInput::of(other.as_bytes()).unwrap().after.is_none(),
-                "{other}"
-            );
+            assert!(of(other).unwrap().after.is_none(), "{other}");
         }
-        for wrong in ["[", "[]", r#"{"threadId":7}"#] {
-            assert!(RunInput::of(wrong.as_bytes()).is_err(), "{wrong}");
+        for wrong in ["[", "[]", r#"{"threadId":7}"#, r#"{"runId":[]}"#] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_an_answer_keeps_is_short() {
+        for field in ["threadId", "runId", "protocolVersion"] {
+            let body = |length| format!(r#"{{"{field}":"{}"}}"#, "x".repeat(length));
+            assert!(of(&body(MAX_TEXT)).is_ok());
+            for length in [MAX_TEXT + 1, 9_000_000] {
+                let problem = of(&body(length)).unwrap_err();
+                let problem = serde_json::to_value(&problem).unwrap();
+                assert_eq!(problem["field"], field);
+            }
         }
     }
 }

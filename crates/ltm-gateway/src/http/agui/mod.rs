@@ -3,6 +3,7 @@
 mod copilotkit;
 mod follow;
 mod input;
+mod sieve;
 
 use actix_web::{
     Route,
