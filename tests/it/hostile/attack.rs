@@ -321,6 +321,17 @@ async fn texts_that_are_much_larger_in_memory_are_refused_unparsed() {
         let answer = target.attack(item, &path, &body).await;
         answer.problem(422, "state-too-large");
     }
+    // What the API passes on is parsed by others.
+    let many = array(r#"{"a":0}"#, bytes);
+    for (field, value) in [
+        ("item", format!(r#"{{"payload":{many}}}"#)),
+        ("execute_queue", format!(r#"[{{"payload":{many}}}]"#)),
+    ] {
+        let body = format!(r#"{{"reason":"x","merge":{{}},"{field}":{value}}}"#);
+        let path = format!("/ltm/{id}/snapshots");
+        let answer = target.attack(field, &path, &body).await;
+        assert_eq!(answer.problem(422, "state-too-large")["field"], field);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

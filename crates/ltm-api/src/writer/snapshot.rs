@@ -4,7 +4,7 @@ use bytestring::ByteString;
 use ltm_docs::schemas::Operation;
 use ltm_state::{
     Limits, State, Work,
-    json::{self, Shape, memory_of},
+    json::{self, FieldError, FieldErrorKind, Shape, memory_of},
     patch::Undo,
 };
 use ltm_types::{Cursor, Snapshot, canonical_time, member, now};
@@ -73,10 +73,11 @@ pub(crate) struct SnapshotWrite {
 }
 
 impl SnapshotFields<'_> {
-    /// The memory that its change would take.
+    /// The memory that its values would take.
     pub(crate) fn memory(&self) -> usize {
-        let fields = [self.patch, self.state, self.merge];
-        let given = fields.into_iter().flatten();
+        let change = [self.patch, self.state, self.merge];
+        let passed_on = [self.item, self.execute_queue, self.transitions_queue];
+        let given = change.into_iter().chain(passed_on).flatten();
         given.map(|json| memory_of(json.get())).sum()
     }
 }
@@ -84,7 +85,13 @@ impl SnapshotFields<'_> {
 impl SnapshotWrite {
     /// Reads the fields of a request.
     pub(crate) fn read(fields: SnapshotFields<'_>, limits: Limits) -> Result<Self, WriteError> {
-        let pass = |field, value, absent, shape| {
+        let pass = |field, value: Option<&RawValue>, absent, shape| {
+            // The API does not parse it, but those that read the log do.
+            let (bytes, max) = (value.map_or(0, |it| memory_of(it.get())), limits.max_memory);
+            if bytes > max {
+                let kind = FieldErrorKind::TooMuchMemory { bytes, max };
+                return Err(FieldError { field, kind });
+            }
             json::passthrough(field, value, absent, shape, limits.max_depth)
         };
         let queue = |field, value: Option<_>| {
