@@ -1,6 +1,6 @@
 //! AG-UI: runs of other agents that were recorded, as pages see them.
 
-use ltm_tests::{Api, Stack};
+use ltm_tests::{Api, Event, Stack};
 use serde_json::{Value, json};
 
 use super::agui::{open, rest, types};
@@ -101,4 +101,51 @@ async fn a_recorded_run_is_replayed_and_a_page_that_comes_in_the_middle_gets_wha
     ];
     assert_eq!(types(&resumed), expected);
     assert_eq!(resumed[2].json()["delta"], " is.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_gets_of_a_subagent_names_the_subagent() {
+    let stack = Stack::start();
+    let (api, owner) = (&stack.api, "a");
+    let text = json!({"id": "m", "role": "assistant", "content": {"chunks": ["It"]}, "subagentRunId": owner});
+    let state = json!({"_status": "active", "_run": {}, "_messages": [text]});
+    let (id, _) = api.create(state).await;
+    let mut page = open(&stack.gateway, &id.to_string()).await;
+    let mut read = Vec::new();
+    for _ in 0..5 {
+        read.push(page.next().await.unwrap());
+    }
+    let of_subagent = |r#type: &str, id: &str, name: &str| json!({"type": r#type, id: name, "subagentRunId": owner});
+    let started = json!({"type": "SUBAGENT_STARTED", "subagentRunId": "b", "name": "b", "parentSubagentRunId": owner});
+    for item in [
+        of_subagent("STEP_FINISHED", "stepName", "tools"),
+        started.clone(),
+        of_subagent("SUBAGENT_ERROR", "message", "failed"),
+    ] {
+        record(api, id, item, json!([])).await;
+    }
+    let finished = json!([{"op": "replace", "path": "/_status", "value": "finished"}]);
+    record(api, id, json!({"type": "RUN_FINISHED"}), finished).await;
+    read.extend(rest(&mut page).await);
+    let read: Vec<Value> = read.iter().map(Event::json).collect();
+    let of = |event: &Value| (event["type"].clone(), event["subagentRunId"].clone());
+    let expected = [
+        ("RUN_STARTED", None),
+        ("MESSAGES_SNAPSHOT", None),
+        ("TEXT_MESSAGE_START", Some("a")),
+        ("TEXT_MESSAGE_CONTENT", Some("a")),
+        ("STATE_SNAPSHOT", None),
+        ("STEP_STARTED", Some("a")),
+        ("STEP_FINISHED", Some("a")),
+        ("SUBAGENT_STARTED", Some("b")),
+        ("SUBAGENT_STARTED", Some("a")),
+        ("SUBAGENT_ERROR", Some("a")),
+        ("SUBAGENT_FINISHED", Some("b")),
+        ("TEXT_MESSAGE_END", Some("a")),
+        ("RUN_FINISHED", None),
+    ];
+    let expected = expected.map(|(r#type, owner)| (json!(r#type), json!(owner)));
+    assert_eq!(read.iter().map(of).collect::<Vec<_>>(), expected);
+    // The page knows no such parent.
+    assert_eq!(read[7].get("parentSubagentRunId"), None);
 }

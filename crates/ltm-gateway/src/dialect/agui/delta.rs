@@ -84,11 +84,11 @@ impl<'a> Operation<'a> {
         let is_status = |path: &str| path.strip_prefix('/') == Some(STATUS);
         let taken = self.op == "move" && self.from.as_deref().is_some_and(is_status);
         if !is_status(&self.path) {
-            return Some(taken.then_some(None));
+            return Some(taken.then_some(Status::Other));
         }
         match &*self.op {
-            "add" | "replace" => Some(Some(self.value.and_then(text_of))),
-            "remove" => Some(Some(None)),
+            "add" | "replace" => Some(Some(Status::of(self.value))),
+            "remove" => Some(Some(Status::Other)),
             "test" => Some(None),
             _ => None,
         }
@@ -176,10 +176,6 @@ fn is_banned(path: &str) -> bool {
     })
 }
 
-fn text_of(value: &RawValue) -> Option<Box<str>> {
-    serde_json::from_str(value.get()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -206,12 +202,12 @@ mod tests {
     fn a_plain_ltm_shows_its_whole_patch_and_the_status_is_known() {
         let add = |path: &str, value: Value| json!({"op": "add", "path": path, "value": value});
         let patch = json!([add("/_status", json!("finished")), add("/_runs", json!(1))]);
-        let status = Some(Some("finished".into()));
+        let status = Some(Status::Finished);
         assert_eq!(of(&patch, false, false), Some((patch.clone(), status, 0)));
         let removed = json!([{"op": "remove", "path": "/_status"}]);
         assert_eq!(
             of(&removed, false, false),
-            Some((removed.clone(), Some(None), 0))
+            Some((removed.clone(), Some(Status::Other), 0))
         );
         let added = json!([add("/_messages/-", json!({"id": "1"}))]);
         assert_eq!(of(&added, false, false), Some((added.clone(), None, 1)));
@@ -248,7 +244,7 @@ mod tests {
             own,
             {"op": "replace", "path": "/_run", "value": {}},
         ]);
-        let status = Some(Some("active".into()));
+        let status = Some(Status::Other);
         assert_eq!(of(&patch, true, true), Some((json!([own]), status, 0)));
     }
 }

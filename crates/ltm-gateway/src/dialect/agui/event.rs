@@ -1,12 +1,21 @@
 //! AG-UI events as Server-Sent Events.
 
-use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use super::state::quoted;
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::state::{Members, object, quoted};
+use crate::dialect::answer::Events;
+
+/// The member with the subagent that an event belongs to.
+pub(super) const OWNER: &str = "subagentRunId";
+
+/// A part of this many bytes is shared, not copied.
+const LARGE: usize = 16 * 1024;
 
 /// The most characters of an event. The clients' limit is 10 MiB, with the end of the event before.
-const MAX_EVENT: usize = 10_000_000;
+pub(super) const MAX_EVENT: usize = 10_000_000;
 
 /// The types that all clients know. An older client ends the run if it gets another one.
 const TYPES: [&str; 31] = [
@@ -56,12 +65,30 @@ pub(super) fn event(cursor: Option<&str>, data: &str) -> Encoded {
         return Err(TooLarge);
     }
     let id = cursor.map(|cursor| format!("id: {cursor}\n"));
-    // Line ends are white space between JSON tokens.
-    let line = match data.contains(['\n', '\r']) {
-        true => data.replace(['\n', '\r'], " "),
-        false => data.to_owned(),
-    };
+    let line = one_line(data);
     Ok(format!("{}data: {line}\n\n", id.unwrap_or_default()).into())
+}
+
+/// JSON without line ends: they are white space between its tokens.
+pub(super) fn one_line(json: &str) -> Cow<'_, str> {
+    match json.contains(['\n', '\r']) {
+        true => json.replace(['\n', '\r'], " ").into(),
+        false => json.into(),
+    }
+}
+
+/// Writes a part of an event that other subscribers get, too.
+pub(super) fn share_large(part: &Bytes, events: &mut Events) {
+    if part.len() > LARGE {
+        events.share(part.clone());
+    } else {
+        events.write(part);
+    }
+}
+
+/// The member with the cursor after which a client resumes, and a comma before it.
+pub(super) fn cursor_member(cursor: &str) -> String {
+    format!(r#","metadata":{{"ltm-live":{{"cursor":"{cursor}"}}}}"#)
 }
 
 /// A small event, without a cursor.
@@ -74,33 +101,45 @@ pub(super) fn small(data: &Value) -> Bytes {
 const OF_MESSAGES: [&str; 4] = ["TEXT_MESSAGE_", "TOOL_CALL_", "REASONING_", "ACTIVITY_"];
 
 /// An event of a recorded run, with its cursor if the client can resume after it. The event of the producer's framework is
-/// left out.
-pub(super) fn recorded(cursor: Option<&str>, mut item: Map<String, Value>) -> Encoded {
-    item.remove("rawEvent");
-    let r#type = item.get("type").and_then(Value::as_str).unwrap_or_default();
-    let known = TYPES.contains(&r#type);
-    let place = match OF_MESSAGES.iter().any(|begin| r#type.starts_with(begin)) {
-        true if known => "rawEvent",
-        _ => "metadata",
-    };
-    if !known {
-        let name = format!("ag-ui.{type}");
-        let custom = json!({"type": "CUSTOM", "name": name, "value": item});
-        item = custom.as_object().cloned().unwrap_or_default();
+/// left out, and so is the member `without`.
+pub(super) fn recorded(
+    cursor: Option<&str>,
+    r#type: &str,
+    item: &Members<'_>,
+    without: &str,
+) -> Encoded {
+    if !TYPES.contains(&r#type) {
+        let name = quoted(&format!("ag-ui.{type}"));
+        let value = object(&item.without(&["rawEvent"]));
+        let at = cursor.map(cursor_member).unwrap_or_default();
+        let data = format!(r#"{{"type":"CUSTOM","name":{name},"value":{value}{at}}}"#);
+        return event(cursor, &data);
     }
-    if let Some(cursor) = cursor {
-        let at = item.entry(place).or_insert_with(|| json!({}));
-        if let Some(at) = at.as_object_mut() {
-            at.insert("ltm-live".into(), json!({"cursor": cursor}));
+    // Clients reject null there.
+    let is_null = item.get(OWNER).is_some_and(|owner| owner.get() == "null");
+    let owner = if is_null { OWNER } else { "rawEvent" };
+    let mut names = vec!["rawEvent", without, owner];
+    let is_of_message = OF_MESSAGES.iter().any(|begin| r#type.starts_with(begin));
+    let at = match (cursor, item.get("metadata")) {
+        (None, _) => String::new(),
+        (Some(cursor), _) if is_of_message => {
+            format!(r#","rawEvent":{{"ltm-live":{{"cursor":"{cursor}"}}}}"#)
         }
-    }
-    event(cursor, &Value::Object(item).to_string())
+        (Some(cursor), Some(metadata)) if metadata.get().starts_with('{') => {
+            names.push("metadata");
+            let others = Members::of(metadata).without(&["ltm-live"]);
+            let own = format!(r#","ltm-live":{{"cursor":"{cursor}"}}"#);
+            format!(r#","metadata":{}"#, object(&(others + &own)))
+        }
+        (Some(_), Some(_)) => String::new(),
+        (Some(cursor), None) => cursor_member(cursor),
+    };
+    event(cursor, &object(&(item.without(&names) + &at)))
 }
 
 /// An event for which AG-UI has no type. A dot in the name marks it as ours.
 pub(super) fn custom(cursor: Option<&str>, name: &str, value: &str) -> Encoded {
-    let metadata =
-        cursor.map(|cursor| format!(r#","metadata":{{"ltm-live":{{"cursor":"{cursor}"}}}}"#));
+    let metadata = cursor.map(cursor_member);
     let data = format!(
         r#"{{"type":"CUSTOM","name":{},"value":{value}{}}}"#,
         quoted(&format!("ltm-live.{name}")),

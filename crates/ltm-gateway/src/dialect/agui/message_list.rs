@@ -1,11 +1,13 @@
 //! The list of messages in a state, as AG-UI spells it.
 
+use std::{collections::HashMap, sync::Arc};
+
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value};
 
 use super::{
-    event::{Encoded, event, small},
-    open::{Open, Opened},
+    event::{Encoded, OWNER, event, small},
+    open::{MAX_OPEN, Open, Opened},
 };
 
 /// The messages of a state as a client gets them.
@@ -13,72 +15,111 @@ pub(super) struct MessageList {
     /// The event with the complete ones.
     pub complete: Encoded,
     /// Those that are still written, opened again with what they have.
-    pub open: Vec<(Open, Bytes)>,
-    /// The complete messages and tool calls, as their first events would begin them.
-    known: Vec<Open>,
+    pub open: Vec<(Arc<Open>, Bytes)>,
+    /// Whether more were open than a run keeps. The first of them are in the list, with what they have.
+    pub is_partial: bool,
+    /// All messages and tool calls.
+    pub known: Arc<KnownMessages>,
+}
+
+/// The messages and tool calls of a state by their ids, as their first events would begin them.
+#[derive(Default)]
+pub(super) struct KnownMessages {
+    messages: HashMap<Box<str>, Arc<Open>>,
+    calls: HashMap<Box<str>, Arc<Open>>,
+    bytes: usize,
+}
+
+/// The tool calls of a message: the complete ones, and those that are still written with what they have.
+#[derive(Default)]
+struct Calls {
+    complete: Vec<(Value, Arc<Open>)>,
+    unfinished: Vec<(Arc<Open>, String)>,
 }
 
 /// The messages of a list that is read.
-#[derive(Default)]
 struct Reader {
     complete: Vec<Value>,
-    open: Vec<(Open, Bytes)>,
+    open: Vec<(Arc<Open>, Bytes)>,
+    /// How many of those that are still written are not opened again.
+    closed: usize,
+    known: KnownMessages,
 }
 
 /// The messages in the list of a state; `None` if it is not a list.
 pub(super) fn read(list: &str) -> Option<MessageList> {
     let list: Vec<Value> = serde_json::from_str(list).ok()?;
-    let mut messages = Reader::default();
+    let open: usize = list.iter().map(unfinished).sum();
+    let closed = open.saturating_sub(MAX_OPEN);
+    let mut messages = Reader {
+        complete: Vec::new(),
+        open: Vec::new(),
+        closed,
+        known: KnownMessages::default(),
+    };
     for (index, message) in list.into_iter().enumerate() {
         if let Value::Object(message) = message {
             messages.add(index, message);
         }
     }
-    Some(messages.list())
+    // The event is made once, for all subscribers: it may be as large as the state.
+    let complete = Value::from(messages.complete);
+    let data = format!(r#"{{"type":"MESSAGES_SNAPSHOT","messages":{complete}}}"#);
+    Some(MessageList {
+        complete: event(None, &data),
+        open: messages.open,
+        is_partial: closed > 0,
+        known: Arc::new(messages.known),
+    })
+}
+
+/// How many texts of a message are still written: its own, and those of its tool calls.
+fn unfinished(message: &Value) -> usize {
+    let calls = ["toolCalls", "tool_calls"].map(|name| message.get(name));
+    let calls = calls.into_iter().flatten().filter_map(Value::as_array);
+    let arguments = calls.flatten().map(|it| it.pointer("/function/arguments"));
+    let texts = arguments.chain([message.get("content")]).flatten();
+    texts.filter(|text| is_chunks(text)).count()
 }
 
 impl MessageList {
+    /// The bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let open = self.open.iter().map(|(_, events)| events.len() + 64);
+        let complete = self.complete.as_ref().map_or(0, Bytes::len);
+        complete + open.sum::<usize>() + self.known.bytes
+    }
+}
+
+impl KnownMessages {
     /// A message or tool call as its first event would begin it; `None` if the list does not have it.
-    pub(super) fn find(&self, kind: Opened, id: &str) -> Option<Open> {
-        let open = self.open.iter().map(|(open, _)| open);
-        if let Some(open) = open
-            .into_iter()
-            .find(|open| open.kind == kind && open.id == id)
-        {
-            return Some(open.clone());
-        }
-        let is_call = |kind| kind == Opened::ToolCall;
-        let mut known = self.known.iter();
-        let open = known.find(|open| is_call(open.kind) == is_call(kind) && open.id == id)?;
-        Some(open.clone().of_kind(kind))
+    pub(super) fn find(&self, kind: Opened, id: &str) -> Option<Arc<Open>> {
+        let open = match kind {
+            Opened::ToolCall => self.calls.get(id),
+            Opened::Text | Opened::Reasoning | Opened::Span => self.messages.get(id),
+            Opened::Step | Opened::Subagent => None,
+        }?;
+        Some(match open.kind == kind {
+            true => open.clone(),
+            false => Arc::new(Open::clone(open).of_kind(kind)),
+        })
+    }
+
+    fn add(&mut self, open: Open) -> Arc<Open> {
+        let of_kind = match open.kind {
+            Opened::ToolCall => &mut self.calls,
+            _ => &mut self.messages,
+        };
+        self.bytes += open.bytes() + open.id.len() + 64;
+        let open = Arc::new(open);
+        // The first one counts: the clients add what comes to it.
+        let known = of_kind.entry(open.id.clone());
+        known.or_insert_with(|| open.clone());
+        open
     }
 }
 
 impl Reader {
-    fn list(self) -> MessageList {
-        // The event is made once, for all subscribers: it may be as large as the state.
-        let messages = Value::from(self.complete);
-        let data = format!(r#"{{"type":"MESSAGES_SNAPSHOT","messages":{messages}}}"#);
-        let mut known = Vec::new();
-        for message in messages.as_array().into_iter().flatten() {
-            let text = |name: &str| {
-                message
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
-            known.push(Open::message(Opened::Text, text("id"), text("role")));
-            let calls = message.get("toolCalls").and_then(Value::as_array);
-            let calls = calls.into_iter().flatten();
-            known.extend(calls.map(|call| tool_call(call, text("id"))));
-        }
-        MessageList {
-            complete: event(None, &data),
-            open: self.open,
-            known,
-        }
-    }
-
     fn add(&mut self, index: usize, mut message: Map<String, Value>) {
         let Some(role) = normalize(index, &mut message) else {
             return;
@@ -87,51 +128,64 @@ impl Reader {
         if let Some(text) = &text {
             message.insert("content".into(), text.as_str().into());
         }
-        let id = message
-            .get("id")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let calls = message
-            .get("toolCalls")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let unfinished = |call: &Value| call.pointer("/function/arguments").and_then(chunks);
-        let (open, complete): (Vec<_>, Vec<_>) = calls
-            .into_iter()
-            .partition(|call| unfinished(call).is_some());
-        if text.is_none() {
-            if !open.is_empty() {
-                message.insert("toolCalls".into(), complete.into());
-            }
-            self.complete.push(message.into());
-        } else {
-            let kind = if role == "reasoning" {
-                Opened::Reasoning
-            } else {
-                Opened::Text
-            };
-            let open = Open::message(kind, &id, &role);
+        let is_open = text.is_some() && self.reopens();
+        let member = |name: &str| message.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (id, owner) = (member("id").unwrap_or_default(), member(OWNER));
+        let kind = match &*role {
+            "reasoning" => Opened::Reasoning,
+            _ => Opened::Text,
+        };
+        let open = Open::message(kind, &id, &role, owner.as_deref());
+        let open = self.known.add(open);
+        let calls = message.get_mut("toolCalls").and_then(Value::as_array_mut);
+        let calls = calls.map(std::mem::take).unwrap_or_default();
+        let calls = self.calls(calls, &id, owner.as_deref());
+        if is_open {
             // One buffer for all calls: a message may have as many as a state has room for.
             let mut events = BytesMut::new();
             events.extend_from_slice(&open.start());
             events.extend_from_slice(&content(&open, text.as_deref()));
-            for call in complete {
+            for (call, open) in calls.complete {
                 let arguments = call.pointer("/function/arguments").and_then(Value::as_str);
-                let call = tool_call(&call, &id);
-                events.extend_from_slice(&call.start());
-                events.extend_from_slice(&content(&call, arguments));
-                events.extend_from_slice(&call.end());
+                events.extend_from_slice(&open.start());
+                events.extend_from_slice(&content(&open, arguments));
+                events.extend_from_slice(&open.end());
             }
             self.open.push((open, events.freeze()));
+        } else {
+            if let Some(complete) = message.get_mut("toolCalls") {
+                *complete = calls.complete.into_iter().map(|(call, _)| call).collect();
+            }
+            self.complete.push(message.into());
         }
-        for call in open {
-            let arguments = unfinished(&call);
-            let open = tool_call(&call, &id);
-            let events = [open.start(), content(&open, arguments.as_deref())];
+        for (open, arguments) in calls.unfinished {
+            let events = [open.start(), content(&open, Some(&arguments))];
             self.open.push((open, events.concat().into()));
         }
+    }
+
+    fn calls(&mut self, calls: Vec<Value>, message: &str, owner: Option<&str>) -> Calls {
+        let mut read = Calls::default();
+        for mut call in calls {
+            let open = self.known.add(tool_call(&call, message, owner));
+            let arguments = call.pointer_mut("/function/arguments");
+            match arguments.and_then(|it| Some((chunks(it)?, it))) {
+                Some((text, _)) if self.reopens() => read.unfinished.push((open, text)),
+                Some((text, arguments)) => {
+                    *arguments = text.into();
+                    read.complete.push((call, open));
+                }
+                None => read.complete.push((call, open)),
+            }
+        }
+        read
+    }
+
+    /// Whether the next text that is still written is opened again: a run keeps only the last ones open.
+    fn reopens(&mut self) -> bool {
+        let is_closed = self.closed > 0;
+        self.closed -= usize::from(is_closed);
+        !is_closed
     }
 }
 
@@ -151,7 +205,7 @@ pub(super) fn added(message: &str) -> Option<Bytes> {
         return None;
     }
     let id = message.get("id").and_then(Value::as_str)?;
-    let open = Open::message(Opened::Text, id, &role);
+    let open = Open::message(Opened::Text, id, &role, None);
     Some(
         [open.start(), content(&open, Some(text?)), open.end()]
             .concat()
@@ -159,13 +213,13 @@ pub(super) fn added(message: &str) -> Option<Bytes> {
     )
 }
 
-fn tool_call(call: &Value, message: &str) -> Open {
+fn tool_call(call: &Value, message: &str, owner: Option<&str>) -> Open {
     let text = |pointer: &str| {
         call.pointer(pointer)
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    Open::tool_call(text("/id"), text("/function/name"), message)
+    Open::tool_call(text("/id"), text("/function/name"), message, owner)
 }
 
 /// The event with the text of something open so far; none if it is empty.
@@ -182,6 +236,10 @@ fn chunks(value: &Value) -> Option<String> {
     Some(chunks.iter().filter_map(Value::as_str).collect())
 }
 
+fn is_chunks(value: &Value) -> bool {
+    value.get("chunks").is_some_and(Value::is_array)
+}
+
 /// Gives a message the form that clients accept; they end the run at another one. Returns its role; `None` if it has no
 /// role of AG-UI.
 fn normalize(index: usize, message: &mut Map<String, Value>) -> Option<String> {
@@ -192,6 +250,9 @@ fn normalize(index: usize, message: &mut Map<String, Value>) -> Option<String> {
             _ => format!("message-{index}"),
         };
         message.insert("id".into(), id.into());
+    }
+    if !message.get(OWNER).is_some_and(Value::is_string) {
+        message.remove(OWNER);
     }
     // The spelling of the OpenAI API, which many engines keep.
     for (from, to) in [("tool_calls", "toolCalls"), ("tool_call_id", "toolCallId")] {
@@ -227,7 +288,7 @@ fn normalize(index: usize, message: &mut Map<String, Value>) -> Option<String> {
         }
         _ => return None,
     };
-    if !fits && chunks(content).is_none() {
+    if !fits && !is_chunks(content) {
         let text = content.to_string();
         message.insert("content".into(), text.into());
     }
@@ -238,7 +299,7 @@ fn is_calls(calls: &Value) -> bool {
     calls.as_array().is_some_and(|calls| {
         calls.iter().all(|call| {
             let arguments = call.pointer("/function/arguments");
-            let fits = arguments.is_some_and(|it| it.is_string() || chunks(it).is_some());
+            let fits = arguments.is_some_and(|it| it.is_string() || is_chunks(it));
             let named = ["/id", "/function/name"]
                 .iter()
                 .all(|at| call.pointer(at).is_some_and(Value::is_string));
@@ -320,6 +381,32 @@ mod tests {
         // A copy of all events for each call would be half a minute here, and hours for the largest state.
         let expected = [&none[..], &call.repeat(20_000)].concat();
         assert!(open(20_000) == expected);
+    }
+
+    #[test]
+    fn a_message_of_a_long_list_is_found_at_once() {
+        let text = |id: usize| json!({"id": id.to_string(), "role": "user", "content": ""});
+        let list: Vec<Value> = (0..50_000).map(text).collect();
+        let messages = read(&Value::from(list).to_string()).unwrap();
+        // A search in the list would take a minute.
+        let found = |id: usize| messages.known.find(Opened::Text, &id.to_string()).is_some();
+        assert!((0..50_000).all(found) && !found(50_000));
+    }
+
+    #[test]
+    fn of_too_many_open_texts_the_last_are_opened_again_and_the_others_are_listed() {
+        let text = |id: usize| json!({"id": id.to_string(), "role": "assistant", "subagentRunId": "s", "content": {"chunks": ["a", "b"]}});
+        let list: Vec<Value> = (0..MAX_OPEN + 2).map(text).collect();
+        let messages = read(&Value::from(list).to_string()).unwrap();
+        assert!(messages.is_partial);
+        let snapshot = lines(messages.complete.as_ref().unwrap()).remove(0);
+        let listed = |id: &str| json!({"id": id, "role": "assistant", "subagentRunId": "s", "content": "ab"});
+        assert_eq!(snapshot["messages"], json!([listed("0"), listed("1")]));
+        assert_eq!(messages.open.len(), MAX_OPEN);
+        assert_eq!(&*messages.open[0].0.id, "2");
+        let known = messages.known.find(Opened::Text, "0").unwrap();
+        assert_eq!(lines(&known.start())[0]["subagentRunId"], "s");
+        assert!(messages.known.find(Opened::ToolCall, "0").is_none());
     }
 
     #[test]

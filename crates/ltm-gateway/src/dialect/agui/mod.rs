@@ -2,7 +2,7 @@
 //!
 //! - `translation`: what a message becomes, for all subscribers of a thread at once; `delta` for a patch, `state` and
 //!   `message_list` for a whole state;
-//! - `run`: one answer: its runs, and what is `open` in them;
+//! - `run`: one answer: its runs, and what is `open` in them; `run_events`: the begin and the end of a run;
 //! - `event`: the events as text.
 
 mod delta;
@@ -10,6 +10,7 @@ mod event;
 mod message_list;
 mod open;
 mod run;
+mod run_events;
 mod state;
 mod translation;
 

@@ -1,14 +1,14 @@
 //! What a run has begun and must end before it ends itself: clients reject a run otherwise.
 
-use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::event::small;
+use super::event::{OWNER, small};
 
 /// What can be open in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
     Step,
     Text,
@@ -26,47 +26,79 @@ pub(super) enum Effect {
     Ends,
 }
 
-/// Something open.
-#[derive(Clone, Debug)]
+/// Something open. The subscribers of a run share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Open {
     pub kind: Opened,
     /// Its id; the name of a step.
-    pub id: String,
-    /// The members of its first event, beside its type and id.
-    more: Vec<(&'static str, String)>,
+    pub id: Box<str>,
+    /// The subagent that it belongs to. A client rejects an event that names another one than the first event did.
+    pub owner: Option<Box<str>>,
+    /// The members of its first event, beside its type, its id and its owner; `None` if only the state has them.
+    more: Option<Vec<(&'static str, Box<str>)>>,
 }
 
-/// What is open in a run, in the order in which it began. A run can have thousands of messages open.
+/// The most that is open in a run. More would be memory for each subscriber.
+pub(super) const MAX_OPEN: usize = 1000;
+
+/// What is open in a run, in the order in which it began.
 #[derive(Default)]
-pub(super) struct OpenItems {
-    places: HashMap<(Opened, String), u64>,
-    items: BTreeMap<u64, Open>,
-    next: u64,
-}
+pub(super) struct OpenItems(Vec<Arc<Open>>);
+
+/// A run would have more open than [`MAX_OPEN`], and nothing of it is a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooManyOpen;
 
 impl OpenItems {
-    pub(super) fn has(&self, kind: Opened, id: &str) -> bool {
-        self.places.contains_key(&(kind, id.to_owned()))
+    pub(super) fn has(&self, open: &Open) -> bool {
+        self.position(open).is_some()
     }
 
-    pub(super) fn push(&mut self, open: Open) {
-        let place = (open.kind, open.id.clone());
-        if let Some(before) = self.places.insert(place, self.next) {
-            self.items.remove(&before);
+    /// Whether this subagent is open.
+    pub(super) fn has_subagent(&self, id: &str) -> bool {
+        let is_it = |it: &Arc<Open>| it.kind == Opened::Subagent && &*it.id == id;
+        self.0.iter().any(is_it)
+    }
+
+    /// Adds what is not open. Returns the oldest message or tool call if it must end for that.
+    pub(super) fn push(&mut self, open: Arc<Open>) -> Result<Option<Arc<Open>>, TooManyOpen> {
+        let mut ended = None;
+        if self.0.len() >= MAX_OPEN {
+            let oldest = self.0.iter().position(|it| it.kind.is_of_message());
+            ended = Some(self.0.remove(oldest.ok_or(TooManyOpen)?));
         }
-        self.items.insert(self.next, open);
-        self.next += 1;
+        self.0.push(open);
+        Ok(ended)
     }
 
-    pub(super) fn remove(&mut self, kind: Opened, id: &str) -> Option<Open> {
-        let place = self.places.remove(&(kind, id.to_owned()))?;
-        self.items.remove(&place)
+    pub(super) fn remove(&mut self, open: &Open) -> Option<Arc<Open>> {
+        let place = self.position(open)?;
+        Some(self.0.remove(place))
+    }
+
+    /// Removes the messages and tool calls, the last one first.
+    pub(super) fn take_messages(&mut self) -> impl Iterator<Item = Arc<Open>> + use<> {
+        let all = std::mem::take(&mut self.0).into_iter();
+        let (messages, others): (Vec<_>, Vec<_>) = all.partition(|it| it.kind.is_of_message());
+        self.0 = others;
+        messages.into_iter().rev()
     }
 
     /// Removes all, the last one first.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Open> + use<> {
-        self.places.clear();
-        std::mem::take(&mut self.items).into_values().rev()
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Arc<Open>> + use<> {
+        std::mem::take(&mut self.0).into_iter().rev()
+    }
+
+    fn position(&self, open: &Open) -> Option<usize> {
+        // What an event concerns began lately.
+        self.0.iter().rposition(|it| it.is_same(open))
+    }
+}
+
+impl Opened {
+    /// Whether it is part of the list of messages.
+    fn is_of_message(self) -> bool {
+        matches!(self, Self::Text | Self::ToolCall | Self::Reasoning)
     }
 }
 
@@ -96,56 +128,75 @@ pub(super) fn effect(r#type: &str) -> Option<(Opened, Effect, &'static str)> {
 
 impl Open {
     /// A text or reasoning message.
-    pub(super) fn message(kind: Opened, id: &str, role: &str) -> Self {
+    pub(super) fn message(kind: Opened, id: &str, role: &str, owner: Option<&str>) -> Self {
         Self {
-            kind,
-            id: id.into(),
-            more: vec![("role", role.into())],
+            more: Some(vec![("role", role.into())]),
+            ..Self::plain(kind, id, owner)
         }
     }
 
     /// A tool call of a message.
-    pub(super) fn tool_call(id: &str, name: &str, message: &str) -> Self {
+    pub(super) fn tool_call(id: &str, name: &str, message: &str, owner: Option<&str>) -> Self {
         let more = vec![
             ("toolCallName", name.into()),
             ("parentMessageId", message.into()),
         ];
         Self {
-            kind: Opened::ToolCall,
-            id: id.into(),
-            more,
+            more: Some(more),
+            ..Self::plain(Opened::ToolCall, id, owner)
         }
     }
 
     /// The same as something of another kind: what is said about a message may be its text, or its reasoning.
     pub(super) fn of_kind(self, kind: Opened) -> Self {
-        Self { kind, ..self }
-    }
-
-    /// Something whose first event the client got.
-    pub(super) fn begun(kind: Opened, id: &str) -> Self {
-        Self {
-            kind,
-            id: id.into(),
-            more: Vec::new(),
+        match kind {
+            Opened::Span => Self::of_event(kind, &self.id, self.owner.as_deref()),
+            _ => Self { kind, ..self },
         }
     }
 
-    /// Something whose first event the client did not get: it resumes in the middle. `None` for a tool call, whose
-    /// name only the state tells.
-    pub(super) fn anew(kind: Opened, id: &str) -> Option<Self> {
+    /// What an event concerns whose first event the client may lack: it resumes in the middle.
+    pub(super) fn of_event(kind: Opened, id: &str, owner: Option<&str>) -> Self {
         let more = match kind {
-            Opened::ToolCall => return None,
-            Opened::Text => vec![("role", "assistant".into())],
-            Opened::Reasoning => vec![("role", "reasoning".into())],
-            Opened::Subagent => vec![("name", id.into())],
-            Opened::Step | Opened::Span => Vec::new(),
+            Opened::ToolCall => None,
+            Opened::Text => Some(vec![("role", "assistant".into())]),
+            Opened::Reasoning => Some(vec![("role", "reasoning".into())]),
+            Opened::Subagent => Some(vec![("name", id.into())]),
+            Opened::Step | Opened::Span => Some(Vec::new()),
         };
-        Some(Self {
+        // The id of a subagent is no owner.
+        let owner = owner.filter(|_| kind != Opened::Subagent);
+        Self {
+            more,
+            ..Self::plain(kind, id, owner)
+        }
+    }
+
+    fn plain(kind: Opened, id: &str, owner: Option<&str>) -> Self {
+        Self {
             kind,
             id: id.into(),
-            more,
-        })
+            owner: owner.map(Box::from),
+            more: None,
+        }
+    }
+
+    /// Whether both are the same thing. Two subagents may be in steps of one name.
+    fn is_same(&self, other: &Self) -> bool {
+        let same_owner = self.kind != Opened::Step || self.owner == other.owner;
+        self.kind == other.kind && self.id == other.id && same_owner
+    }
+
+    /// The bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let more = self.more.iter().flatten();
+        let more: usize = more.map(|(_, value)| value.len() + 64).sum();
+        size_of::<Self>() + self.id.len() + self.owner.as_deref().map_or(0, str::len) + more + 64
+    }
+
+    /// Whether its first event can be made.
+    pub(super) fn has_start(&self) -> bool {
+        self.more.is_some()
     }
 
     /// The event that begins it.
@@ -159,8 +210,8 @@ impl Open {
             Opened::Subagent => "SUBAGENT_STARTED",
         };
         let mut event = self.event(r#type);
-        for (name, value) in &self.more {
-            event[*name] = value.as_str().into();
+        for (name, value) in self.more.iter().flatten() {
+            event[*name] = (**value).into();
         }
         small(&event)
     }
@@ -190,7 +241,11 @@ impl Open {
 
     fn event(&self, r#type: &str) -> Value {
         let id = effect(r#type).map_or("id", |(_, _, member)| member);
-        json!({"type": r#type, id: self.id})
+        let mut event = json!({"type": r#type, id: self.id});
+        if let Some(owner) = &self.owner {
+            event[OWNER] = (**owner).into();
+        }
+        event
     }
 }
 
@@ -198,19 +253,54 @@ impl Open {
 mod tests {
     use super::*;
 
+    fn open(kind: Opened, id: &str, owner: Option<&str>) -> Arc<Open> {
+        Arc::new(Open::of_event(kind, id, owner))
+    }
+
     #[test]
     fn what_is_open_ends_in_the_reverse_order_and_once() {
-        let mut open = OpenItems::default();
-        for id in ["1", "2", "3", "1"] {
-            open.push(Open::begun(Opened::Text, id));
+        let mut items = OpenItems::default();
+        let text = |id: &str| open(Opened::Text, id, None);
+        for id in ["1", "2", "3"] {
+            items.push(text(id)).unwrap();
         }
-        open.push(Open::begun(Opened::Step, "2"));
-        assert!(open.has(Opened::Text, "2") && !open.has(Opened::ToolCall, "2"));
-        assert!(open.remove(Opened::Text, "2").is_some());
-        assert!(open.remove(Opened::Text, "2").is_none());
-        let ended: Vec<_> = open.take().map(|it| (it.kind, it.id)).collect();
-        let text = |id: &str| (Opened::Text, id.to_owned());
-        assert_eq!(ended, [(Opened::Step, "2".into()), text("1"), text("3")]);
-        assert!(!open.has(Opened::Text, "1"));
+        items.push(open(Opened::Step, "2", None)).unwrap();
+        assert!(items.has(&text("2")) && !items.has(&open(Opened::ToolCall, "2", None)));
+        assert!(items.remove(&text("2")).is_some());
+        assert!(items.remove(&text("2")).is_none());
+        let messages: Vec<_> = items.take_messages().collect();
+        assert_eq!(messages, [text("3"), text("1")]);
+        let others: Vec<_> = items.take().collect();
+        assert_eq!(others, [open(Opened::Step, "2", None)]);
+        assert!(!items.has(&text("1")));
+    }
+
+    #[test]
+    fn each_subagent_has_its_own_steps_and_a_message_is_the_same_for_all() {
+        let mut items = OpenItems::default();
+        items.push(open(Opened::Step, "think", Some("a"))).unwrap();
+        items.push(open(Opened::Text, "m", Some("a"))).unwrap();
+        for owner in [None, Some("b"), Some("")] {
+            assert!(!items.has(&open(Opened::Step, "think", owner)));
+            assert!(items.has(&open(Opened::Text, "m", owner)));
+        }
+        let step = items
+            .remove(&open(Opened::Step, "think", Some("a")))
+            .unwrap();
+        let end = String::from_utf8(step.end().to_vec()).unwrap();
+        assert!(end.contains(r#""subagentRunId":"a""#), "{end}");
+    }
+
+    #[test]
+    fn a_run_keeps_a_bounded_number_open_and_ends_the_oldest_message() {
+        let mut items = OpenItems::default();
+        for id in 0..MAX_OPEN {
+            let kind = if id == 1 { Opened::Text } else { Opened::Step };
+            assert_eq!(items.push(open(kind, &id.to_string(), None)), Ok(None));
+        }
+        let one = open(Opened::Text, "1", None);
+        assert_eq!(items.push(open(Opened::Step, "x", None)), Ok(Some(one)));
+        assert_eq!(items.push(open(Opened::Text, "y", None)), Err(TooManyOpen));
+        assert_eq!(items.0.len(), MAX_OPEN);
     }
 }

@@ -1,20 +1,18 @@
 //! One answer: its runs, and what is open in them.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
 use super::{
-    event::{TooLarge, custom, event, small},
-    open::{Effect, Open, OpenItems, Opened},
-    state::Status,
-    translation::{Entry, Item, Translation, Whole},
+    event::{Encoded, TooLarge, custom, share_large},
+    message_list::KnownMessages,
+    open::{Effect, Open, OpenItems, TooManyOpen},
+    run_events::{EMPTY, Ending, RunIds, Started},
+    state::quoted,
+    translation::{Entry, Item, Recorded, Translation, Whole},
 };
 use crate::dialect::answer::{Events, Then};
-
-/// A part of this many bytes is shared, not copied.
-const LARGE: usize = 16 * 1024;
 
 /// What a client asks for.
 #[derive(Clone, Debug, Default)]
@@ -32,49 +30,53 @@ pub(crate) struct RunRequest {
     pub endless: bool,
 }
 
-/// The runs of an answer.
+/// The runs of an answer. Each subscriber has its own, so they share what may be large.
 pub(super) struct Runs {
     request: RunRequest,
     /// The id of the LTM, for a client that names no thread.
     id: String,
     pub recorded: bool,
-    /// The status; `None` while it is not known.
-    status: Option<Status>,
-    /// What the state says about the run that has ended.
-    outcome: Option<Value>,
-    error: Option<Value>,
+    /// How the run has ended, if the status says that it has; `None` while the status is not known.
+    ending: Option<Option<Ending>>,
     /// The state when a client that resumes came.
-    head: Option<Rc<Translation>>,
+    head: Option<Head>,
     /// The ids of the current run, or the last one.
-    ids: Option<(String, String)>,
+    ids: Option<RunIds>,
     is_open: bool,
     open: OpenItems,
+    /// Whether the client lacks the begin of something open: a run keeps a bounded number.
+    is_partial: bool,
 }
 
-/// The end of a run, as the status says it.
-enum Ending {
-    Finished(Value),
-    Failed,
+/// What a client that resumes needs of the state at which it came.
+struct Head {
+    ending: Option<Ending>,
+    messages: Arc<KnownMessages>,
+}
+
+/// Why the events of a message end the run.
+enum Failure {
+    TooLarge,
+    TooManyOpen,
 }
 
 impl Runs {
     /// The runs of an answer. For a client that resumes, `head` is the current state.
     pub(super) fn new(request: RunRequest, id: String, head: Option<Rc<Translation>>) -> Self {
-        let recorded = head
-            .as_deref()
-            .and_then(whole)
-            .is_some_and(|it| it.recorded);
+        let head = match head.as_deref() {
+            Some(Translation::State(whole)) => Some(whole),
+            _ => None,
+        };
         Self {
             request,
             id,
-            recorded,
-            status: None,
-            outcome: None,
-            error: None,
-            head,
+            recorded: head.is_some_and(|it| it.recorded),
+            ending: None,
+            head: head.map(|it| Head::of(it)),
             ids: None,
             is_open: false,
             open: OpenItems::default(),
+            is_partial: false,
         }
     }
 
@@ -83,236 +85,227 @@ impl Runs {
         let then = match message {
             Translation::Nothing => Ok(Then::Continue),
             Translation::NeedsState => Ok(Then::Reset),
-            Translation::Deleted => Ok(self.fail("deleted", "the LTM was deleted", events)),
+            Translation::Deleted(error) => self.end(error, events),
             Translation::Live => self.caught_up(events),
             Translation::State(whole) => self.whole(whole, events),
             Translation::Entry(entry) => self.entry(entry, events),
         };
-        then.unwrap_or_else(|TooLarge| {
-            let text = "an event would be larger than the clients of AG-UI accept (10 MiB)";
-            self.fail("state-too-large", text, events)
+        then.unwrap_or_else(|failure| {
+            let (code, message) = failure.told();
+            self.fail(code, message, events)
         })
     }
 
     /// Ends the answer with an error.
     pub(super) fn fail(&mut self, code: &str, message: &str, events: &mut Events) -> Then {
-        self.is_open = false;
-        let error = json!({"type": "RUN_ERROR", "message": message, "code": code});
-        events.write(&small(&error));
-        Then::End
+        let error = Ending::error(None, code, message);
+        // Such a text is never too large.
+        self.end(&error, events).unwrap_or(Then::End)
     }
 
-    fn entry(&mut self, entry: &Entry, events: &mut Events) -> Result<Then, TooLarge> {
+    fn entry(&mut self, entry: &Entry, events: &mut Events) -> Result<Then, Failure> {
         if let Some(item) = &entry.item {
             let then = self.item(item, events)?;
             if then != Then::Continue {
                 return Ok(then);
             }
         }
-        if let Some(status) = &entry.status {
-            self.status = Some(status.clone());
-            (self.outcome, self.error) = (None, None);
+        if let Some(status) = entry.status {
+            self.ending = Some(Ending::of_status(status, self.recorded, None));
         }
         let step = entry.step.as_ref().filter(|_| self.request.steps);
-        if !entry.more.is_empty() || entry.delta.is_some() {
+        if !entry.more.is_empty() || entry.delta.is_some() || entry.end.is_some() {
             self.begin(None, events)?;
         }
         write(events, step.map(|(start, _)| start));
         for more in &entry.more {
-            write(events, Some(more.as_ref().map_err(|e| *e)?));
+            write_encoded(events, more)?;
         }
         if let Some(delta) = &entry.delta {
-            write(events, Some(delta.as_ref().map_err(|e| *e)?));
+            write_encoded(events, delta)?;
         }
         write(events, step.map(|(_, end)| end));
-        self.settle(events)
+        match &entry.end {
+            Some(end) if self.end(end, events)? == Then::End => Ok(Then::End),
+            _ => self.settle(events),
+        }
     }
 
-    fn whole(&mut self, whole: &Whole, events: &mut Events) -> Result<Then, TooLarge> {
-        // Clients reject a second begin of what is open.
-        self.close_all(events);
+    fn whole(&mut self, whole: &Whole, events: &mut Events) -> Result<Then, Failure> {
+        // Clients reject a second begin of a message that is open. What else is open is not part of the state, so the log
+        // goes on with it.
+        for open in self.open.take_messages() {
+            events.write(&open.end());
+        }
         self.begin(None, events)?;
         self.recorded = whole.recorded;
-        self.status = Some(whole.status.clone());
-        (self.outcome, self.error) = (whole.outcome.clone(), whole.error.clone());
-        if let Some(messages) = &whole.messages {
-            write(events, Some(messages.complete.as_ref().map_err(|e| *e)?));
+        self.ending = Some(whole.ending.clone());
+        let messages = whole.messages.as_ref();
+        self.is_partial = messages.is_some_and(|it| it.is_partial);
+        if let Some(messages) = messages {
+            write_encoded(events, &messages.complete)?;
         }
-        let snapshot = whole.snapshot.as_ref().map_err(|e| *e)?;
-        for (open, start) in whole.messages.iter().flat_map(|it| &it.open) {
+        for (open, start) in messages.iter().flat_map(|it| &it.open) {
             write(events, Some(start));
-            self.open.push(open.clone());
+            self.push(open.clone(), events)?;
         }
         // Last, because it has the cursor: a client that is cut before it gets all of this again.
-        write(events, Some(snapshot));
+        write_encoded(events, &whole.snapshot)?;
         self.settle(events)
     }
 
-    fn caught_up(&mut self, events: &mut Events) -> Result<Then, TooLarge> {
-        if let (None, Some(head)) = (&self.status, self.head.as_deref().and_then(whole)) {
+    fn caught_up(&mut self, events: &mut Events) -> Result<Then, Failure> {
+        if let (None, Some(head)) = (&self.ending, self.head.take()) {
             // No entry since has set the status.
-            let (status, outcome, error) = (
-                head.status.clone(),
-                head.outcome.clone(),
-                head.error.clone(),
-            );
-            (self.status, self.outcome, self.error) = (Some(status), outcome, error);
+            self.ending = Some(head.ending);
         }
         self.head = None;
         if self.ids.is_none() || self.request.live {
             self.begin(None, events)?;
         }
         if self.request.live {
-            write(events, Some(&custom(None, "live", "true")?));
+            write_encoded(events, &custom(None, "live", "true"))?;
         }
         self.settle(events)
     }
 
-    fn item(&mut self, item: &Item, events: &mut Events) -> Result<Then, TooLarge> {
+    fn item(&mut self, item: &Item, events: &mut Events) -> Result<Then, Failure> {
         match item {
-            Item::Run(item) => self.run(item, events),
-            Item::Event(event, effect) => {
-                let event = event.as_ref().map_err(|e| *e)?;
+            // The messages that the run begins with are in the state.
+            Item::Started(_) if self.is_open => {
+                self.close_all(events);
+                Ok(Then::Reset)
+            }
+            Item::Started(started) => self.begin(Some(started), events).map(|()| Then::Continue),
+            Item::Event(recorded) => {
                 self.begin(None, events)?;
-                let Some((kind, effect, id)) = effect else {
-                    write(events, Some(event));
-                    return Ok(Then::Continue);
-                };
-                if !self.open_first(*kind, *effect, id, events) {
-                    return Ok(Then::Reset);
-                }
-                write(events, Some(event));
-                Ok(Then::Continue)
+                self.recorded(recorded, events)
             }
         }
+    }
+
+    fn recorded(&mut self, recorded: &Recorded, events: &mut Events) -> Result<Then, Failure> {
+        if let Some((effect, open)) = &recorded.effect
+            && !self.open_first(*effect, open, events)?
+        {
+            // Without its first event, clients reject this one. Another state would lack that event, too, if it has too
+            // many texts.
+            return Ok(match self.is_partial {
+                true => Then::Continue,
+                false => Then::Reset,
+            });
+        }
+        let orphan = recorded.parent.as_ref();
+        let orphan = orphan.filter(|(parent, _)| !self.open.has_subagent(parent));
+        write_encoded(events, orphan.map_or(&recorded.event, |(_, event)| event))?;
+        Ok(Then::Continue)
     }
 
     /// Opens what an event continues or ends, if the client has not got its first event; false if only the state can
     /// tell that event.
-    fn open_first(&mut self, kind: Opened, effect: Effect, id: &str, events: &mut Events) -> bool {
-        match (effect, self.open.has(kind, id)) {
-            (Effect::Starts, _) => {
-                // It is open twice in the log: the first one ends.
-                if let Some(open) = self.open.remove(kind, id) {
-                    write(events, Some(&open.end()));
+    fn open_first(
+        &mut self,
+        effect: Effect,
+        open: &Arc<Open>,
+        events: &mut Events,
+    ) -> Result<bool, Failure> {
+        let is_open = match effect {
+            Effect::Continues => self.open.has(open),
+            Effect::Starts | Effect::Ends => {
+                let known = self.open.remove(open);
+                if let (Effect::Starts, Some(known)) = (effect, &known) {
+                    // It is open twice in the log: the first one ends.
+                    events.write(&known.end());
                 }
-                self.open.push(Open::begun(kind, id));
+                known.is_some()
             }
-            (Effect::Continues, true) => {}
-            (Effect::Ends, true) => drop(self.open.remove(kind, id)),
-            (_, false) => {
-                let list = self
-                    .head
-                    .as_deref()
-                    .and_then(whole)
-                    .and_then(|it| it.messages.as_ref());
-                let known = list.and_then(|list| list.find(kind, id));
-                let Some(open) = known.or_else(|| Open::anew(kind, id)) else {
-                    return false;
-                };
-                write(events, Some(&open.start()));
-                if effect == Effect::Continues {
-                    self.open.push(open);
-                }
+        };
+        if effect == Effect::Starts {
+            self.push(open.clone(), events)?;
+        } else if !is_open {
+            let head = self.head.as_ref();
+            let known = head.and_then(|head| head.messages.find(open.kind, &open.id));
+            let Some(open) = known.or_else(|| open.has_start().then(|| open.clone())) else {
+                return Ok(false);
+            };
+            events.write(&open.start());
+            if effect == Effect::Continues {
+                self.push(open, events)?;
             }
         }
-        true
+        Ok(true)
     }
 
-    /// The begin or the end of a recorded run.
-    fn run(&mut self, item: &Map<String, Value>, events: &mut Events) -> Result<Then, TooLarge> {
-        let text = |name: &str| item.get(name).and_then(Value::as_str);
-        match text("type") {
-            // The messages that the run begins with are in the state.
-            Some("RUN_STARTED") if self.is_open => return Ok(Then::Reset),
-            Some("RUN_STARTED") => self.begin(Some(item), events)?,
-            Some("RUN_FINISHED") => {
-                self.begin(None, events)?;
-                self.finish(item.get("outcome"), item.get("result"), events)?;
-            }
-            _ => {
-                self.begin(None, events)?;
-                let message = text("message").unwrap_or("the run failed");
-                return Ok(self.fail(text("code").unwrap_or("ltm-error"), message, events));
-            }
+    /// Notes that something is open. If a run has too much open, its oldest message ends.
+    fn push(&mut self, open: Arc<Open>, events: &mut Events) -> Result<(), Failure> {
+        if let Some(oldest) = self.open.push(open)? {
+            self.is_partial = true;
+            events.write(&oldest.end());
         }
-        Ok(Then::Continue)
+        Ok(())
     }
 
     /// Begins a run, unless one is open.
-    fn begin(
-        &mut self,
-        item: Option<&Map<String, Value>>,
-        events: &mut Events,
-    ) -> Result<(), TooLarge> {
+    fn begin(&mut self, started: Option<&Started>, events: &mut Events) -> Result<(), Failure> {
         if self.is_open {
             return Ok(());
         }
-        let recorded = |name: &str| item?.get(name)?.as_str().map(String::from);
-        let given = (self.request.thread_id.clone(), self.request.run_id.clone());
-        let (thread, run) = match (&self.ids, item) {
+        let given = |id: &Option<String>| id.as_deref().map(|id| Bytes::from(quoted(id)));
+        let recorded = (
+            started.and_then(|it| it.thread.clone()),
+            started.and_then(|it| it.run.clone()),
+        );
+        let (thread, run) = match (&self.ids, started) {
             // The client knows the first run by its own ids.
             (None, _) => (
-                given.0.or(recorded("threadId")),
-                given.1.or(recorded("runId")),
+                given(&self.request.thread_id).or(recorded.0),
+                given(&self.request.run_id).or(recorded.1),
             ),
-            (Some(_), Some(_)) => (recorded("threadId"), recorded("runId")),
-            (Some(ids), None) => (Some(ids.0.clone()), Some(ids.1.clone())),
+            (Some(_), Some(_)) => recorded,
+            (Some(ids), None) => (Some(ids.thread.clone()), Some(ids.run.clone())),
         };
-        let thread = thread.unwrap_or_else(|| self.id.clone());
-        let run = run.unwrap_or_else(|| format!("ltm-{}", self.id));
-        let mut event_of = item.cloned().unwrap_or_default();
-        event_of.remove("rawEvent");
-        event_of.insert("type".into(), "RUN_STARTED".into());
-        event_of.insert("threadId".into(), thread.as_str().into());
-        event_of.insert("runId".into(), run.as_str().into());
-        match &self.request.protocol_version {
-            Some(version) => event_of.insert("protocolVersion".into(), version.as_str().into()),
-            None => event_of.remove("protocolVersion"),
+        let ids = RunIds {
+            thread: thread.unwrap_or_else(|| quoted(&self.id).into()),
+            run: run.unwrap_or_else(|| quoted(&format!("ltm-{}", self.id)).into()),
         };
-        (self.ids, self.is_open) = (Some((thread, run)), true);
-        let started = event(None, &Value::Object(event_of).to_string())?;
-        write(events, Some(&started));
+        let version = self.request.protocol_version.as_deref();
+        let tail = started.map_or(&EMPTY, |it| &it.tail);
+        (self.ids, self.is_open) = (Some(ids.clone()), true);
+        ids.start(version, tail, events)?;
         Ok(())
     }
 
-    fn finish(
-        &mut self,
-        outcome: Option<&Value>,
-        result: Option<&Value>,
-        events: &mut Events,
-    ) -> Result<(), TooLarge> {
-        self.close_all(events);
-        self.is_open = false;
-        let (thread, run) = self.ids.clone().unwrap_or_default();
-        let mut finished = json!({"type": "RUN_FINISHED", "threadId": thread, "runId": run});
-        for (name, value) in [("outcome", outcome), ("result", result)] {
-            if let Some(value) = value {
-                finished[name] = value.clone();
+    /// Ends the run, and the answer if it is an error.
+    fn end(&mut self, ending: &Ending, events: &mut Events) -> Result<Then, Failure> {
+        self.is_open = match ending {
+            // Clients accept it whatever is open.
+            Ending::Failed(_) => false,
+            Ending::Finished(_) => {
+                self.close_all(events);
+                false
             }
-        }
-        write(events, Some(&event(None, &finished.to_string())?));
-        Ok(())
+        };
+        ending.write(self.ids.as_ref(), events)?;
+        Ok(match ending {
+            Ending::Finished(_) => Then::Continue,
+            Ending::Failed(_) => Then::End,
+        })
     }
 
     fn close_all(&mut self, events: &mut Events) {
         for open in self.open.take() {
-            write(events, Some(&open.end()));
+            events.write(&open.end());
         }
     }
 
     /// Ends the run if the status says so, and the answer with it.
-    fn settle(&mut self, events: &mut Events) -> Result<Then, TooLarge> {
+    fn settle(&mut self, events: &mut Events) -> Result<Then, Failure> {
         if self.is_open {
-            match self.status.as_ref().and_then(|status| self.ending(status)) {
-                None => return Ok(Then::Continue),
-                Some(Ending::Finished(outcome)) => self.finish(Some(&outcome), None, events)?,
-                Some(Ending::Failed) => {
-                    let error = self.error.take();
-                    let text = |name: &str| error.as_ref()?.get(name)?.as_str();
-                    let message = text("message").unwrap_or("the LTM has failed");
-                    return Ok(self.fail(text("code").unwrap_or("ltm-error"), message, events));
-                }
+            let Some(ending) = self.ending.clone().flatten() else {
+                return Ok(Then::Continue);
+            };
+            if self.end(&ending, events)? == Then::End {
+                return Ok(Then::End);
             }
         }
         let is_over = self.ids.is_some() && !self.request.endless;
@@ -321,39 +314,150 @@ impl Runs {
 
     /// Whether the run had ended at the state with which a client that resumes came.
     pub(super) fn is_over(&self) -> bool {
-        let head = self.head.as_deref().and_then(whole);
-        head.is_some_and(|head| self.ending(&head.status).is_some())
+        self.head.as_ref().is_some_and(|head| head.ending.is_some())
     }
+}
 
-    fn ending(&self, status: &Status) -> Option<Ending> {
-        let success = || json!({"type": "success"});
-        match status.as_deref()? {
-            "finished" => Some(Ending::Finished(
-                self.outcome.clone().unwrap_or_else(success),
-            )),
-            "interrupted" if self.recorded => {
-                let interrupt = || json!({"type": "interrupt", "interrupts": []});
-                Some(Ending::Finished(
-                    self.outcome.clone().unwrap_or_else(interrupt),
-                ))
-            }
-            "error" => Some(Ending::Failed),
-            _ => None,
+impl Head {
+    fn of(whole: &Whole) -> Self {
+        let messages = whole.messages.as_ref();
+        Self {
+            ending: whole.ending.clone(),
+            messages: messages.map_or_else(Arc::default, |it| it.known.clone()),
         }
     }
 }
 
-fn whole(translation: &Translation) -> Option<&Whole> {
-    match translation {
-        Translation::State(whole) => Some(whole),
-        _ => None,
+impl Failure {
+    /// The code and the message of the error that ends the run.
+    fn told(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::TooLarge => (
+                "state-too-large",
+                "an event would be larger than the clients of AG-UI accept (10 MiB)",
+            ),
+            Self::TooManyOpen => (
+                "too-many-open",
+                "the run has more than 1,000 steps, reasonings and subagents open",
+            ),
+        }
     }
 }
 
+impl From<TooLarge> for Failure {
+    fn from(_: TooLarge) -> Self {
+        Self::TooLarge
+    }
+}
+
+impl From<TooManyOpen> for Failure {
+    fn from(_: TooManyOpen) -> Self {
+        Self::TooManyOpen
+    }
+}
+
+fn write_encoded(events: &mut Events, event: &Encoded) -> Result<(), TooLarge> {
+    share_large(event.as_ref().map_err(|error| *error)?, events);
+    Ok(())
+}
+
 fn write(events: &mut Events, part: Option<&Bytes>) {
-    match part {
-        Some(part) if part.len() > LARGE => events.share(part.clone()),
-        Some(part) => events.write(part),
-        None => {}
+    if let Some(part) = part {
+        share_large(part, events);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::dialect::agui::translation::Translations;
+
+    fn runs() -> Runs {
+        Runs {
+            recorded: true,
+            ..Runs::new(RunRequest::default(), "7".into(), None)
+        }
+    }
+
+    fn translation(content: &Value) -> Rc<Translation> {
+        let mut text = json!({"id": 7, "cursor": "1-2"});
+        let (name, value) = content.as_object().unwrap().iter().next().unwrap();
+        text[name] = value.clone();
+        Translations::new("/_messages").of(vec![text.to_string().into()], true)
+    }
+
+    fn recorded(item: &Value) -> Rc<Translation> {
+        translation(&json!({"snapshot": {"reason": "agui", "item": item, "patch": []}}))
+    }
+
+    fn parts(events: &mut Events) -> Vec<Bytes> {
+        std::iter::from_fn(|| events.take()).collect()
+    }
+
+    fn types(events: &mut Events) -> Vec<String> {
+        let text = String::from_utf8(parts(events).concat()).unwrap();
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let events = data.map(|data| serde_json::from_str::<Value>(data).unwrap());
+        events
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn subscribers_share_the_large_events_at_which_a_run_begins_and_ends() {
+        let large = "x".repeat(100_000);
+        let run = json!({"outcome": {"type": "success", "n": large}});
+        let state = json!({"_run": run, "_status": "finished"});
+        let error = json!({"_run": {"error": {"message": large}}, "_status": "error"});
+        for message in [
+            translation(&json!({"reset": {"reason": "requested", "state": state}})),
+            translation(&json!({"reset": {"reason": "requested", "state": error}})),
+            recorded(&json!({"type": "RUN_STARTED", "input": {"messages": [large]}})),
+            recorded(&json!({"type": "RUN_STARTED", "threadId": large})),
+            recorded(&json!({"type": "RUN_FINISHED", "result": large})),
+            recorded(&json!({"type": "RUN_ERROR", "message": large})),
+        ] {
+            let [one, other] = [(); 2].map(|()| {
+                let mut events = Events::default();
+                runs().message(&message, &mut events);
+                let large = parts(&mut events).into_iter();
+                let large = large.filter(|part| part.len() > 50_000);
+                large.map(|part| part.as_ptr()).collect::<Vec<_>>()
+            });
+            assert_eq!(one.len(), 1);
+            assert_eq!(one, other);
+        }
+    }
+
+    #[test]
+    fn a_run_with_too_many_open_texts_ends_the_oldest() {
+        let (mut runs, mut events) = (runs(), Events::default());
+        let begin = |id: usize| json!({"type": "TOOL_CALL_START", "toolCallId": id.to_string(), "toolCallName": "f"});
+        for id in 0..=1000 {
+            runs.message(&recorded(&begin(id)), &mut events);
+        }
+        let begun = types(&mut events);
+        assert_eq!(begun[1001..], ["TOOL_CALL_END", "TOOL_CALL_START"]);
+        // The client does not have it any more, and no state tells its begin.
+        let more = json!({"type": "TOOL_CALL_ARGS", "toolCallId": "0", "delta": "{"});
+        assert_eq!(runs.message(&recorded(&more), &mut events), Then::Continue);
+        assert!(parts(&mut events).is_empty());
+        let finished = recorded(&json!({"type": "RUN_FINISHED"}));
+        runs.message(&finished, &mut events);
+        assert_eq!(types(&mut events).len(), 1001);
+    }
+
+    #[test]
+    fn a_run_with_too_many_steps_ends_with_an_error() {
+        let (mut runs, mut events) = (runs(), Events::default());
+        let mut begin = |id: usize| {
+            let item = json!({"type": "STEP_STARTED", "stepName": id.to_string()});
+            runs.message(&recorded(&item), &mut events)
+        };
+        assert!((0..1000).all(|id| begin(id) == Then::Continue));
+        assert_eq!(begin(1000), Then::End);
+        assert_eq!(types(&mut events).pop().unwrap(), "RUN_ERROR");
     }
 }

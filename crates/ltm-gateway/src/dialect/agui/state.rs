@@ -9,8 +9,30 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The value of `_status`, if it is a text.
-pub(super) type Status = Option<Box<str>>;
+/// What `_status` says about the run. Its text may be as large as a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Finished,
+    Interrupted,
+    Error,
+    /// Any other value, or none.
+    Other,
+}
+
+impl Status {
+    /// The status with this value.
+    pub(super) fn of(value: Option<&RawValue>) -> Self {
+        // No spelling of these is longer.
+        let value = value.filter(|value| value.get().len() <= 128);
+        let text: Option<String> = value.and_then(|value| serde_json::from_str(value.get()).ok());
+        match text.as_deref() {
+            Some("finished") => Self::Finished,
+            Some("interrupted") => Self::Interrupted,
+            Some("error") => Self::Error,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// A member of a recorded LTM that belongs to the recording, and not to the state of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +43,7 @@ pub(super) enum Hidden {
 }
 
 /// The members of an object, in their order.
+#[derive(Default)]
 pub(super) struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
@@ -36,6 +59,23 @@ impl<'a> Members<'a> {
         found.next().map(|(_, value)| *value)
     }
 
+    /// The text of a member, as it is spelled in JSON; `None` if it is no text.
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
+        let value = self.get(name)?.get();
+        value.starts_with('"').then_some(value)
+    }
+
+    /// The members that have none of these names, each with a comma before it.
+    pub(super) fn without(&self, names: &[&str]) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.0 {
+            if !names.contains(&&**name) {
+                text.extend([",", &*quoted(name), ":", value.get()]);
+            }
+        }
+        text
+    }
+
     /// The value that a JSON Pointer through objects names.
     pub(super) fn at(&self, pointer: &str) -> Option<&'a RawValue> {
         let mut tokens = pointer.strip_prefix('/')?.split('/');
@@ -48,13 +88,13 @@ impl<'a> Members<'a> {
 
     /// The object without the members of the recording.
     pub(super) fn without_recording(&self) -> String {
-        let kept = |(name, value): &(String, &RawValue)| {
-            let is_hidden = [STATUS, RUN, MESSAGES].contains(&&**name);
-            (!is_hidden).then(|| format!("{}:{}", quoted(name), value.get()))
-        };
-        let kept: Vec<String> = self.0.iter().filter_map(kept).collect();
-        format!("{{{}}}", kept.join(","))
+        object(&self.without(&[STATUS, RUN, MESSAGES]))
     }
+}
+
+/// An object with these members, each with a comma before it.
+pub(super) fn object(members: &str) -> String {
+    format!("{{{}}}", members.strip_prefix(',').unwrap_or_default())
 }
 
 /// A text as JSON.
@@ -104,5 +144,23 @@ mod tests {
         );
         assert_eq!(members.at("/a~1b/c~0d").unwrap().get(), "[1.00]");
         assert!(members.at("/a~1b/x").is_none() && members.at("").is_none());
+        assert_eq!(members.text("_status"), Some(r#""active""#));
+        assert!(members.text("_run").is_none());
+    }
+
+    #[test]
+    fn only_the_texts_that_end_a_run_are_told_apart() {
+        let of = |text: &str| Status::of(Some(serde_json::from_str(text).unwrap()));
+        assert_eq!(of(r#""finished""#), Status::Finished);
+        let escaped: String = "interrupted"
+            .bytes()
+            .map(|b| format!("\\u{b:04x}"))
+            .collect();
+        assert_eq!(of(&format!("\"{escaped}\"")), Status::Interrupted);
+        assert_eq!(of(r#""error""#), Status::Error);
+        for other in ["null", "7", r#""""#, r#""Error""#, r#"["error"]"#] {
+            assert_eq!(of(other), Status::Other, "{other}");
+        }
+        assert_eq!(Status::of(None), Status::Other);
     }
 }

@@ -1,6 +1,6 @@
 //! What each message becomes, for all subscribers of a thread at once.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use ltm_store::apart;
@@ -8,15 +8,17 @@ use ltm_types::{
     member::{MESSAGES, RUN, STATUS},
     parse_time,
 };
-use serde_json::{Map, Value, json, value::RawValue};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
 use tokio::sync::Mutex;
 
 use super::{
     delta::{View, delta},
-    event::{Encoded, custom, event, recorded, small},
+    event::{Encoded, OWNER, custom, event, recorded},
     message_list::{MessageList, added, read},
-    open::{Effect, Opened, effect},
-    state::{Members, Status, quoted},
+    open::{Effect, Open, Opened, effect},
+    run_events::{Ending, Started},
+    state::{Members, Status, object, quoted},
 };
 use crate::dialect::content::{self, Change, Content, Reset};
 
@@ -24,19 +26,22 @@ use crate::dialect::content::{self, Change, Content, Reset};
 const RECORDED: &str = "agui";
 /// A message up to this size is translated at once, in less than a millisecond.
 const LARGE: usize = 64 * 1024;
-/// The most bytes of messages whose translations are kept. A large one counts as [`LARGEST`].
+/// The most bytes of messages and their translations that are kept. A large one counts as [`LARGEST`].
 const MAX_KEPT: usize = 1 << 20;
+/// What a small message takes beside its text: its place in the table, its buffers.
+const ENTRY: usize = 512;
 /// So that one large message is kept, and some others after it, while several subscribers wait for it.
 const LARGEST: usize = MAX_KEPT / 4 * 3;
 
 /// What a message becomes.
 pub(super) enum Translation {
-    Entry(Entry),
-    State(Whole),
+    Entry(Box<Entry>),
+    State(Box<Whole>),
     /// Nothing but the state after it can tell.
     NeedsState,
     Live,
-    Deleted,
+    /// The error that ends the run.
+    Deleted(Ending),
     Nothing,
 }
 
@@ -51,27 +56,33 @@ pub(super) struct Entry {
     pub more: Vec<Encoded>,
     /// The event with the patch.
     pub delta: Option<Encoded>,
+    /// The recorded end of the run.
+    pub end: Option<Ending>,
     /// The status after the entry, if it sets it.
     pub status: Option<Status>,
 }
 
 /// A recorded event.
 pub(super) enum Item {
-    /// The begin or the end of a run.
-    Run(Map<String, Value>),
-    /// An event, and what it does to something that can be open.
-    Event(Encoded, Option<(Opened, Effect, String)>),
+    /// The begin of a run.
+    Started(Started),
+    Event(Recorded),
+}
+
+/// A recorded event, and what it does to something that can be open.
+pub(super) struct Recorded {
+    pub event: Encoded,
+    pub effect: Option<(Effect, Arc<Open>)>,
+    /// The parent of the subagent that it starts, and the event without the parent: clients reject one that they do not know.
+    pub parent: Option<(Box<str>, Encoded)>,
 }
 
 /// The events of a whole state.
 pub(super) struct Whole {
     /// Whether the LTM was recorded from AG-UI events.
     pub recorded: bool,
-    pub status: Status,
-    /// The outcome of the run that has ended, if it was recorded.
-    pub outcome: Option<Value>,
-    /// The error of the run that has ended, if it was recorded.
-    pub error: Option<Value>,
+    /// The end of the run, if it has ended.
+    pub ending: Option<Ending>,
     pub snapshot: Encoded,
     /// The messages, if the state has some.
     pub messages: Option<MessageList>,
@@ -155,7 +166,7 @@ impl Translations {
     ) -> Rc<Translation> {
         let (key, length) = key(&text, is_recorded);
         let mut known = self.known.borrow_mut();
-        let counted = length.min(LARGEST);
+        let counted = (length + translation.bytes() + ENTRY).min(LARGEST);
         known.bytes += counted;
         if known.bytes > MAX_KEPT {
             known.all.clear();
@@ -204,12 +215,15 @@ impl Translator {
                 let rollback = custom(None, "rollback", &value.to_string());
                 self.step(&cursor, &change, is_recorded, vec![rollback])
             }
-            Content::Error(error) => Translation::Entry(Entry {
+            Content::Error(error) => Translation::entry(Entry {
                 more: vec![custom(Some(&cursor), "error", error.get())],
                 ..Entry::default()
             }),
             Content::Reset(reset) => self.whole(&cursor, &reset),
-            Content::Deleted => Translation::Deleted,
+            Content::Deleted => {
+                let message = "the LTM was deleted";
+                Translation::Deleted(Ending::error(Some(&cursor), "deleted", message))
+            }
             Content::Live => Translation::Live,
         }
     }
@@ -236,14 +250,16 @@ impl Translator {
                 None => return Translation::NeedsState,
             }
         }
-        let names = json!({"type": "STEP_STARTED", "stepName": step_name(change)});
-        let ended = json!({"type": "STEP_FINISHED", "stepName": step_name(change)});
-        Translation::Entry(Entry {
-            step: more.is_empty().then(|| (small(&names), small(&ended))),
-            item: None,
+        let step = more.is_empty().then(|| {
+            let open = Open::of_event(Opened::Step, &step_name(change), None);
+            (open.start(), open.end())
+        });
+        Translation::entry(Entry {
+            step,
             more,
-            delta: Some(state_delta(cursor, change, &delta.patch, change.item)),
+            delta: Some(state_delta(Some(cursor), change, &delta.patch, change.item)),
             status: delta.status,
+            ..Entry::default()
         })
     }
 
@@ -264,31 +280,66 @@ impl Translator {
         } else {
             &self.messages
         };
-        let of_run = |name: &str| serde_json::from_str(run.as_ref()?.get(name)?.get()).ok();
-        Translation::State(Whole {
+        let status = Status::of(members.get(STATUS));
+        Translation::State(Box::new(Whole {
             recorded: run.is_some(),
-            status: members
-                .get(STATUS)
-                .and_then(|it| serde_json::from_str(it.get()).ok()),
-            outcome: of_run("outcome"),
-            error: of_run("error"),
+            ending: Ending::of_status(status, run.is_some(), run.as_ref()),
             snapshot: event(Some(cursor), &data),
             messages: members.at(pointer).and_then(|list| read(list.get())),
-        })
+        }))
     }
+}
+
+impl Translation {
+    fn entry(entry: Entry) -> Self {
+        Self::Entry(Box::new(entry))
+    }
+
+    /// The bytes that it holds.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry.bytes(),
+            Self::State(whole) => {
+                let ending = whole.ending.as_ref().map_or(0, Ending::bytes);
+                let messages = whole.messages.as_ref().map_or(0, MessageList::bytes);
+                length(&whole.snapshot) + ending + messages
+            }
+            Self::Deleted(ending) => ending.bytes(),
+            Self::NeedsState | Self::Live | Self::Nothing => 0,
+        }
+    }
+}
+
+impl Entry {
+    /// The bytes that it holds.
+    fn bytes(&self) -> usize {
+        let step = self.step.as_ref();
+        let item = match &self.item {
+            None => 0,
+            Some(Item::Started(started)) => started.bytes(),
+            Some(Item::Event(it)) => {
+                let parent = it.parent.as_ref();
+                let parent = parent.map_or(0, |(id, event)| id.len() + length(event));
+                let open = it.effect.as_ref().map_or(0, |(_, open)| open.bytes());
+                length(&it.event) + open + parent
+            }
+        };
+        let more = self.more.iter().chain(&self.delta).map(length);
+        step.map_or(0, |(start, end)| start.len() + end.len())
+            + item
+            + more.sum::<usize>()
+            + self.end.as_ref().map_or(0, Ending::bytes)
+    }
+}
+
+fn length(event: &Encoded) -> usize {
+    event.as_ref().map_or(0, Bytes::len)
 }
 
 /// An entry that records an AG-UI event.
 fn recorded_event(cursor: &str, change: &Change<'_>) -> Translation {
-    let item = change
-        .item
-        .and_then(|item| serde_json::from_str(item.get()).ok());
-    let item: Map<String, Value> = item.unwrap_or_default();
-    let r#type = item
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let item = change.item.map_or_else(Members::default, Members::of);
+    let r#type: Cow<'_, str> = text(&item, "type").unwrap_or_default().into();
     // What these do to the state and the messages is in the patch.
     let is_patch = matches!(
         &*r#type,
@@ -303,28 +354,56 @@ fn recorded_event(cursor: &str, change: &Change<'_>) -> Translation {
         return Translation::NeedsState;
     };
     let shows_patch = !delta.is_hidden && (is_patch || delta.patch != "[]");
-    let item = match &*r#type {
-        _ if is_patch => None,
-        "RUN_STARTED" | "RUN_FINISHED" | "RUN_ERROR" => Some(Item::Run(item)),
-        _ => {
-            let effect = effect(&r#type).and_then(|(kind, effect, member)| {
-                let id = item.get(member)?.as_str()?.to_owned();
-                Some((kind, effect, id))
-            });
-            // A client that resumes after it would lack the patch.
-            let cursor = (!shows_patch).then_some(cursor);
-            Some(Item::Event(recorded(cursor, item), effect))
-        }
-    };
-    Translation::Entry(Entry {
-        item,
-        delta: shows_patch.then(|| state_delta(cursor, change, &delta.patch, None)),
+    // The end of a run comes after the patch.
+    let is_end = matches!(&*r#type, "RUN_FINISHED" | "RUN_ERROR");
+    let delta_cursor = (!is_end).then_some(cursor);
+    let mut entry = Entry {
+        delta: shows_patch.then(|| state_delta(delta_cursor, change, &delta.patch, None)),
         status: delta.status,
         ..Entry::default()
-    })
+    };
+    if is_end {
+        entry.end = Some(Ending::of(cursor, r#type == "RUN_ERROR", &item));
+    } else if r#type == "RUN_STARTED" {
+        // Without a cursor: a client that resumes after it would lack the messages of the run.
+        entry.item = Some(Item::Started(Started::of(&item)));
+    } else if !is_patch {
+        // A client that resumes after it would lack the patch.
+        let cursor = (!shows_patch).then_some(cursor);
+        entry.item = Some(Item::Event(Recorded::of(cursor, &r#type, &item)));
+    }
+    Translation::entry(entry)
 }
 
-fn state_delta(cursor: &str, change: &Change<'_>, patch: &str, item: Option<&RawValue>) -> Encoded {
+impl Recorded {
+    fn of(cursor: Option<&str>, r#type: &str, item: &Members<'_>) -> Self {
+        const PARENT: &str = "parentSubagentRunId";
+        let effect = effect(r#type).and_then(|(kind, effect, member)| {
+            let owner = text(item, OWNER);
+            let open = Open::of_event(kind, &text(item, member)?, owner.as_deref());
+            Some((effect, Arc::new(open)))
+        });
+        let parent = text(item, PARENT).filter(|_| r#type == "SUBAGENT_STARTED");
+        Self {
+            event: recorded(cursor, r#type, item, ""),
+            effect,
+            parent: parent.map(|id| (id.into(), recorded(cursor, r#type, item, PARENT))),
+        }
+    }
+}
+
+/// The text of a member.
+fn text(item: &Members<'_>, name: &str) -> Option<String> {
+    serde_json::from_str(item.text(name)?).ok()
+}
+
+/// The event with a patch; with a cursor, the client can resume after it.
+fn state_delta(
+    cursor: Option<&str>,
+    change: &Change<'_>,
+    patch: &str,
+    item: Option<&RawValue>,
+) -> Encoded {
     let time = change
         .time
         .as_deref()
@@ -335,25 +414,37 @@ fn state_delta(cursor: &str, change: &Change<'_>, patch: &str, item: Option<&Raw
         .as_deref()
         .map(|reason| format!(r#","reason":{}"#, quoted(reason)));
     let item = item.map(|item| format!(r#","item":{}"#, item.get()));
+    let at = cursor.map(|cursor| format!(r#","cursor":"{cursor}""#));
+    let own = [at, reason, item].map(Option::unwrap_or_default).concat();
     let data = format!(
-        r#"{{"type":"STATE_DELTA","delta":{patch}{},"metadata":{{"ltm-live":{{"cursor":"{cursor}"{}{}}}}}}}"#,
+        r#"{{"type":"STATE_DELTA","delta":{patch}{},"metadata":{{"ltm-live":{}}}}}"#,
         timestamp.unwrap_or_default(),
-        reason.unwrap_or_default(),
-        item.unwrap_or_default()
+        object(&own)
     );
-    event(Some(cursor), &data)
+    event(cursor, &data)
 }
 
 /// The name of a step: the label or the class of its item, or else its reason.
-fn step_name(change: &Change<'_>) -> String {
-    let item: Option<Value> = change
-        .item
-        .and_then(|item| serde_json::from_str(item.get()).ok());
-    let text = |name: &str| item.as_ref()?.get(name)?.as_str();
-    let name = text("label")
-        .or_else(|| text("fqn"))
-        .or(change.reason.as_deref());
-    name.unwrap_or("step").to_owned()
+fn step_name<'a>(change: &'a Change<'_>) -> Cow<'a, str> {
+    /// The payload of an item may be large, so nothing else of it is read.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Names<'a> {
+        #[serde(borrow)]
+        label: Option<&'a RawValue>,
+        #[serde(borrow)]
+        fqn: Option<&'a RawValue>,
+    }
+    let item = change.item.map_or("", RawValue::get);
+    // serde would read an array as the members in their order.
+    let item = if item.starts_with('{') { item } else { "{}" };
+    let Names { label, fqn } = serde_json::from_str(item).unwrap_or_default();
+    let text = |name: &RawValue| serde_json::from_str(name.get()).ok();
+    let name: Option<String> = label.and_then(text).or_else(|| fqn.and_then(text));
+    let name = name
+        .map(Cow::Owned)
+        .or(change.reason.as_deref().map(Cow::Borrowed));
+    name.unwrap_or("step".into())
 }
 
 #[cfg(test)]
@@ -369,22 +460,58 @@ mod tests {
                 r#"{{"id":7,"cursor":"1-2","snapshot":{{"time":"2026-01-01T00:00:00Z","reason":"agui","item":{{"type":"CUSTOM","name":"n","value":1}},"patch":{patch}}}}}"#
             );
             let translations = Translations::new("/_messages");
-            match &*translations.of(vec![text.into()], true) {
-                Translation::Entry(Entry {
-                    item: Some(Item::Event(event, _)),
-                    delta,
-                    ..
-                }) => {
-                    let has_cursor =
-                        |event: &Encoded| event.as_ref().unwrap().starts_with(b"id: 1-2\n");
-                    (has_cursor(event), delta.as_ref().map(has_cursor))
-                }
-                _ => panic!("it is an event"),
-            }
+            let translation = translations.of(vec![text.into()], true);
+            let Translation::Entry(entry) = &*translation else {
+                panic!("it is an entry");
+            };
+            let Some(Item::Event(item)) = &entry.item else {
+                panic!("it is an event");
+            };
+            let has_cursor = |event: &Encoded| event.as_ref().unwrap().starts_with(b"id: 1-2\n");
+            (
+                has_cursor(&item.event),
+                entry.delta.as_ref().map(has_cursor),
+            )
         };
         assert_eq!(entry("[]"), (true, None));
         let patch = r#"[{"op":"add","path":"/n","value":1}]"#;
         assert_eq!(entry(patch), (false, Some(true)));
+    }
+
+    #[test]
+    fn the_name_of_a_step_is_read_without_its_payload() {
+        let name = |item: &str| {
+            let text = format!(r#"{{"reason":"execute","patch":[],"item":{item}}}"#);
+            let change: Change<'_> = serde_json::from_str(&text).unwrap();
+            step_name(&change).into_owned()
+        };
+        assert_eq!(
+            name(r#"{"payload":[{"label":"x"}],"label":"a\n","fqn":"b"}"#),
+            "a\n"
+        );
+        assert_eq!(name(r#"{"label":null,"fqn":"b"}"#), "b");
+        assert_eq!(name(r#"{"label":7,"fqn":"b"}"#), "b");
+        for other in ["null", "{}", r#"["a"]"#, r#""a""#] {
+            assert_eq!(name(other), "execute", "{other}");
+        }
+    }
+
+    #[test]
+    fn what_translations_hold_is_counted() {
+        let translations = Translations::new("/_messages");
+        for n in 0..10_000 {
+            let messages = r#"{"role":"user","content":""}"#;
+            let text = format!(
+                r#"{{"id":7,"cursor":"{n}-2","reset":{{"reason":"requested","state":{{"_messages":[{messages}]}}}}}}"#
+            );
+            translations.of(vec![text.into()], false);
+        }
+        let known = translations.known.borrow();
+        let held = known
+            .all
+            .values()
+            .map(|(text, translation)| text[0].len() + translation.bytes() + size_of::<Whole>());
+        assert!(held.sum::<usize>() / 2 <= MAX_KEPT);
     }
 
     #[tokio::test]
