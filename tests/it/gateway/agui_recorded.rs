@@ -1,6 +1,7 @@
 //! AG-UI: runs of other agents that were recorded, as pages see them.
 
-use ltm_tests::{Api, Event, Stack};
+use ltm_tests::{Api, Event, Events, Stack};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::agui::{open, rest, types};
@@ -101,6 +102,63 @@ async fn a_recorded_run_is_replayed_and_a_page_that_comes_in_the_middle_gets_wha
     ];
     assert_eq!(types(&resumed), expected);
     assert_eq!(resumed[2].json()["delta"], " is.");
+}
+
+/// The status of the answer to a browser that has read the answer to its end, and reconnects by itself.
+async fn again(stack: &Stack, id: u64) -> (Vec<Event>, StatusCode) {
+    let url = format!("{}/agui/{id}", stack.gateway.http());
+    let read = rest(&mut Events::open(Events::ask(&url, None)).await).await;
+    let last = read.iter().rev().find(|event| !event.id.is_empty());
+    let answer = Events::ask(&url, last.map(|event| &*event.id)).send();
+    (read, answer.await.unwrap().status())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_has_the_end_of_a_recorded_run_does_not_come_again() {
+    let stack = Stack::start();
+    let api = &stack.api;
+    for (r#type, status) in [("RUN_FINISHED", "finished"), ("RUN_ERROR", "error")] {
+        let state = json!({"_status": "active", "_run": {}, "_messages": []});
+        let (id, first) = api.create(state).await;
+        let url = format!("{}/agui/{id}?after={first}", stack.gateway.http());
+        let item = json!({"type": r#type, "message": "no", "code": "broken", "result": [1], "outcome": {"type": "success"}});
+        let patch = json!([{"op": "replace", "path": "/_status", "value": status}]);
+        record(api, id, item, patch).await;
+        let read = rest(&mut Events::open(Events::ask(&url, None)).await).await;
+        assert_eq!(types(&read), ["RUN_STARTED", r#type]);
+        let (end, cursor) = (read[1].json(), &read[1].id);
+        assert_eq!(end["metadata"]["ltm-live"]["cursor"], **cursor);
+        if status == "finished" {
+            assert_eq!(
+                (&end["result"], &end["outcome"]["type"]),
+                (&json!([1]), &json!("success"))
+            );
+        } else {
+            assert_eq!(
+                (&end["message"], &end["code"]),
+                (&json!("no"), &json!("broken"))
+            );
+            // The recorder writes it after the event.
+            let error = json!({"id": "00000000-0000-4000-8000-000000000001", "reason": "agui"});
+            let path = format!("/ltm/{id}/errors");
+            api.post(&path, &error).await.expect(200);
+        }
+        let answer = Events::ask(&url, Some(cursor)).send().await.unwrap();
+        assert_eq!(answer.status(), 204, "{type}");
+        let (read, answer) = again(&stack, id).await;
+        assert_eq!(
+            (types(&read)[3].as_str(), answer),
+            (r#type, StatusCode::NO_CONTENT)
+        );
+        // Another run is news.
+        let patch = json!([{"op": "replace", "path": "/_status", "value": "active"}]);
+        record(api, id, json!({"type": "RUN_STARTED", "runId": "2"}), patch).await;
+        let answer = Events::ask(&url, Some(cursor)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{type}");
+        let request = api.request(Method::DELETE, &format!("/ltm/{id}"));
+        api.send(request).await.expect(200);
+        assert_eq!(again(&stack, id).await.1, StatusCode::NO_CONTENT, "{type}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,8 +8,8 @@ use actix_web::{
 };
 use futures_util::stream::empty;
 use ltm_service::{Parameters, ProblemResponse, handshake_credential, is_head, ltm_in_path};
-use ltm_store::StoreError;
-use ltm_types::{Cursor, LtmId, LtmRef, Problem, ProblemKind, ResetReason};
+use ltm_store::{Read, StoreError, WindowBounds};
+use ltm_types::{Cursor, Kind, LtmId, LtmRef, Problem, ProblemKind, ResetReason};
 
 use super::input::{RunInput, short};
 use crate::{
@@ -91,12 +91,12 @@ pub(super) async fn answer(
     let at = head.as_ref().map(|(cursor, _)| *cursor);
     let translations = worker.translations.clone();
     let dialect = Agui::new(translations, asked, id, head.map(|(_, text)| text)).await;
-    let has_all = |cursor| cursor == gone || cursor == at && dialect.is_over() && !is_endless;
-    if let (Some(_), Start::After(cursor)) = (last, options.start)
-        && has_all(Some(cursor))
-    {
-        // After any other status, a browser reconnects.
-        return Ok(HttpResponse::NoContent().finish());
+    if let (Some(_), Start::After(cursor)) = (last, options.start) {
+        let is_over = dialect.is_over() && !is_endless;
+        if gone == Some(cursor) || is_over && has_run(worker, id, cursor, at).await? {
+            // After any other status, a browser reconnects.
+            return Ok(HttpResponse::NoContent().finish());
+        }
     }
     let subscriber = SseSubscriber::new(worker.clone(), caller.map(Rc::from), Box::new(dialect));
     // The dialect waits for the message that says that the client has caught up.
@@ -151,6 +151,29 @@ fn run_request(
         live,
         endless,
     })
+}
+
+/// Whether a client with this cursor has all of a run that has ended: only errors follow. A recorder writes them after the
+/// event that ends the run.
+async fn has_run(
+    worker: &Worker,
+    id: LtmId,
+    cursor: Cursor,
+    head: Option<Cursor>,
+) -> Result<bool, ProblemResponse> {
+    if head == Some(cursor) {
+        return Ok(true);
+    }
+    let store = worker.gateway.store();
+    let read = store
+        .read_after(id, cursor, WindowBounds::default())
+        .await?;
+    let Read::Continues(window) = read else {
+        return Ok(false);
+    };
+    let last = window.entries.last().map_or(cursor, |it| it.cursor);
+    let are_errors = window.entries.iter().all(|it| it.kind == Kind::Error);
+    Ok(are_errors && last == window.head)
 }
 
 /// The message with the current state, and its cursor; or the cursor at which the LTM was deleted.
