@@ -197,6 +197,26 @@ test('connections join to one run: what begins twice is dropped, and a snapshot 
   assert.ok(joined.ended);
 });
 
+test('each subagent has its own steps, and a snapshot ends only messages', () => {
+  const start = { type: 'RUN_STARTED', threadId: 't', runId: 'r' };
+  const step = (type, owner) => ({ type, stepName: 'tools', ...(owner && { subagentRunId: owner }) });
+  const subagent = { type: 'SUBAGENT_STARTED', subagentRunId: 'a', name: 'a' };
+  const text = { type: 'TEXT_MESSAGE_START', messageId: 'm', subagentRunId: 'a' };
+  const messages = { type: 'MESSAGES_SNAPSHOT', messages: [] };
+  const joined = new Joined();
+  const next = (...events) => events.flatMap((event) => joined.next(JSON.stringify(event)));
+  const begun = [start, step('STEP_STARTED'), subagent, step('STEP_STARTED', 'a'), text];
+  assert.deepEqual(next(...begun), begun);
+  joined.connected();
+  const end = { type: 'TEXT_MESSAGE_END', messageId: 'm', subagentRunId: 'a' };
+  assert.deepEqual(next(start, messages, text), [end, messages, text], 'the step and the subagent go on');
+  // The gateway begins again what an event ends that it has not begun.
+  const ended = [step('STEP_FINISHED', 'a'), { type: 'SUBAGENT_FINISHED', subagentRunId: 'a' }];
+  assert.deepEqual(next(step('STEP_STARTED', 'a'), ended[0], subagent, ended[1]), ended);
+  const finished = { ...start, type: 'RUN_FINISHED' };
+  assert.deepEqual(next(finished), [end, step('STEP_FINISHED'), finished], 'the step of the parent is still open');
+});
+
 test('the next connection repeats the events since the cursor, and the client gets each once', () => {
   const [one, two, three] = [1, 2, 3].map((value) => JSON.stringify({ type: 'CUSTOM', name: 'n', value }));
   const joined = new Joined('1-0');

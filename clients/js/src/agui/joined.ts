@@ -13,6 +13,10 @@ const ENDS: Record<string, readonly [end: string, id: string]> = {
   SUBAGENT_STARTED: ['SUBAGENT_FINISHED', 'subagentRunId'],
 };
 const IDS = new Map(Object.values(ENDS));
+/** The member with the subagent that an event belongs to. A client rejects an end that names another one. */
+const OWNER = 'subagentRunId';
+/** The ends of what is part of the list of messages. */
+const OF_MESSAGES = new Set(['TEXT_MESSAGE_END', 'TOOL_CALL_END', 'REASONING_MESSAGE_END']);
 
 /**
  * Joins the events of several connections to one run. At the begin of a connection the gateway begins again what the
@@ -100,7 +104,7 @@ export class Joined {
           return [event];
         }
         this.within = true;
-        return [...this.closed(), event];
+        return [...this.closed(({ type }) => OF_MESSAGES.has(type)), event];
       case 'RUN_FINISHED':
         return this.finishes(event);
       case 'RUN_ERROR':
@@ -122,14 +126,15 @@ export class Joined {
   }
 
   private begins(event: Event, end: string, id: string): Event[] | undefined {
-    const key = `${end} ${event[id]}`;
+    const key = keyOf(end, id, event);
     if (this.open.has(key)) {
       return [];
     }
     if (this.repeats.length) {
       return undefined;
     }
-    this.open.set(key, { type: end, [id]: event[id] } as unknown as Event);
+    const owner = event[OWNER];
+    this.open.set(key, { type: end, [id]: event[id], ...(owner !== undefined && { [OWNER]: owner }) } as unknown as Event);
     return [event];
   }
 
@@ -140,16 +145,16 @@ export class Joined {
     }
     const id = IDS.get(type);
     if (id !== undefined) {
-      this.open.delete(`${type} ${event[id]}`);
+      this.open.delete(keyOf(type, id, event));
     }
     return [event];
   }
 
-  /** The ends of all that is open, the last one first. */
-  private closed(): Event[] {
-    const ends = [...this.open.values()].reverse();
-    this.open.clear();
-    return ends;
+  /** The ends of what is open, the last one first: of all, or of some of it. */
+  private closed(some: (end: Event) => boolean = () => true): Event[] {
+    const ends = [...this.open].filter(([, end]) => some(end)).reverse();
+    ends.forEach(([key]) => this.open.delete(key));
+    return ends.map(([, end]) => end);
   }
 
   private finishes(event: Event): Event[] {
@@ -158,4 +163,10 @@ export class Joined {
     const { threadId, runId } = this.started ?? event;
     return [...this.closed(), { ...event, threadId, runId } as Event];
   }
+}
+
+/** The key of what an event begins or ends. Two subagents may be in steps of one name. */
+function keyOf(end: string, id: string, event: Event): string {
+  const owner = end === 'STEP_FINISHED' ? event[OWNER] : undefined;
+  return JSON.stringify([end, event[id], owner]);
 }
