@@ -63,6 +63,7 @@ mod agui {
     mod record;
     mod record_access;
     mod record_faults;
+    mod record_limits;
     mod record_pages;
     mod recorder;
 }

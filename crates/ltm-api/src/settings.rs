@@ -18,14 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::gateway_of;
 
-/// What a state may take in memory for each byte that its text may have.
-const MEMORY_PER_BYTE: usize = 6;
 /// The most snapshots in one request: Redis does nothing else while it appends them.
 const MAX_BATCH: usize = 1000;
 /// The most threads for large JSON.
 const MAX_JSON_THREADS: usize = 256;
-/// What any state may take in memory.
-const MIN_MEMORY: usize = 16 * 1024 * 1024;
 
 /// All settings of the service.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -213,8 +209,8 @@ impl Default for ApiSettings {
             bodies: ByteSize::mib(256),
             body_timeout: Duration::from_secs(30),
             max_state: ByteSize::mib(16),
-            max_depth: 256,
-            max_operations: 10_000,
+            max_depth: patch::DEFAULT_DEPTH,
+            max_operations: patch::DEFAULT_OPERATIONS,
             max_batch: MAX_BATCH,
             cache: ByteSize::mib(256),
             document_cache: ByteSize::mib(64),
@@ -267,20 +263,8 @@ impl ApiSettings {
 
     /// What a patch and its result may be.
     pub fn limits(&self) -> Limits {
-        Limits {
-            max_bytes: bytes(self.max_state),
-            max_depth: self.max_depth,
-            max_operations: self.max_operations,
-            max_memory: self.max_memory(),
-            max_work: self.max_memory(),
-        }
-    }
-
-    /// The memory of the largest state.
-    fn max_memory(&self) -> usize {
-        bytes(self.max_state)
-            .saturating_mul(MEMORY_PER_BYTE)
-            .max(MIN_MEMORY)
+        let max_bytes = bytes(self.max_state);
+        Limits::of_state(max_bytes, self.max_depth, self.max_operations)
     }
 }
 

@@ -19,7 +19,9 @@ use json_patch::{
 };
 use jsonptr::PointerBuf;
 pub(crate) use limits::LOGGED;
-pub use limits::{LEVELS, Limits, MAX_DEPTH, MAX_STATE_BYTES, PatchError};
+pub use limits::{
+    DEFAULT_DEPTH, DEFAULT_OPERATIONS, LEVELS, Limits, MAX_DEPTH, MAX_STATE_BYTES, PatchError,
+};
 use ltm_types::shorten;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

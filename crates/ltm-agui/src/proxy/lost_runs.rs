@@ -131,7 +131,7 @@ async fn end_if_lost(
     tracing::warn!(ltm = %log.key(), "a run is lost; ending it");
     let message = "the process that recorded this run has ended; what it had recorded is kept";
     let end = failed("recorder-lost", message.into());
-    let mut recorder = Recorder::new(now.state, service.settings().raw);
+    let mut recorder = Recorder::new(now.state, service.recording_options());
     let records = recorder.end(&end);
     let mut ended = log.append_once(&records, now.cursor).await;
     if let Err(LogError::Client(error)) = &ended
@@ -139,7 +139,7 @@ async fn end_if_lost(
     {
         tracing::warn!(ltm = %log.key(), %error, "recording only that the run has ended");
         let now = log.state().await?.value;
-        let records = Recorder::new(now.state, service.settings().raw).end_only(&end);
+        let records = Recorder::new(now.state, service.recording_options()).end_only(&end);
         ended = log.append_once(&records, now.cursor).await;
     }
     match ended {

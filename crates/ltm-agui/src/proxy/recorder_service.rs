@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ltm_client::{Client, Error, LtmKey, ServerUrl, Token};
 use ltm_service::{LimitsHit, Tasks};
 use ltm_settings::{SettingError, bytes};
+use ltm_state::patch::{DEFAULT_DEPTH, DEFAULT_OPERATIONS, Limits};
 use reqwest::Url;
 use tokio::runtime::Handle;
 
@@ -14,6 +15,7 @@ use super::{
     source::SourceLimits,
     thread_log::{self, ThreadLog},
 };
+use crate::record::Options;
 
 /// How often a quiet run writes within its lease.
 const WRITES_PER_LEASE: u32 = 4;
@@ -167,6 +169,16 @@ impl RecorderService {
             key,
             self.inner.settings.write_timeout,
         ))
+    }
+
+    /// How the runs are recorded.
+    pub(super) fn recording_options(&self) -> Options {
+        let settings = &self.inner.settings;
+        let max_state = bytes(settings.max_state);
+        Options {
+            raw: settings.raw,
+            limits: Limits::of_state(max_state, DEFAULT_DEPTH, DEFAULT_OPERATIONS),
+        }
     }
 
     pub(super) fn source_limits(&self) -> SourceLimits {

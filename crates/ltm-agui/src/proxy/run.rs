@@ -90,7 +90,7 @@ async fn start(
         return Ok(None);
     }
     let settings = service.settings();
-    let recorder = Recorder::new(now.state, settings.raw);
+    let recorder = Recorder::new(now.state, service.recording_options());
     let mut recording = Recording {
         log,
         recorder,

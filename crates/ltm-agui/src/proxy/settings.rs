@@ -8,6 +8,7 @@ use ltm_service::{
     Common, CorsSettings, HttpSettings, LogSettings, OtherSection, Program, TracingSettings,
 };
 use ltm_settings::{SettingError, check_pause, check_wait, duration, list, within};
+use ltm_state::MAX_STATE_BYTES;
 use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -86,6 +87,11 @@ pub struct AguiSettings {
     ///
     /// Lower it to bound what one agent can make the log grow by at once.
     pub max_event: ByteSize,
+    /// The largest state that a state delta of the agent may make, as JSON text. The recorder does not apply a larger one, and
+    /// adds an error record. Its memory is limited as `api.max_state` says.
+    ///
+    /// Set it to `api.max_state` if you change that.
+    pub max_state: ByteSize,
     /// The largest request of a page. A larger one gets 413. A page sends all messages and the state with each run.
     ///
     /// Raise it if your threads are longer.
@@ -139,6 +145,7 @@ impl Default for AguiSettings {
             raw: false,
             batch_interval: Duration::from_millis(50),
             max_event: LARGEST_EVENT,
+            max_state: ByteSize::mib(16),
             max_input: ByteSize::mib(10),
             input_timeout: Duration::from_secs(30),
             buffer: ByteSize::mib(8),
@@ -169,6 +176,8 @@ impl AguiSettings {
             self.max_event,
             ByteSize::b(1)..=LARGEST_EVENT,
         )?;
+        let states = ByteSize::b(0)..=ByteSize::b(MAX_STATE_BYTES as u64);
+        within("agui.max_state", self.max_state, states)?;
         let buffers = ByteSize::b(1)..=ByteSize::gib(1);
         within("agui.buffer", self.buffer, buffers)?;
         check_pause("agui.idle", self.idle)?;

@@ -93,6 +93,15 @@ pub enum End {
     },
 }
 
+/// How a recorder records.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether `RAW` events are kept.
+    pub raw: bool,
+    /// The limits of the patches that the agent sends: a small one can copy without end.
+    pub limits: Limits,
+}
+
 /// What a run had begun at some event.
 #[derive(Clone, Debug)]
 pub struct Mark {
@@ -112,13 +121,12 @@ pub struct Recorder {
     lanes: Lanes,
     /// The current run, if there is one.
     run: Option<Run>,
-    /// Whether `RAW` events are kept.
-    raw: bool,
+    options: Options,
 }
 
 impl Recorder {
     /// A recorder that continues an LTM with this state.
-    pub fn new(state: Map<String, Value>, raw: bool) -> Self {
+    pub fn new(state: Map<String, Value>, options: Options) -> Self {
         let run = Run::of_state(&state).filter(|_| Run::is_active(&state));
         let (own, mut kept) = own_state::split(state);
         kept.insert(MESSAGES.into(), messages::of_state(&kept).into());
@@ -128,7 +136,7 @@ impl Recorder {
             open: Open::default(),
             lanes: Lanes::default(),
             run,
-            raw,
+            options,
         };
         (recorder.open.texts, recorder.open.calls) = recorder.messages().unfinished();
         recorder
@@ -146,7 +154,7 @@ impl Recorder {
     /// Continues at `mark` over another state: somebody else has written to the LTM. False if its run is no longer the one
     /// of `mark`.
     pub fn rebase(&mut self, state: Map<String, Value>, mark: &Mark) -> bool {
-        let other = Self::new(state, self.raw);
+        let other = Self::new(state, self.options);
         let same = other.run == mark.run;
         *self = Self {
             open: mark.open.clone(),
@@ -346,7 +354,7 @@ impl Recorder {
             "MESSAGES_SNAPSHOT" => self.messages_snapshot(event, records),
             "RUN_FINISHED" | "RUN_ERROR" => self.run_ended(event, records),
             "ACTIVITY_DELTA" => self.activity_delta(event, records),
-            "RAW" if !self.raw => {}
+            "RAW" if !self.options.raw => {}
             "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT" | "TOOL_CALL_ARGS" => {
                 self.piece(event, records);
             }
@@ -445,7 +453,7 @@ impl Recorder {
             return self.state_snapshot(snapshot, records);
         }
         let delta = event.take("delta").unwrap_or_default();
-        let changed = own_state::changed(&mut self.own, &delta);
+        let changed = own_state::changed(&mut self.own, &delta, &self.options.limits);
         record_change("STATE_DELTA", changed, records);
     }
 
@@ -475,11 +483,12 @@ impl Recorder {
         };
         let patch = event.get("patch").cloned().unwrap_or_default();
         let patch = own_state::below(&format!("{place}/content"), &patch);
-        let applied = own_state::read(&patch).and_then(|mut patch| {
+        let limits = self.options.limits;
+        let applied = own_state::read(&patch, &limits).and_then(|mut patch| {
             let place = place.split('/').skip(1).map(str::to_owned);
             let kind = place.chain(["activityType".to_owned()]).collect();
             patch.push(add(kind, event.id("activityType").into()));
-            self.kept.apply(&patch, &Limits::UNLIMITED).map(drop)?;
+            self.kept.apply(&patch, &limits).map(drop)?;
             Ok(patch)
         });
         let (patch, failure) = match applied {
@@ -526,7 +535,8 @@ impl Recorder {
         }
     }
 
-    /// Applies a patch of the recording's own members, and records it.
+    /// Applies a patch of the recording's own members, and records it. The patch has only what the event brings, so it needs no
+    /// limits; and the end of a run must apply to any state.
     fn keep(&mut self, item: Value, patch: Vec<PatchOperation>, records: &mut Vec<Record>) {
         let applied = self.kept.apply(&patch, &Limits::UNLIMITED).map(drop);
         let (patch, failure) = match applied {

@@ -38,13 +38,17 @@ pub(super) fn replaced(own: &mut Tree, snapshot: Value) -> Result<Vec<PatchOpera
 }
 
 /// The patch that the agent sends, applied to its state.
-pub(super) fn changed(own: &mut Tree, delta: &Value) -> Result<Vec<PatchOperation>, String> {
+pub(super) fn changed(
+    own: &mut Tree,
+    delta: &Value,
+    limits: &Limits,
+) -> Result<Vec<PatchOperation>, String> {
     let failed = |e: PatchError| format!("the patch that the agent sent does not apply: {e}");
     let mut operations = delta.as_array().into_iter().flatten();
     if operations.any(|it| it["path"] == "" || it["from"] == "") {
-        return as_a_whole(own, delta);
+        return as_a_whole(own, delta, limits);
     }
-    let operations = read(delta).map_err(failed)?;
+    let operations = read(delta, limits).map_err(failed)?;
     let kept = |path: &str| {
         let first = path.split('/').nth(1);
         first.is_some_and(|name| KEPT.contains(&name))
@@ -52,20 +56,24 @@ pub(super) fn changed(own: &mut Tree, delta: &Value) -> Result<Vec<PatchOperatio
     if operations.iter().any(|it| paths(it).into_iter().any(kept)) {
         return Err("the patch that the agent sent names a member of the recording".into());
     }
-    let undo = own.apply(&operations, &Limits::UNLIMITED).map_err(failed)?;
+    let undo = own.apply(&operations, limits).map_err(failed)?;
     drop(undo);
     Ok(operations)
 }
 
 /// A patch of the whole state: the log of an LTM does not have these.
-fn as_a_whole(own: &mut Tree, delta: &Value) -> Result<Vec<PatchOperation>, String> {
+fn as_a_whole(
+    own: &mut Tree,
+    delta: &Value,
+    limits: &Limits,
+) -> Result<Vec<PatchOperation>, String> {
     let failed = |e: PatchError| format!("the patch that the agent sent does not apply: {e}");
-    let operations = read(&below("/state", delta)).map_err(failed)?;
+    let operations = read(&below("/state", delta), limits).map_err(failed)?;
     let mut all = Tree::new(Value::Object(Map::from_iter([(
         "state".to_owned(),
         own.value().clone(),
     )])));
-    let undo = all.apply(&operations, &Limits::UNLIMITED).map_err(failed)?;
+    let undo = all.apply(&operations, limits).map_err(failed)?;
     drop(undo);
     replaced(own, all.value().get("state").cloned().unwrap_or_default())
 }
@@ -85,14 +93,14 @@ pub(super) fn below(place: &str, patch: &Value) -> Value {
 }
 
 /// Reads a patch.
-pub(super) fn read(patch: &Value) -> Result<Vec<PatchOperation>, PatchError> {
+pub(super) fn read(patch: &Value, limits: &Limits) -> Result<Vec<PatchOperation>, PatchError> {
     let text = patch.to_string();
     let depth = patch::MAX_DEPTH + patch::LEVELS;
     let text = json::compact(&text, depth).map_err(|e| PatchError::Malformed {
         field: String::new(),
         detail: e.to_string(),
     })?;
-    patch::parse(&text, &Limits::UNLIMITED)
+    patch::parse(&text, limits)
 }
 
 /// The paths that an operation names.

@@ -5,20 +5,25 @@
 mod client;
 mod stream;
 
-use ltm_state::patch;
+use ltm_state::patch::{self, Limits};
 use ltm_types::member::MESSAGES;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use self::{client::Client, stream::stream};
-use super::{End, Event, KEPT, Record, Recorder, Run, join};
+use super::{End, Event, KEPT, Options, Record, Recorder, Run, join};
+
+const OPTIONS: Options = Options {
+    raw: false,
+    limits: Limits::of_state(16 * 1024 * 1024, 256, 10_000),
+};
 
 fn event(value: &Value) -> Event {
     Event::read(&value.to_string()).unwrap()
 }
 
 fn started() -> (Recorder, Vec<Record>) {
-    let mut recorder = Recorder::new(Map::new(), false);
+    let mut recorder = Recorder::new(Map::new(), OPTIONS);
     let records = recorder.start(run("r"), &Map::new());
     (recorder, records)
 }
@@ -101,7 +106,7 @@ proptest! {
         let cut = cut.index(events.len() + 1);
         let mut state = fold(json!({}), &begun);
         state = fold(state, &record_all(&mut recorder, &events[..cut]));
-        let mut other = Recorder::new(state.as_object().unwrap().clone(), false);
+        let mut other = Recorder::new(state.as_object().unwrap().clone(), OPTIONS);
         prop_assert_eq!(other.is_running(), recorder.is_running());
         let end = End::Failed { code: "upstream-cut", message: "gone".into() };
         let ended = fold(state, &other.end(&end));
@@ -190,6 +195,31 @@ fn a_patch_that_does_not_apply_is_reported_and_the_run_goes_on() {
     );
 }
 
+/// Without a limit, each of these operations doubles the state.
+#[test]
+fn a_small_patch_that_copies_without_end_is_reported_and_changes_nothing() {
+    let copies = |from: &str, to: &dyn Fn(usize) -> String| {
+        let copy = |n| json!({"op": "copy", "from": from, "path": to(n)});
+        (0..40).map(copy).collect::<Vec<_>>()
+    };
+    let of_all = copies("", &|n| format!("/a{n}"));
+    let of_member = copies("/n", &|n| format!("/n/a{n}"));
+    let (mut recorder, _) = started();
+    let events = [
+        json!({"type": "STATE_SNAPSHOT", "snapshot": {"n": {"text": "x"}}}),
+        json!({"type": "STATE_DELTA", "delta": of_all}),
+        json!({"type": "STATE_DELTA", "delta": of_member}),
+        json!({"type": "ACTIVITY_SNAPSHOT", "messageId": "a", "activityType": "PLAN", "content": {"n": {}}}),
+        json!({"type": "ACTIVITY_DELTA", "messageId": "a", "activityType": "PLAN", "patch": of_member}),
+        json!({"type": "STATE_DELTA", "delta": [{"op": "add", "path": "/m", "value": 1}]}),
+    ];
+    let records = record_all(&mut recorder, &events);
+    let failed: Vec<bool> = records.iter().map(|it| it.failure.is_some()).collect();
+    assert_eq!(failed, [false, true, true, false, true, false]);
+    let why = records[1].failure.as_ref().unwrap();
+    assert!(why.contains("does not apply"), "{why}");
+}
+
 #[test]
 fn raw_events_and_unknown_ones_are_left_out() {
     let raw = json!({"type": "RAW", "event": {"a": 1}, "source": "graph"});
@@ -202,14 +232,18 @@ fn raw_events_and_unknown_ones_are_left_out() {
         records[0].item,
         json!({"type": "CUSTOM", "name": "a.b", "value": null})
     );
-    let mut recorder = Recorder::new(Map::new(), true);
+    let with_raw = Options {
+        raw: true,
+        ..OPTIONS
+    };
+    let mut recorder = Recorder::new(Map::new(), with_raw);
     recorder.start(run("r"), &Map::new());
     assert_eq!(record_all(&mut recorder, &[raw]).len(), 1);
 }
 
 #[test]
 fn a_run_begins_with_the_messages_and_the_state_that_the_page_sent() {
-    let mut recorder = Recorder::new(Map::new(), false);
+    let mut recorder = Recorder::new(Map::new(), OPTIONS);
     let input = json!({"state": {"n": 1}, "messages": [{"id": "u", "role": "user", "content": "hi"}], "tools": [{"secret": 1}]});
     let records = recorder.start(run("r"), input.as_object().unwrap());
     let state = fold(json!({}), &records);
@@ -262,7 +296,7 @@ fn many_messages_are_compared_by_their_ids() {
     let all: Vec<Value> = (0..100_000).map(message).collect();
     let input = json!({"messages": all});
     let input = input.as_object().unwrap();
-    let mut recorder = Recorder::new(Map::new(), false);
+    let mut recorder = Recorder::new(Map::new(), OPTIONS);
     let begun = recorder.start(run("r"), input);
     assert_eq!(begun[0].item["input"]["messages"], json!(all));
     assert!(recorder.is_known_to(input));

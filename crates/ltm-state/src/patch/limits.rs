@@ -1,5 +1,10 @@
 //! The limits of patches, and why a patch is rejected.
 
+/// What a state may take in memory for each byte that its text may have.
+const MEMORY_PER_BYTE: usize = 6;
+/// What any state may take in memory.
+const MIN_MEMORY: usize = 16 * 1024 * 1024;
+
 /// The limits of a patch and of its result.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -26,7 +31,30 @@ impl Limits {
         max_memory: usize::MAX,
         max_work: usize::MAX,
     };
+
+    /// The limits of states with at most this many bytes, levels, and operations in one patch. What they take in memory,
+    /// and what a patch may copy, follows from the bytes.
+    pub const fn of_state(max_bytes: usize, max_depth: usize, max_operations: usize) -> Self {
+        let memory = max_bytes.saturating_mul(MEMORY_PER_BYTE);
+        let memory = if memory < MIN_MEMORY {
+            MIN_MEMORY
+        } else {
+            memory
+        };
+        Self {
+            max_bytes,
+            max_depth,
+            max_operations,
+            max_memory: memory,
+            max_work: memory,
+        }
+    }
 }
+
+/// The levels that the services allow unless an operator changes that.
+pub const DEFAULT_DEPTH: usize = 256;
+/// The operations in one patch that the services allow unless an operator changes that.
+pub const DEFAULT_OPERATIONS: usize = 10_000;
 
 /// The limits for entries that are in the log. The API checks its own entries against lower limits. These limits
 /// protect a process from entries that another program, or an older API, wrote.

@@ -68,7 +68,7 @@ async fn recording(
     let now = log.state().await.map_err(|e| refused(&e))?.value;
     Ok(Recording {
         log,
-        recorder: Recorder::new(now.state, service.settings().raw),
+        recorder: Recorder::new(now.state, service.recording_options()),
         cursor: now.cursor,
         permit,
         batch_interval: service.settings().batch_interval,
