@@ -224,3 +224,33 @@ async fn a_page_that_sees_the_end_of_its_run_can_begin_the_next_one_at_once() {
     let state = recorded.state("t").await;
     assert_eq!(state["_messages"][1]["id"], "r2-question");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_comes_after_the_end_of_a_run_learns_how_it_ended() {
+    let mut recorded = Recorded::start(&[]).await;
+    let interrupts = json!([{"id": "i1", "reason": "approval"}]);
+    let outcome = json!({"type": "interrupt", "interrupts": interrupts});
+    let ends = [
+        json!({"type": "RUN_FINISHED", "outcome": outcome}),
+        json!({"type": "RUN_FINISHED", "result": {"answer": 42}}),
+        json!({"type": "RUN_ERROR", "message": "no wind", "code": "calm"}),
+    ];
+    for (number, end) in ends.iter().enumerate() {
+        let thread = format!("t{number}");
+        let first = page(&recorded.recorder, &thread, "r");
+        let (mut first, mut run) = tokio::join!(first, recorded.agent.asked());
+        run.begin().await;
+        let mut sent = end.clone();
+        sent["threadId"] = thread.as_str().into();
+        sent["runId"] = "r".into();
+        run.event(&sent).await;
+        rest(&mut first).await;
+        drop(run);
+        // The same run again: the page gets what the thread has.
+        let mut second = page(&recorded.recorder, &thread, "r").await;
+        let (_, _, last) = rest(&mut second).await;
+        for (member, value) in end.as_object().unwrap() {
+            assert_eq!(&last[member], value, "{last}");
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod event;
 mod messages;
 mod open;
 mod own_state;
+mod run;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub use event::{Event, EventError, join};
 use messages::{Messages, add};
 use open::Open;
 pub use own_state::KEPT;
+pub use run::{End, Run};
 
 /// The `reason` of every snapshot that the recorder writes.
 pub const REASON: &str = "agui";
@@ -41,56 +43,6 @@ impl Record {
     pub fn size(&self) -> usize {
         serde_json::to_vec(self).map_or(0, |text| text.len())
     }
-}
-
-/// The run that a recorder records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The id of the thread.
-    pub thread: String,
-    /// The id of the run.
-    pub run: String,
-    /// After how many seconds without an entry the run counts as lost; `None`: never.
-    pub lease: Option<u64>,
-}
-
-impl Run {
-    fn to_value(&self) -> Value {
-        let mut value = json!({"threadId": self.thread, "runId": self.run});
-        if let Some(lease) = self.lease {
-            value["lease"] = lease.into();
-        }
-        value
-    }
-
-    /// The run in the state of an LTM; `None` if the LTM has no run.
-    pub fn of_state(state: &Map<String, Value>) -> Option<Self> {
-        let run = state.get(RUN)?;
-        Some(Self {
-            thread: run["threadId"].as_str()?.into(),
-            run: run["runId"].as_str()?.into(),
-            lease: run["lease"].as_u64(),
-        })
-    }
-
-    /// Whether the LTM with this state is in a run.
-    pub fn is_active(state: &Map<String, Value>) -> bool {
-        Self::of_state(state).is_some() && state.get(STATUS).is_some_and(|it| it == "active")
-    }
-}
-
-/// How a run ends that its agent does not end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Somebody stopped it.
-    Cancelled,
-    /// It failed.
-    Failed {
-        /// A short name of the reason: `upstream-cut`.
-        code: &'static str,
-        /// The reason.
-        message: String,
-    },
 }
 
 /// How a recorder records.
@@ -511,24 +463,13 @@ impl Recorder {
             self.plain(end, records);
         }
         let Some(run) = self.run.take() else { return };
-        let (status, failure) = match event.kind() {
-            "RUN_ERROR" => ("error", Some(event.id("message").to_owned())),
-            _ => {
-                event.set("threadId", run.thread);
-                event.set("runId", run.run);
-                let outcome = event.get("outcome").map(|it| &it["type"]);
-                let interrupted = outcome.is_some_and(|it| it == "interrupt");
-                (
-                    if interrupted {
-                        "interrupted"
-                    } else {
-                        "finished"
-                    },
-                    None,
-                )
-            }
-        };
-        let patch = vec![add(vec![STATUS.into()], status.into())];
+        let failed = event.kind() == "RUN_ERROR";
+        let failure = failed.then(|| event.id("message").to_owned());
+        if !failed {
+            event.set("threadId", run.thread);
+            event.set("runId", run.run);
+        }
+        let patch = run::ended(&event);
         self.keep(event.into_value(), patch, records);
         if let Some(last) = records.last_mut() {
             last.failure = failure;

@@ -163,14 +163,48 @@ fn a_run_that_does_not_end_what_it_began_is_ended_by_the_recorder() {
         (&last.item["threadId"], &last.item["runId"]),
         (&json!("t"), &json!("r"))
     );
+    let outcome = json!({"type": "interrupt", "interrupts": []});
     assert_eq!(
         json!(last.patch),
-        json!([{"op": "add", "path": "/_status", "value": "interrupted"}])
+        json!([
+            {"op": "add", "path": "/_status", "value": "interrupted"},
+            {"op": "add", "path": "/_run/outcome", "value": outcome},
+        ])
     );
     assert!(
         recorder.record(event(&events[0])).is_err(),
         "the run is over"
     );
+}
+
+#[test]
+fn the_state_says_how_the_last_run_ended_unless_that_is_large() {
+    let large = json!({"text": "x".repeat(70_000)});
+    for (end, said) in [
+        (
+            json!({"type": "RUN_FINISHED", "result": {"n": 1}}),
+            json!({"result": {"n": 1}}),
+        ),
+        (
+            json!({"type": "RUN_FINISHED", "result": large, "outcome": {"type": "success"}}),
+            json!({"outcome": {"type": "success"}}),
+        ),
+        (
+            json!({"type": "RUN_ERROR", "message": "no", "code": "c"}),
+            json!({"error": {"message": "no", "code": "c"}}),
+        ),
+    ] {
+        let (mut recorder, begun) = started();
+        let state = fold(json!({}), &begun);
+        let mut state = fold(state, &record_all(&mut recorder, &[end]));
+        let mut ids = json!({"threadId": "t", "runId": "r", "lease": 30});
+        let ids = ids.as_object_mut().unwrap();
+        ids.extend(said.as_object().unwrap().clone());
+        assert_eq!(state["_run"], json!(ids));
+        state = fold(state, &recorder.start(run("s"), &Map::new()));
+        let next = json!({"threadId": "t", "runId": "s", "lease": 30});
+        assert_eq!(state["_run"], next);
+    }
 }
 
 #[test]

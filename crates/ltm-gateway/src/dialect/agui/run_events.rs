@@ -159,9 +159,13 @@ impl Ending {
             }
             Status::Interrupted | Status::Other => return None,
         };
-        let outcome = run.and_then(|run| run.get("outcome"));
-        let outcome = outcome.map(RawValue::get).filter(|it| *it != "null");
-        let members = format!(r#","outcome":{}"#, outcome.unwrap_or(otherwise));
+        let member = |name| {
+            let value = run.and_then(|run| run.get(name));
+            value.map(RawValue::get).filter(|it| *it != "null")
+        };
+        let outcome = member("outcome").unwrap_or(otherwise);
+        let result = member("result").map(|it| format!(r#","result":{it}"#));
+        let members = format!(r#","outcome":{outcome}{}"#, result.unwrap_or_default());
         Some(Self::Finished(Tail::new(None, &members)))
     }
 
