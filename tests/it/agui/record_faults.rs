@@ -374,13 +374,13 @@ async fn a_run_with_more_open_than_one_write_takes_is_ended() {
     recorded.run("t", "r");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
-    for number in 0..1200 {
+    for number in 0..900 {
         let id = format!("m{number}");
         run.begin_message(&id).await;
     }
     until("all messages are there", async || {
         let state = recorded.state("t").await;
-        state["_messages"].as_array().unwrap().len() == 1201
+        state["_messages"].as_array().unwrap().len() == 901
     })
     .await;
     drop(run);

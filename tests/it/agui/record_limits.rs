@@ -32,3 +32,19 @@ async fn a_small_delta_that_copies_without_end_is_an_error_of_the_thread() {
     run.finish().await;
     assert_eq!(recorded.until_status("t", "finished").await["n"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_too_much_open_ends_with_an_error() {
+    let mut recorded = Recorded::start(&[]).await;
+    recorded.run("t", "r");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    for number in 0..=1000 {
+        run.event(&json!({"type": "STEP_STARTED", "stepName": format!("s{number}")}))
+            .await;
+    }
+    recorded.until_status("t", "error").await;
+    let error = recorded.items("t", "RUN_ERROR").await.remove(0);
+    assert_eq!(error["code"], "too-many-open", "{error}");
+    run.left().await;
+}

@@ -62,7 +62,10 @@ pub(super) async fn perform(
         Ok(Outcome::Complete) => recording.end_complete().await,
         Ok(Outcome::Stopped) => recording.end(&service.runs().stopped()).await,
         Ok(Outcome::Ended(end)) => recording.end(&end).await,
-        Err(LogError::Event(error)) => recording.end(&failed("bad-event", error.to_string())).await,
+        Err(LogError::Event(error)) => {
+            let end = failed(error.code(), error.to_string());
+            recording.end(&end).await
+        }
         Err(LogError::Client(error)) => {
             let message = format!("events of the agent could not be recorded: {error}");
             recording.end(&failed("not-recorded", message)).await

@@ -83,7 +83,7 @@ impl<B: Body> Reader<B> {
             while let Some(text) = self.decoder.next() {
                 let event = match Event::read(&text) {
                     Ok(event) => event,
-                    Err(error) => return Some(failed("bad-event", error.to_string())),
+                    Err(error) => return Some(failed(error.code(), error.to_string())),
                 };
                 self.wait_for_room(event, text.len()).await?;
             }

@@ -25,7 +25,36 @@ pub enum EventError {
         /// The member.
         member: &'static str,
     },
+    /// An id or a name is too long.
+    #[error("an event of type {kind} has a `{member}` of more than {MAX_NAME} bytes")]
+    LongName {
+        /// The type of the event.
+        kind: String,
+        /// The member.
+        member: &'static str,
+    },
+    /// Too much is open at once.
+    #[error(
+        "more than {MAX_OPEN} texts, tool calls, reasonings, steps and subagents are open at once; end some before you begin others"
+    )]
+    TooManyOpen,
 }
+
+impl EventError {
+    /// The `code` of the `RUN_ERROR` with which the run ends.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAnObject(_) | Self::Member { .. } => "bad-event",
+            Self::LongName { .. } => "event-too-large",
+            Self::TooManyOpen => "too-many-open",
+        }
+    }
+}
+
+/// The most things that may be open at once: each write copies them, and the end of the run ends each.
+pub(super) const MAX_OPEN: usize = 1000;
+/// The most bytes of the id or the name of one.
+pub(super) const MAX_NAME: usize = 1024;
 
 /// What the value of a member must be.
 enum Shape {

@@ -194,7 +194,7 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// [`EventError`] if a short form names no message, or if the first event begins no run.
+    /// [`EventError`] if a short form names no message, if the first event begins no run, or if too much is open.
     pub fn record(&mut self, event: Event) -> Result<Vec<Record>, EventError> {
         let mut records = Vec::new();
         if event.kind() == "RUN_STARTED" {
@@ -207,7 +207,11 @@ impl Recorder {
                 member: "RUN_STARTED before it",
             });
         }
-        for event in self.lanes.expand(event)? {
+        let events = self.lanes.expand(event)?;
+        for event in &events {
+            self.open.check(event)?;
+        }
+        for event in events {
             self.one(event, &mut records);
         }
         Ok(records)

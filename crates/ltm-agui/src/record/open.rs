@@ -1,6 +1,6 @@
 //! What a run has begun and not ended. A client rejects a run that finishes with something open.
 
-use super::event::Event;
+use super::event::{Event, EventError, MAX_NAME, MAX_OPEN};
 
 /// What a run has begun and not ended.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,42 @@ impl Open {
                 end(&mut self.subagents, &event.id("subagentRunId").into())
             }
             _ => true,
+        }
+    }
+
+    /// Checks that there is room for what `event` begins.
+    pub(super) fn check(&self, event: &Event) -> Result<(), EventError> {
+        if !self.may_begin(event) {
+            return Ok(());
+        }
+        for member in ["messageId", "toolCallId", "stepName", "subagentRunId"] {
+            if event.id(member).len() > MAX_NAME {
+                let kind = event.kind().into();
+                return Err(EventError::LongName { kind, member });
+            }
+        }
+        let messages = self.texts.len() + self.calls.len();
+        let open = messages + self.spans.len() + self.steps.len() + self.subagents.len();
+        match open < MAX_OPEN {
+            true => Ok(()),
+            false => Err(EventError::TooManyOpen),
+        }
+    }
+
+    /// Whether an event begins something, or is a piece of what is not open: the recorder opens that first.
+    fn may_begin(&self, event: &Event) -> bool {
+        let id = event.id("messageId");
+        match event.kind() {
+            "TEXT_MESSAGE_START"
+            | "REASONING_MESSAGE_START"
+            | "TOOL_CALL_START"
+            | "REASONING_START"
+            | "STEP_STARTED"
+            | "SUBAGENT_STARTED" => true,
+            "TEXT_MESSAGE_CONTENT" => !self.has_text(id, false),
+            "REASONING_MESSAGE_CONTENT" => !self.has_text(id, true),
+            "TOOL_CALL_ARGS" => !self.calls.iter().any(|it| it == event.id("toolCallId")),
+            _ => false,
         }
     }
 

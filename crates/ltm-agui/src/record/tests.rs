@@ -255,6 +255,27 @@ fn a_small_patch_that_copies_without_end_is_reported_and_changes_nothing() {
 }
 
 #[test]
+fn what_is_open_at_once_is_limited() {
+    let (mut recorder, _) = started();
+    let step = |n: usize| json!({"type": "STEP_STARTED", "stepName": format!("s{n}")});
+    let steps: Vec<Value> = (0..1000).map(step).collect();
+    assert_eq!(record_all(&mut recorder, &steps).len(), 1000);
+    let piece = json!({"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": "x"});
+    for more in [&step(1000), &piece] {
+        let error = recorder.record(event(more)).unwrap_err();
+        assert_eq!(error.code(), "too-many-open");
+    }
+    let end = json!({"type": "STEP_FINISHED", "stepName": "s7"});
+    assert_eq!(record_all(&mut recorder, &[end, piece]).len(), 3);
+    let (mut recorder, _) = started();
+    let long = json!({"type": "REASONING_START", "messageId": "m".repeat(1025)});
+    let error = recorder.record(event(&long)).unwrap_err();
+    assert_eq!(error.code(), "event-too-large");
+    let ended = recorder.end(&End::Cancelled);
+    assert_eq!(ended.len(), 1);
+}
+
+#[test]
 fn raw_events_and_unknown_ones_are_left_out() {
     let raw = json!({"type": "RAW", "event": {"a": 1}, "source": "graph"});
     let new = json!({"type": "FROM_THE_FUTURE"});
