@@ -77,6 +77,7 @@ fn required(kind: &str) -> &'static [(&'static str, Shape)] {
         "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT" => {
             &[("messageId", Text), ("delta", Text)]
         }
+        "THINKING_TEXT_MESSAGE_CONTENT" => &[("delta", Text)],
         "TOOL_CALL_START" => &[("toolCallId", Text), ("toolCallName", Text)],
         "TOOL_CALL_ARGS" => &[("toolCallId", Text), ("delta", Text)],
         "TOOL_CALL_END" => &[("toolCallId", Text)],
@@ -219,7 +220,9 @@ pub fn join(events: &mut Vec<Event>, next: Event) {
         return events.push(next);
     };
     let of = match next.kind() {
-        "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT" => "messageId",
+        "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT" | "THINKING_TEXT_MESSAGE_CONTENT" => {
+            "messageId"
+        }
         "TOOL_CALL_ARGS" => "toolCallId",
         _ => return events.push(next),
     };

@@ -8,10 +8,14 @@ mod own_state;
 mod run;
 #[cfg(test)]
 mod tests;
+mod thinking;
 
 use json_patch::PatchOperation;
 use ltm_state::{Limits, Tree, diff::diff};
-use ltm_types::member::{MESSAGES, RUN, STATUS};
+use ltm_types::{
+    member::{MESSAGES, RUN, STATUS},
+    shorten,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -21,9 +25,13 @@ use messages::{Messages, add};
 use open::Open;
 pub use own_state::KEPT;
 pub use run::{End, Run};
+use thinking::Continues;
 
 /// The `reason` of every snapshot that the recorder writes.
 pub const REASON: &str = "agui";
+
+/// The most characters of a run's id that the id of a reasoning begins with.
+const SHOWN_RUN: usize = 64;
 
 /// One snapshot: an event, and what it changes.
 #[derive(Clone, Debug, Serialize)]
@@ -207,6 +215,7 @@ impl Recorder {
                 member: "RUN_STARTED before it",
             });
         }
+        let event = self.with_reasoning_id(event);
         let events = self.lanes.expand(event)?;
         for event in &events {
             self.open.check(event)?;
@@ -215,6 +224,29 @@ impl Recorder {
             self.one(event, &mut records);
         }
         Ok(records)
+    }
+
+    /// Gives an event of the older form of reasoning the id that it lacks.
+    fn with_reasoning_id(&self, event: Event) -> Event {
+        let Some((kind, continues)) = thinking::reasoning(event.kind()) else {
+            return event;
+        };
+        let open = match continues {
+            Continues::Nothing => None,
+            Continues::Text => self.open.last_reasoning().map(str::to_owned),
+            Continues::Span => self.open.last_span().map(str::to_owned),
+        };
+        let id = open.unwrap_or_else(|| self.new_reasoning_id());
+        thinking::with_id(event, kind, &id)
+    }
+
+    fn new_reasoning_id(&self) -> String {
+        let run = self.run.as_ref().map_or("", |it| it.run.as_str());
+        let run: String = run.chars().take(SHOWN_RUN).collect();
+        let known = self.messages().ids();
+        let is_free = |id: &String| !known.contains(id.as_str()) && !self.open.has_span(id);
+        let mut ids = (1_u64..).map(|n| format!("{run}-thinking-{n}"));
+        ids.find(is_free).unwrap_or_default()
     }
 
     /// The end of a run that its agent does not end; nothing if there is no run.
@@ -332,8 +364,13 @@ impl Recorder {
             | "SUBAGENT_ERROR"
             | "CUSTOM"
             | "RAW" => self.plain(event, records),
-            // Older clients reject the run at a type that they do not know.
-            _ => {}
+            // A client rejects the run at a type that it does not know. The gateway names these events in the same way.
+            kind => {
+                let name = format!("ag-ui.{}", shorten(kind));
+                let mut custom = Event::new("CUSTOM", &[("name", &name)]);
+                custom.set("value", event.into_value());
+                self.plain(custom, records);
+            }
         }
     }
 

@@ -81,6 +81,23 @@ impl Open {
         self.texts.iter().any(same)
     }
 
+    /// The text of a reasoning that was opened last.
+    pub(super) fn last_reasoning(&self) -> Option<&str> {
+        let mut texts = self.texts.iter().rev();
+        let last = texts.find(|(_, reasoning)| *reasoning);
+        last.map(|(id, _)| id.as_str())
+    }
+
+    /// The reasoning that was opened last.
+    pub(super) fn last_span(&self) -> Option<&str> {
+        self.spans.last().map(String::as_str)
+    }
+
+    /// Whether this reasoning is open.
+    pub(super) fn has_span(&self, id: &str) -> bool {
+        self.spans.iter().any(|open| open == id)
+    }
+
     /// The events that end the open messages.
     pub(super) fn end_messages(&self) -> Vec<Event> {
         let texts = self.texts.iter().map(|(id, reasoning)| {

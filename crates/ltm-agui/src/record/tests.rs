@@ -276,16 +276,54 @@ fn what_is_open_at_once_is_limited() {
 }
 
 #[test]
-fn raw_events_and_unknown_ones_are_left_out() {
+fn thinking_is_recorded_as_reasoning() {
+    let (mut recorder, begun) = started();
+    let thought = [
+        json!({"type": "THINKING_START", "title": "Hm"}),
+        json!({"type": "THINKING_TEXT_MESSAGE_START"}),
+        json!({"type": "THINKING_TEXT_MESSAGE_CONTENT", "delta": "By "}),
+        json!({"type": "THINKING_TEXT_MESSAGE_CONTENT", "delta": "sea"}),
+        json!({"type": "THINKING_TEXT_MESSAGE_END"}),
+        json!({"type": "THINKING_END"}),
+    ];
+    let twice = [&thought[..], &thought[..]].concat();
+    let records = record_all(&mut recorder, &twice);
+    let kinds: Vec<&str> = records
+        .iter()
+        .map(|it| it.item["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds[..6],
+        [
+            "REASONING_START",
+            "REASONING_MESSAGE_START",
+            "REASONING_MESSAGE_CONTENT",
+            "REASONING_MESSAGE_CONTENT",
+            "REASONING_MESSAGE_END",
+            "REASONING_END",
+        ]
+    );
+    assert_eq!(records[0].item.get("title"), None);
+    assert_eq!(records[1].item["role"], "reasoning");
+    let state = fold(fold(json!({}), &begun), &records);
+    let message = |n: usize| json!({"id": format!("r-thinking-{n}"), "role": "reasoning", "content": "By sea"});
+    assert_eq!(state[MESSAGES], json!([message(2), message(3)]));
+}
+
+#[test]
+fn raw_events_are_left_out_and_unknown_ones_are_custom() {
     let raw = json!({"type": "RAW", "event": {"a": 1}, "source": "graph"});
     let new = json!({"type": "FROM_THE_FUTURE"});
     let custom = json!({"type": "CUSTOM", "name": "a.b", "value": null, "rawEvent": {"large": 1}});
     let (mut recorder, _) = started();
     let records = record_all(&mut recorder, &[raw.clone(), new, custom]);
-    assert_eq!(records.len(), 1);
+    let items: Vec<&Value> = records.iter().map(|it| &it.item).collect();
     assert_eq!(
-        records[0].item,
-        json!({"type": "CUSTOM", "name": "a.b", "value": null})
+        json!(items),
+        json!([
+            {"type": "CUSTOM", "name": "ag-ui.FROM_THE_FUTURE", "value": {"type": "FROM_THE_FUTURE"}},
+            {"type": "CUSTOM", "name": "a.b", "value": null},
+        ])
     );
     let with_raw = Options {
         raw: true,
