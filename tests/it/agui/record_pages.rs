@@ -254,3 +254,36 @@ async fn a_page_that_comes_after_the_end_of_a_run_learns_how_it_ended() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_lost_its_connection_gets_the_rest_and_does_not_overwrite_the_thread() {
+    let mut recorded = Recorded::start(&[]).await;
+    let first = page(&recorded.recorder, "t", "r1");
+    let (mut first, mut run) = tokio::join!(first, recorded.agent.asked());
+    begin_message(&mut run).await;
+    until_type(&mut first, "TEXT_MESSAGE_CONTENT").await;
+    drop(first);
+    run.event(&json!({"type": "STATE_SNAPSHOT", "snapshot": {"n": 2}}))
+        .await;
+    end_message(run).await;
+    recorded.until_status("t", "finished").await;
+    let question = json!({"id": "r1-question", "role": "user", "content": "Which way?"});
+    let next = json!({"id": "u2", "role": "user", "content": "And now?"});
+    let mut old = input("t", "r2");
+    old["state"] = json!({"n": 1});
+    old["messages"] = json!([question, {"id": "m", "role": "assistant", "content": "By "}, next]);
+    let url = format!("{}/agui/{AGENT}/t", recorded.recorder.http());
+    let asking = Events::open(Client::new().post(url).json(&old));
+    let (mut second, mut run) = tokio::join!(asking, recorded.agent.asked());
+    let whole = json!([question, {"id": "m", "role": "assistant", "content": "By sea"}, next]);
+    assert_eq!(run.input["messages"], whole);
+    assert_eq!(run.input["state"], json!({"n": 2}));
+    let snapshot = until_type(&mut second, "MESSAGES_SNAPSHOT").await;
+    assert_eq!(snapshot["messages"], whole);
+    let snapshot = until_type(&mut second, "STATE_SNAPSHOT").await;
+    assert_eq!(snapshot["snapshot"], json!({"n": 2}));
+    run.begin().await;
+    run.finish().await;
+    rest(&mut second).await;
+    assert_eq!(recorded.state("t").await["n"], 2);
+}

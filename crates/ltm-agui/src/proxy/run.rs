@@ -38,7 +38,7 @@ pub(super) enum Begun {
 /// Runs an agent and records it. `begun` learns how it began.
 pub(super) async fn perform(
     service: RecorderService,
-    wish: Wish,
+    mut wish: Wish,
     permit: Box<Permit>,
     begun: oneshot::Sender<Result<Begun, Problem>>,
 ) {
@@ -56,6 +56,9 @@ pub(super) async fn perform(
         true => Begun::After(recording.cursor),
         false => Begun::WithMore,
     }));
+    if recording.recorder.is_behind(&wish.input) {
+        recording.recorder.bring_up_to_date(&mut wish.input);
+    }
     tracing::debug!(ltm = %wish.thread, "a run began");
     let recorded = record(&service, &wish, &mut recording).await;
     let ended = match recorded {

@@ -1,7 +1,10 @@
 //! The messages of a thread: which operations on `_messages` an event means. A text that grows has the form of
 //! `docs/formats.md`: `{"chunks": [...]}` until it is complete.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
 use jsonptr::PointerBuf;
@@ -311,6 +314,60 @@ impl<'a> Messages<'a> {
         let chunks: Vec<&str> = pieces.into_iter().filter(|it| !it.is_empty()).collect();
         // It may be missing: an assistant's message of tool calls has no text.
         vec![add(path.to_vec(), json!({"chunks": chunks}))]
+    }
+}
+
+/// Whether two messages with the same id have the same role, content and tool calls. Clients leave out what is empty.
+pub(super) fn is_same(one: &Value, other: &Value) -> bool {
+    let calls = |message: &Value| {
+        let calls = message["toolCalls"].as_array();
+        calls.is_some_and(|calls| !calls.is_empty())
+    };
+    let call = |(one, other): (&Value, &Value)| {
+        let (of_one, of_other) = (&one["function"], &other["function"]);
+        one["id"] == other["id"]
+            && of_one["name"] == of_other["name"]
+            && whole_text(&of_one["arguments"]) == whole_text(&of_other["arguments"])
+    };
+    let same_calls = match (&one["toolCalls"], &other["toolCalls"]) {
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(call)
+        }
+        _ => !calls(one) && !calls(other),
+    };
+    let same_content = whole_text(&one["content"]) == whole_text(&other["content"]);
+    one["role"] == other["role"] && same_content && same_calls
+}
+
+/// A message whose texts have no pieces.
+pub(super) fn whole_message(message: &Value) -> Value {
+    let mut message = message.clone();
+    let whole = |text: &mut Value| {
+        if chunks(text).is_some() {
+            *text = whole_text(text).into_owned();
+        }
+    };
+    if let Some(content) = message.get_mut("content") {
+        whole(content);
+    }
+    let calls = message.get_mut("toolCalls").and_then(Value::as_array_mut);
+    for call in calls.into_iter().flatten() {
+        if let Some(arguments) = call.pointer_mut("/function/arguments") {
+            whole(arguments);
+        }
+    }
+    message
+}
+
+/// A text without pieces; an empty one for none.
+fn whole_text(text: &Value) -> Cow<'_, Value> {
+    match (chunks(text), text) {
+        (Some(pieces), _) => {
+            let text: String = pieces.iter().filter_map(Value::as_str).collect();
+            Cow::Owned(text.into())
+        }
+        (None, Value::Null) => Cow::Owned("".into()),
+        (None, text) => Cow::Borrowed(text),
     }
 }
 

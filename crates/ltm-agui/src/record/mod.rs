@@ -5,6 +5,7 @@ mod event;
 mod messages;
 mod open;
 mod own_state;
+mod page;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -145,20 +146,14 @@ impl Recorder {
         Messages(all.map_or(&[], Vec::as_slice))
     }
 
-    /// Whether a page that sent this input holds the messages and the state of the thread, so that it needs only what comes
-    /// after them.
-    pub fn is_known_to(&self, input: &Map<String, Value>) -> bool {
-        let empty = Value::Object(Map::new());
-        let state = input.get("state").filter(|it| !it.is_null());
-        let sent = input.get("messages").and_then(Value::as_array);
-        let sent = Messages(sent.map_or(&[], Vec::as_slice)).ids();
-        let is_sent = |message: &Value| message["id"].as_str().is_some_and(|id| sent.contains(id));
-        state.unwrap_or(&empty) == self.own.value() && self.messages().0.iter().all(is_sent)
+    fn own_state(&self) -> &Value {
+        self.own.value()
     }
 
     /// Begins a run with what the page sent: messages that the thread lacks are added, and a state that is not empty
-    /// replaces that of the thread.
+    /// replaces that of the thread, unless the page is behind the thread.
     pub fn start(&mut self, run: Run, input: &Map<String, Value>) -> Vec<Record> {
+        let is_behind = self.is_behind(input);
         let all = input.get("messages").and_then(Value::as_array);
         let new = self.messages().missing(all.map_or(&[], Vec::as_slice));
         let mut event = Event::new(
@@ -175,7 +170,8 @@ impl Recorder {
         self.begin(run, event, &new, &mut records);
         let state = input
             .get("state")
-            .filter(|it| it.as_object().is_some_and(|it| !it.is_empty()));
+            .filter(|it| it.as_object().is_some_and(|it| !it.is_empty()))
+            .filter(|_| !is_behind);
         if let Some(state) = state {
             self.state_snapshot(state.clone(), &mut records);
         }

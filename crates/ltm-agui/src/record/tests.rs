@@ -364,6 +364,69 @@ fn a_run_begins_with_the_messages_and_the_state_that_the_page_sent() {
     assert_eq!(again[0].item["input"]["messages"], json!([]));
 }
 
+/// A thread after a run with a question, an answer with a tool call, and a state.
+fn ended_thread() -> Recorder {
+    let mut recorder = Recorder::new(Map::new(), OPTIONS);
+    let question = json!({"messages": [{"id": "u", "role": "user", "content": "hi"}]});
+    recorder.start(run("r"), question.as_object().unwrap());
+    let events = [
+        json!({"type": "STATE_SNAPSHOT", "snapshot": {"n": 2}}),
+        json!({"type": "TEXT_MESSAGE_CHUNK", "messageId": "m", "delta": "By sea"}),
+        json!({"type": "TOOL_CALL_CHUNK", "toolCallId": "c", "toolCallName": "f", "delta": "{}", "parentMessageId": "p"}),
+        json!({"type": "ACTIVITY_SNAPSHOT", "messageId": "a", "activityType": "PLAN", "content": {}}),
+        json!({"type": "RUN_FINISHED"}),
+    ];
+    record_all(&mut recorder, &events);
+    recorder
+}
+
+#[test]
+fn a_page_that_is_behind_its_thread_does_not_overwrite_it() {
+    let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let known = json!([
+        {"id": "u", "role": "user", "content": "hi"},
+        {"id": "m", "role": "assistant", "content": "By sea"},
+        {"id": "p", "role": "assistant", "content": "", "toolCalls": [call]},
+    ]);
+    let next = json!({"id": "u2", "role": "user", "content": "and now?"});
+    let with = |at: usize, path: &str, value: Value| {
+        let mut messages = known.clone();
+        *messages[at].pointer_mut(path).unwrap() = value;
+        messages
+    };
+    for (mut messages, is_behind) in [
+        (known.clone(), false),
+        (with(1, "/content", "By s".into()), true),
+        (with(1, "/role", "user".into()), true),
+        (with(2, "/toolCalls/0/function/arguments", "{".into()), true),
+        (with(2, "/toolCalls", json!([])), true),
+        (json!([known[0]]), true),
+        (json!([]), true),
+    ] {
+        messages.as_array_mut().unwrap().push(next.clone());
+        let input = json!({"messages": messages, "state": {"n": 1}, "tools": [7]});
+        let mut input = input.as_object().unwrap().clone();
+        let mut recorder = ended_thread();
+        let records = recorder.start(run("s"), &input);
+        assert_eq!(records[0].item["input"]["messages"], json!([next]));
+        assert_eq!(recorder.is_behind(&input), is_behind, "{messages}");
+        assert_eq!(records.len(), if is_behind { 1 } else { 2 });
+        assert!(!recorder.is_known_to(&input), "it lacks the activity");
+        recorder.bring_up_to_date(&mut input);
+        let state = if is_behind { 2 } else { 1 };
+        assert_eq!(input["state"], json!({"n": state}));
+        let ids: Vec<&Value> = input["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["id"])
+            .collect();
+        assert_eq!(json!(ids), json!(["u", "m", "p", "u2"]));
+        assert_eq!(input["messages"][1]["content"], "By sea");
+        assert_eq!(input["tools"], json!([7]));
+    }
+}
+
 #[test]
 fn an_event_that_lacks_a_member_is_named() {
     for (text, detail) in [
