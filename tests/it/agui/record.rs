@@ -138,6 +138,32 @@ async fn a_stopped_run_ends_at_the_agent_and_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thread_whose_run_never_began_does_not_look_as_if_it_ran() {
+    let recorded = Recorded::start(&[]).await;
+    let stopped = recorded
+        .post(&format!("/agui/{AGENT}/t/stop"), &json!({}))
+        .await;
+    assert_eq!(stopped.status(), 200);
+    assert_eq!(
+        stopped.json::<Value>().await.unwrap(),
+        json!({"stopped": false})
+    );
+    assert_eq!(recorded.api.get(&path("t")).await.status, 404);
+    let mut no_run = input("t", "r");
+    no_run["runId"] = Value::Null;
+    let refused = recorded.post(&format!("/agui/{AGENT}/t"), &no_run).await;
+    assert_eq!(refused.status(), 422);
+    assert_eq!(recorded.api.get(&path("t")).await.status, 404);
+    let url = format!("{}/agui/{AGENT}/t/events", recorded.recorder.http());
+    let refused = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/x-ndjson")
+        .body("{}");
+    assert_eq!(refused.send().await.unwrap().status(), 422);
+    assert_eq!(recorded.state("t").await["_status"], "finished");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_can_be_run_at_the_addresses_that_copilotkit_calls() {
     let mut recorded = Recorded::start(&[]).await;
     let url = format!("{}/agui/info", recorded.recorder.http());

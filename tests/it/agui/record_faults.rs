@@ -308,6 +308,8 @@ async fn a_request_that_is_too_large_and_a_run_too_many_are_refused() {
         .await;
     assert_eq!(refused.status(), 503);
     assert!(refused.text().await.unwrap().contains("agui.max_runs"));
+    let other = recorded.api.get(&path("other")).await;
+    assert_eq!(other.status, 404, "nobody has created the LTM");
     drop(asked);
     recorded.until_status("t", "error").await;
 }

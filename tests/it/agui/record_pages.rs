@@ -287,3 +287,37 @@ async fn a_page_that_lost_its_connection_gets_the_rest_and_does_not_overwrite_th
     rest(&mut second).await;
     assert_eq!(recorded.state("t").await["n"], 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_names_a_place_in_an_earlier_run_reads_the_run_that_it_begins() {
+    let mut recorded = Recorded::start(&[]).await;
+    let first = page(&recorded.recorder, "t", "r1");
+    let (mut first, mut run) = tokio::join!(first, recorded.agent.asked());
+    run.begin().await;
+    run.say("m1", &["one"]).await;
+    let cursor = loop {
+        let event = first.next().await.expect("the answer goes on");
+        if !event.id.is_empty() {
+            break event.id;
+        }
+    };
+    run.finish().await;
+    rest(&mut first).await;
+    let url = format!("{}/agui/{AGENT}/t", recorded.recorder.http());
+    let mut next = input("t", "r2");
+    next["forwardedProps"] = json!({"ltm": {"after": cursor}});
+    let request = Client::new()
+        .post(url)
+        .header("Last-Event-ID", &cursor)
+        .json(&next);
+    let (mut second, mut run) = tokio::join!(Events::open(request), recorded.agent.asked());
+    run.begin().await;
+    run.say("m2", &["two"]).await;
+    run.finish().await;
+    let (types, texts, last) = rest(&mut second).await;
+    assert_eq!(texts, json!({"m2": "two"}), "{types:?}");
+    assert_eq!(
+        (&last["type"], &last["runId"]),
+        (&json!("RUN_FINISHED"), &json!("r2"))
+    );
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ltm_client::{
     Answer, Client, Cursor, Error, LtmKey, Options, Producer, ServerUrl, StateAt, Token,
 };
-use ltm_types::ProblemKind;
+use ltm_types::{ProblemKind, member::STATUS};
 use serde_json::json;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -82,12 +82,29 @@ impl ThreadLog {
         &self.key
     }
 
-    /// Gets or creates the LTM. This needs the right to write LTMs of its class.
+    /// Gets or creates the LTM. This needs the right to write LTMs of its class. A new one does not run: its run may never
+    /// begin.
     pub(super) async fn create(&self) -> Result<(), Error> {
         let new = json!({
-            "fqn": self.key.fqn(), "key": self.key.key(), "name": self.key.key(), "state": {},
+            "fqn": self.key.fqn(), "key": self.key.key(), "name": self.key.key(),
+            "state": {STATUS: "finished"},
         });
         self.producer.create(&new).send().await.map(drop)
+    }
+
+    /// Checks the right to write LTMs of the class, and writes nothing: the API checks the caller before it refuses a batch
+    /// without snapshots.
+    pub(super) async fn may_write(&self) -> Result<(), Error> {
+        let nothing: [Record; 0] = [];
+        let asked = self.producer.append_all(self.key.clone(), &nothing);
+        match asked.send().await {
+            Err(error)
+                if error.is(ProblemKind::InvalidRequest) || error.is(ProblemKind::UnknownLtm) =>
+            {
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
     }
 
     /// The state, and its cursor.

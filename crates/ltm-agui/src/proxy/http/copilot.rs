@@ -5,7 +5,11 @@ use ltm_service::{ProblemResponse, VERSION, path_segment};
 use ltm_types::{Problem, ProblemKind};
 use serde_json::{Map, Value, json};
 
-use super::{page, reading, running};
+use super::{
+    page,
+    reading::{self, Question},
+    running,
+};
 use crate::proxy::recorder_service::RecorderService;
 
 /// `GET /agui/info`: which agents there are. The gateway knows whether the page may ask.
@@ -62,9 +66,14 @@ async fn connect_to(
     let thread = page::thread_in_input(agent, input)?;
     let segments = thread.to_segments();
     let encoded = segments.split('/').next().unwrap_or_default();
-    let path = format!("/agui/agent/{encoded}/connect");
-    let body = Some(reading::input_of(input));
-    reading::ask(request, service, reqwest::Method::POST, &path, "", body).await
+    let question = Question {
+        method: reqwest::Method::POST,
+        path: format!("/agui/agent/{encoded}/connect"),
+        query: String::new(),
+        body: Some(reading::input_of(input)),
+        resumes: true,
+    };
+    reading::ask(request, service, question).await
 }
 
 /// `POST /agui/agent/{agent}/stop/{thread}`.

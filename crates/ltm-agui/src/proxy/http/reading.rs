@@ -35,16 +35,24 @@ pub(super) async fn follow(
     service: web::Data<RecorderService>,
 ) -> Result<HttpResponse, ProblemResponse> {
     let thread = page::thread_in_path(&request)?;
-    let path = format!("/agui/{}", thread.to_segments());
-    ask(
-        &request,
-        &service,
-        Method::GET,
-        &path,
-        request.query_string(),
-        None,
-    )
-    .await
+    let question = Question {
+        method: Method::GET,
+        path: format!("/agui/{}", thread.to_segments()),
+        query: request.query_string().into(),
+        body: None,
+        resumes: true,
+    };
+    ask(&request, &service, question).await
+}
+
+/// Where a page reads a thread.
+pub(super) enum Start {
+    /// Its own run, after this cursor.
+    After(Cursor),
+    /// Its own run, with all that matters now.
+    WithAll,
+    /// A run that it did not begin: from the place that it names.
+    AsAsked,
 }
 
 /// What the gateway must know of a page's input. It ignores what the page holds, which can be large.
@@ -53,40 +61,63 @@ pub(super) fn input_of(input: &Map<String, Value>) -> Value {
         "threadId": input.get("threadId"), "runId": input.get("runId"),
         "messages": [], "tools": [], "context": [],
     });
-    for member in ["protocolVersion", "forwardedProps"] {
-        if let Some(value) = input.get(member) {
-            asked[member] = value.clone();
-        }
+    if let Some(version) = input.get("protocolVersion") {
+        asked["protocolVersion"] = version.clone();
+    }
+    let forwarded = input.get("forwardedProps").and_then(|it| it.get("ltm"));
+    if let Some(ltm) = forwarded {
+        asked["forwardedProps"] = json!({"ltm": ltm});
     }
     asked
 }
 
-/// Answers with the events of a thread: those after a cursor, or all that matters now.
+/// Answers with the events of a thread.
 pub(super) async fn read_thread(
     request: &HttpRequest,
     service: &RecorderService,
     thread: &LtmKey,
-    after: Option<Cursor>,
+    start: Start,
     mut input: Value,
 ) -> Result<HttpResponse, ProblemResponse> {
     if input["threadId"].is_null() {
         input["threadId"] = thread.key().into();
     }
-    let query = after.map_or_else(String::new, |cursor| format!("after={cursor}"));
-    let path = format!("/agui/{}", thread.to_segments());
-    ask(request, service, Method::POST, &path, &query, Some(input)).await
+    let is_own = !matches!(start, Start::AsAsked);
+    let ltm = input.pointer_mut("/forwardedProps/ltm");
+    if is_own && let Some(ltm) = ltm.and_then(Value::as_object_mut) {
+        // It is a place in an earlier run, whose end the page would get.
+        ltm.remove("after");
+    }
+    let question = Question {
+        method: Method::POST,
+        path: format!("/agui/{}", thread.to_segments()),
+        query: match start {
+            Start::After(cursor) => format!("after={cursor}"),
+            Start::WithAll | Start::AsAsked => String::new(),
+        },
+        body: Some(input),
+        resumes: !is_own,
+    };
+    ask(request, service, question).await
+}
+
+/// A question to the gateway.
+pub(super) struct Question {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) body: Option<Value>,
+    /// Whether the page may resume after its `Last-Event-ID`.
+    pub(super) resumes: bool,
 }
 
 /// Asks the gateway as the page, and passes its answer on.
 pub(super) async fn ask(
     request: &HttpRequest,
     service: &RecorderService,
-    method: Method,
-    path: &str,
-    query: &str,
-    body: Option<Value>,
+    question: Question,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let answer = answer(request, service, method, path, query, body).await?;
+    let answer = answer(request, service, question).await?;
     Ok(passed_on(service, answer))
 }
 
@@ -96,27 +127,34 @@ pub(super) async fn may_ask(
     service: &RecorderService,
     path: &str,
 ) -> Result<(), ProblemResponse> {
-    let answer = answer(request, service, Method::GET, path, "", None).await;
-    answer.map(drop)
+    let question = Question {
+        method: Method::GET,
+        path: path.into(),
+        query: String::new(),
+        body: None,
+        resumes: false,
+    };
+    answer(request, service, question).await.map(drop)
 }
 
 /// What the gateway answers the page, if it does not refuse.
 async fn answer(
     request: &HttpRequest,
     service: &RecorderService,
-    method: Method,
-    path: &str,
-    query: &str,
-    body: Option<Value>,
+    question: Question,
 ) -> Result<reqwest::Response, ProblemResponse> {
+    let Question {
+        path, query, body, ..
+    } = question;
     let mark = if query.is_empty() { "" } else { "?" };
     let url = format!("{}{path}{mark}{query}", service.server());
-    let mut asked = service.http().request(method, url);
+    let mut asked = service.http().request(question.method, url);
     asked = asked.header(ACCEPT, "text/event-stream");
     if let Some(authorization) = page::authorization(request) {
         asked = asked.header(AUTHORIZATION, authorization);
     }
-    if let Some(last) = request.headers().get("Last-Event-ID") {
+    let last = request.headers().get("Last-Event-ID");
+    if let Some(last) = last.filter(|_| question.resumes) {
         asked = asked.header("Last-Event-ID", last.as_bytes());
     }
     if let Some(body) = body {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use futures_util::StreamExt;
-use ltm_client::LtmKey;
+use ltm_client::{LtmKey, StateAt};
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use serde_json::json;
@@ -43,7 +43,8 @@ pub(super) async fn record(
     let log = log.map_err(|e| refused(&e))?;
     log.create().await.map_err(|e| refused(&e))?;
     let permit = permit(&service, &log).await?;
-    let mut recording = recording(&service, log, permit).await?;
+    let now = log.state().await.map_err(|e| refused(&e))?.value;
+    let mut recording = recording(&service, log, permit, now);
     if recording.recorder.is_running() {
         recording.permit.has_begun();
     }
@@ -60,13 +61,13 @@ pub(super) async fn record(
 }
 
 /// A recorder at the end of the thread.
-async fn recording(
+fn recording(
     service: &RecorderService,
     log: ThreadLog,
     permit: Box<Permit>,
-) -> Result<Recording, ProblemResponse> {
-    let now = log.state().await.map_err(|e| refused(&e))?.value;
-    Ok(Recording {
+    now: StateAt,
+) -> Recording {
+    Recording {
         log,
         recorder: Recorder::new(now.state, service.recording_options()),
         cursor: now.cursor,
@@ -74,7 +75,7 @@ async fn recording(
         batch_interval: service.settings().batch_interval,
         quiet: NEVER,
         written: Instant::now(),
-    })
+    }
 }
 
 /// Ends a run whose events somebody sends, between two of the requests. Returns whether there was one.
@@ -91,7 +92,11 @@ pub(super) async fn end_between(
         Turn::Other(_) => return Ok(service.runs().stop(thread)),
         Turn::Full => return Err(full(service)),
     };
-    let mut recording = recording(service, log, permit).await?;
+    let now = match log.state().await {
+        Err(error) if error.is(ProblemKind::UnknownLtm) => return Ok(false),
+        now => now.map_err(|e| refused(&e))?.value,
+    };
+    let mut recording = recording(service, log, permit, now);
     // A run with a lease belongs to the recorder that began it.
     if !recording.recorder.is_running() || recording.recorder.has_lease() {
         return Ok(false);

@@ -1,7 +1,7 @@
 //! `POST /agui/{fqn}/{key}`: runs the agent, or attaches to the run that is under way. `POST /agui/{fqn}/{key}/stop`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use ltm_client::{Cursor, LtmKey};
+use ltm_client::LtmKey;
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use reqwest::Url;
@@ -10,13 +10,14 @@ use tokio::sync::oneshot;
 
 use super::{
     page::{self, refused},
-    reading,
+    reading::{self, Start},
     recorded_events::{end_between, full},
 };
 use crate::proxy::{
     recorder_service::RecorderService,
     run::{Begun, Wish, perform},
     runs::{Permit, Progress, Turn, dropped},
+    thread_log::ThreadLog,
 };
 
 /// How often a page tries to be the one that runs, if others begin and fail.
@@ -87,20 +88,24 @@ async fn run_agent(
         input,
         headers: page::forwarded(request, service),
     };
-    let after = begin(service, wish).await?;
-    reading::read_thread(request, service, &thread, after, asked).await
+    let log = log_of_page(request, service, &thread)?;
+    let start = begin(service, &log, wish).await?;
+    reading::read_thread(request, service, &thread, start, asked).await
 }
 
-/// Begins the run, unless there is one. Returns the cursor from which on the page lacks something, if it needs no more than
-/// that.
-async fn begin(service: &RecorderService, wish: Wish) -> Result<Option<Cursor>, ProblemResponse> {
+/// Begins the run, unless there is one. Returns where the page reads.
+async fn begin(
+    service: &RecorderService,
+    log: &ThreadLog,
+    wish: Wish,
+) -> Result<Start, ProblemResponse> {
     for _ in 0..TURNS {
         match service.runs().take(&wish.thread) {
-            Turn::Mine(permit) => return begin_mine(service, wish, permit).await,
+            Turn::Mine(permit) => return begin_mine(service, log, wish, permit).await,
             Turn::Other(mut progress) => {
                 let begun = progress.wait_for(|it| *it != Progress::Beginning).await;
                 if begun.is_ok_and(|it| *it == Progress::Running) {
-                    return Ok(None);
+                    return Ok(Start::AsAsked);
                 }
                 // Nobody would record what this page sent with the run that ends.
                 dropped(progress).await;
@@ -114,14 +119,18 @@ async fn begin(service: &RecorderService, wish: Wish) -> Result<Option<Cursor>, 
 
 async fn begin_mine(
     service: &RecorderService,
+    log: &ThreadLog,
     wish: Wish,
     permit: Box<Permit>,
-) -> Result<Option<Cursor>, ProblemResponse> {
+) -> Result<Start, ProblemResponse> {
+    // As the page: the recorder's own credential may create more.
+    log.create().await.map_err(|e| refused(&e))?;
     let (sender, receiver) = oneshot::channel();
     service.spawn(perform(service.clone(), wish, permit, sender));
     match receiver.await {
-        Ok(Ok(Begun::After(cursor))) => Ok(Some(cursor)),
-        Ok(Ok(Begun::WithMore | Begun::Elsewhere)) => Ok(None),
+        Ok(Ok(Begun::After(cursor))) => Ok(Start::After(cursor)),
+        Ok(Ok(Begun::WithMore)) => Ok(Start::WithAll),
+        Ok(Ok(Begun::Elsewhere)) => Ok(Start::AsAsked),
         Ok(Err(problem)) => Err(problem.into()),
         Err(_) => {
             let detail = "the recorder is stopping; try again";
@@ -130,16 +139,25 @@ async fn begin_mine(
     }
 }
 
-/// Checks that the page may write the LTM of a thread, by creating it as the page, if it is not there.
+/// The LTM of a thread, as the page may use it.
+fn log_of_page(
+    request: &HttpRequest,
+    service: &RecorderService,
+    thread: &LtmKey,
+) -> Result<ThreadLog, ProblemResponse> {
+    let token = page::token(request)?;
+    let log = service.log(thread.clone(), Some(token));
+    log.map_err(|e| refused(&e))
+}
+
+/// Checks that the page may write the LTM of a thread. This creates nothing.
 async fn may_write(
     request: &HttpRequest,
     service: &RecorderService,
     thread: &LtmKey,
 ) -> Result<(), ProblemResponse> {
-    let token = page::token(request)?;
-    let log = service.log(thread.clone(), Some(token));
-    let log = log.map_err(|e| refused(&e))?;
-    log.create().await.map_err(|e| refused(&e))
+    let log = log_of_page(request, service, thread)?;
+    log.may_write().await.map_err(|e| refused(&e))
 }
 
 pub(super) async fn stop(
