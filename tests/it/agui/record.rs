@@ -1,6 +1,6 @@
 //! What a recorded run leaves, whoever watches it.
 
-use ltm_tests::{RawConnection, until};
+use ltm_tests::{RawConnection, Service, until};
 use serde_json::{Value, json};
 
 use super::recorder::{AGENT, Recorded, input, path};
@@ -269,6 +269,33 @@ async fn events_that_somebody_has_can_be_recorded() {
         let problem = answer.text().await.unwrap();
         assert!(problem.contains(detail), "{problem}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_do_not_get_into_the_run_of_another_recorder() {
+    let mut recorded = Recorded::start(&[]).await;
+    let other = Service::recorder(&recorded.dev.http(), &recorded.agent.url(), &[]);
+    recorded.run("t", "r");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    for recorder in [&recorded.recorder, &other] {
+        let url = format!("{}/agui/{AGENT}/t/events", recorder.http());
+        let mine = json!({"type": "CUSTOM", "name": "mine"});
+        let request = reqwest::Client::new()
+            .post(url)
+            .header("content-type", "application/x-ndjson")
+            .body(mine.to_string());
+        let refused = request.send().await.unwrap();
+        assert_eq!(refused.status(), 503);
+        let problem: Value = refused.json().await.unwrap();
+        assert!(
+            problem["type"].as_str().unwrap().ends_with("busy"),
+            "{problem}"
+        );
+    }
+    run.finish().await;
+    recorded.until_status("t", "finished").await;
+    assert!(recorded.items("t", "CUSTOM").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,9 @@ pub(super) async fn record(
     let permit = permit(&service, &log).await?;
     let now = log.state().await.map_err(|e| refused(&e))?.value;
     let mut recording = recording(&service, log, permit, now);
+    if recording.recorder.has_lease() {
+        return Err(busy());
+    }
     if recording.recorder.is_running() {
         recording.permit.has_begun();
     }
@@ -122,12 +125,15 @@ async fn permit(
     }
     match turn {
         Turn::Mine(permit) => Ok(permit),
-        Turn::Other(_) => {
-            let detail = "a run of this thread is being recorded; send the events after its end";
-            Err(Problem::new(ProblemKind::Busy, detail).into())
-        }
+        Turn::Other(_) => Err(busy()),
         Turn::Full => Err(full(service)),
     }
+}
+
+/// The answer while a recorder writes the thread.
+fn busy() -> ProblemResponse {
+    let detail = "a run of this thread is being recorded; send the events after its end";
+    Problem::new(ProblemKind::Busy, detail).into()
 }
 
 /// The answer while the recorder has as many runs as it may.
