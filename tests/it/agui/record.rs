@@ -1,5 +1,6 @@
 //! What a recorded run leaves, whoever watches it.
 
+use futures_util::future::join_all;
 use ltm_tests::{RawConnection, Service, until};
 use serde_json::{Value, json};
 
@@ -269,6 +270,26 @@ async fn events_that_somebody_has_can_be_recorded() {
         let problem = answer.text().await.unwrap();
         assert!(problem.contains(detail), "{problem}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_pages_at_once_attach_to_the_run_of_another_recorder() {
+    let mut recorded = Recorded::start(&[]).await;
+    let other = Service::recorder(&recorded.dev.http(), &recorded.agent.url(), &[]);
+    recorded.run("t", "r");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    let url = format!("{}/agui/{AGENT}/t", other.http());
+    let pages = (0..40).map(|number| {
+        let page = input("t", &format!("p{number}"));
+        reqwest::Client::new().post(&url).json(&page).send()
+    });
+    for answer in join_all(pages).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert!(!recorded.agent.is_asked());
+    run.finish().await;
+    recorded.until_status("t", "finished").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

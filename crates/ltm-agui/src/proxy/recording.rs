@@ -74,7 +74,7 @@ impl Recording {
         if self.cursor != before {
             self.written = Instant::now();
         }
-        if self.recorder.is_running() {
+        if appended.is_ok() && self.recorder.is_running() {
             self.permit.has_begun();
         }
         appended

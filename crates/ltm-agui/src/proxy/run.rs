@@ -91,8 +91,12 @@ async fn start(
     let id = text(&wish.input, "runId");
     let is_repeated =
         Run::of_state(&now.state).is_some_and(|last| last.run == id && !id.is_empty());
-    if is_repeated || Run::is_active(&now.state) {
+    if is_repeated {
+        return Ok(None);
+    }
+    if Run::is_active(&now.state) {
         // If the other recorder has died, its run ends after its lease.
+        permit.is_elsewhere();
         return Ok(None);
     }
     let settings = service.settings();
@@ -113,7 +117,10 @@ async fn start(
     };
     match recording.begin(&run, &wish.input).await {
         Ok(()) => Ok(Some(recording)),
-        Err(LogError::Taken) => Ok(None),
+        Err(LogError::Taken) => {
+            recording.permit.is_elsewhere();
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

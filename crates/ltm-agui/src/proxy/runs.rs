@@ -10,7 +10,10 @@ use std::{
 };
 
 use ltm_client::LtmKey;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::source::failed;
@@ -35,7 +38,7 @@ struct Inner {
 
 struct Entry {
     stop: CancellationToken,
-    progress: watch::Receiver<Progress>,
+    other: Other,
 }
 
 /// How far a run is.
@@ -47,6 +50,15 @@ pub(super) enum Progress {
     Running,
     /// Its end is being written, or is in the log already. A page that comes now wants the next run.
     Ending,
+    /// Another recorder runs the thread. A page can attach to that run.
+    Elsewhere,
+}
+
+/// A run that somebody else has begun, or is about to.
+#[derive(Clone)]
+pub(super) struct Other {
+    progress: watch::Receiver<Progress>,
+    wanted: Arc<Notify>,
 }
 
 /// The right to run a thread, until it is dropped.
@@ -54,6 +66,8 @@ pub(super) struct Permit {
     runs: Runs,
     thread: LtmKey,
     progress: watch::Sender<Progress>,
+    /// Notified of those that wait for the thread after the end of the run.
+    wanted: Arc<Notify>,
     /// Stops the run.
     pub(super) stop: CancellationToken,
 }
@@ -62,8 +76,8 @@ pub(super) struct Permit {
 pub(super) enum Turn {
     /// Nobody runs it.
     Mine(Box<Permit>),
-    /// Somebody runs it, or is about to. The sender is gone when the thread can be taken again.
-    Other(watch::Receiver<Progress>),
+    /// Somebody runs it, or is about to.
+    Other(Other),
     /// As many runs as allowed are there.
     Full,
 }
@@ -90,16 +104,19 @@ impl Runs {
     pub(super) fn take(&self, thread: &LtmKey) -> Turn {
         let mut runs = self.lock();
         if let Some(run) = runs.get(thread) {
-            return Turn::Other(run.progress.clone());
+            return Turn::Other(run.other.clone());
         }
         if runs.len() >= self.inner.max {
             return Turn::Full;
         }
         let progress = watch::Sender::new(Progress::Beginning);
-        let stop = CancellationToken::new();
+        let (stop, wanted) = (CancellationToken::new(), Arc::new(Notify::new()));
         let entry = Entry {
             stop: stop.clone(),
-            progress: progress.subscribe(),
+            other: Other {
+                progress: progress.subscribe(),
+                wanted: wanted.clone(),
+            },
         };
         runs.insert(thread.clone(), entry);
         self.inner.count.send_replace(runs.len());
@@ -107,6 +124,7 @@ impl Runs {
             runs: self.clone(),
             thread: thread.clone(),
             progress,
+            wanted,
             stop,
         }))
     }
@@ -116,10 +134,11 @@ impl Runs {
         self.lock().contains_key(thread)
     }
 
-    /// Stops the run of a thread; false if this process has none.
+    /// Stops the run of a thread; false if this process has none that goes on.
     pub(super) fn stop(&self, thread: &LtmKey) -> bool {
         let runs = self.lock();
         let run = runs.get(thread);
+        let run = run.filter(|run| !run.other.is_ending());
         if let Some(run) = run {
             run.stop.cancel();
         }
@@ -157,32 +176,69 @@ impl Runs {
 }
 
 impl Permit {
-    /// The run is in the log.
+    /// The run is in the log, or the next one of the same source.
     pub(super) fn has_begun(&self) {
-        self.progress.send_if_modified(|now| {
-            let is_new = *now == Progress::Beginning;
-            if is_new {
-                *now = Progress::Running;
-            }
-            is_new
-        });
+        self.set(Progress::Running);
     }
 
     /// The run ends with what is written next.
     pub(super) fn is_ending(&self) {
-        self.progress.send_replace(Progress::Ending);
+        self.set(Progress::Ending);
+    }
+
+    /// Another recorder runs the thread: those that wait can attach to that run.
+    pub(super) fn is_elsewhere(&self) {
+        self.set(Progress::Elsewhere);
+    }
+
+    fn set(&self, progress: Progress) {
+        self.progress.send_if_modified(|now| {
+            let is_new = *now != progress;
+            *now = progress;
+            is_new
+        });
+    }
+
+    /// Waits until somebody waits for the thread after the end of its run.
+    pub(super) async fn wanted(&self) {
+        loop {
+            self.wanted.notified().await;
+            // One receiver is that of the entry. Who has notified may have left.
+            if self.progress.receiver_count() > 1 {
+                return;
+            }
+        }
     }
 }
 
-/// Waits until the thread of a run can be taken again.
-pub(super) async fn dropped(mut progress: watch::Receiver<Progress>) {
-    // An error says that the permit is gone.
-    let _ = progress.wait_for(|_| false).await;
+impl Other {
+    /// Whether the run ends, or has ended.
+    pub(super) fn is_ending(&self) -> bool {
+        *self.progress.borrow() == Progress::Ending
+    }
+
+    /// Waits until a page can attach to the run. False if the thread can be taken again: nobody would record what the page
+    /// sent with the run that has ended.
+    pub(super) async fn attachable(mut self) -> bool {
+        loop {
+            match *self.progress.borrow_and_update() {
+                Progress::Running | Progress::Elsewhere => return true,
+                Progress::Ending => self.wanted.notify_one(),
+                Progress::Beginning => {}
+            }
+            // An error says that the permit is gone.
+            if self.progress.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.is_ending();
+        if *self.progress.borrow() != Progress::Elsewhere {
+            self.is_ending();
+        }
         let mut runs = self.runs.lock();
         runs.remove(&self.thread);
         self.runs.inner.count.send_replace(runs.len());
@@ -217,17 +273,40 @@ mod tests {
         let Turn::Mine(mine) = runs.take(&key) else {
             panic!("nobody runs it");
         };
-        let Turn::Other(progress) = runs.take(&key) else {
-            panic!("it is taken");
+        let other = || match runs.take(&key) {
+            Turn::Other(other) => other,
+            _ => panic!("it is taken"),
         };
-        assert_eq!(*progress.borrow(), Progress::Beginning);
+        let early = tokio::spawn(other().attachable());
+        tokio::task::yield_now().await;
         mine.has_begun();
-        assert_eq!(*progress.borrow(), Progress::Running);
+        assert!(early.await.unwrap() && other().attachable().await);
         mine.is_ending();
-        mine.has_begun();
-        assert_eq!(*progress.borrow(), Progress::Ending);
+        assert!(!runs.stop(&key), "it has ended");
+        let late = tokio::spawn(other().attachable());
+        mine.wanted().await;
+        let later = tokio::spawn(other().attachable());
         drop(mine);
-        dropped(progress).await;
+        assert!(!late.await.unwrap() && !later.await.unwrap());
         assert!(matches!(runs.take(&key), Turn::Mine(_)));
+    }
+
+    #[tokio::test]
+    async fn all_that_wait_attach_to_a_run_of_another_recorder() {
+        let runs = Runs::new(1);
+        let key = LtmKey::new("app.Agent", "a").unwrap();
+        let Turn::Mine(mine) = runs.take(&key) else {
+            panic!("nobody runs it");
+        };
+        let waiting = (0..20).map(|_| match runs.take(&key) {
+            Turn::Other(other) => tokio::spawn(other.attachable()),
+            _ => panic!("it is taken"),
+        });
+        let waiting: Vec<_> = waiting.collect();
+        mine.is_elsewhere();
+        drop(mine);
+        for waits in waiting {
+            assert!(waits.await.unwrap());
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     proxy::{
         recorder_service::RecorderService,
         recording::{Outcome, Recording},
-        runs::{Permit, Progress, Turn, dropped},
+        runs::{Permit, Turn},
         source::{Source, form_of},
         thread_log::{LogError, ThreadLog},
     },
@@ -117,10 +117,10 @@ async fn permit(
     log: &ThreadLog,
 ) -> Result<Box<Permit>, ProblemResponse> {
     let mut turn = service.runs().take(log.key());
-    if let Turn::Other(progress) = &turn
-        && *progress.borrow() == Progress::Ending
+    if let Turn::Other(other) = &turn
+        && other.is_ending()
+        && !other.clone().attachable().await
     {
-        dropped(progress.clone()).await;
         turn = service.runs().take(log.key());
     }
     match turn {

@@ -6,7 +6,7 @@ use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use reqwest::Url;
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     page::{self, refused},
@@ -16,12 +16,9 @@ use super::{
 use crate::proxy::{
     recorder_service::RecorderService,
     run::{Begun, Wish, perform},
-    runs::{Permit, Progress, Turn, dropped},
+    runs::{Permit, Turn},
     thread_log::ThreadLog,
 };
-
-/// How often a page tries to be the one that runs, if others begin and fail.
-const TURNS: usize = 5;
 
 pub(super) async fn run(
     request: HttpRequest,
@@ -99,17 +96,13 @@ async fn begin(
     log: &ThreadLog,
     wish: Wish,
 ) -> Result<Start, ProblemResponse> {
-    for _ in 0..TURNS {
+    // Others may begin and fail, again and again.
+    let until = Instant::now() + service.settings().write_timeout;
+    while Instant::now() < until {
         match service.runs().take(&wish.thread) {
             Turn::Mine(permit) => return begin_mine(service, log, wish, permit).await,
-            Turn::Other(mut progress) => {
-                let begun = progress.wait_for(|it| *it != Progress::Beginning).await;
-                if begun.is_ok_and(|it| *it == Progress::Running) {
-                    return Ok(Start::AsAsked);
-                }
-                // Nobody would record what this page sent with the run that ends.
-                dropped(progress).await;
-            }
+            Turn::Other(other) if other.clone().attachable().await => return Ok(Start::AsAsked),
+            Turn::Other(_) => {}
             Turn::Full => return Err(full(service)),
         }
     }
