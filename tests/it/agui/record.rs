@@ -272,6 +272,50 @@ async fn events_that_somebody_has_can_be_recorded() {
     }
 }
 
+/// Sends the end of a run and another run: in one piece, or the second one after the first is in the log.
+async fn two_runs(recorded: &mut Recorded, thread: &str, at_once: bool) {
+    recorded.run(thread, "r1");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    let finished = |run: &str| json!({"type": "RUN_FINISHED", "threadId": thread, "runId": run});
+    let between = json!({"type": "CUSTOM", "name": "between"});
+    let started = json!({"type": "RUN_STARTED", "threadId": thread, "runId": "r2"});
+    let first = [finished("r1"), between, started];
+    if at_once {
+        let all: String = first.iter().map(|it| format!("data: {it}\n\n")).collect();
+        run.raw(&format!("{:x}\r\n{all}\r\n", all.len())).await;
+    } else {
+        run.event(&first[0]).await;
+        recorded.until_status(thread, "finished").await;
+        run.event(&first[1]).await;
+        run.event(&first[2]).await;
+    }
+    let state = recorded.until_status(thread, "active").await;
+    assert!(state["_run"]["lease"].is_u64(), "{state}");
+    run.say("m2", &["two"]).await;
+    run.event(&finished("r2")).await;
+    until("the second run has ended", async || {
+        let state = recorded.state(thread).await;
+        state["_status"] == "finished" && state["_run"]["runId"] == "r2"
+    })
+    .await;
+    let state = recorded.state(thread).await;
+    assert_eq!(state["_messages"][1]["content"], "two");
+    assert_eq!(recorded.items(thread, "RUN_STARTED").await.len(), 2);
+    assert!(recorded.items(thread, "CUSTOM").await.is_empty());
+    // The agent keeps its answer open, and a page wants the next run.
+    recorded.run(thread, "r3");
+    recorded.agent.asked().await;
+    run.left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_in_one_answer_is_recorded_however_it_arrives() {
+    let mut recorded = Recorded::start(&[]).await;
+    two_runs(&mut recorded, "together", true).await;
+    two_runs(&mut recorded, "apart", false).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_pages_at_once_attach_to_the_run_of_another_recorder() {
     let mut recorded = Recorded::start(&[]).await;
@@ -317,6 +361,28 @@ async fn events_do_not_get_into_the_run_of_another_recorder() {
     run.finish().await;
     recorded.until_status("t", "finished").await;
     assert!(recorded.items("t", "CUSTOM").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_two_runs_is_recorded_to_its_end() {
+    let recorded = Recorded::start(&[]).await;
+    let url = format!("{}/agui/{AGENT}/t/events", recorded.recorder.http());
+    let mut lines = String::new();
+    for run in ["r1", "r2"] {
+        for kind in ["RUN_STARTED", "RUN_FINISHED"] {
+            lines += &format!("{}\n", json!({"type": kind, "threadId": "t", "runId": run}));
+        }
+    }
+    let sent = reqwest::Client::new()
+        .post(url)
+        .header("Content-Type", "application/x-ndjson")
+        .body(lines);
+    let answer: Value = sent.send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&answer["events"], &answer["running"]),
+        (&json!(4), &json!(false))
+    );
+    assert_eq!(recorded.state("t").await["_run"]["runId"], "r2");
 }
 
 #[tokio::test(flavor = "multi_thread")]

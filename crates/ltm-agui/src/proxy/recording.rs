@@ -6,7 +6,7 @@ use ltm_client::Cursor;
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use super::{
@@ -34,11 +34,15 @@ pub(super) struct Recording {
     pub(super) quiet: Duration,
     /// When the log had its last entry.
     pub(super) written: Instant,
+    /// Whether a run was recorded.
+    pub(super) has_run: bool,
+    /// How long the source of a run that has ended may be quiet before it begins the next one.
+    pub(super) after_end: Duration,
 }
 
 /// How the source of a recording ended.
 pub(super) enum Outcome {
-    /// The source is complete, or its run is.
+    /// The source is complete, or its last run has ended.
     Complete,
     /// Somebody stopped the run.
     Stopped,
@@ -53,7 +57,9 @@ impl Recording {
         run: &Run,
         input: &Map<String, Value>,
     ) -> Result<(), LogError> {
-        self.append(|it| it.start(run.clone(), input)).await
+        self.append(|it| it.start(run.clone(), input)).await?;
+        self.has_run = true;
+        Ok(())
     }
 
     async fn append(
@@ -110,19 +116,16 @@ impl Recording {
         let stop = self.permit.stop.clone();
         let (mut reading, mut read) = (std::pin::pin!(reader.read()), None);
         let writing = async {
-            while let Some(first) = self.alive_while(events.recv()).await?.flatten() {
+            while let Some(first) = self.next(&mut events).await? {
                 let batch = collect(first, &mut events, self.batch_interval).await;
                 self.write(&batch.events).await?;
                 recorded(batch.count);
-                if !self.recorder.is_running() {
-                    return Ok(true);
-                }
             }
-            Ok(false)
+            Ok(self.has_ended())
         };
         let mut writing = std::pin::pin!(writing);
         // Events are read while others are written.
-        let is_complete: Result<bool, LogError> = loop {
+        let has_ended: Result<bool, LogError> = loop {
             tokio::select! {
                 biased;
                 written = &mut writing => break written,
@@ -130,10 +133,34 @@ impl Recording {
             }
         };
         Ok(match read.flatten() {
-            _ if is_complete? => Outcome::Complete,
+            // What the source does after its run is no failure.
+            _ if has_ended? => Outcome::Complete,
             _ if stop.is_cancelled() => Outcome::Stopped,
             Some(end) => Outcome::Ended(end),
             None => Outcome::Complete,
+        })
+    }
+
+    /// Whether the last run has ended.
+    fn has_ended(&self) -> bool {
+        self.has_run && !self.recorder.is_running()
+    }
+
+    /// The next event of the source. `None` if there is none, or if the run is stopped. After the end of a run the source may
+    /// begin another one, unless somebody else wants the thread.
+    async fn next(
+        &mut self,
+        events: &mut mpsc::Receiver<Waiting>,
+    ) -> Result<Option<Waiting>, LogError> {
+        if !self.has_ended() {
+            return Ok(self.alive_while(events.recv()).await?.flatten());
+        }
+        Ok(tokio::select! {
+            biased;
+            () = self.permit.stop.cancelled() => None,
+            next = events.recv() => next,
+            () = self.permit.wanted() => None,
+            () = sleep(self.after_end) => None,
         })
     }
 
@@ -148,21 +175,21 @@ impl Recording {
 
     /// Records the first events, as many as one write should have. Returns their number.
     async fn write_some(&mut self, events: &[Event]) -> Result<usize, LogError> {
-        let (mut wrong, mut taken) = (None, 0);
+        let (mut wrong, mut taken, had_run) = (None, 0, self.has_run);
+        let mut has_run = had_run;
         let make = |recorder: &mut Recorder| {
-            let (mut records, mut was_running) = (Vec::new(), recorder.is_running());
-            let mut bytes = 0;
-            taken = 0;
+            let (mut records, mut bytes) = (Vec::new(), 0);
+            (wrong, taken) = (None, 0);
+            has_run = had_run || recorder.is_running();
             for event in events {
-                // What an agent sends after its run is nothing that a client accepts.
-                if was_running && !recorder.is_running() && event.kind() != "RUN_STARTED" {
-                    taken = events.len();
-                    break;
-                }
                 if records.len() >= WRITE_RECORDS || bytes >= BATCH_BYTES {
                     break;
                 }
                 taken += 1;
+                // Between two runs there is nothing that a client accepts.
+                if has_run && !recorder.is_running() && event.kind() != "RUN_STARTED" {
+                    continue;
+                }
                 match recorder.record(event.clone()) {
                     Ok(more) => {
                         bytes += more.iter().map(Record::size).sum::<usize>();
@@ -173,11 +200,12 @@ impl Recording {
                         break;
                     }
                 }
-                was_running |= recorder.is_running();
+                has_run |= recorder.is_running();
             }
             records
         };
         self.append(make).await?;
+        self.has_run = has_run;
         wrong.map_or(Ok(taken), |error| Err(error.into()))
     }
 

@@ -1,5 +1,7 @@
 //! A run from its beginning to its end, in a task that no page owns.
 
+use std::time::Duration;
+
 use ltm_client::{Cursor, LtmKey};
 use ltm_types::{Problem, ProblemKind};
 use reqwest::{Url, header::HeaderMap};
@@ -14,6 +16,9 @@ use super::{
     thread_log::{LogError, ThreadLog},
 };
 use crate::record::{Recorder, Run};
+
+/// How long the recorder waits for another run in the same answer of an agent. Some agents keep their answer open.
+const AFTER_END: Duration = Duration::from_secs(10);
 
 /// The wish of a page to run an agent.
 pub(super) struct Wish {
@@ -109,6 +114,8 @@ async fn start(
         batch_interval: settings.batch_interval,
         quiet: service.quiet(),
         written: Instant::now(),
+        has_run: false,
+        after_end: AFTER_END,
     };
     let run = Run {
         thread: wish.thread.key().into(),

@@ -82,6 +82,8 @@ pub struct Recorder {
     lanes: Lanes,
     /// The current run, if there is one.
     run: Option<Run>,
+    /// The lease of the runs that the recorder begins.
+    lease: Option<u64>,
     options: Options,
 }
 
@@ -97,6 +99,7 @@ impl Recorder {
             open: Open::default(),
             lanes: Lanes::default(),
             run,
+            lease: None,
             options,
         };
         (recorder.open.texts, recorder.open.calls) = recorder.messages().unfinished();
@@ -120,6 +123,7 @@ impl Recorder {
         *self = Self {
             open: mark.open.clone(),
             lanes: mark.lanes.clone(),
+            lease: self.lease,
             ..other
         };
         same
@@ -153,6 +157,7 @@ impl Recorder {
     /// Begins a run with what the page sent: messages that the thread lacks are added, and a state that is not empty
     /// replaces that of the thread, unless the page is behind the thread.
     pub fn start(&mut self, run: Run, input: &Map<String, Value>) -> Vec<Record> {
+        self.lease = run.lease;
         let is_behind = self.is_behind(input);
         let all = input.get("messages").and_then(Value::as_array);
         let new = self.messages().missing(all.map_or(&[], Vec::as_slice));
@@ -317,7 +322,7 @@ impl Recorder {
         let run = Run {
             thread: id("threadId")?,
             run: id("runId")?,
-            lease: None,
+            lease: self.lease,
         };
         if input.is_some() {
             event.set(

@@ -276,6 +276,22 @@ fn what_is_open_at_once_is_limited() {
 }
 
 #[test]
+fn a_second_run_of_the_same_source_has_the_lease_of_the_first_one() {
+    let (mut recorder, _) = started();
+    let events = [
+        json!({"type": "RUN_FINISHED"}),
+        json!({"type": "RUN_STARTED", "threadId": "t", "runId": "s"}),
+    ];
+    let records = record_all(&mut recorder, &events);
+    assert!(recorder.has_lease());
+    let state = fold(json!({}), &records[1..]);
+    assert_eq!(
+        state["_run"],
+        json!({"threadId": "t", "runId": "s", "lease": 30})
+    );
+}
+
+#[test]
 fn thinking_is_recorded_as_reasoning() {
     let (mut recorder, begun) = started();
     let thought = [

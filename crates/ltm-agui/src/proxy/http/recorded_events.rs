@@ -23,7 +23,7 @@ use crate::{
     record::{End, Recorder},
 };
 
-/// A caller that is quiet is no lost run: it has no lease.
+/// A caller that is quiet is no lost run: it has no lease. `agui.idle` ends a request that is quiet.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 pub(super) async fn record(
@@ -70,14 +70,17 @@ fn recording(
     permit: Box<Permit>,
     now: StateAt,
 ) -> Recording {
+    let recorder = Recorder::new(now.state, service.recording_options());
     Recording {
         log,
-        recorder: Recorder::new(now.state, service.recording_options()),
+        has_run: recorder.is_running(),
+        recorder,
         cursor: now.cursor,
         permit,
         batch_interval: service.settings().batch_interval,
         quiet: NEVER,
         written: Instant::now(),
+        after_end: NEVER,
     }
 }
 
