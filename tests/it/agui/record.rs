@@ -412,6 +412,29 @@ async fn a_run_of_events_that_somebody_sends_can_be_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_sends_events_learns_how_many_are_recorded_when_the_recorder_stops() {
+    let mut recorded = Recorded::start(&[]).await;
+    let started = json!({"type": "RUN_STARTED", "threadId": "t", "runId": "r"});
+    let mut caller = RawConnection::to(recorded.recorder.address()).await;
+    let head = format!(
+        "POST /agui/{AGENT}/t/events HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Type: application/x-ndjson\r\nContent-Length: 9999\r\n\r\n{started}\n"
+    );
+    caller.send(head.as_bytes()).await.unwrap();
+    recorded.until_status("t", "active").await;
+    recorded.recorder.signal("TERM");
+    let (head, body) = caller.answer().await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (&answer["events"], &answer["running"]),
+        (&json!(1), &json!(true))
+    );
+    assert!(recorded.recorder.wait().success());
+    assert_eq!(recorded.state("t").await["_status"], "active");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_of_events_can_be_stopped_between_two_requests() {
     let recorded = Recorded::start(&[]).await;
     let url = format!("{}/agui/{AGENT}/t/events", recorded.recorder.http());

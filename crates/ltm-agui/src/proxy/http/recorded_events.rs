@@ -17,7 +17,7 @@ use crate::{
         recorder_service::RecorderService,
         recording::{Outcome, Recording},
         runs::{Permit, Turn},
-        source::{Source, form_of},
+        source::{Body, Source, form_of},
         thread_log::{LogError, ThreadLog},
     },
     record::{End, Recorder},
@@ -54,13 +54,31 @@ pub(super) async fn record(
     let body = body.map(|piece| piece.map_err(|e| e.to_string()));
     let source = Source::new(body, form, service.source_limits());
     let mut events = 0;
-    let mut recorded = recording.record(source, |more| events += more).await;
-    let stopped = service.runs().stopped();
-    if matches!(recorded, Ok(Outcome::Stopped)) && stopped == End::Cancelled {
-        // If the recorder itself stops, the caller can go on at another one.
-        recorded = recording.end(&stopped).await.map(|()| Outcome::Stopped);
+    let mut recorded = until_shutdown(&service, &mut recording, source, &mut events).await;
+    // If the recorder itself stops, the caller can go on at another one.
+    let is_stopping = service.tasks().shutdown().has_begun();
+    if matches!(recorded, Ok(Outcome::Stopped)) && !is_stopping {
+        let ended = recording.end(&End::Cancelled).await;
+        recorded = ended.map(|()| Outcome::Stopped);
     }
     answer(&service, &recording, recorded, events)
+}
+
+/// Records a source to its end, or until the recorder stops: the server ends its requests soon after, and the caller must
+/// learn what is recorded.
+async fn until_shutdown(
+    service: &RecorderService,
+    recording: &mut Recording,
+    source: Source<impl Body>,
+    events: &mut usize,
+) -> Result<Outcome, LogError> {
+    let (shutdown, stop) = (service.tasks().shutdown(), recording.permit.stop.clone());
+    let mut recorded = std::pin::pin!(recording.record(source, |more| *events += more));
+    tokio::select! {
+        recorded = &mut recorded => return recorded,
+        () = shutdown.begun() => stop.cancel(),
+    }
+    recorded.await
 }
 
 /// A recorder at the end of the thread.
