@@ -188,18 +188,30 @@ async fn an_agent_that_is_not_configured_is_not_found() {
 async fn a_page_without_a_credential_is_refused_before_it_has_sent_its_input() {
     let guarded = Guarded::start(&[("LTM__AGUI__INPUT_TIMEOUT", "300ms")]).await;
     let may = token(&guarded.key, AGENT, "write");
-    for (credential, status) in [
-        (String::new(), 401),
-        (format!("Authorization: Bearer {may}\r\n"), 408),
+    let reads = token(&guarded.key, AGENT, "read");
+    let of = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    for (path, for_a_reader) in [
+        (format!("/agui/{AGENT}/t"), 403),
+        (format!("/agui/{AGENT}"), 403),
+        (format!("/agui/agent/{AGENT}/run"), 403),
+        (format!("/agui/agent/{AGENT}/connect"), 408),
+        ("/agui".into(), 408),
     ] {
-        let mut page = RawConnection::to(guarded.recorder.address()).await;
-        let head = format!(
-            "POST /agui/{AGENT}/t HTTP/1.1\r\nHost: localhost\r\n{credential}\
-             Content-Length: 9\r\n\r\n{{"
-        );
-        page.send(head.as_bytes()).await.unwrap();
-        let (head, _) = page.answer().await;
-        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+        for (credential, status) in [
+            (String::new(), 401),
+            (of(&reads), for_a_reader),
+            (of(&may), 408),
+        ] {
+            let mut page = RawConnection::to(guarded.recorder.address()).await;
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\n{credential}\
+                 Content-Length: 9\r\n\r\n{{"
+            );
+            page.send(head.as_bytes()).await.unwrap();
+            let (head, _) = page.answer().await;
+            let expected = format!("http/1.1 {status} ");
+            assert!(head.starts_with(&expected), "{path}: {head}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod event_stream;
 mod http;
+mod inputs;
 mod lost_runs;
 mod recorder_service;
 mod recording;

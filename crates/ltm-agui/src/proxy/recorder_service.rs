@@ -10,6 +10,7 @@ use reqwest::Url;
 use tokio::runtime::Handle;
 
 use super::{
+    inputs::InputBudget,
     runs::Runs,
     settings::AguiSettings,
     source::SourceLimits,
@@ -37,6 +38,7 @@ struct Inner {
     /// Asks agents and the gateway.
     http: reqwest::Client,
     runs: Runs,
+    inputs: InputBudget,
     tasks: Tasks,
     /// The runtime of the process: those of the server's threads end before the runs do.
     runtime: Handle,
@@ -90,6 +92,7 @@ impl RecorderService {
         let inner = Inner {
             client: thread_log::client(server.clone(), token)?,
             runs: Runs::new(settings.max_runs),
+            inputs: InputBudget::new(bytes(settings.inputs), settings.input_wait),
             settings,
             agents,
             server,
@@ -109,6 +112,10 @@ impl RecorderService {
 
     pub(super) fn runs(&self) -> &Runs {
         &self.inner.runs
+    }
+
+    pub(super) fn inputs(&self) -> &InputBudget {
+        &self.inner.inputs
     }
 
     pub(super) fn tasks(&self) -> &Tasks {

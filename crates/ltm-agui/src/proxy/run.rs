@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    inputs::Input,
     recorder_service::RecorderService,
     recording::{Outcome, Recording},
     runs::Permit,
@@ -25,7 +26,7 @@ pub(super) struct Wish {
     pub(super) thread: LtmKey,
     pub(super) agent: Url,
     /// The `RunAgentInput` of the page, with the key of the LTM as `threadId`.
-    pub(super) input: Map<String, Value>,
+    pub(super) input: Input,
     /// The headers for the agent.
     pub(super) headers: HeaderMap,
 }
@@ -43,7 +44,7 @@ pub(super) enum Begun {
 /// Runs an agent and records it. `begun` learns how it began.
 pub(super) async fn perform(
     service: RecorderService,
-    mut wish: Wish,
+    wish: Wish,
     permit: Box<Permit>,
     begun: oneshot::Sender<Result<Begun, Problem>>,
 ) {
@@ -57,15 +58,14 @@ pub(super) async fn perform(
         Err(error) => return drop(begun.send(Err(not_begun(&wish.thread, &error)))),
     };
     // The page may have left; the run goes on.
-    let _ = begun.send(Ok(match recording.recorder.is_known_to(&wish.input) {
+    let members = &wish.input.members;
+    let _ = begun.send(Ok(match recording.recorder.is_known_to(members) {
         true => Begun::After(recording.cursor),
         false => Begun::WithMore,
     }));
-    if recording.recorder.is_behind(&wish.input) {
-        recording.recorder.bring_up_to_date(&mut wish.input);
-    }
     tracing::debug!(ltm = %wish.thread, "a run began");
-    let recorded = record(&service, &wish, &mut recording).await;
+    let thread = wish.thread.clone();
+    let recorded = record(&service, wish, &mut recording).await;
     let ended = match recorded {
         Ok(Outcome::Complete) => recording.end_complete().await,
         Ok(Outcome::Stopped) => recording.end(&service.runs().stopped()).await,
@@ -81,7 +81,7 @@ pub(super) async fn perform(
         Err(error @ LogError::Taken) => Err(error),
     };
     if let Err(error) = ended {
-        tracing::error!(ltm = %wish.thread, %error, "the end of a run could not be recorded");
+        tracing::error!(ltm = %thread, %error, "the end of a run could not be recorded");
     }
 }
 
@@ -93,7 +93,7 @@ async fn start(
     permit: Box<Permit>,
 ) -> Result<Option<Recording>, LogError> {
     let now = log.state().await?.value;
-    let id = text(&wish.input, "runId");
+    let id = text(&wish.input.members, "runId");
     let is_repeated =
         Run::of_state(&now.state).is_some_and(|last| last.run == id && !id.is_empty());
     if is_repeated {
@@ -122,7 +122,7 @@ async fn start(
         run: id,
         lease: Some(settings.lease.as_secs().max(1)),
     };
-    match recording.begin(&run, &wish.input).await {
+    match recording.begin(&run, &wish.input.members).await {
         Ok(()) => Ok(Some(recording)),
         Err(LogError::Taken) => {
             recording.permit.is_elsewhere();
@@ -134,16 +134,21 @@ async fn start(
 
 async fn record(
     service: &RecorderService,
-    wish: &Wish,
+    wish: Wish,
     recording: &mut Recording,
 ) -> Result<Outcome, LogError> {
-    let asked = ask(
-        service.http(),
-        wish.agent.clone(),
-        &wish.input,
-        wish.headers.clone(),
-        service.source_limits(),
-    );
+    let Wish {
+        agent,
+        mut input,
+        headers,
+        ..
+    } = wish;
+    if recording.recorder.is_behind(&input.members) {
+        recording.recorder.bring_up_to_date(&mut input.members);
+        input.size += recording.recorder.bytes();
+    }
+    let limits = service.source_limits();
+    let asked = ask(service.http(), agent, input, headers, limits);
     let source = recording.alive_while(asked).await?;
     match source {
         Some(Ok(source)) => recording.record(source, |_| {}).await,

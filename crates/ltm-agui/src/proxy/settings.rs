@@ -92,7 +92,8 @@ pub struct AguiSettings {
     ///
     /// Set it to `api.max_state` if you change that.
     pub max_state: ByteSize,
-    /// The largest request of a page. A larger one gets 413. A page sends all messages and the state with each run.
+    /// The largest request of a page. A larger one gets 413. A page sends all messages and the state with each run. Their
+    /// values may take six times this limit in memory, and 16 MiB in any case.
     ///
     /// Raise it if your threads are longer.
     pub max_input: ByteSize,
@@ -101,6 +102,16 @@ pub struct AguiSettings {
     /// Raise it if pages have slow connections and long threads.
     #[serde(with = "duration")]
     pub input_timeout: Duration,
+    /// The memory for the large requests of all pages, from their first byte until the agent answers: those of more than
+    /// 64 KiB, and those whose values take more than 1 MiB.
+    ///
+    /// Raise it if many pages with long threads begin runs at the same time. Keep it larger than `agui.max_input`.
+    pub inputs: ByteSize,
+    /// The longest time that such a request waits for its part of `agui.inputs`. After that the page gets 503 `over-limit`.
+    ///
+    /// Raise it if pages should rather wait than try again.
+    #[serde(with = "duration")]
+    pub input_wait: Duration,
     /// The most bytes of events of one run that wait for the API. Then the recorder reads no more from the agent until
     /// they are written.
     ///
@@ -148,6 +159,8 @@ impl Default for AguiSettings {
             max_state: ByteSize::mib(16),
             max_input: ByteSize::mib(10),
             input_timeout: Duration::from_secs(30),
+            inputs: ByteSize::mib(256),
+            input_wait: Duration::from_secs(10),
             buffer: ByteSize::mib(8),
             idle: Duration::from_secs(300),
             write_timeout: Duration::from_secs(60),
@@ -160,6 +173,8 @@ impl Default for AguiSettings {
 
 /// What fits twice into a write to the API (`api.max_body`, 8 MiB unless an operator changes it), with what the recorder adds.
 const LARGEST_EVENT: ByteSize = ByteSize::mib(3);
+/// A semaphore gives at most 4 Gi permits at once.
+const LARGEST_INPUTS: ByteSize = ByteSize::gib(3);
 /// The shortest lease: a live run must be able to write in it.
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
@@ -187,6 +202,8 @@ impl AguiSettings {
             return Err(SettingError::new("agui.lease", "it must be at least 1s"));
         }
         check_wait("agui.input_timeout", self.input_timeout)?;
+        within("agui.inputs", self.inputs, ByteSize::b(1)..=LARGEST_INPUTS)?;
+        check_wait("agui.input_wait", self.input_wait)?;
         check_wait("agui.drain_time", self.drain_time)?;
         self.agents().map(drop)
     }

@@ -9,13 +9,15 @@ use reqwest::{
     Client, StatusCode, Url,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap},
 };
-use serde_json::{Map, Value};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 
-use super::event_stream::{Decoder, Form};
+use super::{
+    event_stream::{Decoder, Form},
+    inputs::Input,
+};
 use crate::record::{End, Event};
 
 /// The most events that wait, however small they are.
@@ -141,16 +143,21 @@ pub(super) fn failed(code: &'static str, message: String) -> End {
 pub(super) async fn ask(
     client: &Client,
     url: Url,
-    input: &Map<String, Value>,
+    input: Input,
     headers: HeaderMap,
     limits: SourceLimits,
 ) -> Result<Source<impl Body + use<>>, End> {
+    let (body, share) = input.into_body().await;
     let request = client
         .post(url)
         .headers(headers)
         .header(ACCEPT, "text/event-stream")
-        .json(input);
-    let answer = match timeout(limits.idle, request.send()).await {
+        .header(CONTENT_TYPE, "application/json")
+        .body(body);
+    let answer = timeout(limits.idle, request.send()).await;
+    // The agent has read the input.
+    drop(share);
+    let answer = match answer {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             let message = format!("the agent cannot be reached: {}", cause(&error));

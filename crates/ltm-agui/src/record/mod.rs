@@ -150,6 +150,11 @@ impl Recorder {
         Messages(all.map_or(&[], Vec::as_slice))
     }
 
+    /// The approximate bytes of the state as JSON text.
+    pub fn bytes(&self) -> usize {
+        self.own.bytes() + self.kept.bytes()
+    }
+
     fn own_state(&self) -> &Value {
         self.own.value()
     }

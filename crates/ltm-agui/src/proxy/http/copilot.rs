@@ -6,11 +6,11 @@ use ltm_types::{Problem, ProblemKind};
 use serde_json::{Map, Value, json};
 
 use super::{
-    page,
+    body, page,
     reading::{self, Question},
     running,
 };
-use crate::proxy::recorder_service::RecorderService;
+use crate::proxy::{inputs::Input, recorder_service::RecorderService};
 
 /// `GET /agui/info`: which agents there are. The gateway knows whether the page may ask.
 pub(super) async fn info(
@@ -40,9 +40,7 @@ pub(super) async fn run(
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
     let agent = page::agent_in_path(&request, "agent")?;
-    let input = page::object(&service, body).await?;
-    let thread = page::thread_in_input(&agent, &input)?;
-    running::run_or_attach(&request, &service, thread, input).await
+    running::run_thread_of(&request, &service, &agent, body).await
 }
 
 /// `POST /agui/agent/{agent}/connect`: what a page asks that shows a thread.
@@ -52,8 +50,9 @@ pub(super) async fn connect(
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
     let agent = page::agent_in_path(&request, "agent")?;
-    let input = page::object(&service, body).await?;
-    connect_to(&request, &service, &agent, &input).await
+    reading::may_ask(&request, &service, "/agui/info").await?;
+    let input = body::object(&request, &service, body).await?;
+    connect_to(&request, &service, &agent, input).await
 }
 
 /// The gateway knows what a page gets whose thread has not begun.
@@ -61,18 +60,19 @@ async fn connect_to(
     request: &HttpRequest,
     service: &RecorderService,
     agent: &str,
-    input: &Map<String, Value>,
+    input: Input,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let thread = page::thread_in_input(agent, input)?;
+    let thread = page::thread_in_input(agent, &input.members)?;
     let segments = thread.to_segments();
     let encoded = segments.split('/').next().unwrap_or_default();
     let question = Question {
         method: reqwest::Method::POST,
         path: format!("/agui/agent/{encoded}/connect"),
         query: String::new(),
-        body: Some(reading::input_of(input)),
+        body: Some(reading::input_of(&input.members)),
         resumes: true,
     };
+    drop(input);
     reading::ask(request, service, question).await
 }
 
@@ -95,21 +95,23 @@ pub(super) async fn single(
     service: web::Data<RecorderService>,
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let mut call = page::object(&service, body).await?;
+    // A stranger's body is not read. What a known page may do depends on the call in it.
+    reading::may_ask(&request, &service, "/agui/info").await?;
+    let mut input = body::object(&request, &service, body).await?;
+    let mut call = std::mem::take(&mut input.members);
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let params = call.get("params").cloned().unwrap_or_default();
+    let params = call.remove("params").unwrap_or_default();
     let agent = text(params.get("agentId"));
-    let input = match call.remove("body") {
-        Some(Value::Object(input)) => input,
-        _ => Map::new(),
-    };
+    if let Some(Value::Object(members)) = call.remove("body") {
+        input.members = members;
+    }
     match text(call.get("method")).as_str() {
-        "info" => info(request, service).await,
+        "info" => Ok(HttpResponse::Ok().json(described(&service))),
         "agent/run" => {
-            let thread = page::thread_in_input(&agent, &input)?;
+            let thread = page::thread_in_input(&agent, &input.members)?;
             running::run_or_attach(&request, &service, thread, input).await
         }
-        "agent/connect" => connect_to(&request, &service, &agent, &input).await,
+        "agent/connect" => connect_to(&request, &service, &agent, input).await,
         "agent/stop" => {
             let mut named = Map::new();
             named.insert("threadId".into(), params["threadId"].clone());

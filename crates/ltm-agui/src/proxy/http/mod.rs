@@ -1,5 +1,6 @@
 //! The calls of the recorder. `/agui/{fqn}/{key}` and below is for any AG-UI client, the rest is what CopilotKit calls.
 
+mod body;
 mod copilot;
 mod page;
 mod reading;

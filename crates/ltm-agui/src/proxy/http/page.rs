@@ -1,19 +1,15 @@
-//! What a page sends: its credential, the thread, the input of a run.
+//! What a page says of itself: its credential, and the thread that it names.
 
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderName},
-    web,
 };
-use futures_util::StreamExt;
 use ltm_auth::Credential;
 use ltm_client::{Error, LtmKey, Token};
 use ltm_service::{ProblemResponse, credential, path_segment};
-use ltm_settings::bytes;
 use ltm_types::{Problem, ProblemKind};
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
-use tokio::time::timeout;
 
 use crate::proxy::recorder_service::RecorderService;
 
@@ -96,41 +92,6 @@ pub(super) fn agent_in_path(request: &HttpRequest, name: &str) -> Result<String,
     Ok(thread_of(path_segment(request, name), "-")?
         .fqn()
         .to_owned())
-}
-
-/// Reads a body that is a JSON object, within the limits of size and time.
-pub(super) async fn object(
-    service: &RecorderService,
-    body: web::Payload,
-) -> Result<Map<String, Value>, ProblemResponse> {
-    let limit = service.settings().input_timeout;
-    let read = timeout(limit, collect(service, body)).await;
-    let read = read.unwrap_or_else(|_| {
-        service.limits().hit("agui.input_timeout");
-        let detail = format!("the body did not arrive within {limit:?} (`agui.input_timeout`)");
-        Err(Problem::new(ProblemKind::RequestTimeout, detail).into())
-    })?;
-    let text = String::from_utf8(read).map_err(|e| invalid("", &e.to_string()))?;
-    ltm_state::json::read(&text)
-        .map_err(|e| invalid("", &format!("the body is no JSON object: {e}")))
-}
-
-async fn collect(
-    service: &RecorderService,
-    mut body: web::Payload,
-) -> Result<Vec<u8>, ProblemResponse> {
-    let max = bytes(service.settings().max_input);
-    let mut read = Vec::new();
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|e| invalid("", &e.to_string()))?;
-        if read.len() + piece.len() > max {
-            service.limits().hit("agui.max_input");
-            let detail = format!("the body has more than {max} bytes (`agui.max_input`)");
-            return Err(Problem::new(ProblemKind::BodyTooLarge, detail).into());
-        }
-        read.extend_from_slice(&piece);
-    }
-    Ok(read)
 }
 
 /// The answer to a request that cannot be used.

@@ -5,15 +5,17 @@ use ltm_client::LtmKey;
 use ltm_service::ProblemResponse;
 use ltm_types::{Problem, ProblemKind};
 use reqwest::Url;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    body,
     page::{self, refused},
     reading::{self, Start},
     recorded_events::{end_between, full},
 };
 use crate::proxy::{
+    inputs::Input,
     recorder_service::RecorderService,
     run::{Begun, Wish, perform},
     runs::{Permit, Turn},
@@ -26,9 +28,9 @@ pub(super) async fn run(
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
     let thread = page::thread_in_path(&request)?;
-    let agent = agent(&service, &thread)?;
+    let agent = agent(&service, thread.fqn())?;
     may_write(&request, &service, &thread).await?;
-    let input = page::object(&service, body).await?;
+    let input = body::object(&request, &service, body).await?;
     run_agent(&request, &service, thread, agent, input).await
 }
 
@@ -38,10 +40,25 @@ pub(super) async fn run_thread(
     service: web::Data<RecorderService>,
     body: web::Payload,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let input = page::object(&service, body).await?;
-    let agent = page::agent_in_path(&request, "fqn")?;
-    let thread = page::thread_in_input(&agent, &input)?;
-    run_or_attach(&request, &service, thread, input).await
+    let class = page::agent_in_path(&request, "fqn")?;
+    run_thread_of(&request, &service, &class, body).await
+}
+
+/// As [`run`], with the thread in the body. A page that may not write the class sends its body in vain: the recorder does not
+/// read it.
+pub(super) async fn run_thread_of(
+    request: &HttpRequest,
+    service: &RecorderService,
+    class: &str,
+    body: web::Payload,
+) -> Result<HttpResponse, ProblemResponse> {
+    let agent = agent(service, class)?;
+    // Any key will do: the right is one for the class.
+    let any = LtmKey::new(class, "-").map_err(|e| page::invalid(e.field(), &e.to_string()))?;
+    may_write(request, service, &any).await?;
+    let input = body::object(request, service, body).await?;
+    let thread = page::thread_in_input(class, &input.members)?;
+    run_agent(request, service, thread, agent, input).await
 }
 
 /// Runs the agent of a thread, or attaches to its run. The answer is that of the gateway.
@@ -49,20 +66,17 @@ pub(super) async fn run_or_attach(
     request: &HttpRequest,
     service: &RecorderService,
     thread: LtmKey,
-    input: Map<String, Value>,
+    input: Input,
 ) -> Result<HttpResponse, ProblemResponse> {
-    let agent = agent(service, &thread)?;
+    let agent = agent(service, thread.fqn())?;
     may_write(request, service, &thread).await?;
     run_agent(request, service, thread, agent, input).await
 }
 
-/// The address of the agent of a thread.
-fn agent(service: &RecorderService, thread: &LtmKey) -> Result<Url, ProblemResponse> {
-    service.agent(thread.fqn()).ok_or_else(|| {
-        let detail = format!(
-            "no agent {:?} is configured (`agui.upstreams`)",
-            thread.fqn()
-        );
+/// The address of the agent of a class.
+fn agent(service: &RecorderService, class: &str) -> Result<Url, ProblemResponse> {
+    service.agent(class).ok_or_else(|| {
+        let detail = format!("no agent {class:?} is configured (`agui.upstreams`)");
         Problem::new(ProblemKind::NotFound, detail).into()
     })
 }
@@ -72,13 +86,14 @@ async fn run_agent(
     service: &RecorderService,
     thread: LtmKey,
     agent: Url,
-    mut input: Map<String, Value>,
+    mut input: Input,
 ) -> Result<HttpResponse, ProblemResponse> {
-    if !input.get("runId").is_some_and(Value::is_string) {
+    let members = &mut input.members;
+    if !members.get("runId").is_some_and(Value::is_string) {
         return Err(page::invalid("runId", "send the id of the run: `runId`"));
     }
-    let asked = reading::input_of(&input);
-    input.insert("threadId".into(), thread.key().into());
+    let asked = reading::input_of(members);
+    members.insert("threadId".into(), thread.key().into());
     let wish = Wish {
         thread: thread.clone(),
         agent,
@@ -166,7 +181,7 @@ pub(super) async fn stop_run(
     service: &RecorderService,
     thread: &LtmKey,
 ) -> Result<HttpResponse, ProblemResponse> {
-    agent(service, thread)?;
+    agent(service, thread.fqn())?;
     may_write(request, service, thread).await?;
     let stopped = service.runs().stop(thread) || end_between(request, service, thread).await?;
     Ok(HttpResponse::Ok().json(json!({"stopped": stopped})))
