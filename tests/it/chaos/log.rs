@@ -1,8 +1,12 @@
 //! Logs as Redis holds them, and the entries that they lost.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
-use ltm_tests::{RedisServer, apply};
+use ltm_tests::{LIMIT, RedisServer, apply};
 use ltm_types::Cursor;
 use serde_json::{Value, json};
 
@@ -39,8 +43,16 @@ pub(crate) fn read_log_on_cluster(redis: &RedisServer, id: u64) -> Vec<Logged> {
 
 fn read_log_with(redis: &RedisServer, options: &[&str], id: u64) -> Vec<Logged> {
     let log = format!("ltm:{{{id}}}:log");
-    let text = redis.cli(&[options, &["XRANGE", &log, "-", "+"]].concat());
-    let entries: Vec<(String, [String; 2])> = serde_json::from_str(&text).unwrap();
+    let began = Instant::now();
+    let entries: Vec<(String, [String; 2])> = loop {
+        let text = redis.cli(&[options, &["XRANGE", &log, "-", "+"]].concat());
+        // After a failover a cluster answers with an error until all nodes know of it.
+        match serde_json::from_str(&text) {
+            Ok(entries) => break entries,
+            Err(_) if began.elapsed() < LIMIT => sleep(Duration::from_millis(50)),
+            Err(error) => panic!("{error}: {text}"),
+        }
+    };
     let mut state = json!({});
     let mut previous = Cursor::ORIGIN;
     let read = |(cursor, [_, payload]): (String, [String; 2])| {
