@@ -223,6 +223,8 @@ class Chart(unittest.TestCase):
             container = pod["containers"][0]
             self.assertEqual(container["readinessProbe"]["httpGet"]["path"], "/readyz")
             self.assertEqual(container["livenessProbe"]["httpGet"]["path"], "/healthz")
+            # No restart helps a pod whose Redis is away.
+            self.assertEqual(container["startupProbe"]["httpGet"]["path"], "/healthz")
 
     @of_each_case
     def test_what_a_pod_refers_to_is_there(self, values, objects):
