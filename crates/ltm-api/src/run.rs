@@ -3,7 +3,7 @@
 use std::io;
 
 use ltm_auth::Auth;
-use ltm_service::{Metrics, Readiness, Server, Tasks, log_start};
+use ltm_service::{Failure, Metrics, Readiness, Server, Tasks, log_start};
 use ltm_settings::SettingError;
 use ltm_store::{Inspector, Redis, StoreError};
 
@@ -71,4 +71,14 @@ pub enum RunError {
     /// The server failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl Failure for RunError {
+    fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::Settings(_) => true,
+            Self::Store(error) => error.is_wrong_setting(),
+            Self::Io(_) => false,
+        }
+    }
 }

@@ -28,14 +28,12 @@ struct Agents {
 
 /// Records agents until a signal.
 pub(crate) fn run(args: &Args, server: ServerUrl, token: Option<Token>) -> ExitCode {
-    ltm_service::run(&args.service, |mut settings: Settings, tasks| {
-        apply(
-            &mut settings.agui,
-            &args.agents.upstream,
-            args.agents.listen.as_deref(),
-        );
-        ltm_agui::serve(settings, server, token, tasks)
-    })
+    let Agents { upstream, listen } = &args.agents;
+    ltm_service::run_with(
+        &args.service,
+        |settings: &mut Settings| apply(&mut settings.agui, upstream, listen.as_deref()),
+        |settings, tasks| ltm_agui::serve(settings, server, token, tasks),
+    )
 }
 
 /// Adds arguments to the settings.

@@ -29,7 +29,7 @@ pub use http::{
 };
 pub use process::{
     log::{LogFormat, LogSettings},
-    program::{Arguments, Common, Program, load_redis, read_settings, run},
+    program::{Arguments, Common, Failure, Program, load_redis, read_settings, run, run_with},
     settings::{OtherSection, SettingsError},
     shutdown::Shutdown,
     start_line::log_start,

@@ -139,7 +139,7 @@ async fn a_recorder_that_others_can_reach_does_not_start_over_open_services() {
         "http://127.0.0.1:1",
     ]);
     let ended = command.env("LTM_URL", dev.http()).output().unwrap();
-    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.status.code(), Some(2));
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(said.contains("agui.open"), "{said}");
 }

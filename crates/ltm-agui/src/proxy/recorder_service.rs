@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ltm_client::{Client, Error, LtmKey, ServerUrl, Token};
-use ltm_service::{LimitsHit, Tasks};
+use ltm_service::{Failure, LimitsHit, Tasks};
 use ltm_settings::{SettingError, bytes};
 use ltm_state::patch::{DEFAULT_DEPTH, DEFAULT_OPERATIONS, Limits};
 use reqwest::Url;
@@ -66,6 +66,12 @@ pub enum StartError {
     /// The server failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl Failure for StartError {
+    fn is_wrong_setting(&self) -> bool {
+        matches!(self, Self::Setting(_) | Self::Open(_))
+    }
 }
 
 impl RecorderService {

@@ -2,7 +2,7 @@
 
 mod redis_server;
 
-use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io, net::ToSocketAddrs, path::PathBuf, process::ExitCode, time::Duration};
 
 use futures_util::FutureExt;
 use ltm_agui::AguiSettings;
@@ -11,8 +11,8 @@ use ltm_auth::{Auth, AuthSettings};
 use ltm_client::{ServerUrl, ServerUrlError, Token};
 use ltm_gateway::{Gateway, GatewaySettings};
 use ltm_service::{
-    Arguments, Common, CorsSettings, HttpSettings, LogSettings, Metrics, Program, Server, Tasks,
-    TracingSettings,
+    Arguments, Common, CorsSettings, Failure, HttpSettings, LogSettings, Metrics, Program, Server,
+    Tasks, TracingSettings, log_start,
 };
 use ltm_settings::SettingError;
 use ltm_state::Retention;
@@ -28,7 +28,7 @@ use redis_server::{LocalRedis, LocalRedisError, default_data_dir};
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = address)]
     listen: String,
     /// The directory of Redis's data [default: $XDG_DATA_HOME/ltm-live or ~/.local/share/ltm-live]
     #[arg(long, value_name = "DIR")]
@@ -40,8 +40,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "[ID=]URL")]
     agui_upstream: Vec<String>,
     /// The address of the recorder of AG-UI agents [default: 127.0.0.1:8010]
-    #[arg(long, value_name = "ADDRESS", requires = "agui_upstream")]
+    #[arg(long, value_name = "ADDRESS", requires = "agui_upstream", value_parser = address)]
     agui_listen: Option<String>,
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Result<String, String> {
+    match text.to_socket_addrs() {
+        Ok(_) => Ok(text.into()),
+        Err(error) => Err(format!("{error}; give an address such as 127.0.0.1:8000")),
+    }
 }
 
 /// On a laptop there is no reason to spread the closes over a long time.
@@ -139,17 +147,29 @@ enum DevError {
     Agui(#[from] ltm_agui::StartError),
 }
 
+impl Failure for DevError {
+    fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::Settings(_) => true,
+            Self::Store(error) => error.is_wrong_setting(),
+            Self::Agui(error) => error.is_wrong_setting(),
+            Self::LocalRedis(_) | Self::Io(_) => false,
+        }
+    }
+}
+
 /// Runs both services until a signal.
 pub(crate) fn run(args: &Args, token: Option<Token>) -> ExitCode {
     let arguments = Arguments {
         config: args.config.clone(),
         ..Arguments::default()
     };
-    ltm_service::run(&arguments, |mut settings: DevSettings, tasks| {
-        let listen = args.agui_listen.as_deref();
-        agui::apply(&mut settings.agui, &args.agui_upstream, listen);
-        develop(args, settings, token, tasks)
-    })
+    let listen = args.agui_listen.as_deref();
+    ltm_service::run_with(
+        &arguments,
+        |settings: &mut DevSettings| agui::apply(&mut settings.agui, &args.agui_upstream, listen),
+        |settings, tasks| develop(args, settings, token, tasks),
+    )
 }
 
 async fn develop(
@@ -250,6 +270,7 @@ async fn serve_ltms(
     let auth = Auth::new(&settings.auth, listen, tasks.spawner())?;
     let open = !auth.is_required();
     let redis = Redis::open_with(&settings.redis, tasks.spawner())?;
+    log_start("server", &redis, &settings.tracing.endpoint).await;
     tasks.spawn("revocations", auth.clone().watch(redis.clone()));
     let mut metrics = Metrics::new();
     redis.metrics().register(metrics.registry());

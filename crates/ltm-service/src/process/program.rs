@@ -14,7 +14,7 @@ use std::{
 use clap::Args;
 use ltm_auth::AuthSettings;
 use ltm_settings::SettingError;
-use ltm_store::RedisSettings;
+use ltm_store::{RedisSettings, StoreError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
@@ -28,6 +28,8 @@ use crate::{
     telemetry::{settings::TracingSettings, trace::Tracing},
 };
 
+/// The exit code of a service whose settings cannot be used, as that of `ltm` for wrong arguments.
+const WRONG_SETTING: u8 = 2;
 /// How long `--probe` waits for the service.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -60,6 +62,18 @@ pub trait Program: Default + Serialize + DeserializeOwned {
     ///
     /// Names the setting.
     fn check(&self) -> Result<(), SettingError>;
+}
+
+/// Why a service ended.
+pub trait Failure: Error + 'static {
+    /// Whether a setting cannot be used.
+    fn is_wrong_setting(&self) -> bool;
+}
+
+impl Failure for StoreError {
+    fn is_wrong_setting(&self) -> bool {
+        matches!(self, Self::Setting { .. })
+    }
 }
 
 /// The sections that every service has.
@@ -124,28 +138,47 @@ pub fn run<P, F, E>(arguments: &Arguments, serve: impl FnOnce(P, Tasks) -> F) ->
 where
     P: Program,
     F: Future<Output = Result<(), E>>,
-    E: Error + 'static,
+    E: Failure,
 {
-    match try_run(arguments, serve) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If standard error is closed, the exit code is all that is left.
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
+    run_with(arguments, |_| {}, serve)
+}
+
+/// As [`run`]. `adjust` changes the settings before anything reads them.
+pub fn run_with<P, F, E>(
+    arguments: &Arguments,
+    adjust: impl FnOnce(&mut P),
+    serve: impl FnOnce(P, Tasks) -> F,
+) -> ExitCode
+where
+    P: Program,
+    F: Future<Output = Result<(), E>>,
+    E: Failure,
+{
+    let Err(error) = try_run(arguments, adjust, serve) else {
+        return ExitCode::SUCCESS;
+    };
+    // If standard error is closed, the exit code is all that is left.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    let served = error.downcast_ref::<E>();
+    if error.is::<SettingsError>() || served.is_some_and(Failure::is_wrong_setting) {
+        return ExitCode::from(WRONG_SETTING);
     }
+    ExitCode::FAILURE
 }
 
 fn try_run<P, F, E>(
     arguments: &Arguments,
+    adjust: impl FnOnce(&mut P),
     serve: impl FnOnce(P, Tasks) -> F,
 ) -> Result<(), Box<dyn Error>>
 where
     P: Program,
     F: Future<Output = Result<(), E>>,
-    E: Error + 'static,
+    E: Failure,
 {
-    let settings: P = checked(settings::load(arguments.config.as_deref())?)?;
+    let mut settings: P = settings::load(arguments.config.as_deref())?;
+    adjust(&mut settings);
+    let settings = checked(settings)?;
     if arguments.print_config {
         let text = toml::to_string(&settings)?;
         return Ok(io::stdout().write_all(text.as_bytes())?);

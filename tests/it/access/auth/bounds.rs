@@ -27,7 +27,7 @@ fn complaint(settings: &[(&str, &str)]) -> String {
     command.env("LTM__AUTH__MODE", "required");
     command.env("LTM__AUTH__AUDIENCE", AUDIENCE);
     let ended = command.envs(settings.iter().copied()).output().unwrap();
-    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     String::from_utf8(ended.stderr).unwrap()
 }
 

@@ -314,7 +314,7 @@ fn a_service_that_others_can_reach_starts_only_where_somebody_said_who_may_use_i
         ] {
             let ended = start(settings);
             let said = String::from_utf8(ended.stderr).unwrap();
-            assert_eq!(ended.status.code(), Some(1), "{said}");
+            assert_eq!(ended.status.code(), Some(2), "{said}");
             assert!(said.contains(named), "{program} {settings:?}: {said}");
         }
     }
@@ -335,7 +335,7 @@ fn a_service_that_others_can_reach_starts_only_where_somebody_said_who_may_use_i
                 let said = String::from_utf8(ended.stderr).unwrap();
                 assert_eq!(
                     ended.status.code(),
-                    Some(1),
+                    Some(2),
                     "{program} {mode} {keys}: {said}"
                 );
                 let named = format!("auth.{}", keys.to_lowercase());
