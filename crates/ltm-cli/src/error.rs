@@ -3,8 +3,8 @@
 use std::io::{self, ErrorKind};
 
 use ltm_service::SettingsError;
-use ltm_store::StoreError;
-use ltm_types::Problem;
+use ltm_store::{Rejection, StoreError};
+use ltm_types::{Problem, ProblemKind};
 
 use crate::text::printable;
 
@@ -70,13 +70,15 @@ pub(crate) enum Error {
     /// Redis failed, or the data in it is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The Redis that a command reads cannot be reached.
-    #[error("{source} ({address}); start it, or name another one with --redis")]
+    /// The Redis that a command uses cannot be reached, or rejects the login.
+    #[error("{source} ({address}); {advice}")]
     Redis {
         /// Its address.
         address: String,
         /// The cause.
         source: StoreError,
+        /// What to do.
+        advice: &'static str,
     },
     /// A setting of Redis is wrong.
     #[error(transparent)]
@@ -129,6 +131,8 @@ impl Error {
 fn code_of_client(error: &ltm_client::Error) -> u8 {
     match error {
         _ if error.is_temporary() => exit::UNAVAILABLE,
+        // The URL leads to the other service, or to another server.
+        _ if error.is(ProblemKind::NotFound) => exit::USAGE,
         ltm_client::Error::Problem { problem, .. } => match problem.status {
             404 | 410 => exit::NOT_FOUND,
             409 | 412 => exit::CONFLICT,
@@ -152,6 +156,8 @@ fn code_of_store(error: &StoreError) -> u8 {
             exit::NOT_FOUND
         }
         StoreError::Setting { .. } => exit::USAGE,
+        // A service tries again, because an operator may correct Redis meanwhile. A command does not.
+        StoreError::Rejected(Rejection::Credentials(_)) => exit::REFUSED,
         error if error.is_temporary() => exit::UNAVAILABLE,
         StoreError::Rejected(_) => exit::REFUSED,
         _ => exit::FAILED,
@@ -239,6 +245,7 @@ mod tests {
         };
         assert_eq!(code(ProblemKind::UnknownLtm), 3);
         assert_eq!(code(ProblemKind::DeletedLtm), 3);
+        assert_eq!(code(ProblemKind::NotFound), 2);
         assert_eq!(code(ProblemKind::Forbidden), 4);
         assert_eq!(code(ProblemKind::InvalidRequest), 4);
         assert_eq!(code(ProblemKind::CursorMismatch), 5);

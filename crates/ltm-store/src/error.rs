@@ -114,6 +114,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the program that answers is not Redis.
+    pub fn is_not_redis(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if error.kind() == redis::ErrorKind::Parse)
+    }
+
     /// Whether Redis has rejected the command, and so nothing was written.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Rejected(rejection) if !matches!(rejection, Rejection::TooFewReplicas { .. }))

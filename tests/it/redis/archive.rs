@@ -257,7 +257,8 @@ async fn an_interrupted_backup_goes_on_and_a_file_that_breaks_off_is_said() {
     );
     assert!(complains(&other, 2).contains("other LTMs"), "{other:?}");
     let written = ltm(&stack.redis.url(), &["--json", "backup", text(&file)]);
-    assert!(complains(&written, 0).contains("going on"), "{written:?}");
+    let said = complains(&written, 0);
+    assert!(said.contains("an interrupted backup from 20"), "{said}");
     let written: Value = serde_json::from_slice(&written.stdout).unwrap();
     assert_eq!(written["ltms"], 3);
     // What the first attempt restored is left.
@@ -265,6 +266,33 @@ async fn an_interrupted_backup_goes_on_and_a_file_that_breaks_off_is_said() {
     let sum = restored["restored"].as_u64().unwrap() + restored["present"].as_u64().unwrap();
     assert_eq!(sum, 3, "{restored}");
     verified(&broken.url());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_that_no_ltm_has_is_neither_backed_up_nor_restored() {
+    let stack = Stack::start();
+    stack.api.create(json!({})).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("some.ltm.zst");
+    let url = stack.redis.url();
+    let none = ltm(&url, &["backup", text(&file), "--fqn", "nobody.*"]);
+    assert!(complains(&none, 3).contains("\"nobody.*\""), "{none:?}");
+    let missing = ltm(&url, &["backup", text(&file), "99"]);
+    assert!(complains(&missing, 3).contains("LTM 99"), "{missing:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    says(&url, &["backup", text(&file)]);
+    let none = ltm(&url, &["restore", text(&file), "--fqn", "nobody.*"]);
+    assert!(complains(&none, 3).contains("\"nobody.*\""), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_not_restored_from_a_pipe() {
+    let redis = RedisServer::start(&[]);
+    let mut command = Command::new(binary("ltm"));
+    command.args(["restore", "/dev/stdin", "--redis", &redis.url()]);
+    let output = command.stdin(std::process::Stdio::piped()).output();
+    let said = complains(&output.unwrap(), 2);
+    assert!(said.contains("it must be a file"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

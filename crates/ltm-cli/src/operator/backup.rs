@@ -3,14 +3,14 @@
 use std::{
     collections::HashSet,
     fmt::Display,
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Seek},
     path::{Path, PathBuf},
 };
 
 use indicatif::{HumanBytes, ProgressBar};
 use ltm_service::VERSION;
-use ltm_store::{Count, Found, Record, Redis, Start, Store, StoreError};
+use ltm_store::{Count, Found, Record, Start, Store, StoreError};
 use ltm_types::{LtmId, LtmRef, now};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     error::Error,
     terminal::{Output, bar_text, progress_bar},
-    text::count_of,
+    text::{count_of, to_the_second},
 };
 
 /// How a frame of zstd begins.
@@ -43,19 +43,16 @@ pub(crate) struct Args {
 /// Writes the backup, or goes on with one that was interrupted.
 pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
     is_free(&args.file)?;
-    let redis = Redis::open(&args.redis.settings()?)?;
+    let redis = args.redis.open(output)?;
     let from = redis.shown_database();
     let store = Store::new(redis);
     let mut backup = Backup::open(args, &store, from, output)?;
-    if backup.count.ltms > 0 {
-        let had = count_of(backup.count.ltms, "LTM");
-        output.note(&format!(
-            "going on with an interrupted backup: it has {had}"
-        ));
-    }
     let outcome = backup.take_all(&args.selection).await;
     backup.bar.finish_and_clear();
-    outcome?;
+    if let Err(error) = outcome {
+        backup.drop_empty();
+        return Err(error);
+    }
     let Backup {
         count,
         archive,
@@ -133,7 +130,19 @@ impl<'a> Backup<'a> {
         // The backup that had the lock before may be complete.
         is_free(path)?;
         let earlier = Earlier::read(&file, &start).map_err(|e| failed(&part, &e))?;
-        let Earlier { done, count, end } = earlier;
+        let Earlier {
+            done,
+            count,
+            end,
+            begun,
+        } = earlier;
+        if count.ltms > 0 {
+            output.note(&format!(
+                "going on with an interrupted backup from {}: it has {}",
+                to_the_second(&begun),
+                count_of(count.ltms, "LTM")
+            ));
+        }
         let mut archive = ArchiveWriter::open(path, file, end).map_err(|e| failed(path, &e))?;
         if end == 0 {
             let start = Record::Start(start);
@@ -162,6 +171,9 @@ impl<'a> Backup<'a> {
         if selection.ltms.is_empty() {
             self.bar.set_length(self.store.number_of_ltms().await?);
             self.scan(selection).await?;
+            if self.is_empty() {
+                selection.check_found(false, "Redis")?;
+            }
         } else {
             self.bar.set_length(selection.ltms.len() as u64);
             for ltm in &selection.ltms {
@@ -180,6 +192,19 @@ impl<'a> Backup<'a> {
             }
         }
         self.write(&Record::Complete(self.count))
+    }
+
+    /// Whether the file has no LTM, and none is left out.
+    fn is_empty(&self) -> bool {
+        self.count.ltms == 0 && self.left_out.is_empty()
+    }
+
+    /// Removes a file without an LTM, which would be in the way of a backup of other LTMs.
+    fn drop_empty(&self) {
+        if self.is_empty() {
+            // If it stays, the next backup names it.
+            let _ = fs::remove_file(ArchiveWriter::part(&self.args.file));
+        }
     }
 
     /// Takes everything that a scan of the keys finds.
@@ -263,6 +288,8 @@ struct Earlier {
     done: HashSet<LtmId>,
     count: Count,
     end: u64,
+    /// When it began.
+    begun: String,
 }
 
 impl Earlier {
@@ -289,6 +316,7 @@ impl Earlier {
                 None => break,
                 Some(Record::Start(begun)) => {
                     continues(&begun, start)?;
+                    earlier.begun = begun.time;
                     has_start = true;
                 }
                 Some(_) if !has_start => return Err(no_backup()),

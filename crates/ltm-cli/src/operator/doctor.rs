@@ -36,6 +36,7 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
         wait_replicas: args.wait_replicas.unwrap_or(settings.wait_replicas),
         ..settings
     })?;
+    args.redis.note(&redis, output)?;
     let mut findings = Inspector::new(redis.clone()).findings().await?;
     findings.extend(redis.checkup(&users(args)).await?);
     findings.extend(strays(&redis, output).await);

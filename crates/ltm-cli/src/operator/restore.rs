@@ -1,9 +1,9 @@
 //! `ltm restore`: restores LTMs from a file of `ltm backup`, directly into Redis.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use indicatif::ProgressBar;
-use ltm_store::{LtmKeys, Record, Redis, Restore, Restored, Skipped, Start, Store};
+use ltm_store::{LtmKeys, Record, Restore, Restored, Skipped, Start, Store};
 use ltm_types::{LtmId, LtmRef};
 use serde_json::json;
 
@@ -44,11 +44,18 @@ struct Sum {
     broken: Option<ReadError>,
     /// The LTMs of the arguments that the backup has.
     found: BTreeSet<String>,
+    /// Whether the backup has an LTM that is chosen.
+    has_chosen: bool,
 }
 
 /// Restores what the arguments choose; fails if an LTM could not be restored.
 pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
-    let store = Store::new(Redis::open(&args.redis.settings()?)?);
+    let file = fs::metadata(&args.file).map_err(|e| failed(&args.file, &e))?;
+    if !file.is_file() {
+        let why = "it must be a file, because the command reads it twice";
+        return Err(failed(&args.file, &why));
+    }
+    let store = Store::new(args.redis.open(output)?);
     let mut archive = ArchiveReader::open(&args.file).map_err(|e| failed(&args.file, &e))?;
     let bar = bytes_bar(archive.length());
     let mut restoring = Restoring {
@@ -94,6 +101,7 @@ fn report(args: &Args, sum: &Sum, output: Output) -> Result<(), Error> {
     if let Some(first) = missing.first() {
         return Err(Error::NotFound(format!("the backup has no LTM {first}")));
     }
+    args.selection.check_found(sum.has_chosen, "the backup")?;
     if !sum.is_whole {
         return Err(incomplete(args, sum));
     }
@@ -172,6 +180,7 @@ impl Restoring<'_> {
         match &record {
             Record::Ltm(keys) => {
                 self.chosen = self.chooses(keys);
+                self.sum.has_chosen |= self.chosen;
                 self.entries = 0;
             }
             Record::Entries(entries) => self.entries += entries.len() as u64,

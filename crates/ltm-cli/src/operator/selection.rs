@@ -2,6 +2,8 @@
 
 use ltm_types::{LtmRef, covers_class};
 
+use crate::error::Error;
+
 /// The LTMs to choose; without an argument, all of them and everything beside them.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Selection {
@@ -23,6 +25,16 @@ impl Selection {
     pub(crate) fn has_class(&self, class: &str) -> bool {
         let fqn = self.fqn.as_deref();
         fqn.is_none_or(|pattern| covers_class(pattern, class))
+    }
+
+    /// Fails if the option names classes, and no LTM of them was found in `place`.
+    pub(crate) fn check_found(&self, is_found: bool, place: &str) -> Result<(), Error> {
+        match &self.fqn {
+            Some(pattern) if !is_found => Err(Error::NotFound(format!(
+                "no LTM in {place} has a class that matches {pattern:?}"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// As text, to recognize the same selection.

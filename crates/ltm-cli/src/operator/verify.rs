@@ -1,7 +1,7 @@
 //! `ltm verify`: verifies the logs of LTMs.
 
 use indicatif::ProgressBar;
-use ltm_store::{ListFilter, Listing, Redis, Shown, Store, StoreError, Verdict};
+use ltm_store::{ListFilter, Listing, Shown, Store, StoreError, Verdict};
 use ltm_types::{LtmId, LtmRef};
 use serde_json::json;
 
@@ -31,9 +31,12 @@ const PAGE: usize = 1000;
 
 /// Verifies the logs that the arguments name; fails if one has a fault.
 pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
-    let store = Store::new(Redis::open(&args.redis.settings()?)?);
+    let redis = args.redis.open(output)?;
+    let database = redis.shown_database();
+    let store = Store::new(redis);
     let mut verifier = Verifier {
         store: &store,
+        database,
         output,
         verified: 0,
         faulty: 0,
@@ -76,6 +79,8 @@ pub(crate) async fn run(args: &Args, output: Output) -> Result<(), Error> {
 
 struct Verifier<'a> {
     store: &'a Store,
+    /// Which Redis it is.
+    database: String,
     output: Output,
     verified: usize,
     faulty: usize,
@@ -121,11 +126,14 @@ impl Verifier<'_> {
     }
 
     fn end(self) -> Result<(), Error> {
+        let (logs, database) = (count_of(self.verified, "log"), &self.database);
         match self.faulty {
-            0 => Ok(()),
+            0 => {
+                self.output.note(&format!("{logs} verified, in {database}"));
+                Ok(())
+            }
             faulty => Err(Error::Ended(format!(
-                "{faulty} of {} {} faults",
-                count_of(self.verified, "log"),
+                "{faulty} of {logs} in {database} {} faults",
                 if faulty == 1 { "has" } else { "have" }
             ))),
         }
