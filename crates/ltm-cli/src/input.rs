@@ -30,15 +30,16 @@ pub(crate) type Item = Result<Box<RawValue>, Error>;
 /// A separate thread reads them, and the process does not wait for it at the end: a read from a terminal or a
 /// pipe cannot be cancelled.
 pub(crate) fn read_values(file: &Path) -> Result<mpsc::Receiver<Item>, Error> {
-    let input = open(file)?;
+    let input = open(file).map_err(|e| Error::Input(format!("{}: {e}", file.display())))?;
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     spawn(move || send(Deserializer::from_reader(input), &sender))?;
     Ok(receiver)
 }
 
-/// The same, except that a list at the beginning of the input counts as its items; it is never held whole.
+/// The same, except that a list at the beginning of the input counts as its items; it is never held whole. No error names
+/// the file.
 pub(crate) fn read_documents(file: &Path) -> Result<mpsc::Receiver<Item>, Error> {
-    let mut input = open(file)?;
+    let mut input = open(file).map_err(|e| Error::Input(e.to_string()))?;
     let (sender, receiver) = mpsc::channel(DOCUMENTS_AHEAD);
     spawn(move || {
         let list = begins_with_list(&mut input);
@@ -57,12 +58,11 @@ pub(crate) fn read_documents(file: &Path) -> Result<mpsc::Receiver<Item>, Error>
     Ok(receiver)
 }
 
-fn open(file: &Path) -> Result<BufReader<Box<dyn Read + Send>>, Error> {
+fn open(file: &Path) -> io::Result<BufReader<Box<dyn Read + Send>>> {
     if file == Path::new("-") {
         return Ok(BufReader::new(Box::new(io::stdin())));
     }
-    let opened = File::open(file).map_err(|e| Error::Input(format!("{}: {e}", file.display())))?;
-    Ok(BufReader::new(Box::new(opened)))
+    Ok(BufReader::new(Box::new(File::open(file)?)))
 }
 
 fn spawn(read: impl FnOnce() + Send + 'static) -> Result<(), Error> {

@@ -12,14 +12,22 @@ pub struct ServerUrl(Url);
 
 /// Why a text is not the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; give a URL such as http://127.0.0.1:8000")]
-pub struct ServerUrlError(String);
+#[error("{0}; give a URL such as {1}")]
+pub struct ServerUrlError(String, String);
 
 impl FromStr for ServerUrl {
     type Err = ServerUrlError;
 
     fn from_str(text: &str) -> Result<Self, ServerUrlError> {
-        let wrong = ServerUrlError;
+        let wrong = |what| ServerUrlError(what, "http://127.0.0.1:8000".into());
+        // `localhost:8000` is a URL, too: its scheme is `localhost`.
+        if !text.is_empty() && !text.contains("://") {
+            let right = format!("http://{text}");
+            return Err(ServerUrlError(
+                "it does not begin with http:// or https://".into(),
+                right,
+            ));
+        }
         let mut url = Url::parse(text).map_err(|e| wrong(e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong(format!("{}:// is not supported", url.scheme())));
@@ -104,6 +112,15 @@ mod tests {
             "http://[::2]",
         ] {
             assert!(!is_loopback(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_scheme_gets_one_in_the_advice() {
+        for text in ["localhost:8000", "127.0.0.1:8000"] {
+            let wrong = text.parse::<ServerUrl>().unwrap_err().to_string();
+            let advice = format!("give a URL such as http://{text}");
+            assert!(wrong.ends_with(&advice), "{wrong}");
         }
     }
 
