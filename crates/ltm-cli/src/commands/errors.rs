@@ -73,5 +73,5 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
             printable(&last),
         ]);
     }
-    output.line(&table.trim_fmt())
+    output.line(&output.rows(table, &[1, 2, 4]))
 }

@@ -113,12 +113,12 @@ fn print(document: &LtmToShow, rollbacks: bool, output: Output) -> Result<(), Er
     {
         table.add_row([
             index.to_string(),
-            printable(&step.time),
+            output.time(&step.time),
             printable(&step.reason),
             printable(step.patch.get()),
         ]);
     }
-    output.line(&table.trim_fmt())
+    output.line(&output.rows(table, &[3]))
 }
 
 /// JSON over several lines.

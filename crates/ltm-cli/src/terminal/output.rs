@@ -8,12 +8,12 @@ use std::{
 };
 
 use clap::builder::styling::{AnsiColor, Style};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use console::{Term, truncate_str};
 
 use crate::{
     error::{Error, said},
-    text::{printable_json, printable_lines},
+    text::{printable, printable_json, printable_lines, to_the_second},
 };
 
 /// Standard output, and notes on standard error.
@@ -85,6 +85,14 @@ impl Output {
         }
     }
 
+    /// A time: to the second on a terminal, otherwise as it is.
+    pub(crate) fn time(self, time: &str) -> String {
+        match self.terminal {
+            true => printable(&to_the_second(time)),
+            false => printable(time),
+        }
+    }
+
     /// Whether a text can take the place of the one before: on a terminal, for people.
     pub(crate) fn redraws(self) -> bool {
         self.terminal && !self.json
@@ -152,6 +160,28 @@ impl Output {
         }));
         table
     }
+
+    /// A table as text. On a terminal each row is one line: `texts` are the columns that are cut if they do not fit.
+    pub(crate) fn rows(self, mut table: Table, texts: &[usize]) -> String {
+        if self.terminal {
+            one_line_each(&mut table, texts);
+        }
+        table.trim_fmt()
+    }
+}
+
+/// Cuts the columns `texts` of a table where they do not fit, and gives the other columns their whole width.
+fn one_line_each(table: &mut Table, texts: &[usize]) {
+    // A cell is cut at its edge. With a space as delimiter, it would be cut after a word.
+    table.set_delimiter('\0').set_truncation_indicator("…");
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if !texts.contains(&index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table.row_iter_mut().for_each(|row| {
+        row.max_height(1);
+    });
 }
 
 /// What to say of a call that failed and is repeated.
@@ -196,5 +226,19 @@ mod tests {
         let mut table = Output::plain().table(&["id", "name"]);
         table.add_row(["1", "agent"]);
         assert_eq!(table.trim_fmt(), " id  name\n 1   agent");
+    }
+
+    #[test]
+    fn a_row_on_a_narrow_terminal_is_one_line_that_cuts_only_texts() {
+        let mut table = Output::plain().table(&["id", "name", "status"]);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(24);
+        table.add_row(["1234567", "an agent with a long name", "active"]);
+        table.add_row(["2", "short", "error"]);
+        one_line_each(&mut table, &[1]);
+        assert_eq!(
+            table.trim_fmt(),
+            " id       name   status\n 1234567  an a…  active\n 2        short  error"
+        );
     }
 }

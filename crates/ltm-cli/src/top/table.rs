@@ -78,7 +78,7 @@ fn statuses(look: &Look, output: Output) -> String {
         row.extend([Cell::new(rest), Cell::new(counts.total)]);
         table.add_row(row);
     }
-    numbers(table)
+    numbers(table, output)
 }
 
 /// The classes with the most LTMs.
@@ -93,65 +93,116 @@ fn classes(counts: &Counts, output: Output) -> String {
         let sum: u64 = more.iter().map(|(_, count)| **count).sum();
         table.add_row([format!("… {} more", more.len()), sum.to_string()]);
     }
-    numbers(table)
+    numbers(table, output)
 }
+
+/// The columns of a service, in the order in which a narrow terminal does without them.
+const LOW_VALUE: [&str; 4] = ["lag ms", "memory", "resets", "req/s"];
 
 /// What the services do.
 fn services(services: &[Service], output: Output) -> String {
-    let mut table = output.table(&[
-        "service",
-        "req/s",
-        "entries/s",
-        "subscribers",
-        "sent/s",
-        "lag ms",
-        "p99 ms",
-        "slow",
-        "resets",
-        "memory",
-    ]);
-    for Service { url, activity, .. } in services {
-        let Activity {
-            requests_per_second,
-            entries_per_second,
-            subscribers,
-            messages_per_second,
-            mean_lag,
-            p99_lag,
-            slow_subscribers,
-            new_slow_subscribers,
-            resets,
-            new_resets,
-            memory_bytes,
-        } = activity;
-        let rate = |rate: &Option<f64>| Cell::new(shown(*rate, |rate| format!("{rate:.1}")));
-        let lag = |lag: &Option<f64>| Cell::new(shown(*lag, milliseconds));
-        let slow = risen(*slow_subscribers, *new_slow_subscribers);
-        table.add_row([
-            Cell::new(printable(url.split("://").last().unwrap_or(url))),
-            rate(requests_per_second),
-            rate(entries_per_second),
-            Cell::new(shown(*subscribers, |count| count.to_string())),
-            rate(messages_per_second),
-            lag(mean_lag),
-            lag(p99_lag),
-            match new_slow_subscribers.is_some_and(|new| new > 0) {
-                true => output.accent_cell(Accent::Alert, &slow),
-                false => Cell::new(slow),
-            },
-            Cell::new(risen(*resets, *new_resets)),
-            Cell::new(shown(*memory_bytes, |bytes| HumanBytes(bytes).to_string())),
-        ]);
+    let all = services_table(services, &[], output);
+    if fits(&all) {
+        return numbers(all, output);
     }
-    numbers(table)
+    let parts = (1..LOW_VALUE.len()).map(|left_out| &LOW_VALUE[..left_out]);
+    let mut tables = parts.map(|left_out| services_table(services, left_out, output));
+    let least = || services_table(services, &LOW_VALUE, output);
+    numbers(tables.find(fits).unwrap_or_else(least), output)
+}
+
+/// Whether a table fits the terminal, if there is one.
+fn fits(table: &Table) -> bool {
+    let widths = table.column_max_content_widths();
+    // Each column has a space on both sides.
+    let width: u16 = widths.iter().map(|width| width.saturating_add(2)).sum();
+    table.width().is_none_or(|columns| width <= columns)
+}
+
+/// The table without the columns of `left_out`. If there are such columns, long addresses are short.
+fn services_table(services: &[Service], left_out: &[&str], output: Output) -> Table {
+    let has = |title: &&str| !left_out.contains(title);
+    let titles = SERVICE.into_iter().filter(has);
+    let mut table = output.table(&titles.collect::<Vec<_>>());
+    for service in services {
+        let address = match left_out {
+            [] => address(&service.url),
+            _ => short_address(&service.url),
+        };
+        let cells = SERVICE
+            .into_iter()
+            .zip(service_cells(&address, &service.activity, output));
+        table.add_row(cells.filter(|(title, _)| has(title)).map(|(_, cell)| cell));
+    }
+    table
+}
+
+/// The columns of a service.
+const SERVICE: [&str; 10] = [
+    "service",
+    "req/s",
+    "entries/s",
+    "subscribers",
+    "sent/s",
+    "lag ms",
+    "p99 ms",
+    "slow",
+    "resets",
+    "memory",
+];
+
+fn service_cells(address: &str, activity: &Activity, output: Output) -> [Cell; 10] {
+    let rate = |rate: Option<f64>| Cell::new(shown(rate, |rate| format!("{rate:.1}")));
+    let lag = |lag: Option<f64>| Cell::new(shown(lag, milliseconds));
+    let slow = risen(activity.slow_subscribers, activity.new_slow_subscribers);
+    [
+        Cell::new(printable(address)),
+        rate(activity.requests_per_second),
+        rate(activity.entries_per_second),
+        Cell::new(shown(activity.subscribers, |count| count.to_string())),
+        rate(activity.messages_per_second),
+        lag(activity.mean_lag),
+        lag(activity.p99_lag),
+        match activity.new_slow_subscribers.is_some_and(|new| new > 0) {
+            true => output.accent_cell(Accent::Alert, &slow),
+            false => Cell::new(slow),
+        },
+        Cell::new(risen(activity.resets, activity.new_resets)),
+        Cell::new(shown(activity.memory_bytes, |bytes| {
+            HumanBytes(bytes).to_string()
+        })),
+    ]
+}
+
+/// The longest address that a narrow terminal shows whole: an IPv4 address with a port fits.
+const LONG_ADDRESS: usize = 21;
+
+/// The address in a URL: its host and port, and a path if there is one.
+fn address(url: &str) -> String {
+    url.split("://").last().unwrap_or(url).into()
+}
+
+/// The same; of a long one only the first word of the host, and the port.
+fn short_address(url: &str) -> String {
+    let address = address(url);
+    if address.len() <= LONG_ADDRESS {
+        return address;
+    }
+    let host = address.split('/').next().unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let name = name.split('.').next().unwrap_or_default();
+    match port {
+        "" => name.into(),
+        port => format!("{name}:{port}"),
+    }
 }
 
 /// A table whose first column are names, and the others numbers.
-fn numbers(mut table: Table) -> String {
+fn numbers(mut table: Table, output: Output) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.trim_fmt()
+    output.rows(table, &[0])
 }
 
 fn shown<T>(value: Option<T>, form: impl Fn(T) -> String) -> String {
@@ -181,6 +232,30 @@ mod tests {
             total,
             status: statuses.iter().map(|(s, n)| ((*s).into(), *n)).collect(),
             fqn: (0..classes).map(|n| (format!("app.{n:02}"), 1)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_the_columns_that_matter_most() {
+        let service = Service {
+            url: "http://127.0.0.1:8000".into(),
+            activity: Activity::default(),
+            error: None,
+        };
+        let services = [service];
+        let mut table = services_table(&services, &[], Output::plain());
+        assert!(fits(&table), "there is no terminal");
+        table.set_width(80);
+        assert!(!fits(&table));
+        let mut table = services_table(&services, &LOW_VALUE, Output::plain());
+        table.set_width(80);
+        assert!(fits(&table));
+        for (url, short) in [
+            ("http://127.0.0.1:8000", "127.0.0.1:8000"),
+            ("http://ltm-api-0.ltm-api.live.svc:8000/x", "ltm-api-0:8000"),
+            ("https://a-long-name.of.a.service.example", "a-long-name"),
+        ] {
+            assert_eq!(short_address(url), short);
         }
     }
 
