@@ -99,6 +99,7 @@ mod clients {
     mod bridge;
     mod cli;
     mod client;
+    mod exit_codes;
     mod export;
     mod import;
     mod inspector;

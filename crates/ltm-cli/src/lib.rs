@@ -20,7 +20,7 @@ mod top;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, builder::Resettable};
 
 use args::{Cli, ClientCommand, Command};
 use commands::{
@@ -35,7 +35,7 @@ use terminal::{Output, report};
 
 /// Runs the command that the arguments of the process name. An error is printed on standard error.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parsed();
     let output = Output::new(cli.json);
     let outcome = match &cli.command {
         Command::Dev(args) => return dev::run(args, cli.token),
@@ -66,6 +66,19 @@ pub fn run() -> ExitCode {
         report(&error);
     }
     ExitCode::from(error.exit_code())
+}
+
+/// The arguments of the process. Wrong ones end it.
+fn parsed() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        // Clap shows a variable such as LTM_URL as an option that the person wrote. Without it, the error shows only
+        // what the person wrote; unless it is about the variable itself.
+        let without = Cli::command().mut_args(|arg| arg.env(Resettable::Reset));
+        match without.try_get_matches() {
+            Err(clearer) if error.use_stderr() => clearer.exit(),
+            _ => error.exit(),
+        }
+    })
 }
 
 fn ask(cli: &Cli, command: &ClientCommand, output: Output) -> Result<(), Error> {

@@ -129,7 +129,7 @@ pub struct Counts {
 }
 
 /// Which LTMs a list shows: those for which every part holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListFilter {
     /// Whether to list the playground instead.
     pub playground: bool,

@@ -14,7 +14,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// A pause, after `failures` failures before this one.
-    pub(crate) fn pause(self, failures: u32) -> Duration {
+    pub fn pause(self, failures: u32) -> Duration {
         let limit = self
             .min
             .saturating_mul(2_u32.saturating_pow(failures))

@@ -10,7 +10,7 @@ use std::{
 use ltm_tests::{Api, LIMIT, Service, Stack, binary, data, fold, same};
 use serde_json::{Value, json};
 
-fn ltm(url: &str, args: &[&str]) -> Command {
+pub(super) fn ltm(url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(binary("ltm"));
     command
         .env("LTM_URL", url)
@@ -20,14 +20,14 @@ fn ltm(url: &str, args: &[&str]) -> Command {
 }
 
 /// What it prints, where it succeeds.
-fn says(url: &str, args: &[&str]) -> String {
+pub(super) fn says(url: &str, args: &[&str]) -> String {
     let output = ltm(url, args).output().unwrap();
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// What it complains about, where it fails with this exit code.
-fn complains(output: &Output, code: i32) -> String {
+pub(super) fn complains(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
 }
@@ -39,7 +39,7 @@ fn json_lines(text: &str) -> Vec<Value> {
 }
 
 /// A recording that ships with the project.
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/tutorial.json");
+pub(super) const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/tutorial.json");
 
 /// `ltm tail`, whose lines come one by one.
 struct Tail {
@@ -77,13 +77,13 @@ impl Drop for Tail {
 }
 
 /// Both services behind one URL, as `ltm` wants them.
-struct Dev {
+pub(super) struct Dev {
     service: Service,
     dir: tempfile::TempDir,
 }
 
 impl Dev {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self {
             service: Service::dev(dir.path()),
@@ -91,7 +91,7 @@ impl Dev {
         }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         self.service.http()
     }
 
@@ -293,62 +293,6 @@ fn without_a_redis_server_dev_says_what_to_install() {
 }
 
 #[test]
-fn a_script_tells_by_the_exit_code_what_went_wrong() {
-    let dev = Dev::start();
-    says(&dev.url(), &["create", "app.Agent"]);
-    for (args, code, words) in [
-        (&["get", "7"][..], 3, "unknown-ltm"),
-        (&["tail", "7"], 3, "there is no LTM 7"),
-        (&["append", "7", "--merge", "{}"], 3, "unknown-ltm"),
-        (&["play", "/nonexistent.json"], 2, "/nonexistent.json"),
-        (&["append", "1"], 2, "Usage: ltm append"),
-        (
-            &[
-                "append",
-                "1",
-                "--patch",
-                r#"[{"op": "remove", "path": "/x"}]"#,
-            ],
-            4,
-            "patch-failed",
-        ),
-        (
-            &["append", "1", "--merge", "{}", "--if-match", "9-9"],
-            5,
-            "cursor-mismatch",
-        ),
-        (
-            &["wait", "1", "--status", "done", "--timeout", "1ms"],
-            124,
-            "not there yet",
-        ),
-        (
-            &["verify", "1", "--redis", "redis://127.0.0.1:1/0"],
-            6,
-            "redis://127.0.0.1:1/0",
-        ),
-        (&["verify", "1", "--redis", "nowhere"], 2, "redis.url"),
-        (&["import", "/dev/null"], 2, "no document"),
-        (
-            &["import", SAMPLE, "/nonexistent.json"],
-            1,
-            "1 document failed",
-        ),
-    ] {
-        let output = ltm(&dev.url(), args).output().unwrap();
-        let said = complains(&output, code);
-        assert!(said.contains(words), "{args:?}: {said}");
-    }
-    let nobody = ltm("http://127.0.0.1:1", &["list"]).output().unwrap();
-    assert!(complains(&nobody, 6).contains("start the services with `ltm dev`"));
-    // As in `| head`, whose end nobody has to hear of.
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let left = ltm(&dev.url(), &["list"]).stdout(writer).output();
-    assert_eq!(complains(&left.unwrap(), 141), "");
-}
-
-#[test]
 fn a_proxy_of_the_environment_is_not_asked_for_this_machine_and_is_named_if_it_fails() {
     let dev = Dev::start();
     let through = |url: &str, args: &[&str]| {
@@ -423,6 +367,14 @@ fn a_running_dev_is_the_redis_that_verify_reads() {
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.starts_with("LTM 1: 1 entry verified"), "{said}");
+    let noted = String::from_utf8(output.stderr).unwrap();
+    let socket = data.join("redis.sock");
+    let socket = socket.to_str().unwrap();
+    assert!(
+        noted.starts_with("using database 0 of redis+unix://"),
+        "{noted}"
+    );
+    assert_eq!(noted.matches(socket).count(), 2, "{noted}");
 }
 
 #[test]
@@ -573,7 +525,8 @@ async fn a_wait_says_by_its_exit_code_whether_the_status_came() {
     let id_text = id.to_string();
     let wait = |more: &[&str]| ltm(&url, &[&["wait", &id_text], more].concat());
     let late = wait(&["--status", "finished", "--timeout", "10ms"]).output();
-    assert_eq!(late.unwrap().status.code(), Some(124));
+    let said = complains(&late.unwrap(), 124);
+    assert!(said.contains("is not finished yet: it is active"), "{said}");
     let mut waits = wait(&["--status", "error,finished"]);
     let waits = waits.stdout(Stdio::piped()).spawn().unwrap();
     stack

@@ -66,10 +66,12 @@ async fn what_the_services_do_is_printed_once_if_the_output_is_no_terminal() {
 /// Runs a command on a terminal, presses Ctrl-C once it shows `until`, and prints what the terminal got and the exit code.
 const ON_TERMINAL: &str = "
 import fcntl, os, pty, select, struct, sys, termios
+def size(terminal):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', 40, int(os.environ['WIDTH']), 0, 0))
 child, terminal = pty.fork()
 if child == 0:
+    size(1)
     os.execv(sys.argv[2], sys.argv[2:])
-fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', 40, 120, 0, 0))
 seen, pressed = b'', False
 while True:
     if not select.select([terminal], [], [], 60)[0]:
@@ -98,6 +100,7 @@ async fn ctrl_c_gives_the_terminal_back_with_the_last_table() {
         let mut command = Command::new("python3");
         command.args(["-c", ON_TERMINAL, "app.Agent"]);
         command.arg(binary("ltm")).args(args);
+        command.env("WIDTH", "120");
         let output = command.env("LTM_URL", stack.api_service.http()).output();
         let output = output.unwrap();
         let shown = String::from_utf8(output.stdout.clone()).unwrap();
@@ -107,4 +110,46 @@ async fn ctrl_c_gives_the_terminal_back_with_the_last_table() {
         assert!(!before.contains("\u{1b}[2J"), "a cleared screen flickers");
         assert!(after.contains("app.Agent"), "{after:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_a_table_is_one_line_of_a_narrow_terminal() {
+    let stack = Stack::start();
+    let name = "an agent with a name of many words";
+    let body = json!({"fqn": "app.agents.Researcher", "name": name, "key": "thread/3f2c9a1b",
+        "state": {"_status": "finished", "answer": "x".repeat(200)}});
+    stack.api.post("/ltm", &body).await.expect(200);
+    let url = stack.api_service.http();
+    let shown = |args: &[&str]| {
+        let mut command = Command::new("python3");
+        command.args(["-c", ON_TERMINAL, "app.agents.Researcher "]);
+        command.arg(binary("ltm")).args(args);
+        command.env("WIDTH", "80").env("NO_COLOR", "1");
+        let output = command.env("LTM_URL", &url).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = shown(&["list"]);
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines.len(), 2, "{list}");
+    for whole in ["finished", "snapshots", "updated"] {
+        assert!(list.contains(whole), "{list}");
+    }
+    assert!(list.contains('…'), "{list}");
+    let get = shown(&["get", "1"]);
+    let row = get.lines().last().unwrap();
+    assert!(row.starts_with(" 0 ") && row.ends_with('…'), "{get}");
+    let top = shown(&["top", "--interval", "100ms"]);
+    let (_, last) = top.split_once("\u{1b}[?1049l").unwrap();
+    for line in list.lines().chain(get.lines()).chain(last.lines()) {
+        // The state is shown whole.
+        if !line.contains("\"answer\": ") {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+    assert!(last.contains(stack.api_service.address()), "{last}");
+    // A program gets everything.
+    let mut piped = Command::new(binary("ltm"));
+    let piped = piped.args(["--url", &url, "list"]).output().unwrap();
+    assert!(String::from_utf8(piped.stdout).unwrap().contains(name));
 }

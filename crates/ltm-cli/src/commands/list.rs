@@ -3,14 +3,14 @@
 use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
 
 use ltm_client::{Client, ListFilter, RawAnswer};
-use ltm_types::LtmId;
+use ltm_types::{LtmId, canonical_time};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::time::sleep;
 
 use crate::{
     error::Error,
-    terminal::{Output, Screen, retry_note},
+    terminal::{Output, Screen, reader_gone, retry_note},
     text::printable,
 };
 
@@ -46,16 +46,16 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "WORDS")]
     name: Option<String>,
     /// Only LTMs created at this time or later: 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = canonical_time)]
     created_after: Option<String>,
     /// Only LTMs created before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = canonical_time)]
     created_before: Option<String>,
     /// Only LTMs whose last entry was written at this time or later
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = canonical_time)]
     updated_after: Option<String>,
     /// Only LTMs whose last entry was written before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = canonical_time)]
     updated_before: Option<String>,
     /// Only LTMs with a recorded error; with =false only those without
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -100,7 +100,7 @@ struct Row {
 
 impl Row {
     /// What the list shows of it, column by column.
-    fn shown(&self) -> [String; 7] {
+    fn shown(&self, output: Output) -> [String; 7] {
         [
             self.id.to_string(),
             printable(&self.name),
@@ -108,7 +108,7 @@ impl Row {
             printable(self.key.as_deref().unwrap_or_default()),
             printable(self.status.as_deref().unwrap_or_default()),
             self.snapshots_count.to_string(),
-            printable(&self.updated_at),
+            output.time(&self.updated_at),
         ]
     }
 }
@@ -136,7 +136,10 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
         return Ok(());
     }
     if rows.is_empty() {
-        output.note("no LTM found; create one with `ltm create app.Agent`");
+        output.note(match filter == ListFilter::default() {
+            true => "no LTM found; create one with `ltm create app.Agent`",
+            false => "no LTM matches",
+        });
         return Ok(());
     }
     output.line(&table(&rows, output))
@@ -173,50 +176,104 @@ async fn watch(
     limit: usize,
     output: Output,
 ) -> Result<(), Error> {
-    let look = async || {
+    let mut watch = Watch {
+        client,
+        filter,
+        limit,
+        failures: 0,
+    };
+    // If the first look fails, the address is probably wrong.
+    let first = watch.look().await?;
+    if output.redraws() {
+        return Screen::run(async |screen| watch.draw(screen, first, output).await).await;
+    }
+    tokio::select! {
+        outcome = watch.print(first, output) => outcome,
+        gone = reader_gone() => Err(gone),
+    }
+}
+
+/// What one look at the list finds: each row, also as its JSON, and whether the list may lack LTMs.
+type Look = (Vec<(Row, String)>, bool);
+
+/// A list that is watched.
+struct Watch<'a> {
+    client: &'a Client,
+    filter: &'a ListFilter,
+    limit: usize,
+    /// The looks that failed since the last one that did not.
+    failures: u32,
+}
+
+impl Watch<'_> {
+    async fn look(&self) -> Result<Look, Error> {
         let mut rows = Vec::new();
-        let read = read(client, filter, limit, |page, text| {
+        let read = read(self.client, self.filter, self.limit, |page, text| {
             rows.push((page.part::<Row>(text)?, text.to_owned()));
             Ok(())
         });
         read.await.map(|is_incomplete| (rows, is_incomplete))
-    };
-    if output.redraws() {
-        return Screen::run(async |screen| {
-            loop {
-                match look().await {
-                    Ok((rows, is_incomplete)) => {
-                        screen.show(table(rows.iter().map(|(row, _)| row), output))?;
-                        if is_incomplete {
-                            screen.note(INCOMPLETE)?;
-                        }
-                    }
-                    Err(Error::Client(error)) if error.is_temporary() => {
-                        screen.note(&retry_note(&error))?;
-                    }
-                    Err(error) => return Err(error),
-                }
-                sleep(PAUSE).await;
-            }
-        })
-        .await;
     }
-    let mut known: HashMap<LtmId, String> = HashMap::new();
-    loop {
-        match look().await {
-            Ok((rows, is_incomplete)) => {
-                if is_incomplete {
-                    output.note(INCOMPLETE);
+
+    /// Waits, then looks again until that succeeds. `failed` gets each failure, and how many came before it.
+    async fn next(
+        &mut self,
+        mut failed: impl FnMut(&ltm_client::Error, u32) -> Result<(), Error>,
+    ) -> Result<Look, Error> {
+        let mut pause = PAUSE;
+        loop {
+            sleep(pause).await;
+            match self.look().await {
+                Err(Error::Client(error)) if error.is_temporary() => {
+                    failed(&error, self.failures)?;
+                    let backoff = self.client.options().connect_backoff;
+                    pause = PAUSE.max(backoff.pause(self.failures));
+                    self.failures = self.failures.saturating_add(1);
                 }
-                let latest = rows.iter().map(|(row, text)| (row.id, text.clone()));
-                let latest: HashMap<LtmId, String> = latest.collect();
-                print_change(&rows, &known, &latest, output)?;
-                known = latest;
+                outcome => {
+                    self.failures = 0;
+                    return outcome;
+                }
             }
-            Err(Error::Client(error)) if error.is_temporary() => output.note_retry(&error),
-            Err(error) => return Err(error),
         }
-        sleep(PAUSE).await;
+    }
+
+    async fn draw(
+        &mut self,
+        screen: &mut Screen,
+        first: Look,
+        output: Output,
+    ) -> Result<(), Error> {
+        let (mut rows, mut is_incomplete) = first;
+        loop {
+            screen.show(table(rows.iter().map(|(row, _)| row), output))?;
+            if is_incomplete {
+                screen.note(INCOMPLETE)?;
+            }
+            let noted = self.next(|error, _| screen.note(&retry_note(error)));
+            (rows, is_incomplete) = noted.await?;
+        }
+    }
+
+    async fn print(&mut self, first: Look, output: Output) -> Result<(), Error> {
+        let mut known: HashMap<LtmId, String> = HashMap::new();
+        let (mut rows, mut is_incomplete) = first;
+        loop {
+            if is_incomplete {
+                output.note(INCOMPLETE);
+            }
+            let latest = rows.iter().map(|(row, text)| (row.id, text.clone()));
+            let latest: HashMap<LtmId, String> = latest.collect();
+            print_change(&rows, &known, &latest, output)?;
+            known = latest;
+            let noted = self.next(|error, failures| {
+                if failures == 0 {
+                    output.note_retry(error);
+                }
+                Ok(())
+            });
+            (rows, is_incomplete) = noted.await?;
+        }
     }
 }
 
@@ -240,7 +297,7 @@ fn print_change(
         if output.json() {
             output.json_line(text)?;
         } else {
-            output.line(&row.shown().join("  "))?;
+            output.line(&row.shown(output).join("  "))?;
         }
     }
     Ok(())
@@ -257,7 +314,7 @@ fn table<'a>(rows: impl IntoIterator<Item = &'a Row>, output: Output) -> String 
         "updated",
     ]);
     for row in rows {
-        table.add_row(row.shown());
+        table.add_row(row.shown(output));
     }
-    table.trim_fmt()
+    output.rows(table, &[1, 2, 3])
 }

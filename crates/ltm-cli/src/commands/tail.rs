@@ -6,7 +6,7 @@ use ltm_types::{Cursor, LtmRef};
 
 use crate::{
     error::{Error, said},
-    terminal::{Output, line},
+    terminal::{Output, line, reader_gone},
     text::printable,
 };
 
@@ -27,8 +27,16 @@ pub(crate) struct Args {
     full: bool,
 }
 
-/// Prints the messages about the LTM, until it is deleted.
+/// Prints the messages about the LTM, until it is deleted or nobody reads them any more.
 pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
+    tokio::select! {
+        outcome = follow(client, args, output) => outcome,
+        // An LTM can be idle for hours, and then nothing is written that could fail.
+        gone = reader_gone() => Err(gone),
+    }
+}
+
+async fn follow(client: &Client, args: &Args, output: Output) -> Result<(), Error> {
     let ltm = &args.ltm;
     let start = match args.after {
         Some(cursor) => Start::After(cursor),

@@ -44,13 +44,36 @@ pub(crate) async fn run(client: &Client, args: &Args, output: Output) -> Result<
     let (ltm, statuses) = (&args.ltm, &args.status);
     let row = client.wait(ltm, statuses, args.after, args.timeout).await?;
     let Some(row) = row else {
-        return Err(Error::TimeOver(format!("LTM {ltm} is not there yet")));
+        return Err(Error::TimeOver(late(client, args).await));
     };
     if output.json() {
         return output.line(row.text());
     }
     let status = row.read::<Row>()?.status;
     output.line(&printable(status.as_deref().unwrap_or("–")))
+}
+
+/// What to say when the time is over: what has not come, and the status that the LTM has.
+async fn late(client: &Client, args: &Args) -> String {
+    let (ltm, statuses) = (&args.ltm, args.status.join(" or "));
+    let wanted = match args.after {
+        Some(cursor) if statuses.is_empty() => {
+            return format!("LTM {ltm} is still at cursor {cursor}");
+        }
+        Some(cursor) => format!("{statuses} after cursor {cursor}"),
+        None => statuses,
+    };
+    // Every LTM has left the beginning, so this answers at once.
+    let now = client.wait(ltm, &[], Some(Cursor::ORIGIN), Some(Duration::ZERO));
+    let now = now.await.ok().flatten();
+    let status = now.and_then(|row| row.read::<Row>().ok()?.status);
+    match status {
+        Some(status) => format!(
+            "LTM {ltm} is not {wanted} yet: it is {}",
+            printable(&status)
+        ),
+        None => format!("LTM {ltm} is not {wanted} yet"),
+    }
 }
 
 /// A duration in an argument.
