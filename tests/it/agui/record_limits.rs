@@ -108,3 +108,24 @@ async fn a_request_whose_values_would_take_too_much_memory_is_refused_unparsed()
     let grown = peak_bytes(pid).saturating_sub(before);
     assert!(grown < 16 * MIB, "{} MiB", grown / MIB);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_many_small_values_is_too_large_for_the_memory_that_it_takes() {
+    let mut recorded = Recorded::start(&[]).await;
+    recorded.run("t", "r");
+    let mut run = recorded.agent.asked().await;
+    run.begin().await;
+    recorded.until_status("t", "active").await;
+    let pid = recorded.recorder.pid();
+    forget_peak(pid);
+    let before = resident_bytes(pid);
+    // 2.8 MB of text, 80 times as much as values.
+    let value = vec![json!({"a": 0}); 350_000];
+    run.event(&json!({"type": "CUSTOM", "name": "many", "value": value}))
+        .await;
+    recorded.until_status("t", "error").await;
+    let error = recorded.items("t", "RUN_ERROR").await.remove(0);
+    assert_eq!(error["code"], "event-too-large", "{error}");
+    let grown = peak_bytes(pid).saturating_sub(before);
+    assert!(grown < 64 * MIB, "{} MiB", grown / MIB);
+}

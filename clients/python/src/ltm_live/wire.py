@@ -68,7 +68,7 @@ class Appended(TypedDict):
     id: int
     cursor: str
     index: int
-    #: None if the API appended the snapshot before and no longer keeps it.
+    #: None if the API appended the snapshot before and no longer keeps it, or if it has no memory for the answer.
     snapshot: Snapshot | None
 
 

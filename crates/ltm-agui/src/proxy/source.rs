@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use ltm_state::{Limits, json::memory_of, patch::MAX_DEPTH};
+use ltm_store::apart;
 use ltm_types::shorten;
 use reqwest::{
     Client, StatusCode, Url,
@@ -45,6 +47,8 @@ pub(super) struct Reader<B> {
     idle: Duration,
     room: Arc<Semaphore>,
     buffer: usize,
+    /// The most memory that one event may take.
+    max_memory: usize,
     sender: mpsc::Sender<Waiting>,
     is_complete: bool,
 }
@@ -71,6 +75,7 @@ impl<B: Body> Source<B> {
             idle: limits.idle,
             room: Arc::new(Semaphore::new(limits.buffer)),
             buffer: limits.buffer,
+            max_memory: Limits::of_state(limits.max_event, MAX_DEPTH, 0).max_memory,
             sender,
             is_complete: false,
         };
@@ -83,11 +88,9 @@ impl<B: Body> Reader<B> {
     pub(super) async fn read(mut self) -> Option<End> {
         loop {
             while let Some(text) = self.decoder.next() {
-                let event = match Event::read(&text) {
-                    Ok(event) => event,
-                    Err(error) => return Some(failed(error.code(), error.to_string())),
-                };
-                self.wait_for_room(event, text.len()).await?;
+                if let Err(end) = self.take(text).await {
+                    return end;
+                }
             }
             let next = async {
                 match self.is_complete {
@@ -118,16 +121,29 @@ impl<B: Body> Reader<B> {
         }
     }
 
-    /// `None` if nobody writes the events any more.
-    async fn wait_for_room(&self, event: Event, bytes: usize) -> Option<()> {
-        let part = u32::try_from(bytes.min(self.buffer)).unwrap_or(u32::MAX);
-        let permit = self.room.clone().acquire_many_owned(part).await.ok()?;
+    /// Waits until there is room for an event, and reads it. The error says how the run ends; it is `None` if nobody writes
+    /// the events any more.
+    async fn take(&self, text: String) -> Result<(), Option<End>> {
+        let (bytes, memory) = (text.len(), memory_of(&text));
+        if memory > self.max_memory {
+            let most = self.max_memory;
+            let message = format!(
+                "an event would take about {memory} bytes of memory, and {most} are allowed (`agui.max_event`)"
+            );
+            return Err(Some(failed("event-too-large", message)));
+        }
+        let part = memory.max(bytes).min(self.buffer);
+        let part = u32::try_from(part).unwrap_or(u32::MAX);
+        let permit = self.room.clone().acquire_many_owned(part).await;
+        let permit = permit.map_err(|_| None)?;
+        let event = apart(bytes, move || Event::read(&text)).await;
+        let event = event.map_err(|e| Some(failed(e.code(), e.to_string())))?;
         let waiting = Waiting {
             event,
             bytes,
             _permit: permit,
         };
-        self.sender.send(waiting).await.ok()
+        self.sender.send(waiting).await.map_err(|_| None)
     }
 }
 
