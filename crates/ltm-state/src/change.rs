@@ -358,7 +358,11 @@ fn apply_made(
 }
 
 /// Rejects operations whose paths clients in JavaScript reject.
-fn check_paths(operations: &[PatchOperation]) -> Result<(), PatchError> {
+///
+/// # Errors
+///
+/// [`PatchError::Malformed`] names the path.
+pub fn check_paths(operations: &[PatchOperation]) -> Result<(), PatchError> {
     for (index, operation) in operations.iter().enumerate() {
         let from = match operation {
             PatchOperation::Move(it) => Some(&it.from),

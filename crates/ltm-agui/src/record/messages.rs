@@ -339,6 +339,24 @@ pub(super) fn is_same(one: &Value, other: &Value) -> bool {
     one["role"] == other["role"] && same_content && same_calls
 }
 
+/// Whether a message that is not the same has the beginnings of the content and the tool calls of `other`.
+pub(super) fn is_beginning(one: &Value, other: &Value) -> bool {
+    let begins = |one: &Value, other: &Value| match (&*whole_text(one), &*whole_text(other)) {
+        (Value::String(one), Value::String(other)) => other.starts_with(one.as_str()),
+        (one, other) => one == other,
+    };
+    let calls = |message: &Value| message["toolCalls"].as_array().cloned().unwrap_or_default();
+    let (calls, of_other) = (calls(one), calls(other));
+    let call = |(one, other): (&Value, &Value)| {
+        let (of_one, of_other) = (&one["function"], &other["function"]);
+        one["id"] == other["id"] && begins(&of_one["arguments"], &of_other["arguments"])
+    };
+    one["role"] == other["role"]
+        && begins(&one["content"], &other["content"])
+        && calls.len() <= of_other.len()
+        && calls.iter().zip(&of_other).all(call)
+}
+
 /// A message whose texts have no pieces.
 pub(super) fn whole_message(message: &Value) -> Value {
     let mut message = message.clone();

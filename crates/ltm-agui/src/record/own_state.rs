@@ -3,6 +3,7 @@
 use json_patch::PatchOperation;
 use ltm_state::{
     Limits, Tree,
+    change::check_paths,
     diff::diff,
     json,
     patch::{self, PatchError},
@@ -30,6 +31,11 @@ pub(super) fn replaced(own: &mut Tree, snapshot: Value) -> Result<Vec<PatchOpera
         _ => return Err("the state that the agent sent is not a JSON object".into()),
     };
     let (to, _) = split(members);
+    if to.contains_key("__proto__") {
+        return Err(
+            "the state that the agent sent has a member `__proto__`, which the API rejects".into(),
+        );
+    }
     let empty = Map::new();
     let from = own.value().as_object().unwrap_or(&empty);
     let operations = diff(from, &to);
@@ -49,6 +55,7 @@ pub(super) fn changed(
         return as_a_whole(own, delta, limits);
     }
     let operations = read(delta, limits).map_err(failed)?;
+    check_paths(&operations).map_err(failed)?;
     let kept = |path: &str| {
         let first = path.split('/').nth(1);
         first.is_some_and(|name| KEPT.contains(&name))

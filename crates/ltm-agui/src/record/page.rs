@@ -1,12 +1,12 @@
 //! What a page holds of a thread. A page that lost its connection sends old messages and an old state with its next run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::{
     Recorder,
-    messages::{is_same, whole_message},
+    messages::{is_beginning, is_same, whole_message},
 };
 
 impl Recorder {
@@ -15,38 +15,72 @@ impl Recorder {
     pub fn is_known_to(&self, input: &Map<String, Value>) -> bool {
         let empty = Value::Object(Map::new());
         let state = input.get("state").filter(|it| !it.is_null());
-        state.unwrap_or(&empty) == self.own_state() && self.holds(input, |_| true)
+        state.unwrap_or(&empty) == self.own_state() && self.holds(input)
     }
 
-    /// Whether a page that sent this input lacks a message of the thread, or has another form of it. What else it sent is old,
-    /// too. Clients send no activities, and older ones know no reasoning, so these do not count.
+    /// Whether a page that sent this input has lost its connection in an earlier run, so that its state is old, too: it lacks
+    /// what the agent said between two of its messages, or has only the beginning of a message.
+    ///
+    /// A page that leaves out its own message, changes one, or ends before the agent's answer means to: it edits, or runs the
+    /// agent again. Clients send no activities, and older ones know no reasoning, so these do not count.
     pub fn is_behind(&self, input: &Map<String, Value>) -> bool {
-        let counts =
-            |message: &Value| message["role"] != "activity" && message["role"] != "reasoning";
-        !self.holds(input, counts)
+        let sent = by_id(input);
+        let all = self.messages().0;
+        let held = |message: &Value| text(message, "id").and_then(|id| sent.get(id).copied());
+        let as_it_is = |message: &Value| held(message).is_some_and(|it| is_same(message, it));
+        let first = all.iter().position(|it| counts(it) && !as_it_is(it));
+        let Some((missing, later)) = first.and_then(|at| all[at..].split_first()) else {
+            return false;
+        };
+        match held(missing) {
+            Some(beginning) => is_beginning(beginning, missing),
+            None if missing["role"] == "user" => false,
+            None => {
+                let known = all
+                    .iter()
+                    .filter_map(|it| text(it, "id"))
+                    .collect::<HashSet<_>>();
+                let is_new = |id: &&str| !known.contains(*id);
+                sent.keys().any(is_new) || later.iter().any(|it| held(it).is_some())
+            }
+        }
     }
 
     /// Replaces the messages and the state of a page that is behind by those of the thread, for the agent.
     pub fn bring_up_to_date(&self, input: &mut Map<String, Value>) {
-        let sent = |message: &&Value| message["role"] != "activity";
-        let messages = self.messages().0.iter().filter(sent);
-        let messages: Vec<Value> = messages.map(whole_message).collect();
+        let sent = input.get("messages").and_then(Value::as_array);
+        let sent = sent.map_or(&[][..], Vec::as_slice);
+        // An agent that knows no reasoning may reject it.
+        let reasons = sent.iter().any(|it| it["role"] == "reasoning");
+        let is_sent =
+            |it: &&Value| it["role"] != "activity" && (reasons || it["role"] != "reasoning");
+        let of_thread = self.messages().0.iter().filter(is_sent).map(whole_message);
+        let without_id = sent.iter().filter(|it| text(it, "id").is_none()).cloned();
+        let messages: Vec<Value> = of_thread.chain(without_id).collect();
         input.insert("messages".into(), messages.into());
         input.insert("state".into(), self.own_state().clone());
     }
 
-    /// Whether the input has these messages of the thread as they are.
-    fn holds(&self, input: &Map<String, Value>, counts: impl Fn(&Value) -> bool) -> bool {
-        let sent = input.get("messages").and_then(Value::as_array);
-        let with_id = |message| Some((text(message, "id")?, message));
-        let sent: HashMap<&str, &Value> = sent.into_iter().flatten().filter_map(with_id).collect();
+    /// Whether the input has all messages of the thread as they are.
+    fn holds(&self, input: &Map<String, Value>) -> bool {
+        let sent = by_id(input);
         let is_held = |message: &Value| {
             let sent = text(message, "id").and_then(|id| sent.get(id));
             sent.is_some_and(|sent| is_same(message, sent))
         };
-        let all = self.messages().0.iter();
-        all.filter(|message| counts(message)).all(is_held)
+        self.messages().0.iter().all(is_held)
     }
+}
+
+/// The messages of an input, by their ids.
+fn by_id(input: &Map<String, Value>) -> HashMap<&str, &Value> {
+    let sent = input.get("messages").and_then(Value::as_array);
+    let with_id = |message| Some((text(message, "id")?, message));
+    sent.into_iter().flatten().filter_map(with_id).collect()
+}
+
+fn counts(message: &Value) -> bool {
+    message["role"] != "activity" && message["role"] != "reasoning"
 }
 
 fn text<'a>(message: &'a Value, member: &str) -> Option<&'a str> {

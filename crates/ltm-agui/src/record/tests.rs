@@ -413,16 +413,19 @@ fn a_page_that_is_behind_its_thread_does_not_overwrite_it() {
     for (mut messages, is_behind) in [
         (known.clone(), false),
         (with(1, "/content", "By s".into()), true),
-        (with(1, "/role", "user".into()), true),
+        (with(1, "/content", "By air".into()), false),
         (with(2, "/toolCalls/0/function/arguments", "{".into()), true),
         (with(2, "/toolCalls", json!([])), true),
         (json!([known[0]]), true),
-        (json!([]), true),
+        (json!([known[0], known[1]]), true),
+        // It edits.
+        (json!([]), false),
     ] {
         messages.as_array_mut().unwrap().push(next.clone());
         let input = json!({"messages": messages, "state": {"n": 1}, "tools": [7]});
         let mut input = input.as_object().unwrap().clone();
         let mut recorder = ended_thread();
+        assert_eq!(recorder.is_behind(&input), is_behind, "{messages}");
         let records = recorder.start(run("s"), &input);
         assert_eq!(records[0].item["input"]["messages"], json!([next]));
         assert_eq!(recorder.is_behind(&input), is_behind, "{messages}");
@@ -441,6 +444,9 @@ fn a_page_that_is_behind_its_thread_does_not_overwrite_it() {
         assert_eq!(input["messages"][1]["content"], "By sea");
         assert_eq!(input["tools"], json!([7]));
     }
+    // It runs the agent again.
+    let input = json!({"messages": [known[0]], "state": {"n": 1}});
+    assert!(!ended_thread().is_behind(input.as_object().unwrap()));
 }
 
 #[test]
