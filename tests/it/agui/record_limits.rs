@@ -52,7 +52,7 @@ async fn a_run_with_too_much_open_ends_with_an_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn large_requests_share_the_memory_and_small_ones_need_none() {
     let settings = [
-        ("LTM__AGUI__INPUTS", "3MiB"),
+        ("LTM__AGUI__INPUTS", "6MiB"),
         ("LTM__AGUI__INPUT_WAIT", "200ms"),
     ];
     let mut recorded = Recorded::start(&settings).await;

@@ -159,7 +159,8 @@ async fn a_page_that_comes_back_after_its_gateway_died_has_the_run_as_if_nothing
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_a_run_whose_recorder_was_killed_gets_its_end_from_the_gateway() {
-    let settings = [("LTM__AGUI__LEASE", "1s")];
+    // The lease must last until the second page is there.
+    let settings = [("LTM__AGUI__LEASE", "6s")];
     let mut recorded = Recorded::start(&settings).await;
     let first = page(&recorded.recorder, "t", "r1");
     let (mut first, mut run) = tokio::join!(first, recorded.agent.asked());

@@ -6,7 +6,7 @@ use ltm_client::Cursor;
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -36,8 +36,10 @@ pub(super) struct Recording {
     pub(super) written: Instant,
     /// Whether a run was recorded.
     pub(super) has_run: bool,
-    /// How long the source of a run that has ended may be quiet before it begins the next one.
+    /// How long the source of a run that has ended may take to begin the next one.
     pub(super) after_end: Duration,
+    /// When the last run has ended.
+    pub(super) ended: Option<Instant>,
 }
 
 /// How the source of a recording ended.
@@ -153,14 +155,17 @@ impl Recording {
         events: &mut mpsc::Receiver<Waiting>,
     ) -> Result<Option<Waiting>, LogError> {
         if !self.has_ended() {
+            self.ended = None;
             return Ok(self.alive_while(events.recv()).await?.flatten());
         }
+        let ended = *self.ended.get_or_insert_with(Instant::now);
         Ok(tokio::select! {
             biased;
             () = self.permit.stop.cancelled() => None,
+            // Before the events: a source that sends other ones without end does not keep the thread.
+            () = sleep_until(ended + self.after_end) => None,
             next = events.recv() => next,
             () = self.permit.wanted() => None,
-            () = sleep(self.after_end) => None,
         })
     }
 

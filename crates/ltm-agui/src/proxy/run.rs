@@ -116,6 +116,7 @@ async fn start(
         written: Instant::now(),
         has_run: false,
         after_end: AFTER_END,
+        ended: None,
     };
     let run = Run {
         thread: wish.thread.key().into(),

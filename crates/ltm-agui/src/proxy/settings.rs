@@ -103,9 +103,9 @@ pub struct AguiSettings {
     #[serde(with = "duration")]
     pub input_timeout: Duration,
     /// The memory for the large requests of all pages, from their first byte until the agent answers: those of more than
-    /// 64 KiB, and those whose values take more than 1 MiB.
+    /// 64 KiB, and those whose values take more than 1 MiB. Half of it is for the texts, and half for the values in them.
     ///
-    /// Raise it if many pages with long threads begin runs at the same time. Keep it larger than `agui.max_input`.
+    /// Raise it if many pages with long threads begin runs at the same time. Keep it larger than twice `agui.max_input`.
     pub inputs: ByteSize,
     /// The longest time that such a request waits for its part of `agui.inputs`. After that the page gets 503 `over-limit`.
     ///

@@ -147,7 +147,7 @@ impl ThreadLog {
             }
         };
         // The records are not in the log, so the recorder must not have them either.
-        if let Ok(now) = self.client.state(self.key.clone(), None, None).await {
+        if let Ok(now) = self.state().await {
             *cursor = now.value.cursor;
             recorder.rebase(now.value.state, &mark);
         }

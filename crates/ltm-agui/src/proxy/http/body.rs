@@ -33,7 +33,7 @@ pub(super) async fn object(
 ) -> Result<Input, ProblemResponse> {
     let limit = service.settings().input_timeout;
     let read = timeout(limit, collect(request, service, body)).await;
-    let (text, mut share) = read.unwrap_or_else(|_| {
+    let (text, body) = read.unwrap_or_else(|_| {
         service.limits().hit("agui.input_timeout");
         let detail = format!("the body did not arrive within {limit:?} (`agui.input_timeout`)");
         Err(Problem::new(ProblemKind::RequestTimeout, detail).into())
@@ -43,9 +43,9 @@ pub(super) async fn object(
         .await
         .map_err(|detail| invalid("", &detail))?;
     check_memory(service, memory)?;
-    let is_large = length > SMALL || memory > SMALL_VALUES;
-    if is_large {
-        let resized = share.resize(length + memory).await;
+    let mut share = service.inputs().of_values();
+    if length > SMALL || memory > SMALL_VALUES {
+        let resized = share.resize(memory).await;
         resized.map_err(|e| used_up(service, e))?;
     }
     let parsed = apart(length, move || {
@@ -54,11 +54,7 @@ pub(super) async fn object(
     let members = parsed
         .await
         .map_err(|e| invalid("", &format!("the body is no JSON object: {e}")))?;
-    if is_large {
-        // The text is gone; less is there at once.
-        let resized = share.resize(memory).await;
-        resized.map_err(|e| used_up(service, e))?;
-    }
+    drop(body);
     Ok(Input {
         members,
         size: length.max(memory),
@@ -75,7 +71,7 @@ async fn collect(
     let declared = declared.and_then(|it| it.to_str().ok()?.parse().ok());
     let max = bytes(service.settings().max_input);
     check_size(service, declared.unwrap_or(0))?;
-    let (mut read, mut share) = (Vec::new(), service.inputs().share());
+    let (mut read, mut share) = (Vec::new(), service.inputs().of_body());
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|e| invalid("", &e.to_string()))?;
         let size = read.len() + piece.len();

@@ -99,6 +99,7 @@ fn recording(
         quiet: NEVER,
         written: Instant::now(),
         after_end: NEVER,
+        ended: None,
     }
 }
 
