@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ltm_tests::{Api, Crowd, Follower, Heard, Network, Stack, Subscriber, resident_bytes, until};
+use ltm_tests::{
+    Api, Crowd, Follower, Heard, Network, Scrape, Stack, Subscriber, resident_bytes, until,
+};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -156,6 +158,8 @@ async fn large_messages_that_wait_have_a_limit_and_subscribers_of_one_ltm_count_
     };
     let (one, other) = (path().await, path().await);
     let mut slow = Subscriber::with_buffer(stack.gateway.address(), &one, 8192).await;
+    let resets = r#"ltm_resets_total{reason="requested"}"#;
+    Scrape::until(&stack.gateway, resets, 1.0).await;
     let connect = async |path: &str| {
         let url = stack.gateway.ws(path);
         Subscriber::connect(&url).await.unwrap().hear().await

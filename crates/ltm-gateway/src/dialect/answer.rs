@@ -43,6 +43,9 @@ pub(crate) enum Then {
     End,
 }
 
+/// The most bytes of a shared part that a connection takes at once.
+const MAX_TAKEN: usize = 32 * 1024;
+
 /// The bytes of events that wait to be sent, in order. The parts of a large message share its memory with other
 /// subscribers.
 #[derive(Default)]
@@ -69,12 +72,13 @@ impl Events {
         self.parts.push_back(part);
     }
 
-    /// Removes the first part.
+    /// Removes the first part, or the beginning of a large one: the connection holds a copy of what it takes.
     pub(crate) fn take(&mut self) -> Option<Bytes> {
-        let part = self
-            .parts
-            .pop_front()
-            .unwrap_or_else(|| std::mem::take(&mut self.last).freeze());
+        let part = match self.parts.front_mut() {
+            Some(large) if large.len() > MAX_TAKEN => large.split_to(MAX_TAKEN),
+            Some(_) => self.parts.pop_front().unwrap_or_default(),
+            None => std::mem::take(&mut self.last).freeze(),
+        };
         self.bytes -= part.len();
         (!part.is_empty()).then_some(part)
     }
@@ -82,5 +86,27 @@ impl Events {
     /// How many bytes wait.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_takes_a_large_part_in_pieces_and_in_order() {
+        let mut events = Events::default();
+        events.write(b"before");
+        let large = Bytes::from(vec![b'x'; 100_000]);
+        events.share(large.clone());
+        events.write(b"after");
+        let (mut taken, mut left) = (Vec::new(), events.bytes());
+        while let Some(part) = events.take() {
+            assert!(part.len() <= MAX_TAKEN);
+            left -= part.len();
+            assert_eq!(events.bytes(), left);
+            taken.extend_from_slice(&part);
+        }
+        assert_eq!(taken, [b"before", &large[..], b"after"].concat());
     }
 }

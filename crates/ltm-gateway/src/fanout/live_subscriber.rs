@@ -82,7 +82,7 @@ impl LiveSubscriber {
         if !self.outbound.is_prepared(&batch.frames) {
             return (Taken::Unprepared, 0);
         }
-        let Some(saved) = self.outbound.send(&batch.frames) else {
+        let Ok(saved) = self.outbound.send(&batch.frames) else {
             return (Taken::Nothing, 0);
         };
         self.advance(batch.to, batch.last);

@@ -367,7 +367,7 @@ impl MultiSocket {
             .await
             .map_err(|_| CloseCause::Left)?;
         let sent = self.outbound.send(&Frames::plain(&message.to_string()));
-        sent.map(drop).ok_or(CloseCause::Left)
+        sent.map(drop).map_err(Into::into)
     }
 }
 

@@ -144,7 +144,7 @@ impl ListSubscriber<'_> {
 
     async fn send(&self, frames: &Frames) -> Result<(), CloseCause> {
         self.flushed().await?;
-        self.outbound.send(frames).map(drop).ok_or(CloseCause::Left)
+        self.outbound.send(frames).map(drop).map_err(Into::into)
     }
 
     async fn flushed(&self) -> Result<(), CloseCause> {

@@ -56,6 +56,15 @@ pub(crate) enum CloseCause {
     Finished,
 }
 
+/// Why a connection did not take frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotSent {
+    /// Something waits already, or the connection has ended.
+    Busy,
+    /// They are large, and too many other large messages wait (`gateway.large_messages`).
+    NoRoom,
+}
+
 impl CloseCause {
     /// The value of the label `reason` in metrics.
     pub(crate) fn name(&self) -> &'static str {
@@ -146,6 +155,18 @@ impl From<StoreError> for CloseCause {
             StoreError::Deleted { .. } => Self::Deleted,
             error if error.is_temporary() => Self::OverLimit("Redis is unavailable".into()),
             _ => Self::Damaged,
+        }
+    }
+}
+
+impl From<NotSent> for CloseCause {
+    /// For a connection on which nothing waited before.
+    fn from(error: NotSent) -> Self {
+        match error {
+            NotSent::Busy => Self::Left,
+            NotSent::NoRoom => Self::OverLimit(
+                "too many large messages wait for slow subscribers (gateway.large_messages)".into(),
+            ),
         }
     }
 }

@@ -60,11 +60,6 @@ impl LargeMessages {
         }
     }
 
-    /// Whether a message has room: it is small, others wait for the same bytes, or the limit allows more.
-    pub(crate) fn fit(&self, frames: &Frames) -> bool {
-        frames.len() <= LARGE || self.waiting().fit(frames, self.inner.max)
-    }
-
     /// Takes room for a large message; `None` if there is none. Subscribers that wait for the same bytes share it.
     pub(crate) fn take(&self, frames: &Frames) -> Option<Room> {
         let place = place(frames);
@@ -140,8 +135,6 @@ mod tests {
         let rooms = [messages.take(&one).unwrap(), messages.take(&one).unwrap()];
         let more = messages.take(&other).unwrap();
         assert!(messages.take(&third).is_none());
-        assert!(messages.fit(&one) && !messages.fit(&third));
-        assert!(messages.fit(&Frames::plain("small")));
         let [first, second] = rooms;
         drop(first);
         assert!(messages.take(&third).is_none(), "the second still waits");

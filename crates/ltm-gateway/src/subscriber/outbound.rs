@@ -16,6 +16,7 @@ use crate::{
     compression::{negotiation::Agreement, past::Window},
     fanout::frames::{Frames, frame_length},
     subscriber::{
+        close::NotSent,
         event_queue::EventQueue,
         large_messages::{LARGE, LargeMessages, Room},
     },
@@ -139,22 +140,21 @@ impl Outbound {
     }
 
     /// Sends frames of messages, in the best form that the client can read. Bytes that the socket does not accept wait.
-    /// Returns how many bytes compression has saved; `None` if it took nothing, because something waits already, the
-    /// frames have no room, or the connection has ended.
-    pub(crate) fn send(&self, frames: &Frames) -> Option<usize> {
+    /// Returns how many bytes compression has saved.
+    ///
+    /// # Errors
+    ///
+    /// Why it took nothing.
+    pub(crate) fn send(&self, frames: &Frames) -> Result<usize, NotSent> {
         let room = match frames.len() > LARGE {
-            true => Some(self.large_messages.take(frames)?),
+            true => Some(self.large_messages.take(frames).ok_or(NotSent::NoRoom)?),
             false => None,
         };
-        match &self.wire {
+        let saved = match &self.wire {
             Wire::WebSocket(web_socket) => web_socket.send(frames, room),
             Wire::Events(queue) => queue.send(frames.uncompressed(), room).then_some(0),
-        }
-    }
-
-    /// Whether there is room for frames that may have to wait.
-    pub(crate) fn has_room(&self, frames: &Frames) -> bool {
-        self.large_messages.fit(frames)
+        };
+        saved.ok_or(NotSent::Busy)
     }
 
     /// Whether the client can inflate.

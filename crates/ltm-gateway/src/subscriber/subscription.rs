@@ -46,9 +46,6 @@ pub(crate) struct Subscription {
     pauses: Option<Box<dyn Iterator<Item = Duration>>>,
 }
 
-/// Why a subscriber is closed whose large message has no room.
-const NO_ROOM: &str = "too many large messages wait for slow subscribers (gateway.large_messages)";
-
 /// The next step of a subscription.
 enum Next {
     /// Send these frames.
@@ -138,13 +135,10 @@ impl Subscription {
                 return CloseCause::Left;
             }
             if let Next::Send(frames) = next {
-                let Some(saved) = outbound.send(&frames) else {
-                    return match outbound.has_room(&frames) {
-                        true => CloseCause::Left,
-                        false => CloseCause::OverLimit(NO_ROOM.into()),
-                    };
-                };
-                self.handle.topic.metrics().saved(saved);
+                match outbound.send(&frames) {
+                    Ok(saved) => self.handle.topic.metrics().saved(saved),
+                    Err(error) => return error.into(),
+                }
             }
         }
     }
