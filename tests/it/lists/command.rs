@@ -65,7 +65,7 @@ async fn the_command_has_the_filters_of_the_api() {
         .unwrap();
     let says = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        says.contains("created_after") && says.contains("RFC 3339"),
+        says.contains("--created-after") && says.contains("RFC 3339"),
         "{says}"
     );
 }

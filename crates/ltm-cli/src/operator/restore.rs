@@ -101,10 +101,10 @@ fn report(args: &Args, sum: &Sum, output: Output) -> Result<(), Error> {
     if let Some(first) = missing.first() {
         return Err(Error::NotFound(format!("the backup has no LTM {first}")));
     }
-    args.selection.check_found(sum.has_chosen, "the backup")?;
     if !sum.is_whole {
         return Err(incomplete(args, sum));
     }
+    args.selection.check_found(sum.has_chosen, "the backup")?;
     match sum.conflicts {
         0 => Ok(()),
         count => Err(Error::Ended(format!(
