@@ -17,7 +17,7 @@ const EVIL = '<img src=x onerror="globalThis.hit=1"><script>globalThis.hit=1</sc
 test('whatever an engine writes is text', async () => {
   const service = await Service.start();
   const structure = { name: EVIL, fqn: EVIL, init: [EVIL], ltms: [{ name: EVIL, fqn: EVIL }, { name: '__proto__', fqn: 'p' }], transitions: [{ from: EVIL, to: EVIL, label: EVIL, namespace: EVIL, display_label: EVIL }] };
-  const state = JSON.parse(`{"__proto__": {"_status": "active"}, "constructor": ${JSON.stringify(EVIL)}, "_status": ${JSON.stringify(EVIL)}}`);
+  const state = JSON.parse(`{"agent": {"__proto__": {"_status": "active"}}, "constructor": ${JSON.stringify(EVIL)}, "_status": ${JSON.stringify(EVIL)}}`);
   const { id } = await service.post('ltm', { fqn: EVIL, name: EVIL, structure, state });
   await service.post(`ltm/${id}/snapshots`, { reason: EVIL, item: { fqn: EVIL, label: EVIL, payload: EVIL }, patch: [{ op: 'add', path: `/${EVIL.replaceAll('/', '~1')}`, value: EVIL }], execute_queue: [EVIL, null, 3], transitions_queue: [{ label: EVIL, params: [EVIL] }] });
   await service.post(`ltm/${id}/errors`, { id: crypto.randomUUID(), reason: EVIL, item: { fqn: EVIL }, retries: [{ type: EVIL, description: EVIL, details: EVIL }], retrying: false, success: false });
