@@ -27,5 +27,5 @@ mod writer;
 
 pub use app::Api;
 pub use http::{configure, snapshot_of};
-pub use run::{RunError, run};
+pub use run::run;
 pub use settings::{ApiSettings, Settings};

@@ -1,11 +1,8 @@
 //! The whole service.
 
-use std::io;
-
 use ltm_auth::Auth;
-use ltm_service::{Failure, Metrics, Readiness, Server, Tasks, log_start};
-use ltm_settings::SettingError;
-use ltm_store::{Inspector, Redis, StoreError};
+use ltm_service::{Metrics, Readiness, RunError, Server, Tasks, log_start};
+use ltm_store::{Inspector, Redis};
 
 use crate::{Api, Settings, configure, http::name_gateway};
 
@@ -57,28 +54,4 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
         .run(routes, async move { shutdown.begun().await })
         .await?;
     Ok(())
-}
-
-/// Why the service ended before its shutdown began.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A setting cannot be used.
-    #[error(transparent)]
-    Settings(#[from] SettingError),
-    /// A setting of Redis cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The server failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-impl Failure for RunError {
-    fn is_wrong_setting(&self) -> bool {
-        match self {
-            Self::Settings(_) => true,
-            Self::Store(error) => error.is_wrong_setting(),
-            Self::Io(_) => false,
-        }
-    }
 }

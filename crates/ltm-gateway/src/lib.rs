@@ -27,6 +27,6 @@ mod subscriber;
 
 pub use gateway::Gateway;
 pub use http::configure;
-pub use run::{RunError, run};
+pub use run::run;
 pub use settings::{GatewaySettings, Settings};
 pub use subscriber::follow_request::FollowRequest;

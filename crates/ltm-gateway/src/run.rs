@@ -1,11 +1,10 @@
 //! The whole service, from its settings to its end.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use ltm_auth::Auth;
-use ltm_service::{Failure, Metrics, Server, Tasks, log_start};
-use ltm_settings::SettingError;
-use ltm_store::{Redis, StoreError};
+use ltm_service::{Metrics, RunError, Server, Tasks, log_start};
+use ltm_store::Redis;
 
 use crate::{
     gateway::Gateway,
@@ -51,28 +50,4 @@ pub async fn run(settings: Settings, tasks: Tasks) -> Result<(), RunError> {
     };
     server.run(routes, stop).await?;
     Ok(())
-}
-
-/// Why the service did not start, or ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The settings contradict each other.
-    #[error(transparent)]
-    Settings(#[from] SettingError),
-    /// A setting of Redis is not valid.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The server failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-impl Failure for RunError {
-    fn is_wrong_setting(&self) -> bool {
-        match self {
-            Self::Settings(_) => true,
-            Self::Store(error) => error.is_wrong_setting(),
-            Self::Io(_) => false,
-        }
-    }
 }

@@ -29,7 +29,8 @@ pub use http::{
 };
 pub use process::{
     log::{LogFormat, LogSettings},
-    program::{Arguments, Common, Failure, Program, load_redis, read_settings, run, run_with},
+    program::{Arguments, Common, Program, load_redis, read_settings, run, run_with},
+    run_error::{Failure, RunError},
     settings::{OtherSection, SettingsError},
     shutdown::Shutdown,
     start_line::log_start,

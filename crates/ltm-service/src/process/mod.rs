@@ -2,6 +2,7 @@
 
 pub(crate) mod log;
 pub(crate) mod program;
+pub(crate) mod run_error;
 pub(crate) mod settings;
 pub(crate) mod shutdown;
 pub(crate) mod start_line;

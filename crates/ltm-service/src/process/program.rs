@@ -14,11 +14,12 @@ use std::{
 use clap::Args;
 use ltm_auth::AuthSettings;
 use ltm_settings::SettingError;
-use ltm_store::{RedisSettings, StoreError};
+use ltm_store::RedisSettings;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     log::LogSettings,
+    run_error::Failure,
     settings::{self, SettingsError},
     shutdown::Shutdown,
     tasks::Tasks,
@@ -62,18 +63,6 @@ pub trait Program: Default + Serialize + DeserializeOwned {
     ///
     /// Names the setting.
     fn check(&self) -> Result<(), SettingError>;
-}
-
-/// Why a service ended.
-pub trait Failure: Error + 'static {
-    /// Whether a setting cannot be used.
-    fn is_wrong_setting(&self) -> bool;
-}
-
-impl Failure for StoreError {
-    fn is_wrong_setting(&self) -> bool {
-        matches!(self, Self::Setting { .. })
-    }
 }
 
 /// The sections that every service has.
