@@ -385,9 +385,8 @@ async fn a_body_with_two_runs_is_recorded_to_its_end() {
     assert_eq!(recorded.state("t").await["_run"]["runId"], "r2");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_of_events_that_somebody_sends_can_be_stopped() {
-    let recorded = Recorded::start(&[]).await;
+/// Somebody who sends the events of a run, and has more of them.
+async fn caller_of_a_run(recorded: &Recorded) -> RawConnection {
     let started = json!({"type": "RUN_STARTED", "threadId": "t", "runId": "r"});
     let mut caller = RawConnection::to(recorded.recorder.address()).await;
     let head = format!(
@@ -396,6 +395,13 @@ async fn a_run_of_events_that_somebody_sends_can_be_stopped() {
     );
     caller.send(head.as_bytes()).await.unwrap();
     recorded.until_status("t", "active").await;
+    caller
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_events_that_somebody_sends_can_be_stopped() {
+    let recorded = Recorded::start(&[]).await;
+    let mut caller = caller_of_a_run(&recorded).await;
     recorded
         .post(&format!("/agui/{AGENT}/t/stop"), &json!({}))
         .await;
@@ -414,14 +420,7 @@ async fn a_run_of_events_that_somebody_sends_can_be_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_sends_events_learns_how_many_are_recorded_when_the_recorder_stops() {
     let mut recorded = Recorded::start(&[]).await;
-    let started = json!({"type": "RUN_STARTED", "threadId": "t", "runId": "r"});
-    let mut caller = RawConnection::to(recorded.recorder.address()).await;
-    let head = format!(
-        "POST /agui/{AGENT}/t/events HTTP/1.1\r\nHost: localhost\r\n\
-         Content-Type: application/x-ndjson\r\nContent-Length: 9999\r\n\r\n{started}\n"
-    );
-    caller.send(head.as_bytes()).await.unwrap();
-    recorded.until_status("t", "active").await;
+    let mut caller = caller_of_a_run(&recorded).await;
     recorded.recorder.signal("TERM");
     let (head, body) = caller.answer().await;
     assert!(head.starts_with("http/1.1 200 "), "{head}");

@@ -1,19 +1,25 @@
 //! What an agent or a page can make a recorder hold.
 
-use ltm_tests::{RawConnection, forget_peak, peak_bytes, resident_bytes, until};
+use ltm_tests::{AgentRun, RawConnection, forget_peak, peak_bytes, resident_bytes, until};
 use serde_json::{Value, json};
 
 use super::recorder::{AGENT, Recorded, input};
 
 const MIB: usize = 1024 * 1024;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_small_delta_that_copies_without_end_is_an_error_of_the_thread() {
+/// A recorder with a run of the thread `t` that has begun.
+async fn active_run() -> (Recorded, AgentRun) {
     let mut recorded = Recorded::start(&[]).await;
     recorded.run("t", "r");
     let mut run = recorded.agent.asked().await;
     run.begin().await;
     recorded.until_status("t", "active").await;
+    (recorded, run)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_delta_that_copies_without_end_is_an_error_of_the_thread() {
+    let (recorded, mut run) = active_run().await;
     let pid = recorded.recorder.pid();
     forget_peak(pid);
     let before = resident_bytes(pid);
@@ -111,11 +117,7 @@ async fn a_request_whose_values_would_take_too_much_memory_is_refused_unparsed()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_of_many_small_values_is_too_large_for_the_memory_that_it_takes() {
-    let mut recorded = Recorded::start(&[]).await;
-    recorded.run("t", "r");
-    let mut run = recorded.agent.asked().await;
-    run.begin().await;
-    recorded.until_status("t", "active").await;
+    let (recorded, mut run) = active_run().await;
     let pid = recorded.recorder.pid();
     forget_peak(pid);
     let before = resident_bytes(pid);

@@ -144,7 +144,7 @@ async fn record(
         headers,
         ..
     } = wish;
-    if recording.recorder.is_behind(&input.members) {
+    if recording.recorder.page_is_behind() {
         recording.recorder.bring_up_to_date(&mut input.members);
         input.size += recording.recorder.bytes();
     }

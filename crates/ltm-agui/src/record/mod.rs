@@ -84,6 +84,8 @@ pub struct Recorder {
     run: Option<Run>,
     /// The lease of the runs that the recorder begins.
     lease: Option<u64>,
+    /// Whether the page that began the run is behind the thread.
+    page_is_behind: bool,
     options: Options,
 }
 
@@ -100,6 +102,7 @@ impl Recorder {
             lanes: Lanes::default(),
             run,
             lease: None,
+            page_is_behind: false,
             options,
         };
         (recorder.open.texts, recorder.open.calls) = recorder.messages().unfinished();
@@ -163,7 +166,7 @@ impl Recorder {
     /// replaces that of the thread, unless the page is behind the thread.
     pub fn start(&mut self, run: Run, input: &Map<String, Value>) -> Vec<Record> {
         self.lease = run.lease;
-        let is_behind = self.is_behind(input);
+        self.page_is_behind = self.is_behind(input);
         let all = input.get("messages").and_then(Value::as_array);
         let new = self.messages().missing(all.map_or(&[], Vec::as_slice));
         let mut event = Event::new(
@@ -181,7 +184,7 @@ impl Recorder {
         let state = input
             .get("state")
             .filter(|it| it.as_object().is_some_and(|it| !it.is_empty()))
-            .filter(|_| !is_behind);
+            .filter(|_| !self.page_is_behind);
         if let Some(state) = state {
             self.state_snapshot(state.clone(), &mut records);
         }

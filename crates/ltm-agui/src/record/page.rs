@@ -23,27 +23,28 @@ impl Recorder {
     ///
     /// A page that leaves out its own message, changes one, or ends before the agent's answer means to: it edits, or runs the
     /// agent again. Clients send no activities, and older ones know no reasoning, so these do not count.
-    pub fn is_behind(&self, input: &Map<String, Value>) -> bool {
+    pub(super) fn is_behind(&self, input: &Map<String, Value>) -> bool {
         let sent = by_id(input);
         let all = self.messages().0;
         let held = |message: &Value| text(message, "id").and_then(|id| sent.get(id).copied());
         let as_it_is = |message: &Value| held(message).is_some_and(|it| is_same(message, it));
-        let first = all.iter().position(|it| counts(it) && !as_it_is(it));
-        let Some((missing, later)) = first.and_then(|at| all[at..].split_first()) else {
+        let mut all_that_count = all.iter().filter(|it| counts(it));
+        let Some(missing) = all_that_count.find(|it| !as_it_is(it)) else {
             return false;
         };
         match held(missing) {
             Some(beginning) => is_beginning(beginning, missing),
             None if missing["role"] == "user" => false,
             None => {
-                let known = all
-                    .iter()
-                    .filter_map(|it| text(it, "id"))
-                    .collect::<HashSet<_>>();
-                let is_new = |id: &&str| !known.contains(*id);
-                sent.keys().any(is_new) || later.iter().any(|it| held(it).is_some())
+                let known: HashSet<&str> = all.iter().filter_map(|it| text(it, "id")).collect();
+                sent.keys().any(|id| !known.contains(id))
             }
         }
+    }
+
+    /// Whether the page that began the run is behind the thread.
+    pub fn page_is_behind(&self) -> bool {
+        self.page_is_behind
     }
 
     /// Replaces the messages and the state of a page that is behind by those of the thread, for the agent.
