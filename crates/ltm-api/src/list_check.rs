@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use ltm_store::{ListCheck as Progress, Store, StoreError};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -52,6 +53,9 @@ impl ListCheck {
         }
         let counts = self.store.counts(false, |_| true, &[]).await?;
         self.metrics.ltms(&counts);
+        let last_entry = self.store.longest_inactive("active").await?;
+        let inactive = last_entry.map(|it| Timestamp::now().duration_since(it));
+        self.metrics.longest_inactive(inactive.unwrap_or_default());
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! The metrics of the API.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
+use jiff::SignedDuration;
 use ltm_store::ListCounts;
 use ltm_types::{Entry, Kind};
 use prometheus_client::{
@@ -26,6 +27,7 @@ pub(crate) struct Metrics {
     checkpoints: Counter,
     trims: Counter,
     ltms: Family<OfStatus, Gauge>,
+    inactive: Gauge<f64, AtomicU64>,
 }
 
 /// The statuses with a series of their own. An engine can choose any word, so there is one series for all others.
@@ -71,6 +73,7 @@ impl Metrics {
             checkpoints: Counter::default(),
             trims: Counter::default(),
             ltms: Family::default(),
+            inactive: Gauge::default(),
         }
     }
 
@@ -130,6 +133,11 @@ impl Metrics {
         self.set_ltms("other", rest);
     }
 
+    /// Of all active LTMs, the one without an entry for the longest time has had none for so long.
+    pub(crate) fn longest_inactive(&self, time: SignedDuration) {
+        self.inactive.set(time.as_secs_f64().max(0.0));
+    }
+
     fn set_ltms(&self, status: &'static str, count: u64) {
         let gauge = self.ltms.get_or_create(&OfStatus { status });
         gauge.set(count.try_into().unwrap_or(i64::MAX));
@@ -171,6 +179,12 @@ impl Metrics {
             "ltms",
             "LTMs outside the playground, by status, as the last look at api.list_interval found them",
             self.ltms.clone(),
+        );
+        registry.register_with_unit(
+            "active_without_entry",
+            "Longest time that an active LTM outside the playground has had no entry, as the last look at api.list_interval found it",
+            Unit::Seconds,
+            self.inactive.clone(),
         );
         registry.register(
             "ltms_created",

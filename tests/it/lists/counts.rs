@@ -1,4 +1,4 @@
-//! `GET /ltm/counts`, and the metric `ltm_ltms`.
+//! `GET /ltm/counts`, and the metrics `ltm_ltms` and `ltm_active_without_entry_seconds`.
 
 use ltm_tests::{Api, Scrape, Stack, until};
 use reqwest::Method;
@@ -64,6 +64,49 @@ async fn the_counts_follow_what_is_created_changed_and_deleted() {
         .expect(200);
     let counts = json!({"total": 3, "status": {"active": 1, "odd": 1}, "fqn": {"app.Agent": 1, "app.Other": 2}});
     until_counts_are(api, "", &counts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metric_shows_for_how_long_an_active_ltm_has_had_no_entry() {
+    let stack = Stack::with(&[("LTM__API__LIST_INTERVAL", "100ms")]);
+    create(&stack.api, "app.Agent", Some("finished")).await;
+    let metric = async || {
+        let scrape = Scrape::of(&stack.api_service).await;
+        scrape.value("ltm_active_without_entry_seconds")
+    };
+    until("nothing is active", async || match metric().await {
+        0.0 => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    create(&stack.api, "app.Agent", Some("active")).await;
+    let stalled = create(&stack.api, "app.Agent", Some("active")).await;
+    create(&stack.api, "app.Agent", Some("active")).await;
+    // This one has had no entry since 2020, and the index knows.
+    let meta = format!("ltm:{{{stalled}}}:meta");
+    let old = "2020-01-01T00:00:00Z";
+    stack.redis.cli(&["HSET", &meta, "updated_at", old]);
+    let member = format!("{stalled:020}");
+    stack
+        .redis
+        .cli(&["ZADD", "ltm:{list}:updated", "1577836800000", &member]);
+    const YEAR: f64 = 365.0 * 24.0 * 3600.0;
+    until("the metric shows its time", async || match metric().await {
+        years if years > 6.0 * YEAR => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    stack
+        .api
+        .append(stalled, json!({"merge": {"_status": "finished"}}))
+        .await;
+    until("the metric shows the others", async || {
+        match metric().await {
+            seconds if seconds > 0.0 && seconds < YEAR => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

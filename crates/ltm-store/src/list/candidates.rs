@@ -50,7 +50,7 @@ impl OrderedIds {
         Self { key, beginning }
     }
 
-    fn of_term(term: &str) -> Self {
+    pub(crate) fn of_term(term: &str) -> Self {
         Self {
             key: keys::LIST_TERMS.into(),
             beginning: format!("{term}\0"),
@@ -66,6 +66,16 @@ impl OrderedIds {
             // After all digits.
             count.arg(format!("({}:", self.beginning));
         }
+    }
+
+    /// Reads the lowest ids.
+    pub(crate) fn read_lowest(&self, pipeline: &mut Pipeline, count: usize) {
+        let read = pipeline.cmd("ZRANGEBYLEX").arg(&self.key);
+        read.arg(format!("[{}", self.beginning))
+            .arg(format!("({}:", self.beginning))
+            .arg("LIMIT")
+            .arg(0)
+            .arg(count);
     }
 
     fn read(&self, pipeline: &mut Pipeline, range: IdRange, count: usize) {
