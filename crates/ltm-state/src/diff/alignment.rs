@@ -2,8 +2,9 @@
 //!
 //! The elements that are equal are found with the diff of E. W. Myers, "An O(ND) Difference Algorithm and Its
 //! Variations", Algorithmica 1 (1986), with the bounds on its work that GNU diff and Git have. These do not bound the
-//! work for long arrays that differ everywhere, so [`Budget::steps`] does. The elements between them are paired so that the patch is short: R. A. Wagner and M. J. Fischer, "The String-to-String
-//! Correction Problem", Journal of the ACM 21 (1974). The cost of a change is the length of its patch.
+//! work for long arrays that differ everywhere, so [`Budget::steps`] does. The elements between them are paired so that
+//! the patch is short: R. A. Wagner and M. J. Fischer, "The String-to-String Correction Problem", Journal of the ACM 21
+//! (1974). The cost of a change is the length of its patch.
 
 use std::{iter::repeat_n, ops::Range};
 
@@ -22,6 +23,8 @@ use crate::json::measure;
 const MAX_PAIRS: usize = 1 << 16;
 /// Shorter arrays are not searched for few edits first.
 const SHORT: usize = 1 << 10;
+/// The library gives up an exact search after as many edits as the root of the length, but not before this many.
+const EXACT_EDITS: usize = 256;
 
 /// What the work of a diff may still be. It is shared by all arrays of the two states.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl Default for Budget {
     fn default() -> Self {
         Self {
             bytes: 8 << 20,
-            steps: 1 << 26,
+            steps: 1 << 25,
             shifts: 1 << 26,
         }
     }
@@ -108,7 +111,8 @@ fn hunks(from: &[Value], to: &[Value], steps: &mut usize) -> Vec<Hunk> {
         return hunks.into_iter().map(|hunk| hunk.map(shifted)).collect();
     }
     // What the library needs at most, about.
-    if !take(steps, length.saturating_mul(length.isqrt())) {
+    let edits = length.isqrt().max(EXACT_EDITS).min(length);
+    if !take(steps, length.saturating_mul(edits)) {
         return vec![rest];
     }
     let wide = |range: Range<u32>| shifted(range.start as usize..range.end as usize);

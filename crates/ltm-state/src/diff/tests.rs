@@ -337,6 +337,13 @@ fn the_work_for_long_arrays_that_differ_everywhere_is_bounded() {
     assert!(budget.steps < 2_000_000);
     let operations = checked_diff(&state(&from), &state(&to));
     assert!(length_of(&operations) <= whole(&state(&from), &state(&to)));
+    // The library searches short arrays, too, for as long as they have few elements.
+    let mut budget = alignment::Budget::default();
+    let before = budget.steps;
+    let numbers =
+        |seed: u64| -> Vec<Value> { (0..500_u64).map(|n| json!((n * seed) % 503)).collect() };
+    drop(align(&numbers(7), &numbers(300), 0, &mut budget));
+    assert!(before - budget.steps > 200_000);
     // Many arrays share the budget of shifts.
     let half = |items: &Vec<Value>| items.iter().step_by(2).cloned().collect::<Vec<Value>>();
     let from: Vec<Vec<Value>> = (0..40).map(|_| items(2000)).collect();
