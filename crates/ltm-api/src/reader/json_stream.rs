@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The most bytes that the connection takes at once. It holds a copy of them.
-pub(super) const PART: usize = 32 * 1024;
+pub(super) const PART: usize = 64 * 1024;
 /// How many bytes of errors are read at once.
 const ERRORS_AT_ONCE: usize = 128 * 1024;
 

@@ -85,7 +85,7 @@ mod tests {
             };
             Parts::new(cache.clone(), room)
         };
-        let text: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        let text: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let mut first = parts();
         for piece in text.chunks(777) {
             assert!(first.write(piece).is_ok());
@@ -94,7 +94,7 @@ mod tests {
             panic!("there is room");
         };
         let lengths: Vec<usize> = first.iter().map(Bytes::len).collect();
-        assert_eq!(lengths, [PART, PART, PART, 100_000 - 3 * PART]);
+        assert_eq!(lengths, [PART, PART, PART, 200_000 - 3 * PART]);
         let mut second = parts();
         assert!(second.share(&first).is_ok() && second.write(b"more").is_ok());
         let Ok(second) = second.finish() else {

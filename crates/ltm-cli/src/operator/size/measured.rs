@@ -6,17 +6,17 @@
 pub(super) type Row = (&'static str, f64, &'static str);
 
 /// CPU µs of the gateway to write a message to one more subscriber of an LTM: one `send`.
-pub(super) const DELIVERY: f64 = 8.0;
+pub(super) const DELIVERY: f64 = 4.8;
 /// CPU µs of the gateway to take a message from Redis, for each thread that follows the LTM: one wake-up.
-pub(super) const WAKE: f64 = 45.0;
+pub(super) const WAKE: f64 = 50.0;
 /// CPU µs of the API for an append.
-pub(super) const API_APPEND: f64 = 48.0;
+pub(super) const API_APPEND: f64 = 73.0;
 /// CPU µs of Redis for an append.
-pub(super) const REDIS_APPEND: f64 = 28.0;
+pub(super) const REDIS_APPEND: f64 = 43.0;
 /// CPU µs of Redis to send a message to one thread of a gateway: one `send`, as a delivery.
-pub(super) const REDIS_MESSAGE: f64 = 8.0;
+pub(super) const REDIS_MESSAGE: f64 = 4.8;
 /// KiB of the gateway for a connection.
-pub(super) const CONNECTION: f64 = 4.9;
+pub(super) const CONNECTION: f64 = 3.6;
 /// KiB of the gateway for a connection whose client reads nothing, at most.
 pub(super) const STALLED: f64 = 264.0;
 /// KiB of the gateway for each LTM that it follows.
