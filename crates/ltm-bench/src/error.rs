@@ -1,6 +1,9 @@
 //! The errors of a measurement.
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
 /// Why a measurement failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,8 @@ pub(crate) enum Error {
         "{needed} connections exceed the limit of {limit} open files; raise it with `ulimit -n`"
     )]
     Files { needed: usize, limit: u64 },
+    #[error("LOSS: {0}")]
+    Ended(String),
     #[error("LOSS OR DISORDER: {0}")]
     Delivery(String),
     #[error("the document is wrong: {0}")]
@@ -36,6 +41,34 @@ pub(crate) enum Error {
     Scenario(String),
     #[error("a producer panicked")]
     Panicked,
-    #[error("{delivered} of {expected} deliveries arrived in time")]
-    Late { delivered: u64, expected: u64 },
+    #[error("{count} of {expected} {what} in time")]
+    Late {
+        what: &'static str,
+        count: u64,
+        expected: u64,
+    },
+}
+
+impl Error {
+    /// The error if more messages arrive than were sent.
+    pub(crate) fn excess(delivered: u64, expected: u64) -> Self {
+        Self::Delivery(format!("{delivered} deliveries instead of {expected}"))
+    }
+
+    /// Whether a subscriber may find the server ready if it connects again: the server ended the connection, or
+    /// stops or starts.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Ended(_) => true,
+            Self::Handshake(said) => said.is_empty() || said.starts_with("HTTP/1.1 503 "),
+            Self::Io(error) => matches!(
+                error.kind(),
+                ErrorKind::ConnectionRefused
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+            ),
+            _ => false,
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! The WebSocket handshake of a subscriber, on a bare socket.
 
 use std::{
+    fmt::Write as _,
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     time::Duration,
 };
 
+use ltm_client::Cursor;
 use memchr::memmem;
 use socket2::{Domain, Socket, Type};
 
@@ -22,6 +24,20 @@ pub(crate) struct Subscription {
     /// The channel to subscribe to, if the server is Centrifugo.
     pub(crate) centrifugo: Option<String>,
     pub(crate) order: DeliveryCheck,
+    /// The address of this machine to connect from, if the system must not choose it.
+    pub(crate) source: Option<IpAddr>,
+    /// Whether the subscriber connects again, after the last message that it has, if a connection ends.
+    pub(crate) resumes: bool,
+}
+
+impl Subscription {
+    /// Makes the next connection begin after this cursor.
+    pub(crate) fn resume_after(&mut self, cursor: Cursor) {
+        let end = self.path.find('?').unwrap_or(self.path.len());
+        self.path.truncate(end);
+        // Writing to a text never fails.
+        let _ = write!(self.path, "?after={cursor}");
+    }
 }
 
 /// The longest wait for an answer.
@@ -35,7 +51,7 @@ pub(crate) fn enter(
     subscription: &Subscription,
     buffer: Option<usize>,
 ) -> Result<(TcpStream, Vec<u8>), Error> {
-    let mut socket = connect(&subscription.address, buffer)?;
+    let mut socket = connect(subscription, buffer)?;
     socket.set_read_timeout(Some(WAIT))?;
     socket.set_nodelay(true)?;
     let request = format!(
@@ -87,12 +103,42 @@ pub(super) fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&head, &payload[..usize::from(length)]].concat()
 }
 
-fn connect(address: &str, buffer: Option<usize>) -> Result<TcpStream, Error> {
-    let (Some(size), Ok(at)) = (buffer, address.parse::<SocketAddr>()) else {
+fn connect(subscription: &Subscription, buffer: Option<usize>) -> Result<TcpStream, Error> {
+    let address = &subscription.address;
+    let (Ok(at), true) = (
+        address.parse::<SocketAddr>(),
+        buffer.is_some() || subscription.source.is_some(),
+    ) else {
         return Ok(TcpStream::connect(address)?);
     };
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
-    socket.set_recv_buffer_size(size)?;
+    if let Some(size) = buffer {
+        socket.set_recv_buffer_size(size)?;
+    }
+    if let Some(source) = subscription.source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
     socket.connect(&at.into())?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_resumes_after_the_latest_cursor_only() {
+        let mut subscription = Subscription {
+            address: String::new(),
+            path: "/ws/7?after=1-2".into(),
+            centrifugo: None,
+            order: DeliveryCheck::Log { last: 1 },
+            source: None,
+            resumes: true,
+        };
+        for (seq, check) in [(2, 33), (3, 4)] {
+            subscription.resume_after(Cursor { seq, check });
+        }
+        assert_eq!(subscription.path, "/ws/7?after=3-4");
+    }
 }

@@ -241,6 +241,8 @@ impl Target {
             path,
             centrifugo,
             order,
+            source: None,
+            resumes: false,
         }
     }
 
