@@ -47,6 +47,12 @@ pub(crate) enum Error {
         count: u64,
         expected: u64,
     },
+    #[error("{0} does not stop")]
+    Stop(&'static str),
+    #[error("{0}")]
+    Subscribers(String),
+    #[error("`scale` starts its own services: leave out --api and --gateway")]
+    OwnServices,
 }
 
 impl Error {

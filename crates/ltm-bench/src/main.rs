@@ -14,7 +14,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use error::Error;
-use scenarios::Scenario;
+use scenarios::{Scenario, scale::share};
 use session::Session;
 use targets::{Kind, centrifugo, floor};
 
@@ -49,6 +49,9 @@ enum Command {
     Growth(growth::Drawings),
     #[command(hide = true)]
     Floor { address: SocketAddr },
+    /// A share of the subscribers of `scale`.
+    #[command(hide = true)]
+    ScaleSubscribers,
 }
 
 fn main() -> ExitCode {
@@ -70,7 +73,10 @@ fn main() -> ExitCode {
 fn usual(command: &Command) -> Result<Vec<Kind>, Error> {
     let mut on = vec![Kind::Live, Kind::Floor, Kind::Nchan];
     match command {
-        Command::Growth(_) | Command::Floor { .. } => {}
+        Command::Growth(_)
+        | Command::Floor { .. }
+        | Command::ScaleSubscribers
+        | Command::Measure(Scenario::Scale(_)) => {}
         _ if centrifugo::program().is_some() => on.push(Kind::Centrifugo),
         _ => writeln!(std::io::stderr(), "without Centrifugo: it is not installed")?,
     }
@@ -90,6 +96,10 @@ fn run(arguments: Arguments) -> Result<Vec<String>, Error> {
         Command::All(extent) => suite::run(&mut session, &extent)?,
         Command::Growth(drawings) => growth::run(&mut session, &drawings)?,
         Command::Floor { address } => floor::serve(address)?,
+        Command::ScaleSubscribers => {
+            share::follow()?;
+            return Ok(Vec::new());
+        }
     }
     session.end(arguments.json.as_deref())
 }

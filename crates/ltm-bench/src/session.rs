@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     report::{Report, Row},
     scenarios::Scenario,
-    targets::{Kind, Target},
+    targets::Kind,
 };
 
 /// A run. A failure keeps the results of the other measurements.
@@ -37,8 +37,10 @@ impl Session {
         let mut apart = Vec::new();
         for scenario in scenarios {
             let kinds = self.on.iter().filter(|kind| scenario.is_for(**kind));
+            let parts = scenario.parts();
             let outcomes: Vec<_> = kinds
-                .map(|kind| (kind, self.row(scenario, *kind)))
+                .flat_map(|kind| parts.iter().map(move |part| (kind, part)))
+                .map(|(kind, part)| (kind, part.measure(*kind, self.external.as_ref())))
                 .collect();
             let mut rows = Vec::new();
             let mut failures = Vec::new();
@@ -61,16 +63,6 @@ impl Session {
         }
         self.report.rows.extend(together.rows);
         Ok(apart)
-    }
-
-    fn row(&self, scenario: &Scenario, kind: Kind) -> Result<Row, Error> {
-        let mut target = match &self.external {
-            Some((api, gateway)) if kind == Kind::Live => {
-                Target::external(api.clone(), gateway.clone())?
-            }
-            _ => scenario.target(kind)?,
-        };
-        scenario.run(&mut target)
     }
 
     /// Writes the figures, and returns the failures.

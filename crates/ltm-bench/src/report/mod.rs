@@ -2,6 +2,7 @@
 
 pub(crate) mod plot;
 pub(crate) mod progress;
+pub(crate) mod sizes;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -106,6 +107,7 @@ impl Report {
                 }
             }
         }
+        sizes::compare(&mut self.rows);
     }
 
     /// One table for each scenario.
@@ -123,6 +125,9 @@ impl Report {
             let compared = COMPARED.iter().find(|(of, _)| *of == scenario);
             let compared = match compared {
                 Some((_, figure)) if rows.iter().any(ratio) => format!(" (× compares {figure})"),
+                None if rows.iter().any(ratio) => {
+                    format!(" (× compares with {} subscribers)", sizes::BASE)
+                }
                 _ => String::new(),
             };
             format!("{scenario}{compared}\n\n{}\n", table(&rows))

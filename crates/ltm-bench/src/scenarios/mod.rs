@@ -11,13 +11,14 @@ mod idle;
 mod late_append;
 mod latency;
 mod latency_floor;
+pub(crate) mod scale;
 mod stalled;
 
 use clap::{Parser, Subcommand};
 
 use crate::{
     error::Error,
-    report::Row,
+    report::{Row, sizes},
     targets::{Kind, Target},
 };
 
@@ -52,6 +53,9 @@ pub(crate) enum Scenario {
     Document(documents::history::Load),
     /// Openings of one document by many clients, compared with nginx and a file of the same bytes (live only).
     Opening(documents::opening::Load),
+    /// A Redis Cluster, three APIs and six gateways at several sizes: whether the cost of a delivery stays the same,
+    /// and whether each entry arrives once if a gateway is killed and one is drained (live only).
+    Scale(scale::Load),
 }
 
 impl Scenario {
@@ -77,6 +81,7 @@ impl Scenario {
             Self::Late(_) => "late",
             Self::Document(_) => "document",
             Self::Opening(_) => "opening",
+            Self::Scale(_) => sizes::SCENARIO,
         }
     }
 
@@ -96,20 +101,38 @@ impl Scenario {
             | Self::Batch(_)
             | Self::Late(_)
             | Self::Document(_)
-            | Self::Opening(_) => kind == Kind::Live,
+            | Self::Opening(_)
+            | Self::Scale(_) => kind == Kind::Live,
         }
     }
 
-    /// Starts a target for the scenario.
-    pub(crate) fn target(&self, kind: Kind) -> Result<Target, Error> {
-        match (self, kind) {
-            (Self::Latency(_) | Self::Append(_), Kind::Floor) => Target::bare_redis(),
-            _ => Target::start(kind),
+    /// The measurements of the scenario, each with a row of its own.
+    pub(crate) fn parts(&self) -> Vec<Self> {
+        match self {
+            Self::Scale(load) => load.sizes().map(Self::Scale).collect(),
+            other => vec![other.clone()],
         }
     }
 
-    /// Measures the target.
-    pub(crate) fn run(&self, target: &mut Target) -> Result<Row, Error> {
+    /// Measures a target of this kind, or the services at the addresses of an API and a gateway.
+    pub(crate) fn measure(
+        &self,
+        kind: Kind,
+        external: Option<&(String, String)>,
+    ) -> Result<Row, Error> {
+        match (self, kind, external) {
+            (Self::Scale(load), _, None) => scale::run(load),
+            (_, Kind::Live, Some((api, gateway))) => {
+                self.run(&mut Target::external(api.clone(), gateway.clone())?)
+            }
+            (Self::Latency(_) | Self::Append(_), Kind::Floor, _) => {
+                self.run(&mut Target::bare_redis()?)
+            }
+            _ => self.run(&mut Target::start(kind)?),
+        }
+    }
+
+    fn run(&self, target: &mut Target) -> Result<Row, Error> {
         match *self {
             Self::FanOut(load) => fan_out::run(target, load),
             Self::CatchUp(load) => catch_up::run(target, load),
@@ -124,6 +147,7 @@ impl Scenario {
             Self::Late(load) => late_append::run(target, load),
             Self::Document(load) => documents::history::run(target, load),
             Self::Opening(load) => documents::opening::run(target, load),
+            Self::Scale(_) => Err(Error::OwnServices),
         }
     }
 }

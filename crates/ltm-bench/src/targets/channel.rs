@@ -31,5 +31,5 @@ impl Kind {
 pub(crate) struct Channel {
     pub(crate) id: LtmId,
     /// The cursor of its first entry.
-    pub(super) cursor: Cursor,
+    pub(crate) cursor: Cursor,
 }

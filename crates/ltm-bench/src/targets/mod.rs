@@ -2,9 +2,10 @@
 
 pub(crate) mod centrifugo;
 pub(crate) mod channel;
+pub(crate) mod commands;
 pub(crate) mod file_server;
 pub(crate) mod floor;
-mod ltm;
+pub(crate) mod ltm;
 pub(crate) mod process;
 pub(crate) mod usage;
 
@@ -28,7 +29,7 @@ use crate::{
 };
 pub(crate) use channel::{Channel, Kind};
 use ltm::LtmClient;
-use process::{Process, START, beside, free_port};
+use process::{Process, START, free_port};
 
 /// A running target. Its processes end when it is dropped.
 pub(crate) struct Target {
@@ -260,17 +261,8 @@ impl Target {
 
 /// Starts a service on this Redis; returns its address, too.
 fn start_service(name: &'static str, redis: &str) -> Result<(Process, String), Error> {
-    let mut command = Command::new(beside(name)?);
-    command
-        .env("LTM__REDIS__URL", format!("redis://{redis}/0"))
-        .env("LTM__API__LISTEN", "127.0.0.1:0")
-        .env("LTM__GATEWAY__LISTEN", "127.0.0.1:0")
-        .env("LTM__API__MAX_BODY", "64MiB")
-        .env("LTM__API__MAX_STATE", "64MiB")
-        .env("LTM__HTTP__MAX_CONNECTIONS", "110000")
-        .env("LTM__GATEWAY__MAX_SUBSCRIBERS", "100000")
-        .env("LTM__GATEWAY__MAX_SUBSCRIBERS_PER_LTM", "100000")
-        .env("LTM__GATEWAY__MAX_FOLLOWED", "100000");
+    let mut command = commands::service(name)?;
+    command.env("LTM__REDIS__URL", format!("redis://{redis}/0"));
     Process::service(name, &mut command)
 }
 
@@ -278,11 +270,7 @@ fn start_service(name: &'static str, redis: &str) -> Result<(Process, String), E
 fn start_redis(folder: &Path) -> Result<(Process, String), Error> {
     let port = free_port()?;
     let address = format!("127.0.0.1:{port}");
-    let mut command = Command::new("redis-server");
-    command
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--save", "", "--appendonly", "yes", "--dir"])
-        .arg(folder);
+    let mut command = commands::redis(port, folder);
     Ok((Process::start("redis", &mut command, &address)?, address))
 }
 

@@ -124,6 +124,27 @@ impl Process {
             .collect()
     }
 
+    /// Kills the process: it has no time to finish anything.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks the process to stop; returns whether it has ended within this time.
+    pub(crate) fn stop(&mut self, longest: Duration) -> bool {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        let _ = signal::kill(pid, signal::Signal::SIGTERM);
+        let began = Instant::now();
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if began.elapsed() > longest {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
     fn check(&mut self, began: Instant) -> Result<(), Error> {
         let ended = self.child.try_wait().ok().flatten().is_some();
         if ended || began.elapsed() > START {
@@ -138,17 +159,9 @@ impl Drop for Process {
         // A server with workers has to stop them itself. The others have nothing to finish, because their data
         // is not needed after the run.
         if self.pids().len() > 1 {
-            let pid = Pid::from_raw(self.child.id().cast_signed());
-            let _ = signal::kill(pid, signal::Signal::SIGTERM);
-            let began = Instant::now();
-            while self.child.try_wait().is_ok_and(|status| status.is_none())
-                && began.elapsed() < END
-            {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            self.stop(END);
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

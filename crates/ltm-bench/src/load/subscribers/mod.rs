@@ -27,11 +27,11 @@ pub(crate) const THREADS: usize = 2;
 /// The most bytes of one read.
 const BUFFER: usize = 256 * 1024;
 /// The most files that a process has open besides the connections, here and in a target.
-const OTHER_FILES: usize = 200;
+pub(crate) const OTHER_FILES: usize = 200;
 /// The longest wait without a delivery.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// What did not happen if messages do not arrive.
-const DELIVERIES: &str = "deliveries arrived";
+pub(crate) const DELIVERIES: &str = "deliveries arrived";
 /// The longest wait of a thread for its sockets, before it looks whether it has to stop.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -95,6 +95,11 @@ impl Subscribers {
     /// The number of subscribers that are connected now.
     pub(crate) fn connected(&self) -> u64 {
         self.tally.connected.load(Ordering::SeqCst)
+    }
+
+    /// How often subscribers have connected again.
+    pub(crate) fn reconnected(&self) -> u64 {
+        self.tally.reconnected.load(Ordering::SeqCst)
     }
 
     /// The number of messages that all subscribers have received.
@@ -235,6 +240,7 @@ impl Crew {
             return Ok(());
         }
         self.retries.forget(place);
+        self.tally.reconnected.fetch_add(1, Ordering::SeqCst);
         self.tally.connected.fetch_add(1, Ordering::SeqCst);
         let counted = subscriber.count(&[], &self.tally, &mut self.latencies);
         self.lose(place, counted)

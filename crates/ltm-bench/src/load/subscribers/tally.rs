@@ -16,6 +16,8 @@ use crate::error::Error;
 pub(super) struct Tally {
     /// The subscribers that are connected now.
     pub(super) connected: AtomicU64,
+    /// How often subscribers connected again.
+    pub(super) reconnected: AtomicU64,
     pub(super) delivered: AtomicU64,
     pub(super) doubled: AtomicU64,
     pub(super) bytes: AtomicU64,
@@ -30,6 +32,7 @@ impl Tally {
     pub(super) fn new(began: Instant) -> Self {
         Self {
             connected: AtomicU64::new(0),
+            reconnected: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             doubled: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
