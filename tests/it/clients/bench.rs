@@ -56,7 +56,7 @@ fn figure(row: &Value, name: &str) -> f64 {
 #[test]
 fn every_scenario_gives_its_figures() {
     let rows = measure(&["all", "--quick"]);
-    let expected: [(&str, &str, &[&str]); 13] = [
+    let expected: [(&str, &str, &[&str]); 14] = [
         (
             "fan-out",
             "ltm-live",
@@ -83,6 +83,11 @@ fn every_scenario_gives_its_figures() {
         ("late", "ltm-live", &["late / early"]),
         ("document", "ltm-live", &["GET / redis-cli"]),
         ("opening", "ltm-live", &["CPU µs each"]),
+        (
+            "scale",
+            "ltm-live",
+            &["CPU µs a delivery", "Redis µs an append", "deliveries"],
+        ),
     ];
     for (scenario, target, figures) in expected {
         let of = |row: &&Value| row["scenario"] == scenario && row["target"] == target;
@@ -90,6 +95,22 @@ fn every_scenario_gives_its_figures() {
         for name in figures {
             figure(row, name);
         }
+    }
+}
+
+#[test]
+fn subscribers_of_gateways_that_end_reconnect_and_miss_nothing() {
+    let load =
+        "scale --subscribers 24,30 --per-ltm 3 --gateways 3 --apis 1 --seconds 1 --rate-per-ltm 5";
+    let load: Vec<_> = load.split(' ').collect();
+    let rows = measure(&load);
+    assert_eq!(rows.len(), 2);
+    for (row, subscribers) in rows.iter().zip([24.0, 30.0]) {
+        assert_eq!(figure(row, "subscribers"), subscribers);
+        // Two of three gateways.
+        assert_eq!(figure(row, "reconnects"), subscribers / 3.0 * 2.0);
+        // The scenario fails if one of these is lost, repeated or out of order.
+        assert_eq!(figure(row, "deliveries") % 3.0, 0.0);
     }
 }
 
@@ -170,6 +191,16 @@ fn a_target_that_fails_leaves_the_figures_of_the_others() {
         said.contains("error: fan-out, Nchan: cannot start nginx"),
         "{said}"
     );
-    let (output, _) = bench(&["late", "--on", "floor"], None);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    for (load, reason) in [
+        (&["late", "--on", "floor"][..], "does not apply"),
+        (
+            &["scale", "--api", "127.0.0.1:1", "--gateway", "127.0.0.1:1"],
+            "starts its own services",
+        ),
+    ] {
+        let (output, _) = bench(load, None);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(reason), "{said}");
+    }
 }

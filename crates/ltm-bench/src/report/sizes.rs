@@ -1,6 +1,6 @@
 //! How the figures of `scale` change with the size of the deployment.
 
-use super::Row;
+use super::row::Row;
 
 /// The scenario whose sizes are compared.
 pub(crate) const SCENARIO: &str = "scale";

@@ -22,6 +22,7 @@ pub(super) struct Deployment {
     redis: RedisCluster,
     /// The time over which a gateway spreads the closing of its sockets.
     drain_time: Duration,
+    sweep_interval: Duration,
     _folder: TempDir,
 }
 
@@ -61,6 +62,7 @@ impl Deployment {
             apis: Vec::new(),
             gateways: Vec::new(),
             drain_time: Duration::from_secs(load.seconds) / 4,
+            sweep_interval: Duration::from_secs(load.sweep_interval),
             _folder: folder,
         };
         for _ in 0..load.apis {
@@ -85,7 +87,11 @@ impl Deployment {
             .env("LTM__API__LISTEN", listen)
             .env("LTM__GATEWAY__LISTEN", listen)
             .env("LTM__GATEWAY__DRAIN_NOTICE", milliseconds(DRAIN_NOTICE))
-            .env("LTM__GATEWAY__DRAIN_TIME", milliseconds(self.drain_time));
+            .env("LTM__GATEWAY__DRAIN_TIME", milliseconds(self.drain_time))
+            .env(
+                "LTM__GATEWAY__SWEEP_INTERVAL",
+                milliseconds(self.sweep_interval),
+            );
         let (process, address) = Process::service(name, &mut command)?;
         Ok(Service { process, address })
     }

@@ -27,6 +27,9 @@ pub(crate) struct Load {
     /// Seconds of the measurement. After them one gateway is killed and one is drained, while the appends continue.
     #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(1..))]
     pub(super) seconds: u64,
+    /// Seconds between two comparisons of all followed logs with Redis: `gateway.sweep_interval`.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = value_parser!(u64).range(1..))]
+    pub(super) sweep_interval: u64,
     /// Bytes per message.
     #[arg(long, value_name = "BYTES", default_value_t = 500)]
     pub(super) size: usize,
@@ -65,7 +68,8 @@ impl Load {
     /// The load in words.
     pub(super) fn shown(&self) -> String {
         let (ltms, each) = (self.ltms(), self.per_ltm);
-        format!("{ltms} × {each}, {}/s", ltms as f64 * self.rate_per_ltm)
+        let (rate, sweep) = (ltms as f64 * self.rate_per_ltm, self.sweep_interval);
+        format!("{ltms} × {each}, {rate}/s, sweep {sweep} s")
     }
 }
 
@@ -91,7 +95,11 @@ mod tests {
         let shown: Vec<_> = load("").sizes().map(|load| load.shown()).collect();
         assert_eq!(
             shown,
-            ["200 × 5, 20/s", "2000 × 5, 200/s", "20000 × 5, 2000/s"]
+            [
+                "200 × 5, 20/s, sweep 5 s",
+                "2000 × 5, 200/s, sweep 5 s",
+                "20000 × 5, 2000/s, sweep 5 s",
+            ]
         );
     }
 
