@@ -1,5 +1,6 @@
 //! `redis.wait_replicas`: an acknowledgement means that the replicas have the write.
 
+use futures_util::future::join_all;
 use ltm_tests::{Answer, Replicated, until};
 use reqwest::Method;
 use serde_json::json;
@@ -87,43 +88,45 @@ const CALLS: &[(&str, &str, u16)] = &[
     ("DELETE /ltm/{}", "", 200),
 ];
 
-/// Redis acknowledges to `WAIT` what a connection wrote last. A repetition writes nothing of its own.
+/// Each call has a world of its own, because Redis acknowledges to `WAIT` what a connection wrote last. A repetition writes
+/// nothing of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_call_is_acknowledged_before_the_replica_has_it_however_often_it_is_sent() {
+    join_all(CALLS.iter().map(acknowledged_with_the_replica)).await;
+}
+
+async fn acknowledged_with_the_replica(&(call, body, status): &(&str, &'static str, u16)) {
     let world = Replicated::start(WAITING).await;
     let api = &world.api;
-    for (number, (call, body, status)) in CALLS.iter().enumerate() {
-        let (id, _) = api.create(json!({"n": 0})).await;
-        let (method, path) = call.split_once(' ').unwrap();
-        let path = path.replace("{}", &id.to_string());
-        let method: Method = method.parse().unwrap();
-        let send = async || -> Answer {
-            let request = api.request(method.clone(), &path);
-            let request = request.header("content-type", "application/json");
-            let key = format!("key-{number}");
-            api.send(request.header("Idempotency-Key", key).body(*body))
-                .await
-        };
-        world.between.hold();
-        for _ in 0..4 {
-            let problem = send().await.problem(503, "unavailable");
-            let detail = problem["detail"].as_str().unwrap();
-            assert!(
-                detail.contains("0 of 1 replicas have it"),
-                "{call}: {detail}"
-            );
-        }
-        world.between.release();
-        until(&format!("{call} is acknowledged"), async || {
-            let answer = send().await;
-            if answer.status == *status {
-                assert_eq!(answer.header("idempotent-replayed"), "true", "{call}");
-                return Ok(());
-            }
-            Err(answer.problem(503, "unavailable"))
-        })
-        .await;
+    let (id, _) = api.create(json!({"n": 0})).await;
+    let (method, path) = call.split_once(' ').unwrap();
+    let path = path.replace("{}", &id.to_string());
+    let method: Method = method.parse().unwrap();
+    let send = async || -> Answer {
+        let request = api.request(method.clone(), &path);
+        let request = request.header("content-type", "application/json");
+        api.send(request.header("Idempotency-Key", "key").body(body))
+            .await
+    };
+    world.between.hold();
+    for _ in 0..4 {
+        let problem = send().await.problem(503, "unavailable");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("0 of 1 replicas have it"),
+            "{call}: {detail}"
+        );
     }
+    world.between.release();
+    until(&format!("{call} is acknowledged"), async || {
+        let answer = send().await;
+        if answer.status == status {
+            assert_eq!(answer.header("idempotent-replayed"), "true", "{call}");
+            return Ok(());
+        }
+        Err(answer.problem(503, "unavailable"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ use super::{
     shard::Shard,
     shared::{Health, LiveEvent, Shared},
     subscriptions::{subscribe, unsubscribe},
+    wanted::Wanted,
 };
 use crate::{
     redis::client::{Redis, reconnect_pauses},
@@ -37,6 +38,36 @@ pub(super) struct Listener {
     address: Arc<str>,
     /// The server's part of a cluster.
     shard: Option<Shard>,
+}
+
+/// The LTMs that the connection subscribes to.
+#[derive(Default)]
+struct Subscribed {
+    ids: HashSet<LtmId>,
+    /// The version of the followed LTMs that these were compared with. `None`: all are to be compared.
+    version: Option<u64>,
+}
+
+impl Subscribed {
+    /// The LTMs that are no longer followed, and those that are new and that the server `has`.
+    fn compare(
+        &mut self,
+        wanted: &Wanted,
+        has: impl Fn(LtmId) -> bool,
+    ) -> (Vec<LtmId>, Vec<LtmId>) {
+        let changed = self.version.and_then(|it| wanted.changed_since(it));
+        let all = || wanted.ids().union(&self.ids).copied().collect();
+        let (mut unwanted, mut new) = (Vec::new(), Vec::new());
+        for id in changed.unwrap_or_else(all) {
+            match (wanted.ids().contains(&id), self.ids.contains(&id)) {
+                (false, true) => unwanted.push(id),
+                (true, false) if has(id) => new.push(id),
+                _ => {}
+            }
+        }
+        self.version = Some(wanted.version());
+        (unwanted, new)
+    }
 }
 
 /// What the connection receives beside entries.
@@ -189,7 +220,7 @@ impl Listener {
         if let Err(error) = subscribe(&mut connection, &channel, self.shard.is_some()).await {
             return error.to_string();
         }
-        let mut subscribed = HashSet::new();
+        let mut subscribed = Subscribed::default();
         let mut probes = interval(PROBE_INTERVAL);
         // When the first probe was published that has not come back.
         let mut unanswered: Option<Instant> = None;
@@ -204,9 +235,11 @@ impl Listener {
                 // It cannot fail: `self` has the sender.
                 _ = changes.changed() => {}
                 () = slots_moved(&mut moves) => {
-                    if !self.is_needed() || subscribed.iter().any(|id| !self.has(*id)) {
+                    if !self.is_needed() || subscribed.ids.iter().any(|id| !self.has(*id)) {
                         return MOVED.into();
                     }
+                    // It may have LTMs that it did not have before.
+                    subscribed.version = None;
                 }
                 signal = signals.recv() => match signal {
                     Some(Signal::Probe) => {
@@ -258,22 +291,19 @@ impl Listener {
     async fn resubscribe(
         &self,
         connection: &mut MultiplexedConnection,
-        subscribed: &mut HashSet<LtmId>,
+        subscribed: &mut Subscribed,
     ) -> Result<(), redis::RedisError> {
-        let (unwanted, new) = {
-            let wanted = self.shared.wanted();
-            let unwanted: Vec<LtmId> = subscribed.difference(&wanted).copied().collect();
-            let new = wanted.difference(subscribed).filter(|id| self.has(**id));
-            (unwanted, new.copied().collect::<Vec<_>>())
-        };
+        let (unwanted, new) = subscribed.compare(&self.shared.wanted(), |id| self.has(id));
         let sharded = self.shard.is_some();
         for batch in unwanted.chunks(BATCH) {
             unsubscribe(connection, &self.channels(batch), sharded).await?;
-            subscribed.retain(|id| !batch.contains(id));
+            for id in batch {
+                subscribed.ids.remove(id);
+            }
         }
         for batch in new.chunks(BATCH) {
             subscribe(connection, &self.channels(batch), sharded).await?;
-            subscribed.extend(batch);
+            subscribed.ids.extend(batch);
             // This waits until the queue has space. It fails if the receiver is dropped.
             let _ = self
                 .sender
@@ -331,7 +361,7 @@ fn is_wanted(shared: &Shared, data: &[Value]) -> bool {
         return false;
     };
     let id = std::str::from_utf8(channel).ok().and_then(keys::live_id);
-    id.is_some_and(|id| shared.wanted().contains(&id))
+    id.is_some_and(|id| shared.wanted().ids().contains(&id))
 }
 
 /// The channel and the payload of a message.

@@ -9,6 +9,7 @@ mod shard;
 mod shards;
 mod shared;
 mod subscriptions;
+mod wanted;
 
 use std::{
     collections::HashSet,
@@ -85,13 +86,13 @@ impl Live {
 
     /// Follows this LTM. Its entries are delivered after [`LiveEvent::Subscribed`].
     pub fn follow(&self, id: LtmId) {
-        self.shared.wanted().insert(id);
+        self.shared.wanted().add(id);
         self.shared.count_change();
     }
 
     /// Stops following this LTM.
     pub fn unfollow(&self, id: LtmId) {
-        self.shared.wanted().remove(&id);
+        self.shared.wanted().remove(id);
         self.shared.count_change();
     }
 
@@ -107,7 +108,7 @@ impl Live {
 impl LiveSource {
     /// The LTMs that the receiver follows now.
     pub fn wanted(&self) -> HashSet<LtmId> {
-        self.shared.wanted().clone()
+        self.shared.wanted().ids().clone()
     }
 
     /// Changes when [`LiveSource::wanted`] does.

@@ -1,7 +1,7 @@
 //! What the receiver and the listeners share: the followed LTMs, the health of the connections, the queue.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -10,6 +10,8 @@ use std::{
 
 use ltm_types::{Entry, LtmId};
 use tokio::sync::{mpsc, watch};
+
+use super::wanted::Wanted;
 
 /// An event for the receiver.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub enum LiveEvent {
 pub(super) struct Shared {
     /// The number of the receiver, for logs.
     pub(super) number: usize,
-    pub(super) wanted: Mutex<HashSet<LtmId>>,
+    pub(super) wanted: Mutex<Wanted>,
     /// Counts the changes of `wanted`.
     pub(super) changes: watch::Sender<u64>,
     /// The health of each connection, by the address of its server.
@@ -60,7 +62,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn wanted(&self) -> MutexGuard<'_, HashSet<LtmId>> {
+    pub(super) fn wanted(&self) -> MutexGuard<'_, Wanted> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
