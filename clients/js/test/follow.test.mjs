@@ -280,31 +280,32 @@ describe('with services that run', { concurrency: 4 }, () => {
   });
 
   test('after each cut of the connection the view is what the document says', async () => {
-    // How much comes in all, from the document on.
-    const total = await withCut(Infinity);
-    assert.ok(total > 1500, `only ${total}`);
-    const cuts = [];
-    for (let bytes = 0; bytes < total; bytes += 23) cuts.push(bytes);
+    let bytes = -23;
+    // How much comes in all, from the document on, is not the same each time: what is compressed depends on who is there.
     const workers = Array.from({ length: 4 }, async () => {
-      for (let bytes = cuts.shift(); bytes !== undefined; bytes = cuts.shift()) await withCut(bytes);
+      while (await isCut((bytes += 23)));
     });
     await Promise.all(workers);
+    assert.ok(bytes > 1500, `only ${bytes}`);
   });
 
-  async function withCut(bytes) {
+  /** Cuts the connection after so many bytes. Returns false if fewer came. */
+  async function isCut(bytes) {
     const id = await create();
     const proxy = await Proxy.start(services.url);
     proxy.cutAfter(bytes);
     const following = followLtm(proxy.url, id, options);
-    if (bytes === 0 || bytes > 1000) await untilView(following, live);
-    const cursor = await writeEverything(producer, id);
-    const view = await untilView(following, (view) => view.cursor === cursor && view.status === 'live');
-    sameAsDocument(view, await services.document(id));
-    assert.ok(bytes === Infinity || proxy.wasCut, `${bytes} were never sent`);
-    following.close();
-    await following.closed;
-    await proxy.stop();
-    return proxy.bytes;
+    try {
+      if (bytes === 0 || bytes > 1000) await untilView(following, live);
+      const cursor = await writeEverything(producer, id);
+      const view = await untilView(following, (view) => view.cursor === cursor && view.status === 'live');
+      sameAsDocument(view, await services.document(id));
+      return proxy.wasCut;
+    } finally {
+      following.close();
+      await following.closed;
+      await proxy.stop();
+    }
   }
 
   test('a message that does not fit is not applied: it fetches again', async () => {

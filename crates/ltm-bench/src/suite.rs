@@ -4,10 +4,11 @@ use crate::{error::Error, scenarios::Scenario, session::Session};
 
 /// The commands that the suite runs. The number of connections stays within the usual limit of 20,000 open
 /// files.
-const FULL: [&str; 19] = [
+const FULL: [&str; 20] = [
     "fan-out",
     "fan-out --subscribers 500 --rate 0",
     "fan-out --ltms 2000 --subscribers 1 --rate 2000",
+    "compression",
     "catch-up",
     "idle",
     "idle --subscribers 19200",
@@ -27,9 +28,10 @@ const FULL: [&str; 19] = [
 ];
 
 /// The same with a small load, to check that everything runs.
-const QUICK: [&str; 13] = [
+const QUICK: [&str; 14] = [
     "fan-out --subscribers 20 --seconds 1",
     "fan-out --subscribers 20 --seconds 1 --rate 0",
+    "compression --subscribers 20 --rate 200",
     "catch-up --subscribers 20 --entries 50",
     "idle --subscribers 20 --ltms 2",
     "burst --subscribers 20 --messages 20 --settle 1",

@@ -24,6 +24,8 @@ pub(crate) struct Subscription {
     /// The channel to subscribe to, if the server is Centrifugo.
     pub(crate) centrifugo: Option<String>,
     pub(crate) order: DeliveryCheck,
+    /// Whether the subscriber accepts compressed messages (RFC 7692). It counts these, and does not read them.
+    pub(crate) compressed: bool,
     /// The address of this machine to connect from, if the system must not choose it.
     pub(crate) source: Option<IpAddr>,
     /// Whether the subscriber connects again, after the last message that it has, if a connection ends.
@@ -54,8 +56,12 @@ pub(crate) fn enter(
     let mut socket = connect(subscription, buffer)?;
     socket.set_read_timeout(Some(WAIT))?;
     socket.set_nodelay(true)?;
+    let offer = match subscription.compressed {
+        true => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+        false => "",
+    };
     let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{offer}\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         subscription.path, subscription.address
     );
@@ -77,6 +83,10 @@ pub(crate) fn enter(
         return Err(Error::Handshake(said));
     }
     let mut rest = answer.split_off(end);
+    if subscription.compressed && memmem::find(&answer, b"permessage-deflate").is_none() {
+        let said = String::from_utf8_lossy(&answer).into_owned();
+        return Err(Error::Handshake(said));
+    }
     if let Some(channel) = &subscription.centrifugo {
         socket.write_all(&masked(TEXT, centrifugo::hello(channel).as_bytes()))?;
         while !centrifugo::welcomed(&rest).map_err(Error::Handshake)? {
@@ -133,6 +143,7 @@ mod tests {
             path: "/ws/7?after=1-2".into(),
             centrifugo: None,
             order: DeliveryCheck::Log { last: 1 },
+            compressed: false,
             source: None,
             resumes: true,
         };

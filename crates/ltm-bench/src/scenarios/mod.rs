@@ -5,6 +5,7 @@ mod append_floor;
 mod batch;
 mod burst;
 mod catch_up;
+mod compression;
 mod documents;
 mod fan_out;
 mod idle;
@@ -33,6 +34,8 @@ struct Words {
 pub(crate) enum Scenario {
     /// One LTM with many subscribers: CPU time per delivery.
     FanOut(fan_out::Load),
+    /// Recorded histories, compressed and not: bytes and CPU time per delivery (live only).
+    Compression(compression::Load),
     /// Many subscribers that resume far back in a log: cost, and whether they share reads (live only).
     CatchUp(catch_up::Load),
     /// Idle connections: memory per connection (not floor).
@@ -71,6 +74,7 @@ impl Scenario {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::FanOut(_) => "fan-out",
+            Self::Compression(_) => "compression",
             Self::CatchUp(_) => "catch-up",
             Self::Idle(_) => "idle",
             Self::Burst(_) => "burst",
@@ -97,6 +101,7 @@ impl Scenario {
                 kind == Kind::Live || kind == Kind::Floor && load.body == append::RequestBody::Patch
             }
             Self::Stalled(_)
+            | Self::Compression(_)
             | Self::CatchUp(_)
             | Self::Batch(_)
             | Self::Late(_)
@@ -135,6 +140,7 @@ impl Scenario {
     fn run(&self, target: &mut Target) -> Result<Row, Error> {
         match *self {
             Self::FanOut(load) => fan_out::run(target, load),
+            Self::Compression(ref load) => compression::run(target, load),
             Self::CatchUp(load) => catch_up::run(target, load),
             Self::Idle(load) => idle::run(target, load),
             Self::Burst(load) => burst::run(target, load),

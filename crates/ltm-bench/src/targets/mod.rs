@@ -242,6 +242,7 @@ impl Target {
             path,
             centrifugo,
             order,
+            compressed: false,
             source: None,
             resumes: false,
         }

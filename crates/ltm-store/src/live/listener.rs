@@ -322,7 +322,7 @@ impl Drop for Listener {
 }
 
 /// Waits until slots have moved. Without a cluster, it waits forever.
-async fn slots_moved(moves: &mut Option<watch::Receiver<Topology>>) {
+async fn slots_moved(moves: &mut Option<watch::Receiver<Arc<Topology>>>) {
     // If the sender is dropped, nobody follows the topology. The listener then ends for another reason.
     let have_moved = match moves {
         Some(moves) => moves.changed().await.is_ok(),

@@ -1,5 +1,7 @@
 //! One primary of a cluster, and which LTMs it has.
 
+use std::sync::Arc;
+
 use ltm_types::{LtmId, keys};
 use redis::{AsyncConnectionConfig, RedisError, aio::MultiplexedConnection, cluster::NodeAddress};
 use tokio::sync::watch;
@@ -12,11 +14,11 @@ const MAX_TAGS: u32 = 1 << 20;
 /// One primary of a cluster.
 pub(super) struct Shard {
     node: NodeAddress,
-    topology: watch::Receiver<Topology>,
+    topology: watch::Receiver<Arc<Topology>>,
 }
 
 impl Shard {
-    pub(super) fn new(node: NodeAddress, topology: watch::Receiver<Topology>) -> Self {
+    pub(super) fn new(node: NodeAddress, topology: watch::Receiver<Arc<Topology>>) -> Self {
         Self { node, topology }
     }
 
@@ -25,7 +27,7 @@ impl Shard {
     }
 
     /// Changes when slots have moved.
-    pub(super) fn moves(&self) -> watch::Receiver<Topology> {
+    pub(super) fn moves(&self) -> watch::Receiver<Arc<Topology>> {
         self.topology.clone()
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Shards {
     redis: Redis,
     shared: Arc<Shared>,
     sender: mpsc::Sender<LiveEvent>,
-    topology: watch::Sender<Topology>,
+    topology: watch::Sender<Arc<Topology>>,
     /// For each listener a value that lives as long as its task.
     listeners: HashMap<NodeAddress, Weak<()>>,
 }
@@ -70,7 +70,7 @@ impl Shards {
     }
 
     /// Starts a listener for each primary that has none.
-    fn follow(&mut self, topology: Topology) {
+    fn follow(&mut self, topology: Arc<Topology>) {
         self.topology.send_if_modified(|known| {
             let moved = *known != topology;
             if moved {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -56,6 +56,8 @@ struct Inner {
     spawner: Spawner,
     config: AsyncConnectionConfig,
     connections: ThreadLocal<ThreadConnection>,
+    /// The slots of each primary of the cluster, as they were last reported. `None` if a slot has moved since.
+    topology: RwLock<Option<Arc<Topology>>>,
     metrics: RedisMetrics,
 }
 
@@ -118,6 +120,7 @@ impl Redis {
                 spawner,
                 config: settings.connection_config(),
                 connections: ThreadLocal::new(),
+                topology: RwLock::default(),
                 metrics: RedisMetrics::new(),
             }),
         })
@@ -191,12 +194,30 @@ impl Redis {
     }
 
     /// The slots of each primary of the cluster, as one of the nodes reports them.
-    pub(crate) async fn topology(&self) -> Result<Topology, RedisError> {
+    pub(crate) async fn topology(&self) -> Result<Arc<Topology>, RedisError> {
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
         let random = SingleNodeRoutingInfo::Random;
         let answer = self.query_routed(random, &slots).await?;
-        Topology::read(&answer).map_err(cluster::unreadable)
+        let topology = Topology::read(&answer).map_err(cluster::unreadable)?;
+        let topology = Arc::new(topology);
+        self.remember(Some(topology.clone()));
+        Ok(topology)
+    }
+
+    fn remember(&self, topology: Option<Arc<Topology>>) {
+        let known = self.inner.topology.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = topology;
+    }
+
+    /// Which primary has which slot, if a pipeline may be split by that. A write goes where the client of the cluster
+    /// sends it: that client knows first that a slot has moved.
+    fn known_topology(&self, pipeline: &Pipeline) -> Option<Arc<Topology>> {
+        if !self.is_cluster() || !are_reads(pipeline) {
+            return None;
+        }
+        let known = self.inner.topology.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The servers that accept writes. `None` is the only server, if Redis is not a cluster.
@@ -355,7 +376,15 @@ impl Redis {
         count: usize,
     ) -> Result<Vec<Answer>, RedisError> {
         let sent = Instant::now();
-        let answers = shared.connection.send_all(pipeline, count).await;
+        let known = self.known_topology(pipeline);
+        let sending = shared
+            .connection
+            .send_all(pipeline, count, known.as_deref());
+        let answers = sending.await;
+        let has_moved = |answer: &Answer| answer.as_ref().is_err_and(cluster::is_moved);
+        if known.is_some() && answers.as_ref().is_ok_and(|it| it.iter().any(has_moved)) {
+            self.remember(None);
+        }
         let failed = |answers: &Vec<Answer>| {
             let mut errors = answers.iter().filter_map(|it| it.as_ref().err());
             errors.find(|error| is_transient(error)).cloned()

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use redis::{
-    RedisError, Value,
+    ErrorKind, RedisError, ServerErrorKind, Value,
     cluster::{ClusterClient, NodeAddress},
     cluster_routing::{SingleNodeRoutingInfo, Slot},
     from_redis_value_ref as from_value,
@@ -92,8 +92,24 @@ impl Topology {
 
     /// The node that has this key.
     pub(crate) fn owner(&self, key: &str) -> Option<&NodeAddress> {
-        let owner = self.owners.get(&Slot::for_key(key))?;
-        self.primaries.get(*owner)
+        self.owner_of(Slot::for_key(key))
+    }
+
+    /// The node that has this slot.
+    pub(crate) fn owner_of(&self, slot: Slot) -> Option<&NodeAddress> {
+        self.primaries.get(*self.owners.get(&slot)?)
+    }
+
+    /// The slots of these hosts.
+    #[cfg(test)]
+    pub(crate) fn of(ranges: &[(&str, std::ops::RangeInclusive<u16>)]) -> Self {
+        let mut topology = Self::default();
+        for (host, slots) in ranges {
+            let owner = topology.index_of(NodeAddress::new(*host, 1));
+            let slots = slots.clone().filter_map(Slot::new);
+            topology.owners.extend(slots.map(|slot| (slot, owner)));
+        }
+        topology
     }
 }
 
@@ -123,10 +139,19 @@ pub(crate) fn route_to(node: &NodeAddress) -> SingleNodeRoutingInfo {
     }
 }
 
+/// Whether an error means that another server has the slot now, or that the client has no connection to this one.
+pub(crate) fn is_moved(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)
+            | ErrorKind::ClusterConnectionNotFound
+    )
+}
+
 /// The error for an answer to CLUSTER SLOTS that cannot be read.
 pub(crate) fn unreadable(detail: String) -> RedisError {
     RedisError::from((
-        redis::ErrorKind::UnexpectedReturnType,
+        ErrorKind::UnexpectedReturnType,
         "the answer to CLUSTER SLOTS cannot be read",
         detail,
     ))

@@ -6,9 +6,12 @@ use futures_util::stream::{self, StreamExt};
 use redis::{
     Arg, Cmd, Pipeline, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
+    cluster::NodeAddress,
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr},
 };
+
+use super::cluster::{self, Topology};
 
 /// The most parts of one pipeline that are sent at once.
 const PARTS_AT_ONCE: usize = 64;
@@ -72,23 +75,49 @@ impl RedisConnection {
     }
 
     /// Sends several commands. The answers are in the order of the commands. In a cluster, the servers answer
-    /// independently of each other.
+    /// independently of each other. If it is `known` which server has which slot, each server gets its commands together.
     pub(crate) async fn send_all(
         &mut self,
         pipeline: &Pipeline,
         count: usize,
+        known: Option<&Topology>,
     ) -> Result<Vec<Answer>, RedisError> {
         match self {
             Self::Single(connection) => {
                 let answers = connection.req_packed_commands(pipeline, 0, count).await?;
                 Ok(answers.into_iter().map(Value::extract_error).collect())
             }
-            Self::Cluster(connection) => Ok(send_parts(connection, pipeline).await),
+            Self::Cluster(connection) => Ok(send_parts(connection, pipeline, known).await),
         }
     }
 }
 
-/// The commands of a pipeline for one slot.
+/// Where the commands of a part go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Destination {
+    /// To this primary.
+    Primary(NodeAddress),
+    /// To the primary that has this slot, as the client of the cluster knows.
+    Slot(Slot),
+}
+
+impl Destination {
+    fn of(slot: Slot, known: Option<&Topology>) -> Self {
+        let owner = known.and_then(|it| it.owner_of(slot));
+        owner.map_or(Self::Slot(slot), |owner| Self::Primary(owner.clone()))
+    }
+
+    fn route(&self) -> SingleNodeRoutingInfo {
+        match self {
+            Self::Primary(node) => cluster::route_to(node),
+            Self::Slot(slot) => {
+                SingleNodeRoutingInfo::SpecificNode(Route::with_slot(*slot, SlotAddr::Master))
+            }
+        }
+    }
+}
+
+/// The commands of a pipeline for one destination.
 #[derive(Default)]
 struct Part {
     pipeline: Pipeline,
@@ -96,13 +125,17 @@ struct Part {
     indices: Vec<usize>,
 }
 
-async fn send_parts(connection: &ClusterConnection, pipeline: &Pipeline) -> Vec<Answer> {
-    let parts = parts_of(pipeline);
-    let send = |(slot, part): (Slot, Part)| {
+async fn send_parts(
+    connection: &ClusterConnection,
+    pipeline: &Pipeline,
+    known: Option<&Topology>,
+) -> Vec<Answer> {
+    let parts = parts_of(pipeline, known);
+    let send = |(to, part): (Destination, Part)| {
         let mut connection = connection.clone();
         async move {
             let count = part.indices.len();
-            let to = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
+            let to = to.route();
             let answers = connection.route_pipeline(part.pipeline, 0, count, to).await;
             (part.indices, answers)
         }
@@ -126,14 +159,14 @@ async fn send_parts(connection: &ClusterConnection, pipeline: &Pipeline) -> Vec<
     answers
 }
 
-/// Splits a pipeline by slot. Each part keeps the order of the whole. A command without a key, such as WAIT, belongs to
-/// the command before it.
-fn parts_of(pipeline: &Pipeline) -> HashMap<Slot, Part> {
-    let mut parts: HashMap<Slot, Part> = HashMap::new();
+/// Splits a pipeline by destination. Each part keeps the order of the whole. A command without a key, such as WAIT, belongs
+/// to the command before it.
+fn parts_of(pipeline: &Pipeline, known: Option<&Topology>) -> HashMap<Destination, Part> {
+    let mut parts: HashMap<Destination, Part> = HashMap::new();
     let mut slot = Slot::for_key("");
     for (index, cmd) in pipeline.cmd_iter().enumerate() {
         slot = key_of(cmd).map_or(slot, Slot::for_key);
-        let part = parts.entry(slot).or_default();
+        let part = parts.entry(Destination::of(slot, known)).or_default();
         part.pipeline.add_command(cmd.clone());
         part.indices.push(index);
     }
@@ -174,10 +207,30 @@ mod tests {
         let script = pipeline.cmd("EVALSHA").arg("hash").arg(1);
         script.arg("ltm:{2}:log").arg("ltm:{1}:log");
         pipeline.cmd("WAIT").arg(1).arg(100);
-        let parts = parts_of(&pipeline);
+        let parts = parts_of(&pipeline, None);
+        let [one, two] = ["1", "2"].map(|key| Destination::Slot(Slot::for_key(key)));
         assert_eq!(parts.len(), 2);
-        assert_eq!(parts[&Slot::for_key("1")].indices, [0, 2]);
-        assert_eq!(parts[&Slot::for_key("2")].indices, [1, 3, 4]);
-        assert_eq!(parts[&Slot::for_key("2")].pipeline.len(), 3);
+        assert_eq!(parts[&one].indices, [0, 2]);
+        assert_eq!(parts[&two].indices, [1, 3, 4]);
+        assert_eq!(parts[&two].pipeline.len(), 3);
+    }
+
+    #[test]
+    fn a_primary_gets_the_commands_for_all_of_its_slots_together() {
+        // CLUSTER KEYSLOT: {1} is in 9842, {3} in 1584, {4} in 14039. Nobody has the last one.
+        let topology = Topology::of(&[("a", 0..=9000), ("b", 9001..=14_000)]);
+        let mut pipeline = redis::pipe();
+        for id in [1, 3, 4, 1] {
+            pipeline
+                .cmd("HGET")
+                .arg(format!("ltm:{{{id}}}:meta"))
+                .arg("cursor");
+        }
+        let parts = parts_of(&pipeline, Some(&topology));
+        let [a, b] = ["a", "b"].map(|host| Destination::Primary(NodeAddress::new(host, 1)));
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts[&a].indices, [1]);
+        assert_eq!(parts[&b].indices, [0, 3]);
+        assert_eq!(parts[&Destination::Slot(Slot::for_key("4"))].indices, [2]);
     }
 }

@@ -135,6 +135,9 @@ impl Subscriber {
                 0x0..=0x2 if self.subscription.centrifugo.is_some() => {
                     self.take_lines(payload, tally, latencies)?;
                 }
+                // The frames after the first one of a message.
+                0x0 if self.subscription.compressed => {}
+                0x1 | 0x2 if self.subscription.compressed => self.taken += 1,
                 0x0..=0x2 => self.take(payload, tally, latencies)?,
                 0x9 => self.answer(PONG, payload)?,
                 0x8 => return Err(self.closed(payload)),

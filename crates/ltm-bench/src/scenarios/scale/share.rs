@@ -99,6 +99,7 @@ impl Share {
             order: DeliveryCheck::Log {
                 last: followed.cursor.seq,
             },
+            compressed: false,
             source,
             resumes: true,
         };
