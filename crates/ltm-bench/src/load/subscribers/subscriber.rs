@@ -26,6 +26,9 @@ use crate::{
 /// The close codes after which a subscriber connects again: the server stops, restarts, or has too much to do.
 const RESTARTS: [u16; 3] = [1001, 1012, 1013];
 
+/// The most bytes of a message that an error quotes.
+const MAX_QUOTED: usize = 200;
+
 /// One subscriber.
 pub(super) struct Subscriber {
     subscription: Subscription,
@@ -135,10 +138,10 @@ impl Subscriber {
                 0x0..=0x2 if self.subscription.centrifugo.is_some() => {
                     self.take_lines(payload, tally, latencies)?;
                 }
-                // The frames after the first one of a message.
-                0x0 if self.subscription.compressed => {}
+                // The first frame of a message has its cursor.
+                0x0 => {}
                 0x1 | 0x2 if self.subscription.compressed => self.taken += 1,
-                0x0..=0x2 => self.take(payload, tally, latencies)?,
+                0x1 | 0x2 => self.take(payload, tally, latencies)?,
                 0x9 => self.answer(PONG, payload)?,
                 0x8 => return Err(self.closed(payload)),
                 _ => {}
@@ -240,7 +243,8 @@ impl Subscriber {
     }
 
     fn strange(&self, received: &[u8]) -> Error {
-        let said = String::from_utf8_lossy(received);
+        let quoted = &received[..received.len().min(MAX_QUOTED)];
+        let said = String::from_utf8_lossy(quoted);
         Error::Delivery(format!("{} received {said}", self.subscription.path))
     }
 }
