@@ -281,7 +281,7 @@ describe('with services that run', { concurrency: 4 }, () => {
 
   test('after each cut of the connection the view is what the document says', async () => {
     let bytes = -23;
-    // How much comes in all, from the document on, is not the same each time: what is compressed depends on who is there.
+    // The number of bytes differs from run to run: the compression of a message depends on the messages before it.
     const workers = Array.from({ length: 4 }, async () => {
       while (await isCut((bytes += 23)));
     });

@@ -1,7 +1,5 @@
 //! Finds everything that a backup holds: a scan over all keys, while Redis keeps serving.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use ltm_types::{Cursor, LtmId, LtmKey, keys};
 use redis::{cluster::NodeAddress, from_redis_value_ref as from_value};
@@ -25,7 +23,7 @@ pub enum Found {
 pub struct KeyScan {
     store: Store,
     /// The owners of the slots when the scan began, in a cluster.
-    topology: Option<Arc<Topology>>,
+    topology: Option<Topology>,
     /// The servers that were not scanned yet, the current one last.
     primaries: Vec<Option<NodeAddress>>,
     position: u64,
@@ -156,7 +154,7 @@ impl KeyScan {
     }
 
     /// Begins with the first primary of a cluster.
-    fn begin(&mut self, topology: Arc<Topology>) {
+    fn begin(&mut self, topology: Topology) {
         self.primaries = topology.primaries().iter().cloned().map(Some).collect();
         self.topology = Some(topology);
         self.position = 0;

@@ -28,20 +28,24 @@ impl Store {
         term.read_lowest(&mut pipeline, MAX_COMPARED);
         let answers = self.redis.pipeline(&pipeline, 1).await?;
         let ids = answers.first().map_or_else(Vec::new, ids_in);
-        let found = self.listed(&self.by_last_entry(ids).await?).await?;
-        let times = found.into_iter().filter_map(|found| match found {
+        let (indexed, ids): (Vec<_>, Vec<_>) = self.by_last_entry(ids).await?.into_iter().unzip();
+        let found = self.listed(&ids).await?.into_iter().zip(indexed);
+        let times = found.filter_map(|(found, indexed)| match found {
             Found::Ltm(ltm) if ltm.row.status.as_deref() == Some(status) => {
                 ltm.row.updated_at.parse().ok()
             }
+            // Its primary is down.
+            Found::Unavailable => Timestamp::from_millisecond(indexed as i64).ok(),
             _ => None,
         });
         Ok(times.min())
     }
 
-    /// Those of these LTMs that have had no entry for the longest time, as far as the index knows.
-    async fn by_last_entry(&self, ids: Vec<LtmId>) -> Result<Vec<LtmId>, StoreError> {
+    /// Those of these LTMs that have had no entry for the longest time, as far as the index knows: the time in milliseconds
+    /// since 1970, and the LTM.
+    async fn by_last_entry(&self, ids: Vec<LtmId>) -> Result<Vec<(f64, LtmId)>, StoreError> {
         if ids.is_empty() {
-            return Ok(ids);
+            return Ok(Vec::new());
         }
         let mut pipeline = redis::pipe();
         for &id in &ids {
@@ -54,6 +58,6 @@ impl Store {
         let mut found: Vec<(f64, LtmId)> = times.zip(ids).collect();
         found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         found.truncate(MAX_READ);
-        Ok(found.into_iter().map(|(_, id)| id).collect())
+        Ok(found)
     }
 }

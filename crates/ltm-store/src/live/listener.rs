@@ -56,12 +56,14 @@ impl Subscribed {
         has: impl Fn(LtmId) -> bool,
     ) -> (Vec<LtmId>, Vec<LtmId>) {
         let changed = self.version.and_then(|it| wanted.changed_since(it));
+        // An LTM that was left and is followed again is new: its follower waits for the event.
+        let is_followed_again = changed.is_some();
         let all = || wanted.ids().union(&self.ids).copied().collect();
         let (mut unwanted, mut new) = (Vec::new(), Vec::new());
         for id in changed.unwrap_or_else(all) {
             match (wanted.ids().contains(&id), self.ids.contains(&id)) {
                 (false, true) => unwanted.push(id),
-                (true, false) if has(id) => new.push(id),
+                (true, is_known) if (is_followed_again || !is_known) && has(id) => new.push(id),
                 _ => {}
             }
         }

@@ -60,6 +60,8 @@ impl Shards {
             }
             answered = topology.is_ok();
             if let Ok(topology) = topology {
+                let topology = Arc::new(topology);
+                self.redis.known_topology().remember(topology.clone());
                 self.follow(topology);
             }
             tokio::select! {

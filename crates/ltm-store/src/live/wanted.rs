@@ -7,8 +7,8 @@ use ltm_types::LtmId;
 /// Fewer changes than this are always remembered.
 const MIN_REMEMBERED: usize = 1024;
 
-/// The followed LTMs. They remember their latest changes, so that a listener looks only at these: it would go through
-/// all LTMs for each that is new otherwise.
+/// The followed LTMs. They remember their latest changes, so that a listener compares only these, and not all LTMs for each
+/// new one.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     ids: HashSet<LtmId>,
@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_takes_each_change_has_what_is_followed(
+        fn a_listener_that_takes_each_change_has_all_followed_ltms(
             steps in prop::collection::vec((0_u64..4000, any::<bool>(), 0_u8..200), 0..6000),
         ) {
             let mut wanted = Wanted::default();

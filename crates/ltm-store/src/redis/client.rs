@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     error::{RedisWriteError, StoreError, is_transient},
-    redis::cluster::{self, Topology},
+    redis::cluster::{self, KnownTopology, Topology},
     redis::connection::{self, Answer, RedisConnection},
     redis::metrics::RedisMetrics,
     redis::primary::Primary,
@@ -56,8 +56,8 @@ struct Inner {
     spawner: Spawner,
     config: AsyncConnectionConfig,
     connections: ThreadLocal<ThreadConnection>,
-    /// The slots of each primary of the cluster, as they were last reported. `None` if a slot has moved since.
-    topology: RwLock<Option<Arc<Topology>>>,
+    /// Which primary of the cluster has which slot.
+    topology: KnownTopology,
     metrics: RedisMetrics,
 }
 
@@ -120,7 +120,7 @@ impl Redis {
                 spawner,
                 config: settings.connection_config(),
                 connections: ThreadLocal::new(),
-                topology: RwLock::default(),
+                topology: KnownTopology::default(),
                 metrics: RedisMetrics::new(),
             }),
         })
@@ -194,30 +194,17 @@ impl Redis {
     }
 
     /// The slots of each primary of the cluster, as one of the nodes reports them.
-    pub(crate) async fn topology(&self) -> Result<Arc<Topology>, RedisError> {
+    pub(crate) async fn topology(&self) -> Result<Topology, RedisError> {
         let mut slots = redis::cmd("CLUSTER");
         slots.arg("SLOTS");
         let random = SingleNodeRoutingInfo::Random;
         let answer = self.query_routed(random, &slots).await?;
-        let topology = Topology::read(&answer).map_err(cluster::unreadable)?;
-        let topology = Arc::new(topology);
-        self.remember(Some(topology.clone()));
-        Ok(topology)
+        Topology::read(&answer).map_err(cluster::unreadable)
     }
 
-    fn remember(&self, topology: Option<Arc<Topology>>) {
-        let known = self.inner.topology.write();
-        *known.unwrap_or_else(PoisonError::into_inner) = topology;
-    }
-
-    /// Which primary has which slot, if a pipeline may be split by that. A write goes where the client of the cluster
-    /// sends it: that client knows first that a slot has moved.
-    fn known_topology(&self, pipeline: &Pipeline) -> Option<Arc<Topology>> {
-        if !self.is_cluster() || !are_reads(pipeline) {
-            return None;
-        }
-        let known = self.inner.topology.read();
-        known.unwrap_or_else(PoisonError::into_inner).clone()
+    /// Which primary has which slot. A task that asks the cluster again and again keeps it.
+    pub(crate) fn known_topology(&self) -> &KnownTopology {
+        &self.inner.topology
     }
 
     /// The servers that accept writes. `None` is the only server, if Redis is not a cluster.
@@ -376,14 +363,19 @@ impl Redis {
         count: usize,
     ) -> Result<Vec<Answer>, RedisError> {
         let sent = Instant::now();
-        let known = self.known_topology(pipeline);
-        let sending = shared
-            .connection
-            .send_all(pipeline, count, known.as_deref());
-        let answers = sending.await;
-        let has_moved = |answer: &Answer| answer.as_ref().is_err_and(cluster::is_moved);
-        if known.is_some() && answers.as_ref().is_ok_and(|it| it.iter().any(has_moved)) {
-            self.remember(None);
+        let connection = &mut shared.connection;
+        // The client of the cluster learns first that a slot has moved, so it decides where a write goes.
+        let known = match are_reads(pipeline) {
+            true => self.inner.topology.get(),
+            false => None,
+        };
+        let mut answers = connection.send_all(pipeline, count, known.as_deref()).await;
+        if let (Some(_), Ok(answers)) = (known, &mut answers) {
+            let mut errors = answers.iter().filter_map(|it| it.as_ref().err());
+            if errors.any(|error| is_transient(error) || cluster::is_moved(error)) {
+                self.inner.topology.doubt();
+                connection.send_moved(pipeline, answers).await;
+            }
         }
         let failed = |answers: &Vec<Answer>| {
             let mut errors = answers.iter().filter_map(|it| it.as_ref().err());

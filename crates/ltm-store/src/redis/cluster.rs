@@ -1,6 +1,10 @@
 //! Redis Cluster: the client, and the slots of each primary.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
 
 use redis::{
     ErrorKind, RedisError, ServerErrorKind, Value,
@@ -113,6 +117,46 @@ impl Topology {
     }
 }
 
+/// Which primary has which slot, as far as that is certain.
+#[derive(Default)]
+pub(crate) struct KnownTopology {
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    topology: Option<Arc<Topology>>,
+    /// When it was last wrong.
+    doubted: Option<Instant>,
+}
+
+/// A topology that was wrong is not used for this time: slots move for a while, and a primary that is down has its slots
+/// until another one takes its place.
+const DOUBT: Duration = Duration::from_secs(30);
+
+impl KnownTopology {
+    /// The topology, if it is certain.
+    pub(crate) fn get(&self) -> Option<Arc<Topology>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.topology.clone()
+    }
+
+    /// Takes what the cluster reports.
+    pub(crate) fn remember(&self, topology: Arc<Topology>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.doubted.is_none_or(|then| then.elapsed() >= DOUBT) {
+            known.topology = Some(topology);
+        }
+    }
+
+    /// Forgets the topology, because a server did not answer as it says.
+    pub(crate) fn doubt(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.topology = None;
+        known.doubted = Some(Instant::now());
+    }
+}
+
 /// Reads the host and the port of a node.
 fn node(value: &Value) -> Result<NodeAddress, String> {
     let parts: Vec<Value> = from_value(value).map_err(|e| e.to_string())?;
@@ -139,12 +183,13 @@ pub(crate) fn route_to(node: &NodeAddress) -> SingleNodeRoutingInfo {
     }
 }
 
-/// Whether an error means that another server has the slot now, or that the client has no connection to this one.
+/// Whether an error means that the slot moves, or that another server has it now.
 pub(crate) fn is_moved(error: &RedisError) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)
-            | ErrorKind::ClusterConnectionNotFound
+        ErrorKind::Server(
+            ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain
+        )
     )
 }
 
@@ -193,6 +238,17 @@ mod tests {
         assert_eq!(topology.owner("ltm:{1}:log").unwrap().host(), "b");
         assert_eq!(topology.owner("ltm:{3}:meta").unwrap().host(), "a");
         assert!(!topology.owners.contains_key(&Slot::new(16001).unwrap()));
+    }
+
+    #[test]
+    fn a_topology_that_was_wrong_is_not_used_again_at_once() {
+        let known = KnownTopology::default();
+        let topology = Arc::new(Topology::of(&[("a", 0..=16_383)]));
+        known.remember(topology.clone());
+        assert!(known.get().is_some());
+        known.doubt();
+        known.remember(topology);
+        assert!(known.get().is_none());
     }
 
     #[test]

@@ -6,7 +6,6 @@ use futures_util::stream::{self, StreamExt};
 use redis::{
     Arg, Cmd, Pipeline, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
-    cluster::NodeAddress,
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr},
 };
@@ -90,36 +89,31 @@ impl RedisConnection {
             Self::Cluster(connection) => Ok(send_parts(connection, pipeline, known).await),
         }
     }
-}
 
-/// Where the commands of a part go.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Destination {
-    /// To this primary.
-    Primary(NodeAddress),
-    /// To the primary that has this slot, as the client of the cluster knows.
-    Slot(Slot),
-}
-
-impl Destination {
-    fn of(slot: Slot, known: Option<&Topology>) -> Self {
-        let owner = known.and_then(|it| it.owner_of(slot));
-        owner.map_or(Self::Slot(slot), |owner| Self::Primary(owner.clone()))
-    }
-
-    fn route(&self) -> SingleNodeRoutingInfo {
-        match self {
-            Self::Primary(node) => cluster::route_to(node),
-            Self::Slot(slot) => {
-                SingleNodeRoutingInfo::SpecificNode(Route::with_slot(*slot, SlotAddr::Master))
+    /// Sends those commands again, slot by slot, whose slots have moved. For reads: the client of the cluster fails a whole part
+    /// for one of them.
+    pub(crate) async fn send_moved(&mut self, pipeline: &Pipeline, answers: &mut [Answer]) {
+        let Self::Cluster(connection) = self else {
+            return;
+        };
+        let (mut again, mut indices) = (Pipeline::new(), Vec::new());
+        for (index, (cmd, answer)) in pipeline.cmd_iter().zip(&*answers).enumerate() {
+            if answer.as_ref().is_err_and(cluster::is_moved) {
+                again.add_command(cmd.clone());
+                indices.push(index);
             }
+        }
+        let found = send_parts(connection, &again, None).await;
+        for (index, answer) in indices.into_iter().zip(found) {
+            answers[index] = answer;
         }
     }
 }
 
-/// The commands of a pipeline for one destination.
-#[derive(Default)]
+/// The commands of a pipeline that go together.
 struct Part {
+    /// Where the first of them goes.
+    slot: Slot,
     pipeline: Pipeline,
     /// The indices of these commands in the whole pipeline.
     indices: Vec<usize>,
@@ -130,17 +124,19 @@ async fn send_parts(
     pipeline: &Pipeline,
     known: Option<&Topology>,
 ) -> Vec<Answer> {
-    let parts = parts_of(pipeline, known);
-    let send = |(to, part): (Destination, Part)| {
+    let send = |part: Part| {
         let mut connection = connection.clone();
         async move {
             let count = part.indices.len();
-            let to = to.route();
+            // By a slot, not by the address: the client finds another server if this one is away.
+            let route = Route::with_slot(part.slot, SlotAddr::Master);
+            let to = SingleNodeRoutingInfo::SpecificNode(route);
             let answers = connection.route_pipeline(part.pipeline, 0, count, to).await;
             (part.indices, answers)
         }
     };
     let mut answers: Vec<Answer> = vec![Ok(Value::Nil); pipeline.len()];
+    let parts = parts_of(pipeline, known);
     let mut parts = stream::iter(parts.into_iter().map(send)).buffer_unordered(PARTS_AT_ONCE);
     while let Some((indices, part)) = parts.next().await {
         match part {
@@ -159,14 +155,24 @@ async fn send_parts(
     answers
 }
 
-/// Splits a pipeline by destination. Each part keeps the order of the whole. A command without a key, such as WAIT, belongs
-/// to the command before it.
-fn parts_of(pipeline: &Pipeline, known: Option<&Topology>) -> HashMap<Destination, Part> {
-    let mut parts: HashMap<Destination, Part> = HashMap::new();
+/// Splits a pipeline by slot, or by primary if it is known which one has a slot. Each part keeps the order of the whole. A
+/// command without a key, such as WAIT, belongs to the command before it.
+fn parts_of(pipeline: &Pipeline, known: Option<&Topology>) -> Vec<Part> {
+    let mut places = HashMap::new();
+    let mut parts: Vec<Part> = Vec::new();
     let mut slot = Slot::for_key("");
     for (index, cmd) in pipeline.cmd_iter().enumerate() {
         slot = key_of(cmd).map_or(slot, Slot::for_key);
-        let part = parts.entry(Destination::of(slot, known)).or_default();
+        let owner = known.and_then(|it| it.owner_of(slot));
+        let place = places.entry(owner.ok_or(slot)).or_insert(parts.len());
+        if *place == parts.len() {
+            parts.push(Part {
+                slot,
+                pipeline: Pipeline::new(),
+                indices: Vec::new(),
+            });
+        }
+        let part = &mut parts[*place];
         part.pipeline.add_command(cmd.clone());
         part.indices.push(index);
     }
@@ -207,30 +213,25 @@ mod tests {
         let script = pipeline.cmd("EVALSHA").arg("hash").arg(1);
         script.arg("ltm:{2}:log").arg("ltm:{1}:log");
         pipeline.cmd("WAIT").arg(1).arg(100);
-        let parts = parts_of(&pipeline, None);
-        let [one, two] = ["1", "2"].map(|key| Destination::Slot(Slot::for_key(key)));
-        assert_eq!(parts.len(), 2);
-        assert_eq!(parts[&one].indices, [0, 2]);
-        assert_eq!(parts[&two].indices, [1, 3, 4]);
-        assert_eq!(parts[&two].pipeline.len(), 3);
+        let [one, two] = &parts_of(&pipeline, None)[..] else {
+            panic!("there are two slots");
+        };
+        assert_eq!(one.indices, [0, 2]);
+        assert_eq!(two.indices, [1, 3, 4]);
+        assert_eq!((two.slot, two.pipeline.len()), (Slot::for_key("2"), 3));
     }
 
     #[test]
     fn a_primary_gets_the_commands_for_all_of_its_slots_together() {
-        // CLUSTER KEYSLOT: {1} is in 9842, {3} in 1584, {4} in 14039. Nobody has the last one.
+        // CLUSTER KEYSLOT: {1} is in 9842, {3} in 1584, {4} in 14039. No primary has the last one.
         let topology = Topology::of(&[("a", 0..=9000), ("b", 9001..=14_000)]);
         let mut pipeline = redis::pipe();
         for id in [1, 3, 4, 1] {
-            pipeline
-                .cmd("HGET")
-                .arg(format!("ltm:{{{id}}}:meta"))
-                .arg("cursor");
+            let key = format!("ltm:{{{id}}}:meta");
+            pipeline.cmd("HGET").arg(key).arg("cursor");
         }
         let parts = parts_of(&pipeline, Some(&topology));
-        let [a, b] = ["a", "b"].map(|host| Destination::Primary(NodeAddress::new(host, 1)));
-        assert_eq!(parts.len(), 3);
-        assert_eq!(parts[&a].indices, [1]);
-        assert_eq!(parts[&b].indices, [0, 3]);
-        assert_eq!(parts[&Destination::Slot(Slot::for_key("4"))].indices, [2]);
+        let indices: Vec<&[usize]> = parts.iter().map(|part| &part.indices[..]).collect();
+        assert_eq!(indices, [&[0, 3][..], &[1], &[2]]);
     }
 }

@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait. Each attempt that fails doubles the wait up to this.
 const LONGEST: Duration = Duration::from_millis(1600);
 
-/// Who connects again, and when.
+/// The subscribers that connect again, and when.
 #[derive(Debug, Default)]
 pub(super) struct Retries {
     due: BTreeSet<(Instant, usize)>,

@@ -115,12 +115,13 @@ impl Subscriber {
             &held
         };
         let outcome = self.take_frames(bytes, tally, latencies);
+        let counted = *outcome.as_ref().unwrap_or(&0);
+        tally.bytes.fetch_add(counted as u64, Ordering::SeqCst);
         // The messages before an error count, too: a subscriber that resumes does not receive them again.
         let taken = std::mem::take(&mut self.taken);
         tally.delivered.fetch_add(taken, Ordering::SeqCst);
         let end = outcome?;
         self.rest = bytes[end..].to_vec();
-        tally.bytes.fetch_add(end as u64, Ordering::Relaxed);
         Ok(())
     }
 

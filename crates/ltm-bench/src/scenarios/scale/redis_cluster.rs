@@ -82,7 +82,7 @@ fn slots(place: usize, count: usize) -> (usize, usize) {
     (place * SLOTS / count, (place + 1) * SLOTS / count - 1)
 }
 
-/// Whether a primary knows all others, and who has which slot.
+/// Whether a primary knows all others, and which of them has which slot.
 fn is_complete(redis: &mut Redis, count: usize) -> Result<bool, Error> {
     let told = redis.ask(&["CLUSTER", "INFO"])?.concat();
     let known = format!("cluster_known_nodes:{count}");
