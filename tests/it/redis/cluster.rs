@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use ltm_tests::{
-    Api, Cluster, Follower, PASSWORD, RedisServer, Service, Subscriber, Writer, add_shipped_users,
-    binary, items, until,
+    Api, Cluster, Follower, PASSWORD, RedisServer, Scrape, Service, Subscriber, Writer,
+    add_shipped_users, binary, items, until,
 };
 use ltm_types::{Cursor, Entry, Kind};
 use reqwest::Method;
@@ -213,6 +213,49 @@ async fn while_slots_are_moved_nothing_is_lost_and_nothing_comes_twice() {
         let follower = world.end(id, writer, follower).await;
         assert!(follower.resets.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_slot_is_moved_the_other_ltms_of_its_primary_are_read_without_an_error() {
+    let world = World::start(false, &[("LTM__GATEWAY__SWEEP_INTERVAL", "100ms")]).await;
+    let [moving, mut staying, _] = world.one_on_each().await;
+    while world.cluster.place(staying) != world.cluster.place(moving) {
+        (staying, _) = world.api.create(json!({"n": null})).await;
+    }
+    let gateway = &world.gateways[0];
+    let mut socket = Subscriber::connect(&gateway.ws("/ws")).await.unwrap();
+    for id in [moving, staying] {
+        let follow = json!({"follow": id, "live": 1});
+        socket.say(&follow.to_string()).await;
+        assert_eq!(socket.message().await["live"], true);
+    }
+    let [from, to] = [0, 1].map(|place| &world.cluster.primaries[place]);
+    let mut head = world.api.document(staying).await["cursor"].clone();
+    let silently = async |socket: &mut Subscriber, head: &mut Value| {
+        let cursor = append_silently(from, staying, head.as_str().unwrap());
+        assert_eq!(socket.message().await["cursor"], cursor);
+        *head = json!(cursor);
+    };
+    silently(&mut socket, &mut head).await;
+    let errors = async || Scrape::of(gateway).await.value("ltm_redis_errors_total");
+    let before = errors().await;
+    world
+        .cluster
+        .move_slot(moving, 1, async || {
+            // All of its keys are there, and the slot is still here.
+            let slot = world.cluster.slot(moving);
+            let keys = from.cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
+            let address = to.address();
+            let (host, port) = address.split_once(':').unwrap();
+            for key in keys.lines() {
+                from.cli(&["MIGRATE", host, port, key, "0", "5000"]);
+            }
+            for _ in 0..3 {
+                silently(&mut socket, &mut head).await;
+            }
+        })
+        .await;
+    assert_eq!(errors().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
