@@ -56,14 +56,14 @@ impl Subscribed {
         has: impl Fn(LtmId) -> bool,
     ) -> (Vec<LtmId>, Vec<LtmId>) {
         let changed = self.version.and_then(|it| wanted.changed_since(it));
-        // An LTM that was left and is followed again is new: its follower waits for the event.
-        let is_followed_again = changed.is_some();
+        let only_changed = changed.is_some();
         let all = || wanted.ids().union(&self.ids).copied().collect();
         let (mut unwanted, mut new) = (Vec::new(), Vec::new());
         for id in changed.unwrap_or_else(all) {
             match (wanted.ids().contains(&id), self.ids.contains(&id)) {
                 (false, true) => unwanted.push(id),
-                (true, is_known) if (is_followed_again || !is_known) && has(id) => new.push(id),
+                // One that was left and is followed again is new, too: its follower waits for the event.
+                (true, is_known) if (only_changed || !is_known) && has(id) => new.push(id),
                 _ => {}
             }
         }
@@ -376,4 +376,30 @@ fn read_message(data: Vec<Value>) -> Option<(String, ByteString)> {
         String::from_utf8(channel).ok()?,
         ByteString::try_from(payload).ok()?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ltm_that_is_left_and_followed_again_at_once_is_new() {
+        let [one, two]: [LtmId; 2] = ["1", "2"].map(|id| id.parse().unwrap());
+        let (mut wanted, mut subscribed) = (Wanted::default(), Subscribed::default());
+        wanted.add(one);
+        let mut look = |wanted: &Wanted| {
+            let (unwanted, new) = subscribed.compare(wanted, |_| true);
+            subscribed.ids.retain(|id| !unwanted.contains(id));
+            subscribed.ids.extend(&new);
+            (unwanted, new)
+        };
+        assert_eq!(look(&wanted), (vec![], vec![one]));
+        assert_eq!(look(&wanted), (vec![], vec![]));
+        wanted.remove(one);
+        wanted.add(one);
+        assert_eq!(look(&wanted), (vec![], vec![one]));
+        wanted.remove(one);
+        wanted.add(two);
+        assert_eq!(look(&wanted), (vec![one], vec![two]));
+    }
 }

@@ -365,10 +365,7 @@ impl Redis {
         let sent = Instant::now();
         let connection = &mut shared.connection;
         // The client of the cluster learns first that a slot has moved, so it decides where a write goes.
-        let known = match are_reads(pipeline) {
-            true => self.inner.topology.get(),
-            false => None,
-        };
+        let known = self.inner.topology.get().filter(|_| are_reads(pipeline));
         let mut answers = connection.send_all(pipeline, count, known.as_deref()).await;
         if let (Some(_), Ok(answers)) = (known, &mut answers) {
             let mut errors = answers.iter().filter_map(|it| it.as_ref().err());
