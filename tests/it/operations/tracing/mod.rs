@@ -32,8 +32,11 @@ async fn append(stack: &Stack, id: u64, n: usize, headers: &[(&str, &str)]) -> A
 }
 
 async fn follow(stack: &Stack, id: u64) -> Subscriber {
-    let url = stack.gateway.ws(&format!("/ws/{id}"));
-    Subscriber::connect(&url).await.unwrap()
+    let url = stack.gateway.ws(&format!("/ws/{id}?live=1"));
+    let mut subscriber = Subscriber::connect(&url).await.unwrap();
+    // Before this it may get an entry from the log, and a delivery from the log has no span.
+    assert_eq!(subscriber.message().await["live"], true);
+    subscriber
 }
 
 /// The payloads of a log in Redis.
