@@ -216,7 +216,7 @@ async fn while_slots_are_moved_nothing_is_lost_and_nothing_comes_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_a_slot_is_moved_the_other_ltms_of_its_primary_are_read_without_an_error() {
+async fn while_a_slot_is_moved_its_ltm_and_the_others_are_read_without_an_error() {
     let world = World::start(false, &[("LTM__GATEWAY__SWEEP_INTERVAL", "100ms")]).await;
     let [moving, mut staying, _] = world.one_on_each().await;
     while world.cluster.place(staying) != world.cluster.place(moving) {
@@ -237,8 +237,12 @@ async fn while_a_slot_is_moved_the_other_ltms_of_its_primary_are_read_without_an
         *head = json!(cursor);
     };
     silently(&mut socket, &mut head).await;
-    let errors = async || Scrape::of(gateway).await.value("ltm_redis_errors_total");
+    let errors = async || {
+        let of = async |it| Scrape::of(it).await.value("ltm_redis_errors_total");
+        (of(gateway).await, of(&world.api_service).await)
+    };
     let before = errors().await;
+    let document = world.api.document(moving).await;
     world
         .cluster
         .move_slot(moving, 1, async || {
@@ -251,6 +255,7 @@ async fn while_a_slot_is_moved_the_other_ltms_of_its_primary_are_read_without_an
                 from.cli(&["MIGRATE", host, port, key, "0", "5000"]);
             }
             for _ in 0..3 {
+                assert_eq!(world.api.document(moving).await, document);
                 silently(&mut socket, &mut head).await;
             }
         })

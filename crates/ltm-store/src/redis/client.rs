@@ -365,11 +365,12 @@ impl Redis {
         let sent = Instant::now();
         let connection = &mut shared.connection;
         // The client of the cluster learns first that a slot has moved, so it decides where a write goes.
-        let known = self.inner.topology.get().filter(|_| are_reads(pipeline));
+        let is_read = are_reads(pipeline);
+        let known = self.inner.topology.get().filter(|_| is_read);
         let mut answers = connection.send_all(pipeline, count, known.as_deref()).await;
-        if let (Some(_), Ok(answers)) = (known, &mut answers) {
+        if let (true, Ok(answers)) = (is_read, &mut answers) {
             let mut errors = answers.iter().filter_map(|it| it.as_ref().err());
-            if errors.any(|error| is_transient(error) || cluster::is_moved(error)) {
+            if errors.any(is_transient) {
                 self.inner.topology.doubt();
                 connection.send_moved(pipeline, answers).await;
             }

@@ -90,8 +90,9 @@ impl RedisConnection {
         }
     }
 
-    /// Sends those commands again, slot by slot, whose slots have moved. For reads: the client of the cluster fails a whole part
-    /// for one of them.
+    /// Sends those commands again whose slots have moved or are moving: slot by slot, and then one after another. For
+    /// reads: the client of the cluster fails a whole part for one of them. While a slot moves, its new server answers
+    /// one command after each ASKING, which the client sends apart from the command.
     pub(crate) async fn send_moved(&mut self, pipeline: &Pipeline, answers: &mut [Answer]) {
         let Self::Cluster(connection) = self else {
             return;
@@ -103,7 +104,12 @@ impl RedisConnection {
                 indices.push(index);
             }
         }
-        let found = send_parts(connection, &again, None).await;
+        let mut found = send_parts(connection, &again, None).await;
+        for (cmd, answer) in again.cmd_iter().zip(&mut found) {
+            if answer.as_ref().is_err_and(cluster::is_moved) {
+                *answer = connection.req_packed_command(cmd).await;
+            }
+        }
         for (index, answer) in indices.into_iter().zip(found) {
             answers[index] = answer;
         }
