@@ -423,7 +423,7 @@ async fn a_gateway_that_stops_sends_everybody_elsewhere_over_its_drain_time() {
     for signal in ["TERM", "INT"] {
         let mut stack = Stack::with(&[
             ("LTM__GATEWAY__DRAIN_NOTICE", "0s"),
-            ("LTM__GATEWAY__DRAIN_TIME", "3s"),
+            ("LTM__GATEWAY__DRAIN_TIME", "5s"),
         ]);
         let (id, _) = stack.api.create(json!({})).await;
         let url = stack.gateway.ws(&format!("/ws/{id}"));
@@ -437,10 +437,10 @@ async fn a_gateway_that_stops_sends_everybody_elsewhere_over_its_drain_time() {
             .gateway
             .until_logged("draining: closing the sockets")
             .await;
-        let problem = refusal(&url).await;
-        assert_eq!(problem["type"], "urn:ltm-live:problem:unavailable");
         // Who is not told yet is still served.
         stack.api.append(id, json!({"merge": {"n": 1}})).await;
+        let problem = refusal(&url).await;
+        assert_eq!(problem["type"], "urn:ltm-live:problem:unavailable");
         let mut served = 0;
         for subscriber in &mut subscribers {
             let mut heard = subscriber.hear().await;

@@ -98,7 +98,9 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let warned = |finding: &&Value| finding["severity"] == "warning";
+    // A busy machine is slow to answer.
+    let warned =
+        |finding: &&Value| finding["severity"] == "warning" && finding["check"] != "round trip";
     let warnings: Vec<&Value> = findings.iter().filter(warned).collect();
     let checks: Vec<&Value> = warnings.iter().map(|warning| &warning["check"]).collect();
     assert_eq!(checks, ["connected_slaves", "user"], "{text}");

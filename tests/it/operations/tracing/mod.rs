@@ -321,7 +321,11 @@ async fn a_line_of_the_log_names_its_request_and_its_trace() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_redis_is_away_the_log_does_not_grow_with_the_requests() {
-    let mut stack = Stack::with(&[("LTM__REDIS__RESPONSE_TIMEOUT", "1s")]);
+    // They write one after another, however long each takes.
+    let mut stack = Stack::with(&[
+        ("LTM__REDIS__RESPONSE_TIMEOUT", "1s"),
+        ("LTM__API__LOCK_WAIT", "2m"),
+    ]);
     let (id, _) = stack.api.create(json!({"n": 0})).await;
     stack.redis.kill();
     let requests = (0..50).map(|n| append(&stack, id, n, &[]));
