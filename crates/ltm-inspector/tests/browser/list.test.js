@@ -59,7 +59,7 @@ test('a long list has pages', async () => {
   const page = await openPage(browser, `${service.url}/#/?playground=1`);
   const first = page.locator('tbody tr').first();
   await first.waitFor();
-  assert.equal(await page.locator('tbody tr').count(), 50);
+  await until('the first page', async () => (await page.locator('tbody tr').count()) === 50);
   const newest = await first.getAttribute('data-id');
   await page.getByRole('button', { name: 'Older' }).click();
   await until('the second page', async () => (await page.locator('tbody tr').count()) === 10);

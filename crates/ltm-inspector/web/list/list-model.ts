@@ -1,10 +1,11 @@
 // The list: what is asked for, what the services say, and how many there are.
 
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect, signal, type ReadonlySignal } from '@preact/signals';
 import { followList, Reader, type Counts, type FollowingList, type ListView, type Row } from 'ltm-live';
 import { gatewayIsMissing, ORIGIN } from '../wire/api.js';
 import { sockets } from '../wire/wire.js';
 import { onToken, refused, token } from '../wire/session.js';
+import { gradually } from './gradually.js';
 import { narrows, renewal, toQuery, type Filter } from './filter.js';
 
 const EMPTY: ListView = { status: 'connecting', rows: undefined, next: null };
@@ -20,6 +21,8 @@ export class ListModel {
   readonly view = signal<ListView>(EMPTY);
   /** The rows to show: while another filter loads, those of the one before. */
   readonly rows = signal<readonly Row[] | undefined>(undefined);
+  /** Those of them that are drawn: not all at once, if many change. */
+  readonly drawn: ReadonlySignal<readonly Row[] | undefined>;
   readonly counts = signal<Counts | undefined>(undefined);
   /** Whether nothing at this address follows lists. */
   readonly missing = signal(false);
@@ -41,6 +44,7 @@ export class ListModel {
   constructor(filter: Filter) {
     this.filter = signal(filter);
     const { signal: leaving } = this.#leaving;
+    this.drawn = gradually(this.rows, leaving);
     leaving.addEventListener('abort', effect(() => this.#follow(this.filter.value)));
     onToken(() => this.#follow(this.filter.value), leaving);
     document.addEventListener('visibilitychange', () => document.hidden || this.#countIn(0), { signal: leaving });

@@ -57,7 +57,7 @@ function Body({ model, acts }: Props) {
   const rows = model.rows.value;
   if (status === 'failed') return <Failed error={error} askToken={acts.askToken} />;
   if (rows === undefined) return status === 'reconnecting' && error ? <Failed error={error} askToken={acts.askToken} /> : <Skeleton lines={6} />;
-  if (rows.length > 0) return <Rows rows={rows} arrived={model.arrived.value} stale={answered === undefined} total={model.total.value} onFqn={(fqn) => acts.ask({ fqn })} />;
+  if (rows.length > 0) return <Rows rows={model.drawn.value ?? []} arrived={model.arrived.value} stale={answered === undefined} total={model.total.value} onFqn={(fqn) => acts.ask({ fqn })} />;
   if (answered === undefined) return <Skeleton lines={6} />;
   return <Nothing filter={model.filter.value} more={next !== null} acts={acts} />;
 }
