@@ -49,3 +49,53 @@ test('another page, and a change of all rows, are drawn over some frames', async
   assert.deepEqual(page.wrong, []);
   await page.context().close();
 });
+
+test('a change of a row lays out and paints that row alone', async () => {
+  const page = await openPage(browser, service.url);
+  await isFull(page);
+  const styles = await rows(page).evaluateAll((all) => all.map((it) => [getComputedStyle(it).contain, it.offsetHeight]));
+  for (const [contain, height] of styles) {
+    assert.equal(contain, 'strict');
+    assert.equal(height, styles[0][1]);
+  }
+  await page.context().close();
+});
+
+test('the columns of the head are those of the rows, and the head stays in view', async () => {
+  for (const width of [800, 1024, 1280, 1800]) {
+    const page = await openPage(browser, service.url, { width });
+    await isFull(page);
+    const edges = (selector) => page.locator(selector).evaluateAll((cells) => cells.map((it) => it.getBoundingClientRect()).filter((it) => it.width > 0).map((it) => [Math.round(it.left), Math.round(it.right)]));
+    const head = await edges('thead th');
+    assert.equal(head.length, width > 1000 ? 6 : 5);
+    for (const n of [1, ROWS]) assert.deepEqual(await edges(`tbody tr:nth-child(${n}) td`), head, `row ${n} at ${width}`);
+    const top = () => page.locator('thead th').first().evaluate((it) => it.getBoundingClientRect().top);
+    const before = await top();
+    for (let n = 0; n < ROWS; n += 1) await page.keyboard.press('j');
+    await until('the last row', () => rows(page).last().locator('a.name').evaluate((it) => it === document.activeElement && it.getBoundingClientRect().bottom < innerHeight));
+    assert.ok(await page.locator('.list-body').evaluate((it) => it.scrollTop > 0));
+    assert.equal(await top(), before);
+    await page.context().close();
+  }
+});
+
+test('a screen reader finds a table: its name, heads of columns, rows and cells', async () => {
+  const page = await openPage(browser, service.url);
+  await live(page);
+  await isFull(page);
+  await page.locator(`table[aria-rowcount="${2 * ROWS + 1}"]`).waitFor();
+  const cdp = await page.context().newCDPSession(page);
+  const { nodes } = await cdp.send('Accessibility.getFullAXTree');
+  const of = (role) => nodes.filter((it) => !it.ignored && it.role.value === role);
+  assert.deepEqual(of('table').map((it) => it.name.value), ['LTMs, newest first']);
+  assert.equal(of('rowgroup').length, 2);
+  assert.equal(of('row').length, ROWS + 1);
+  assert.deepEqual(of('columnheader').map((it) => it.name.value), ['Status', 'LTM', 'Class', 'Snapshots', 'Created', 'Last change']);
+  assert.equal(of('cell').length, 6 * ROWS);
+  // On a phone, too, whose rows have another form.
+  await page.setViewportSize({ width: 390, height: 844 });
+  const phone = (await cdp.send('Accessibility.getFullAXTree')).nodes.filter((it) => !it.ignored).map((it) => it.role.value);
+  assert.equal(phone.filter((it) => it === 'row').length, ROWS);
+  assert.equal(phone.filter((it) => it === 'table').length, 1);
+  await page.context().close();
+});

@@ -24,12 +24,12 @@ interface Props {
 export function Rows({ rows, arrived, stale, total, onFqn }: Props) {
   const now = useNow();
   return (
-    <table class="ltms" aria-rowcount={total === undefined ? -1 : total + 1} aria-busy={stale}>
+    <table class="ltms" role="table" aria-rowcount={total === undefined ? -1 : total + 1} aria-busy={stale}>
       <caption class="visually-hidden">LTMs, newest first</caption>
-      <thead>
-        <tr>{HEAD.map((name) => <th scope="col">{name}</th>)}</tr>
+      <thead role="rowgroup">
+        <tr role="row">{HEAD.map((name) => <th role="columnheader" scope="col">{name}</th>)}</tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         {rows.map((row) => <OneRow key={row.id} row={row} now={now} arrived={arrived.has(row.id)} onFqn={onFqn} />)}
       </tbody>
     </table>
@@ -47,10 +47,10 @@ function Cells({ row, now, arrived, onFqn }: { row: Row; now: Signal<number>; ar
     if (!(event.target as Element).closest('a, button') && !String(getSelection())) location.hash = link;
   };
   return (
-    <tr class={arrived ? 'new' : undefined} data-id={row.id} onClick={open}>
-      <td class="status"><Badge status={row.status} /></td>
-      <td class="names"><div><a class="name" href={link} title={row.name}>{row.name}</a><span class="id">#{row.id}</span></div></td>
-      <td class="class"><button class="fqn" title={`Show only this class: ${row.fqn}`} onClick={() => onFqn(row.fqn)}>{row.fqn}</button></td>
+    <tr role="row" class={arrived ? 'new' : undefined} data-id={row.id} onClick={open}>
+      <td role="cell" class="status"><Badge status={row.status} /></td>
+      <td role="cell" class="names"><div><a class="name" href={link} title={row.name}>{row.name}</a><span class="id">#{row.id}</span></div></td>
+      <td role="cell" class="class"><button class="fqn" title={`Show only this class: ${row.fqn}`} onClick={() => onFqn(row.fqn)}>{row.fqn}</button></td>
       <Snapshots number={row.snapshots_count} />
       <When label="Created" at={row.created_at} now={now} />
       <When label="Last change" at={row.updated_at} now={now} />
@@ -70,12 +70,12 @@ function Badge({ status }: { status: string | null }) {
 function Snapshots({ number }: { number: number }) {
   const first = useRef(number);
   const word = number === 1 ? ' snapshot' : ' snapshots';
-  return <td class="count" data-word={word}><span key={number} class={number === first.current ? undefined : 'moved'}>{Number(number).toLocaleString('en')}</span></td>;
+  return <td role="cell" class="count" data-word={word}><span key={number} class={number === first.current ? undefined : 'moved'}>{Number(number).toLocaleString('en')}</span></td>;
 }
 
 function When({ label, at, now }: { label: string; at: string; now: Signal<number> }) {
   const text = useComputed(() => ago(at, now.value));
-  return <td class="when" data-label={label} title={fullTime(at)}>{text}</td>;
+  return <td role="cell" class="when" data-label={label} title={fullTime(at)}>{text}</td>;
 }
 
 /** The time, as often as ages need it. */
