@@ -41,6 +41,19 @@ test('two panes are beside each other at 1,024 px, and one fills a phone', async
   await page.context().close();
 });
 
+test('a pane fills its room, and a change in it lays out that pane alone', async () => {
+  for (const [width, height] of [[1440, 900], [1024, 768], [390, 780]]) {
+    const page = await openPage(browser, `${service.url}/#/ltm/${drawn}?tab=waterfall`, { width, height });
+    await live(page);
+    await page.locator('.bar-row').first().waitFor();
+    const contained = (selector) => page.$$eval(selector, (all) => all.filter((it) => it.offsetWidth > 0).map((it) => [getComputedStyle(it).contain, it.parentElement.clientHeight - it.offsetHeight]));
+    for (const found of await contained('.ltm-body > .pane')) assert.deepEqual(found, ['size layout style', 0]);
+    for (const [contain] of await contained('.bar-row')) assert.equal(contain, 'size layout style');
+    for (const [contain] of await contained('.step')) assert.equal(contain, 'strict');
+    await page.context().close();
+  }
+});
+
 test('without a machine the state has its room, and the page says how to draw one', async () => {
   const page = await openPage(browser, `${service.url}/#/ltm/${plain}`);
   await live(page);
