@@ -134,6 +134,11 @@ bench: ## measure, and compare with a bare program, nginx with Nchan, and Centri
 	cargo build --locked --profile dist --workspace --bins
 	target/dist/ltm-bench all --json target/bench.json
 
+.PHONY: guard
+guard: ## count the instructions of the paths that each entry takes, and fail if one needs 5 % more than its figure
+	@deploy/setup.sh --guard
+	cargo bench --locked --profile dev --workspace --bench instructions
+
 .PHONY: plots
 plots: ## measure at 1, 4 and 16 times a load, and draw the plots in docs/performance (15 minutes)
 	@deploy/setup.sh --bench

@@ -10,6 +10,8 @@
 //! - `fanout`: from Redis to the sockets of a thread, live and from the log;
 //! - `list`: lists of LTMs.
 
+#[doc(hidden)]
+pub mod bench;
 mod compression;
 mod dialect;
 mod fanout;

@@ -15,6 +15,8 @@
 
 mod apart;
 mod backup;
+#[doc(hidden)]
+pub mod bench;
 mod credentials;
 mod doctor;
 mod error;

@@ -236,7 +236,7 @@ fn foreign_entry(id: LtmId, head: Cursor, entry: &str) -> StoreError {
     damaged(id, head, &detail)
 }
 
-fn append_call(id: LtmId, append: &Append<'_>, redis: &Redis) -> Cmd {
+pub(crate) fn append_call(id: LtmId, append: &Append<'_>, redis: &Redis) -> Cmd {
     let entries = append.entries;
     let (head, kind) = match entries.last() {
         Some(last) => (last.cursor, &last.kind),
