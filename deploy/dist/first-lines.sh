@@ -16,7 +16,7 @@ trap 'kill -TERM "$dev" 2>/dev/null && wait "$dev" || true' EXIT
 until "$ltm" --url "$url" list >/dev/null 2>&1; do
   kill -0 "$dev" 2>/dev/null || { cat "$folder/log" >&2; exit 1; }
   limit=$((limit - 1))
-  [ "$limit" -gt 0 ] || { echo "ltm dev was not ready within 120 s" >&2; exit 1; }
+  [ "$limit" -gt 0 ] || { cat "$folder/log" >&2; echo "ltm dev was not ready within 120 s" >&2; exit 1; }
   sleep 1
 done
 "$ltm" --url "$url" create app.Agent --id 42 --state '{"n": 0}'
