@@ -5,7 +5,9 @@ Usage: check.py BOM PACKAGES. PACKAGES is a file with one line `name version` pe
 
 import json
 import pathlib
+import re
 import sys
+from urllib.parse import unquote
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -17,7 +19,9 @@ if error is not None:
 
 content = json.loads(bom)
 listed = [*content["components"], content["metadata"]["component"]]
-named = {f"{part['name']} {part['version']}" for part in listed}
+# The program itself has the name of its binary, and in `purl` that of its package.
+package = re.compile("pkg:cargo/([^@]+)@([^?]+)")
+named = {" ".join(map(unquote, found.groups())) for part in listed if (found := package.match(part.get("purl", "")))}
 wanted = set(packages.split("\n")) - {""}
 if not wanted or wanted - named:
     sys.exit(f"{sys.argv[1]} lacks {sorted(wanted - named) or 'everything'}")
