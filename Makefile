@@ -175,6 +175,11 @@ dist: ## make the packages of a release in target/dist, install each and use it 
 	@deploy/setup.sh --dist
 	@deploy/dist/build.sh
 
+.PHONY: boot
+boot: ## boot a virtual machine with the Debian package of make dist, and operate its services under systemd
+	@deploy/setup.sh --boot
+	@deploy/dist/boot.sh
+
 .PHONY: release
 release: ## build reproducible release binaries (deploy/reproduce.sh proves that they are)
 	@deploy/setup.sh

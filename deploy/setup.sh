@@ -11,6 +11,7 @@
 #   deploy/setup.sh --deny      cargo-deny, to check the dependencies
 #   deploy/setup.sh --sbom      cargo-cyclonedx and Python, for the bill of materials
 #   deploy/setup.sh --dist      debootstrap, Node, Python and binutils, to make packages and try them
+#   deploy/setup.sh --boot      debootstrap and QEMU, to boot a machine with the package
 #   deploy/setup.sh --client    Node and Chromium, to test the JavaScript client and the inspector
 #   deploy/setup.sh --browsers  the same, and Firefox, to test the JavaScript client in both
 #   deploy/setup.sh --proxies   Node, Chromium, HAProxy, nginx and Python, to test the configurations of proxies
@@ -205,6 +206,11 @@ need_dist_tools() {
   esac
 }
 
+need_machine() {
+  { have debootstrap && have qemu-system-x86_64; } || install_packages qemu debootstrap qemu-system-x86
+  have debootstrap || fail "debootstrap is missing; it makes the Debian of the machine, and only Linux has it"
+}
+
 need_fuzzer() {
   have rustup || fail "fuzzing needs the nightly toolchain, and rustup is missing. See https://rustup.rs"
   cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
@@ -246,6 +252,7 @@ case "${1:-}" in
     need_python
     need_dist_tools
     ;;
+  --boot) need_machine ;;
   --client)
     need_node
     need_chromium
