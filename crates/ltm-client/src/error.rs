@@ -76,7 +76,7 @@ pub enum Error {
     #[error("cannot get a token: {0}")]
     Token(#[source] Box<dyn StdError + Send + Sync>),
     /// The HTTP client cannot be created.
-    #[error("cannot create the HTTP client: {0}")]
+    #[error("cannot create the HTTP client: {}", cause(.0))]
     Setup(#[source] reqwest::Error),
     /// The text is not the URL of a server.
     #[error(transparent)]
@@ -91,6 +91,15 @@ pub struct Misfit {
     pub cursor: Cursor,
     /// What is wrong.
     pub detail: String,
+}
+
+/// The innermost cause: an error of the HTTP client itself says only "builder error".
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn StdError = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 impl Error {

@@ -32,19 +32,27 @@ impl Http {
         tokens: Tokens,
         options: Options,
     ) -> Result<Self, Error> {
-        let mut client = reqwest::Client::builder()
-            .user_agent(agent)
-            // A write would go on as a GET, whose answer looks as if the write had landed.
-            .redirect(Policy::none())
-            // A WebSocket begins as a request of HTTP/1.1.
-            .http1_only()
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.answer_timeout);
-        if server.is_loopback() {
-            client = client.no_proxy();
-        }
+        let configured = || {
+            let client = reqwest::Client::builder()
+                .user_agent(agent)
+                // A write would go on as a GET, whose answer looks as if the write had landed.
+                .redirect(Policy::none())
+                // A WebSocket begins as a request of HTTP/1.1.
+                .http1_only()
+                .connect_timeout(options.connect_timeout)
+                .read_timeout(options.answer_timeout);
+            match server.is_loopback() {
+                true => client.no_proxy(),
+                false => client,
+            }
+        };
+        let client = match configured().build() {
+            // A bare system has no CA certificates. Without TLS, none are needed.
+            Err(_) if !server.is_encrypted() => configured().tls_certs_only([]).build(),
+            built => built,
+        };
         Ok(Self(Arc::new(Inner {
-            client: client.build().map_err(Error::Setup)?,
+            client: client.map_err(Error::Setup)?,
             route: Route::to(server),
             tokens,
             options,

@@ -67,6 +67,11 @@ impl ServerUrl {
         self.below(&format!("/sse/{}", ltm.to_path()))
     }
 
+    /// Whether requests go over TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// Whether the server is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.0.host() {

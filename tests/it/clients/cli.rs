@@ -293,6 +293,18 @@ fn without_a_redis_server_dev_says_what_to_install() {
 }
 
 #[test]
+fn without_ca_certificates_only_https_fails_and_says_why() {
+    let lists = |url: &str| {
+        let none = Path::new("/nonexistent");
+        let mut command = ltm(url, &["list"]);
+        command.env("SSL_CERT_FILE", none).env("SSL_CERT_DIR", none);
+        command.output().unwrap()
+    };
+    assert!(complains(&lists("http://127.0.0.1:1"), 6).contains("connection refused"));
+    assert!(complains(&lists("https://127.0.0.1:1"), 1).contains("No CA certificates"));
+}
+
+#[test]
 fn a_proxy_of_the_environment_is_not_asked_for_this_machine_and_is_named_if_it_fails() {
     let dev = Dev::start();
     let through = |url: &str, args: &[&str]| {
