@@ -6,7 +6,7 @@
 #   deploy/setup.sh --test      for the tests: HAProxy, libfaketime (wrong clocks), curl and Python (guides)
 #   deploy/setup.sh --bench     nginx with Nchan, and Centrifugo if Go is here, to compare with
 #   deploy/setup.sh --lint      rustfmt and clippy
-#   deploy/setup.sh --guard     Valgrind and gungraun-runner, to count instructions
+#   deploy/setup.sh --guard     Valgrind, to count instructions
 #   deploy/setup.sh --chart     Python with venv, to check the Helm chart
 #   deploy/setup.sh --deny      cargo-deny, to check the dependencies
 #   deploy/setup.sh --sbom      cargo-cyclonedx and Python, for the bill of materials
@@ -181,7 +181,7 @@ need_prometheus() {
 
 # Installs a tool from crates.io: name, version. The dev profile builds it in a minute, and it is fast enough.
 need_tool() {
-  cargo install --list | grep -qxF "$1 v$2:" && return
+  cargo "${1#cargo-}" --version 2>/dev/null | grep -qF "$2" && return
   say "building $1 $2"
   CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --profile dev --force "$1@$2"
 }
@@ -190,9 +190,6 @@ need_valgrind() {
   have valgrind || install_packages valgrind valgrind
   have valgrind || fail "Valgrind is installed, but it is not on PATH"
 }
-
-# The version of a crate in Cargo.lock.
-locked() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\(.*\)\"\$/\1/p;}" Cargo.lock; }
 
 need_dist_tools() {
   { have dpkg-deb && have strip; } || install_packages dpkg dpkg binutils
@@ -237,11 +234,7 @@ case "${1:-}" in
     need_python
     need_postgres
     ;;
-  --guard)
-    need_valgrind
-    # It must have the version of the library.
-    need_tool gungraun-runner "$(locked gungraun-runner)"
-    ;;
+  --guard) need_valgrind ;;
   --deny) need_tool cargo-deny 0.20.2 ;;
   --sbom)
     need_tool cargo-cyclonedx 0.5.9
