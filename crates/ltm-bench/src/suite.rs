@@ -4,16 +4,18 @@ use crate::{error::Error, scenarios::Scenario, session::Session};
 
 /// The commands that the suite runs. The number of connections stays within the usual limit of 20,000 open
 /// files.
-const FULL: [&str; 20] = [
+const FULL: [&str; 22] = [
     "fan-out",
     "fan-out --subscribers 500 --rate 0",
     "fan-out --ltms 2000 --subscribers 1 --rate 2000",
     "compression",
+    "reset",
     "catch-up",
     "idle",
     "idle --subscribers 19200",
     "burst",
     "stalled",
+    "cached-state",
     "latency",
     "append",
     "append --producers 1 --ltms 1",
@@ -28,20 +30,22 @@ const FULL: [&str; 20] = [
 ];
 
 /// The same with a small load, to check that everything runs.
-const QUICK: [&str; 14] = [
+const QUICK: [&str; 16] = [
     "fan-out --subscribers 20 --seconds 1",
     "fan-out --subscribers 20 --seconds 1 --rate 0",
     "compression --subscribers 20 --rate 200",
+    "reset --subscribers 2 --bytes 100000",
     "catch-up --subscribers 20 --entries 50",
     "idle --subscribers 20 --ltms 2",
     "burst --subscribers 20 --messages 20 --settle 1",
     "stalled --peers 5 --messages 20",
+    "cached-state --ltms 3 --bytes 20000",
     "latency --rate 100 --seconds 1",
     "append --producers 2 --ltms 2 --seconds 1",
     "batch --batches 3",
     "late --entries 100 --window 50 --rounds 1",
     "document --snapshots 50 --rounds 1",
-    "opening --snapshots 50 --openings 20 --connections 2 --rounds 1",
+    "opening --snapshots 50 --openings 20 --connections 2 --rounds 1 --seconds 1",
     "scale --subscribers 20,40 --rate-per-ltm 5 --gateways 2 --apis 2 --seconds 1",
 ];
 

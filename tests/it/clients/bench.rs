@@ -56,7 +56,7 @@ fn figure(row: &Value, name: &str) -> f64 {
 #[test]
 fn every_scenario_gives_its_figures() {
     let rows = measure(&["all", "--quick"]);
-    let expected: [(&str, &str, &[&str]); 14] = [
+    let expected: [(&str, &str, &[&str]); 16] = [
         (
             "fan-out",
             "ltm-live",
@@ -72,6 +72,12 @@ fn every_scenario_gives_its_figures() {
         // So few subscribers may take less than a page of memory.
         ("burst", "ltm-live", &[]),
         ("stalled", "ltm-live", &[]),
+        ("cached-state", "ltm-live", &[]),
+        (
+            "reset",
+            "ltm-live",
+            &["bytes each", "compressed", "× bytes"],
+        ),
         ("latency", "ltm-live", &["p99 ms", "× floor"]),
         ("latency", "floor", &["p99 ms"]),
         (
@@ -82,7 +88,7 @@ fn every_scenario_gives_its_figures() {
         ("batch", "ltm-live", &["single / batched"]),
         ("late", "ltm-live", &["late / early"]),
         ("document", "ltm-live", &["GET / redis-cli"]),
-        ("opening", "ltm-live", &["CPU µs each"]),
+        ("opening", "ltm-live", &["CPU µs each", "append p99 ms"]),
         (
             "scale",
             "ltm-live",

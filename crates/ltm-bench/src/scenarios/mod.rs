@@ -4,6 +4,7 @@ mod append;
 mod append_floor;
 mod batch;
 mod burst;
+mod cached_state;
 mod catch_up;
 mod compression;
 mod documents;
@@ -35,13 +36,17 @@ pub(crate) enum Scenario {
     /// One LTM with many subscribers: CPU time per delivery.
     FanOut(fan_out::Load),
     /// Recorded histories, compressed and not: bytes and CPU time per delivery (live only).
-    Compression(compression::Load),
+    Compression(compression::messages::Load),
+    /// A large state that subscribers begin with, compressed and not: bytes and CPU time per subscriber (live only).
+    Reset(compression::resets::Load),
     /// Many subscribers that resume far back in a log: cost, and whether they share reads (live only).
     CatchUp(catch_up::Load),
     /// Idle connections: memory per connection (not floor).
     Idle(idle::Load),
     /// Memory per connection a while after a burst (not floor).
     Burst(burst::Load),
+    /// Memory of the API for each byte of the states that it caches (live only).
+    CachedState(cached_state::Load),
     /// Memory per connection whose peer reads nothing (live only).
     Stalled(stalled::Load),
     /// Time from an append to its delivery at a fixed rate; the floor is PUBLISH to SUBSCRIBE.
@@ -75,9 +80,11 @@ impl Scenario {
         match self {
             Self::FanOut(_) => "fan-out",
             Self::Compression(_) => "compression",
+            Self::Reset(_) => "reset",
             Self::CatchUp(_) => "catch-up",
             Self::Idle(_) => "idle",
             Self::Burst(_) => "burst",
+            Self::CachedState(_) => "cached-state",
             Self::Stalled(_) => "stalled",
             Self::Latency(_) => "latency",
             Self::Append(_) => "append",
@@ -101,7 +108,9 @@ impl Scenario {
                 kind == Kind::Live || kind == Kind::Floor && load.body == append::RequestBody::Patch
             }
             Self::Stalled(_)
+            | Self::CachedState(_)
             | Self::Compression(_)
+            | Self::Reset(_)
             | Self::CatchUp(_)
             | Self::Batch(_)
             | Self::Late(_)
@@ -140,10 +149,12 @@ impl Scenario {
     fn run(&self, target: &mut Target) -> Result<Row, Error> {
         match *self {
             Self::FanOut(load) => fan_out::run(target, load),
-            Self::Compression(ref load) => compression::run(target, load),
+            Self::Compression(ref load) => compression::messages::run(target, load),
+            Self::Reset(load) => compression::resets::run(target, load),
             Self::CatchUp(load) => catch_up::run(target, load),
             Self::Idle(load) => idle::run(target, load),
             Self::Burst(load) => burst::run(target, load),
+            Self::CachedState(load) => cached_state::run(target, load),
             Self::Stalled(load) => stalled::run(target, load),
             Self::Latency(load) if target.kind == Kind::Floor => latency_floor::run(target, load),
             Self::Append(load) if target.kind == Kind::Floor => append_floor::run(target, load),

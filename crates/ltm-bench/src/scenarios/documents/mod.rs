@@ -1,4 +1,5 @@
 //! `GET` of documents.
 
 pub(crate) mod history;
+mod meanwhile;
 pub(crate) mod opening;

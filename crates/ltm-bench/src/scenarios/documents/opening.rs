@@ -1,9 +1,13 @@
 //! Many clients that open one document at the same time, compared with nginx and a file of the same bytes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use serde_json::json;
 
+use super::meanwhile::waits;
 use crate::{
     error::Error,
     load::{fill::fill, http::Http, threads},
@@ -29,6 +33,9 @@ pub(crate) struct Load {
     /// Bytes per message.
     #[arg(long, default_value_t = 150)]
     pub(crate) size: usize,
+    /// The seconds in which appends to another LTM and health checks are timed, without openings and with them.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u64,
 }
 
 impl Load {
@@ -70,13 +77,25 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
         };
         progress.at(round);
     }
+    let seconds = Duration::from_secs(load.seconds);
+    let alone = waits(target, seconds, || {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
+    })?;
+    let meanwhile = waits(target, seconds, || {
+        open(load, &path, text.len(), || target.http())
+    })?;
     let openings = (load.rounds * load.per_round()) as f64;
     let shown = format!("{} snapshots, {} at once", load.snapshots, load.connections);
     Ok(Row::new("opening", target.kind, shown)
         .with("CPU µs each", live / openings)
         .with("nginx µs each", file / openings)
         .with("× nginx", live / file)
-        .with("KiB", text.len() as f64 / 1024.0))
+        .with("KiB", text.len() as f64 / 1024.0)
+        .with("append p99 ms", meanwhile.append)
+        .with("× alone", meanwhile.append / alone.append)
+        .with("healthz p99 ms", meanwhile.health)
+        .with("healthz × alone", meanwhile.health / alone.health))
 }
 
 /// One round of openings.

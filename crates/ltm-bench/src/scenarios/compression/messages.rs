@@ -10,6 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::{Cost, RECORDINGS, SERVICES, snapshots};
 use crate::{
     error::Error,
     load::{
@@ -35,24 +36,6 @@ pub(crate) struct Load {
     pub(crate) rate: u32,
 }
 
-/// The histories by default.
-const RECORDINGS: [&str; 4] = [
-    include_str!("../../../../tests/data/lists.json"),
-    include_str!("../../../../tests/data/patch_ops.json"),
-    include_str!("../../../../tests/data/tutorial.json"),
-    include_str!("../../../../tests/data/type_changes.json"),
-];
-/// The fields of a snapshot that an engine sends.
-const SENT: [&str; 5] = [
-    "reason",
-    "item",
-    "patch",
-    "execute_queue",
-    "transitions_queue",
-];
-/// The processes whose CPU time counts.
-const SERVICES: [&str; 3] = ["ltm-api", "ltm-gateway", "redis"];
-
 /// Appends each history to an LTM whose subscribers accept compressed messages, and to one whose subscribers do not.
 pub(crate) fn run(target: &Target, load: &Load) -> Result<Row, Error> {
     let histories = load.histories()?;
@@ -65,33 +48,7 @@ pub(crate) fn run(target: &Target, load: &Load) -> Result<Row, Error> {
     }
     let count: usize = histories.iter().map(Vec::len).sum();
     let shown = format!("1 × {}, {count} recorded", load.subscribers);
-    Ok(Row::new("compression", target.kind, shown)
-        .with("bytes each", plain.bytes / plain.deliveries)
-        .with("compressed", compressed.bytes / compressed.deliveries)
-        .with("× bytes", compressed.bytes / plain.bytes)
-        .with("CPU µs each", plain.cpu / plain.deliveries)
-        .with(
-            "compressed CPU µs each",
-            compressed.cpu / compressed.deliveries,
-        )
-        .with("× CPU", compressed.cpu / plain.cpu))
-}
-
-/// What deliveries cost.
-#[derive(Default)]
-struct Cost {
-    deliveries: f64,
-    bytes: f64,
-    /// Microseconds.
-    cpu: f64,
-}
-
-impl Cost {
-    fn add(&mut self, other: &Self) {
-        self.deliveries += other.deliveries;
-        self.bytes += other.bytes;
-        self.cpu += other.cpu;
-    }
+    Ok(compressed.beside(&plain, Row::new("compression", target.kind, shown)))
 }
 
 fn measure(
@@ -138,39 +95,5 @@ impl Load {
         files
             .map(|file| snapshots(&fs::read_to_string(file)?))
             .collect()
-    }
-}
-
-/// The snapshots of a document, or of a recording that contains one.
-fn snapshots(text: &str) -> Result<Vec<Value>, Error> {
-    let unreadable = |what: String| Error::Scenario(format!("a history cannot be read: {what}"));
-    let file: Value = serde_json::from_str(text).map_err(|e| unreadable(e.to_string()))?;
-    let found = file.pointer("/documents/0/document").unwrap_or(&file);
-    let Some(snapshots) = found["snapshots"].as_array() else {
-        return Err(unreadable("it has no snapshots".into()));
-    };
-    let sent = |snapshot: &Value| {
-        let fields = SENT.iter().filter_map(|name| {
-            let value = snapshot.get(name).filter(|value| !value.is_null())?;
-            Some(((*name).to_owned(), value.clone()))
-        });
-        Value::Object(fields.collect())
-    };
-    Ok(snapshots.iter().map(sent).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_history_is_a_document_or_a_recording_of_one() {
-        for recording in RECORDINGS {
-            assert!(snapshots(recording).unwrap().len() >= 20);
-        }
-        let document = r#"{"snapshots":[{"index":0,"reason":"start","item":null,"patch":[]}]}"#;
-        let sent = json!({"reason": "start", "patch": []});
-        assert_eq!(snapshots(document).unwrap(), [sent]);
-        assert!(snapshots("{}").is_err());
     }
 }
