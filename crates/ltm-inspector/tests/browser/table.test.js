@@ -5,7 +5,7 @@ import { live, openPage, stand, until } from '../stand/stand.js';
 
 const ROWS = 50;
 /** The most rows that a frame may draw anew. */
-const AT_ONCE = 12;
+const AT_ONCE = 6;
 
 let service;
 let browser;

@@ -1,10 +1,10 @@
-// Draws many changed rows over some frames: no frame draws more than a window shows.
+// Draws many changed rows over some frames, so that no frame takes long.
 
 import { effect, signal, type ReadonlySignal } from '@preact/signals';
 import type { Row } from 'ltm-live';
 
-/** The most rows that a frame draws anew. */
-const AT_ONCE = 12;
+/** The most rows that a frame draws anew: each takes a slow CPU some milliseconds. */
+const AT_ONCE = 6;
 
 type Rows = readonly Row[];
 

@@ -26,6 +26,9 @@ const HINT = 'ltm-no-machine';
 export class LtmView {
   #leaving = new AbortController();
   #frame = 0;
+  #isStale = false;
+  /** The panes that still show the model before. */
+  #due = [];
 
   constructor({ id, parameters, shell, askToken }) {
     Object.assign(this, { id, shell, askToken });
@@ -157,15 +160,29 @@ export class LtmView {
     this.#schedule();
   }
 
-  /** Draws the page at most once per frame, however fast snapshots arrive. */
   #schedule() {
+    this.#isStale = true;
+    this.#draw();
+  }
+
+  /** Draws the page however fast snapshots arrive, one part per frame: all at once would take a slow CPU too long. */
+  #draw() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      this.#update();
+      if (this.#due.length > 0) this.#drawPane();
+      else this.#update();
+      if (this.#isStale || this.#due.length > 0) this.#draw();
     });
   }
 
+  #drawPane() {
+    this.#due.shift().update(this.model);
+    setAttribute(this.element, 'aria-busy', String(this.#due.length > 0));
+  }
+
   #update() {
+    this.#isStale = false;
+    this.#due = [];
     const { view } = this.handle;
     if (view.status === 'live') this.missing = null;
     this.shell.connection(this.missing ? 'failed' : view.status, this.missing ?? view.error);
@@ -183,7 +200,7 @@ export class LtmView {
     if (!kept) toast('Rolled back: the snapshot that you were viewing is no longer in the history');
     const model = { ...this.travel.model(), compared: this.compared, conversation: this.conversation };
     this.model = model;
-    setAttribute(this.element, 'aria-busy', String(model.busy));
+    setAttribute(this.element, 'aria-busy', 'true');
     this.#room(view);
     this.#announce(model);
     this.head.update(model);
@@ -197,8 +214,8 @@ export class LtmView {
     this.#address();
     // The panes follow when the state has been folded.
     if (model.busy) return;
-    this.machine.update(model);
-    this.panes[this.tab].update(model);
+    this.#due = [this.machine, this.panes[this.tab]];
+    this.#draw();
   }
 
   /** Gives the room of the machine to the state if there is none to draw. */

@@ -12,13 +12,14 @@ const APART = 7;
 
 export function Chart({ row, scale, now }: { row: Row; scale: Scale; now: number }) {
   const drawn = joined(row.bars, scale);
-  const text = textPlace(row, drawn, marksOf(row, scale), scale.x(scale.last));
+  const marks = marksOf(row, scale);
+  const text = textPlace(row, drawn, marks, scale.x(scale.last));
   const line = scale.x(now);
   return (
     <svg aria-hidden="true">
       <line class="now" x1={line} x2={line} y1="0" y2={HEIGHT} />
       {drawn.map(({ x, width, tone, thin }, at) => <rect key={at} data-tone={tone} x={x} width={width} y={thin ? 11 : 7} height={thin ? 4 : 12} rx={thin ? 1 : 2.5} />)}
-      {marksOf(row, scale).map(({ x, tone }) => (tone === 'finished'
+      {marks.map(({ x, tone }) => (tone === 'finished'
         ? <circle key={x} data-tone={tone} cx={x} cy="13" r="3" />
         : <path key={`${tone} ${x}`} data-tone={tone} d={`M${x - 4} 9l8 8m0-8l-8 8`} />))}
       {text && <text x={text.x} y="17" text-anchor={text.anchor}>{row.detail}</text>}

@@ -10,7 +10,7 @@ import { Scale, type Unit } from './scale.js';
 
 /** The height of a row, as in the style sheet. */
 const ROW = 26;
-const OVERSCAN = 6;
+const OVERSCAN = 2;
 /** The width of the labels, of the pane's. */
 const LABEL = { least: 130, share: 0.38, most: 340 };
 /** To the right of the charts, as in the style sheet. */
