@@ -22,7 +22,7 @@ pub(super) const STALLED: f64 = 264.0;
 /// KiB of the gateway for each LTM that it follows.
 pub(super) const FOLLOWED: f64 = 2.1;
 /// Bytes of memory of the API for each byte of a state that is in use.
-pub(super) const CACHED: f64 = 4.0;
+pub(super) const CACHED: f64 = 14.0;
 /// KiB of Redis for an LTM with its first snapshot.
 pub(super) const LTM: f64 = 5.4;
 /// Bytes of Redis for each byte of the message of an entry.
@@ -60,7 +60,7 @@ pub(super) const ROWS: [Row; 12] = [
     (
         "API, bytes per byte of a state in use",
         CACHED,
-        "see [Size a deployment](#size-a-deployment)",
+        "`cached-state`, small objects",
     ),
     (
         "Redis, KiB per LTM",
