@@ -65,7 +65,8 @@ nothing_denied() {
   found=$(journalctl --boot --no-pager --output cat --unit ltm-api --unit ltm-gateway |
     grep -iE 'not permitted|permission denied|read-only' || true)
   [ -z "$found" ] || fail "a service may not: $found"
-  found=$(journalctl --boot --no-pager --dmesg --output cat | grep -iE 'seccomp|segfault|oom-kill|apparmor="DENIED"' || true)
+  # 1326: a filter of system calls ended a process.
+  found=$(journalctl --boot --no-pager --dmesg --output cat | grep -E ' type=1326 |segfault|oom-kill' || true)
   [ -z "$found" ] || fail "the kernel says: $found"
 }
 
@@ -117,7 +118,6 @@ is_hardened() {
     done
     [ "$(stat -c %U "$process")" = ltm-live ] || fail "$service runs as $(stat -c %U "$process")"
     [ "$(readlink "$process/ns/user")" != "$(readlink /proc/1/ns/user)" ] || fail "$service has no user namespace"
-    [ "$(property "$service" IPAddressDeny)" != "" ] || fail "$service may connect to any address"
   done
   say "seccomp, capabilities and namespaces hold"
 }
@@ -127,29 +127,31 @@ waits_for_redis() {
   journalctl --output cat "_SYSTEMD_INVOCATION_ID=$(property "$1" InvocationID)" | grep -q 'until Redis answers'
 }
 
+# Restarts a service with these lines in a drop-in; without lines, as its unit is.
+restart_with() { # service, lines…
+  local folder=/run/systemd/system/$1.service.d
+  mkdir -p "$folder"
+  printf '%s\n' '[Service]' "${@:2}" >"$folder/check.conf"
+  systemctl daemon-reload
+  systemctl restart "$1"
+}
+
 # The guide's drop-in for resolvers with a link-local address, here with a Redis.
 link_local() {
-  local service address=169.254.169.254 folder
+  local service address=169.254.169.254
+  local redis=Environment=LTM__REDIS__URL=redis://$address:6379/0
   ip link set lo up
   ip address add "$address/32" dev lo
   redis-cli config set bind "127.0.0.1 $address" >/dev/null
   redis-cli config set protected-mode no >/dev/null
   redis-cli -h "$address" -e ping >/dev/null
   for service in "${services[@]}"; do
-    folder=/run/systemd/system/$service.service.d
-    mkdir -p "$folder"
-    printf '[Service]\nEnvironment=LTM__REDIS__URL=redis://%s:6379/0\n' "$address" >"$folder/redis.conf"
-    systemctl daemon-reload
-    systemctl restart "$service"
+    restart_with "$service" "$redis"
     within 300 waits_for_redis "$service"
     ready "$service" >/dev/null 2>&1 && fail "$service reaches $address"
-    printf '[Service]\nIPAddressAllow=%s\n' "$address" >"$folder/allow.conf"
-    systemctl daemon-reload
-    systemctl restart "$service"
+    restart_with "$service" "$redis" "IPAddressAllow=$address"
     within 300 ready "$service"
-    rm -r "$folder"
-    systemctl daemon-reload
-    systemctl restart "$service"
+    restart_with "$service"
     within 300 ready "$service"
   done
   ip address del "$address/32" dev lo
@@ -158,18 +160,12 @@ link_local() {
 
 # No restart makes a setting right, so systemd must not restart the service for ever.
 fails_with_wrong_setting() {
-  local service folder
+  local service
   for service in "${services[@]}"; do
-    folder=/run/systemd/system/$service.service.d
-    mkdir -p "$folder"
-    printf '[Service]\nEnvironment=LTM__HTTP__TRUSTED_PROXIES=nonsense\n' >"$folder/wrong.conf"
-    systemctl daemon-reload
-    systemctl restart "$service" || true
+    restart_with "$service" Environment=LTM__HTTP__TRUSTED_PROXIES=nonsense || true
     within 120 systemctl --quiet is-failed "$service"
     [ "$(property "$service" ExecMainStatus)" = 2 ] || fail "$service exits with $(property "$service" ExecMainStatus)"
-    rm -r "$folder"
-    systemctl daemon-reload
-    systemctl start "$service"
+    restart_with "$service"
     within 300 ready "$service"
   done
   say "a service with a wrong setting fails, and is not restarted"
