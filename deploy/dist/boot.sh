@@ -11,7 +11,15 @@ suite=${DIST_SUITE:-bookworm}
 # In seconds, for everything that the machine does.
 limit=${BOOT_LIMIT:-1800}
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+machine=
+
+# Also if the check is interrupted.
+finish() {
+  [ -z "$machine" ] || kill "$machine" 2>/dev/null || true
+  wait
+  rm -rf "$folder"
+}
+trap finish EXIT
 
 say() { printf 'boot: %s\n' "$*" >&2; }
 
@@ -50,10 +58,13 @@ rm -rf "$folder/root"
 # A virtual machine may have a /dev/kvm without a processor that can do it.
 accelerator=tcg
 { [ -w /dev/kvm ] && grep -qE '^flags.* (vmx|svm) ' /proc/cpuinfo; } && accelerator=kvm
+: >target/boot.log
 say "booting, with $accelerator; the log is in target/boot.log"
-# What the machine shows stays in a file; its lines about the check come out here.
 timeout "$limit" qemu-system-x86_64 -machine "q35,accel=$accelerator" -cpu max -smp 2 -m 2G \
   -kernel "$folder/kernel" -initrd "$folder/initrd" -append "root=/dev/vda rw console=ttyS0 panic=-1 systemd.getty_auto=no" \
   -drive "file=$folder/disk,format=raw,if=virtio,cache=unsafe" -nic none -display none -monitor none -serial stdio \
-  </dev/null 2>&1 | sed --unbuffered 's/\r$//' | tee target/boot.log | grep --line-buffered '^boot: ' >&2 || true
-grep -qx 'boot: passed' target/boot.log || fail "the check did not pass; see target/boot.log"
+  </dev/null >>target/boot.log 2>&1 &
+machine=$!
+# Of what the machine shows, the lines about the check.
+tail --follow --lines +1 --pid "$machine" target/boot.log | sed -un 's/^\(boot: .*\)\r$/\1/p' >&2
+grep -q '^boot: passed' target/boot.log || fail "the check did not pass; see target/boot.log"
