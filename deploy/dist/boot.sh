@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 here=deploy/dist/boot
-base=$PWD/target/boot-root
 suite=${DIST_SUITE:-bookworm}
+base=$PWD/target/boot-root-$suite
 # In seconds, for everything that the machine does.
 limit=${BOOT_LIMIT:-1800}
 folder=$(mktemp -d)

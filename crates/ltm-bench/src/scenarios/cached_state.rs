@@ -13,7 +13,7 @@ use crate::{
 /// The load.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Load {
-    /// LTMs.
+    /// LTMs. The API keeps all of their states only if they fit `api.cache`.
     #[arg(long, default_value_t = 50)]
     pub(crate) ltms: usize,
     /// The bytes of each state, about. It consists of recorded snapshots, or of messages with a text.

@@ -18,12 +18,13 @@ export function step(drawn: Rows, rows: Rows, most = AT_ONCE): Rows {
   });
 }
 
-/** The rows to draw: a frame after a change they are those of `rows`, or some frames after if many changed. */
+/** The rows to draw: those of `rows`, at once if few changed, and after some frames if many did. */
 export function gradually(rows: ReadonlySignal<Rows | undefined>, leaving: AbortSignal): ReadonlySignal<Rows | undefined> {
   const drawn = signal(rows.peek());
   let wanted = drawn.peek();
   let waiting = false;
   const draw = () => {
+    if (leaving.aborted) return;
     // All of these first: no row waits for as long as others change.
     if (isSame(drawn.peek(), wanted)) wanted = rows.peek();
     if (waiting || isSame(drawn.peek(), wanted)) return;

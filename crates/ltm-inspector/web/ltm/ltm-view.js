@@ -138,7 +138,10 @@ export class LtmView {
     this.tab = name;
     this.tabs.show(name);
     this.#place('details');
-    if (this.model) this.panes[name].update(this.model);
+    if (this.model) {
+      this.panes[name].update(this.model);
+      this.#due = this.#due.filter((pane) => pane !== this.panes[name]);
+    }
     this.#address();
   }
 
@@ -169,20 +172,16 @@ export class LtmView {
   #draw() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      if (this.#due.length > 0) this.#drawPane();
+      if (this.#due.length > 0) this.#due.shift().update(this.model);
       else this.#update();
       if (this.#isStale || this.#due.length > 0) this.#draw();
     });
   }
 
-  #drawPane() {
-    this.#due.shift().update(this.model);
-    setAttribute(this.element, 'aria-busy', String(this.#due.length > 0));
-  }
-
   #update() {
     this.#isStale = false;
     this.#due = [];
+    setAttribute(this.element, 'aria-busy', 'false');
     const { view } = this.handle;
     if (view.status === 'live') this.missing = null;
     this.shell.connection(this.missing ? 'failed' : view.status, this.missing ?? view.error);
@@ -200,7 +199,7 @@ export class LtmView {
     if (!kept) toast('Rolled back: the snapshot that you were viewing is no longer in the history');
     const model = { ...this.travel.model(), compared: this.compared, conversation: this.conversation };
     this.model = model;
-    setAttribute(this.element, 'aria-busy', 'true');
+    setAttribute(this.element, 'aria-busy', String(model.busy));
     this.#room(view);
     this.#announce(model);
     this.head.update(model);

@@ -371,7 +371,9 @@ impl Redis {
         if let (true, Ok(answers)) = (is_read, &mut answers) {
             let mut errors = answers.iter().filter_map(|it| it.as_ref().err());
             if errors.any(is_transient) {
-                self.inner.topology.doubt();
+                if known.is_some() {
+                    self.inner.topology.doubt();
+                }
                 connection.send_moved(pipeline, answers).await;
             }
         }

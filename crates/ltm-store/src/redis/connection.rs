@@ -90,8 +90,8 @@ impl RedisConnection {
         }
     }
 
-    /// Sends those commands again whose slots have moved or are moving: slot by slot, and then one after another. For
-    /// reads: the client of the cluster fails a whole part for one of them. While a slot moves, its new server answers
+    /// Sends those commands again whose slots have moved or are moving: slot by slot, and those that still fail one after
+    /// another. For reads: the client of the cluster fails a whole part for one of them. While a slot moves, its new server answers
     /// one command after each ASKING, which the client sends apart from the command.
     pub(crate) async fn send_moved(&mut self, pipeline: &Pipeline, answers: &mut [Answer]) {
         let Self::Cluster(connection) = self else {
@@ -108,6 +108,10 @@ impl RedisConnection {
         for (cmd, answer) in again.cmd_iter().zip(&mut found) {
             if answer.as_ref().is_err_and(cluster::is_moved) {
                 *answer = connection.req_packed_command(cmd).await;
+                if answer.as_ref().is_err_and(RedisError::is_timeout) {
+                    // The others would wait as long.
+                    break;
+                }
             }
         }
         for (index, answer) in indices.into_iter().zip(found) {

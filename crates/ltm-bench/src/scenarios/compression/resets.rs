@@ -27,6 +27,9 @@ pub(crate) fn run(target: &Target, load: Load) -> Result<Row, Error> {
     let progress = Progress::new("reset".into(), 2);
     let plain = measure(target, channel, load.subscribers, false)?;
     progress.at(1);
+    if plain.bytes < plain.deliveries * load.bytes as f64 {
+        return Err(Error::Scenario("the first message is not the state".into()));
+    }
     let compressed = measure(target, channel, load.subscribers, true)?;
     progress.at(2);
     let shown = format!("{} × {:.1} MB", load.subscribers, load.bytes as f64 / 1e6);
@@ -63,6 +66,12 @@ fn read_message(socket: &mut impl Read) -> Result<u64, Error> {
     loop {
         let mut head = [0; 2];
         socket.read_exact(&mut head)?;
+        let is_control = head[0] & 0x8 != 0;
+        if is_control {
+            return Err(Error::Scenario(
+                "a control frame came before the state".into(),
+            ));
+        }
         let (length, head_bytes) = match head[1] {
             126 => {
                 let mut length = [0; 2];

@@ -34,7 +34,7 @@ pub(crate) struct Load {
     #[arg(long, default_value_t = 150)]
     pub(crate) size: usize,
     /// The seconds in which appends to another LTM and health checks are timed, without openings and with them.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
 }
 
