@@ -87,22 +87,18 @@ impl RecorderService {
             let problem = "name the agent that is recorded: --upstream http://127.0.0.1:8123/agui";
             return Err(SettingError::new("agui.upstreams", problem).into());
         }
-        let configured = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("ltm-agui/", env!("CARGO_PKG_VERSION")))
-                // An agent must not choose where the recorder connects.
-                .redirect(reqwest::redirect::Policy::none())
-                .http1_only()
-                .no_proxy()
-                .connect_timeout(CONNECT_TIMEOUT)
-        };
-        let http = match configured().build() {
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("ltm-agui/", env!("CARGO_PKG_VERSION")))
+            // An agent must not choose where the recorder connects.
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only()
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT);
+        if agents.iter().all(|(_, url)| url.scheme() == "http") {
             // A bare system has no CA certificates. Without TLS, none are needed.
-            Err(_) if agents.iter().all(|(_, url)| url.scheme() == "http") => {
-                configured().tls_certs_only([]).build()?
-            }
-            built => built?,
-        };
+            http = http.tls_certs_only([]);
+        }
+        let http = http.build()?;
         let inner = Inner {
             client: thread_log::client(server.clone(), token)?,
             runs: Runs::new(settings.max_runs),

@@ -47,7 +47,7 @@ fn messages(bytes: usize) -> Value {
 /// How many bytes the API takes for each byte of such states.
 fn measure(target: &Target, load: Load, state: &Value) -> Result<f64, Error> {
     let api = || {
-        let api = target.processes.iter().find(|it| it.name() == "ltm-api");
+        let api = target.process("ltm-api");
         api.map_or(f64::NAN, |api| api.memory() as f64)
     };
     // The memory that the first states need once does not count.

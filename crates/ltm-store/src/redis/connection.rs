@@ -90,9 +90,9 @@ impl RedisConnection {
         }
     }
 
-    /// Sends those commands again whose slots have moved or are moving: slot by slot, and those that still fail one after
-    /// another. For reads: the client of the cluster fails a whole part for one of them. While a slot moves, its new server answers
-    /// one command after each ASKING, which the client sends apart from the command.
+    /// Sends those commands again whose slots have moved or are moving: slot by slot, and those that still fail one
+    /// after another. For reads: the client of the cluster fails a whole part for one of them. While a slot moves, its
+    /// new server answers one command after each ASKING, which the client sends apart from the command.
     pub(crate) async fn send_moved(&mut self, pipeline: &Pipeline, answers: &mut [Answer]) {
         let Self::Cluster(connection) = self else {
             return;

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 /// The opcode of the first frame, and where its payload begins and ends; `None` while the frame is incomplete
 /// (RFC 6455 section 5.2; a server's frames are not masked).
-pub(super) fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+pub(crate) fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     let (begin, length) = match second & 0x7f {
         126 => (

@@ -17,6 +17,7 @@ use mio::{Events, Poll, Token};
 
 use super::handshake::Subscription;
 use crate::error::Error;
+pub(crate) use frame::frame;
 use retries::Retries;
 use subscriber::Subscriber;
 use tally::Tally;

@@ -1,11 +1,14 @@
 //! Subscribers that begin with a large state, compressed and not.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
 use super::{Cost, SERVICES, recorded_state};
 use crate::{
     error::Error,
-    load::handshake::{Subscription, enter},
+    load::{
+        handshake::{Subscription, enter},
+        subscribers::frame,
+    },
     report::{Row, progress::Progress},
     targets::{Channel, Target, usage::Usage},
 };
@@ -50,8 +53,8 @@ fn measure(
     let mut bytes = 0;
     let usage = Usage::begin(target);
     for _ in 0..subscribers {
-        let (socket, begun) = enter(&subscription, None)?;
-        bytes += read_message(&mut BufReader::new(begun.chain(socket)))?;
+        let (mut socket, begun) = enter(&subscription, None)?;
+        bytes += read_message(&mut socket, begun)?;
     }
     Ok(Cost {
         deliveries: subscribers as f64,
@@ -60,40 +63,27 @@ fn measure(
     })
 }
 
-/// Reads one message, which may have several frames; returns its bytes (RFC 6455 section 5.2; a server does not mask).
-fn read_message(socket: &mut impl Read) -> Result<u64, Error> {
-    let mut bytes = 0;
+/// Reads one message, which may have several frames; returns its bytes. `begun` are the first of them.
+fn read_message(socket: &mut impl Read, begun: Vec<u8>) -> Result<u64, Error> {
+    let (mut bytes, mut at) = (begun, 0);
+    let mut part = vec![0; 64 * 1024];
     loop {
-        let mut head = [0; 2];
-        socket.read_exact(&mut head)?;
-        let is_control = head[0] & 0x8 != 0;
-        if is_control {
-            return Err(Error::Scenario(
-                "a control frame came before the state".into(),
-            ));
+        while let Some((opcode, _, end)) = frame(&bytes[at..]) {
+            if opcode >= 8 {
+                let what = "a control frame came before the state";
+                return Err(Error::Scenario(what.into()));
+            }
+            let is_last = bytes[at] & 0x80 != 0;
+            at += end;
+            if is_last {
+                return Ok(at as u64);
+            }
         }
-        let (length, head_bytes) = match head[1] {
-            126 => {
-                let mut length = [0; 2];
-                socket.read_exact(&mut length)?;
-                (u16::from_be_bytes(length).into(), 4)
-            }
-            127 => {
-                let mut length = [0; 8];
-                socket.read_exact(&mut length)?;
-                (u64::from_be_bytes(length), 10)
-            }
-            short => (u64::from(short), 2),
-        };
-        let read = io::copy(&mut socket.by_ref().take(length), &mut io::sink())?;
-        if read < length {
+        let count = socket.read(&mut part)?;
+        if count == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        bytes += head_bytes + length;
-        let is_last = head[0] & 0x80 != 0;
-        if is_last {
-            return Ok(bytes);
-        }
+        bytes.extend_from_slice(&part[..count]);
     }
 }
 
@@ -103,9 +93,10 @@ mod tests {
 
     #[test]
     fn a_message_ends_with_its_last_frame() {
-        let mut socket = &b"\x01\x02ab\x80\x01c\x81\x01d"[..];
-        assert_eq!(read_message(&mut socket).unwrap(), 7);
-        assert_eq!(read_message(&mut socket).unwrap(), 3);
-        assert!(read_message(&mut &b"\x81\x05abc"[..]).is_err());
+        let begun = b"\x01\x02a".to_vec();
+        let read = read_message(&mut &b"b\x80\x01c\x81\x01d"[..], begun);
+        assert_eq!(read.unwrap(), 7);
+        assert!(read_message(&mut &b"bc"[..], b"\x81\x05a".to_vec()).is_err());
+        assert!(read_message(&mut &b""[..], b"\x89\x00".to_vec()).is_err());
     }
 }
