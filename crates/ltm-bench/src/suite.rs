@@ -39,7 +39,7 @@ const QUICK: [&str; 16] = [
     "idle --subscribers 20 --ltms 2",
     "burst --subscribers 20 --messages 20 --settle 1",
     "stalled --peers 5 --messages 20",
-    "cached-state --ltms 3 --bytes 20000",
+    "cached-state --ltms 20 --bytes 100000",
     "latency --rate 100 --seconds 1",
     "append --producers 2 --ltms 2 --seconds 1",
     "batch --batches 3",
