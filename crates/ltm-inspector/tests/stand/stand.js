@@ -186,5 +186,5 @@ export async function at(page, text) {
   await page.locator(`.where[data-index="${index}"]${place}`).waitFor();
   await page.locator('.ltm-view[aria-busy="false"]').waitFor();
   // The machine and the open pane each have a frame of their own after that.
-  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(drawn)))));
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(drawn))))));
 }

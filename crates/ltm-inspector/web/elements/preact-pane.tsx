@@ -14,5 +14,6 @@ export function preactPane<Model, Acts>(Component: FunctionComponent<{ model: Mo
   element.tabIndex = 0;
   element.setAttribute('role', 'region');
   element.setAttribute('aria-label', label);
-  return { element, update: (model) => render(<Component model={model} acts={acts} />, element) };
+  // A copy: with signals, Preact does not draw a component again whose properties are the same objects.
+  return { element, update: (model) => render(<Component model={{ ...model }} acts={acts} />, element) };
 }

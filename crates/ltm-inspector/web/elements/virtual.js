@@ -2,8 +2,10 @@
 
 import { h } from './dom.js';
 
-/** Extra rows beyond each edge, so that scrolling shows no blank space. */
+/** Extra rows beyond each edge while the user scrolls, so that no blank space shows. */
 const OVERSCAN = 8;
+/** Extra rows when items change: each costs as much as one in view. */
+const MARGIN = 1;
 /** Browsers lay out at most about ten million pixels. */
 const HIGHEST = 8_000_000;
 
@@ -105,8 +107,9 @@ export class VirtualList {
 
   #render(anew) {
     const { rowHeight } = this;
-    const first = Math.max(0, Math.floor(this.#top / rowHeight) - OVERSCAN);
-    const last = Math.min(this.#count, Math.ceil((this.#top + this.#height) / rowHeight) + OVERSCAN);
+    const beyond = anew ? MARGIN : OVERSCAN;
+    const first = Math.max(0, Math.floor(this.#top / rowHeight) - beyond);
+    const last = Math.min(this.#count, Math.ceil((this.#top + this.#height) / rowHeight) + beyond);
     for (const [index, row] of this.#rows) {
       if (index >= first && index < last) continue;
       this.#rows.delete(index);

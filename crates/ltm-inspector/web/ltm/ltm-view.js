@@ -108,7 +108,12 @@ export class LtmView {
       this.conversation = pointer;
       this.#schedule();
     };
-    const tabs = views({ pick, reveal, compare, converse });
+    const drawMore = () => {
+      const pane = this.panes[this.tab];
+      if (!this.#due.includes(pane)) this.#due.push(pane);
+      this.#draw();
+    };
+    const tabs = views({ pick, reveal, compare, converse, drawMore });
     this.panes = Object.fromEntries(tabs.map(({ name, pane }) => [name, pane]));
     this.tabs = new Tabs(tabs, { label: 'Details', onChange: (name) => this.#show(name) });
     this.tabs.show(this.tab);
@@ -204,16 +209,14 @@ export class LtmView {
     this.#announce(model);
     this.head.update(model);
     this.ends.update(model);
-    this.timeline.update(model);
     this.transport.update(model);
     this.tabs.offer(model);
     this.tabs.number('changes', model.snapshot?.patch.length ?? 0);
     this.tabs.number('errors', view.errors.length, view.errors.some((error) => !error.success) ? 'bad' : null);
     this.tabs.number('rollbacks', view.firstRollback + view.rollbacks.length);
     this.#address();
-    // The panes follow when the state has been folded.
-    if (model.busy) return;
-    this.#due = [this.machine, this.panes[this.tab]];
+    // What shows the state follows when the state has been folded.
+    this.#due = model.busy ? [this.timeline] : [this.timeline, this.machine, this.panes[this.tab]];
     this.#draw();
   }
 

@@ -37,4 +37,6 @@ export interface Acts {
   compare(other: string | null): void;
   /** Chooses a conversation by its pointer: `conversation` of the model. */
   converse(pointer: string): void;
+  /** Draws the open pane once more, in a frame of its own. */
+  drawMore(): void;
 }

@@ -1,6 +1,6 @@
 // Two snapshots side by side, of one LTM or of two.
 
-import { useEffect, useMemo, useReducer, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import type { Json, JsonObject } from 'ltm-live';
 import { count, pretty } from '../../data/json.js';
 import { preactPane } from '../../elements/preact-pane.js';
@@ -24,7 +24,7 @@ export function pane(acts: Acts) {
 
 function Compare({ model, acts }: { model: Model; acts: Acts }) {
   const other = otherOf(model.compared);
-  const { state, error } = useOther(model, other);
+  const { state, error } = useOther(model, acts, other);
   return (
     <>
       <Choice {...{ model, acts, other }} />
@@ -42,8 +42,7 @@ function nameOf({ ltm, index }: Other, model: Model): string {
 }
 
 /** The state to compare with: folded from the history, or asked for. */
-function useOther(model: Model, { ltm, index }: Other): { state: JsonObject | undefined; error: string | null } {
-  const [, redraw] = useReducer((n: number) => n + 1, 0);
+function useOther(model: Model, acts: Acts, { ltm, index }: Other): { state: JsonObject | undefined; error: string | null } {
   const [asked, setAsked] = useState<{ key: string; state?: JsonObject; error?: string }>({ key: '' });
   // Another token may see what this one may not.
   const key = `${ltm} ${index} ${token()}`;
@@ -58,10 +57,8 @@ function useOther(model: Model, { ltm, index }: Other): { state: JsonObject | un
   const gone = ltm === null && index !== null && (index < model.first || index > model.last);
   const state = gone ? undefined : ltm === null && index !== null ? model.stateAt(index) : ltm === null ? model.before : undefined;
   // The history is folded in slices.
-  useEffect(() => {
-    if (ltm !== null || gone || state !== undefined) return;
-    const frame = requestAnimationFrame(() => redraw(undefined));
-    return () => cancelAnimationFrame(frame);
+  useLayoutEffect(() => {
+    if (ltm === null && !gone && state === undefined) acts.drawMore();
   });
   if (gone) return { state, error: `Snapshot ${index} is not in the history: it has ${model.first} to ${model.last}.` };
   if (ltm === null) return { state, error: null };

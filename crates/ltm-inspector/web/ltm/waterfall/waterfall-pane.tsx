@@ -1,9 +1,10 @@
 // What ran when: a row for each state, tool call, error, and run of equal steps; bars along the time.
 
-import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { preactPane } from '../../elements/preact-pane.js';
 import type { Acts, Model } from '../model.js';
 import { Chart } from './chart.js';
+import { KeptRows } from './kept-rows.js';
 import { Recorder } from './recorder.js';
 import { rowAt, rowCount, sectionsOf, type Row, type Section } from './rows.js';
 import { Scale, type Unit } from './scale.js';
@@ -25,7 +26,7 @@ export function pane(acts: Acts) {
 }
 
 function Waterfall({ model, acts }: { model: Model; acts: Acts }) {
-  const recorder = useRecorder(model);
+  const recorder = useRecorder(model, acts);
   const [unit, setUnit] = useState<Unit>('time');
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const [box, size] = useBox();
@@ -42,21 +43,18 @@ function Waterfall({ model, acts }: { model: Model; acts: Acts }) {
         <span class="tally" role="status">{rest > 0 ? `${rest.toLocaleString('en')} steps to read` : scale.last > 0 ? scale.took(0, scale.last) : ''}</span>
       </div>
       <Axis scale={scale} first={model.first} now={model.index - model.first} />
-      <Rows {...{ sections, closed, toggle, scale, size, box, acts }} first={model.first} now={model.index - model.first} />
+      <Rows {...{ sections, closed, toggle, scale, unit, size, box, model, acts }} />
     </div>
   );
 }
 
 /** Reads the history, a few milliseconds in each frame. */
-function useRecorder({ view: { snapshots } }: Model): Recorder {
+function useRecorder({ view: { snapshots } }: Model, acts: Acts): Recorder {
   const [recorder] = useState(() => new Recorder());
-  const [, redraw] = useReducer((n: number) => n + 1, 0);
   recorder.update(snapshots);
   const finished = recorder.work(performance.now() + SLICE);
-  useEffect(() => {
-    if (finished) return;
-    const frame = requestAnimationFrame(() => redraw(undefined));
-    return () => cancelAnimationFrame(frame);
+  useLayoutEffect(() => {
+    if (!finished) acts.drawMore();
   });
   return recorder;
 }
@@ -96,15 +94,17 @@ interface RowsProps {
   closed: ReadonlySet<string>;
   toggle(name: string): void;
   scale: Scale;
+  unit: Unit;
   size: Size;
   box: { current: HTMLDivElement | null };
+  model: Model;
   acts: Acts;
-  first: number;
-  now: number;
 }
 
 /** The rows in view, as a tree of sections. */
-function Rows({ sections, closed, toggle, scale, size, box, acts, first, now }: RowsProps) {
+function Rows({ sections, closed, toggle, scale, unit, size, box, model, acts }: RowsProps) {
+  const { first, live } = model;
+  const now = model.index - first;
   const [top, setTop] = useState(0);
   const [active, setActive] = useState(0);
   const count = rowCount(sections, closed);
@@ -126,14 +126,25 @@ function Rows({ sections, closed, toggle, scale, size, box, acts, first, now }: 
     event.preventDefault();
     event.stopPropagation();
   };
+  const [kept] = useState(() => new KeptRows());
+  const picture = useMemo(() => ({}), [sections, scale, now]);
+  const above = sections.slice(0, -1).map((it) => it.count).join();
+  const { nodes, behind } = kept.draw({
+    from, to, picture,
+    // What the user did is seen at once, and a row that moved is not seen twice.
+    place: (index) => [index === active, closed, above, first, unit, size.chart, live || now],
+    draw(index) {
+      const row = rowAt(sections, closed, index) as Row;
+      return <OneRow key={index} {...{ row, index, scale, now }} chosen={index === active} choose={() => setActive(index)} act={() => act(row)} pick={(place) => acts.pick(first + place)} />;
+    },
+  });
+  useLayoutEffect(() => {
+    if (behind) acts.drawMore();
+  });
   return (
     <div class="waterfall-rows" ref={box} role="tree" tabIndex={0} aria-label="What ran when" aria-activedescendant={active >= from && active < to ? `waterfall-${active}` : undefined} onScroll={(event) => setTop(event.currentTarget.scrollTop)} onKeyDown={key}>
       <div class="virtual-space" role="presentation" style={{ height: `${Math.min(count * ROW, HIGHEST)}px` }}>
-        {Array.from({ length: to - from }, (_, i) => {
-          const index = from + i;
-          const row = rowAt(sections, closed, index);
-          return row && <OneRow key={index} {...{ row, index, scale, now }} chosen={index === active} choose={() => setActive(index)} act={() => act(row)} pick={(place) => acts.pick(first + place)} />;
-        })}
+        {nodes}
       </div>
     </div>
   );

@@ -1,0 +1,1 @@
+import{F as n,h as t}from"./chunk-NCTRS2BE.js";function s(o,{className:l,label:a,acts:r}){let e=document.createElement("div");return e.className=`scroll ${l}`,e.tabIndex=0,e.setAttribute("role","region"),e.setAttribute("aria-label",a),{element:e,update:c=>t(n(o,{model:{...c},acts:r}),e)}}export{s as a};

@@ -1,1 +1,0 @@
-import{G as n,h as t}from"./chunk-6JFP5BYP.js";function s(o,{className:l,label:a,acts:r}){let e=document.createElement("div");return e.className=`scroll ${l}`,e.tabIndex=0,e.setAttribute("role","region"),e.setAttribute("aria-label",a),{element:e,update:c=>t(n(o,{model:c,acts:r}),e)}}export{s as a};
