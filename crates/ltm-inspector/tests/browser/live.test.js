@@ -102,3 +102,33 @@ test('a deleted LTM says so, and one that is not there too', async () => {
   assert.match(await page.locator('.notice').textContent(), /987654/);
   await page.context().close();
 });
+
+test('the timeline follows the latest snapshot; whoever scrolls away stays there until they ask for the latest', async () => {
+  const { id } = await service.post('ltm', { fqn: 'app.Agent', name: 'agent', state: { n: 0 } });
+  let sent = 0;
+  const append = async (count) => {
+    const step = () => ({ reason: 'execute', item: { fqn: `agent.step_${(sent += 1)}` }, merge: { n: sent } });
+    await service.post(`ltm/${id}/snapshots`, { snapshots: Array.from({ length: count }, step) });
+    await at(page, `${sent} of ${sent}`);
+  };
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  const shows = (n) => until(`step ${n} is in view`, () => page.evaluate((title) => {
+    const row = [...document.querySelectorAll('.step')].find((it) => it.querySelector('.title').textContent === title)?.getBoundingClientRect();
+    const box = document.querySelector('.steps').getBoundingClientRect();
+    return row !== undefined && row.top >= box.top && row.bottom <= box.bottom;
+  }, `step_${n}`));
+  for (const count of [3, 97, 60]) {
+    await append(count);
+    await shows(sent);
+  }
+  await page.locator('.steps').evaluate((element) => (element.scrollTop = 46 * 20));
+  await shows(25);
+  await append(40);
+  await shows(25);
+  await page.getByRole('button', { name: 'Latest' }).click();
+  await shows(sent);
+  await append(5);
+  await shows(sent);
+  await page.context().close();
+});

@@ -44,17 +44,37 @@ export class VirtualList {
     return this.#top + this.#height > Math.min((this.#count - 2) * this.rowHeight, HIGHEST);
   }
 
-  /** Shows this many items, and fills all rows again. */
-  update(count) {
-    this.#count = count;
-    this.#measure();
-    this.space.style.height = `${Math.min(count * this.rowHeight, HIGHEST)}px`;
+  /** Shows this many items, and fills all rows again. If `revealed` is the index of an item, brings it into view. */
+  update(count, revealed = -1) {
+    this.#grow(count);
+    if (revealed >= 0) this.#aim(revealed, false);
     this.#render(true);
+  }
+
+  /**
+   * Makes rows for the items that are in view once the end is, without scrolling there: at most `most` in this call. Returns
+   * whether all are there.
+   */
+  prepareEnd(count, most) {
+    this.#grow(count);
+    let made = 0;
+    for (let index = Math.max(0, count - Math.ceil(this.#height / this.rowHeight) - MARGIN); index < count; index += 1) {
+      if (this.#rows.has(index)) continue;
+      if (made === most) return false;
+      made += 1;
+      this.fill(this.#place(index), index);
+    }
+    return true;
   }
 
   /** Brings an item into view with the least scrolling, or to the middle. */
   reveal(index, middle = false) {
     this.#measure();
+    this.#aim(index, middle);
+    this.#render(false);
+  }
+
+  #aim(index, middle) {
     const { rowHeight } = this;
     const top = index * rowHeight;
     const height = this.#height;
@@ -62,7 +82,6 @@ export class VirtualList {
     if (middle && (top < this.#top || top + rowHeight > this.#top + height)) this.#scroll(top - height / 2 + rowHeight / 2);
     else if (top - margin < this.#top) this.#scroll(top - margin);
     else if (top + rowHeight + margin > this.#top + height) this.#scroll(top + rowHeight + margin - height);
-    this.#render(false);
   }
 
   /** Scrolls after all other changes of this task, so that the browser lays out once. */
@@ -83,9 +102,26 @@ export class VirtualList {
   }
 
   #look() {
+    const [top, height] = [this.#top, this.#height];
     if (this.#wanted === null) this.#top = this.element.scrollTop;
     this.#height = this.element.clientHeight;
-    this.#schedule();
+    // After a scroll of its own, all rows are there.
+    if (top !== this.#top || height !== this.#height) this.#schedule();
+  }
+
+  #grow(count) {
+    this.#count = count;
+    this.#measure();
+    this.space.style.height = `${Math.min(count * this.rowHeight, HIGHEST)}px`;
+  }
+
+  /** An empty row at the place of an item. */
+  #place(index) {
+    const row = this.spare.pop() ?? this.make();
+    this.#rows.set(index, row);
+    row.style.transform = `translateY(${index * this.rowHeight}px)`;
+    this.space.append(row);
+    return row;
   }
 
   /** The row of an item, if it is in view. */
@@ -117,15 +153,9 @@ export class VirtualList {
       this.spare.push(row);
     }
     for (let index = first; index < last; index += 1) {
-      let row = this.#rows.get(index);
+      const row = this.#rows.get(index);
       if (row && !anew) continue;
-      if (!row) {
-        row = this.spare.pop() ?? this.make();
-        this.#rows.set(index, row);
-        row.style.transform = `translateY(${index * rowHeight}px)`;
-        this.space.append(row);
-      }
-      this.fill(row, index);
+      this.fill(row ?? this.#place(index), index);
     }
     this.spare.length = Math.min(this.spare.length, 40);
   }

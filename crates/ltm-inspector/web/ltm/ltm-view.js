@@ -86,6 +86,7 @@ export class LtmView {
   /** Goes to a snapshot; null: to the live end. */
   pick(index) {
     this.travel.go(index);
+    if (index === null && this.model) this.timeline.show();
     this.#schedule();
   }
 
@@ -97,7 +98,7 @@ export class LtmView {
     };
     this.head = new LtmHead({ id: this.id, link: () => this.#link() });
     this.ends = new Ends({ reveal, errors: () => this.#show('errors') });
-    this.timeline = new Timeline({ onPick: pick });
+    this.timeline = new Timeline({ onPick: pick, onMore: () => this.#due.unshift(this.timeline) });
     this.machine = new MachinePane({ onPick: reveal });
     this.transport = new Transport({ onPick: pick });
     const compare = (other) => {

@@ -9,6 +9,8 @@ import { clockTime, fullTime, gap } from '../data/time.js';
 import { VirtualList } from '../elements/virtual.js';
 
 const ROW = 46;
+/** The new rows that a frame makes while the list follows its end: each takes a slow CPU some milliseconds. */
+const AT_ONCE = 10;
 const ERROR_WORDS = { bad: 'error', recovered: 'error, recovered' };
 
 export class Timeline {
@@ -21,10 +23,12 @@ export class Timeline {
   #grouped = true;
   #onlyChanges = false;
   #errors = new Map();
+  /** Whether the chosen snapshot is still to be brought into view. */
+  #moves = false;
 
-  /** Calls `onPick` with the index of the chosen snapshot, or null for the live end. */
-  constructor({ onPick }) {
-    this.onPick = onPick;
+  /** Calls `onPick` with the index of the chosen snapshot, or null for the live end; calls `onMore` to be updated again in the next frame. */
+  constructor({ onPick, onMore }) {
+    Object.assign(this, { onPick, onMore });
     this.input = h('input', {
       type: 'search', placeholder: 'Filter steps', 'aria-label': 'Filter steps', spellcheck: 'false',
       oninput: () => this.#filter(),
@@ -56,8 +60,9 @@ export class Timeline {
   update(model) {
     const { view, index, live } = model;
     const anew = view.snapshots !== this.model?.view.snapshots;
-    const moved = index !== this.model?.index || anew;
-    const atEnd = this.list.atEnd;
+    const follows = live && this.model?.live === true;
+    // Who scrolled away from the end stays there.
+    if (index !== this.model?.index || anew) this.#moves ||= !follows || this.list.atEnd;
     this.model = model;
     if (anew) this.#runs.update(view.snapshots);
     if (anew || view.errors !== this.errors) {
@@ -65,8 +70,12 @@ export class Timeline {
       this.#errors = errorPlaces(view.errors, view.snapshots);
     }
     if (anew) this.#select();
-    this.list.update(this.#rows.length);
-    if (moved && !(live && this.held && !atEnd)) this.#reveal();
+    if (follows && this.#moves && !this.list.prepareEnd(this.#rows.length, AT_ONCE)) {
+      this.onMore();
+      return;
+    }
+    this.list.update(this.#rows.length, this.#moves ? this.#rowOf(index) : -1);
+    this.#moves = false;
     this.#point();
   }
 
@@ -79,17 +88,14 @@ export class Timeline {
     return first + this.#rows[Math.min(this.#rows.length - 1, Math.max(0, next))].to;
   }
 
-  /** Brings the chosen snapshot into view again after the pane was hidden. */
+  /** Brings the chosen snapshot into view, for instance after the pane was hidden; if a filter leaves it out, the first one. */
   show() {
-    this.list.update(this.#rows.length);
-    if (this.model) this.#reveal();
+    this.list.update(this.#rows.length, this.model ? Math.max(0, this.#rowOf(this.model.index)) : -1);
   }
 
   #filter() {
     this.#select();
-    this.scroll.scrollTop = 0;
-    this.list.update(this.#rows.length);
-    this.#reveal();
+    this.show();
   }
 
   #select() {
@@ -117,11 +123,6 @@ export class Timeline {
       else return middle;
     }
     return -1;
-  }
-
-  #reveal() {
-    const row = this.#rowOf(this.model.index);
-    if (row >= 0) this.list.reveal(row);
   }
 
   #point() {
