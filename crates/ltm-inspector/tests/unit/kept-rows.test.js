@@ -17,14 +17,22 @@ function drawer() {
   return { draw, drawn };
 }
 
-test('rows with an older picture are drawn again, some in each call, until none is behind', () => {
-  const { draw, drawn } = drawer();
-  const [first, second] = [{}, {}];
-  assert.equal(draw(first).behind, false);
-  assert.equal(drawn.length, 20, 'rows that are not there yet are drawn at once');
+/** Draws until no row is behind; returns how many rows each call drew. */
+function settle(draw, drawn, picture, more) {
   const counts = [];
   let it;
-  do counts.push(((it = draw(second)), drawn.length)); while (it.behind);
+  do {
+    it = draw(picture, more);
+    counts.push(drawn.length);
+  } while (it.behind);
+  return { counts, it };
+}
+
+test('rows are drawn, and drawn again with a newer picture, some in each call, until none is behind', () => {
+  const { draw, drawn } = drawer();
+  const [first, second] = [{}, {}];
+  assert.deepEqual(settle(draw, drawn, first).counts, [10, 10]);
+  const { counts, it } = settle(draw, drawn, second);
   assert.deepEqual(counts, [6, 6, 6, 2]);
   assert.deepEqual(it.nodes, Array.from({ length: 20 }, (_, index) => ({ index, picture: second })));
   draw(second);
@@ -32,22 +40,28 @@ test('rows with an older picture are drawn again, some in each call, until none 
 });
 
 test('no row waits for as long as the picture changes', () => {
-  const { draw } = drawer();
+  const { draw, drawn } = drawer();
   const pictures = Array.from({ length: 30 }, (_, n) => ({ n }));
+  settle(draw, drawn, pictures[0]);
   for (const picture of pictures) {
     const { nodes } = draw(picture);
     assert.ok(nodes.every((it) => it.picture.n >= picture.n - 3), `${picture.n}`);
   }
 });
 
-test('a row that has another place, or that comes into view, is drawn at once', () => {
-  const { draw } = drawer();
+test('a row that has another place is drawn at once', () => {
+  const { draw, drawn } = drawer();
   const [first, second] = [{}, {}];
-  draw(first);
-  const moved = draw(second, { place: (index) => (index >= 10 ? ['moved'] : ['here']) });
-  assert.ok(moved.nodes.slice(10).every((it) => it.picture === second));
-  assert.ok(moved.behind);
-  const { nodes } = draw(second, { from: 5, to: 40 });
-  assert.deepEqual(nodes.map(({ index }) => index), Array.from({ length: 35 }, (_, nth) => 5 + nth));
-  assert.ok(nodes.slice(15).every((it) => it.picture === second));
+  settle(draw, drawn, first);
+  const moved = draw(second, { place: (index) => (index >= 5 ? ['moved'] : ['here']) });
+  assert.ok(moved.nodes.slice(5).every((it) => it.picture === second));
+});
+
+test('rows that come into view are drawn in their order', () => {
+  const { draw, drawn } = drawer();
+  const picture = {};
+  settle(draw, drawn, picture);
+  const { it, counts } = settle(draw, drawn, picture, { from: 5, to: 40 });
+  assert.deepEqual(counts, [10, 10]);
+  assert.deepEqual(it.nodes.map(({ index }) => index), Array.from({ length: 35 }, (_, nth) => 5 + nth));
 });

@@ -6,6 +6,8 @@ import type { Scale } from './scale.js';
 const HEIGHT = 26;
 /** Shorter bars could not be seen. */
 const NARROWEST = 2;
+/** Two marks are at least so many pixels apart: half of a mark is seen. */
+const MARK = 4;
 /** Pixels that a text beside a bar needs for each letter. */
 const LETTER = 6.2;
 const APART = 7;
@@ -20,7 +22,7 @@ export function Chart({ row, scale, now }: { row: Row; scale: Scale; now: number
       <line class="now" x1={line} x2={line} y1="0" y2={HEIGHT} />
       {drawn.map(({ x, width, tone, thin }, at) => <rect key={at} data-tone={tone} x={x} width={width} y={thin ? 11 : 7} height={thin ? 4 : 12} rx={thin ? 1 : 2.5} />)}
       {marks.map(({ x, tone }) => (tone === 'finished'
-        ? <circle key={x} data-tone={tone} cx={x} cy="13" r="3" />
+        ? <circle key={`${tone} ${x}`} data-tone={tone} cx={x} cy="13" r="3" />
         : <path key={`${tone} ${x}`} data-tone={tone} d={`M${x - 4} 9l8 8m0-8l-8 8`} />))}
       {text && <text x={text.x} y="17" text-anchor={text.anchor}>{row.detail}</text>}
     </svg>
@@ -51,12 +53,14 @@ function joined(bars: readonly Bar[], scale: Scale): { x: number; width: number;
   return found;
 }
 
-/** The marks in pixels, at most one at each. */
+/** The marks in pixels. Of those of one tone that would cover each other, the first stands for all. */
 function marksOf(row: Row, scale: Scale): { x: number; tone: string }[] {
-  const found = new Map<string, { x: number; tone: string }>();
-  for (const { at, tone } of row.marks) {
-    const x = Math.round(scale.x(at));
-    found.set(`${tone} ${x}`, { x, tone });
+  const found: { x: number; tone: string }[] = [];
+  const last = new Map<string, number>();
+  for (const { x, tone } of row.marks.map(({ at, tone }) => ({ x: Math.round(scale.x(at)), tone })).sort((a, b) => a.x - b.x)) {
+    if (x - (last.get(tone) ?? -Infinity) < MARK) continue;
+    last.set(tone, x);
+    found.push({ x, tone });
   }
-  return [...found.values()];
+  return found;
 }

@@ -4,6 +4,8 @@ import type { VNode } from 'preact';
 
 /** The rows that a call draws again if only their picture changed: each takes a slow CPU some milliseconds. */
 const AT_ONCE = 6;
+/** The rows that a call draws first: more of them, as their places are empty until then. */
+const NEW_AT_ONCE = 10;
 
 interface Kept {
   node: VNode;
@@ -28,23 +30,24 @@ export class KeptRows {
   #kept = new Map<number, Kept>();
   #turn = 0;
 
-  /** The rows, and whether some of them still show an older picture. Preact skips a node that it has drawn before. */
+  /** The rows, and whether some are missing or show an older picture. Preact skips a node that it has drawn before. */
   draw({ from, to, picture, place, draw }: Wanted): { nodes: VNode[]; behind: boolean } {
     this.#turn += 1;
     for (const index of this.#kept.keys()) if (index < from || index >= to) this.#kept.delete(index);
-    const rows = Array.from({ length: to - from }, (_, nth) => ({ index: from + nth, place: place(from + nth) }));
-    const held = rows.flatMap(({ index, place }) => {
+    const fresh: number[] = [];
+    const moved: number[] = [];
+    const old: { index: number; turn: number }[] = [];
+    for (let index = from; index < to; index += 1) {
       const it = this.#kept.get(index);
-      return it?.place.every((value, at) => value === place[at]) ? { index, ...it } : [];
-    });
-    const old = held.filter((it) => it.picture !== picture).sort((a, b) => a.turn - b.turn);
-    const again = new Set(old.slice(0, AT_ONCE).map(({ index }) => index));
-    const stay = new Map(held.filter(({ index }) => !again.has(index)).map(({ index, node }) => [index, node]));
-    const nodes = rows.map(({ index, place }) => {
-      const node = stay.get(index) ?? draw(index);
-      if (!stay.has(index)) this.#kept.set(index, { node, picture, place, turn: this.#turn });
-      return node;
-    });
-    return { nodes, behind: old.length > AT_ONCE };
+      if (!it) fresh.push(index);
+      else if (place(index).some((value, at) => value !== it.place[at])) moved.push(index);
+      else if (it.picture !== picture) old.push({ index, turn: it.turn });
+    }
+    const again = old.sort((a, b) => a.turn - b.turn).slice(0, AT_ONCE).map(({ index }) => index);
+    for (const index of [...fresh.slice(0, NEW_AT_ONCE), ...moved, ...again]) {
+      this.#kept.set(index, { node: draw(index), picture, place: place(index), turn: this.#turn });
+    }
+    const nodes = [...this.#kept].sort(([a], [b]) => a - b).map(([, { node }]) => node);
+    return { nodes, behind: fresh.length > NEW_AT_ONCE || old.length > AT_ONCE };
   }
 }

@@ -17,7 +17,7 @@ const LABEL = { least: 130, share: 0.38, most: 340 };
 /** To the right of the charts, as in the style sheet. */
 const MARGIN = 12;
 /** How long to read the history without a pause, in milliseconds. */
-const SLICE = 6;
+const SLICE = 4;
 /** Browsers lay out at most about ten million pixels. */
 const HIGHEST = 8_000_000;
 
