@@ -1,6 +1,6 @@
 //! Which values a setting may have.
 
-use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
+use std::{error::Error, fmt::Debug, iter, ops::RangeInclusive, time::Duration};
 
 /// The longest duration of a setting. The sum of a few of them is still a time that every clock can represent.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
@@ -24,6 +24,13 @@ impl SettingError {
             setting: setting.into(),
             problem: problem.into(),
         }
+    }
+
+    /// The error for `setting` that names all causes of another error: many libraries name the reason in the last one only.
+    pub fn caused(setting: impl Into<String>, error: &(dyn Error + 'static)) -> Self {
+        let causes = iter::successors(Some(error), |&error| error.source());
+        let causes: Vec<String> = causes.map(ToString::to_string).collect();
+        Self::new(setting, causes.join(": "))
     }
 }
 

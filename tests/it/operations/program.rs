@@ -405,3 +405,46 @@ fn no_form_of_an_address_shows_its_secret() {
         }
     }
 }
+
+#[test]
+fn a_log_level_that_is_no_filter_is_a_wrong_setting() {
+    for program in PROGRAMS {
+        let output = run(program, &[], &[("LTM__LOG__LEVEL", "info=loud=1")]);
+        assert!(complains(&output, 2).contains("log.level"));
+    }
+}
+
+#[test]
+fn without_ca_certificates_only_urls_of_https_are_refused_and_the_reason_is_said() {
+    let redis = RedisServer::start(&[]);
+    let url = redis.url();
+    let none = [
+        ("SSL_CERT_FILE", "/nonexistent"),
+        ("SSL_CERT_DIR", "/nonexistent"),
+        ("LTM__AUTH__MODE", "required"),
+        ("LTM__AUTH__AUDIENCE", "ltm-live"),
+    ];
+    let with = |keys, traces| {
+        let urls = [
+            ("LTM__AUTH__JWKS_URL", keys),
+            ("LTM__TRACING__ENDPOINT", traces),
+        ];
+        [&none[..], &urls].concat()
+    };
+    let plain = "http://127.0.0.1:1";
+    let secret = "https://127.0.0.1:1";
+    // It listens.
+    drop(Service::api(&url, &with(plain, plain)));
+    for (settings, name) in [
+        (with(secret, plain), "auth.jwks_url"),
+        (with(plain, secret), "tracing.endpoint"),
+    ] {
+        for program in PROGRAMS {
+            let said = complains(&run(program, &[], &settings), 2);
+            assert!(
+                said.contains(name) && said.contains("No CA certificates"),
+                "{said}"
+            );
+        }
+    }
+}

@@ -43,7 +43,7 @@ impl Verifier {
             Keys::File(KeyFile::open("auth.jwt_key_file", path, read)?)
         } else if !settings.jwks_url.is_empty() {
             let jwks = Jwks::of(settings, spawner)
-                .map_err(|e| SettingError::new("auth.jwks_url", e.to_string()))?;
+                .map_err(|e| SettingError::caused("auth.jwks_url", &e))?;
             Keys::Url(Arc::new(jwks))
         } else {
             return Ok(None);

@@ -176,8 +176,9 @@ where
         let listen = settings.listen();
         return probe(listen).map_err(|e| format!("{listen}: {e}").into());
     }
-    settings.common().log.install()?;
-    let tracing = Tracing::start(settings.common().tracing, P::NAME)?;
+    let common = settings.common();
+    common.log.install().map_err(SettingsError::from)?;
+    let tracing = Tracing::start(common.tracing, P::NAME).map_err(SettingsError::from)?;
     raise_file_limit();
     let outcome = actix_web::rt::System::new().block_on(async {
         let tasks = Tasks::new(Shutdown::on_signals()?);

@@ -4,10 +4,13 @@
 //! not enough for that, because it logs its first drop only.
 
 use std::{
+    error::Error,
+    panic::resume_unwind,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -36,15 +39,17 @@ pub(crate) fn provider(
     settings: &TracingSettings,
     service: &'static str,
 ) -> Result<SdkTracerProvider, SettingError> {
+    let refused = |error: &(dyn Error + 'static)| SettingError::caused("tracing.endpoint", error);
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
+        .with_http_client(http_client(settings).map_err(|e| refused(&e))?)
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(settings.traces_url())
         .with_timeout(settings.timeout)
         // Retries may outlast `tracing.timeout`, and hold the queue up.
         .with_retry_policy(RetryPolicy::disabled())
         .build()
-        .map_err(|e| SettingError::new("tracing.endpoint", e.to_string()))?;
+        .map_err(|e| refused(&e))?;
     let queue = Arc::new(SpanQueue::new(settings));
     let exporter = CountingExporter {
         inner: exporter,
@@ -69,6 +74,17 @@ pub(crate) fn provider(
         .with_sampler(sampler)
         .with_resource(resource)
         .build())
+}
+
+/// The client of the thread that exports. It has a runtime of its own, which must not begin within another one.
+fn http_client(settings: &TracingSettings) -> reqwest::Result<reqwest::blocking::Client> {
+    let mut client = reqwest::blocking::Client::builder().timeout(settings.timeout);
+    if settings.traces_url().starts_with("http:") {
+        // A bare system has no CA certificates. Without TLS, none are needed.
+        client = client.tls_certs_only([]);
+    }
+    thread::scope(|scope| scope.spawn(|| client.build()).join())
+        .unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Tells this process from others in traces.
