@@ -105,3 +105,23 @@ test('a step costs the page the same, however many came before', async () => {
   assert.ok(folded < MOST_STEPS_AT_ONCE, `${folded} patches were folded for five new snapshots`);
   await page.context().close();
 });
+
+test('a waterfall that has much to read does not hold up the page', async () => {
+  const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
+  await live(page);
+  await at(page, '10,004 of 10,004');
+  // All reading takes too long, until it is over.
+  await page.evaluate(() => {
+    let now = performance.now();
+    performance.now = () => (now += 1000);
+  });
+  await page.getByRole('tab', { name: 'Waterfall' }).click();
+  const tally = page.locator('.waterfall .tally');
+  await tally.filter({ hasText: 'steps to read' }).waitFor();
+  await service.post(`ltm/${id}/snapshots`, { reason: 'execute', merge: { n: 7 } });
+  await page.locator('.where[data-last="10005"]').waitFor();
+  await page.evaluate(() => delete performance.now);
+  await at(page, '10,005 of 10,005');
+  assert.doesNotMatch(await tally.textContent(), /to read/);
+  await page.context().close();
+});

@@ -103,32 +103,59 @@ test('a deleted LTM says so, and one that is not there too', async () => {
   await page.context().close();
 });
 
-test('the timeline follows the latest snapshot; whoever scrolls away stays there until they ask for the latest', async () => {
+/** An LTM, and what appends steps with these names to it; then the page shows the last one. */
+async function growing() {
   const { id } = await service.post('ltm', { fqn: 'app.Agent', name: 'agent', state: { n: 0 } });
-  let sent = 0;
-  const append = async (count) => {
-    const step = () => ({ reason: 'execute', item: { fqn: `agent.step_${(sent += 1)}` }, merge: { n: sent } });
-    await service.post(`ltm/${id}/snapshots`, { snapshots: Array.from({ length: count }, step) });
-    await at(page, `${sent} of ${sent}`);
-  };
   const page = await openPage(browser, `${service.url}/#/ltm/${id}`);
   await live(page);
-  const shows = (n) => until(`step ${n} is in view`, () => page.evaluate((title) => {
+  let sent = 0;
+  const append = async (names) => {
+    const step = (name) => ({ reason: 'execute', item: { fqn: `agent.${name}` }, merge: { n: (sent += 1) } });
+    await service.post(`ltm/${id}/snapshots`, { snapshots: names.map(step) });
+    await at(page, `${sent} of ${sent}`);
+  };
+  const shows = (name) => until(`${name} is in view`, () => page.evaluate((title) => {
     const row = [...document.querySelectorAll('.step')].find((it) => it.querySelector('.title').textContent === title)?.getBoundingClientRect();
     const box = document.querySelector('.steps').getBoundingClientRect();
     return row !== undefined && row.top >= box.top && row.bottom <= box.bottom;
-  }, `step_${n}`));
-  for (const count of [3, 97, 60]) {
-    await append(count);
-    await shows(sent);
+  }, name));
+  return { page, append, shows };
+}
+
+const names = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => `step_${from + n}`);
+
+test('the timeline follows the latest snapshot; after a scroll it stays until a click on Latest', async () => {
+  const { page, append, shows } = await growing();
+  for (const [from, to] of [[1, 3], [4, 100], [101, 160]]) {
+    await append(names(from, to));
+    await shows(`step_${to}`);
   }
+  // A smaller window is no scroll.
+  await page.setViewportSize({ width: 1440, height: 600 });
+  await append(names(161, 200));
+  await shows('step_200');
   await page.locator('.steps').evaluate((element) => (element.scrollTop = 46 * 20));
-  await shows(25);
-  await append(40);
-  await shows(25);
+  await shows('step_25');
+  await append(names(201, 240));
+  await shows('step_25');
   await page.getByRole('button', { name: 'Latest' }).click();
-  await shows(sent);
-  await append(5);
-  await shows(sent);
+  await shows('step_240');
+  await append(names(241, 245));
+  await shows('step_245');
+  await page.context().close();
+});
+
+test('with a filter, the timeline follows the last step that matches, and Latest shows it', async () => {
+  const { page, append, shows } = await growing();
+  await append(names(1, 60));
+  await page.getByLabel('Filter steps').fill('step');
+  await shows('step_60');
+  await append([...names(61, 65), 'other']);
+  await append([...names(66, 70), 'other']);
+  await shows('step_70');
+  await page.locator('.steps').evaluate((element) => (element.scrollTop = 0));
+  await shows('step_1');
+  await page.getByRole('button', { name: 'Latest' }).click();
+  await shows('step_70');
   await page.context().close();
 });

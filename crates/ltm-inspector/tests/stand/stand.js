@@ -185,6 +185,6 @@ export async function at(page, text) {
   const place = /^\d+$/.test(last) ? `[data-last="${last}"]` : '';
   await page.locator(`.where[data-index="${index}"]${place}`).waitFor();
   await page.locator('.ltm-view[aria-busy="false"]').waitFor();
-  // The machine and the open pane each have a frame of their own after that.
-  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(drawn))))));
+  // Timeline, machine and open pane follow, each in a frame of its own.
+  await page.locator('.ltm-view[data-drawn="true"]').waitFor();
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { Queues } from '../../web/data/steps.js';
 import { Recorder } from '../../web/ltm/waterfall/recorder.js';
-import { rowAt, rowCount, sectionsOf } from '../../web/ltm/waterfall/rows.js';
+import { keyAt, rowAt, rowCount, sectionsOf } from '../../web/ltm/waterfall/rows.js';
 import { Scale } from '../../web/ltm/waterfall/scale.js';
 
 const time = (seconds) => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString();
@@ -26,7 +26,9 @@ function rows(snapshots, errors = [], closed = new Set()) {
   queues.update(snapshots);
   const model = { view: { snapshots, errors, name: 'agent 7' }, queues };
   const sections = sectionsOf(recorder, model, new Scale(recorder.times, 500, 'time'));
-  return Array.from({ length: rowCount(sections, closed) }, (_, index) => rowAt(sections, closed, index));
+  const all = Array.from({ length: rowCount(sections, closed) }, (_, index) => rowAt(sections, closed, index));
+  assert.deepEqual(all.map((_, index) => keyAt(sections, closed, index)), all.map(({ key }) => key));
+  return all;
 }
 
 const RUN = [

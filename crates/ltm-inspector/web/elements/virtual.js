@@ -2,9 +2,9 @@
 
 import { h } from './dom.js';
 
-/** Extra rows beyond each edge while the user scrolls, so that no blank space shows. */
+/** Extra rows beyond each edge, so that scrolling shows no blank space. */
 const OVERSCAN = 8;
-/** Extra rows when items change: each costs as much as one in view. */
+/** The extra rows that a change of the items makes: each costs as much as one in view. Those that are there stay. */
 const MARGIN = 1;
 /** Browsers lay out at most about ten million pixels. */
 const HIGHEST = 8_000_000;
@@ -17,6 +17,7 @@ export class VirtualList {
   #top = 0;
   #height = 0;
   #wanted = null;
+  #atEnd = true;
 
   /**
    * `make()` returns an empty row; `fill(row, index)` shows an item in it.
@@ -39,15 +40,16 @@ export class VirtualList {
     return this.#count;
   }
 
-  /** Whether the end is in view, or nearly. */
+  /** Whether the end, or nearly, came into view by the last scroll. */
   get atEnd() {
-    return this.#top + this.#height > Math.min((this.#count - 2) * this.rowHeight, HIGHEST);
+    return this.#atEnd;
   }
 
   /** Shows this many items, and fills all rows again. If `revealed` is the index of an item, brings it into view. */
   update(count, revealed = -1) {
     this.#grow(count);
     if (revealed >= 0) this.#aim(revealed, false);
+    if (this.#rows.size === 0) this.#schedule();
     this.#render(true);
   }
 
@@ -82,6 +84,7 @@ export class VirtualList {
     if (middle && (top < this.#top || top + rowHeight > this.#top + height)) this.#scroll(top - height / 2 + rowHeight / 2);
     else if (top - margin < this.#top) this.#scroll(top - margin);
     else if (top + rowHeight + margin > this.#top + height) this.#scroll(top + rowHeight + margin - height);
+    this.#noteEnd();
   }
 
   /** Scrolls after all other changes of this task, so that the browser lays out once. */
@@ -105,8 +108,14 @@ export class VirtualList {
     const [top, height] = [this.#top, this.#height];
     if (this.#wanted === null) this.#top = this.element.scrollTop;
     this.#height = this.element.clientHeight;
-    // After a scroll of its own, all rows are there.
-    if (top !== this.#top || height !== this.#height) this.#schedule();
+    // A scroll of its own arrives here too: then all rows are there.
+    const scrolled = Math.abs(top - this.#top) >= 1;
+    if (scrolled) this.#noteEnd();
+    if (scrolled || height !== this.#height) this.#schedule();
+  }
+
+  #noteEnd() {
+    this.#atEnd = this.#top + this.#height > Math.min((this.#count - 2) * this.rowHeight, HIGHEST);
   }
 
   #grow(count) {
@@ -142,10 +151,8 @@ export class VirtualList {
   }
 
   #render(anew) {
-    const { rowHeight } = this;
-    const beyond = anew ? MARGIN : OVERSCAN;
-    const first = Math.max(0, Math.floor(this.#top / rowHeight) - beyond);
-    const last = Math.min(this.#count, Math.ceil((this.#top + this.#height) / rowHeight) + beyond);
+    const [first, last] = this.#range(OVERSCAN);
+    const [from, to] = anew ? this.#range(MARGIN) : [first, last];
     for (const [index, row] of this.#rows) {
       if (index >= first && index < last) continue;
       this.#rows.delete(index);
@@ -154,9 +161,16 @@ export class VirtualList {
     }
     for (let index = first; index < last; index += 1) {
       const row = this.#rows.get(index);
-      if (row && !anew) continue;
+      if (row ? !anew : index < from || index >= to) continue;
       this.fill(row ?? this.#place(index), index);
     }
     this.spare.length = Math.min(this.spare.length, 40);
+  }
+
+  /** The items in view, and so many beyond each edge: from the first one to before the last one. */
+  #range(beyond) {
+    const first = Math.floor(this.#top / this.rowHeight) - beyond;
+    const last = Math.ceil((this.#top + this.#height) / this.rowHeight) + beyond;
+    return [Math.max(0, first), Math.min(this.#count, last)];
   }
 }

@@ -29,6 +29,8 @@ export class LtmView {
   #isStale = false;
   /** The panes that still show the model before. */
   #due = [];
+  /** Whether the open pane asked to draw more of the same model. */
+  #wantsMore = false;
 
   constructor({ id, parameters, shell, askToken }) {
     Object.assign(this, { id, shell, askToken });
@@ -86,7 +88,7 @@ export class LtmView {
   /** Goes to a snapshot; null: to the live end. */
   pick(index) {
     this.travel.go(index);
-    if (index === null && this.model) this.timeline.show();
+    if (index === null && this.model?.live) this.timeline.show();
     this.#schedule();
   }
 
@@ -110,8 +112,7 @@ export class LtmView {
       this.#schedule();
     };
     const drawMore = () => {
-      const pane = this.panes[this.tab];
-      if (!this.#due.includes(pane)) this.#due.push(pane);
+      this.#wantsMore = true;
       this.#draw();
     };
     const tabs = views({ pick, reveal, compare, converse, drawMore });
@@ -176,16 +177,27 @@ export class LtmView {
 
   /** Draws the page however fast snapshots arrive, one part per frame: all at once would take a slow CPU too long. */
   #draw() {
+    if (this.#leaving.signal.aborted) return;
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       if (this.#due.length > 0) this.#due.shift().update(this.model);
-      else this.#update();
-      if (this.#isStale || this.#due.length > 0) this.#draw();
+      else if (this.#isStale) this.#update();
+      else this.#drawMore();
+      const drawn = !this.#isStale && !this.#wantsMore && this.#due.length === 0;
+      setAttribute(this.element, 'data-drawn', String(drawn));
+      if (!drawn) this.#draw();
     });
+  }
+
+  /** A newer model goes first: a pane that has much to draw must not hold up the page. */
+  #drawMore() {
+    this.#wantsMore = false;
+    this.panes[this.tab].update(this.model);
   }
 
   #update() {
     this.#isStale = false;
+    this.#wantsMore = false;
     this.#due = [];
     setAttribute(this.element, 'aria-busy', 'false');
     const { view } = this.handle;

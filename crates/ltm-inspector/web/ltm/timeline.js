@@ -25,6 +25,8 @@ export class Timeline {
   #errors = new Map();
   /** Whether the chosen snapshot is still to be brought into view. */
   #moves = false;
+  /** The snapshot that a key chose, until the model has it. */
+  #picked = null;
 
   /** Calls `onPick` with the index of the chosen snapshot, or null for the live end; calls `onMore` to be updated again in the next frame. */
   constructor({ onPick, onMore }) {
@@ -61,9 +63,10 @@ export class Timeline {
     const { view, index, live } = model;
     const anew = view.snapshots !== this.model?.view.snapshots;
     const follows = live && this.model?.live === true;
-    // Who scrolled away from the end stays there.
+    // If the user scrolled away from the end, the list stays there.
     if (index !== this.model?.index || anew) this.#moves ||= !follows || this.list.atEnd;
     this.model = model;
+    this.#picked = null;
     if (anew) this.#runs.update(view.snapshots);
     if (anew || view.errors !== this.errors) {
       this.errors = view.errors;
@@ -74,14 +77,15 @@ export class Timeline {
       this.onMore();
       return;
     }
-    this.list.update(this.#rows.length, this.#moves ? this.#rowOf(index) : -1);
+    this.list.update(this.#rows.length, this.#moves ? this.#chosenRow() : -1);
     this.#moves = false;
     this.#point();
   }
 
   /** The index of the snapshot `by` rows further among the visible ones. */
   step(by) {
-    const { index, first } = this.model;
+    const { first } = this.model;
+    const index = this.#picked ?? this.model.index;
     if (this.#rows.length === 0) return index;
     const row = this.#rowOf(index);
     const next = row >= 0 ? row + by : this.#rows.findIndex((it) => it.from > index - first) + (by > 0 ? 0 : -1);
@@ -90,7 +94,13 @@ export class Timeline {
 
   /** Brings the chosen snapshot into view, for instance after the pane was hidden; if a filter leaves it out, the first one. */
   show() {
-    this.list.update(this.#rows.length, this.model ? Math.max(0, this.#rowOf(this.model.index)) : -1);
+    this.list.update(this.#rows.length, this.model ? Math.max(0, this.#chosenRow()) : -1);
+  }
+
+  /** The row of the chosen snapshot. If a filter leaves out the latest one, the last row stands for it. */
+  #chosenRow() {
+    const row = this.#rowOf(this.model.index);
+    return row < 0 && this.model.live ? this.#rows.length - 1 : row;
   }
 
   #filter() {
@@ -189,7 +199,8 @@ export class Timeline {
     if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
-    this.onPick(this.step(by));
+    this.#picked = this.step(by);
+    this.onPick(this.#picked);
   }
 }
 

@@ -56,9 +56,9 @@ function useOther(model: Model, acts: Acts, { ltm, index }: Other): { state: Jso
   }, [key]);
   const gone = ltm === null && index !== null && (index < model.first || index > model.last);
   const state = gone ? undefined : ltm === null && index !== null ? model.stateAt(index) : ltm === null ? model.before : undefined;
-  // The history is folded in slices.
+  // The history is folded in slices. The page draws anew when it has folded the chosen snapshot and the one before.
   useLayoutEffect(() => {
-    if (ltm === null && !gone && state === undefined) acts.drawMore();
+    if (ltm === null && index !== null && !gone && state === undefined) acts.drawMore();
   });
   if (gone) return { state, error: `Snapshot ${index} is not in the history: it has ${model.first} to ${model.last}.` };
   if (ltm === null) return { state, error: null };

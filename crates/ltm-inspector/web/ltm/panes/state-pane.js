@@ -143,8 +143,7 @@ export class StatePane {
     const it = this.#rows[index];
     if (!it) return;
     this.#chosen = it.pointer;
-    this.list.reveal(index);
-    this.list.update(this.#rows.length);
+    this.list.update(this.#rows.length, index);
     this.#point();
     this.#showDetail();
   }

@@ -1,4 +1,4 @@
-// Draws rows again: what the user changed at once, and what time changed over some frames.
+// Draws the rows of the waterfall again: at once if the user changed something, over some frames if only time went on.
 
 import type { VNode } from 'preact';
 

@@ -33,7 +33,7 @@ export interface Row {
 const IDLE = ['init', 'finished', 'error'];
 
 /** Rows of one kind. A row is made when it is shown. */
-export interface Section { name: string; count: number; row(nth: number): Row }
+export interface Section { name: string; count: number; key(nth: number): string; row(nth: number): Row }
 
 /** The sections that have rows. */
 export function sectionsOf(recorder: Recorder, model: Model, scale: Scale): Section[] {
@@ -43,15 +43,16 @@ export function sectionsOf(recorder: Recorder, model: Model, scale: Scale): Sect
   const calls = [...recorder.calls];
   const { runs } = recorder;
   return [
-    section('States', tracks, ({ track, depth }) => stateRow(track, depth, scale, failed.get(track.pointer) ?? [], name)),
-    section('Tool calls', calls, ([key, it]) => callRow(key, it, scale)),
-    section('Errors', errors, (error) => errorRow(error, scale)),
-    section('Steps', runs, (run) => runRow(run, model, scale)),
+    section('States', tracks, ({ track }) => `state ${track.pointer}`, ({ track, depth }) => stateRow(track, depth, scale, failed.get(track.pointer) ?? [], name)),
+    section('Tool calls', calls, ([key]) => `call ${key}`, ([, it]) => callRow(it, scale)),
+    section('Errors', errors, ({ id }) => `error ${id}`, (error) => errorRow(error, scale)),
+    section('Steps', runs, ({ from }) => `step ${from}`, (run) => runRow(run, model, scale)),
   ].filter(({ count }) => count > 0);
 }
 
-function section<Item>(name: string, items: readonly Item[], make: (item: Item) => Row): Section {
-  return { name, count: items.length, row: (nth) => make(items[nth] as Item) };
+function section<Item>(name: string, items: readonly Item[], key: (item: Item) => string, make: (item: Item) => Omit<Row, 'key'>): Section {
+  const at = (nth: number) => items[nth] as Item;
+  return { name, count: items.length, key: (nth) => key(at(nth)), row: (nth) => ({ key: key(at(nth)), ...make(at(nth)) }) };
 }
 
 /** How many rows there are; `closed` are the names of the sections that are not open. */
@@ -59,14 +60,28 @@ export function rowCount(sections: readonly Section[], closed: ReadonlySet<strin
   return sections.reduce((sum, { name, count }) => sum + 1 + (closed.has(name) ? 0 : count), 0);
 }
 
+/** The row at an index. */
 export function rowAt(sections: readonly Section[], closed: ReadonlySet<string>, index: number): Row | undefined {
-  let rest = index;
-  for (const it of sections) {
-    const open = !closed.has(it.name);
-    if (rest === 0) return { key: it.name, level: 1, label: it.name, note: it.count.toLocaleString('en'), detail: '', bars: [], marks: [], place: 0, bad: false, open };
-    rest -= 1;
-    if (open && rest < it.count) return it.row(rest);
-    if (open) rest -= it.count;
+  const { section, nth } = placeOf(sections, closed, index) ?? {};
+  if (!section || nth === undefined) return undefined;
+  if (nth >= 0) return section.row(nth);
+  const { name, count } = section;
+  return { key: name, level: 1, label: name, note: count.toLocaleString('en'), detail: '', bars: [], marks: [], place: 0, bad: false, open: !closed.has(name) };
+}
+
+/** The key of the row at an index: cheaper than the row. */
+export function keyAt(sections: readonly Section[], closed: ReadonlySet<string>, index: number): string | undefined {
+  const { section, nth } = placeOf(sections, closed, index) ?? {};
+  return nth === undefined || nth < 0 ? section?.name : section?.key(nth);
+}
+
+/** The section of a row, and which of its rows it is; -1: its head. */
+function placeOf(sections: readonly Section[], closed: ReadonlySet<string>, index: number): { section: Section; nth: number } | undefined {
+  let nth = index - 1;
+  for (const section of sections) {
+    const count = closed.has(section.name) ? 0 : section.count;
+    if (nth < count) return { section, nth };
+    nth -= count + 1;
   }
   return undefined;
 }
@@ -103,7 +118,7 @@ function parentOf(pointer: string, tracks: ReadonlyMap<string, Track>): string |
   return undefined;
 }
 
-function stateRow(track: Track, depth: number, scale: Scale, failed: Mark[], name: string): Row {
+function stateRow(track: Track, depth: number, scale: Scale, failed: Mark[], name: string): Omit<Row, 'key'> {
   const spans = track.spans.map((span) => ({ ...span, end: span.to ?? scale.last }));
   const busy = spans.filter(({ status }) => !IDLE.includes(status) && status !== 'queued');
   const sum = (of: typeof spans) => of.reduce((total, { from, end }) => total + scale.timeAt(end) - scale.timeAt(from), 0);
@@ -111,7 +126,7 @@ function stateRow(track: Track, depth: number, scale: Scale, failed: Mark[], nam
   const last = track.spans.at(-1);
   const ends = spans.filter(({ status }) => status === 'finished' || status === 'error');
   return {
-    key: `state ${track.pointer}`, level: 2 + depth, label: track.pointer === '' ? name || 'LTM' : track.name, note: last && last.to === null ? last.status : 'gone',
+    level: 2 + depth, label: track.pointer === '' ? name || 'LTM' : track.name, note: last && last.to === null ? last.status : 'gone',
     detail: [busy.length > 0 ? duration(sum(busy)) : '', waits > 0 ? `queued ${duration(waits)}` : ''].filter(Boolean).join(', '),
     bars: spans.filter(({ status }) => status !== 'init' && status !== 'finished').map(({ status, from, end }) => ({ from, to: end, tone: toneOf(status), thin: status === 'queued' || status === 'error' })),
     marks: [...ends.map(({ status, from }) => ({ at: from, tone: status })), ...failed],
@@ -119,9 +134,9 @@ function stateRow(track: Track, depth: number, scale: Scale, failed: Mark[], nam
   };
 }
 
-function callRow(key: string, { call, from, to, failed }: CallSpan, scale: Scale): Row {
+function callRow({ call, from, to, failed }: CallSpan, scale: Scale): Omit<Row, 'key'> {
   return {
-    key: `call ${key}`, level: 2, label: call.name, note: argumentsOf(call.arguments), detail: to === null ? 'no result' : scale.took(from, to),
+    level: 2, label: call.name, note: argumentsOf(call.arguments), detail: to === null ? 'no result' : scale.took(from, to),
     bars: [{ from, to: to ?? scale.last, tone: failed ? 'error' : to === null ? 'active' : 'finished' }], marks: failed && to !== null ? [{ at: to, tone: 'error' }] : [],
     place: from, bad: failed,
   };
@@ -139,12 +154,12 @@ function attempts(error: LtmError): number[] {
   return known.length > 0 ? known : [moment(error.created_at)].filter((it) => !Number.isNaN(it));
 }
 
-function errorRow(error: LtmError, scale: Scale): Row {
+function errorRow(error: LtmError, scale: Scale): Omit<Row, 'key'> {
   const marks = marksOf(error, scale);
   const [word, tone] = error.success ? ['recovered', 'finished'] : error.retrying ? ['retrying', 'queued'] : ['failed', 'error'];
   const from = marks[0]?.at ?? scale.last;
   return {
-    key: `error ${error.id}`, level: 2, label: nameOf(error), note: word, detail: count(marks.length, 'attempt'),
+    level: 2, label: nameOf(error), note: word, detail: count(marks.length, 'attempt'),
     bars: [{ from, to: marks.at(-1)?.at ?? from, tone, thin: true }], marks, place: from, bad: !error.success,
   };
 }
@@ -173,14 +188,14 @@ function marksOf(error: LtmError, scale: Scale): Mark[] {
 }
 
 /** A step lasts from the snapshot before it; before that, it may have been queued. */
-function runRow({ title, reason, from, to }: Run, { view, queues }: Model, scale: Scale): Row {
+function runRow({ title, reason, from, to }: Run, { view, queues }: Model, scale: Scale): Omit<Row, 'key'> {
   const times = to - from + 1;
   const begin = Math.max(0, from - 1);
   const queued = times === 1 ? queues.queuedBy(view.snapshots[from]?.item) : undefined;
   const waits: Bar[] = queued !== undefined && queued < begin ? [{ from: queued, to: begin, tone: 'queued', thin: true }] : [];
   const kind = ['start', 'execute', 'transition'].includes(reason) ? reason : 'other';
   return {
-    key: `step ${from}`, level: 2, label: times > 1 ? `${title} × ${times.toLocaleString('en')}` : title, note: reason,
+    level: 2, label: times > 1 ? `${title} × ${times.toLocaleString('en')}` : title, note: reason,
     detail: [scale.took(begin, to), waits.length > 0 ? `queued ${scale.took(queued as number, begin)}` : ''].filter(Boolean).join(', '),
     bars: [...waits, { from: begin, to, tone: `step-${kind}` }], marks: [], place: from, bad: false,
   };

@@ -6,7 +6,7 @@ import type { Acts, Model } from '../model.js';
 import { Chart } from './chart.js';
 import { KeptRows } from './kept-rows.js';
 import { Recorder } from './recorder.js';
-import { rowAt, rowCount, sectionsOf, type Row, type Section } from './rows.js';
+import { keyAt, rowAt, rowCount, sectionsOf, type Row, type Section } from './rows.js';
 import { Scale, type Unit } from './scale.js';
 
 /** The height of a row, as in the style sheet. */
@@ -128,11 +128,10 @@ function Rows({ sections, closed, toggle, scale, unit, size, box, model, acts }:
   };
   const [kept] = useState(() => new KeptRows());
   const picture = useMemo(() => ({}), [sections, scale, now]);
-  const above = sections.slice(0, -1).map((it) => it.count).join();
   const { nodes, behind } = kept.draw({
     from, to, picture,
-    // What the user did is seen at once, and a row that moved is not seen twice.
-    place: (index) => [index === active, closed, above, first, unit, size.chart, live || now],
+    // A frame shows all that the user did, and no row twice.
+    place: (index) => [keyAt(sections, closed, index), index === active, closed, first, unit, size.chart, live || now],
     draw(index) {
       const row = rowAt(sections, closed, index) as Row;
       return <OneRow key={index} {...{ row, index, scale, now }} chosen={index === active} choose={() => setActive(index)} act={() => act(row)} pick={(place) => acts.pick(first + place)} />;
