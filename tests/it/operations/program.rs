@@ -415,7 +415,7 @@ fn a_log_level_that_is_no_filter_is_a_wrong_setting() {
 }
 
 #[test]
-fn without_ca_certificates_only_urls_of_https_are_refused_and_the_reason_is_said() {
+fn without_ca_certificates_a_service_refuses_only_https_urls_and_says_why() {
     let redis = RedisServer::start(&[]);
     let url = redis.url();
     let none = [
@@ -432,12 +432,13 @@ fn without_ca_certificates_only_urls_of_https_are_refused_and_the_reason_is_said
         [&none[..], &urls].concat()
     };
     let plain = "http://127.0.0.1:1";
-    let secret = "https://127.0.0.1:1";
-    // It listens.
+    let https = "https://127.0.0.1:1";
+    // They listen.
     drop(Service::api(&url, &with(plain, plain)));
+    drop(Service::gateway(&url, &with(plain, plain)));
     for (settings, name) in [
-        (with(secret, plain), "auth.jwks_url"),
-        (with(plain, secret), "tracing.endpoint"),
+        (with(https, plain), "auth.jwks_url"),
+        (with(plain, https), "tracing.endpoint"),
     ] {
         for program in PROGRAMS {
             let said = complains(&run(program, &[], &settings), 2);

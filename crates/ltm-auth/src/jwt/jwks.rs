@@ -63,15 +63,18 @@ impl From<reqwest::Error> for FetchError {
 
 impl Jwks {
     pub(crate) fn of(settings: &AuthSettings, spawner: Spawner) -> reqwest::Result<Self> {
-        let mut client = reqwest::Client::builder()
-            .timeout(settings.jwks_timeout)
-            // The operator chose the URL; the server at it must not choose another.
-            .redirect(reqwest::redirect::Policy::none());
-        if settings.jwks_url.starts_with("http:") {
+        let configured = || {
+            reqwest::Client::builder()
+                .timeout(settings.jwks_timeout)
+                // The operator chose the URL; the server at it must not choose another.
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let is_encrypted = settings.jwks_url.to_lowercase().starts_with("https:");
+        let client = match configured().build() {
             // A bare system has no CA certificates. Without TLS, none are needed.
-            client = client.tls_certs_only([]);
-        }
-        let client = client.build()?;
+            Err(_) if !is_encrypted => configured().tls_certs_only([]).build()?,
+            built => built?,
+        };
         Ok(Self {
             url: settings.jwks_url.clone(),
             max_age: settings.jwks_max_age,

@@ -5,12 +5,10 @@
 
 use std::{
     error::Error,
-    panic::resume_unwind,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -76,15 +74,15 @@ pub(crate) fn provider(
         .build())
 }
 
-/// The client of the thread that exports. It has a runtime of its own, which must not begin within another one.
+/// The client that exports.
 fn http_client(settings: &TracingSettings) -> reqwest::Result<reqwest::blocking::Client> {
-    let mut client = reqwest::blocking::Client::builder().timeout(settings.timeout);
-    if settings.traces_url().starts_with("http:") {
+    let configured = || reqwest::blocking::Client::builder().timeout(settings.timeout);
+    let is_encrypted = settings.traces_url().to_lowercase().starts_with("https:");
+    match configured().build() {
         // A bare system has no CA certificates. Without TLS, none are needed.
-        client = client.tls_certs_only([]);
+        Err(_) if !is_encrypted => configured().tls_certs_only([]).build(),
+        built => built,
     }
-    thread::scope(|scope| scope.spawn(|| client.build()).join())
-        .unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Tells this process from others in traces.
